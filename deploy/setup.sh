@@ -60,10 +60,12 @@ newest_first() {  # the folders among the arguments, by version number
 find_python() {
     if [ -n "${PYTHON:-}" ]; then
         usable "$PYTHON" && { command -v "$PYTHON"; return; }
-        say "PYTHON=$PYTHON is not a Python >= 3.12 that runs"; return 1
+        return 1
     fi
     for name in python3.14 python3.13 python3.12 python3; do
-        found=$(command -v "$name" 2>/dev/null) && usable "$found" && { echo "$found"; return; }
+        found=$(command -v "$name" 2>/dev/null) || continue
+        case $found in "$PWD"/.venv/*) continue ;; esac  # activated, and about to be replaced
+        usable "$found" && { echo "$found"; return; }
     done
     IFS='
 '
@@ -80,6 +82,7 @@ find_python() {
 }
 
 advise() {
+    [ -z "${PYTHON:-}" ] || die "PYTHON=$PYTHON is not a Python >= 3.12 that runs${seen_old:+ (it is$seen_old)}"
     say "no Python >= 3.12 that runs was found${seen_old:+ (only:$seen_old)}."
     if [ -n "$seen_bare" ]; then
         say "$seen_bare is new enough but cannot make environments; on Debian and Ubuntu: apt install python3-venv"

@@ -1,0 +1,105 @@
+# Every verb sets up .venv first (some milliseconds when nothing changed) and uses nothing but .venv.
+# Variables, all optional:
+#   PYTHON       interpreter for .venv (default: the newest Python >= 3.12 that runs)
+#   AEL_EXTRAS   extras to install (default: engine,dev)
+#   DEMO_ARGS    arguments of `ael demo`, for example DEMO_ARGS="--runs 50"
+#   PYTEST_ARGS  arguments of pytest, for example PYTEST_ARGS="-k layering -x"
+#   UP_ARGS      arguments of deploy/stack.py up
+#   CI           true: a test that this machine could have run must not be skipped
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+export PYTHON AEL_EXTRAS
+
+BIN    := .venv/bin
+PY     := $(BIN)/python
+PYTEST := $(PY) -m pytest
+STACK  := $(PY) deploy/stack.py
+# Python sources, as far as they exist.
+SRC    := $(wildcard ael_otel deploy dashboards tests)
+
+.PHONY: help
+help: ## show this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk '/^# Variables/ { on = 1 } /^[^#]|^$$/ { on = 0 } on { sub(/^# ?/, ""); print }' $(MAKEFILE_LIST)
+
+# --- a person's verbs -------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: setup ## run real workflows and show them; needs neither Docker nor a network service
+	@$(BIN)/ael demo $(DEMO_ARGS)
+
+.PHONY: up
+up: setup ## start the stack (Collector, Prometheus, Loki, Tempo, Grafana, Alertmanager) and print its links
+	@$(STACK) up $(UP_ARGS)
+
+.PHONY: down
+down: setup ## stop the stack; its data stays
+	@$(STACK) down
+
+.PHONY: status
+status: setup ## say which services of the stack are ready
+	@$(STACK) status
+
+.PHONY: images
+images: setup ## build the images that are missing from source (air-gapped hosts, CI)
+	@$(STACK) images
+
+.PHONY: clean-data
+clean-data: setup ## delete what the stack has stored; asks first
+	@$(STACK) clean-data
+
+# --- a developer's verbs ----------------------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: ## make .venv with everything these verbs need
+	@./deploy/setup.sh
+
+.PHONY: fmt
+fmt: setup ## format the sources and apply safe lint fixes
+	@$(BIN)/ruff check --fix-only --quiet $(SRC)
+	@$(BIN)/ruff format $(SRC)
+
+.PHONY: fmt-check
+fmt-check: setup
+	@$(BIN)/ruff format --check $(SRC)
+
+.PHONY: lint
+lint: setup ## lint the sources
+	@$(BIN)/ruff check $(SRC)
+
+.PHONY: type
+type: setup ## type-check the package: mypy and pyright, both strict
+	@$(BIN)/mypy
+	@$(BIN)/pyright --warnings
+
+.PHONY: generate
+generate: setup ## write what is generated from the registry: names, docs, dashboards
+	@$(PY) -m ael_otel.schema generate
+	@if [ -f dashboards/src/__main__.py ]; then $(PY) -m dashboards.src; fi
+
+.PHONY: generate-check
+generate-check: setup
+	@$(PY) -m ael_otel.schema generate --check
+	@if [ -f dashboards/src/__main__.py ]; then $(PY) -m dashboards.src --check; fi
+
+.PHONY: test
+test: setup ## run the whole suite; what needs an absent tool is skipped with a reason
+	@$(PYTEST) $(PYTEST_ARGS)
+
+.PHONY: e2e
+e2e: setup ## start the stack, drive it, check every backend
+	@$(PYTEST) -m e2e tests/e2e $(PYTEST_ARGS)
+
+.PHONY: bench
+bench: setup ## measure what the instrumentation costs
+	@if [ -f tests/bench/run.py ]; then $(PY) tests/bench/run.py; else $(PYTEST) -s tests/bench $(PYTEST_ARGS); fi
+
+.PHONY: check
+check: fmt-check lint type generate-check test ## everything a change must pass
+
+.PHONY: clean
+clean: ## remove .venv, caches and build output; stored runs and the stack's data stay
+	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find ael_otel tests deploy dashboards -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
