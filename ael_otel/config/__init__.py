@@ -1,0 +1,80 @@
+"""The `telemetry:` section of the engine's own file, with the OTEL_* variables applied, as frozen Settings."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from ael_otel.config.environment import otel_environment, with_environment
+from ael_otel.config.file import find_config, nearest, read_document, resolve_references
+from ael_otel.config.mapping import SECTION, build_settings, settings_as_mapping, settings_from_mapping
+from ael_otel.config.settings import (
+    Admin,
+    Engine,
+    Exporters,
+    Logs,
+    Metrics,
+    Otlp,
+    Privacy,
+    Redaction,
+    Retention,
+    Sampling,
+    Settings,
+    Store,
+    Traces,
+)
+
+__all__ = [
+    "Admin",
+    "Engine",
+    "Exporters",
+    "Logs",
+    "Metrics",
+    "Otlp",
+    "Privacy",
+    "Redaction",
+    "Retention",
+    "Sampling",
+    "Settings",
+    "Store",
+    "Traces",
+    "check_file",
+    "default_settings",
+    "find_config",
+    "load_settings",
+    "otel_environment",
+    "settings_as_mapping",
+    "settings_from_mapping",
+    "with_environment",
+]
+
+
+def default_settings() -> Settings:
+    """Return the settings of a file without a `telemetry:` section."""
+    return Settings()
+
+
+def load_settings(path: Path | str | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Find and read the configuration file and return its settings, as the OTEL_* variables in `environ` change them.
+
+    `path` None looks where the engine looks. Only the `telemetry:` section is resolved and checked. Raises
+    ConfigError: one line that names the file, the line and the key.
+    """
+    document = read_document(find_config(path, environ))
+    source = document.source
+    if SECTION not in document.data:
+        # The engine passes over a section it does not know; a misspelt one must not silently mean the defaults.
+        for name in document.data:
+            if nearest(str(name).lower(), [SECTION]):
+                raise source.error(str(name), f"{name} is not a known section; did you mean {SECTION}?")
+    section = resolve_references(document.data.get(SECTION), SECTION, source, environ)
+    return with_environment(build_settings(section, source), environ)
+
+
+def check_file(path: Path | str | None = None, environ: Mapping[str, str] = os.environ) -> Path:
+    """Check what the engine needs of the whole file before it is started, and return the file's path.
+
+    The engine reports an unset ${VAR} without file or line, and takes an empty file for none. Raises ConfigError.
+    """
+    document = read_document(find_config(path, environ))
+    resolve_references(document.data, "", document.source, environ)
+    return document.source.path or Path()

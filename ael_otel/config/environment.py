@@ -1,0 +1,172 @@
+"""Settings and the OTEL_* environment: what the variables change in the settings, and what the settings add to them."""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+from urllib.parse import quote, unquote
+
+import msgspec
+
+from ael_otel.config.keys import KEYS
+from ael_otel.config.settings import Otlp, Sampling, Settings
+from ael_otel.errors import ConfigError
+
+__all__ = ["otel_environment", "with_environment"]
+
+_DEFAULT_ENDPOINT: Final = KEYS["exporters.otlp.endpoint"].default
+_HTTP_ENDPOINT: Final = "http://localhost:4318"
+_RATIO_SAMPLERS: Final = ("traceidratio", "parentbased_traceidratio")
+_ALL_SAMPLERS: Final = ("always_on", "parentbased_always_on")
+
+# Shorter than the SDK's defaults (60 s, 5 s, 5 s), so that what a person just ran is there when they look.
+_INTERVALS: Final = {
+    "OTEL_METRIC_EXPORT_INTERVAL": "10000",
+    "OTEL_BSP_SCHEDULE_DELAY": "1000",
+    "OTEL_BLRP_SCHEDULE_DELAY": "1000",
+}
+
+
+def otel_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the OTEL_* variables that `settings` stand for and `environ` does not set.
+
+    A variable that is set but empty counts as not set, as OpenTelemetry defines it. OTEL_RESOURCE_ATTRIBUTES is the
+    one variable that is returned although it is set: with `service.version` added to it. The result holds the
+    exporter headers, so it is as secret as they are.
+    """
+    attributes = _resource_attributes(environ)
+    otlp = settings.exporters.otlp
+    wanted: dict[str, str] = {}
+    if not settings.enabled:
+        wanted["OTEL_SDK_DISABLED"] = "true"
+    if "service.name" not in attributes:
+        wanted["OTEL_SERVICE_NAME"] = settings.service_name
+    for signal, exported in (
+        ("TRACES", settings.traces.enabled),
+        ("METRICS", settings.metrics.enabled),
+        ("LOGS", settings.logs.enabled and settings.logs.output != "stdout"),
+    ):
+        wanted[f"OTEL_{signal}_EXPORTER"] = "otlp" if otlp.enabled and exported else "none"
+    protocol = _set(environ, "OTEL_EXPORTER_OTLP_PROTOCOL") or otlp.protocol
+    wanted["OTEL_EXPORTER_OTLP_PROTOCOL"] = protocol
+    if not _set(environ, "OTEL_EXPORTER_OTLP_ENDPOINT"):
+        wanted["OTEL_EXPORTER_OTLP_ENDPOINT"] = _endpoint(otlp.endpoint, protocol)
+        # Only beside our own endpoint: for one that the environment names, its scheme decides, and a default of ours
+        # must not take the TLS away from it.
+        wanted["OTEL_EXPORTER_OTLP_INSECURE"] = "true" if otlp.insecure else "false"
+    if otlp.headers:
+        wanted["OTEL_EXPORTER_OTLP_HEADERS"] = ",".join(
+            f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in otlp.headers.items()
+        )
+    if settings.sampling.rate < 100 and not _set(environ, "OTEL_TRACES_SAMPLER"):
+        wanted["OTEL_TRACES_SAMPLER"] = "parentbased_traceidratio"
+        wanted["OTEL_TRACES_SAMPLER_ARG"] = repr(round(settings.sampling.rate / 100, 9))
+    wanted |= _INTERVALS
+    # `otel` reads OTEL_RESOURCE_ATTRIBUTES and comes last, so that the environment wins over what `ael` detects.
+    wanted["OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"] = "ael,otel"
+    # Our own handler carries the log contract; the stock one would send every line a second time.
+    wanted["OTEL_PYTHON_LOG_AUTO_INSTRUMENTATION"] = "false"
+    missing = {name: value for name, value in wanted.items() if not _set(environ, name)}
+    if settings.service_version and "service.version" not in attributes:
+        present = _set(environ, "OTEL_RESOURCE_ATTRIBUTES")
+        added = f"service.version={quote(settings.service_version, safe='')}"
+        missing["OTEL_RESOURCE_ATTRIBUTES"] = f"{present},{added}" if present else added
+    return missing
+
+
+def with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """Return `settings` as the OTEL_* variables in `environ` change them.
+
+    A sampler that no percentage expresses leaves `sampling.rate` and adds a notice. Raises ConfigError for a value of
+    OTEL_EXPORTER_PROMETHEUS_PORT that is no port; what the SDK itself reads is left for the SDK to judge.
+    """
+    attributes = _resource_attributes(environ)
+    otlp = settings.exporters.otlp
+    protocol = _protocol(environ, otlp)
+    endpoint = _set(environ, "OTEL_EXPORTER_OTLP_ENDPOINT") or _endpoint(otlp.endpoint, protocol)
+    insecure = otlp.insecure
+    if stated := _set(environ, "OTEL_EXPORTER_OTLP_INSECURE"):
+        insecure = stated.lower() == "true"
+    elif _set(environ, "OTEL_EXPORTER_OTLP_ENDPOINT"):
+        insecure = endpoint.lower().startswith("http://")
+    headers = otlp.headers
+    if stated := _set(environ, "OTEL_EXPORTER_OTLP_HEADERS"):
+        headers = _pairs(stated)
+    sampling, notice = _sampling(settings.sampling, environ)
+    return msgspec.structs.replace(
+        settings,
+        enabled=settings.enabled and _set(environ, "OTEL_SDK_DISABLED").lower() != "true",
+        service_name=_set(environ, "OTEL_SERVICE_NAME")
+        or attributes.get("service.name")
+        or settings.service_name,
+        service_version=attributes.get("service.version") or settings.service_version,
+        metrics=msgspec.structs.replace(
+            settings.metrics,
+            host=_set(environ, "OTEL_EXPORTER_PROMETHEUS_HOST") or settings.metrics.host,
+            port=_port(environ) or settings.metrics.port,
+        ),
+        exporters=msgspec.structs.replace(
+            settings.exporters,
+            otlp=msgspec.structs.replace(
+                otlp, endpoint=endpoint, insecure=insecure, protocol=protocol, headers=headers
+            ),
+        ),
+        sampling=sampling,
+        notices=(*settings.notices, notice) if notice else settings.notices,
+    )
+
+
+def _set(environ: Mapping[str, str], name: str) -> str:
+    return environ.get(name, "").strip()
+
+
+def _endpoint(endpoint: str, protocol: str) -> str:
+    # The untouched default is gRPC's port; OTLP over HTTP has its own.
+    return _HTTP_ENDPOINT if protocol == "http/protobuf" and endpoint == _DEFAULT_ENDPOINT else endpoint
+
+
+def _protocol(environ: Mapping[str, str], otlp: Otlp) -> Literal["grpc", "http/protobuf"]:
+    match _set(environ, "OTEL_EXPORTER_OTLP_PROTOCOL"):
+        case "grpc":
+            return "grpc"
+        case "http/protobuf":
+            return "http/protobuf"
+        case _:
+            return otlp.protocol
+
+
+def _port(environ: Mapping[str, str]) -> int | None:
+    name = "OTEL_EXPORTER_PROMETHEUS_PORT"
+    stated = _set(environ, name)
+    if not stated:
+        return None
+    if not (stated.isascii() and stated.isdecimal() and len(stated) <= 5 and 1 <= int(stated) <= 65535):
+        raise ConfigError(f"{name} must be {KEYS['metrics.port'].allowed}", key=name)
+    return int(stated)
+
+
+def _sampling(sampling: Sampling, environ: Mapping[str, str]) -> tuple[Sampling, str | None]:
+    sampler = _set(environ, "OTEL_TRACES_SAMPLER")
+    if not sampler:
+        return sampling, None
+    if sampler in _ALL_SAMPLERS:
+        return Sampling(rate=100.0), None
+    if sampler in _RATIO_SAMPLERS:
+        try:
+            ratio = float(_set(environ, "OTEL_TRACES_SAMPLER_ARG") or "1")
+        except ValueError:
+            ratio = 1.0  # what the SDK does with it, with a warning of its own
+        if 0 < ratio <= 1:
+            return Sampling(rate=round(ratio * 100, 9)), None
+    return sampling, "telemetry.sampling.rate is ignored: OTEL_TRACES_SAMPLER says otherwise"
+
+
+def _pairs(text: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for item in text.split(","):
+        name, equals, value = item.partition("=")
+        if equals and name.strip():
+            pairs[unquote(name).strip()] = unquote(value).strip()
+    return pairs
+
+
+def _resource_attributes(environ: Mapping[str, str]) -> dict[str, str]:
+    return _pairs(_set(environ, "OTEL_RESOURCE_ATTRIBUTES"))

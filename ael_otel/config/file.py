@@ -1,0 +1,286 @@
+"""Finding and reading the engine's configuration file: the same places, the same ${VAR} grammar, clearer errors."""
+
+import os
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final, cast
+
+import yaml
+from msgspec import Struct
+
+from ael_otel.errors import ConfigError
+
+__all__ = ["Document", "Source", "Substituted", "find_config", "read_document", "resolve_references"]
+
+_PATH_VARIABLES: Final = ("PLOSTON_CONFIG_PATH", "AEL_CONFIG_PATH")
+_LOCAL_NAMES: Final = ("ploston-config.yaml", "ael-config.yaml")
+_HOME_NAMES: Final = (".ploston/config.yaml", ".ael/config.yaml")
+
+# The engine's grammar: a pair of dollars is one literal dollar, also before a brace; a body that does not parse stays
+# as it is.
+_REFERENCE: Final = re.compile(
+    r"""
+      \$\$
+    | \$\{ (?P<name> [^}:]* ) (?: : (?P<operator> [-+?] ) (?P<operand> [^}]* ) )? \}
+    """,
+    re.VERBOSE,
+)
+_VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+# PyYAML turns scalars to values with code that raises these too, for example for `!!int ""` or the date 2024-99-99.
+_YAML_VALUE_ERRORS: Final = (ValueError, LookupError, TypeError, AttributeError, OverflowError)
+
+
+class Substituted(str):
+    """Text that came out of a ${VAR} reference: the environment has only text, so it may stand for a number."""
+
+    __slots__ = ()
+
+
+class Source(Struct, frozen=True):
+    """Where a mapping comes from, so that an error can say it; `lines` maps dotted keys to line numbers from 1."""
+
+    path: Path | None = None
+    lines: dict[str, int] = {}
+
+    def error(self, key: str | None, message: str) -> ConfigError:
+        """Build the error about `key`, led by the file and the line of the key or of the nearest key around it."""
+        if self.path is None:
+            return ConfigError(message, key=key)
+        line = None
+        around = key
+        while around and line is None:
+            line = self.lines.get(around)
+            around = around.rpartition(".")[0]
+        place = str(self.path) if line is None else f"{self.path}:{line}"
+        return ConfigError(f"{place}: {message}", path=self.path, key=key)
+
+
+class Document(Struct, frozen=True):
+    """A configuration file as read, with its references unresolved."""
+
+    source: Source
+    data: dict[str, object]
+
+
+def find_config(explicit: Path | str | None = None, environ: Mapping[str, str] = os.environ) -> Path:
+    """Find the configuration file in the places where the engine looks.
+
+    The order: `explicit`, PLOSTON_CONFIG_PATH, AEL_CONFIG_PATH, ./ploston-config.yaml, ./ael-config.yaml,
+    ~/.ploston/config.yaml, ~/.ael/config.yaml. Raises ConfigError when the file that is named does not exist, or
+    nothing is found.
+    """
+    if explicit is not None:
+        path = Path(explicit)
+        if not _exists(path):
+            raise ConfigError(f"{path}: no such file (the configuration that was asked for)", path=path)
+        return path
+    for variable in _PATH_VARIABLES:
+        if named := environ.get(variable):
+            path = Path(named)
+            if not _exists(path):
+                raise ConfigError(f"{path}: no such file (named by {variable})", path=path)
+            return path
+    home = Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111  # Path.home() raises without a home
+    candidates = [Path(name) for name in _LOCAL_NAMES] + [home / name for name in _HOME_NAMES]
+    for path in candidates:
+        if _exists(path):
+            return path
+    looked = ", ".join([f"./{name}" for name in _LOCAL_NAMES] + [f"~/{name}" for name in _HOME_NAMES])
+    raise ConfigError(
+        f"no configuration file (looked for {looked}); give one with -c FILE or AEL_CONFIG_PATH=FILE"
+    )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        # A name that no file can have, or a folder that may not be searched: reading it gives the reason.
+        return True
+
+
+def read_document(path: Path) -> Document:
+    """Read one configuration file.
+
+    Raises ConfigError for whatever is not a readable UTF-8 file holding one YAML mapping, with line and column where
+    YAML gives them. The message never holds text of the file beyond the names of keys.
+    """
+    text = _read(path)
+    source = Source(path)
+    loader: Any = None
+    try:
+        loader = yaml.SafeLoader(text)
+        node = cast("yaml.Node | None", loader.get_single_node())
+        data = cast("object", loader.construct_document(node)) if node is not None else None
+        lines = _lines(node)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        raise ConfigError(f"{place}: not valid YAML: {_problem(error)}", path=path) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(
+            f"{path}:{line}: not valid YAML: a character that is not allowed", path=path
+        ) from None
+    except RecursionError:
+        raise ConfigError(f"{path}: not valid YAML: nested too deep", path=path) from None
+    except (yaml.YAMLError, *_YAML_VALUE_ERRORS):
+        raise ConfigError(f"{path}: not valid YAML: a value does not fit its tag", path=path) from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+    if data is None or data == {}:
+        raise ConfigError(
+            f"{path}: the file is empty; it needs at least one section of the engine", path=path
+        )
+    if not isinstance(data, dict):
+        raise source.error(None, f"the file must be a mapping of sections, not {kind_of(data)}")
+    return Document(Source(path, lines), cast("dict[str, object]", data))
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.is_dir():
+            raise ConfigError(f"{path}: is a directory, not a configuration file", path=path)
+        if path.exists() and not path.is_file():
+            # The engine opens the file a second time; a pipe would be empty by then, and a device may never end.
+            raise ConfigError(f"{path}: is not a regular file", path=path)
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})", path=path) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a valid file name"
+        raise ConfigError(f"{path}: cannot be read: {reason}", path=path) from None
+
+
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    # Aliases and tags are quoted in the text, and an unquoted secret that starts with `*` or `!` is read as one.
+    return re.sub(r"'[^']{2,}'", "'...'", error.problem or "syntax error")
+
+
+def _lines(root: yaml.Node | None) -> dict[str, int]:
+    lines: dict[str, int] = {}
+    seen: set[int] = set()
+
+    def walk(node: yaml.Node, prefix: str) -> None:
+        # Aliases make the tree a graph; each node is walked at its first place only.
+        if id(node) in seen:
+            return
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            for key, value in cast("list[tuple[yaml.Node, yaml.Node]]", node.value):
+                if isinstance(key, yaml.ScalarNode):
+                    name = f"{prefix}{key.value}"
+                    lines[name] = key.start_mark.line + 1
+                    walk(value, name + ".")
+        elif isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(cast("list[yaml.Node]", node.value)):
+                lines[f"{prefix}{index}"] = item.start_mark.line + 1
+                walk(item, f"{prefix}{index}.")
+
+    if root is not None:
+        walk(root, "")
+    return lines
+
+
+def resolve_references(value: object, key: str, source: Source, environ: Mapping[str, str]) -> object:
+    """Replace ${VAR}, ${VAR:-default}, ${VAR:+other}, ${VAR:?message} and $$ in all text below `value`.
+
+    `key` is the dotted key of `value`; keys of mappings are left alone. Raises ConfigError that names the key and the
+    variable that is not set, or when the value holds itself.
+    """
+    done: dict[int, object] = {}
+    open_containers: set[int] = set()
+
+    def resolve(item: object, key: str) -> object:
+        if isinstance(item, str):
+            return _resolve_text(item, key, source, environ)
+        if not isinstance(item, dict | list):
+            return item
+        marker = id(cast("object", item))
+        if marker in done:
+            return done[marker]
+        if marker in open_containers:
+            raise source.error(key, f"{key} refers to itself")
+        open_containers.add(marker)
+        resolved: object
+        if isinstance(item, dict):
+            mapping = cast("dict[object, object]", item)
+            resolved = {
+                name: resolve(inner, f"{key}.{name}" if key else str(name)) for name, inner in mapping.items()
+            }
+        else:
+            resolved = [
+                resolve(inner, f"{key}.{index}") for index, inner in enumerate(cast("list[object]", item))
+            ]
+        open_containers.discard(marker)
+        done[marker] = resolved
+        return resolved
+
+    try:
+        return resolve(value, key)
+    except RecursionError:
+        raise source.error(key or None, f"{key or 'the file'} is nested too deep") from None
+
+
+def _resolve_text(text: str, key: str, source: Source, environ: Mapping[str, str]) -> str:
+    substituted = False
+
+    def replace(match: re.Match[str]) -> str:
+        nonlocal substituted
+        body = match["name"]
+        if body is None:
+            return "$"
+        name = body.strip()
+        if not _VARIABLE_NAME.fullmatch(name):
+            return match[0]
+        substituted = True
+        value = environ.get(name)
+        operand = match["operand"] or ""
+        match match["operator"]:
+            case "-":
+                return value or operand
+            case "+":
+                return operand if value else ""
+            case "?" if not value:
+                why = operand or "it is required"
+                raise source.error(key, f"{key} needs the environment variable {name}: {why}")
+            case _ if value is None:
+                raise source.error(
+                    key,
+                    f"{key} needs the environment variable {name}, which is not set; "
+                    f"set it, or write ${{{name}:-default}}",
+                )
+            case _:
+                return value
+
+    resolved = _REFERENCE.sub(replace, text)
+    return Substituted(resolved) if substituted else resolved
+
+
+def kind_of(value: object) -> str:
+    """Name the type of a YAML value in a person's words, without the value."""
+    match value:
+        case None:
+            return "empty"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "text"
+        case list() | tuple():
+            return "a list"
+        case dict():
+            return "a mapping"
+        case _:
+            return f"a {type(value).__name__}"
+
+
+def nearest(name: str, valid: list[str]) -> str | None:
+    """Return the valid name most like `name`, or None when none is close."""
+    near = get_close_matches(name, valid, n=1, cutoff=0.6)
+    return near[0] if near else None

@@ -1,0 +1,65 @@
+"""The catalogue of keys, read off the settings structs: one entry for each value a person can write."""
+
+from collections.abc import Iterator
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal, cast, get_args, get_origin
+
+import msgspec
+from msgspec import Meta, Struct
+
+from ael_otel.config.settings import Settings
+
+__all__ = ["KEYS", "Key"]
+
+_NOT_KEYS: Final = frozenset({"notices", "path"})
+
+
+class Key(Struct, frozen=True):
+    """One key of the section.
+
+    `name` is dotted and leaves out the leading `telemetry.`; `type` is what msgspec converts to; `allowed` completes
+    "must be ..."; `choices` is empty unless the key takes one of a closed set; `env` names the variables that win.
+    """
+
+    name: str
+    type: Any
+    allowed: str
+    choices: tuple[str, ...]
+    default: object
+    meaning: str
+    env: str
+    secret: bool
+
+
+def _key(name: str, annotation: object, default: object) -> Key:
+    if get_origin(annotation) is not Annotated:
+        raise TypeError(f"{name} has no description")
+    base, meta = get_args(annotation)
+    if not isinstance(meta, Meta) or meta.description is None:
+        raise TypeError(f"{name} has no description")
+    choices = cast("tuple[str, ...]", get_args(base)) if get_origin(base) is Literal else ()
+    if base is bool:
+        allowed = "true or false"
+    elif choices:
+        allowed = f"{', '.join(choices[:-1])} or {choices[-1]}"
+    else:
+        allowed = meta.title or ""
+    extra = meta.extra or {}
+    return Key(name, annotation, allowed, choices, default, meta.description, extra["env"], extra["secret"])
+
+
+def _walk(struct: type[Struct], prefix: str) -> Iterator[Key]:
+    for field in msgspec.structs.fields(struct):
+        name = prefix + field.name
+        if name in _NOT_KEYS:
+            continue
+        if isinstance(field.type, type) and issubclass(field.type, Struct):
+            yield from _walk(field.type, name + ".")
+        elif field.default_factory is msgspec.NODEFAULT:
+            yield _key(name, field.type, field.default)
+        else:
+            yield _key(name, field.type, field.default_factory())
+
+
+KEYS: Final = MappingProxyType({key.name: key for key in _walk(Settings, "")})
+"""Every key by its dotted name, in the order of the structs."""

@@ -1,0 +1,317 @@
+"""The settings of the `telemetry:` section, as frozen structs that carry their own limits and documentation."""
+
+from typing import Annotated, ClassVar, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+__all__ = [
+    "MASK",
+    "Admin",
+    "Engine",
+    "Exporters",
+    "Logs",
+    "Metrics",
+    "Otlp",
+    "Privacy",
+    "Redaction",
+    "Retention",
+    "Sampling",
+    "Settings",
+    "Store",
+    "Traces",
+]
+
+MASK: Final = "***"
+"""Stands for the value of a secret wherever settings are shown."""
+
+
+def _about(
+    meaning: str,
+    *,
+    allowed: str = "",
+    env: str = "",
+    secret: bool = False,
+    ge: float | None = None,
+    le: float | None = None,
+    min_length: int | None = None,
+    pattern: str | None = None,
+) -> Meta:
+    """Describe one key: `allowed` completes "must be ..." in errors, `env` names the variables that win over it."""
+    return Meta(
+        title=allowed or None,
+        description=meaning,
+        ge=ge,
+        le=le,
+        min_length=min_length,
+        pattern=pattern,
+        extra={"env": env, "secret": secret},
+    )
+
+
+class _Section(Struct, frozen=True, forbid_unknown_fields=True):
+    """One level of the section; secrets are masked in `repr` so that a logged or asserted value leaks nothing."""
+
+    secret_fields: ClassVar[frozenset[str]] = frozenset()
+
+    def __repr__(self) -> str:
+        shown: list[str] = []
+        for name in self.__struct_fields__:
+            value: object = getattr(self, name)
+            shown.append(f"{name}={MASK if value and name in self.secret_fields else repr(value)}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+_PORT: Final = "a whole number from 1 to 65535"
+_HOST: Final = "a host name or IP address"
+_URL: Final = "a URL such as http://localhost:4317"
+
+
+class Metrics(_Section, frozen=True, forbid_unknown_fields=True):
+    """The metrics and the endpoint at which Prometheus can pull them."""
+
+    enabled: Annotated[bool, _about("record and export metrics", env="OTEL_METRICS_EXPORTER")] = True
+    endpoint: Annotated[
+        str, _about("path of the pull endpoint", allowed="a path that starts with /", pattern=r"^/[^\s?#]*\Z")
+    ] = "/metrics"
+    port: Annotated[
+        int,
+        _about(
+            "port of the pull endpoint (9090 is Prometheus's own)",
+            allowed=_PORT,
+            env="OTEL_EXPORTER_PROMETHEUS_PORT",
+            ge=1,
+            le=65535,
+        ),
+    ] = 9464
+    host: Annotated[
+        str,
+        _about(
+            "address the pull endpoint listens on; anything but loopback is reported, since it has no password",
+            allowed=_HOST,
+            env="OTEL_EXPORTER_PROMETHEUS_HOST",
+            pattern=r"^[^\s/]+\Z",
+        ),
+    ] = "127.0.0.1"
+    prometheus_enabled: Annotated[bool, _about("serve the pull endpoint (engine key)")] = True
+
+
+class Otlp(_Section, frozen=True, forbid_unknown_fields=True):
+    """Where traces, metrics and logs are pushed to."""
+
+    secret_fields: ClassVar[frozenset[str]] = frozenset({"headers", "endpoint"})
+
+    enabled: Annotated[
+        bool,
+        _about(
+            "push by OTLP",
+            env="OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER, OTEL_LOGS_EXPORTER (each its own signal)",
+        ),
+    ] = True
+    # An endpoint may hold credentials (https://user:password@host), so it is never echoed.
+    endpoint: Annotated[
+        str,
+        _about(
+            "Collector or backend; with `http/protobuf` the untouched default means port 4318",
+            allowed=_URL,
+            env="OTEL_EXPORTER_OTLP_ENDPOINT",
+            secret=True,
+            pattern=r"^\S+\Z",
+        ),
+    ] = "http://localhost:4317"
+    insecure: Annotated[
+        bool,
+        _about(
+            "send without TLS over gRPC; an `https://` endpoint always uses TLS",
+            env="OTEL_EXPORTER_OTLP_INSECURE",
+        ),
+    ] = True
+    protocol: Annotated[
+        Literal["grpc", "http/protobuf"], _about("wire protocol", env="OTEL_EXPORTER_OTLP_PROTOCOL")
+    ] = "grpc"
+    headers: Annotated[
+        dict[str, str],
+        _about(
+            "sent with every export, for authentication",
+            allowed="a mapping of header names to text",
+            env="OTEL_EXPORTER_OTLP_HEADERS",
+            secret=True,
+        ),
+    ] = msgspec.field(default_factory=dict[str, str])
+
+
+class Exporters(_Section, frozen=True, forbid_unknown_fields=True):
+    """The ways out of the process."""
+
+    otlp: Otlp = Otlp()
+
+
+class Traces(_Section, frozen=True, forbid_unknown_fields=True):
+    """The spans of runs."""
+
+    enabled: Annotated[bool, _about("export traces", env="OTEL_TRACES_EXPORTER")] = True
+    mcp_spans: Annotated[
+        Literal["ael", "native", "both"],
+        _about("whose client span shows an MCP call: ours, that of the MCP library, or both"),
+    ] = "ael"
+
+
+class Logs(_Section, frozen=True, forbid_unknown_fields=True):
+    """The log lines of the process."""
+
+    enabled: Annotated[bool, _about("format and export log lines", env="OTEL_LOGS_EXPORTER")] = True
+    format: Annotated[Literal["json", "text"], _about("form of the lines on standard output")] = "json"
+    output: Annotated[
+        Literal["stdout", "otlp", "both"], _about("where the lines go", env="OTEL_LOGS_EXPORTER")
+    ] = "both"
+    level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], _about("least severe level that is kept")
+    ] = "INFO"
+
+
+class Sampling(_Section, frozen=True, forbid_unknown_fields=True):
+    """How much is exported; run records are always kept."""
+
+    rate: Annotated[
+        float,
+        _about(
+            "percent of traces that are exported; metrics, logs and run records are never sampled",
+            allowed="a percentage from 1 to 100",
+            env="OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG (a ratio)",
+            ge=1,
+            le=100,
+        ),
+    ] = 100.0
+
+
+class Store(_Section, frozen=True, forbid_unknown_fields=True):
+    """The run store behind `ael trace`."""
+
+    secret_fields: ClassVar[frozenset[str]] = frozenset({"dsn"})
+
+    backend: Annotated[Literal["sqlite", "memory", "postgresql"], _about("where run records are kept")] = (
+        "sqlite"
+    )
+    path: Annotated[
+        str,
+        _about(
+            "file of the sqlite backend, relative to the working directory",
+            allowed="a file name",
+            pattern=r"^[^\0]+\Z",
+        ),
+    ] = ".ael/telemetry.db"
+    dsn: Annotated[
+        str, _about("connection string of the postgresql backend", allowed="text", secret=True)
+    ] = ""
+    json_mirror: Annotated[bool, _about("also write each run as a JSON file")] = False
+
+
+class Retention(_Section, frozen=True, forbid_unknown_fields=True):
+    """How long run records are kept; applied daily at 03:00 UTC."""
+
+    days: Annotated[
+        int,
+        _about("age at which run records are deleted", allowed="a whole number from 1 to 365", ge=1, le=365),
+    ] = 30
+    max_mb: Annotated[
+        int,
+        _about(
+            "size in MiB above which the oldest records are deleted; 0 sets no limit",
+            allowed="a whole number from 0 to 1048576",
+            ge=0,
+            le=1048576,
+        ),
+    ] = 0
+
+
+class Privacy(_Section, frozen=True, forbid_unknown_fields=True):
+    """What must not leave the process."""
+
+    scrub_pii: Annotated[bool, _about("replace personal data and credentials by markers")] = True
+    excluded_paths: Annotated[
+        tuple[str, ...],
+        _about("files whose names and contents are never captured", allowed="a list of path patterns"),
+    ] = ("~/.ssh/*", "~/.aws/credentials")
+
+
+class Redaction(_Section, frozen=True, forbid_unknown_fields=True):
+    """What is blanked whatever it holds."""
+
+    redact_inputs: Annotated[bool, _about("blank every input")] = False
+    redact_outputs: Annotated[bool, _about("blank every output")] = False
+    sensitive_field_patterns: Annotated[
+        tuple[str, ...],
+        _about("fields whose names match are blanked", allowed="a list of regular expressions"),
+    ] = ()
+    max_result_size: Annotated[
+        int,
+        _about(
+            "size in bytes to which a result is cut, after redaction",
+            allowed="a whole number from 1 to 16777216",
+            ge=1,
+            le=16777216,
+        ),
+    ] = 65536
+
+
+class Admin(_Section, frozen=True, forbid_unknown_fields=True):
+    """The administrative HTTP endpoints."""
+
+    secret_fields: ClassVar[frozenset[str]] = frozenset({"token"})
+
+    live_schema: Annotated[bool, _about("serve the live telemetry schema")] = False
+    token: Annotated[
+        str,
+        _about(
+            "bearer token that the administrative endpoints ask for; empty asks for none",
+            allowed="text",
+            secret=True,
+        ),
+    ] = ""
+
+
+class Engine(_Section, frozen=True, forbid_unknown_fields=True):
+    """The engine's own telemetry, off by default since it repeats ours."""
+
+    telemetry_store: Annotated[bool, _about("let the engine write its own telemetry database")] = False
+    native_spans: Annotated[bool, _about("let the engine emit its own flat spans")] = False
+
+
+class Settings(_Section, frozen=True, forbid_unknown_fields=True):
+    """Everything the `telemetry:` section and the OTEL_* variables say.
+
+    `notices` holds one line for each thing a person should know (an engine key without effect, two keys that
+    disagree, an endpoint open to the network); `path` is the file they come from, None without one.
+    """
+
+    enabled: Annotated[bool, _about("switch for all telemetry", env="OTEL_SDK_DISABLED")] = True
+    service_name: Annotated[
+        str,
+        _about(
+            "name of the service in every backend (engine key)",
+            allowed="text that is not empty",
+            env="OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES (`service.name`)",
+            pattern=r"\S",
+        ),
+    ] = "ael"
+    service_version: Annotated[
+        str,
+        _about(
+            "version of the service in every backend (engine key)",
+            allowed="text",
+            env="OTEL_RESOURCE_ATTRIBUTES (`service.version`)",
+        ),
+    ] = ""
+    metrics: Metrics = Metrics()
+    exporters: Exporters = Exporters()
+    traces: Traces = Traces()
+    logs: Logs = Logs()
+    sampling: Sampling = Sampling()
+    store: Store = Store()
+    retention: Retention = Retention()
+    privacy: Privacy = Privacy()
+    redaction: Redaction = Redaction()
+    admin: Admin = Admin()
+    engine: Engine = Engine()
+    notices: tuple[str, ...] = ()
+    path: str | None = None

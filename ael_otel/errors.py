@@ -1,0 +1,49 @@
+"""Errors that a person can act on: each one's text is a single line that says what is wrong, where, and what to set."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+__all__ = ["AelOtelError", "ConfigError", "EngineUnavailableError", "WorkflowNotFoundError"]
+
+
+class AelOtelError(Exception):
+    """Base of every error this package raises on purpose.
+
+    Line breaks in the message are folded to spaces, so `str(error)` can be printed or logged as one line.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+class ConfigError(AelOtelError):
+    """The configuration is absent, unreadable or wrong.
+
+    `path` is the file concerned and `key` the dotted key, where known. The message never holds a secret's value.
+    """
+
+    def __init__(self, message: str, *, path: Path | None = None, key: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+        self.key = key
+
+
+class WorkflowNotFoundError(AelOtelError):
+    """No workflow has this name; `known` holds the names that exist."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.known: tuple[str, ...] = tuple(sorted(known))
+        near = get_close_matches(name, self.known, n=1)
+        if near:
+            hint = f"did you mean {near[0]!r}?"
+        elif self.known:
+            hint = "known: " + ", ".join(self.known)
+        else:
+            hint = "none is loaded; check `workflows.directory` in the configuration file"
+        super().__init__(f"no workflow is named {name!r}; {hint}")
+
+
+class EngineUnavailableError(AelOtelError):
+    """The engine cannot be used here: it is not installed, too old, or did not start."""
