@@ -1,0 +1,1 @@
+"""Toolchain over the telemetry registry: load, resolve, lint, generate."""

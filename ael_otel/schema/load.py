@@ -1,0 +1,161 @@
+"""Read a registry folder: YAML files in weaver's `definition/2` form into typed definitions."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Hashable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import yaml
+
+from ael_otel.schema.errors import SchemaError
+from ael_otel.schema.model import (
+    AttributeDef,
+    EntityDef,
+    EventDef,
+    GroupDef,
+    Manifest,
+    MetricDef,
+    Sources,
+    SpanDef,
+    Strict,
+)
+
+FILE_FORMAT = "definition/2"
+MANIFEST = "manifest.yaml"
+
+# Section of a file -> type of its items and the key that names them.
+_SECTIONS: dict[str, tuple[type[Strict], str]] = {
+    "attributes": (AttributeDef, "key"),
+    "attribute_groups": (GroupDef, "id"),
+    "entities": (EntityDef, "type"),
+    "metrics": (MetricDef, "name"),
+    "spans": (SpanDef, "type"),
+    "events": (EventDef, "name"),
+}
+_MISSING = re.compile(r"missing required field `(?P<field>[^`]+)`(?: - at `\$?\.?(?P<path>[^`]*)`)?")
+_UNKNOWN = re.compile(r"contains unknown field `(?P<field>[^`]+)`(?: - at `\$?\.?(?P<path>[^`]*)`)?")
+_OTHER = re.compile(r"(?P<text>.*?)(?: - at `\$?\.?(?P<path>[^`]*)`)?$", re.DOTALL)
+
+
+def load(registry: Path, upstream: Path | None = None) -> Sources:
+    """Definitions of the registry in `registry`; the attributes it may refer to are in `upstream`.
+
+    Raises SchemaError when the folder holds no registry, a file does not parse, or an item is not of the format.
+    """
+    manifest = _manifest(registry)
+    items: dict[str, list[Strict]] = {section: [] for section in _SECTIONS}
+    files: dict[tuple[str, str], str] = {}
+    for path in _definition_files(registry):
+        for section, name, item in _definitions(path):
+            items[section].append(item)
+            files.setdefault((section, name), path.name)
+    borrowed: list[Strict] = []
+    if upstream is not None:
+        _manifest(upstream)
+        for path in _definition_files(upstream):
+            borrowed += [item for section, _, item in _definitions(path) if section == "attributes"]
+    return Sources(
+        manifest=manifest,
+        attributes=tuple(cast("list[AttributeDef]", items["attributes"])),
+        attribute_groups=tuple(cast("list[GroupDef]", items["attribute_groups"])),
+        entities=tuple(cast("list[EntityDef]", items["entities"])),
+        metrics=tuple(cast("list[MetricDef]", items["metrics"])),
+        spans=tuple(cast("list[SpanDef]", items["spans"])),
+        events=tuple(cast("list[EventDef]", items["events"])),
+        upstream=tuple(cast("list[AttributeDef]", borrowed)),
+        files=files,
+    )
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML loader that refuses a key given twice, which plain YAML loading would silently let win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[object] = set()
+        for key_node, _ in node.value:
+            key = cast("object", self.construct_object(key_node, deep=deep))  # type: ignore[no-untyped-call]
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _manifest(folder: Path) -> Manifest:
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise SchemaError(str(folder), "", f"no {MANIFEST} here; give the folder of a registry")
+    return _convert(_read(path), Manifest, MANIFEST, "")
+
+
+def _definition_files(folder: Path) -> list[Path]:
+    paths = sorted(path for path in folder.glob("*.yaml") if path.name != MANIFEST)
+    if not paths:
+        raise SchemaError(str(folder), "", "holds no definition files (*.yaml)")
+    return paths
+
+
+def _definitions(path: Path) -> Iterator[tuple[str, str, Strict]]:
+    document = _read(path)
+    if document.get("file_format") != FILE_FORMAT:
+        found = document.get("file_format", "nothing")
+        raise SchemaError(path.name, "file_format", f"is {found}; set it to {FILE_FORMAT}")
+    for section, entries in document.items():
+        if section == "file_format":
+            continue
+        if section not in _SECTIONS:
+            raise SchemaError(path.name, section, f"unknown section{_nearest(section, list(_SECTIONS))}")
+        if not isinstance(entries, list):
+            raise SchemaError(path.name, section, "must be a list")
+        kind, name_key = _SECTIONS[section]
+        for index, entry in enumerate(cast("list[object]", entries)):
+            item = f"{section}[{index}]"
+            if isinstance(entry, dict):
+                item = str(cast("dict[str, object]", entry).get(name_key, item))
+            yield section, item, _convert(entry, kind, path.name, item)
+
+
+def _read(path: Path) -> Mapping[str, object]:
+    try:
+        document: object = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise SchemaError(path.name, line, f"{error.problem or error}") from error
+    if not isinstance(document, dict):
+        raise SchemaError(path.name, "", "must be a mapping of sections")
+    return cast("dict[str, object]", document)
+
+
+def _convert[T: Strict](entry: object, kind: type[T], source: str, item: str) -> T:
+    try:
+        return msgspec.convert(entry, kind)
+    except msgspec.ValidationError as error:
+        raise SchemaError(source, item, _advice(str(error), kind)) from error
+
+
+def _advice(message: str, kind: type[Strict]) -> str:
+    """What to set, from the decoder's message."""
+    if match := _MISSING.search(message):
+        return f"{_under(match['path'])}{match['field']} is missing; set `{match['field']}:`"
+    if match := _UNKNOWN.search(message):
+        # The decoder names no type, so the nearest name is sought at the top level only.
+        known = [] if match["path"] else [field.name for field in msgspec.structs.fields(kind)]
+        return f"{_under(match['path'])}{match['field']} is not a known key{_nearest(match['field'], known)}"
+    match = _OTHER.match(message)
+    assert match is not None, "the pattern matches every text"
+    text = match["text"].rstrip()
+    return f"{match['path']}: {text}" if match["path"] else text
+
+
+def _under(path: str | None) -> str:
+    return f"{path}." if path else ""
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    if close:
+        return f"; did you mean {close[0]}?"
+    return f"; known are {', '.join(known)}" if known else ""

@@ -1,0 +1,360 @@
+"""Values of the registry: what the YAML files say, and the same with every reference resolved.
+
+The definitions follow weaver's `definition/2`; only the parts this project uses are known, and an unknown key is
+an error. Everything of our own sits in `annotations.ael`, which weaver passes through.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+Stability = Literal["stable", "release_candidate", "beta", "alpha", "development", "deprecated"]
+Instrument = Literal["counter", "updowncounter", "gauge", "histogram"]
+SpanKind = Literal["internal", "client", "server", "producer", "consumer"]
+Goal = Literal["operation", "performance", "capacity", "change_impact", "trend"]
+Level = Literal["required", "recommended", "opt_in"]
+SignalLevel = Literal["recommended", "opt_in"]
+ScalarType = Literal["string", "int", "double", "boolean", "string[]", "int[]", "double[]", "boolean[]"]
+Scalar = str | int | float | bool
+
+
+class Strict(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """Base of all values: immutable, and an unknown key is an error."""
+
+
+class Member(Strict):
+    """One value of a closed set."""
+
+    id: str
+    value: str
+    stability: Stability
+    brief: str
+
+
+class Enum(Strict):
+    """A closed set of values."""
+
+    members: tuple[Member, ...]
+
+
+class AttributeNotes(Strict):
+    """`annotations.ael` of an attribute or of a reference to one; a reference's entries win.
+
+    `max_values`: how many values are expected at most.
+    `cardinality`: `unbounded` bars the attribute from metrics.
+    `values_of`: key of the attribute whose closed set this one takes its values from.
+    `follows_from`: sibling labels that already determine this one, so that it adds no series.
+    `bare_key`: why the key has no namespace.
+    `verbatim_values`: why the values are not lowercase.
+    `otlp`: member of an OTLP log record that holds the field; empty means an attribute.
+    `sensitive`: may hold text of the user, so it is redacted.
+    """
+
+    max_values: int | None = None
+    cardinality: Literal["bounded", "unbounded"] = "bounded"
+    values_of: str = ""
+    follows_from: tuple[str, ...] = ()
+    bare_key: str = ""
+    verbatim_values: str = ""
+    otlp: str = ""
+    sensitive: bool = False
+
+
+class SpanEvent(Strict):
+    """The form an event takes on a span."""
+
+    name: str
+    spans: tuple[str, ...]
+    attributes: tuple[str, ...] = ()
+
+
+class SignalNotes(Strict):
+    """`annotations.ael` of a metric, span, event or attribute group.
+
+    `goal`: what the signal serves. `query`: one example in the language of its backend.
+    `max_series`, `buckets` (upper bounds, in the metric's unit): metrics only. `span_event`: events only.
+    """
+
+    goal: Goal | None = None
+    query: str = ""
+    max_series: int | None = None
+    buckets: tuple[float, ...] = ()
+    span_event: SpanEvent | None = None
+
+
+class CodeGeneration(Strict):
+    """`annotations.code_generation`, as upstream writes it."""
+
+    metric_value_type: Literal["int", "double"]
+
+
+class AttributeAnnotations(Struct, frozen=True, omit_defaults=True):
+    """Annotations of an attribute; keys other than `ael` belong to other tools."""
+
+    ael: AttributeNotes = AttributeNotes()
+
+
+class SignalAnnotations(Struct, frozen=True, omit_defaults=True):
+    """Annotations of a signal; keys other than `ael` and `code_generation` belong to other tools."""
+
+    ael: SignalNotes = SignalNotes()
+    code_generation: CodeGeneration | None = None
+
+
+class AttributeDef(Strict):
+    """Definition of an attribute."""
+
+    key: str
+    type: ScalarType | Enum
+    stability: Stability
+    brief: str
+    note: str = ""
+    examples: tuple[Scalar, ...] = ()
+    annotations: AttributeAnnotations = AttributeAnnotations()
+
+
+class Conditional(Strict):
+    """Requirement level of an attribute that is required under a condition."""
+
+    conditionally_required: str
+
+
+class AttributeRef(Strict):
+    """Use of an attribute by a signal; what is set here wins over the definition."""
+
+    ref: str
+    requirement_level: Level | Conditional
+    brief: str = ""
+    note: str = ""
+    examples: tuple[Scalar, ...] = ()
+    sampling_relevant: bool = False
+    annotations: AttributeAnnotations = AttributeAnnotations()
+
+
+class EntityRef(Strict):
+    """Use of an attribute by an entity."""
+
+    ref: str
+
+
+class EntityDef(Strict):
+    """Definition of an entity: a thing that resource attributes identify."""
+
+    type: str
+    stability: Stability
+    requirement_level: SignalLevel
+    brief: str
+    identity: tuple[EntityRef, ...]
+    description: tuple[EntityRef, ...] = ()
+    note: str = ""
+
+
+class MetricDef(Strict):
+    """Definition of a metric."""
+
+    name: str
+    instrument: Instrument
+    unit: str
+    stability: Stability
+    requirement_level: SignalLevel
+    brief: str
+    note: str = ""
+    entity_associations: tuple[str, ...] = ()
+    annotations: SignalAnnotations = SignalAnnotations()
+    attributes: tuple[AttributeRef, ...] = ()
+
+
+class SpanName(Strict):
+    """Name of a span; `{key}` stands for the value of an attribute."""
+
+    note: str
+
+
+class SpanDef(Strict):
+    """Definition of a span."""
+
+    type: str
+    kind: SpanKind
+    name: SpanName
+    stability: Stability
+    requirement_level: SignalLevel
+    brief: str
+    note: str = ""
+    entity_associations: tuple[str, ...] = ()
+    annotations: SignalAnnotations = SignalAnnotations()
+    attributes: tuple[AttributeRef, ...] = ()
+
+
+class EventDef(Strict):
+    """Definition of an event: a log record with a name."""
+
+    name: str
+    stability: Stability
+    requirement_level: SignalLevel
+    brief: str
+    note: str = ""
+    entity_associations: tuple[str, ...] = ()
+    annotations: SignalAnnotations = SignalAnnotations()
+    attributes: tuple[AttributeRef, ...] = ()
+
+
+class GroupDef(Strict):
+    """Definition of a set of attributes that is no signal by itself."""
+
+    id: str
+    visibility: Literal["public", "internal"]
+    stability: Stability
+    brief: str
+    note: str = ""
+    annotations: SignalAnnotations = SignalAnnotations()
+    attributes: tuple[AttributeRef, ...] = ()
+
+
+class Dependency(Strict):
+    """Another registry that this one refers to; the path is relative to the repository root."""
+
+    schema_url: str
+    registry_path: str
+
+
+class Manifest(Strict):
+    """`manifest.yaml`: identity and version of a registry."""
+
+    schema_url: str
+    stability: Stability
+    description: str = ""
+    dependencies: tuple[Dependency, ...] = ()
+
+    @property
+    def version(self) -> str:
+        """Version of the telemetry interface: the last segment of the schema URL."""
+        return self.schema_url.rstrip("/").rpartition("/")[2]
+
+
+class Sources(Struct, frozen=True, kw_only=True):
+    """The definitions of a registry in the order of its files; `files` tells where each one stands."""
+
+    manifest: Manifest
+    attributes: tuple[AttributeDef, ...] = ()
+    attribute_groups: tuple[GroupDef, ...] = ()
+    entities: tuple[EntityDef, ...] = ()
+    metrics: tuple[MetricDef, ...] = ()
+    spans: tuple[SpanDef, ...] = ()
+    events: tuple[EventDef, ...] = ()
+    upstream: tuple[AttributeDef, ...] = ()
+    files: dict[tuple[str, str], str] = {}
+
+    def where(self, section: str, name: str) -> str:
+        """File that defines the item, or the section's name when none is known."""
+        return self.files.get((section, name), section)
+
+
+class Attribute(Strict):
+    """An attribute as one signal uses it, or as it is defined when no signal is involved.
+
+    `values` is the closed set, own or borrowed; empty when the attribute is open.
+    """
+
+    key: str
+    type: ScalarType | Literal["enum"]
+    stability: Stability
+    brief: str
+    note: str = ""
+    examples: tuple[Scalar, ...] = ()
+    values: tuple[str, ...] = ()
+    members: tuple[Member, ...] = ()
+    upstream: bool = False
+    requirement_level: Level | Literal["conditionally_required"] | None = None
+    condition: str = ""
+    sampling_relevant: bool = False
+    ael: AttributeNotes = AttributeNotes()
+
+    @property
+    def max_values(self) -> int | None:
+        """How many values it can have: the size of the closed set, else what the registry expects, else unknown."""
+        return len(self.values) or (2 if self.type == "boolean" else self.ael.max_values)
+
+
+class Metric(Strict):
+    """A metric with its attributes resolved and its Prometheus name translated."""
+
+    name: str
+    prometheus: str
+    instrument: Instrument
+    unit: str
+    value_type: Literal["int", "double"]
+    stability: Stability
+    requirement_level: SignalLevel
+    brief: str
+    note: str = ""
+    entity_associations: tuple[str, ...] = ()
+    ael: SignalNotes = SignalNotes()
+    attributes: tuple[Attribute, ...] = ()
+
+
+class Span(Strict):
+    """A span with its attributes resolved; `span_events` are the names of the events it may carry."""
+
+    type: str
+    name: str
+    kind: SpanKind
+    stability: Stability
+    requirement_level: SignalLevel
+    brief: str
+    note: str = ""
+    entity_associations: tuple[str, ...] = ()
+    span_events: tuple[str, ...] = ()
+    ael: SignalNotes = SignalNotes()
+    attributes: tuple[Attribute, ...] = ()
+
+
+class Event(Strict):
+    """An event with its attributes resolved."""
+
+    name: str
+    stability: Stability
+    requirement_level: SignalLevel
+    brief: str
+    note: str = ""
+    entity_associations: tuple[str, ...] = ()
+    ael: SignalNotes = SignalNotes()
+    attributes: tuple[Attribute, ...] = ()
+
+
+class Group(Strict):
+    """An attribute group with its attributes resolved."""
+
+    id: str
+    stability: Stability
+    brief: str
+    note: str = ""
+    ael: SignalNotes = SignalNotes()
+    attributes: tuple[Attribute, ...] = ()
+
+
+class Entity(Strict):
+    """An entity with its attributes resolved."""
+
+    type: str
+    stability: Stability
+    requirement_level: SignalLevel
+    brief: str
+    note: str = ""
+    identity: tuple[Attribute, ...] = ()
+    description: tuple[Attribute, ...] = ()
+
+
+class Registry(Struct, frozen=True, kw_only=True):
+    """The resolved registry: the one document that code, docs and queries are made from and checked against."""
+
+    file_format: str
+    schema_url: str
+    version: str
+    attributes: tuple[Attribute, ...]
+    attribute_groups: tuple[Group, ...]
+    entities: tuple[Entity, ...]
+    metrics: tuple[Metric, ...]
+    spans: tuple[Span, ...]
+    events: tuple[Event, ...]
