@@ -1,4 +1,4 @@
-"""Errors that a person can act on: each one's text is a single line that says what is wrong, where, and what to set."""
+"""Errors that a person can act on: one line each that says what is wrong, where, and what to set."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -14,13 +14,13 @@ class AelOtelError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(" ".join(message.splitlines()))
 
 
 class ConfigError(AelOtelError):
     """The configuration is absent, unreadable or wrong.
 
-    `path` is the file concerned and `key` the dotted key, where known. The message never holds a secret's value.
+    `path` is the file concerned and `key` the dotted key, where known. The message never holds a secret.
     """
 
     def __init__(self, message: str, *, path: Path | None = None, key: str | None = None) -> None:

@@ -1,11 +1,11 @@
-"""The `telemetry:` section of the engine's own file, with the OTEL_* variables applied, as frozen Settings."""
+"""The `telemetry:` section of the engine's own file, with OTEL_* variables applied, as frozen Settings."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from ael_otel.config.environment import otel_environment, with_environment
-from ael_otel.config.file import find_config, nearest, read_document, resolve_references
+from ael_otel.config.file import find_config, nearest, read_document, resolve_references, shown_name
 from ael_otel.config.mapping import SECTION, build_settings, settings_as_mapping, settings_from_mapping
 from ael_otel.config.settings import (
     Admin,
@@ -54,18 +54,18 @@ def default_settings() -> Settings:
 
 
 def load_settings(path: Path | str | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
-    """Find and read the configuration file and return its settings, as the OTEL_* variables in `environ` change them.
+    """Find and read the configuration file and return its settings, as OTEL_* variables in `environ` change them.
 
-    `path` None looks where the engine looks. Only the `telemetry:` section is resolved and checked. Raises
-    ConfigError: one line that names the file, the line and the key.
+    `path` None looks where the engine looks. Only the `telemetry:` section is resolved and checked; `check_file`
+    checks the rest. Raises ConfigError: one line that names the file, the line and the key.
     """
     document = read_document(find_config(path, environ))
     source = document.source
     if SECTION not in document.data:
-        # The engine passes over a section it does not know; a misspelt one must not silently mean the defaults.
-        for name in document.data:
-            if nearest(str(name).lower(), [SECTION]):
-                raise source.error(str(name), f"{name} is not a known section; did you mean {SECTION}?")
+        # The engine passes over a section it does not know; a misspelt one must not silently mean defaults.
+        for name in map(shown_name, document.data):
+            if nearest(name.lower(), [SECTION]):
+                raise source.error(name, f"{name} is not a known section; did you mean {SECTION}?")
     section = resolve_references(document.data.get(SECTION), SECTION, source, environ)
     return with_environment(build_settings(section, source), environ)
 
@@ -73,7 +73,8 @@ def load_settings(path: Path | str | None = None, environ: Mapping[str, str] = o
 def check_file(path: Path | str | None = None, environ: Mapping[str, str] = os.environ) -> Path:
     """Check what the engine needs of the whole file before it is started, and return the file's path.
 
-    The engine reports an unset ${VAR} without file or line, and takes an empty file for none. Raises ConfigError.
+    The engine reports an unset ${VAR} without file or line, and takes an empty file for none: its mode without
+    any workflow. Raises ConfigError.
     """
     document = read_document(find_config(path, environ))
     resolve_references(document.data, "", document.source, environ)

@@ -1,4 +1,4 @@
-"""Settings and the OTEL_* environment: what the variables change in the settings, and what the settings add to them."""
+"""Settings and the OTEL_* environment: what the variables change in the settings, and what settings add to them."""
 
 from collections.abc import Mapping
 from typing import Final, Literal
@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from ael_otel.config.keys import KEYS
+from ael_otel.config.mapping import OPEN_METRICS, is_loopback
 from ael_otel.config.settings import Otlp, Sampling, Settings
 from ael_otel.errors import ConfigError
 
@@ -28,9 +29,9 @@ _INTERVALS: Final = {
 def otel_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the OTEL_* variables that `settings` stand for and `environ` does not set.
 
-    A variable that is set but empty counts as not set, as OpenTelemetry defines it. OTEL_RESOURCE_ATTRIBUTES is the
-    one variable that is returned although it is set: with `service.version` added to it. The result holds the
-    exporter headers, so it is as secret as they are.
+    A variable that is set but empty counts as not set, as OpenTelemetry defines it. OTEL_RESOURCE_ATTRIBUTES is
+    the one variable that is returned although it is set: with `service.version` added to it. The result holds
+    the exporter headers, so it is as secret as they are.
     """
     attributes = _resource_attributes(environ)
     otlp = settings.exporters.otlp
@@ -49,9 +50,10 @@ def otel_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str
     wanted["OTEL_EXPORTER_OTLP_PROTOCOL"] = protocol
     if not _set(environ, "OTEL_EXPORTER_OTLP_ENDPOINT"):
         wanted["OTEL_EXPORTER_OTLP_ENDPOINT"] = _endpoint(otlp.endpoint, protocol)
-        # Only beside our own endpoint: for one that the environment names, its scheme decides, and a default of ours
-        # must not take the TLS away from it.
-        wanted["OTEL_EXPORTER_OTLP_INSECURE"] = "true" if otlp.insecure else "false"
+        # Only beside our own endpoint: for one that the environment names, its scheme decides, and a default of
+        # ours must not take the TLS away from it.
+        tls = not otlp.insecure or otlp.endpoint.lower().startswith("https://")
+        wanted["OTEL_EXPORTER_OTLP_INSECURE"] = "false" if tls else "true"
     if otlp.headers:
         wanted["OTEL_EXPORTER_OTLP_HEADERS"] = ",".join(
             f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in otlp.headers.items()
@@ -60,7 +62,7 @@ def otel_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str
         wanted["OTEL_TRACES_SAMPLER"] = "parentbased_traceidratio"
         wanted["OTEL_TRACES_SAMPLER_ARG"] = repr(round(settings.sampling.rate / 100, 9))
     wanted |= _INTERVALS
-    # `otel` reads OTEL_RESOURCE_ATTRIBUTES and comes last, so that the environment wins over what `ael` detects.
+    # `otel` reads OTEL_RESOURCE_ATTRIBUTES and comes last, so that the environment wins over what `ael` finds.
     wanted["OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"] = "ael,otel"
     # Our own handler carries the log contract; the stock one would send every line a second time.
     wanted["OTEL_PYTHON_LOG_AUTO_INSTRUMENTATION"] = "false"
@@ -75,8 +77,8 @@ def otel_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str
 def with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings:
     """Return `settings` as the OTEL_* variables in `environ` change them.
 
-    A sampler that no percentage expresses leaves `sampling.rate` and adds a notice. Raises ConfigError for a value of
-    OTEL_EXPORTER_PROMETHEUS_PORT that is no port; what the SDK itself reads is left for the SDK to judge.
+    A sampler that no percentage expresses leaves `sampling.rate` and adds a notice. Raises ConfigError for a
+    value of OTEL_EXPORTER_PROMETHEUS_PORT that is no port; what the SDK itself reads, the SDK judges.
     """
     attributes = _resource_attributes(environ)
     otlp = settings.exporters.otlp
@@ -90,7 +92,11 @@ def with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings
     headers = otlp.headers
     if stated := _set(environ, "OTEL_EXPORTER_OTLP_HEADERS"):
         headers = _pairs(stated)
-    sampling, notice = _sampling(settings.sampling, environ)
+    sampling, sampling_notice = _sampling(settings.sampling, environ)
+    host = _set(environ, "OTEL_EXPORTER_PROMETHEUS_HOST") or settings.metrics.host
+    host_notice = None
+    if host != settings.metrics.host and not is_loopback(host):
+        host_notice = "OTEL_EXPORTER_PROMETHEUS_HOST is not a loopback address: " + OPEN_METRICS
     return msgspec.structs.replace(
         settings,
         enabled=settings.enabled and _set(environ, "OTEL_SDK_DISABLED").lower() != "true",
@@ -100,7 +106,7 @@ def with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings
         service_version=attributes.get("service.version") or settings.service_version,
         metrics=msgspec.structs.replace(
             settings.metrics,
-            host=_set(environ, "OTEL_EXPORTER_PROMETHEUS_HOST") or settings.metrics.host,
+            host=host,
             port=_port(environ) or settings.metrics.port,
         ),
         exporters=msgspec.structs.replace(
@@ -110,7 +116,7 @@ def with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings
             ),
         ),
         sampling=sampling,
-        notices=(*settings.notices, notice) if notice else settings.notices,
+        notices=(*settings.notices, *filter(None, (sampling_notice, host_notice))),
     )
 
 

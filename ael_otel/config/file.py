@@ -1,4 +1,4 @@
-"""Finding and reading the engine's configuration file: the same places, the same ${VAR} grammar, clearer errors."""
+"""Finding and reading the engine's configuration file: its places, its ${VAR} grammar, clearer errors."""
 
 import os
 import re
@@ -12,14 +12,24 @@ from msgspec import Struct
 
 from ael_otel.errors import ConfigError
 
-__all__ = ["Document", "Source", "Substituted", "find_config", "read_document", "resolve_references"]
+__all__ = [
+    "Document",
+    "Source",
+    "Substituted",
+    "find_config",
+    "kind_of",
+    "nearest",
+    "read_document",
+    "resolve_references",
+    "shown_name",
+]
 
 _PATH_VARIABLES: Final = ("PLOSTON_CONFIG_PATH", "AEL_CONFIG_PATH")
 _LOCAL_NAMES: Final = ("ploston-config.yaml", "ael-config.yaml")
 _HOME_NAMES: Final = (".ploston/config.yaml", ".ael/config.yaml")
 
-# The engine's grammar: a pair of dollars is one literal dollar, also before a brace; a body that does not parse stays
-# as it is.
+# The engine's grammar: a pair of dollars is one literal dollar, also before a brace; a body that does not parse
+# stays as it is.
 _REFERENCE: Final = re.compile(
     r"""
       \$\$
@@ -29,24 +39,28 @@ _REFERENCE: Final = re.compile(
 )
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-# PyYAML turns scalars to values with code that raises these too, for example for `!!int ""` or the date 2024-99-99.
+# PyYAML turns scalars to values with code that raises these too, for example for `!!int ""` or 2024-99-99.
 _YAML_VALUE_ERRORS: Final = (ValueError, LookupError, TypeError, AttributeError, OverflowError)
 
 
 class Substituted(str):
-    """Text that came out of a ${VAR} reference: the environment has only text, so it may stand for a number."""
+    """Text that came out of a ${VAR} reference: an environment has only text, so it may stand for a number."""
 
     __slots__ = ()
 
 
 class Source(Struct, frozen=True):
-    """Where a mapping comes from, so that an error can say it; `lines` maps dotted keys to line numbers from 1."""
+    """Where a mapping comes from, so that an error can say it.
+
+    `lines` maps dotted keys to line numbers from 1; `repeated` holds the keys that are given more than once.
+    """
 
     path: Path | None = None
     lines: dict[str, int] = {}
+    repeated: frozenset[str] = frozenset()
 
     def error(self, key: str | None, message: str) -> ConfigError:
-        """Build the error about `key`, led by the file and the line of the key or of the nearest key around it."""
+        """Build the error about `key`, led by the file and the line of the key or of the nearest one around it."""
         if self.path is None:
             return ConfigError(message, key=key)
         line = None
@@ -69,8 +83,8 @@ def find_config(explicit: Path | str | None = None, environ: Mapping[str, str] =
     """Find the configuration file in the places where the engine looks.
 
     The order: `explicit`, PLOSTON_CONFIG_PATH, AEL_CONFIG_PATH, ./ploston-config.yaml, ./ael-config.yaml,
-    ~/.ploston/config.yaml, ~/.ael/config.yaml. Raises ConfigError when the file that is named does not exist, or
-    nothing is found.
+    ~/.ploston/config.yaml, ~/.ael/config.yaml. Raises ConfigError when the file that is named does not exist,
+    or nothing is found.
     """
     if explicit is not None:
         path = Path(explicit)
@@ -105,8 +119,8 @@ def _exists(path: Path) -> bool:
 def read_document(path: Path) -> Document:
     """Read one configuration file.
 
-    Raises ConfigError for whatever is not a readable UTF-8 file holding one YAML mapping, with line and column where
-    YAML gives them. The message never holds text of the file beyond the names of keys.
+    Raises ConfigError for whatever is not a readable UTF-8 file holding one YAML mapping, with line and column
+    where YAML gives them. The message never holds text of the file beyond the names of keys.
     """
     text = _read(path)
     source = Source(path)
@@ -115,7 +129,7 @@ def read_document(path: Path) -> Document:
         loader = yaml.SafeLoader(text)
         node = cast("yaml.Node | None", loader.get_single_node())
         data = cast("object", loader.construct_document(node)) if node is not None else None
-        lines = _lines(node)
+        lines, repeated = _lines(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
@@ -138,7 +152,7 @@ def read_document(path: Path) -> Document:
         )
     if not isinstance(data, dict):
         raise source.error(None, f"the file must be a mapping of sections, not {kind_of(data)}")
-    return Document(Source(path, lines), cast("dict[str, object]", data))
+    return Document(Source(path, lines, repeated), cast("dict[str, object]", data))
 
 
 def _read(path: Path) -> str:
@@ -146,7 +160,7 @@ def _read(path: Path) -> str:
         if path.is_dir():
             raise ConfigError(f"{path}: is a directory, not a configuration file", path=path)
         if path.exists() and not path.is_file():
-            # The engine opens the file a second time; a pipe would be empty by then, and a device may never end.
+            # The engine opens the file a second time: a pipe would be empty by then, a device may never end.
             raise ConfigError(f"{path}: is not a regular file", path=path)
         return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
@@ -157,12 +171,13 @@ def _read(path: Path) -> str:
 
 
 def _problem(error: yaml.MarkedYAMLError) -> str:
-    # Aliases and tags are quoted in the text, and an unquoted secret that starts with `*` or `!` is read as one.
+    # Aliases and tags are quoted in it, and an unquoted secret that starts with `*` or `!` is read as one.
     return re.sub(r"'[^']{2,}'", "'...'", error.problem or "syntax error")
 
 
-def _lines(root: yaml.Node | None) -> dict[str, int]:
+def _lines(root: yaml.Node | None) -> tuple[dict[str, int], frozenset[str]]:
     lines: dict[str, int] = {}
+    repeated: set[str] = set()
     seen: set[int] = set()
 
     def walk(node: yaml.Node, prefix: str) -> None:
@@ -174,6 +189,8 @@ def _lines(root: yaml.Node | None) -> dict[str, int]:
             for key, value in cast("list[tuple[yaml.Node, yaml.Node]]", node.value):
                 if isinstance(key, yaml.ScalarNode):
                     name = f"{prefix}{key.value}"
+                    if name in lines:
+                        repeated.add(name)
                     lines[name] = key.start_mark.line + 1
                     walk(value, name + ".")
         elif isinstance(node, yaml.SequenceNode):
@@ -183,14 +200,14 @@ def _lines(root: yaml.Node | None) -> dict[str, int]:
 
     if root is not None:
         walk(root, "")
-    return lines
+    return lines, frozenset(repeated)
 
 
 def resolve_references(value: object, key: str, source: Source, environ: Mapping[str, str]) -> object:
     """Replace ${VAR}, ${VAR:-default}, ${VAR:+other}, ${VAR:?message} and $$ in all text below `value`.
 
-    `key` is the dotted key of `value`; keys of mappings are left alone. Raises ConfigError that names the key and the
-    variable that is not set, or when the value holds itself.
+    `key` is the dotted key of `value`; keys of mappings are left alone. Raises ConfigError that names the key and
+    the variable that is not set, or when the value holds itself.
     """
     done: dict[int, object] = {}
     open_containers: set[int] = set()
@@ -278,6 +295,15 @@ def kind_of(value: object) -> str:
             return "a mapping"
         case _:
             return f"a {type(value).__name__}"
+
+
+def shown_name(name: object) -> str:
+    """Return a key as it may stand in a message: one line, at most 60 characters, no value that slipped into it.
+
+    With the space after the colon forgotten, `{token:abc}` is a key that holds the secret.
+    """
+    text = re.split(r"[:=\s]", str(name), maxsplit=1)[0][:60]
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 def nearest(name: str, valid: list[str]) -> str | None:

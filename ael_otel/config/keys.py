@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal, cast, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeGuard, cast, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
@@ -17,14 +17,16 @@ _NOT_KEYS: Final = frozenset({"notices", "path"})
 class Key(Struct, frozen=True):
     """One key of the section.
 
-    `name` is dotted and leaves out the leading `telemetry.`; `type` is what msgspec converts to; `allowed` completes
-    "must be ..."; `choices` is empty unless the key takes one of a closed set; `env` names the variables that win.
+    `name` is dotted and leaves out the leading `telemetry.`; `type` is what msgspec converts to; `allowed`
+    completes "must be ..."; `choices` is empty unless the key takes one of a closed set; `pattern` says that not every
+    text is allowed; `env` names the variables that win.
     """
 
     name: str
     type: Any
     allowed: str
     choices: tuple[str, ...]
+    pattern: bool
     default: object
     meaning: str
     env: str
@@ -45,7 +47,21 @@ def _key(name: str, annotation: object, default: object) -> Key:
     else:
         allowed = meta.title or ""
     extra = meta.extra or {}
-    return Key(name, annotation, allowed, choices, default, meta.description, extra["env"], extra["secret"])
+    return Key(
+        name,
+        annotation,
+        allowed,
+        choices,
+        meta.pattern is not None,
+        default,
+        meta.description,
+        extra["env"],
+        extra["secret"],
+    )
+
+
+def _is_struct(annotation: object) -> TypeGuard[type[Struct]]:
+    return isinstance(annotation, type) and issubclass(annotation, Struct)
 
 
 def _walk(struct: type[Struct], prefix: str) -> Iterator[Key]:
@@ -53,12 +69,13 @@ def _walk(struct: type[Struct], prefix: str) -> Iterator[Key]:
         name = prefix + field.name
         if name in _NOT_KEYS:
             continue
-        if isinstance(field.type, type) and issubclass(field.type, Struct):
-            yield from _walk(field.type, name + ".")
+        annotation = cast("object", field.type)
+        if _is_struct(annotation):
+            yield from _walk(annotation, name + ".")
         elif field.default_factory is msgspec.NODEFAULT:
-            yield _key(name, field.type, field.default)
+            yield _key(name, annotation, field.default)
         else:
-            yield _key(name, field.type, field.default_factory())
+            yield _key(name, annotation, field.default_factory())
 
 
 KEYS: Final = MappingProxyType({key.name: key for key in _walk(Settings, "")})

@@ -1,4 +1,4 @@
-"""From the mapping under `telemetry:` to Settings: our keys, the engine's keys beside them, and errors that name them."""
+"""From the mapping under `telemetry:` to Settings: our keys, the engine's beside them, errors that name them."""
 
 import ipaddress
 import re
@@ -11,13 +11,24 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
-from ael_otel.config.file import Source, Substituted, kind_of, nearest
-from ael_otel.config.keys import KEYS
-from ael_otel.config.settings import MASK, Settings
+from ael_otel.config.file import Source, Substituted, kind_of, nearest, shown_name
+from ael_otel.config.keys import KEYS, Key
+from ael_otel.config.settings import Settings, masked
+from ael_otel.errors import ConfigError
 
-__all__ = ["ALIASES", "SECTION", "Alias", "build_settings", "settings_as_mapping", "settings_from_mapping"]
+__all__ = [
+    "ALIASES",
+    "OPEN_METRICS",
+    "SECTION",
+    "Alias",
+    "build_settings",
+    "is_loopback",
+    "settings_as_mapping",
+    "settings_from_mapping",
+]
 
 SECTION: Final = "telemetry"
+OPEN_METRICS: Final = "anyone who reaches it can read the metrics"
 
 
 def _itself(value: Any) -> object:
@@ -31,8 +42,8 @@ def _silent(_value: Any) -> str | None:
 class Alias(Struct, frozen=True):
     """A key that is accepted beside ours: the engine's own, or a short form.
 
-    `type` and `allowed` are as for a Key. `translate` gives the value for our key `target`, or None where the given
-    value says nothing; without a target, `notice` gives what to report about the given value, or None.
+    `type` and `allowed` are as for a Key. `translate` gives the value for our key `target`, or None where the
+    given value says nothing; without a target, `notice` gives what to report about the given value, or None.
     """
 
     type: Any
@@ -41,12 +52,14 @@ class Alias(Struct, frozen=True):
     target: str = ""
     translate: Callable[[Any], object] = _itself
     notice: Callable[[Any], str | None] = _silent
+    choices: tuple[str, ...] = ()
+    pattern: bool = False
     secret: bool = False
 
 
-def _same(target: str, meaning: str, translate: Callable[[Any], object] = _itself) -> Alias:
+def _same(target: str, meaning: str) -> Alias:
     key = KEYS[target]
-    return Alias(key.type, key.allowed, meaning, target, translate, secret=key.secret)
+    return Alias(key.type, key.allowed, meaning, target, pattern=key.pattern, secret=key.secret)
 
 
 def _unless(expected: bool, otherwise: str) -> Callable[[Any], str | None]:
@@ -81,6 +94,7 @@ ALIASES: Final[Mapping[str, Alias]] = MappingProxyType(
             "engine key; `http` is `http/protobuf`",
             "exporters.otlp.protocol",
             _looked_up(_PROTOCOLS),
+            choices=tuple(_PROTOCOLS),
         ),
         "export.otlp.headers": _same("exporters.otlp.headers", "engine key"),
         "storage.type": Alias(
@@ -89,6 +103,7 @@ ALIASES: Final[Mapping[str, Alias]] = MappingProxyType(
             "engine key; `file` is `sqlite`, `postgres` is `postgresql`",
             "store.backend",
             _looked_up(_BACKENDS),
+            choices=tuple(_BACKENDS),
         ),
         "tracing.enabled": _same("traces.enabled", "engine key"),
         "tracing.sample_rate": Alias(
@@ -104,7 +119,7 @@ ALIASES: Final[Mapping[str, Alias]] = MappingProxyType(
             "engine key; `false` has no effect",
             notice=_unless(
                 True,
-                f"use {SECTION}.traces.enabled or {SECTION}.exporters.otlp.enabled to keep traces in the process",
+                f"to keep traces in the process use {SECTION}.traces.enabled or {SECTION}.exporters.otlp.enabled",
             ),
         ),
         "logging.enabled": _same("logs.enabled", "engine key"),
@@ -134,7 +149,7 @@ def _branches() -> frozenset[str]:
 
 
 _BRANCHES: Final = _branches()
-_EVERY_NAME: Final = (*KEYS, *ALIASES, *sorted(_BRANCHES))
+_EVERY_NAME: Final = dict.fromkeys((*KEYS, *ALIASES, *sorted(_BRANCHES)))
 
 
 def settings_from_mapping(section: Mapping[str, object], *, path: Path | str | None = None) -> Settings:
@@ -148,7 +163,8 @@ def settings_from_mapping(section: Mapping[str, object], *, path: Path | str | N
 def settings_as_mapping(settings: Settings, *, show_secrets: bool = False) -> dict[str, object]:
     """Return the mapping that stands for `settings` under `telemetry:`, every key written out.
 
-    Secrets that are set appear as `***` unless `show_secrets`; only then can the mapping be loaded to equal settings.
+    Secrets that are set appear as `***` unless `show_secrets`; only with them does the mapping load to equal
+    settings.
     """
     root: dict[str, object] = {}
     for key in KEYS.values():
@@ -159,8 +175,8 @@ def settings_as_mapping(settings: Settings, *, show_secrets: bool = False) -> di
             value = getattr(value, name)
             branch = cast("dict[str, object]", branch.setdefault(name, {}))
         value = getattr(value, leaf)
-        if key.secret and value and value != key.default and not show_secrets:
-            value = MASK
+        if key.secret and not show_secrets:
+            value = masked(value)
         elif isinstance(value, float) and value.is_integer():
             value = int(value)
         branch[leaf] = msgspec.to_builtins(value)
@@ -194,7 +210,7 @@ def build_settings(section: object, source: Source) -> Settings:
         elif ours[alias.target] != translated:
             notices.append(f"{SECTION}.{name} is ignored: {SECTION}.{origin[alias.target]} says otherwise")
     settings = cast("Settings", _nest(ours, origin, source))
-    notices.extend(_cautions(settings, given))
+    notices.extend(_cautions(settings, given, source))
     return msgspec.structs.replace(
         settings, notices=tuple(notices), path=str(source.path) if source.path is not None else None
     )
@@ -208,56 +224,53 @@ def _collect(section: object, prefix: str, given: dict[str, object], source: Sou
         if not isinstance(name, str):
             raise source.error(where, f"{where} has a key that is {kind_of(name)}; keys must be text")
         dotted = prefix + name
-        if dotted in KEYS or dotted in ALIASES:
+        if "." in name or dotted not in _EVERY_NAME:
+            raise _unknown(name, prefix, source)
+        if dotted not in _BRANCHES:
             given[dotted] = value
-        elif dotted not in _BRANCHES:
-            raise _unknown(dotted, prefix, source)
         elif value is not None:
             _collect(value, dotted + ".", given, source)
 
 
-def _unknown(dotted: str, prefix: str, source: Source) -> Exception:
-    # A dot inside a key, a line break or a page of text must not distort the message.
-    shown = (
-        dotted
-        if len(dotted) <= 80 and dotted.isprintable()
-        else dotted.encode("unicode_escape").decode()[:77] + "..."
-    )
-    siblings = sorted(
-        {name[len(prefix) :].partition(".")[0] for name in _EVERY_NAME if name.startswith(prefix)}
-    )
-    leaf = dotted[len(prefix) :].lower()
-    if near := nearest(leaf, siblings):
+def _unknown(name: str, prefix: str, source: Source) -> ConfigError:
+    shown = shown_name(name)
+    dotted = f"{SECTION}.{prefix}{shown}"
+    # The name without its separators: `token:abc` is a key where the space after the colon was forgotten.
+    if shown != name and prefix + shown in _EVERY_NAME:
+        return source.error(dotted, f"{dotted} needs a space after its colon")
+    if prefix + name in _EVERY_NAME:
+        return source.error(dotted, f"{dotted} is written with dots; write one key below the other")
+    siblings = sorted({key[len(prefix) :].partition(".")[0] for key in _EVERY_NAME if key.startswith(prefix)})
+    leaf = shown.lower()
+    # The right key at the wrong level: `telemetry.port` means `telemetry.metrics.port`.
+    elsewhere = [key for key in KEYS if key.rpartition(".")[2] == leaf]
+    if near := nearest(leaf, siblings) if len(elsewhere) != 1 else None:
         hint = f"did you mean {SECTION}.{prefix}{near}?"
+    elif far := elsewhere[0] if len(elsewhere) == 1 else nearest(prefix + leaf, list(_EVERY_NAME)):
+        hint = f"did you mean {SECTION}.{far}?"
     else:
-        # The right key at the wrong level: `telemetry.port` means `telemetry.metrics.port`.
-        elsewhere = [name for name in KEYS if name.rpartition(".")[2] == leaf]
-        far = elsewhere[0] if len(elsewhere) == 1 else nearest(dotted.lower(), list(_EVERY_NAME))
-        hint = f"did you mean {SECTION}.{far}?" if far else f"valid here: {', '.join(siblings)}"
-    return source.error(f"{SECTION}.{dotted}", f"{SECTION}.{shown} is not a known key; {hint}")
+        hint = f"valid here: {', '.join(siblings)}"
+    return source.error(dotted, f"{dotted} is not a known key; {hint}")
 
 
 def _check(name: str, value: object, source: Source) -> object:
-    dotted = f"{SECTION}.{name}"
     entry = KEYS.get(name) or ALIASES[name]
-    if name == "logs.level" and isinstance(value, str):
+    plain = _plain(value)
+    if name == "logs.level" and isinstance(plain, str):
         # The engine writes WARN, and case carries no meaning in a level.
-        upper = value.upper()
-        value = "WARNING" if upper == "WARN" else upper
-    lax = isinstance(value, Substituted)
-    plain = str(value) if isinstance(value, Substituted) else _plain(value)
+        plain = {"WARN": "WARNING"}.get(plain.upper(), plain.upper())
     try:
-        checked: object = msgspec.convert(plain, entry.type, strict=not lax)
+        checked: object = msgspec.convert(plain, entry.type, strict=not isinstance(value, Substituted))
     except (msgspec.ValidationError, ValueError, TypeError, OverflowError, RecursionError):
-        raise _refused(name, value, entry.allowed, entry.secret, source) from None
+        raise _refused(name, value, entry, source) from None
     extra = _EXTRA_CHECKS.get(name)
     if extra is not None and (wrong := extra(checked)):
-        raise source.error(dotted, f"{dotted} {wrong}")
+        raise source.error(f"{SECTION}.{name}", f"{SECTION}.{name} {wrong}")
     return checked
 
 
 def _plain(value: object) -> object:
-    # Text inside a container keeps its type there; the marker class would only confuse the conversion.
+    # The marker class says how to convert the whole value; inside a container text is text.
     if isinstance(value, list):
         return [_plain(item) for item in cast("list[object]", value)]
     if isinstance(value, dict):
@@ -265,43 +278,75 @@ def _plain(value: object) -> object:
     return str(value) if isinstance(value, Substituted) else value
 
 
-def _refused(name: str, value: object, allowed: str, secret: bool, source: Source) -> Exception:
-    dotted = f"{SECTION}.{name}"
-    hint = ""
-    shown = kind_of(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if not secret and len(repr(value)) <= 24:
-            shown = repr(value)
-        if name == "sampling.rate" and 0 < value < 1:
-            hint = f"; it is a percentage, not a ratio: use {round(value * 100, 9):g}"
-        elif name == "tracing.sample_rate" and 1 < value <= 100:
-            hint = f"; it is a ratio, not a percentage: use {round(value / 100, 9):g}, or {SECTION}.sampling.rate"
-        elif name in ("sampling.rate", "tracing.sample_rate") and value == 0:
-            hint = f"; to export no traces set {SECTION}.traces.enabled to false"
-    elif isinstance(value, str) and not secret and not value:
-        shown = "empty text"
+def _refused(name: str, value: object, entry: Key | Alias, source: Source) -> ConfigError:
+    """Say what is allowed and what was given: a number itself, of anything else only its kind."""
+    shown, hint = kind_of(value), ""
+    number = _number(value)
+    if number is not None:
+        if not entry.secret and len(repr(number)) <= 24:
+            shown = repr(number)
+        hint = _rate_hint(name, number)
     elif value is None:
         hint = "; give a value or remove the key"
-    elif isinstance(value, str) and (entry := KEYS.get(name)) and entry.choices:
+    elif isinstance(value, str):
+        shown = "text" if value else "empty text"
         near = nearest(value.lower(), list(entry.choices))
         hint = f"; did you mean {near}?" if near else ""
-        shown = "another text"
-    elif isinstance(value, str) and isinstance(value, Substituted):
-        shown = "the text an environment variable gives"
-    elif isinstance(value, list | dict) and kind_of(value) in allowed:
-        shown = f"{kind_of(value)} that holds something else"
-    return source.error(dotted, f"{dotted} must be {allowed}, not {shown}{hint}")
+        if entry.choices and value:
+            shown = "another text"
+        elif entry.pattern and value:
+            shown = "this text"
+    elif isinstance(value, list):
+        shown = _odd_one(cast("list[object]", value), "a list whose item") or shown
+    elif isinstance(value, dict):
+        items = cast("dict[object, object]", value)
+        shown = (
+            _odd_one(list(items), "a mapping whose key")
+            or _odd_one(list(items.values()), "a mapping whose value")
+            or shown
+        )
+    dotted = f"{SECTION}.{name}"
+    return source.error(dotted, f"{dotted} must be {entry.allowed}, not {shown}{hint}")
 
 
-# --- checks that a type cannot state; each returns what is wrong, without the value, or None --------------------------
+def _number(value: object) -> float | None:
+    # Text from the environment counts as the number that it spells.
+    if isinstance(value, Substituted):
+        try:
+            number = float(value)
+        except ValueError:
+            return None
+        return int(number) if number.is_integer() else number
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _rate_hint(name: str, number: float) -> str:
+    if name not in ("sampling.rate", "tracing.sample_rate"):
+        return ""
+    if number == 0:
+        return f"; to export no traces set {SECTION}.traces.enabled to false"
+    if name == "sampling.rate" and 0 < number < 1:
+        return f"; it is a percentage, not a ratio: use {round(number * 100, 9):g}"
+    if name == "tracing.sample_rate" and 1 < number <= 100:
+        return f"; it is a ratio, not a percentage: use {round(number / 100, 9):g}"
+    return ""
+
+
+def _odd_one(items: list[object], what: str) -> str | None:
+    for position, item in enumerate(items, start=1):
+        if not isinstance(item, str):
+            return f"{what} {position} is {kind_of(item)}"
+    return None
+
+
+# Checks that a type cannot state: each returns what is wrong, without the value, or None.
 
 
 def _endpoint_fault(value: Any) -> str | None:
     try:
-        parts = urlsplit(value)
-        # `localhost:4317` parses as the scheme "localhost"; gRPC takes it, so it counts as a bare address.
-        if "://" not in value:
-            parts = urlsplit(f"//{value}")
+        # `localhost:4317`, which gRPC takes, would parse as the scheme "localhost".
+        url = str(value)
+        parts = urlsplit(url if "://" in url else f"//{url}")
         port = parts.port
     except ValueError:
         return "is not a valid URL: check the port and any brackets"
@@ -319,8 +364,8 @@ def _headers_fault(value: Any) -> str | None:
     for position, (name, text) in enumerate(cast("dict[str, str]", value).items(), start=1):
         if not _HEADER_NAME.fullmatch(name):
             return f"has a header ({position}) whose name is not valid in HTTP"
-        if any(ord(char) < 32 or ord(char) == 127 for char in text):
-            return f"has a header ({position}) whose value holds a control character"
+        if not (text.isascii() and text.isprintable()):
+            return f"has a header ({position}) whose value is not printable ASCII"
     return None
 
 
@@ -370,27 +415,31 @@ def _nest(values: Mapping[str, object], origin: Mapping[str, str], source: Sourc
                 f"{endpoint_key} must start with http:// or https:// with protocol http/protobuf",
             )
         if not otlp.insecure and not otlp.endpoint.lower().startswith("https://"):
-            # Over HTTP the scheme alone decides; sending in the clear although TLS was asked for would be a leak.
+            # Over HTTP the scheme alone decides; sending in the clear although TLS was asked for would leak.
             raise source.error(
                 endpoint_key,
-                f"{endpoint_key} must start with https:// when insecure is false and protocol is http/protobuf",
+                f"{endpoint_key} must start with https:// with protocol http/protobuf and insecure false",
             )
     return settings
 
 
-def _cautions(settings: Settings, given: Mapping[str, object]) -> list[str]:
+def _cautions(settings: Settings, given: Mapping[str, object], source: Source) -> list[str]:
     cautions: list[str] = []
-    if settings.metrics.enabled and not _is_loopback(settings.metrics.host):
-        cautions.append(
-            f"{SECTION}.metrics.host is not a loopback address: anyone who reaches it can read the metrics"
-        )
+    if not is_loopback(settings.metrics.host):
+        cautions.append(f"{SECTION}.metrics.host is not a loopback address: {OPEN_METRICS}")
     rate = given.get("sampling.rate")
-    if isinstance(rate, float) and rate == 1:
+    if isinstance(rate, float) and rate == 1.0:
         cautions.append(f"{SECTION}.sampling.rate 1.0 is 1 percent of traces; for every trace write 100")
+    cautions.extend(
+        f"{SECTION}.{name} is given more than once; the last one counts"
+        for name in given
+        if f"{SECTION}.{name}" in source.repeated
+    )
     return cautions
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach a listener on `host`, a name or an address."""
     if host.lower() == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""The settings of the `telemetry:` section, as frozen structs that carry their own limits and documentation."""
+"""The settings of the `telemetry:` section, as frozen structs that carry their limits and documentation."""
 
 from typing import Annotated, ClassVar, Final, Literal
 
@@ -20,6 +20,7 @@ __all__ = [
     "Settings",
     "Store",
     "Traces",
+    "masked",
 ]
 
 MASK: Final = "***"
@@ -34,23 +35,29 @@ def _about(
     secret: bool = False,
     ge: float | None = None,
     le: float | None = None,
-    min_length: int | None = None,
     pattern: str | None = None,
 ) -> Meta:
-    """Describe one key: `allowed` completes "must be ..." in errors, `env` names the variables that win over it."""
-    return Meta(
-        title=allowed or None,
-        description=meaning,
-        ge=ge,
-        le=le,
-        min_length=min_length,
-        pattern=pattern,
-        extra={"env": env, "secret": secret},
-    )
+    """Describe one key: `allowed` completes "must be ..." in errors, `env` names variables that win over it."""
+    extra: dict[str, object] = {"env": env, "secret": secret}
+    if pattern is not None:
+        return Meta(title=allowed, description=meaning, pattern=pattern, extra=extra)
+    return Meta(title=allowed, description=meaning, ge=ge, le=le, extra=extra)
+
+
+def masked(value: object) -> object:
+    """Return what may be shown of a secret: nothing of a value that is set, of a URL all but its credentials."""
+    if isinstance(value, str) and "://" in value:
+        scheme, _, rest = value.partition("://")
+        authority, slash, path = rest.partition("/")
+        user, at, host = authority.rpartition("@")
+        # A query may hold a key too; nothing in it says where the telemetry goes.
+        hidden = MASK + at if user else at
+        return f"{scheme}://{hidden}{host.partition('?')[0]}{slash}{path.partition('?')[0]}"
+    return MASK if value else value
 
 
 class _Section(Struct, frozen=True, forbid_unknown_fields=True):
-    """One level of the section; secrets are masked in `repr` so that a logged or asserted value leaks nothing."""
+    """One level of the section; `repr` masks secrets, so that a logged or asserted value leaks nothing."""
 
     secret_fields: ClassVar[frozenset[str]] = frozenset()
 
@@ -58,7 +65,7 @@ class _Section(Struct, frozen=True, forbid_unknown_fields=True):
         shown: list[str] = []
         for name in self.__struct_fields__:
             value: object = getattr(self, name)
-            shown.append(f"{name}={MASK if value and name in self.secret_fields else repr(value)}")
+            shown.append(f"{name}={masked(value) if name in self.secret_fields else value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
@@ -87,7 +94,7 @@ class Metrics(_Section, frozen=True, forbid_unknown_fields=True):
     host: Annotated[
         str,
         _about(
-            "address the pull endpoint listens on; anything but loopback is reported, since it has no password",
+            "address of the pull endpoint; anything but loopback is reported, since it has no password",
             allowed=_HOST,
             env="OTEL_EXPORTER_PROMETHEUS_HOST",
             pattern=r"^[^\s/]+\Z",
