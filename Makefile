@@ -21,7 +21,7 @@ SRC    := $(wildcard ael_otel deploy dashboards tests)
 
 .PHONY: help
 help: ## show this list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@awk '/^# Variables/ { on = 1 } /^[^#]|^$$/ { on = 0 } on { sub(/^# ?/, ""); print }' $(MAKEFILE_LIST)
 
 # --- a person's verbs -------------------------------------------------------------------------------------------------

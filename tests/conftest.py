@@ -1,0 +1,64 @@
+"""Rules for every suite: what the run had to hand, markers by folder, and no silent skip on CI."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests.support.needs import BEYOND_CI, NEEDS, images, on_ci
+
+HERE = Path(__file__).parent
+
+# Tests of these folders get these markers without having to say so.
+MARKERS = {"engine": ("engine",), "e2e": ("e2e", "docker", "slow")}
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """List what is real, what is left out and why, so that a green run can be told from an empty one."""
+    lines = [
+        f"skips: {'a need that CI could meet counts as a failure' if on_ci() else 'named with -ra'} (CI={on_ci()})"
+    ]
+    for need in NEEDS.values():
+        found = need.found()
+        lines.append(f"{need.name}: {found or f'absent, its tests are left out ({need.hint})'}")
+    services = images()
+    if services:
+        here = [name for name, image in services.items() if image]
+        absent = [name for name, image in services.items() if not image]
+        lines.append(f"images here: {', '.join(here) or 'none'}")
+        if absent:
+            lines.append(f"images absent: {', '.join(absent)}")
+    return lines
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by the folder they are in."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            for name in MARKERS.get(item.path.relative_to(HERE).parts[0], ()):
+                item.add_marker(name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skipped test into a failed one where CI could have run it."""
+    return _no_silent_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Do the same for a module that skips itself as a whole."""
+    return _no_silent_skip((yield))
+
+
+def _no_silent_skip[R: (pytest.TestReport, pytest.CollectReport)](report: R) -> R:
+    if not (on_ci() and report.skipped) or hasattr(report, "wasxfail"):
+        return report
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    reason = reason.removeprefix("Skipped: ")
+    if not reason.startswith(BEYOND_CI):
+        report.outcome = "failed"
+        report.longrepr = (
+            f"Skipped, which CI does not accept: {reason}\nMeet the need, or say require(..., ci=False)."
+        )
+    return report

@@ -1,0 +1,165 @@
+"""Which room of the package may import which, checked by reading the sources.
+
+`violations()` takes the package's folder, so that the rules can be tried on a bad tree too.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGE = "ael_otel"
+
+# From the lowest to the highest: a room imports only from the lines before its own, and from itself.
+LAYERS: tuple[frozenset[str], ...] = tuple(
+    frozenset(line.split())
+    for line in (
+        "errors environment_variables",
+        "registry _generated",
+        "config",
+        "privacy",
+        "pipeline",
+        "store",
+        "lifecycle",
+        "instrument",
+        "export attribution admin",
+        "cli",
+    )
+)
+RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
+
+# Rooms beside that order. `__init__` is the package itself: importing anything runs it, so it must stay empty of ours.
+BESIDE: dict[str, frozenset[str]] = {
+    "__init__": frozenset({"errors"}),
+    "__main__": frozenset({"cli"}),
+    "schema": frozenset({"errors", "registry"}),
+    "demo": frozenset(RANK) - {"cli"},
+    "hooks": frozenset(RANK) - {"cli", "export", "attribution", "admin"},
+}
+# Who may import the rooms beside the order; nobody imports the others.
+IMPORTERS = {"schema": {"cli"}, "demo": {"cli"}}
+
+# Entry points run inside every process that `opentelemetry-instrument` starts, so they load our rooms only when called.
+LAZY = {"hooks"}
+
+ENGINE = "ploston_core"
+ENGINE_NAMES = re.compile(
+    r"\b(ploston_core|PlostApplication|WorkflowEngine|ExecutionContext|StepResult|ToolInvoker|MCPClientManager"
+    r"|PythonExecSandbox|MCPFrontend|AELLogger|ToolCallInterface)\b"
+)
+# Besides the standard library and our own rooms, instrument/ may import the API and the instrumentation packages:
+# hosts without an SDK, or with one of another version, must be able to load it.
+INSTRUMENT_MAY = re.compile(
+    r"(wrapt|opentelemetry\.(trace|metrics|_logs|context|propagate|propagators|baggage|attributes|util"
+    r"|instrumentation))(\.|$)"
+)
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module: its dotted name, where, and whether it runs with the module or only inside a function."""
+
+    module: str
+    line: int
+    lazy: bool
+
+
+def imports(tree: ast.AST) -> Iterator[Import]:
+    """All imports of a module, also those under TYPE_CHECKING: a type of a higher room is a dependency as well."""
+
+    def walk(node: ast.AST, *, lazy: bool) -> Iterator[Import]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                for name in child.names:
+                    yield Import(name.name, child.lineno, lazy)
+            elif isinstance(child, ast.ImportFrom):
+                base = "." * child.level + (child.module or "")
+                for name in child.names:
+                    yield Import(f"{base}.{name.name}", child.lineno, lazy)
+            else:
+                yield from walk(
+                    child, lazy=lazy or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+                )
+
+    yield from walk(tree, lazy=False)
+
+
+def violations(package: Path) -> list[str]:
+    """Each break of the rules as `file:line: what`, in the order of the files."""
+    rooms = {path.stem if path.is_file() else path.name for path in package.iterdir()}
+    found: list[str] = []
+    for path in sorted(package.rglob("*.py")):
+        where = path.relative_to(package)
+        room = where.parts[0].removesuffix(".py")
+        if room not in RANK and room not in BESIDE:
+            found.append(f"{where}:1: {room} is not a room; DESIGN names them all")
+            continue
+        tree = ast.parse(path.read_text("utf-8"), str(path))
+        for item in imports(tree):
+            problem = _judge(item, room, where, rooms)
+            if problem:
+                found.append(f"{where}:{item.line}: {problem}")
+        if room != "instrument":
+            found += [
+                f"{where}:{line}: only instrument/ names the engine's {name}"
+                for line, name in _engine_names(tree)
+            ]
+    return list(dict.fromkeys(found))  # two names of one line are one break
+
+
+def _judge(item: Import, room: str, where: Path, rooms: set[str]) -> str:
+    """What is wrong with one import, or an empty string."""
+    top, *rest = item.module.split(".")
+    if not top:
+        return "relative import; write the whole name"
+    if top == ENGINE:
+        if room != "instrument":
+            return ""  # reported with the other names of the engine
+        if where.as_posix() != "instrument/engine.py" or not item.lazy:
+            return f"{ENGINE} is imported only by instrument/engine.py, inside functions"
+        return ""
+    if top != PACKAGE:
+        foreign = room == "instrument" and top not in sys.stdlib_module_names
+        return (
+            f"instrument/ must not import {item.module}"
+            if foreign and not INSTRUMENT_MAY.match(item.module)
+            else ""
+        )
+    target = rest[0] if rest and rest[0] in rooms else "__init__"
+    if target in {room, "__init__"}:
+        return ""
+    if target in IMPORTERS or target in BESIDE:
+        return "" if room in IMPORTERS.get(target, set()) else f"{room} must not import {target}"
+    if room in BESIDE:
+        if target not in BESIDE[room]:
+            return f"{room} must not import {target}"
+        eager = room in LAZY and not item.lazy and RANK.get(target, 0) > 0
+        return f"{room} must import {target} inside a function" if eager else ""
+    if target not in RANK:
+        return f"{target} is not a room; DESIGN names them all"
+    return "" if RANK[target] < RANK[room] else f"{room} must not import {target}"
+
+
+def _engine_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Names of the engine in code: identifiers, attributes, imports and strings, but not docstrings."""
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=text) | ast.Attribute(attr=text):
+                pass
+            case ast.Constant(value=str(text)) if id(node) not in docstrings:
+                pass
+            case ast.Import(names=names) | ast.ImportFrom(names=names):
+                text = " ".join([getattr(node, "module", None) or "", *(name.name for name in names)])
+            case _:
+                continue
+        if hit := ENGINE_NAMES.search(text):
+            yield node.lineno, hit[0]

@@ -1,0 +1,169 @@
+"""What a test may need beyond Python, and what becomes of it where that is absent.
+
+On a person's machine a test without its tool is skipped, with a reason that names the tool. With `CI=true` the same
+skip is a failure if the CI machine could have had the tool: a green CI run then means that the test ran.
+
+Use from a test, a fixture or a conftest:
+
+    require("docker")                                # one of NEEDS
+    require(tempo_image, "no image of Tempo; run `make up`", ci=False)
+"""
+
+import functools
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Starts the reason of a skip that is accepted on CI. A constant, because the check reads it back from the report.
+BEYOND_CI = "beyond CI: "
+
+
+def on_ci() -> bool:
+    """Whether a skip counts as a failure: the environment variable CI is set to a true value."""
+    return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+
+@dataclass(frozen=True)
+class Need:
+    """A tool or service that some tests use: its name, what to do for it, how to look for it."""
+
+    name: str
+    hint: str
+    find: Callable[[], str]
+    ci: bool = True  # the CI machine can have it, so a skip for its sake is a failure there
+
+    def found(self) -> str:
+        """What was found, in words for the header of the run; empty if absent. Looked up once per process."""
+        return _found(self.name)
+
+
+def _run(*command: str, timeout_s: float = 20) -> str:
+    """The output of a command, or an empty string if it cannot run, fails or takes too long."""
+    if shutil.which(command[0]) is None:
+        return ""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
+
+
+def _docker() -> str:
+    return _run("docker", "version", "--format", "{{.Server.Version}}")
+
+
+def _compose() -> str:
+    return _run("docker", "compose", "version", "--short")
+
+
+def _engine() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("ploston-core")
+    except PackageNotFoundError:
+        return ""
+
+
+def _postgres() -> str:
+    if importlib.util.find_spec("psycopg") is None:
+        return ""
+    if os.environ.get("AEL_TEST_POSTGRES_DSN"):
+        return "AEL_TEST_POSTGRES_DSN"
+    # Debian keeps the server's programs off PATH, one folder per major version.
+    servers = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres")) or [
+        Path(found) for found in [shutil.which("postgres")] if found
+    ]
+    return str(servers[-1]) if servers else ""
+
+
+def _chromium() -> str:
+    return next((found for name in ("chromium", "google-chrome") if (found := shutil.which(name))), "")
+
+
+def _promtool() -> str:
+    return shutil.which("promtool") or ""
+
+
+NEEDS = {
+    need.name: need
+    for need in (
+        Need("engine", "install the engine: pip install 'ael-otel[engine]'", _engine),
+        Need("docker", "start a Docker engine", _docker),
+        Need("compose", "install Docker Compose v2 or later", _compose),
+        Need("promtool", "install promtool (Debian: prometheus)", _promtool),
+        Need("postgres", "install PostgreSQL and psycopg, or set AEL_TEST_POSTGRES_DSN", _postgres),
+        Need("chromium", "install Chromium", _chromium),
+    )
+}
+
+
+@functools.cache
+def _found(name: str) -> str:
+    return NEEDS[name].find()
+
+
+def require(condition: object, reason: str = "", *, ci: bool = True) -> None:
+    """Go on if the condition holds, else skip the test, or fail it where the CI machine could have met the need.
+
+    Args:
+        condition: the name of one of NEEDS, or any value that is true when the need is met.
+        reason: what is missing and what to do; a name of NEEDS brings its own.
+        ci: whether the CI machine can meet the need.
+    """
+    __tracebackhide__ = True
+    if isinstance(condition, str) and condition in NEEDS:
+        need = NEEDS[condition]
+        condition, reason, ci = need.found(), reason or f"{need.name} is absent: {need.hint}", need.ci and ci
+    if condition:
+        return
+    if not reason:
+        raise ValueError("a skip must say what is missing")
+    pytest.skip(reason if ci else BEYOND_CI + reason)
+
+
+def images() -> dict[str, str]:
+    """The stack's services and the image of each that is on this machine; an empty string where there is none."""
+    compose_file = ROOT / "compose.yaml"
+    if not compose_file.exists():
+        return {}
+    wanted = {
+        name: _substitute(str(service.get("image", "")))
+        for name, service in yaml.safe_load(compose_file.read_text("utf-8")).get("services", {}).items()
+    }
+    if not NEEDS["docker"].found():
+        return dict.fromkeys(wanted, "")
+    return {
+        name: image if _run("docker", "image", "inspect", "-f", "x", image) else ""
+        for name, image in wanted.items()
+    }
+
+
+def _substitute(text: str) -> str:
+    """Compose's `${NAME}` and `${NAME:-default}` (also nested) replaced by the environment's values."""
+    while (start := text.rfind("${")) >= 0:
+        end = text.index("}", start)
+        name, _, default = text[start + 2 : end].partition(":-")
+        text = text[:start] + (os.environ.get(name) or default) + text[end + 1 :]
+    return text
+
+
+def listening(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether something accepts connections on that port within 0.2 s."""
+    try:
+        with socket.create_connection((host, port), timeout=0.2):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,146 @@
+"""Imports point one way, the engine is known to one room only, and the command starts quickly."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.layering import BESIDE, RANK, violations
+
+PACKAGE = Path(__file__).parents[2] / "ael_otel"
+
+# Files of a small tree that keeps every rule; each bad case below adds one line to it.
+GOOD = {
+    "__init__.py": "",
+    "errors.py": "class AelOtelError(Exception): ...",
+    "environment_variables.py": "OTEL_PYTHON_AEL_CONFIG = 'OTEL_PYTHON_AEL_CONFIG'",
+    "hooks.py": "def post_instrument():\n    from ael_otel.pipeline import start\n    start()",
+    "_generated/__init__.py": "",
+    "_generated/metrics.py": "ALL = ()",
+    "schema/__main__.py": "from ael_otel.errors import AelOtelError",
+    "config/__init__.py": "from ael_otel.errors import AelOtelError\nfrom ael_otel._generated.metrics import ALL",
+    "privacy.py": "import ael_otel.config",
+    "pipeline/__init__.py": "from opentelemetry.sdk.trace import TracerProvider\nfrom ael_otel.config import ALL",
+    "store/__init__.py": "from ael_otel import pipeline",
+    "lifecycle/__init__.py": "from ael_otel.store import pipeline",
+    "instrument/__init__.py": "import asyncio, wrapt\nfrom opentelemetry import trace\nimport ael_otel.lifecycle",
+    "instrument/engine.py": "def run():\n    from ploston_core.application import PlostApplication",
+    "export/__init__.py": "from ael_otel.store import pipeline",
+    "admin.py": "",
+    "demo/__init__.py": "",
+    "cli/__init__.py": "from ael_otel import demo, schema\nfrom ael_otel.instrument import engine",
+}
+
+BAD = [
+    ("config/__init__.py", "from ael_otel.pipeline import start", "config must not import pipeline"),
+    ("config/__init__.py", "def f():\n    import ael_otel.cli", "config must not import cli"),
+    ("pipeline/__init__.py", "from ael_otel import store", "pipeline must not import store"),
+    (
+        "privacy.py",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ael_otel.store import Run",
+        "privacy must not import store",
+    ),
+    ("export/__init__.py", "from ael_otel.admin import serve", "export must not import admin"),
+    ("errors.py", "from ael_otel.config import ALL", "errors must not import config"),
+    ("_generated/metrics.py", "from ael_otel.privacy import x", "_generated must not import privacy"),
+    (
+        "schema/__main__.py",
+        "from ael_otel._generated.metrics import ALL",
+        "schema must not import _generated",
+    ),
+    ("lifecycle/__init__.py", "from ael_otel.schema import load", "lifecycle must not import schema"),
+    ("store/__init__.py", "from ael_otel.demo import x", "store must not import demo"),
+    ("demo/__init__.py", "from ael_otel.cli import main", "demo must not import cli"),
+    (
+        "instrument/__init__.py",
+        "from ael_otel.hooks import post_instrument",
+        "instrument must not import hooks",
+    ),
+    ("hooks.py", "from ael_otel.pipeline import start", "hooks must import pipeline inside a function"),
+    ("hooks.py", "def f():\n    from ael_otel.cli import main", "hooks must not import cli"),
+    ("__init__.py", "from ael_otel.config import ALL", "__init__ must not import config"),
+    ("config/__init__.py", "from .file import read", "relative import"),
+    ("helpers/__init__.py", "", "helpers is not a room"),
+    (
+        "instrument/__init__.py",
+        "from opentelemetry.sdk.trace import Span",
+        "must not import opentelemetry.sdk.trace.Span",
+    ),
+    ("instrument/__init__.py", "from opentelemetry import sdk", "must not import opentelemetry.sdk"),
+    ("instrument/__init__.py", "import opentelemetry.semconv", "must not import opentelemetry.semconv"),
+    ("instrument/__init__.py", "import msgspec", "must not import msgspec"),
+    (
+        "instrument/wraps.py",
+        "def f():\n    import ploston_core",
+        "only by instrument/engine.py, inside functions",
+    ),
+    ("instrument/engine.py", "import ploston_core", "only by instrument/engine.py, inside functions"),
+    ("cli/__init__.py", "def f():\n    from ploston_core import engine", "engine's ploston_core"),
+    ("pipeline/__init__.py", "NAME = 'ploston_core.logging'", "engine's ploston_core"),
+    ("lifecycle/__init__.py", "def f(x):\n    return x.WorkflowEngine", "engine's WorkflowEngine"),
+]
+
+
+def plant(folder: Path, files: dict[str, str]) -> Path:
+    """Write the files as a package of that name and return its folder."""
+    package = folder / "ael_otel"
+    for name, text in files.items():
+        path = package / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    return package
+
+
+def test_imports_point_one_way() -> None:
+    """No module of the package imports a higher room or one beside it, and only instrument/ knows the engine."""
+    assert violations(PACKAGE) == []
+
+
+def test_the_check_sees_the_package() -> None:
+    """The rooms that the rules name are the ones on disk, so that the check above cannot pass by looking elsewhere."""
+    rooms = {path.name.removesuffix(".py") for path in PACKAGE.iterdir() if not path.name.startswith("__p")}
+    assert {"config", "pipeline", "lifecycle", "instrument", "cli"} <= rooms & (set(RANK) | set(BESIDE))
+    assert len(list(PACKAGE.rglob("*.py"))) > 20
+
+
+def test_a_tree_that_keeps_the_rules_passes(tmp_path: Path) -> None:
+    """The checker does not cry wolf: docstrings, lazy engine imports and downward imports are all right."""
+    good = GOOD | {
+        "config/file.py": '"""Reads what ploston_core.WorkflowEngine reads."""\nfrom ael_otel.config import ALL'
+    }
+    assert violations(plant(tmp_path, good)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "message"), BAD, ids=[f"{name}-{message}" for name, _, message in BAD]
+)
+def test_a_break_is_found_and_named(tmp_path: Path, name: str, line: str, message: str) -> None:
+    """Each rule catches its own break, once, with the file and the line."""
+    before = GOOD.get(name, "")
+    found = violations(plant(tmp_path, GOOD | {name: f"{before}\n{line}\n"}))
+    assert len(found) == 1
+    assert message in found[0]
+    assert re.match(rf"{re.escape(name)}:\d+: ", found[0])
+
+
+def test_the_command_starts_without_the_heavy_packages() -> None:
+    """`ael --help` must be instant: the SDK, the engine, rich and gRPC are loaded by the verb that needs them."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", "import ael_otel.cli"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = {
+        line.rpartition("|")[2].strip()
+        for line in done.stderr.splitlines()
+        if line.startswith("import time:")
+    }
+    assert "ael_otel.cli" in loaded
+    heavy = ("opentelemetry.sdk", "ploston_core", "rich", "grpc", "fastapi")
+    assert (
+        sorted(name for name in loaded if name.startswith(tuple(f"{top}." for top in heavy)) or name in heavy)
+        == []
+    )

@@ -1,0 +1,90 @@
+"""The rule on skips: free on a person's machine, a failure on CI unless CI cannot meet the need."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support import needs
+
+CONFTEST = (Path(__file__).parents[1] / "conftest.py").read_text("utf-8")
+
+SKIPS = """
+import pytest
+from tests.support.needs import require
+
+def test_absent_tool():
+    require(False, "no such tool")
+
+def test_beyond_ci():
+    require(False, "no image of Tempo", ci=False)
+
+@pytest.mark.skipif(True, reason="by mark")
+def test_by_mark():
+    pass
+
+@pytest.mark.xfail(reason="known", strict=False)
+def test_known():
+    assert False
+
+def test_met():
+    require(True)
+"""
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A suite of its own, under the real conftest, without looking for any tool."""
+    monkeypatch.setattr(needs, "NEEDS", {})
+    monkeypatch.setattr(needs, "images", dict)
+    pytester.makeconftest(CONFTEST)
+    return pytester
+
+
+def test_a_person_may_skip(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without CI every skip stays one and the run is green."""
+    monkeypatch.delenv("CI", raising=False)
+    suite.makepyfile(SKIPS)
+    suite.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:asyncio").assert_outcomes(
+        passed=1, skipped=3, xfailed=1
+    )
+
+
+def test_ci_may_not(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With CI=true a skip fails, also one by mark; a need beyond CI and an expected failure do not."""
+    monkeypatch.setenv("CI", "true")
+    suite.makepyfile(SKIPS)
+    result = suite.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:asyncio")
+    counts = result.parseoutcomes()
+    assert counts["skipped"] == 1
+    assert counts.get("failed", 0) + counts.get("errors", 0) == 2
+    result.stdout.fnmatch_lines(["*CI does not accept: no such tool"])
+
+
+def test_ci_refuses_a_module_that_skips_itself(
+    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module-level skip hides many tests at once, so it fails too."""
+    monkeypatch.setenv("CI", "true")
+    suite.makepyfile("import pytest\npytest.importorskip('no_such_module_of_any_kind')\ndef test_a(): pass")
+    assert suite.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:asyncio").ret != pytest.ExitCode.OK
+
+
+def test_a_skip_names_its_reason() -> None:
+    """A condition without a reason is a mistake in the test, not a skip."""
+    with pytest.raises(ValueError, match="what is missing"):
+        needs.require(False)
+
+
+def test_a_named_need_brings_its_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason names the tool and what to do for it."""
+    monkeypatch.setattr(needs, "_found", lambda _name: "")
+    with pytest.raises(pytest.skip.Exception, match="docker is absent: start a Docker engine"):
+        needs.require("docker")
+
+
+def test_image_names_take_overrides_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`${NAME:-default}` is read as Compose reads it, nested defaults too."""
+    monkeypatch.setenv("AEL_LOKI_IMAGE", "local/loki:1")
+    monkeypatch.delenv("AEL_TEMPO_IMAGE", raising=False)
+    assert needs._substitute("${AEL_LOKI_IMAGE:-grafana/loki:3}") == "local/loki:1"
+    assert needs._substitute("${AEL_TEMPO_IMAGE:-grafana/tempo:${TEMPO_TAG:-2}}") == "grafana/tempo:2"
