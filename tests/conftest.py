@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.needs import BEYOND_CI, NEEDS, images, on_ci
+from tests.support.needs import BEYOND_CI, NEEDS, REPLACEMENTS, images, on_ci
 
 HERE = Path(__file__).parent
 
@@ -21,13 +21,9 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     for need in NEEDS.values():
         found = need.found()
         lines.append(f"{need.name}: {found or f'absent, its tests are left out ({need.hint})'}")
-    services = images()
-    if services:
-        here = [name for name, image in services.items() if image]
-        absent = [name for name, image in services.items() if not image]
-        lines.append(f"images here: {', '.join(here) or 'none'}")
-        if absent:
-            lines.append(f"images absent: {', '.join(absent)}")
+    for service, image in images().items():
+        absent = f"no image, {REPLACEMENTS.get(service, 'its tests are left out')}"
+        lines.append(f"image of {service}: {image or absent}")
     return lines
 
 

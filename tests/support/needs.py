@@ -20,9 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
-
-ROOT = Path(__file__).resolve().parents[2]
 
 # Starts the reason of a skip that is accepted on CI. A constant, because the check reads it back from the report.
 BEYOND_CI = "beyond CI: "
@@ -134,30 +131,24 @@ def require(condition: object, reason: str = "", *, ci: bool = True) -> None:
     pytest.skip(reason if ci else BEYOND_CI + reason)
 
 
+# What the suite puts in the place of a service whose image cannot be had.
+REPLACEMENTS = {"tempo": "an OTLP sink of the suite"}
+
+
 def images() -> dict[str, str]:
-    """The stack's services and the image of each that is on this machine; an empty string where there is none."""
-    compose_file = ROOT / "compose.yaml"
-    if not compose_file.exists():
-        return {}
-    wanted = {
-        name: _substitute(str(service.get("image", "")))
-        for name, service in yaml.safe_load(compose_file.read_text("utf-8")).get("services", {}).items()
-    }
+    """The stack's services and the image of each, as `make up` would choose it; empty where this machine has none."""
+    from ael_stack.docker import Docker
+    from ael_stack.services import SERVICES, choose
+    from ael_stack.settings import load_environment
+
     if not NEEDS["docker"].found():
-        return dict.fromkeys(wanted, "")
+        return dict.fromkeys(SERVICES, "")
+    environment = load_environment()
+    choices = (choose(service, environment, Docker(environment)) for service in SERVICES)
     return {
-        name: image if _run("docker", "image", "inspect", "-f", "x", image) else ""
-        for name, image in wanted.items()
+        choice.service: f"{choice.image.partition('@')[0]} ({choice.source})" if choice.present else ""
+        for choice in choices
     }
-
-
-def _substitute(text: str) -> str:
-    """Compose's `${NAME}` and `${NAME:-default}` (also nested) replaced by the environment's values."""
-    while (start := text.rfind("${")) >= 0:
-        end = text.index("}", start)
-        name, _, default = text[start + 2 : end].partition(":-")
-        text = text[:start] + (os.environ.get(name) or default) + text[end + 1 :]
-    return text
 
 
 def listening(port: int, host: str = "127.0.0.1") -> bool:

@@ -80,11 +80,3 @@ def test_a_named_need_brings_its_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(needs, "_found", lambda _name: "")
     with pytest.raises(pytest.skip.Exception, match="docker is absent: start a Docker engine"):
         needs.require("docker")
-
-
-def test_image_names_take_overrides_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`${NAME:-default}` is read as Compose reads it, nested defaults too."""
-    monkeypatch.setenv("AEL_LOKI_IMAGE", "local/loki:1")
-    monkeypatch.delenv("AEL_TEMPO_IMAGE", raising=False)
-    assert needs._substitute("${AEL_LOKI_IMAGE:-grafana/loki:3}") == "local/loki:1"
-    assert needs._substitute("${AEL_TEMPO_IMAGE:-grafana/tempo:${TEMPO_TAG:-2}}") == "grafana/tempo:2"
