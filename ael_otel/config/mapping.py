@@ -116,7 +116,7 @@ ALIASES: Final[Mapping[str, Alias]] = MappingProxyType(
         "tracing.export_to_otlp": Alias(
             bool,
             "true or false",
-            "engine key; `false` has no effect",
+            "engine key; `false` is reported: use `traces.enabled`",
             notice=_unless(
                 True,
                 f"to keep traces in the process use {SECTION}.traces.enabled or {SECTION}.exporters.otlp.enabled",
@@ -133,7 +133,7 @@ ALIASES: Final[Mapping[str, Alias]] = MappingProxyType(
         "logging.include_trace_context": Alias(
             bool,
             "true or false",
-            "engine key; `false` has no effect",
+            "engine key; `false` is reported: lines always carry the ids",
             notice=_unless(True, "every line written inside a run carries its trace ids; remove the key"),
         ),
     }
@@ -295,7 +295,7 @@ def _refused(name: str, value: object, entry: Key | Alias, source: Source) -> Co
         if entry.choices and value:
             shown = "another text"
         elif entry.pattern and value:
-            shown = "this text"
+            shown = "another form of text"
     elif isinstance(value, list):
         shown = _odd_one(cast("list[object]", value), "a list whose item") or shown
     elif isinstance(value, dict):

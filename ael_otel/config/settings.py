@@ -1,6 +1,6 @@
 """The settings of the `telemetry:` section, as frozen structs that carry their limits and documentation."""
 
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, cast
 
 import msgspec
 from msgspec import Meta, Struct
@@ -45,7 +45,7 @@ def _about(
 
 
 def masked(value: object) -> object:
-    """Return what may be shown of a secret: nothing of a value that is set, of a URL all but its credentials."""
+    """Return what may be shown of a secret: no value that is set, the keys of a mapping, the place a URL names."""
     if isinstance(value, str) and "://" in value:
         scheme, _, rest = value.partition("://")
         authority, slash, path = rest.partition("/")
@@ -53,6 +53,8 @@ def masked(value: object) -> object:
         # A query may hold a key too; nothing in it says where the telemetry goes.
         hidden = MASK + at if user else at
         return f"{scheme}://{hidden}{host.partition('?')[0]}{slash}{path.partition('?')[0]}"
+    if isinstance(value, dict):
+        return dict.fromkeys(cast("dict[str, str]", value), MASK)
     return MASK if value else value
 
 

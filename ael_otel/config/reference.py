@@ -1,0 +1,88 @@
+"""The tables of docs/configuration.md, read off the structs; `python -m ael_otel.config.reference FILE` renews them."""
+
+import json
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from ael_otel.config.environment import otel_environment
+from ael_otel.config.keys import KEYS
+from ael_otel.config.mapping import ALIASES
+from ael_otel.config.settings import Settings
+
+__all__ = ["TABLES", "renew"]
+
+_FIXED: Final = {
+    "OTEL_METRIC_EXPORT_INTERVAL": "milliseconds between two exports of metrics",
+    "OTEL_BSP_SCHEDULE_DELAY": "milliseconds that spans wait for a batch",
+    "OTEL_BLRP_SCHEDULE_DELAY": "milliseconds that log records wait for a batch",
+    "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "ours, and the one that reads OTEL_RESOURCE_ATTRIBUTES",
+    "OTEL_PYTHON_LOG_AUTO_INSTRUMENTATION": "our log handler takes the place of the stock one",
+}
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(head), *map(list, rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") or " " for cell in line) + " |" for line in lines
+    )
+
+
+def _default(value: object) -> str:
+    if isinstance(value, float):
+        value = int(value)
+    return f"`{value if isinstance(value, str) and value else json.dumps(value)}`"
+
+
+def _variables(text: str) -> str:
+    return re.sub(r"OTEL_[A-Z_]+", r"`\g<0>`", text)
+
+
+def _keys() -> str:
+    rows = (
+        (f"`{key.name}`", key.allowed, _default(key.default), key.meaning, _variables(key.env))
+        for key in KEYS.values()
+    )
+    return _table(("key under `telemetry:`", "value", "default", "meaning", "variable that wins"), rows)
+
+
+def _aliases() -> str:
+    rows = (
+        (f"`{name}`", alias.allowed, f"`{alias.target}`" if alias.target else "no effect", alias.meaning)
+        for name, alias in ALIASES.items()
+    )
+    return _table(("key under `telemetry:`", "value", "sets", "note"), rows)
+
+
+def _fixed() -> str:
+    values = otel_environment(Settings(), {})
+    return _table(
+        ("variable", "set to", "why"),
+        ((f"`{name}`", f"`{values[name]}`", why) for name, why in _FIXED.items()),
+    )
+
+
+TABLES: Final = {"keys": _keys, "aliases": _aliases, "fixed": _fixed}
+
+
+def renew(text: str) -> str:
+    """Return the document `text` with each table between its two marker comments made anew.
+
+    Raises ValueError for a marker that is missing.
+    """
+    for name, make in TABLES.items():
+        begin, end = f"<!-- {name}: generated -->\n", f"<!-- /{name} -->"
+        before, found, rest = text.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not found or not closed:
+            raise ValueError(f"no markers for the table {name}")
+        text = f"{before}{begin}\n{make()}\n\n{end}{after}"
+    return text
+
+
+if __name__ == "__main__":
+    file = Path(sys.argv[1])
+    file.write_text(renew(file.read_text("utf-8")), "utf-8")
