@@ -1,0 +1,183 @@
+"""OTLP by hand: telemetry with known ids, a sender that counts what was acknowledged, and a sink in Tempo's place."""
+
+import fcntl
+import socket
+import struct
+import threading
+import time
+from concurrent import futures
+
+import grpc
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceStub
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import MetricsServiceStub
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
+    TraceServiceServicer,
+    TraceServiceStub,
+    add_TraceServiceServicer_to_server,
+)
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+SIOCGIFADDR = 0x8915
+SERVICE = "stack-test"
+
+
+def bridge_address() -> str:
+    """The host's address on Docker's bridge, which containers know as host-gateway; the loopback on other systems."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            answer = fcntl.ioctl(probe, SIOCGIFADDR, struct.pack("256s", b"docker0"))
+        except OSError:
+            return "127.0.0.1"
+    return socket.inet_ntoa(answer[20:24])
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Sink(TraceServiceServicer):
+    """Keeps every span it is sent, as Tempo would."""
+
+    def __init__(self) -> None:
+        """Listen on the address that containers reach this host by."""
+        self.spans: list[Span] = []
+        self._lock = threading.Lock()
+        self._server = grpc.server(futures.ThreadPoolExecutor(4))
+        add_TraceServiceServicer_to_server(self, self._server)
+        self.port = self._server.add_insecure_port(f"{bridge_address()}:0")
+        self._server.start()
+
+    def Export(  # noqa: N802  (the service's own name)
+        self, request: ExportTraceServiceRequest, context: grpc.ServicerContext
+    ) -> ExportTraceServiceResponse:
+        """Keep the spans of a request."""
+        found = [
+            span for group in request.resource_spans for scope in group.scope_spans for span in scope.spans
+        ]
+        with self._lock:
+            self.spans += found
+        return ExportTraceServiceResponse()
+
+    def stop(self) -> None:
+        """Stop listening."""
+        self._server.stop(grace=0)
+
+
+def text(key: str, value: str) -> KeyValue:
+    """A string attribute."""
+    return KeyValue(key=key, value=AnyValue(string_value=value))
+
+
+def trace_id(number: int) -> bytes:
+    """The id of trace `number`."""
+    return (0xAE1 << 96 | number).to_bytes(16, "big")
+
+
+def spans(first: int, count: int, *attributes: KeyValue) -> ExportTraceServiceRequest:
+    """A request with `count` spans, each of its own trace."""
+    request = ExportTraceServiceRequest()
+    group = request.resource_spans.add()
+    group.resource.attributes.append(text("service.name", SERVICE))
+    scope = group.scope_spans.add()
+    now = time.time_ns()
+    for number in range(first, first + count):
+        span = scope.spans.add(trace_id=trace_id(number), span_id=(number + 1).to_bytes(8, "big"), name="step")
+        span.start_time_unix_nano, span.end_time_unix_nano = now - 1_000_000, now
+        span.attributes.extend(attributes)
+    return request
+
+
+def logs(first: int, count: int, *attributes: KeyValue, body: str = "line") -> ExportLogsServiceRequest:
+    """A request with `count` log records, each of its own trace."""
+    request = ExportLogsServiceRequest()
+    group = request.resource_logs.add()
+    group.resource.attributes.append(text("service.name", SERVICE))
+    scope = group.scope_logs.add()
+    for number in range(first, first + count):
+        record = scope.log_records.add(trace_id=trace_id(number), span_id=(number + 1).to_bytes(8, "big"))
+        record.time_unix_nano = record.observed_time_unix_nano = time.time_ns()
+        record.severity_text = "INFO"
+        record.body.string_value = f"{body} {number}"
+        record.attributes.extend(attributes)
+    return request
+
+
+def counter(value: int, start_ns: int, *, exemplar: int) -> ExportMetricsServiceRequest:
+    """A request with one cumulative counter of the contract, and one histogram with an exemplar."""
+    request = ExportMetricsServiceRequest()
+    group = request.resource_metrics.add()
+    group.resource.attributes.extend([text("service.name", SERVICE), text("service.instance.id", "one")])
+    scope = group.scope_metrics.add()
+    now = time.time_ns()
+    total = scope.metrics.add(name="ael.workflow.executions", unit="{run}")
+    total.sum.is_monotonic = True
+    total.sum.aggregation_temporality = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
+    point = total.sum.data_points.add(start_time_unix_nano=start_ns, time_unix_nano=now, as_int=value)
+    point.attributes.extend([text("workflow", "nightly"), text("status", "success")])
+    duration = scope.metrics.add(name="ael.workflow.duration", unit="s")
+    duration.histogram.aggregation_temporality = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
+    bucket = duration.histogram.data_points.add(start_time_unix_nano=start_ns, time_unix_nano=now)
+    bucket.attributes.append(text("workflow", "nightly"))
+    bucket.count, bucket.sum = value, value * 0.5
+    bucket.explicit_bounds.extend([1.0, 10.0])
+    bucket.bucket_counts.extend([value, 0, 0])
+    seen = bucket.exemplars.add(time_unix_nano=now, as_double=0.5, trace_id=trace_id(exemplar))
+    seen.span_id = (exemplar + 1).to_bytes(8, "big")
+    return request
+
+
+class Sender:
+    """Hands telemetry to the Collector and goes on only once it is acknowledged, as an exporter with patience does."""
+
+    def __init__(self, port: int) -> None:
+        """Connect to the Collector's OTLP port on the loopback."""
+        # Reconnect within a second: gRPC's own back-off would outlast the restart that the tests make.
+        options = [("grpc.max_reconnect_backoff_ms", 500), ("grpc.initial_reconnect_backoff_ms", 100)]
+        self._channel = grpc.insecure_channel(f"127.0.0.1:{port}", options)
+        self._traces = TraceServiceStub(self._channel)
+        self._logs = LogsServiceStub(self._channel)
+        self._metrics = MetricsServiceStub(self._channel)
+        self.retries = 0
+
+    def send(
+        self,
+        request: ExportTraceServiceRequest | ExportLogsServiceRequest | ExportMetricsServiceRequest,
+        patience_s: float = 60,
+    ) -> None:
+        """Send until acknowledged."""
+        deadline = time.monotonic() + patience_s
+        while True:
+            try:
+                self._once(request)
+            except grpc.RpcError:
+                if time.monotonic() > deadline:
+                    raise
+                self.retries += 1
+                time.sleep(0.1)
+            else:
+                return
+
+    def _once(
+        self, request: ExportTraceServiceRequest | ExportLogsServiceRequest | ExportMetricsServiceRequest
+    ) -> None:
+        if isinstance(request, ExportTraceServiceRequest):
+            self._traces.Export(request, timeout=5)
+        elif isinstance(request, ExportLogsServiceRequest):
+            self._logs.Export(request, timeout=5)
+        else:
+            self._metrics.Export(request, timeout=5)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._channel.close()

@@ -1,0 +1,199 @@
+"""The real Collector, Prometheus and Loki, started as a person starts them: what goes in comes out, also after a kill."""
+
+import re
+import subprocess
+import time
+
+import pytest
+import requests
+
+from tests.stack.conftest import Running, eventually
+from tests.stack.otlp import SERVICE, counter, logs, spans, text, trace_id
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
+
+STARTED = time.time_ns()
+
+
+def test_every_signal_reaches_its_store(running: Running) -> None:
+    """A span reaches the place of Tempo, a log line Loki with its trace id, a metric Prometheus under its exact name."""
+    sender = running.sender()
+    sender.send(spans(1, 1))
+    sender.send(logs(1, 1))
+    sender.send(counter(3, STARTED, exemplar=1))
+    sender.close()
+
+    eventually(lambda: any(span.trace_id == trace_id(1) for span in running.sink.spans))
+
+    query = f'{{service_name="{SERVICE}"}} | trace_id="{trace_id(1).hex()}"'
+    ((labels, line),) = eventually(lambda: running.log_lines(query))
+    assert line == "line 1"
+    assert labels["span_id"] == (2).to_bytes(8, "big").hex()
+    assert labels["severity_text"] == "INFO"
+
+    found = eventually(lambda: running.prometheus("query", query="ael_workflow_executions_total")["result"])
+    assert [series["value"][1] for series in found] == ["3"]
+    assert {key: found[0]["metric"].get(key) for key in ("job", "instance", "workflow", "status")} == {
+        "job": SERVICE,
+        "instance": "one",
+        "workflow": "nightly",
+        "status": "success",
+    }
+    assert running.prometheus("query", query='ael_workflow_duration_seconds_bucket{le="1"}')["result"]
+
+
+def test_an_exemplar_leads_to_its_trace(running: Running) -> None:
+    """Prometheus keeps the exemplar of a histogram with a label `trace_id`, which Grafana links to Tempo."""
+    sender = running.sender()
+    sender.send(counter(4, STARTED, exemplar=7))
+    sender.close()
+
+    def exemplars() -> list[dict[str, str]]:
+        now = time.time()
+        found = running.prometheus(
+            "query_exemplars",
+            query="ael_workflow_duration_seconds_bucket",
+            start=f"{now - 600:.0f}",
+            end=f"{now + 60:.0f}",
+        )
+        return [exemplar["labels"] for series in found for exemplar in series["exemplars"]]
+
+    eventually(lambda: any(labels.get("trace_id") == trace_id(7).hex() for labels in exemplars()))
+
+
+def test_ids_are_no_stream_labels(running: Running) -> None:
+    """Loki's index has the service and no id of a run: an id would make a stream of every line."""
+    eventually(lambda: running.log_lines(f'{{service_name="{SERVICE}"}}'))
+    labels = set(running.loki("labels", since="1h"))
+    assert labels <= {"service_name", "service_namespace", "deployment_environment_name", "__stream_shard__"}
+
+
+def test_secrets_do_not_pass(running: Running) -> None:
+    """Credentials that an application let slip are gone from attributes and bodies, and what is not secret stays."""
+    key = "sk-" + "a1B2" * 8
+    leaks = (
+        text("http.request.header.authorization", "Bearer abcdefghijklmnop"),
+        text("db.password", "hunter2"),
+        text("note", f"mail bob@example.com with {key}"),
+        text("gen_ai.usage.input_tokens", "17"),
+        text("session_id", "s-1"),
+    )
+    sender = running.sender()
+    sender.send(spans(100, 1, *leaks))
+    sender.send(logs(100, 1, *leaks, body=f"Authorization: Bearer abcdefghijklmnop to bob@example.com with {key}"))
+    sender.close()
+
+    span = eventually(lambda: [span for span in running.sink.spans if span.trace_id == trace_id(100)])[0]
+    assert {a.key: a.value.string_value for a in span.attributes} == {
+        "note": "mail [EMAIL] with [API_KEY]",
+        "gen_ai.usage.input_tokens": "17",
+        "session_id": "s-1",
+    }
+    query = f'{{service_name="{SERVICE}"}} | trace_id="{trace_id(100).hex()}"'
+    ((labels, line),) = eventually(lambda: running.log_lines(query))
+    assert line == "Authorization: Bearer [SECRET] to [EMAIL] with [API_KEY] 100"
+    assert labels["note"] == "mail [EMAIL] with [API_KEY]"
+    assert not any(re.search("password|authorization", name) for name in labels)
+
+
+def test_the_scrape_endpoint_adds_no_series(running: Running) -> None:
+    """Port 8889 serves the same metrics to a Prometheus of one's own, and ours does not scrape them a second time."""
+    port = running.ports["AEL_COLLECTOR_METRICS_PORT"]
+    page = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
+    assert "\nael_workflow_executions_total{" in page
+    assert len(running.prometheus("query", query="ael_workflow_executions_total")["result"]) == 1
+
+
+def test_the_collector_watches_itself(running: Running) -> None:
+    """The metrics that the alerts are written on exist under these names in the pinned version."""
+    names = (
+        "otelcol_exporter_queue_size",
+        "otelcol_exporter_queue_capacity",
+        "otelcol_exporter_sent_spans",
+        "otelcol_receiver_accepted_spans",
+    )
+    for name in names:
+        # The first scrape that follows the first spans.
+        eventually(lambda name=name: running.prometheus("query", query=name)["result"], seconds=45)
+
+
+def test_a_killed_collector_loses_nothing(running: Running) -> None:
+    """Killed by SIGKILL in mid-stream and started again: every acknowledged span, line and count is there."""
+    first, requests_sent, each = 10_000, 120, 25
+    sender = running.sender()
+    for number in range(requests_sent):
+        start = first + number * each
+        sender.send(spans(start, each))
+        sender.send(logs(start, each, body="kept"))
+        sender.send(counter(1000 + number, STARTED, exemplar=start))
+        if number == requests_sent // 2:
+            running.docker("kill", "--signal", "KILL", running.container("collector"))
+            running.docker("start", running.container("collector"))
+    sender.close()
+
+    expected = {trace_id(number) for number in range(first, first + requests_sent * each)}
+    eventually(lambda: expected <= {span.trace_id for span in running.sink.spans}, seconds=60)
+    query = f'{{service_name="{SERVICE}"}} |= "kept"'
+    lines = eventually(
+        lambda: len({line for _, line in running.log_lines(query)}) == len(expected), seconds=60
+    )
+    assert lines
+    assert sender.retries, "the Collector was never away: nothing was proven"
+
+    def last_count() -> bool:
+        found = running.prometheus("query", query="ael_workflow_executions_total")["result"]
+        return bool(found) and found[0]["value"][1] == str(1000 + requests_sent - 1)
+
+    eventually(last_count, seconds=60)
+
+
+def test_a_backend_that_was_away_gets_everything(running: Running) -> None:
+    """Killed stores, data handed over meanwhile, stores back: the Collector's disk queue delivers all of it."""
+    first, count = 50_000, 500
+    running.docker("kill", "--signal", "KILL", running.container("loki"), running.container("prometheus"))
+    sender = running.sender()
+    for start in range(first, first + count, 50):
+        sender.send(logs(start, 50, body="queued"))
+    sender.send(counter(5000, STARTED, exemplar=first))
+    sender.close()
+    running.docker("start", running.container("loki"), running.container("prometheus"))
+
+    query = f'{{service_name="{SERVICE}"}} |= "queued"'
+
+    def all_there() -> bool:
+        try:
+            return len({line for _, line in running.log_lines(query)}) == count
+        except requests.RequestException:  # still starting
+            return False
+
+    eventually(all_there, seconds=60)
+    eventually(
+        lambda: [s["value"][1] for s in running.prometheus("query", query="ael_workflow_executions_total")["result"]]
+        == ["5000"],
+        seconds=60,
+    )
+
+
+def test_down_and_up_keep_the_data(running: Running) -> None:
+    """After `down` there is no container, and after the next `up` what was stored is still there."""
+    before = len(running.log_lines(f'{{service_name="{SERVICE}"}} |= "line"'))
+    assert before
+    running.run("down")
+    listed = subprocess.run(
+        ["docker", "ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={running.project}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert listed.stdout == ""
+    running.run("up", "collector", "prometheus", "loki")
+    assert len(running.log_lines(f'{{service_name="{SERVICE}"}} |= "line"')) == before
+    found = running.prometheus("query", query="max_over_time(ael_workflow_executions_total[1h])")["result"]
+    assert found
+
+
+def test_status_tells_ready_from_absent(running: Running) -> None:
+    """`status` succeeds for the services that are ready, and names one that was not started."""
+    assert running.run("status", "collector", "prometheus", "loki").stdout.count(" ready ") == 3
+    with pytest.raises(AssertionError):
+        running.run("status", "tempo")
