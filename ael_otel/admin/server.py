@@ -1,0 +1,123 @@
+"""A small HTTP server for `/metrics`, `/livez` and `/readyz`."""
+
+import json
+import socket
+from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
+from threading import BoundedSemaphore, Thread
+from typing import TYPE_CHECKING, Any, Final
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client.registry import Collector
+
+from ael_otel.errors import AelOtelError
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+MAX_CONNECTIONS: Final = 16
+REQUEST_SECONDS: Final = 10
+
+
+class AdminServer:
+    """Serves metrics and health on its own daemon threads until `close`.
+
+    Args:
+        collector: gives the metrics (`Pipeline.pull`).
+        host: address to listen on, default loopback.
+        port: 0 takes a free one; see `url`.
+        path: where the metrics are; OpenMetrics with exemplars for clients that accept it, else Prometheus text 0.0.4.
+        ready: tells whether the engine takes work (`/readyz` answers 503 until then).
+
+    Raises:
+        AelOtelError: the address cannot be used.
+    """
+
+    def __init__(
+        self,
+        collector: Collector,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 9464,
+        path: str = "/metrics",
+        ready: Callable[[], bool] = lambda: True,
+    ) -> None:
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(collector)
+        application = _router(make_wsgi_app(registry), path, ready)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        server = type("_Server", (_BoundedServer,), {"address_family": family})
+        try:
+            self._server: WSGIServer = make_server(host, port, application, server, _QuietHandler)
+        except OSError as error:
+            raise AelOtelError(
+                f"metrics cannot be served on {host}:{port} ({error.strerror or error}): "
+                "set telemetry.metrics.port to a free port, or telemetry.metrics.enabled to false"
+            ) from error
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"http://{shown}:{self._server.server_port}{path}"
+        self._thread = Thread(target=self._server.serve_forever, name="ael-otel-admin", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop serving and free the port."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _router(metrics: "WSGIApplication", path: str, ready: Callable[[], bool]) -> "WSGIApplication":
+    def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            return _answer(start_response, "405 Method Not Allowed", {"error": "only GET"})
+        match environ.get("PATH_INFO", "/"):
+            case where if where == path:
+                return metrics(environ, start_response)
+            case "/livez":
+                return _answer(start_response, "200 OK", {"status": "alive"})
+            case "/readyz":
+                is_ready = ready()
+                status = "200 OK" if is_ready else "503 Service Unavailable"
+                return _answer(start_response, status, {"status": "ready" if is_ready else "starting"})
+            case _:
+                known = [path, "/livez", "/readyz"]
+                return _answer(start_response, "404 Not Found", {"error": "not found", "paths": known})
+
+    return application
+
+
+def _answer(start_response: "StartResponse", status: str, body: dict[str, Any]) -> Iterable[bytes]:
+    content = json.dumps(body).encode() + b"\n"
+    start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(content)))])
+    return [content]
+
+
+class _BoundedServer(ThreadingMixIn, WSGIServer):
+    """One thread per request, at most `MAX_CONNECTIONS`; a further client waits in the listen queue."""
+
+    daemon_threads = True
+    request_queue_size = MAX_CONNECTIONS
+
+    def server_bind(self) -> None:
+        self._slots = BoundedSemaphore(MAX_CONNECTIONS)
+        super().server_bind()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._slots.acquire()
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._slots.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Stay silent: a client that went away is not worth a traceback on the engine's stderr."""
+
+
+class _QuietHandler(WSGIRequestHandler):
+    timeout = REQUEST_SECONDS
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Log nothing: scrapes come every few seconds."""

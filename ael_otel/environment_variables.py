@@ -1,0 +1,61 @@
+"""Variables of this package (entry point `opentelemetry_environment_variables`), and the file's part of them.
+
+`opentelemetry-instrument` loads this module before it starts the command and reads its own flags afterwards. For the
+command `ael` this is the moment at which the configuration file can still reach the SDK's configurator: what the file
+says becomes environment, unless the environment already says it. A wrong file is left for `ael` itself to report.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Final
+
+OTEL_PYTHON_AEL_CONFIG: Final = "OTEL_PYTHON_AEL_CONFIG"
+"""The configuration file to prepare the SDK from, where the command line does not name it."""
+
+_COMMANDS_WITH_CONFIG: Final = frozenset({"serve", "run"})
+
+
+def wrapped_command(arguments: Sequence[str]) -> list[str] | None:
+    """Return the `ael` command line inside a wrapper's arguments, or None when the command is another one."""
+    if not arguments or PurePath(arguments[0]).name != "opentelemetry-instrument":
+        return None
+    for index, word in enumerate(arguments[1:], start=1):
+        if PurePath(word).name == "ael":
+            return list(arguments[index:])
+    return None
+
+
+def config_argument(command: Sequence[str]) -> str | None:
+    """Return the file that `-c FILE`, `-cFILE`, `--config FILE` or `--config=FILE` names."""
+    words = iter(command)
+    for word in words:
+        if word in ("-c", "--config"):
+            return next(words, None)
+        if word.startswith("--config="):
+            return word.removeprefix("--config=")
+        if word.startswith("-c") and not word.startswith("--") and len(word) > 2:
+            return word[2:]
+    return None
+
+
+def _prepare() -> None:
+    command = wrapped_command(sys.argv)
+    if command is None or len(command) < 2 or command[1] not in _COMMANDS_WITH_CONFIG:
+        return
+    from ael_otel.config import load_settings
+    from ael_otel.errors import AelOtelError
+    from ael_otel.pipeline.environment import prepare
+
+    try:
+        settings = load_settings(config_argument(command) or os.environ.get(OTEL_PYTHON_AEL_CONFIG))
+    except AelOtelError:
+        return
+    prepare(settings, os.environ)
+
+
+try:
+    _prepare()
+except Exception as error:  # noqa: BLE001 - a fault here must not keep the user's command from starting
+    print(f"ael-otel: the configuration file was not applied to the SDK: {error}", file=sys.stderr)  # noqa: T201

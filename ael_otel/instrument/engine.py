@@ -1,0 +1,166 @@
+"""Opening the engine in this process and running workflows in it: what `ael serve`, `ael run` and `ael demo` need."""
+
+import contextlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Literal, TextIO
+
+from ael_otel.errors import ConfigError, EngineUnavailableError, WorkflowNotFoundError
+from ael_otel.lifecycle import carried_by, run_observer
+from ael_otel.lifecycle.failure import text_of
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How one run in this process ended. `error` has `code`, `message` and `component`; durations are milliseconds."""
+
+    execution_id: str
+    workflow: str
+    status: Literal["completed", "failed", "cancelled"]
+    outputs: dict[str, Any]
+    error: dict[str, Any] | None
+    trace_id: str
+    duration_ms: float
+
+
+async def open_application(
+    config: Path,
+    *,
+    transport: Literal["http", "stdio"] = "http",
+    host: str = "127.0.0.1",
+    port: int = 8082,
+    rest: bool = True,
+    log_output: TextIO | None = None,
+) -> Any:
+    """Load the configuration, connect the MCP servers and return the engine's application, ready to serve or run.
+
+    Raises:
+        EngineUnavailableError: the engine is not installed or too old.
+        ConfigError: the engine does not accept the file, or cannot start what it names.
+    """
+    try:
+        from ploston_core.application import PlostApplication
+        from ploston_core.errors import AELError
+        from ploston_core.types import MCPTransport
+    except ImportError as error:
+        raise EngineUnavailableError(
+            f"the engine cannot be imported ({error}): install it with `pip install 'ael-otel[engine]'`"
+        ) from error
+    _log_through_root()
+    application = PlostApplication(
+        config_path=str(config),
+        log_output=log_output or sys.stderr,
+        transport=MCPTransport.STDIO if transport == "stdio" else MCPTransport.HTTP,
+        http_host=host,
+        http_port=port,
+        with_rest_api=rest,
+    )
+    try:
+        await application.initialize()
+    except AELError as error:
+        raise ConfigError(f"{config}: {_told(error)}", path=config) from error
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        # The engine checks little of its file: a wrong type shows as whatever Python says about it.
+        raise ConfigError(
+            f"{config}: the engine does not accept this file: {text_of(error)}", path=config
+        ) from error
+    if application.config_loader is not None and application.config_loader.used_defaults:
+        raise ConfigError(f"{config}: the engine found no configuration in this file", path=config)
+    return application
+
+
+def _told(error: BaseException) -> str:
+    detail = getattr(error, "detail", None)
+    message = text_of(error)
+    return message if not detail or detail in message else f"{message}: {detail}"
+
+
+def _log_through_root() -> None:
+    """Let uvicorn's records reach the root logger: by default it prints its own lines, some of them on stdout."""
+    with contextlib.suppress(ImportError):
+        from uvicorn.config import LOGGING_CONFIG
+
+        LOGGING_CONFIG["handlers"] = {}
+        LOGGING_CONFIG["loggers"] = {
+            name: {"level": "INFO", "propagate": True, "handlers": []}
+            for name in ("uvicorn", "uvicorn.error", "uvicorn.access")
+        }
+
+
+def workflow_names(application: Any) -> list[str]:
+    """Return the names of the workflows that the engine has loaded, sorted."""
+    return sorted(workflow.name for workflow in application.workflow_registry.list_workflows())
+
+
+def tool_names(application: Any) -> list[str]:
+    """Return the names of the tools that the engine lists, sorted."""
+    return sorted(tool.name for tool in application.tool_registry.list_tools())
+
+
+def disconnected_servers(application: Any) -> dict[str, str]:
+    """Return the MCP servers that are not connected, each with its status or error."""
+    statuses = application.mcp_manager.get_status() if application.mcp_manager else {}
+    broken: dict[str, str] = {}
+    for name, status in statuses.items():
+        state = getattr(getattr(status, "status", None), "value", "")
+        if state != "connected":
+            broken[name] = str(getattr(status, "error", None) or getattr(status, "last_error", None) or state)
+    return broken
+
+
+async def run_workflow(
+    application: Any, name: str, inputs: dict[str, Any], timeout_s: float | None = None
+) -> RunOutcome:
+    """Run one workflow and return how it ended; a failed run is an outcome, not an exception.
+
+    Args:
+        application: from `open_application`.
+        name: the workflow's name.
+        inputs: its inputs.
+        timeout_s: seconds until the engine calls the run off; None leaves it to the steps' own limits.
+
+    Raises:
+        WorkflowNotFoundError: there is no such workflow.
+    """
+    names = workflow_names(application)
+    if name not in names:
+        raise WorkflowNotFoundError(name, names)
+    ids = {"execution": "", "trace": ""}
+
+    def note(execution_id: str, trace_id: str) -> None:
+        ids.update(execution=execution_id, trace=trace_id)
+
+    started = perf_counter()
+    token = run_observer.set(note)
+    try:
+        result = await application.workflow_engine.execute(name, inputs, timeout_seconds=timeout_s)
+    except Exception as error:
+        # The engine raises only for what happens around the steps: a time-out of the whole run, above all.
+        status, outputs, failure = "failed", {}, _error_of(error)
+    else:
+        status = str(getattr(result.status, "value", result.status))
+        outputs = dict(result.outputs or {})
+        failure = None if result.error is None else _error_of(result.error)
+        ids["execution"] = ids["execution"] or result.execution_id
+    finally:
+        run_observer.reset(token)
+    return RunOutcome(
+        execution_id=ids["execution"],
+        workflow=name,
+        status="completed" if status == "completed" else "cancelled" if status == "cancelled" else "failed",
+        outputs=outputs,
+        error=failure,
+        trace_id=ids["trace"],
+        duration_ms=(perf_counter() - started) * 1e3,
+    )
+
+
+def _error_of(error: BaseException) -> dict[str, Any]:
+    failure = carried_by(error)
+    return {
+        "code": failure.type if failure is not None else str(getattr(error, "code", "internal")),
+        "component": failure.component if failure is not None else "workflow_engine",
+        "message": text_of(error),
+    }

@@ -1,0 +1,94 @@
+"""Wraps the table's targets when their modules are imported, and puts every original back.
+
+The engine is never imported from here: a hook waits for the application to do it (importing it costs a second).
+"""
+
+import logging
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from threading import Lock
+from types import ModuleType
+from typing import Any
+
+import wrapt
+
+from ael_otel.instrument.targets import Target
+from ael_otel.pipeline.guard import fault_barrier
+
+logger = logging.getLogger("ael_otel")
+
+
+class Wrapping:
+    """One round of wrapping; `undo` ends it for good.
+
+    Args:
+        targets: what to wrap.
+    """
+
+    def __init__(self, targets: Iterable[Target]) -> None:
+        self._by_module: dict[str, list[Target]] = defaultdict(list)
+        for target in targets:
+            self._by_module[target.module].append(target)
+        self._originals: list[tuple[Any, str, Any]] = []
+        self._active = True
+        self._lock = Lock()
+        self.missing: list[Target] = []
+
+    def apply(self) -> None:
+        """Wrap what is imported now and whatever is imported later."""
+        for module in self._by_module:
+            wrapt.register_post_import_hook(self._on_import, module)
+
+    def undo(self) -> None:
+        """Put the originals back; hooks that have not fired yet will do nothing."""
+        with self._lock:
+            self._active = False
+            for owner, name, original in reversed(self._originals):
+                setattr(owner, name, original)
+            self._originals.clear()
+
+    def _on_import(self, module: ModuleType) -> None:
+        with fault_barrier("wrapping"), self._lock:
+            if not self._active:
+                return
+            missing = [
+                target
+                for target in self._by_module.get(module.__name__, ())
+                if not self._wrap(module, target)
+            ]
+        if missing:
+            self.missing.extend(missing)
+            logger.warning(
+                "%s %s has no %s: without it there are no %s",
+                _distribution(module.__name__),
+                _version(module.__name__),
+                ", ".join(target.attribute for target in missing),
+                ", ".join(dict.fromkeys(target.feature for target in missing)),
+            )
+
+    def _wrap(self, module: ModuleType, target: Target) -> bool:
+        owner: Any = module
+        *path, name = target.attribute.split(".")
+        for part in path:
+            owner = getattr(owner, part, None)
+        # Looked up in the owner's own namespace: an inherited method belongs to another target.
+        original = None if owner is None else vars(owner).get(name)
+        if original is None:
+            return False
+        wrapt.wrap_function_wrapper(module, target.attribute, target.wrapper)
+        self._originals.append((owner, name, original))
+        return True
+
+
+def _distribution(module: str) -> str:
+    return "fastmcp" if module.startswith("fastmcp") else "ploston-core"
+
+
+def _version(module: str) -> str:
+    try:
+        return version(_distribution(module))
+    except PackageNotFoundError:
+        package = sys.modules.get(module.partition(".")[0])
+        return str(getattr(package, "__version__", "(unknown version)"))

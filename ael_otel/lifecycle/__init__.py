@@ -1,0 +1,24 @@
+"""The one way to record a run: a frame each for executions, steps, tool calls and code blocks.
+
+A frame is a context manager that makes the span, the metrics, the failure's log record and the store event in one
+call. Everything above (the instrumentation of the engine, other engines) only says what happens.
+"""
+
+from ael_otel.lifecycle.failure import Failure, carried_by, classify, mark
+from ael_otel.lifecycle.frames import CodeBlock, Execution, Frame, Step, ToolCall, current_frame, run_observer
+from ael_otel.lifecycle.recorder import Recorder
+
+__all__ = [
+    "CodeBlock",
+    "Execution",
+    "Failure",
+    "Frame",
+    "Recorder",
+    "Step",
+    "ToolCall",
+    "carried_by",
+    "classify",
+    "current_frame",
+    "mark",
+    "run_observer",
+]

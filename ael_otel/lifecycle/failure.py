@@ -1,0 +1,156 @@
+"""One failure, from where it is born to where it ends: classified once, counted once, the same type on every frame.
+
+An error travels tool -> step -> workflow, and the engine replaces the exception on the way (an MCP time-out becomes
+TOOL_FAILED). The innermost frame that sees it decides its type and component; the exception object then carries the
+`Failure`, so that the outer frames show the same type and nobody counts it again.
+"""
+
+import asyncio
+from typing import Final
+
+from ael_otel._generated.attributes import ERROR_TYPE_VALUES, ErrorComponent, ErrorType
+from ael_otel.store import ErrorRecord
+
+MAX_MESSAGE: Final = 2_000
+"""How many characters of an error's text are kept."""
+
+_MARK: Final = "_ael_otel_failure"
+_CODES: Final = frozenset(ERROR_TYPE_VALUES)
+_TIMEOUTS: Final = frozenset({"WORKFLOW_TIMEOUT", "TOOL_TIMEOUT", "CODE_TIMEOUT", "timeout"})
+_MAX_CAUSES: Final = 3
+
+
+class Failure:
+    """Why a frame failed: an error type of the registry's closed set, the component where it was born, its text."""
+
+    __slots__ = ("category", "component", "counted", "error", "message", "retryable", "type")
+
+    def __init__(
+        self,
+        type: ErrorType,
+        component: ErrorComponent,
+        message: str,
+        *,
+        error: BaseException | None = None,
+        category: str = "",
+        retryable: bool = False,
+    ) -> None:
+        self.type: ErrorType = type
+        self.component: ErrorComponent = component
+        self.message = bounded(message)
+        self.error = error
+        self.category = category or component
+        self.retryable = retryable
+        self.counted = False
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the work was called off rather than failing by itself."""
+        return self.type == "cancelled"
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether the work ran out of time."""
+        return self.type in _TIMEOUTS
+
+    def record(self, *, step_id: str | None = None, tool_name: str | None = None) -> ErrorRecord:
+        """Return the failure as a record for the store, with up to three causes."""
+        return ErrorRecord(
+            code=self.type,
+            category=self.category,
+            message=self.message,
+            retryable=self.retryable,
+            step_id=step_id,
+            tool_name=tool_name,
+            cause=_cause_of(self.error, _MAX_CAUSES),
+        )
+
+
+def bounded(text: str) -> str:
+    """Return `text` cut to `MAX_MESSAGE` characters, saying how long it was."""
+    if len(text) <= MAX_MESSAGE:
+        return text
+    return f"{text[:MAX_MESSAGE]}… ({len(text)} characters)"
+
+
+def classify(error: BaseException, component: ErrorComponent) -> Failure:
+    """Return the failure an exception already carries, or a new one born in `component`.
+
+    The type is the engine's error code where the exception has one that is in the registry (`other` when it has one
+    that is not), `timeout` and `cancelled` for asyncio's, and `internal` for everything else.
+    """
+    carried = carried_by(error)
+    if carried is not None:
+        return carried
+    code = getattr(error, "code", None)
+    kind: ErrorType
+    if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)):
+        kind = "cancelled"
+    elif isinstance(error, TimeoutError):
+        kind = "timeout"
+    elif isinstance(code, str):
+        kind = code if code in _CODES else "other"  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+    else:
+        kind = "internal"
+    failure = Failure(
+        kind,
+        component,
+        text_of(error),
+        error=error,
+        category=_category_of(error),
+        retryable=bool(getattr(error, "retryable", False)),
+    )
+    mark(error, failure)
+    return failure
+
+
+def text_of(error: BaseException) -> str:
+    """Return what an exception says, or its class when it says nothing; never raises.
+
+    The engine's validation errors say what is wrong only in their detail, all others say it in their message.
+    """
+    message = getattr(error, "message", None)
+    detail = getattr(error, "detail", None)
+    if isinstance(message, str) and message:
+        if isinstance(detail, str) and detail and _category_of(error) == "VALIDATION":
+            return f"{message}: {detail}"
+        return message
+    try:
+        return str(error) or type(error).__qualname__
+    except Exception:
+        return type(error).__qualname__
+
+
+def _category_of(error: BaseException) -> str:
+    value = getattr(getattr(error, "category", None), "value", "")
+    return value if isinstance(value, str) else ""
+
+
+def mark(error: BaseException, failure: Failure) -> None:
+    """Make `error` carry `failure`; an exception that takes no attributes stays unmarked."""
+    try:
+        setattr(error, _MARK, failure)
+    except (AttributeError, TypeError):
+        return
+
+
+def carried_by(error: BaseException) -> Failure | None:
+    """Return the failure `error` carries, if any."""
+    found = getattr(error, _MARK, None)
+    return found if isinstance(found, Failure) else None
+
+
+def _cause_of(error: BaseException | None, depth: int) -> ErrorRecord | None:
+    if error is None or depth == 0:
+        return None
+    cause = getattr(error, "cause", None)
+    if not isinstance(cause, BaseException):
+        cause = error.__cause__
+    if cause is None or cause is error:
+        return None
+    return ErrorRecord(
+        code=type(cause).__qualname__,
+        category="cause",
+        message=bounded(text_of(cause)),
+        cause=_cause_of(cause, depth - 1),
+    )

@@ -1,0 +1,102 @@
+"""What the frames write to: one tracer, one set of metrics, one store, decided when telemetry starts."""
+
+import os
+from functools import cached_property
+from typing import Final
+
+from opentelemetry.trace import Tracer, TracerProvider, get_tracer
+
+from ael_otel import __version__
+from ael_otel.lifecycle.failure import Failure
+from ael_otel.pipeline.guard import count_faults_with, report_fault
+from ael_otel.pipeline.metrics import SCOPE, AelMetrics, shared_metrics
+from ael_otel.store import ExecutionRecord, StepRecord, TelemetryStore, ToolCallRecord
+
+SEMCONV_OPT_IN: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
+GENAI_OPT_IN: Final = "gen_ai_latest_experimental"
+
+
+class Recorder:
+    """Everything a frame needs to record itself.
+
+    Args:
+        tracer_provider: where spans go; None takes the global provider, whether it is set before or after.
+        metrics: the metric rows; None takes the rows on the global meter provider.
+        store: where execution records go; None keeps none.
+        mcp_spans: `ael` (our `MCP Request` span), `native` (the MCP client library's span) or `both`; default `ael`.
+        genai: also write the GenAI semantic-convention attributes; default: what `OTEL_SEMCONV_STABILITY_OPT_IN` says.
+    """
+
+    def __init__(
+        self,
+        *,
+        tracer_provider: TracerProvider | None = None,
+        metrics: AelMetrics | None = None,
+        store: TelemetryStore | None = None,
+        mcp_spans: str = "ael",
+        genai: bool | None = None,
+    ) -> None:
+        self.tracer: Tracer = get_tracer(SCOPE, __version__, tracer_provider=tracer_provider)
+        self.metrics = metrics if metrics is not None else shared_metrics()
+        self.store = store
+        self.mcp_spans = mcp_spans
+        self._genai = genai
+        self.stop_counting = count_faults_with(self._count_fault)
+
+    @property
+    def own_mcp_spans(self) -> bool:
+        """Whether a tool call gets our `MCP Request` span."""
+        return self.mcp_spans != "native"
+
+    @cached_property
+    def genai(self) -> bool:
+        """Whether GenAI semantic-convention attributes are written beside ours."""
+        if self._genai is not None:
+            return self._genai
+        return GENAI_OPT_IN in {part.strip() for part in os.environ.get(SEMCONV_OPT_IN, "").split(",")}
+
+    def count(self, failure: Failure) -> None:
+        """Count a failure in `ael_errors_total`, once however many frames it passes."""
+        if not failure.counted:
+            failure.counted = True
+            self.metrics.errors.add((failure.type, failure.component))
+
+    def execution_started(self, record: ExecutionRecord) -> None:
+        """Tell the store that a run began."""
+        if self.store is not None:
+            try:
+                self.store.start_execution(record)
+            except Exception as error:
+                self._store_failed(error)
+
+    def step_changed(self, record: ExecutionRecord, step: StepRecord) -> None:
+        """Tell the store that a step began or ended."""
+        if self.store is not None:
+            try:
+                self.store.step_changed(record, step)
+            except Exception as error:
+                self._store_failed(error)
+
+    def tool_call_finished(self, record: ExecutionRecord, call: ToolCallRecord) -> None:
+        """Tell the store that a tool call ended."""
+        if self.store is not None:
+            try:
+                self.store.tool_call_finished(record, call)
+            except Exception as error:
+                self._store_failed(error)
+
+    def execution_finished(self, record: ExecutionRecord) -> None:
+        """Tell the store that a run ended."""
+        if self.store is not None:
+            try:
+                self.store.finish_execution(record)
+            except Exception as error:
+                self._store_failed(error)
+
+    def _store_failed(self, error: Exception) -> None:
+        self.metrics.dropped.add(("store", "store_error"))
+        self.metrics.errors.add(("internal", "store"))
+        report_fault("store", error)
+
+    def _count_fault(self) -> None:
+        self.metrics.errors.add(("internal", "telemetry"))

@@ -1,0 +1,36 @@
+"""From settings to the environment that the SDK's own configurator reads, before it reads it.
+
+The stock configurator builds the providers, with or without `opentelemetry-instrument`: resource, sampler, limits, ids
+and propagators stay standard and every OTEL_* variable means what it always means. Only the OTLP exporters are left to
+us (`AEL_OTEL_OTLP_SIGNALS` names their signals), because the stock batch processors neither count what they drop nor
+end in bounded time.
+"""
+
+from collections.abc import Mapping, MutableMapping
+from typing import Final
+
+from ael_otel.config import Settings, otel_environment
+
+SIGNALS_VARIABLE: Final = "AEL_OTEL_OTLP_SIGNALS"
+_SIGNALS: Final = ("traces", "metrics", "logs")
+_OTLP_NAMES: Final = frozenset({"otlp", "otlp_proto_grpc", "otlp_proto_http"})
+
+
+def prepare(settings: Settings, environ: MutableMapping[str, str]) -> None:
+    """Set what the settings ask for and `environ` leaves open; a second call changes nothing."""
+    if SIGNALS_VARIABLE in environ:
+        return
+    environ.update(otel_environment(settings, environ))
+    ours: list[str] = []
+    for signal in _SIGNALS:
+        variable = f"OTEL_{signal.upper()}_EXPORTER"
+        names = [name.strip() for name in environ.get(variable, "otlp").split(",") if name.strip()]
+        if _OTLP_NAMES.intersection(names):
+            ours.append(signal)
+            environ[variable] = ",".join(name for name in names if name not in _OTLP_NAMES) or "none"
+    environ[SIGNALS_VARIABLE] = ",".join(ours)
+
+
+def otlp_signals(environ: Mapping[str, str]) -> frozenset[str]:
+    """Return the signals whose OTLP exporter is ours; none where `prepare` did not run before the SDK was built."""
+    return frozenset(name for name in environ.get(SIGNALS_VARIABLE, "").split(",") if name)

@@ -1,0 +1,195 @@
+"""Batch processors that never block and count what they lose, by reason.
+
+The SDK's batch processors drop the oldest item when their queue is full, and lose what is left when shutdown runs out
+of time, without counting either. Counting what goes in and what reaches the exporter gives both numbers with public
+interfaces only, at the price of two integers per item.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from threading import Lock
+from typing import Final, Protocol
+
+from opentelemetry.sdk._logs import ReadableLogRecord, ReadWriteLogRecord
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+QUEUE_SIZE: Final = 16_384
+"""Items kept per signal while the Collector is slow or away: about 16 MB of spans; `OTEL_BSP_MAX_QUEUE_SIZE` wins."""
+
+BATCH_SIZE: Final = 512
+
+
+class DropCounter(Protocol):
+    """Takes the number of items that a signal lost and the reason."""
+
+    def __call__(self, signal: str, reason: str, count: int) -> None: ...
+
+
+class Ledger:
+    """Keeps the balance of one queue: what went in, what came out, and so what fell off.
+
+    Args:
+        signal: `traces` or `logs`, for the drop counter.
+        capacity: the queue's size.
+        on_drop: told of each loss.
+    """
+
+    __slots__ = ("_capacity", "_lock", "_on_drop", "pending", "signal")
+
+    def __init__(self, signal: str, capacity: int, on_drop: DropCounter) -> None:
+        self.signal = signal
+        self.pending = 0
+        self._capacity = capacity
+        self._on_drop = on_drop
+        self._lock = Lock()
+
+    def entered(self) -> None:
+        """Note an item put in the queue; when the queue was full, its oldest item has gone."""
+        with self._lock:
+            full = self.pending >= self._capacity
+            if not full:
+                self.pending += 1
+        if full:
+            self._on_drop(self.signal, "queue_full", 1)
+
+    def handed_over(self, count: int) -> None:
+        """Note items taken from the queue by the exporter."""
+        with self._lock:
+            self.pending = max(0, self.pending - count)
+
+    def lost(self, reason: str, count: int) -> None:
+        """Note items that the exporter could not deliver."""
+        if count:
+            self._on_drop(self.signal, reason, count)
+
+    def abandon(self) -> int:
+        """Count what is still queued as lost to the end of the process; returns how many."""
+        with self._lock:
+            left, self.pending = self.pending, 0
+        self.lost("shutdown_timeout", left)
+        return left
+
+    def after_fork(self) -> None:
+        """Start anew in a child process, whose queue is empty."""
+        self._lock = Lock()
+        self.pending = 0
+
+
+def _hand_over[Item](
+    ledger: Ledger, items: Sequence[Item], send: Callable[[Sequence[Item]], object], success: object
+) -> bool:
+    ledger.handed_over(len(items))
+    try:
+        delivered = send(items) is success
+    except Exception:
+        # The exporter raises only for data it cannot encode; retrying it would never end.
+        ledger.lost("serialization", len(items))
+        return False
+    if not delivered:
+        ledger.lost("export_failed", len(items))
+    return delivered
+
+
+class CountedSpanExporter(SpanExporter):
+    """Passes spans on and writes failures to the ledger."""
+
+    def __init__(self, inner: SpanExporter, ledger: Ledger) -> None:
+        self._inner = inner
+        self._ledger = ledger
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Export `spans`; FAILURE when the inner exporter fails or raises."""
+        sent = _hand_over(self._ledger, spans, self._inner.export, SpanExportResult.SUCCESS)
+        return SpanExportResult.SUCCESS if sent else SpanExportResult.FAILURE
+
+    def shutdown(self) -> None:
+        """Shut the inner exporter down, which ends its retries."""
+        self._inner.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Flush the inner exporter."""
+        return self._inner.force_flush(timeout_millis)
+
+
+class CountedLogExporter(LogRecordExporter):
+    """Passes log records on and writes failures to the ledger."""
+
+    def __init__(self, inner: LogRecordExporter, ledger: Ledger) -> None:
+        self._inner = inner
+        self._ledger = ledger
+
+    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
+        """Export `batch`; FAILURE when the inner exporter fails or raises."""
+        sent = _hand_over(self._ledger, batch, self._inner.export, LogRecordExportResult.SUCCESS)
+        return LogRecordExportResult.SUCCESS if sent else LogRecordExportResult.FAILURE
+
+    def shutdown(self) -> None:
+        """Shut the inner exporter down, which ends its retries."""
+        self._inner.shutdown()
+
+
+class BoundedSpanProcessor(BatchSpanProcessor):
+    """A batch span processor with a ledger.
+
+    Args:
+        exporter: where spans go.
+        on_drop: told of each loss.
+        queue_size: spans kept while the exporter is busy; default `OTEL_BSP_MAX_QUEUE_SIZE` or 16384.
+    """
+
+    def __init__(self, exporter: SpanExporter, on_drop: DropCounter, queue_size: int | None = None) -> None:
+        size = _queue_size("OTEL_BSP_MAX_QUEUE_SIZE", queue_size)
+        self.ledger = Ledger("traces", size, on_drop)
+        self.exporter = exporter
+        os.register_at_fork(after_in_child=self.ledger.after_fork)
+        super().__init__(
+            CountedSpanExporter(exporter, self.ledger),
+            max_queue_size=size,
+            max_export_batch_size=min(BATCH_SIZE, size),
+        )
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Queue an ended span if it is sampled."""
+        context = span.context
+        if context is not None and context.trace_flags.sampled:
+            self.ledger.entered()
+            super().on_end(span)
+
+
+class BoundedLogProcessor(BatchLogRecordProcessor):
+    """A batch log record processor with a ledger.
+
+    Args:
+        exporter: where log records go.
+        on_drop: told of each loss.
+        queue_size: records kept while the exporter is busy; default `OTEL_BLRP_MAX_QUEUE_SIZE` or 16384.
+    """
+
+    def __init__(
+        self, exporter: LogRecordExporter, on_drop: DropCounter, queue_size: int | None = None
+    ) -> None:
+        size = _queue_size("OTEL_BLRP_MAX_QUEUE_SIZE", queue_size)
+        self.ledger = Ledger("logs", size, on_drop)
+        self.exporter = exporter
+        os.register_at_fork(after_in_child=self.ledger.after_fork)
+        super().__init__(
+            CountedLogExporter(exporter, self.ledger),
+            max_queue_size=size,
+            max_export_batch_size=min(BATCH_SIZE, size),
+        )
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        """Queue a log record."""
+        self.ledger.entered()
+        super().on_emit(log_record)
+
+
+def _queue_size(variable: str, explicit: int | None) -> int:
+    if explicit is not None:
+        return explicit
+    try:
+        return max(1, int(os.environ.get(variable, "")))
+    except ValueError:
+        return QUEUE_SIZE

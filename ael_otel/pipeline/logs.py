@@ -1,0 +1,206 @@
+"""Every log line once, in the log contract: one JSON object on the stream and the same record to the Collector.
+
+One handler on the root logger does both, so that a record is formatted, bounded and given its ids in one place. Ids
+come from the current span when the record is handled, also when its trace is not sampled.
+"""
+
+import logging
+import sys
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from time import time_ns
+from typing import Any, Final, TextIO
+
+import msgspec
+from opentelemetry._logs import Logger, LoggerProvider, LogRecord, SeverityNumber, get_logger
+from opentelemetry.context import get_current
+from opentelemetry.trace import get_current_span
+
+from ael_otel import __version__
+from ael_otel.pipeline.export import DropCounter
+from ael_otel.pipeline.run_context import current_run
+
+MAX_MESSAGE: Final = 16_384
+MAX_STACKTRACE: Final = 16_384
+"""Characters kept of a message and of a stack trace: an entry stays far below Loki's 64 KB of structured metadata."""
+
+INTERNAL_LOGGERS: Final = ("opentelemetry", "ael_otel")
+"""Not sent by OTLP: a failing exporter reports itself here, and would feed its own queue."""
+
+_SEVERITIES: Final[Mapping[int, tuple[str, SeverityNumber]]] = {
+    logging.DEBUG: ("DEBUG", SeverityNumber.DEBUG),
+    logging.INFO: ("INFO", SeverityNumber.INFO),
+    logging.WARNING: ("WARN", SeverityNumber.WARN),
+    logging.ERROR: ("ERROR", SeverityNumber.ERROR),
+    logging.CRITICAL: ("FATAL", SeverityNumber.FATAL),
+}
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+class RunLogHandler(logging.Handler):
+    """Writes each record as the log contract has it.
+
+    Args:
+        stream: where JSON lines (or text lines) go; None writes none.
+        provider: where OTLP records go; None sends none.
+        as_json: one JSON object per line; else one readable line.
+        level: the lowest level handled.
+        on_drop: told of records that could not be written.
+    """
+
+    def __init__(
+        self,
+        *,
+        stream: TextIO | None = None,
+        provider: LoggerProvider | None = None,
+        as_json: bool = True,
+        level: int = logging.INFO,
+        on_drop: DropCounter | None = None,
+    ) -> None:
+        super().__init__(level)
+        self._stream = stream
+        self._as_json = as_json
+        self._on_drop = on_drop
+        self._otel: Logger | None = None if provider is None else get_logger("ael.log", __version__, provider)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record; a failure is counted and otherwise silent."""
+        try:
+            fields = fields_of(record)
+            severity, number = _severity(record.levelno)
+            if self._stream is not None:
+                self._write(record, severity, fields)
+            if self._otel is not None and not record.name.startswith(INTERNAL_LOGGERS):
+                message = fields.pop("message")
+                self._otel.emit(
+                    LogRecord(
+                        timestamp=int(record.created * 1e9),
+                        observed_timestamp=time_ns(),
+                        context=get_current(),
+                        severity_text=severity,
+                        severity_number=number,
+                        body=message,
+                        attributes={key: value for key, value in fields.items() if value != ""},
+                    )
+                )
+        except Exception:
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - name of logging.Handler
+        """Count the lost record instead of printing a traceback into a stream that may be the one that fails."""
+        if self._on_drop is not None:
+            self._on_drop("logs", "internal", 1)
+
+    def _write(self, record: logging.LogRecord, severity: str, fields: dict[str, Any]) -> None:
+        assert self._stream is not None
+        time = datetime.fromtimestamp(record.created, UTC)
+        if not self._as_json:
+            run = f" [{fields['execution_id']}]" if fields["execution_id"] else ""
+            error = f" {fields['exception.message']}" if "exception.message" in fields else ""
+            line = f"{time:%H:%M:%S} {severity:<5} {fields['component']}{run} {fields['message']}{error}"
+            self._stream.write(line + "\n")
+        else:
+            context = get_current_span().get_span_context()
+            entry = {
+                "timestamp": time.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+                "level": severity,
+                "component": fields["component"],
+                "workflow_id": fields["workflow_id"],
+                "execution_id": fields["execution_id"],
+                "message": fields["message"],
+                "trace_id": format(context.trace_id, "032x") if context.is_valid else "",
+                "span_id": format(context.span_id, "016x") if context.is_valid else "",
+            }
+            entry.update((key, value) for key, value in fields.items() if key not in entry)
+            self._stream.write(_encode(entry).decode("utf-8") + "\n")
+        self._stream.flush()
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """Return a record's fields without time, level and trace ids: the contract's first, then known extras.
+
+    Only what the instrumentation put there on purpose (`ael_*`) is taken from a record's extras: anything else may
+    hold arguments or results.
+    """
+    scope = current_run.get()
+    message = record.getMessage()
+    fields: dict[str, Any] = {
+        "component": getattr(record, "ael_component", None) or record.name,
+        "workflow_id": "" if scope is None else scope.workflow_id,
+        "execution_id": "" if scope is None else scope.execution_id,
+        "message": message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "…",
+    }
+    if scope is not None:
+        if scope.step_id:
+            fields["step_id"] = scope.step_id
+        if scope.tool_name:
+            fields["tool_name"] = scope.tool_name
+    extra = getattr(record, "ael_fields", None)
+    if isinstance(extra, Mapping):
+        fields.update(extra)
+    error_type = getattr(record, "ael_error_type", None)
+    if error_type is not None:
+        fields["error_type"] = error_type
+        fields["exception.message"] = getattr(record, "ael_error_message", "")
+    if record.exc_info and record.exc_info[0] is not None:
+        kind, error, trace = record.exc_info
+        fields["exception.type"] = (
+            kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        )
+        fields.setdefault("exception.message", str(error)[:MAX_MESSAGE])
+        if trace is not None:
+            text = "".join(traceback.format_exception(kind, error, trace))
+            # The end of a stack trace tells where it broke, so the beginning goes.
+            fields["exception.stacktrace"] = (
+                text if len(text) <= MAX_STACKTRACE else "…" + text[-MAX_STACKTRACE:]
+            )
+    return fields
+
+
+def install(handler: RunLogHandler, level: int) -> list[logging.Handler]:
+    """Make `handler` the root logger's only way to the stream and to OTLP; returns what it displaced.
+
+    Handlers that others put on the root logger for files or their own purposes stay; console handlers and the OTLP
+    handler of `opentelemetry-instrumentation-logging` go, since each would write the record a second time.
+    """
+    root = logging.getLogger()
+    displaced = [other for other in root.handlers if _writes_the_same(other)]
+    for other in displaced:
+        root.removeHandler(other)
+    root.addHandler(handler)
+    if root.level == logging.NOTSET or root.level > level:
+        root.setLevel(level)
+    return displaced
+
+
+def remove_doubles(handler: RunLogHandler) -> None:
+    """Take away handlers that would write records a second time and came after `handler` was installed."""
+    root = logging.getLogger()
+    for other in list(root.handlers):
+        if other is not handler and _writes_the_same(other):
+            root.removeHandler(other)
+
+
+def uninstall(handler: RunLogHandler, displaced: list[logging.Handler]) -> None:
+    """Undo `install`."""
+    root = logging.getLogger()
+    root.removeHandler(handler)
+    for other in displaced:
+        root.addHandler(other)
+
+
+def _writes_the_same(handler: logging.Handler) -> bool:
+    if type(handler).__module__.startswith("opentelemetry."):
+        return True
+    stream = getattr(handler, "stream", None)
+    console = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+    return type(handler) is logging.StreamHandler and any(stream is each for each in console)
+
+
+def _severity(level: int) -> tuple[str, SeverityNumber]:
+    found = _SEVERITIES.get(level)
+    if found is not None:
+        return found
+    floor = max((known for known in _SEVERITIES if known <= level), default=logging.DEBUG)
+    return _SEVERITIES[floor]

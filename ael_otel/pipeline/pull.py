@@ -1,0 +1,161 @@
+"""Metrics for whoever asks: the SDK's state as Prometheus families, with exemplars where the format has them.
+
+`opentelemetry-exporter-prometheus` drops exemplars and adds scope labels to every series; here the series have the
+contract's labels only, the same as through the Collector.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from threading import Lock
+from typing import Any, Final
+
+from opentelemetry.sdk.metrics.export import (
+    Gauge,
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    MetricReader,
+    MetricsData,
+    NumberDataPoint,
+    Sum,
+)
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    UnknownMetricFamily,
+)
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
+from prometheus_client.utils import floatToGoString
+
+from ael_otel.schema.names import prometheus_label, prometheus_name
+
+_LATEST_EXEMPLAR: Final = -1
+
+
+class PullReader(MetricReader, Collector):
+    """A metric reader that collects when it is asked: register it in a `prometheus_client` registry.
+
+    Two scrapes at once are served one after the other.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._scrape = Lock()
+        self._data: MetricsData | None = None
+        self._closed = False
+
+    def collect(self, timeout_millis: float = 10_000) -> Iterable[Family]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Collect now and return the families; nothing after shutdown.
+
+        Both base classes have a method of this name: the SDK's returns nothing, so one that returns the families
+        serves both.
+        """
+        with self._scrape:
+            if self._closed:
+                return []
+            self._data = None
+            super().collect(timeout_millis)
+            data = self._data
+        return [] if data is None else list(families(data))
+
+    def describe(self) -> Iterable[Family]:
+        """Return nothing: a registry that asks for names must not trigger a collection before there is a provider."""
+        return []
+
+    def _receive_metrics(
+        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
+    ) -> None:
+        self._data = metrics_data
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
+        """Answer further scrapes with nothing."""
+        self._closed = True
+
+
+def families(data: MetricsData) -> Iterator[Family]:
+    """Turn collected metrics into Prometheus families: one per name, `target_info` first.
+
+    Metrics of the same name from several scopes become one family. Exponential histograms have no text form and are
+    left out.
+    """
+    merged: dict[str, Family] = {}
+    for resource in data.resource_metrics:
+        info = InfoMetricFamily("target", "Attributes of the process that emits these metrics.")
+        info.add_metric(
+            [], {prometheus_label(key): str(value) for key, value in resource.resource.attributes.items()}
+        )
+        yield info
+        for scope in resource.scope_metrics:
+            for metric in scope.metrics:
+                _add(merged, metric)
+    yield from merged.values()
+
+
+def _add(merged: dict[str, Family], metric: Metric) -> None:
+    data = metric.data
+    match data:
+        case Sum():
+            kind = CounterMetricFamily if data.is_monotonic else GaugeMetricFamily
+            instrument = "counter" if data.is_monotonic else "updowncounter"
+        case Gauge():
+            kind, instrument = GaugeMetricFamily, "gauge"
+        case Histogram():
+            kind, instrument = HistogramMetricFamily, "histogram"
+        case _:
+            return
+    name = prometheus_name(metric.name, metric.unit or "", instrument)
+    bare = name.removesuffix("_total") if kind is CounterMetricFamily else name
+    family = merged.get(bare)
+    if family is None:
+        family = kind(bare, metric.description or "", labels=[])
+        merged[bare] = family
+    elif not isinstance(family, kind):
+        # Two instruments of different kinds share a name: keep both visible rather than failing the whole scrape.
+        family = merged.setdefault(f"{bare}_{instrument}", UnknownMetricFamily(f"{bare}_{instrument}", ""))
+    for point in data.data_points:
+        labels = _labels(point.attributes)
+        if isinstance(point, HistogramDataPoint):
+            _add_histogram(family, bare, labels, point)
+        elif isinstance(point, NumberDataPoint):
+            exemplar = _exemplar(point) if kind is CounterMetricFamily else None
+            sample = f"{bare}_total" if isinstance(family, CounterMetricFamily) else family.name
+            family.add_sample(sample, labels, point.value, exemplar=exemplar)
+
+
+def _add_histogram(family: Family, name: str, labels: dict[str, str], point: HistogramDataPoint) -> None:
+    exemplars = list(getattr(point, "exemplars", None) or ())
+    total = 0
+    bounds = [*point.explicit_bounds, float("inf")]
+    low = float("-inf")
+    for count, bound in zip(point.bucket_counts, bounds, strict=True):
+        total += count
+        inside = [one for one in exemplars if low < one.value <= bound]
+        family.add_sample(
+            f"{name}_bucket",
+            {**labels, "le": floatToGoString(bound)},
+            total,
+            exemplar=_to_exemplar(inside[_LATEST_EXEMPLAR]) if inside else None,
+        )
+        low = bound
+    family.add_sample(f"{name}_count", labels, point.count)
+    family.add_sample(f"{name}_sum", labels, point.sum)
+
+
+def _exemplar(point: NumberDataPoint) -> Exemplar | None:
+    exemplars = list(getattr(point, "exemplars", None) or ())
+    return _to_exemplar(exemplars[_LATEST_EXEMPLAR]) if exemplars else None
+
+
+def _to_exemplar(exemplar: Any) -> Exemplar | None:
+    if not exemplar.trace_id or not exemplar.span_id:
+        return None
+    # Span id and trace id need 64 of the 128 characters that OpenMetrics allows an exemplar's labels.
+    labels = {"trace_id": format(exemplar.trace_id, "032x"), "span_id": format(exemplar.span_id, "016x")}
+    return Exemplar(labels, exemplar.value, exemplar.time_unix_nano / 1e9)
+
+
+def _labels(attributes: Mapping[str, Any] | None) -> dict[str, str]:
+    return {prometheus_label(key): str(value) for key, value in (attributes or {}).items()}

@@ -1,0 +1,19 @@
+"""Which run the current code belongs to, for log lines: one context variable, read without locks."""
+
+from contextvars import ContextVar
+
+
+class RunScope:
+    """The run, step and tool around the current code; ids are empty strings until they are known."""
+
+    __slots__ = ("execution_id", "step_id", "tool_name", "workflow_id")
+
+    def __init__(self, workflow_id: str, execution_id: str, step_id: str = "", tool_name: str = "") -> None:
+        self.workflow_id = workflow_id
+        self.execution_id = execution_id
+        self.step_id = step_id
+        self.tool_name = tool_name
+
+
+current_run: ContextVar[RunScope | None] = ContextVar("ael_otel_run", default=None)
+"""The innermost scope; a step's scope replaces its run's for as long as the step goes on."""

@@ -1,0 +1,111 @@
+"""Telemetry for one `ael` process, put together: pipeline, instrumentation, store and admin server.
+
+This is what the commands use; an application that embeds the engine uses `opentelemetry-instrument` or
+`AelInstrumentor().instrument()` instead.
+"""
+
+import os
+from collections.abc import Callable
+from typing import TextIO
+
+from ael_otel.admin import AdminServer
+from ael_otel.config import Settings
+from ael_otel.errors import AelOtelError
+from ael_otel.instrument import AelInstrumentor
+from ael_otel.instrument.active import current
+from ael_otel.pipeline.guard import logger
+from ael_otel.pipeline.start import Pipeline
+from ael_otel.pipeline.start import start as start_pipeline
+from ael_otel.store import TelemetryStore
+
+_WRAPPER_FOLDER = "auto_instrumentation"
+
+
+class Runtime:
+    """The running telemetry of this process; made by `start`."""
+
+    def __init__(self, pipeline: Pipeline, store: TelemetryStore | None, admin: AdminServer | None) -> None:
+        self.pipeline = pipeline
+        self.store = store
+        self._admin = admin
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration in force."""
+        return self.pipeline.settings
+
+    @property
+    def metrics_url(self) -> str | None:
+        """Where the metrics can be pulled, None when they are not served."""
+        return None if self._admin is None else self._admin.url
+
+    @property
+    def otlp_reachable(self) -> bool:
+        """Whether something answers at the OTLP endpoint."""
+        return self.pipeline.otlp_reachable
+
+    def own_the_log(self) -> None:
+        """Say that the engine has been opened: handlers it added would write every record twice."""
+        self.pipeline.own_the_log()
+
+    def flush(self, timeout_s: float = 5.0) -> bool:
+        """Send what is queued now; returns whether all of it was taken in time."""
+        return self.pipeline.flush(timeout_s)
+
+    def shutdown(self, timeout_s: float = 2.0) -> None:
+        """Send what is queued, stop serving metrics and end; bounded by `timeout_s` seconds."""
+        self.pipeline.shutdown(timeout_s)
+        if self._admin is not None:
+            self._admin.close()
+            self._admin = None
+
+
+def start(
+    settings: Settings,
+    *,
+    log_stream: TextIO | None = None,
+    serve_metrics: bool = False,
+    store: TelemetryStore | None = None,
+    ready: Callable[[], bool] = lambda: True,
+) -> Runtime:
+    """Start telemetry, the same with and without `opentelemetry-instrument` around the process.
+
+    Args:
+        settings: the configuration.
+        log_stream: where log lines go; None writes none.
+        serve_metrics: answer `GET /metrics` on the configured address. A port in use is logged, not raised: metrics
+            still go out by OTLP.
+        store: where execution records go.
+        ready: what `/readyz` answers.
+    """
+    pipeline = start_pipeline(settings, log_stream=log_stream, pull=serve_metrics)
+    instrumentor = AelInstrumentor()
+    if not instrumentor.is_instrumented_by_opentelemetry:
+        instrumentor.instrument(skip_dep_check=True)
+    active = current()
+    if active is not None:
+        active.recorder.store = store
+        active.recorder.mcp_spans = settings.traces.mcp_spans
+        active.native_spans = settings.engine.native_spans
+        active.native_store = settings.engine.telemetry_store
+    _leave_children_alone()
+    admin = None
+    if pipeline.pull is not None:
+        try:
+            metrics = settings.metrics
+            admin = AdminServer(
+                pipeline.pull, host=metrics.host, port=metrics.port, path=metrics.endpoint, ready=ready
+            )
+        except AelOtelError as error:
+            logger.error("%s", error)
+    for notice in settings.notices:
+        logger.warning("%s", notice)
+    return Runtime(pipeline, store, admin)
+
+
+def _leave_children_alone() -> None:
+    """Keep the wrapper out of the sandbox's helper processes: an SDK in each costs 0.2 s and sends nothing."""
+    path = os.environ.get("PYTHONPATH")
+    if path:
+        kept = [part for part in path.split(os.pathsep) if not part.rstrip(os.sep).endswith(_WRAPPER_FOLDER)]
+        os.environ["PYTHONPATH"] = os.pathsep.join(kept)

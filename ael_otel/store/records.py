@@ -1,0 +1,98 @@
+"""What one execution leaves behind: typed records of runs, steps, tool calls and errors.
+
+Times are timezone-aware UTC datetimes, durations are milliseconds as floats. Field names follow the Telemetry Store
+specification (DOC-033); ids of the trace are lower-case hex, as W3C Trace Context writes them.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+type ExecutionType = Literal["workflow", "direct"]
+type ExecutionStatus = Literal["pending", "running", "completed", "failed", "cancelled"]
+type StepStatus = Literal["pending", "running", "completed", "failed", "skipped"]
+type StepType = Literal["tool", "code"]
+type ToolCallSource = Literal["tool_step", "code_block", "direct"]
+type ToolCallStatus = Literal["running", "success", "error", "timeout", "cancelled"]
+
+MAX_CAUSE_DEPTH = 3
+"""How many causes an error keeps below itself (DOC-033)."""
+
+
+class ErrorRecord(msgspec.Struct, omit_defaults=True):
+    """Why something failed.
+
+    `code` is one of the closed set of error types in the registry; `category` is the engine's own category or the
+    component that failed; `message` is bounded text.
+    """
+
+    code: str
+    category: str
+    message: str
+    detail: str | None = None
+    retryable: bool = False
+    step_id: str | None = None
+    tool_name: str | None = None
+    cause: "ErrorRecord | None" = None
+
+
+class ToolCallRecord(msgspec.Struct):
+    """One call of one tool, whoever made it: a tool step, code in a step, or a client directly."""
+
+    call_id: str
+    tool_name: str
+    source: ToolCallSource
+    sequence: int
+    started_at: datetime
+    execution_id: str = ""
+    step_id: str | None = None
+    server: str | None = None
+    status: ToolCallStatus = "running"
+    completed_at: datetime | None = None
+    duration_ms: float | None = None
+    error: ErrorRecord | None = None
+    span_id: str = ""
+
+
+class StepRecord(msgspec.Struct):
+    """One logical step of a run; its retries are one record with `attempt` > 1."""
+
+    step_id: str
+    index: int
+    step_type: StepType
+    status: StepStatus
+    started_at: datetime
+    skip_reason: str | None = None
+    completed_at: datetime | None = None
+    duration_ms: float | None = None
+    tool_name: str | None = None
+    server: str | None = None
+    attempt: int = 1
+    max_attempts: int = 1
+    tool_calls: list[ToolCallRecord] = msgspec.field(default_factory=list[ToolCallRecord])
+    error: ErrorRecord | None = None
+    code_hash: str | None = None
+    span_id: str = ""
+
+
+class ExecutionRecord(msgspec.Struct):
+    """One run of a workflow, or one tool call that a client made without a workflow (`type` is `direct`)."""
+
+    execution_id: str
+    type: ExecutionType
+    status: ExecutionStatus
+    started_at: datetime
+    workflow_name: str | None = None
+    workflow_version: str | None = None
+    completed_at: datetime | None = None
+    duration_ms: float | None = None
+    inputs: dict[str, Any] | None = None
+    outputs: dict[str, Any] | None = None
+    steps: list[StepRecord] = msgspec.field(default_factory=list[StepRecord])
+    tool_calls: list[ToolCallRecord] = msgspec.field(default_factory=list[ToolCallRecord])
+    error: ErrorRecord | None = None
+    caller_id: str | None = None
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    trace_id: str = ""
+    span_id: str = ""
