@@ -71,8 +71,7 @@ lint: setup ## lint the sources
 
 .PHONY: type
 type: setup ## type-check the package: mypy and pyright, both strict
-	@$(BIN)/mypy
-	@$(BIN)/pyright --warnings
+	@status=0; $(BIN)/mypy || status=1; $(BIN)/pyright --warnings || status=1; exit $$status
 
 .PHONY: generate
 generate: setup ## write what is generated from the registry: names, docs, dashboards
