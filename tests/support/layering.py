@@ -16,7 +16,7 @@ PACKAGE = "ael_otel"
 LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(line.split())
     for line in (
-        "errors environment_variables",
+        "errors",
         "registry _generated",
         "config",
         "privacy",
@@ -25,10 +25,14 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "lifecycle",
         "instrument",
         "export attribution admin",
+        "runtime",
         "cli",
     )
 )
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
+
+# Entry points run inside every process that `opentelemetry-instrument` starts, so they load our rooms only when called.
+ENTRY_POINTS = frozenset({"hooks", "environment_variables"})
 
 # Rooms beside that order. `__init__` is the package itself: importing anything runs it, so it must stay empty of ours.
 BESIDE: dict[str, frozenset[str]] = {
@@ -36,15 +40,13 @@ BESIDE: dict[str, frozenset[str]] = {
     "__main__": frozenset({"cli"}),
     "schema": frozenset({"errors", "registry"}),
     "demo": frozenset(RANK) - {"cli"},
-    "hooks": frozenset(RANK) - {"cli", "export", "attribution", "admin"},
+    **dict.fromkeys(ENTRY_POINTS, frozenset(RANK) - {"export", "attribution", "admin", "runtime", "cli"}),
 }
 # Who may import the rooms beside the order; nobody imports the others.
 IMPORTERS = {"schema": {"cli"}, "demo": {"cli"}}
 
-# Entry points run inside every process that `opentelemetry-instrument` starts, so they load our rooms only when called.
-LAZY = {"hooks"}
-
-ENGINE = "ploston_core"
+# The engine, and the HTTP server that comes with it: optional, and a second to import.
+ENGINE = frozenset({"ploston_core", "uvicorn"})
 ENGINE_NAMES = re.compile(
     r"\b(ploston_core|PlostApplication|WorkflowEngine|ExecutionContext|StepResult|ToolInvoker|MCPClientManager"
     r"|PythonExecSandbox|MCPFrontend|AELLogger|ToolCallInterface)\b"
@@ -114,12 +116,9 @@ def _judge(item: Import, room: str, where: Path, rooms: set[str]) -> str:
     top, *rest = item.module.split(".")
     if not top:
         return "relative import; write the whole name"
-    if top == ENGINE:
-        if room != "instrument":
-            return ""  # reported with the other names of the engine
-        if where.as_posix() != "instrument/engine.py" or not item.lazy:
-            return f"{ENGINE} is imported only by instrument/engine.py, inside functions"
-        return ""
+    if top in ENGINE:
+        allowed = where.as_posix() == "instrument/engine.py" and item.lazy
+        return "" if allowed else f"{top} is imported only by instrument/engine.py, inside functions"
     if top != PACKAGE:
         foreign = room == "instrument" and top not in sys.stdlib_module_names
         return (
@@ -135,7 +134,7 @@ def _judge(item: Import, room: str, where: Path, rooms: set[str]) -> str:
     if room in BESIDE:
         if target not in BESIDE[room]:
             return f"{room} must not import {target}"
-        eager = room in LAZY and not item.lazy and RANK.get(target, 0) > 0
+        eager = room in ENTRY_POINTS and not item.lazy
         return f"{room} must import {target} inside a function" if eager else ""
     if target not in RANK:
         return f"{target} is not a room; DESIGN names them all"
@@ -157,8 +156,6 @@ def _engine_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 pass
             case ast.Constant(value=str(text)) if id(node) not in docstrings:
                 pass
-            case ast.Import(names=names) | ast.ImportFrom(names=names):
-                text = " ".join([getattr(node, "module", None) or "", *(name.name for name in names)])
             case _:
                 continue
         if hit := ENGINE_NAMES.search(text):
