@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from ael_otel.config.keys import KEYS
-from ael_otel.config.mapping import OPEN_METRICS, is_loopback
+from ael_otel.config.mapping import OPEN_METRICS, serves_openly
 from ael_otel.config.settings import Otlp, Sampling, Settings
 from ael_otel.errors import ConfigError
 
@@ -93,9 +93,13 @@ def with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings
     if stated := _set(environ, "OTEL_EXPORTER_OTLP_HEADERS"):
         headers = _pairs(stated)
     sampling, sampling_notice = _sampling(settings.sampling, environ)
-    host = _set(environ, "OTEL_EXPORTER_PROMETHEUS_HOST") or settings.metrics.host
+    metrics = msgspec.structs.replace(
+        settings.metrics,
+        host=_set(environ, "OTEL_EXPORTER_PROMETHEUS_HOST") or settings.metrics.host,
+        port=_port(environ) or settings.metrics.port,
+    )
     host_notice = None
-    if host != settings.metrics.host and not is_loopback(host):
+    if metrics.host != settings.metrics.host and serves_openly(metrics):
         host_notice = "OTEL_EXPORTER_PROMETHEUS_HOST is not a loopback address: " + OPEN_METRICS
     return msgspec.structs.replace(
         settings,
@@ -104,11 +108,7 @@ def with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings
         or attributes.get("service.name")
         or settings.service_name,
         service_version=attributes.get("service.version") or settings.service_version,
-        metrics=msgspec.structs.replace(
-            settings.metrics,
-            host=host,
-            port=_port(environ) or settings.metrics.port,
-        ),
+        metrics=metrics,
         exporters=msgspec.structs.replace(
             settings.exporters,
             otlp=msgspec.structs.replace(

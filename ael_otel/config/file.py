@@ -42,6 +42,9 @@ _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # PyYAML turns scalars to values with code that raises these too, for example for `!!int ""` or 2024-99-99.
 _YAML_VALUE_ERRORS: Final = (ValueError, LookupError, TypeError, AttributeError, OverflowError)
 
+# What a syntax error may quote: punctuation and the names of YAML's own tokens, such as '<stream end>'.
+_YAML_OWN: Final = re.compile(r"'(?:..?|<[a-z ]+>)'")
+
 
 class Substituted(str):
     """Text that came out of a ${VAR} reference: an environment has only text, so it may stand for a number."""
@@ -172,7 +175,11 @@ def _read(path: Path) -> str:
 
 def _problem(error: yaml.MarkedYAMLError) -> str:
     # Aliases and tags are quoted in it, and an unquoted secret that starts with `*` or `!` is read as one.
-    return re.sub(r"'[^']{2,}'", "'...'", error.problem or "syntax error")
+    return re.sub(
+        r"'[^']+'",
+        lambda quoted: quoted[0] if _YAML_OWN.fullmatch(quoted[0]) else "'...'",
+        error.problem or "syntax error",
+    )
 
 
 def _lines(root: yaml.Node | None) -> tuple[dict[str, int], frozenset[str]]:

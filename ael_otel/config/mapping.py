@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from ael_otel.config.file import Source, Substituted, kind_of, nearest, shown_name
 from ael_otel.config.keys import KEYS, Key
-from ael_otel.config.settings import Settings, masked
+from ael_otel.config.settings import Metrics, Settings, masked
 from ael_otel.errors import ConfigError
 
 __all__ = [
@@ -22,7 +22,7 @@ __all__ = [
     "SECTION",
     "Alias",
     "build_settings",
-    "is_loopback",
+    "serves_openly",
     "settings_as_mapping",
     "settings_from_mapping",
 ]
@@ -152,6 +152,15 @@ _BRANCHES: Final = _branches()
 _EVERY_NAME: Final = dict.fromkeys((*KEYS, *ALIASES, *sorted(_BRANCHES)))
 
 
+def _leaves() -> dict[str, str]:
+    last = [key.rpartition(".")[2] for key in KEYS]
+    return {leaf: key for leaf, key in zip(last, KEYS, strict=True) if last.count(leaf) == 1}
+
+
+# The keys whose last part no other key has.
+_LEAVES: Final = _leaves()
+
+
 def settings_from_mapping(section: Mapping[str, object], *, path: Path | str | None = None) -> Settings:
     """Build Settings from what stands under `telemetry:`, with ${VAR} references already resolved.
 
@@ -176,7 +185,7 @@ def settings_as_mapping(settings: Settings, *, show_secrets: bool = False) -> di
             branch = cast("dict[str, object]", branch.setdefault(name, {}))
         value = getattr(value, leaf)
         if key.secret and not show_secrets:
-            value = masked(value)
+            value = masked(leaf, value)
         elif isinstance(value, float) and value.is_integer():
             value = int(value)
         branch[leaf] = msgspec.to_builtins(value)
@@ -242,14 +251,13 @@ def _unknown(name: str, prefix: str, source: Source) -> ConfigError:
         return source.error(dotted, f"{dotted} is written with dots; write one key below the other")
     siblings = sorted({key[len(prefix) :].partition(".")[0] for key in _EVERY_NAME if key.startswith(prefix)})
     leaf = shown.lower()
-    # The right key at the wrong level: `telemetry.port` means `telemetry.metrics.port`.
-    elsewhere = [key for key in KEYS if key.rpartition(".")[2] == leaf]
-    if near := nearest(leaf, siblings) if len(elsewhere) != 1 else None:
-        hint = f"did you mean {SECTION}.{prefix}{near}?"
-    elif far := elsewhere[0] if len(elsewhere) == 1 else nearest(prefix + leaf, list(_EVERY_NAME)):
-        hint = f"did you mean {SECTION}.{far}?"
-    else:
-        hint = f"valid here: {', '.join(siblings)}"
+    # The right key at the wrong level (`telemetry.port` means `telemetry.metrics.port`) beats a similar one here.
+    near = _LEAVES.get(leaf)
+    if near is None and (sibling := nearest(leaf, siblings)):
+        near = prefix + sibling
+    if near is None and (elsewhere := nearest(leaf, list(_LEAVES))):
+        near = _LEAVES[elsewhere]
+    hint = f"did you mean {SECTION}.{near}?" if near else f"valid here: {', '.join(siblings)}"
     return source.error(dotted, f"{dotted} is not a known key; {hint}")
 
 
@@ -425,7 +433,7 @@ def _nest(values: Mapping[str, object], origin: Mapping[str, str], source: Sourc
 
 def _cautions(settings: Settings, given: Mapping[str, object], source: Source) -> list[str]:
     cautions: list[str] = []
-    if not is_loopback(settings.metrics.host):
+    if serves_openly(settings.metrics):
         cautions.append(f"{SECTION}.metrics.host is not a loopback address: {OPEN_METRICS}")
     rate = given.get("sampling.rate")
     if isinstance(rate, float) and rate == 1.0:
@@ -438,8 +446,12 @@ def _cautions(settings: Settings, given: Mapping[str, object], source: Source) -
     return cautions
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach a listener on `host`, a name or an address."""
+def serves_openly(metrics: Metrics) -> bool:
+    """Tell whether other machines may reach the pull endpoint."""
+    return metrics.enabled and metrics.prometheus_enabled and not _is_loopback(metrics.host)
+
+
+def _is_loopback(host: str) -> bool:
     if host.lower() == "localhost":
         return True
     try:

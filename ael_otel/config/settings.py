@@ -44,15 +44,18 @@ def _about(
     return Meta(title=allowed, description=meaning, ge=ge, le=le, extra=extra)
 
 
-def masked(value: object) -> object:
-    """Return what may be shown of a secret: no value that is set, the keys of a mapping, the place a URL names."""
-    if isinstance(value, str) and "://" in value:
-        scheme, _, rest = value.partition("://")
+def masked(name: str, value: object) -> object:
+    """Return what may be shown of the secret field `name`.
+
+    Of an endpoint that is the place without credentials and query, of a mapping its keys, of anything else `***`.
+    """
+    if name == "endpoint" and isinstance(value, str):
+        scheme, separator, rest = value.rpartition("://")
         authority, slash, path = rest.partition("/")
         user, at, host = authority.rpartition("@")
-        # A query may hold a key too; nothing in it says where the telemetry goes.
         hidden = MASK + at if user else at
-        return f"{scheme}://{hidden}{host.partition('?')[0]}{slash}{path.partition('?')[0]}"
+        # A query may hold a key too; nothing in it says where the telemetry goes.
+        return f"{scheme}{separator}{hidden}{host.partition('?')[0]}{slash}{path.partition('?')[0]}"
     if isinstance(value, dict):
         return dict.fromkeys(cast("dict[str, str]", value), MASK)
     return MASK if value else value
@@ -67,7 +70,7 @@ class _Section(Struct, frozen=True, forbid_unknown_fields=True):
         shown: list[str] = []
         for name in self.__struct_fields__:
             value: object = getattr(self, name)
-            shown.append(f"{name}={masked(value) if name in self.secret_fields else value!r}")
+            shown.append(f"{name}={masked(name, value) if name in self.secret_fields else value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
 

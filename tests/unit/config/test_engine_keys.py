@@ -1,0 +1,160 @@
+"""The engine's own keys keep their meaning; what has none here is said once, and ours wins a contradiction."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ael_otel.config import load_settings, settings_as_mapping, settings_from_mapping
+from ael_otel.config.keys import KEYS
+from ael_otel.config.mapping import ALIASES
+from ael_otel.config.settings import Settings
+
+
+def value(settings: Settings, key: str) -> object:
+    """The value of a dotted key."""
+    found: Any = settings
+    for name in key.split("."):
+        found = getattr(found, name)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "expected"),
+    [
+        ({"service_name": "a"}, "service_name", "a"),
+        ({"service_version": "2"}, "service_version", "2"),
+        ({"storage": {"type": "memory"}}, "store.backend", "memory"),
+        ({"storage": {"type": "file"}}, "store.backend", "sqlite"),
+        ({"storage": {"type": "postgres"}}, "store.backend", "postgresql"),
+        ({"export": {"otlp": {"enabled": False}}}, "exporters.otlp.enabled", False),
+        ({"export": {"otlp": {"endpoint": "http://c:4317"}}}, "exporters.otlp.endpoint", "http://c:4317"),
+        ({"export": {"otlp": {"endpoint": "c:4317"}}}, "exporters.otlp.endpoint", "c:4317"),
+        ({"export": {"otlp": {"insecure": False}}}, "exporters.otlp.insecure", False),
+        ({"export": {"otlp": {"protocol": "http"}}}, "exporters.otlp.protocol", "http/protobuf"),
+        ({"export": {"otlp": {"protocol": "grpc"}}}, "exporters.otlp.protocol", "grpc"),
+        ({"export": {"otlp": {"headers": {"a": "b"}}}}, "exporters.otlp.headers", {"a": "b"}),
+        ({"export": {"enabled": False}}, "exporters.otlp.enabled", False),
+        ({"export": {"endpoint": "https://c"}}, "exporters.otlp.endpoint", "https://c"),
+        ({"export": {"endpoint": ""}}, "exporters.otlp.endpoint", "http://localhost:4317"),
+        ({"metrics": {"prometheus_enabled": False}}, "metrics.prometheus_enabled", False),
+        ({"tracing": {"enabled": False}}, "traces.enabled", False),
+        ({"tracing": {"sample_rate": 1}}, "sampling.rate", 100),
+        ({"tracing": {"sample_rate": 0.07}}, "sampling.rate", 7),
+        ({"tracing": {"export_to_otlp": True}}, "traces.enabled", True),
+        ({"logging": {"enabled": False}}, "logs.enabled", False),
+        ({"logging": {"export_to_otlp": True}}, "logs.output", "both"),
+        ({"logging": {"export_to_otlp": False}}, "logs.output", "stdout"),
+        ({"logging": {"include_trace_context": True}}, "logs.enabled", True),
+    ],
+)
+def test_an_engine_key_sets_ours_without_a_word(
+    section: dict[str, object], key: str, expected: object
+) -> None:
+    """A key that means the same is taken over silently."""
+    settings = settings_from_mapping(section)
+    assert value(settings, key) == expected
+    assert settings.notices == ()
+
+
+@pytest.mark.parametrize(
+    ("section", "notices"),
+    [
+        (
+            {"tracing": {"export_to_otlp": False}},
+            [
+                (
+                    "telemetry.tracing.export_to_otlp has no effect here: to keep traces in the process "
+                    "use telemetry.traces.enabled or telemetry.exporters.otlp.enabled"
+                )
+            ],
+        ),
+        (
+            {"logging": {"include_trace_context": False}},
+            [
+                (
+                    "telemetry.logging.include_trace_context has no effect here: every line written inside a run "
+                    "carries its trace ids; remove the key"
+                )
+            ],
+        ),
+        (
+            {"tracing": {"sample_rate": 0.5}, "sampling": {"rate": 10}},
+            ["telemetry.tracing.sample_rate is ignored: telemetry.sampling.rate says otherwise"],
+        ),
+        ({"tracing": {"sample_rate": 0.1}, "sampling": {"rate": 10}}, []),
+        (
+            {"export": {"endpoint": "http://a", "otlp": {"endpoint": "http://b"}}},
+            ["telemetry.export.otlp.endpoint is ignored: telemetry.export.endpoint says otherwise"],
+        ),
+        (
+            {"metrics": {"host": "0.0.0.0"}},
+            ["telemetry.metrics.host is not a loopback address: anyone who reaches it can read the metrics"],
+        ),
+        ({"metrics": {"host": "::1"}}, []),
+        ({"metrics": {"host": "localhost"}}, []),
+        ({"metrics": {"host": "0.0.0.0", "enabled": False}}, []),
+        (
+            {"sampling": {"rate": 1.0}},
+            ["telemetry.sampling.rate 1.0 is 1 percent of traces; for every trace write 100"],
+        ),
+        ({"sampling": {"rate": 1}}, []),
+    ],
+)
+def test_what_a_person_should_know_is_one_notice(section: dict[str, object], notices: list[str]) -> None:
+    """A key without effect, a contradiction, an open port and a doubtful rate each give one line, agreement none."""
+    assert list(settings_from_mapping(section).notices) == notices
+
+
+def test_ours_wins_whatever_the_order() -> None:
+    """The engine's key written last does not win."""
+    settings = settings_from_mapping(
+        {
+            "exporters": {"otlp": {"endpoint": "http://ours"}},
+            "export": {"otlp": {"endpoint": "http://engine"}},
+        }
+    )
+    assert settings.exporters.otlp.endpoint == "http://ours"
+
+
+def test_a_key_given_twice_is_reported(write: Callable[[str], Path]) -> None:
+    """YAML silently takes the last of two equal keys."""
+    settings = load_settings(write("telemetry:\n  enabled: false\n  enabled: true\n"), {})
+    assert settings.enabled
+    assert settings.notices == ("telemetry.enabled is given more than once; the last one counts",)
+
+
+def test_every_key_of_the_engine_is_accepted() -> None:
+    """Whatever the installed engine's own model holds is a key here, so that no working file is refused."""
+    models = pytest.importorskip("ploston_core.config.models")
+
+    def leaves(model: Any, prefix: str) -> list[str]:
+        names: list[str] = []
+        for field in dataclasses.fields(model):
+            inner = getattr(model(), field.name)
+            if dataclasses.is_dataclass(inner):
+                names += leaves(type(inner), f"{prefix}{field.name}.")
+            else:
+                names.append(prefix + field.name)
+        return names
+
+    assert set(leaves(models.TelemetryConfig, "")) <= {*KEYS, *ALIASES}
+
+
+def test_the_engine_s_defaults_written_out_are_accepted() -> None:
+    """A file that spells out the engine's own defaults loads, and says what of it has no effect."""
+    models = pytest.importorskip("ploston_core.config.models")
+    settings = settings_from_mapping(dataclasses.asdict(models.TelemetryConfig()))
+    assert settings.store.backend == "memory"
+    assert [notice.split()[0] for notice in settings.notices] == ["telemetry.tracing.export_to_otlp"]
+
+
+def test_the_engine_accepts_a_file_with_every_key_of_ours(write: Callable[[str], Path]) -> None:
+    """One file serves both: the engine passes over what it does not know."""
+    loader = pytest.importorskip("ploston_core.config.loader").ConfigLoader()
+    section = settings_as_mapping(settings_from_mapping({"service_name": "both"}))
+    path = write(yaml.safe_dump({"telemetry": section}))
+    assert loader.load(path).telemetry.service_name == load_settings(path, {}).service_name == "both"

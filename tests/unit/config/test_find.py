@@ -1,0 +1,86 @@
+"""The configuration file is looked for where the engine looks, and what was looked for is said when there is none."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ael_otel.config import default_settings, find_config, load_settings
+from ael_otel.errors import ConfigError
+
+ORDER = (
+    "asked.yaml",
+    "by-ploston.yaml",
+    "by-ael.yaml",
+    "ploston-config.yaml",
+    "ael-config.yaml",
+    "~/.ploston/config.yaml",
+    "~/.ael/config.yaml",
+)
+
+
+def test_the_first_place_that_has_a_file_counts(home: Path) -> None:
+    """With every place filled the first one wins; taking away one after the other walks down the whole order."""
+    places: dict[str, Path] = {}
+    for name in ORDER:
+        path = home / name[2:] if name.startswith("~") else Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("a: 1")
+        places[name] = path
+    environ = {"HOME": str(home), "PLOSTON_CONFIG_PATH": "by-ploston.yaml", "AEL_CONFIG_PATH": "by-ael.yaml"}
+    found = [find_config("asked.yaml", environ), find_config(None, environ)]
+    del environ["PLOSTON_CONFIG_PATH"]
+    found.append(find_config(None, environ))
+    environ["AEL_CONFIG_PATH"] = ""
+    for name in ORDER[3:]:
+        found.append(find_config(None, environ))
+        places[name].unlink()
+    assert found == list(places.values())
+
+
+def test_the_order_is_the_engine_s(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's own loader picks the same file, for every subset of places that exist."""
+    loader = pytest.importorskip("ploston_core.config.loader").ConfigLoader()
+    monkeypatch.setenv("HOME", str(home))
+    for variable in ("PLOSTON_CONFIG_PATH", "AEL_CONFIG_PATH"):
+        monkeypatch.delenv(variable, raising=False)
+    names = ORDER[3:]
+    for subset in range(1, 2 ** len(names)):
+        for bit, name in enumerate(names):
+            path = home / name[2:] if name.startswith("~") else Path(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            if subset >> bit & 1:
+                path.write_text("a: 1")
+        assert find_config(None, {"HOME": str(home)}) == loader._resolve_config_path()
+
+
+def test_nothing_found_says_what_to_do(home: Path) -> None:
+    """The one line names each place and both ways to give a file."""
+    with pytest.raises(ConfigError) as caught:
+        find_config(None, {"HOME": str(home)})
+    assert str(caught.value) == (
+        "no configuration file (looked for ./ploston-config.yaml, ./ael-config.yaml, ~/.ploston/config.yaml, "
+        "~/.ael/config.yaml); give one with -c FILE or AEL_CONFIG_PATH=FILE"
+    )
+
+
+@pytest.mark.parametrize("variable", ["PLOSTON_CONFIG_PATH", "AEL_CONFIG_PATH"])
+def test_a_variable_that_names_no_file_is_an_error(variable: str, write: Callable[[str], Path]) -> None:
+    """A wrong variable is not passed over in favour of another file, as it would be hard to notice."""
+    write("a: 1")
+    with pytest.raises(ConfigError) as caught:
+        find_config(None, {variable: "absent.yaml"})
+    assert str(caught.value) == f"absent.yaml: no such file (named by {variable})"
+
+
+@pytest.mark.parametrize(
+    "text", ["server: {port: 1}", "telemetry:\n", "telemetry: {metrics: }\n", "telemetry: {}"]
+)
+def test_a_file_that_says_nothing_gives_the_defaults(text: str, write: Callable[[str], Path]) -> None:
+    """No section, an empty section and an empty part of it all mean the defaults, and the path is kept."""
+    settings = load_settings(write(text), {})
+    assert settings.path == "ael-config.yaml"
+    assert settings.notices == ()
+    assert settings.exporters == default_settings().exporters
+    assert settings.metrics == default_settings().metrics

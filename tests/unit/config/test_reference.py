@@ -1,0 +1,55 @@
+"""docs/configuration.md says what the structs say."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ael_otel.config import load_settings, settings_from_mapping
+from ael_otel.config.keys import KEYS
+from ael_otel.config.mapping import ALIASES
+from ael_otel.config.reference import TABLES, renew
+from ael_otel.errors import ConfigError
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "configuration.md"
+
+
+def test_the_tables_are_those_of_the_structs() -> None:
+    """A key that is added, changed or removed without its documentation fails here."""
+    text = DOCUMENT.read_text("utf-8")
+    assert text == renew(text), "run `python -m ael_otel.config.reference docs/configuration.md`"
+    for name in (*KEYS, *ALIASES):
+        assert f"| `{name}` |" in text
+
+
+def test_the_example_loads_as_it_stands() -> None:
+    """The YAML shown first is valid and gives no notice."""
+    example = DOCUMENT.read_text("utf-8").partition("```yaml\n")[2].partition("```")[0]
+    settings = settings_from_mapping(yaml.safe_load(example)["telemetry"])
+    assert settings.service_name == "billing-agents"
+    assert settings.sampling.rate == 10
+    assert settings.notices == ()
+
+
+def test_the_errors_shown_are_the_errors_given(folder: Path) -> None:
+    """The messages in the document come out of a file that has these mistakes on these lines."""
+    mistakes = {
+        7: "telemetry:\n" + "\n" * 4 + "  metrics:\n    prot: 1\n",
+        9: "telemetry:\n" + "\n" * 6 + "  sampling:\n    rate: 0.5\n",
+        4: "telemetry:\n\n  admin:\n    token: ${ADMIN_TOKEN}\n",
+    }
+    text = DOCUMENT.read_text("utf-8")
+    for line, content in mistakes.items():
+        Path("ael-config.yaml").write_text(content)
+        with pytest.raises(ConfigError) as caught:
+            load_settings("ael-config.yaml", {})
+        assert str(caught.value).startswith(f"ael-config.yaml:{line}: ")
+        assert str(caught.value) in text
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_missing_marker_is_an_error(name: str) -> None:
+    """The tables cannot vanish from the document unnoticed."""
+    text = DOCUMENT.read_text("utf-8").replace(f"<!-- {name}: generated -->", "")
+    with pytest.raises(ValueError, match=name):
+        renew(text)
