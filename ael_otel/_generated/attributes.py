@@ -73,6 +73,7 @@ SERVICE_NAME: Final = "service.name"
 """Logical name of the service."""
 SERVICE_VERSION: Final = "service.version"
 """Version of the service."""
+
 LABEL_COMPONENT: Final = "component"
 """Part of the engine the error, or the log line, comes from."""
 LABEL_REASON: Final = "reason"
@@ -91,7 +92,7 @@ LABEL_WORKFLOW: Final = "workflow"
 """Name of the workflow definition."""
 
 ErrorComponent = Literal["workflow_engine", "step", "tool", "mcp", "sandbox", "store", "telemetry"]
-"""Values of ael.error.component: Part of the engine an error is counted for."""
+"""Part of the engine an error is counted for. Values of ael.error.component."""
 ERROR_COMPONENT_VALUES: Final[tuple[ErrorComponent, ...]] = (
     "workflow_engine",
     "step",
@@ -138,7 +139,7 @@ ErrorType = Literal[
     "internal",
     "other",
 ]
-"""Values of ael.error.type: Kind of error, as the engine's code says."""
+"""Kind of error, as the engine's code says. Values of ael.error.type."""
 ERROR_TYPE_VALUES: Final[tuple[ErrorType, ...]] = (
     "TOOL_UNAVAILABLE",
     "TOOL_TIMEOUT",
@@ -177,11 +178,11 @@ ERROR_TYPE_VALUES: Final[tuple[ErrorType, ...]] = (
 )
 
 StepStatus = Literal["completed", "failed", "skipped"]
-"""Values of ael.step.status: How the step ended."""
+"""How the step ended. Values of ael.step.status."""
 STEP_STATUS_VALUES: Final[tuple[StepStatus, ...]] = ("completed", "failed", "skipped")
 
 StepType = Literal["tool_call", "code", "workflow"]
-"""Values of ael.step.type: Kind of step."""
+"""Kind of step. Values of ael.step.type."""
 STEP_TYPE_VALUES: Final[tuple[StepType, ...]] = ("tool_call", "code", "workflow")
 
 TelemetryDropReason = Literal[
@@ -193,7 +194,7 @@ TelemetryDropReason = Literal[
     "store_error",
     "internal",
 ]
-"""Values of ael.telemetry.drop_reason: Why a telemetry item was lost."""
+"""Why a telemetry item was lost. Values of ael.telemetry.drop_reason."""
 TELEMETRY_DROP_REASON_VALUES: Final[tuple[TelemetryDropReason, ...]] = (
     "queue_full",
     "export_failed",
@@ -205,13 +206,13 @@ TELEMETRY_DROP_REASON_VALUES: Final[tuple[TelemetryDropReason, ...]] = (
 )
 
 TelemetrySignal = Literal["traces", "metrics", "logs", "store"]
-"""Values of ael.telemetry.signal: Signal a lost telemetry item belonged to."""
+"""Signal a lost telemetry item belonged to. Values of ael.telemetry.signal."""
 TELEMETRY_SIGNAL_VALUES: Final[tuple[TelemetrySignal, ...]] = ("traces", "metrics", "logs", "store")
 
 ToolSource = Literal["tool_step", "code_block", "direct"]
-"""Values of ael.tool.source: Where the tool was called from."""
+"""Where the tool was called from. Values of ael.tool.source."""
 TOOL_SOURCE_VALUES: Final[tuple[ToolSource, ...]] = ("tool_step", "code_block", "direct")
 
 WorkflowStatus = Literal["success", "error", "timeout", "cancelled"]
-"""Values of ael.workflow.status: How a run or a tool call ended."""
+"""How a run or a tool call ended. Values of ael.workflow.status."""
 WORKFLOW_STATUS_VALUES: Final[tuple[WorkflowStatus, ...]] = ("success", "error", "timeout", "cancelled")

@@ -1,13 +1,13 @@
-"""Write, or compare with what is there, everything that is made from the registry."""
+"""Write everything that is made from the registry, or tell what no longer matches it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
+from ael_otel.schema.document import render_document
 from ael_otel.schema.model import Registry
+from ael_otel.schema.render_docs import render_logs_page, render_metrics_page, render_spans_page
 from ael_otel.schema.render_python import (
     render_attributes,
     render_events,
@@ -16,30 +16,42 @@ from ael_otel.schema.render_python import (
     render_spans,
 )
 
+CODE = "ael_otel/_generated"
+DOCS = "docs/telemetry"
+
 # Path below the repository root -> what renders it. A new target is one line here.
 TARGETS: dict[str, Callable[[Registry], str]] = {
-    "ael_otel/_generated/__init__.py": render_package,
-    "ael_otel/_generated/attributes.py": render_attributes,
-    "ael_otel/_generated/metrics.py": render_metrics,
-    "ael_otel/_generated/spans.py": render_spans,
-    "ael_otel/_generated/events.py": render_events,
+    f"{CODE}/__init__.py": render_package,
+    f"{CODE}/attributes.py": render_attributes,
+    f"{CODE}/metrics.py": render_metrics,
+    f"{CODE}/spans.py": render_spans,
+    f"{CODE}/events.py": render_events,
+    f"{CODE}/registry.json": render_document,
+    f"{DOCS}/metrics.md": render_metrics_page,
+    f"{DOCS}/spans.md": render_spans_page,
+    f"{DOCS}/logs.md": render_logs_page,
 }
 
 
-def generate(registry: Registry, root: Path) -> list[Path]:
-    """Write every target that differs; returns the paths written."""
-    written: list[Path] = []
-    for path in stale(registry, root):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(TARGETS[path.relative_to(root).as_posix()](registry), encoding="utf-8", newline="\n")
-        written.append(path)
-    return written
+def generate(registry: Registry, root: Path) -> list[str]:
+    """Make the targets under `root` match the registry; returns the paths that were written or removed."""
+    changed = stale(registry, root)
+    for name in changed:
+        path = root / name
+        if name in TARGETS:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(TARGETS[name](registry), encoding="utf-8", newline="\n")
+        else:
+            path.unlink()
+    return changed
 
 
-def stale(registry: Registry, root: Path) -> list[Path]:
-    """Targets that are absent or differ from what the registry says."""
-    return [root / name for name, render in TARGETS.items() if _read(root / name) != render(registry)]
+def stale(registry: Registry, root: Path) -> list[str]:
+    """Paths under `root` that do not match the registry: absent, different, or a module that nothing generates."""
+    differing = [name for name, render in TARGETS.items() if _read(root / name) != render(registry)]
+    modules = (path.relative_to(root).as_posix() for path in sorted((root / CODE).glob("*.py")))
+    return differing + [name for name in modules if name not in TARGETS]
 
 
 def _read(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.is_file() else None
+    return path.read_bytes().decode("utf-8") if path.is_file() else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -75,11 +75,15 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML loader that refuses a key given twice, which plain YAML loading would silently let win."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        # The stubs leave this method partly untyped.
+        construct = cast("Callable[..., object]", cast("Any", self).construct_object)
         seen: set[object] = set()
         for key_node, _ in node.value:
-            key = cast("object", self.construct_object(key_node, deep=deep))  # type: ignore[no-untyped-call]
+            key = construct(key_node, deep=deep)
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is given twice", key_node.start_mark
+                )
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
 
@@ -112,10 +116,12 @@ def _definitions(path: Path) -> Iterator[tuple[str, str, Strict]]:
             raise SchemaError(path.name, section, "must be a list")
         kind, name_key = _SECTIONS[section]
         for index, entry in enumerate(cast("list[object]", entries)):
-            item = f"{section}[{index}]"
-            if isinstance(entry, dict):
-                item = str(cast("dict[str, object]", entry).get(name_key, item))
+            item = _name(entry, name_key) or f"{section}[{index}]"
             yield section, item, _convert(entry, kind, path.name, item)
+
+
+def _name(entry: object, key: str) -> str:
+    return str(cast("Mapping[str, object]", entry).get(key, "")) if isinstance(entry, Mapping) else ""
 
 
 def _read(path: Path) -> Mapping[str, object]:

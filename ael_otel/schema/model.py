@@ -15,6 +15,7 @@ Instrument = Literal["counter", "updowncounter", "gauge", "histogram"]
 SpanKind = Literal["internal", "client", "server", "producer", "consumer"]
 Goal = Literal["operation", "performance", "capacity", "change_impact", "trend"]
 Level = Literal["required", "recommended", "opt_in"]
+ValueType = Literal["int", "double"]
 SignalLevel = Literal["recommended", "opt_in"]
 ScalarType = Literal["string", "int", "double", "boolean", "string[]", "int[]", "double[]", "boolean[]"]
 Scalar = str | int | float | bool
@@ -24,7 +25,7 @@ class Strict(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit
     """Base of all values: immutable, and an unknown key is an error."""
 
 
-class Member(Strict):
+class Member(Strict, frozen=True):
     """One value of a closed set."""
 
     id: str
@@ -33,13 +34,13 @@ class Member(Strict):
     brief: str
 
 
-class Enum(Strict):
+class Enum(Strict, frozen=True):
     """A closed set of values."""
 
     members: tuple[Member, ...]
 
 
-class AttributeNotes(Strict):
+class AttributeNotes(Strict, frozen=True):
     """`annotations.ael` of an attribute or of a reference to one; a reference's entries win.
 
     `max_values`: how many values are expected at most.
@@ -62,7 +63,7 @@ class AttributeNotes(Strict):
     sensitive: bool = False
 
 
-class SpanEvent(Strict):
+class SpanEvent(Strict, frozen=True):
     """The form an event takes on a span."""
 
     name: str
@@ -70,7 +71,7 @@ class SpanEvent(Strict):
     attributes: tuple[str, ...] = ()
 
 
-class SignalNotes(Strict):
+class SignalNotes(Strict, frozen=True):
     """`annotations.ael` of a metric, span, event or attribute group.
 
     `goal`: what the signal serves. `query`: one example in the language of its backend.
@@ -84,10 +85,10 @@ class SignalNotes(Strict):
     span_event: SpanEvent | None = None
 
 
-class CodeGeneration(Strict):
+class CodeGeneration(Strict, frozen=True):
     """`annotations.code_generation`, as upstream writes it."""
 
-    metric_value_type: Literal["int", "double"]
+    metric_value_type: ValueType
 
 
 class AttributeAnnotations(Struct, frozen=True, omit_defaults=True):
@@ -103,7 +104,7 @@ class SignalAnnotations(Struct, frozen=True, omit_defaults=True):
     code_generation: CodeGeneration | None = None
 
 
-class AttributeDef(Strict):
+class AttributeDef(Strict, frozen=True):
     """Definition of an attribute."""
 
     key: str
@@ -115,13 +116,13 @@ class AttributeDef(Strict):
     annotations: AttributeAnnotations = AttributeAnnotations()
 
 
-class Conditional(Strict):
+class Conditional(Strict, frozen=True):
     """Requirement level of an attribute that is required under a condition."""
 
     conditionally_required: str
 
 
-class AttributeRef(Strict):
+class AttributeRef(Strict, frozen=True):
     """Use of an attribute by a signal; what is set here wins over the definition."""
 
     ref: str
@@ -133,13 +134,13 @@ class AttributeRef(Strict):
     annotations: AttributeAnnotations = AttributeAnnotations()
 
 
-class EntityRef(Strict):
+class EntityRef(Strict, frozen=True):
     """Use of an attribute by an entity."""
 
     ref: str
 
 
-class EntityDef(Strict):
+class EntityDef(Strict, frozen=True):
     """Definition of an entity: a thing that resource attributes identify."""
 
     type: str
@@ -151,7 +152,7 @@ class EntityDef(Strict):
     note: str = ""
 
 
-class MetricDef(Strict):
+class MetricDef(Strict, frozen=True):
     """Definition of a metric."""
 
     name: str
@@ -166,13 +167,13 @@ class MetricDef(Strict):
     attributes: tuple[AttributeRef, ...] = ()
 
 
-class SpanName(Strict):
+class SpanName(Strict, frozen=True):
     """Name of a span; `{key}` stands for the value of an attribute."""
 
     note: str
 
 
-class SpanDef(Strict):
+class SpanDef(Strict, frozen=True):
     """Definition of a span."""
 
     type: str
@@ -187,7 +188,7 @@ class SpanDef(Strict):
     attributes: tuple[AttributeRef, ...] = ()
 
 
-class EventDef(Strict):
+class EventDef(Strict, frozen=True):
     """Definition of an event: a log record with a name."""
 
     name: str
@@ -200,7 +201,7 @@ class EventDef(Strict):
     attributes: tuple[AttributeRef, ...] = ()
 
 
-class GroupDef(Strict):
+class GroupDef(Strict, frozen=True):
     """Definition of a set of attributes that is no signal by itself."""
 
     id: str
@@ -212,14 +213,14 @@ class GroupDef(Strict):
     attributes: tuple[AttributeRef, ...] = ()
 
 
-class Dependency(Strict):
+class Dependency(Strict, frozen=True):
     """Another registry that this one refers to; the path is relative to the repository root."""
 
     schema_url: str
     registry_path: str
 
 
-class Manifest(Strict):
+class Manifest(Strict, frozen=True):
     """`manifest.yaml`: identity and version of a registry."""
 
     schema_url: str
@@ -251,7 +252,7 @@ class Sources(Struct, frozen=True, kw_only=True):
         return self.files.get((section, name), section)
 
 
-class Attribute(Strict):
+class Attribute(Strict, frozen=True):
     """An attribute as one signal uses it, or as it is defined when no signal is involved.
 
     `values` is the closed set, own or borrowed; empty when the attribute is open.
@@ -277,14 +278,14 @@ class Attribute(Strict):
         return len(self.values) or (2 if self.type == "boolean" else self.ael.max_values)
 
 
-class Metric(Strict):
+class Metric(Strict, frozen=True):
     """A metric with its attributes resolved and its Prometheus name translated."""
 
     name: str
     prometheus: str
     instrument: Instrument
     unit: str
-    value_type: Literal["int", "double"]
+    value_type: ValueType
     stability: Stability
     requirement_level: SignalLevel
     brief: str
@@ -294,7 +295,7 @@ class Metric(Strict):
     attributes: tuple[Attribute, ...] = ()
 
 
-class Span(Strict):
+class Span(Strict, frozen=True):
     """A span with its attributes resolved; `span_events` are the names of the events it may carry."""
 
     type: str
@@ -310,7 +311,7 @@ class Span(Strict):
     attributes: tuple[Attribute, ...] = ()
 
 
-class Event(Strict):
+class Event(Strict, frozen=True):
     """An event with its attributes resolved."""
 
     name: str
@@ -323,7 +324,7 @@ class Event(Strict):
     attributes: tuple[Attribute, ...] = ()
 
 
-class Group(Strict):
+class Group(Strict, frozen=True):
     """An attribute group with its attributes resolved."""
 
     id: str
@@ -334,7 +335,7 @@ class Group(Strict):
     attributes: tuple[Attribute, ...] = ()
 
 
-class Entity(Strict):
+class Entity(Strict, frozen=True):
     """An entity with its attributes resolved."""
 
     type: str

@@ -1,91 +1,111 @@
 """Names derived from registry names: Prometheus metrics and labels, Python constants and types.
 
-The Prometheus rules are those of the translation strategy `UnderscoreEscapingWithSuffixes`: characters outside the
-classic alphabet become underscores, the unit is appended, then `_total` for counters.
+The Prometheus rules are those of the translation strategy `UnderscoreEscapingWithSuffixes`: what the classic alphabet
+lacks becomes an underscore, the unit follows, then `_total` on a counter or `_ratio` on a gauge of unit 1.
 """
 
 from __future__ import annotations
 
 import re
 
-# Unit words Prometheus uses for UCUM codes. A unit that is not listed is appended as it stands.
+# Words Prometheus uses for UCUM units; a unit that is not here is appended as it stands.
+_BYTES = {
+    "K": "kilo",
+    "M": "mega",
+    "G": "giga",
+    "T": "tera",
+    "Ki": "kibi",
+    "Mi": "mebi",
+    "Gi": "gibi",
+    "Ti": "tibi",
+}
+_TIMES = {"ns": "nano", "us": "micro", "ms": "milli", "s": ""}
 _UNITS = {
-    "d": "days",
-    "h": "hours",
+    **{code: f"{prefix}seconds" for code, prefix in _TIMES.items()},
+    **{f"{code}By": f"{prefix}bytes" for code, prefix in _BYTES.items()},
+    "1": "",
+    "%": "percent",
     "min": "minutes",
-    "s": "seconds",
-    "ms": "milliseconds",
-    "us": "microseconds",
-    "ns": "nanoseconds",
+    "h": "hours",
+    "d": "days",
     "By": "bytes",
-    "KiBy": "kibibytes",
-    "MiBy": "mebibytes",
-    "GiBy": "gibibytes",
-    "TiBy": "tibibytes",
-    "KBy": "kilobytes",
-    "MBy": "megabytes",
-    "GBy": "gigabytes",
-    "TBy": "terabytes",
     "m": "meters",
-    "V": "volts",
-    "A": "amperes",
-    "J": "joules",
-    "W": "watts",
     "g": "grams",
     "Cel": "celsius",
     "Hz": "hertz",
-    "%": "percent",
+    "A": "amperes",
+    "V": "volts",
+    "W": "watts",
+    "J": "joules",
 }
-_PER = {"s": "second", "m": "minute", "min": "minute", "h": "hour", "d": "day", "w": "week", "mo": "month", "y": "year"}
-_ANNOTATION = re.compile(r"\{[^}]*\}")
-_NOT_METRIC = re.compile(r"[^a-zA-Z0-9:]+")
-_NOT_LABEL = re.compile(r"[^a-zA-Z0-9_]")
+_PER = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week", "mo": "month", "y": "year"}
+
+_BREAK = re.compile(r"[^a-zA-Z0-9:]+")
+_LABEL_BREAK = re.compile(r"[^a-zA-Z0-9]+")
+_RESERVED = re.compile(r"__(.*)__", re.DOTALL)
 
 
 def prometheus_name(name: str, unit: str, instrument: str) -> str:
     """Prometheus name of an OTel metric.
 
-    `instrument` is one of counter, updowncounter, gauge and histogram; a histogram's own suffixes (`_bucket`, `_sum`,
-    `_count`) are not part of the result.
+    `instrument` is counter, updowncounter, gauge or histogram. The suffixes of a histogram's series (`_bucket`,
+    `_sum`, `_count`) are not part of the result. Raises ValueError when nothing of the name is left.
     """
-    tokens = [token for token in _NOT_METRIC.split(name) if token]
-    for suffix in _unit_words(unit):
-        if suffix not in tokens:
-            tokens.append(suffix)
-    if unit == "1" and instrument in ("gauge", "updowncounter"):
-        tokens = [token for token in tokens if token != "ratio"] + ["ratio"]
+    tokens = [token for token in _BREAK.split(name) if token]
+    if not tokens:
+        raise ValueError(f"{name!r} holds no character that a Prometheus name may hold")
+    unit_word, per_word = _unit_words(unit)
+    tokens += [word for word in (unit_word, per_word) if word and word not in tokens]
     if instrument == "counter":
-        tokens = [token for token in tokens if token != "total"] + ["total"]
-    result = "_".join(tokens)
-    return f"_{result}" if result[:1].isdigit() else result
+        tokens = _last(tokens, "total")
+    if instrument == "gauge" and unit == "1":
+        tokens = _last(tokens, "ratio")
+    joined = "_".join(tokens)
+    return f"_{joined}" if joined[0].isdigit() else joined
 
 
 def prometheus_label(key: str) -> str:
-    """Prometheus label of an OTel attribute key."""
-    label = re.sub(r"_{2,}", "_", _NOT_LABEL.sub("_", key))
-    return f"key_{label}" if label[:1].isdigit() else label
+    """Prometheus label of an OTel attribute key; raises ValueError when nothing of the key is left."""
+    reserved = _RESERVED.fullmatch(key)
+    label = _LABEL_BREAK.sub("_", reserved[1] if reserved else key)
+    if not label.strip("_"):
+        raise ValueError(f"{key!r} holds no character that a Prometheus label may hold")
+    if reserved:
+        return f"__{label}__"
+    return f"key_{label}" if label[0].isdigit() else label
 
 
 def constant_name(key: str) -> str:
-    """Name of the Python constant that stands for a registry name, such as AEL_WORKFLOW_NAME."""
+    """Name of the Python constant for a registry name: AEL_WORKFLOW_NAME for ael.workflow.name."""
     return re.sub(r"[^A-Za-z0-9]+", "_", key).strip("_").upper()
 
 
+def signal_constant(name: str) -> str:
+    """Name of the Python constant for a signal: WORKFLOW_EXECUTIONS for ael.workflow.executions."""
+    return constant_name(name.removeprefix("ael."))
+
+
 def type_name(key: str) -> str:
-    """Name of the Python type of a closed set, such as StepType for ael.step.type."""
+    """Name of the Python type of a closed set: StepType for ael.step.type."""
     return "".join(word.capitalize() for word in re.split(r"[^A-Za-z0-9]+", key.removeprefix("ael.")) if word)
 
 
-def _unit_words(unit: str) -> list[str]:
-    """Suffix words of a UCUM unit; a slash reads `per`, an annotation in braces says nothing."""
+def values_name(key: str) -> str:
+    """Name of the Python tuple of a closed set: STEP_TYPE_VALUES for ael.step.type."""
+    return f"{signal_constant(key)}_VALUES"
+
+
+def _last(tokens: list[str], word: str) -> list[str]:
+    return [*(token for token in tokens if token != word), word]
+
+
+def _unit_words(unit: str) -> tuple[str, str]:
+    """Suffixes of a UCUM unit: the unit itself and what it is per; an annotation in braces stands for neither."""
     main, _, per = (part.strip() for part in unit.partition("/"))
-    words: list[str] = []
-    if main and main != "1" and not _ANNOTATION.search(main):
-        words += _clean(_UNITS.get(main, main))
-    if per and not _ANNOTATION.search(per):
-        words += ["per", *_clean(_PER.get(per, per))]
-    return words
+    main_word = "" if re.search(r"[{}]", main) else _clean(_UNITS.get(main, main))
+    per_word = "" if re.search(r"[{}]", per) else _clean(_PER.get(per, per))
+    return main_word, f"per_{per_word}" if per_word else ""
 
 
-def _clean(word: str) -> list[str]:
-    return [part for part in _NOT_METRIC.split(word) if part]
+def _clean(word: str) -> str:
+    return _BREAK.sub("_", word).strip("_")

@@ -22,6 +22,7 @@ from ael_otel.schema.model import (
     SignalAnnotations,
     Sources,
     Span,
+    ValueType,
 )
 from ael_otel.schema.names import prometheus_name
 
@@ -56,8 +57,12 @@ def resolve(sources: Sources) -> Registry:
                 requirement_level=entity.requirement_level,
                 brief=entity.brief,
                 note=entity.note,
-                identity=tuple(resolver.lookup("entities", entity.type, item.ref) for item in entity.identity),
-                description=tuple(resolver.lookup("entities", entity.type, item.ref) for item in entity.description),
+                identity=tuple(
+                    resolver.lookup("entities", entity.type, item.ref) for item in entity.identity
+                ),
+                description=tuple(
+                    resolver.lookup("entities", entity.type, item.ref) for item in entity.description
+                ),
             )
             for entity in sources.entities
         ),
@@ -145,7 +150,9 @@ class _Resolver:
     def lookup(self, section: str, signal: str, key: str) -> Attribute:
         if key not in self._definitions:
             source = self._sources.where(section, signal)
-            raise SchemaError(source, signal, f"refers to {key}, which no attribute defines; define it or correct the ref")
+            raise SchemaError(
+                source, signal, f"refers to {key}, which no attribute defines; define it or correct the ref"
+            )
         return self.definition(key)
 
     def references(self, section: str, signal: str, refs: Iterable[AttributeRef]) -> tuple[Attribute, ...]:
@@ -154,16 +161,19 @@ class _Resolver:
     def _reference(self, section: str, signal: str, ref: AttributeRef) -> Attribute:
         base = self.lookup(section, signal, ref.ref)
         notes = _merged(base.ael, ref.annotations.ael)
-        level = ref.requirement_level
-        conditional = isinstance(level, Conditional)
+        condition = (
+            ref.requirement_level.conditionally_required
+            if isinstance(ref.requirement_level, Conditional)
+            else ""
+        )
         return msgspec.structs.replace(
             base,
             brief=ref.brief or base.brief,
             note=ref.note or base.note,
             examples=ref.examples or base.examples,
             values=() if base.upstream else self._values(ref.ref, notes),
-            requirement_level="conditionally_required" if conditional else level,
-            condition=level.conditionally_required if conditional else "",
+            requirement_level="conditionally_required" if condition else ref.requirement_level,
+            condition=condition,
             sampling_relevant=ref.sampling_relevant,
             ael=notes,
         )
@@ -194,7 +204,7 @@ def _merged(base: AttributeNotes, refinement: AttributeNotes) -> AttributeNotes:
     return msgspec.structs.replace(base, **changes)
 
 
-def _value_type(annotations: SignalAnnotations) -> str:
+def _value_type(annotations: SignalAnnotations) -> ValueType:
     return annotations.code_generation.metric_value_type if annotations.code_generation else "double"
 
 
