@@ -1,0 +1,59 @@
+"""The `ael` command line: one module per verb, each thin over the rooms below.
+
+Nothing heavier than click is imported here or at the top of a verb's module, so that `ael --help` and shell completion
+answer at once; importing the engine alone takes a second.
+
+Exit codes: 0 success; 1 failure, also of a run; 2 usage or configuration; 3 no such workflow; 130 interrupted.
+"""
+
+import click
+
+from ael_otel.cli.group import VerbGroup
+from ael_otel.cli.options import examples
+
+__all__ = ["cli", "main"]
+
+
+def _print_versions(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    for name, distribution in (
+        ("ael-otel", "ael-otel"),
+        ("engine (ploston-core)", "ploston-core"),
+        ("OpenTelemetry SDK", "opentelemetry-sdk"),
+    ):
+        try:
+            found = version(distribution)
+        except PackageNotFoundError:
+            found = "not installed"
+        click.echo(f"{name} {found}")
+    ctx.exit()
+
+
+@click.group(
+    cls=VerbGroup,
+    verbs=("demo", "run", "serve"),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=examples(
+        "ael demo",
+        "ael run hello -c ael-config.yaml -i name=Ada",
+        "opentelemetry-instrument ael serve -c ael-config.yaml",
+    ),
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_versions,
+    help="Show the versions of this package, the engine and OpenTelemetry.",
+)
+def cli() -> None:
+    """Run AEL workflows with traces, metrics and logs."""
+
+
+def main() -> None:
+    """Run the command line; the console script `ael`."""
+    cli(prog_name="ael")

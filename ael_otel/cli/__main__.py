@@ -1,0 +1,7 @@
+"""`python -m ael_otel.cli`: the same as the console script `ael`."""
+
+from ael_otel.cli import main
+
+# The sandbox's child processes import the main module: without the guard each would start the command line again.
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""The group behind `ael`: verbs are modules of this package, loaded when asked for; errors end as one line."""
+
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from ael_otel.errors import AelOtelError, ConfigError, WorkflowNotFoundError
+
+EXIT_FAILURE: Final = 1
+EXIT_CONFIGURATION: Final = 2
+EXIT_NOT_FOUND: Final = 3
+EXIT_INTERRUPTED: Final = 130
+
+
+class VerbGroup(click.Group):
+    """A click group whose verb `x` is `command` of the module `ael_otel.cli.x`.
+
+    Args:
+        verbs: names of the verbs, in the order in which `--help` lists them.
+    """
+
+    def __init__(self, *args: Any, verbs: tuple[str, ...], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._verbs = verbs
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the verbs in their own order, which is that of a first use."""
+        return list(self._verbs)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
+        """Load one verb."""
+        if cmd_name not in self._verbs:
+            return None
+        command = import_module(f"ael_otel.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb, or say which one may have been meant."""
+        name = args[0]
+        if not name.startswith("-") and name not in self._verbs:
+            near = get_close_matches(name, self._verbs, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(self._verbs)}"
+            ctx.fail(f"no verb is named {name!r}; {hint}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; an error that a person can act on ends as one line and an exit code, without a traceback."""
+        try:
+            return super().invoke(ctx)
+        except AelOtelError as error:
+            click.echo(f"ael: {error}", err=True)
+            ctx.exit(exit_code(error))
+        except KeyboardInterrupt:
+            ctx.exit(EXIT_INTERRUPTED)
+
+
+def exit_code(error: AelOtelError) -> int:
+    """Return the exit code that an error ends with."""
+    if isinstance(error, ConfigError):
+        return EXIT_CONFIGURATION
+    return EXIT_NOT_FOUND if isinstance(error, WorkflowNotFoundError) else EXIT_FAILURE

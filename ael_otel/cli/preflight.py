@@ -1,0 +1,70 @@
+"""Checks of the engine's part of the configuration file that otherwise fail late and obscurely.
+
+The engine starts without a word about a workflow folder that is not there, and reports a tool server whose program
+does not exist as one error line among hundreds.
+"""
+
+import shlex
+import shutil
+from collections.abc import Mapping
+from os import environ as os_environ
+from pathlib import Path
+from typing import cast
+
+from ael_otel.config.file import Source, read_document, resolve_references
+
+_DEFAULT_WORKFLOWS = "./workflows"
+
+
+def check(config: Path, environ: Mapping[str, str] = os_environ) -> None:
+    """Check workflow folder and tool servers of the configuration file at `config`.
+
+    Raises ConfigError for a `workflows.directory` that does not exist, and for an MCP server that has no address, a
+    program that cannot be found, or arguments in a key that the engine does not read.
+    """
+    document = read_document(config)
+    data = resolve_references(document.data, "", document.source, environ)
+    sections = _mapping(data)
+    _check_workflows(_mapping(sections.get("workflows")), document.source)
+    servers = _mapping(_mapping(sections.get("tools")).get("mcp_servers"))
+    for name, server in servers.items():
+        _check_server(f"tools.mcp_servers.{name}", _mapping(server), document.source, environ)
+
+
+def _check_workflows(section: Mapping[str, object], source: Source) -> None:
+    directory = str(section.get("directory") or _DEFAULT_WORKFLOWS)
+    if Path(directory).is_dir():
+        return
+    key = "workflows.directory"
+    seen_from = "" if Path(directory).is_absolute() else f" in the current directory {Path.cwd()}"
+    what = "is not a directory" if Path(directory).exists() else f"does not exist{seen_from}"
+    raise source.error(key, f"{key}: {directory} {what}; the engine would run without workflows")
+
+
+def _check_server(key: str, server: Mapping[str, object], source: Source, environ: Mapping[str, str]) -> None:
+    command = server.get("command")
+    if not command:
+        if not server.get("url"):
+            raise source.error(key, f"{key}: needs `command` (stdio) or `url` with `transport: http`")
+        return
+    if server.get("args"):
+        raise source.error(
+            f"{key}.args",
+            f"{key}.args: the engine does not read this key; put the arguments into {key}.command",
+        )
+    try:
+        words = shlex.split(str(command))
+    except ValueError as error:
+        raise source.error(f"{key}.command", f"{key}.command: cannot be split into words: {error}") from None
+    # The engine gives the server's own PATH, where it sets one, to the search for the program.
+    path = str(_mapping(server.get("env")).get("PATH") or environ.get("PATH") or "")
+    if not words or shutil.which(words[0], path=path) is None:
+        program = words[0] if words else "(empty)"
+        raise source.error(
+            f"{key}.command", f"{key}.command: program {program} not found; give its full path"
+        )
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    """Return `value` if it is a mapping, else an empty one: the engine reports wrong types by itself."""
+    return cast("Mapping[str, object]", value) if isinstance(value, dict) else {}

@@ -1,0 +1,119 @@
+"""Short texts of a run: durations, ids, errors, what happened."""
+
+from collections.abc import Sequence
+
+from ael_otel.store import ErrorRecord, ExecutionRecord, StepRecord
+
+SHORT_ID = 8
+"""How many characters of a trace id are shown; a unique prefix is enough wherever an id is asked for."""
+
+_WHEN = "when condition not met: "
+_BY_ERROR = "Skipped due to error: "
+
+
+def duration(milliseconds: float | None) -> str:
+    """Write a duration with about three digits and its unit: `4.1 ms`, `118 ms`, `2.00 s`, `1 m 05 s`.
+
+    None, which is work that goes on, is `...`.
+    """
+    if milliseconds is None:
+        return "..."
+    if milliseconds < 99.95:
+        return f"{milliseconds:.1f} ms"
+    if milliseconds < 999.5:
+        return f"{milliseconds:.0f} ms"
+    seconds = milliseconds / 1e3
+    if seconds < 9.995:
+        return f"{seconds:.2f} s"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} m {rest:02} s"
+
+
+def one_line(text: str) -> str:
+    """Fold `text` to one line and make control characters harmless, so that no tool's answer can steer a terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
+
+
+def short_id(identifier: str) -> str:
+    """Return the first characters of a trace id."""
+    return identifier[:SHORT_ID]
+
+
+def error(record: ErrorRecord, took_ms: float | None = None) -> str:
+    """Write an error as its code and its message: `TOOL_FAILED "card declined"`.
+
+    A time-out says how long it took instead, for its message says nothing more.
+    """
+    if took_ms is not None and record.code.upper().endswith("TIMEOUT"):
+        return f"{record.code} after {duration(took_ms)}"
+    message = one_line(record.message)
+    return f'{record.code} "{message}"' if message else record.code
+
+
+def tool(name: str, server: str | None) -> str:
+    """Write a tool with the MCP server it is on: `echo@demo`."""
+    return f"{name}@{server}" if server else name
+
+
+def step_type(step: StepRecord) -> str:
+    """Return the type as traces and metrics name it: `tool_call` or `code`."""
+    return "tool_call" if step.step_type == "tool" else "code"
+
+
+def skip_reason(step: StepRecord) -> str:
+    """Say in few words why a step was skipped."""
+    reason = one_line(step.skip_reason or "")
+    if reason.startswith(_WHEN):
+        return f"skipped: not when {reason.removeprefix(_WHEN)}"
+    if reason.startswith(_BY_ERROR):
+        return f"skipped on error: {reason.removeprefix(_BY_ERROR)}"
+    return f"skipped: {reason}" if reason else "skipped"
+
+
+def steps(run: ExecutionRecord) -> str:
+    """Count the steps of a run: `3 ok`, `2 ok, 3 skip`, or `1 of 2` where one did not get through."""
+    if not run.steps:
+        return "-"
+    done = sum(step.status == "completed" for step in run.steps)
+    skipped = sum(step.status == "skipped" for step in run.steps)
+    if done + skipped < len(run.steps):
+        return f"{done} of {len(run.steps)}"
+    return f"{done} ok, {skipped} skip" if skipped else f"{done} ok"
+
+
+def plural(count: int, noun: str) -> str:
+    """Write a count with its noun: `1 run`, `2 runs`, `2 retries`."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count} {noun[:-1]}ies" if noun.endswith("y") else f"{count} {noun}s"
+
+
+def what_happened(run: ExecutionRecord) -> str:
+    """Say in one line what was not plain success: the error, retries, skips, tool errors that code handled."""
+    if run.error is not None:
+        step_id = run.error.step_id or _step_of(run.error, run.steps)
+        text = error(run.error, run.duration_ms)
+        return f"{step_id}: {text}" if step_id else text
+    notes = [note for step in run.steps if (note := _note(step))]
+    skipped = [step.step_id for step in run.steps if step.status == "skipped"]
+    if skipped:
+        notes.append(f"{', '.join(skipped)} skipped")
+    return "; ".join(notes)
+
+
+def _step_of(failure: ErrorRecord, steps: Sequence[StepRecord]) -> str | None:
+    # A step that was called off because the run ran out of time did not cause the failure: its code is another one.
+    return next(
+        (step.step_id for step in steps if step.error is not None and step.error.code == failure.code), None
+    )
+
+
+def _note(step: StepRecord) -> str:
+    if step.status != "completed":
+        return ""
+    if step.attempt > 1:
+        return f"{step.step_id}: {plural(step.attempt - 1, 'retry')}"
+    handled = [call for call in step.tool_calls if call.status != "success" and call.source == "code_block"]
+    return f"{step.step_id}: handled a failed {handled[0].tool_name}" if handled else ""

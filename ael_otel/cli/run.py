@@ -1,0 +1,90 @@
+"""`ael run`: one run of one workflow in this process."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ael_otel.cli.group import EXIT_FAILURE
+from ael_otel.cli.options import config_option, examples
+
+if TYPE_CHECKING:
+    from ael_otel.cli.session import Ending
+
+MAX_TIMEOUT_S = 7 * 24 * 3600
+
+
+@click.command(
+    "run",
+    short_help="Run one workflow and show what came of it.",
+    epilog=examples(
+        "ael run hello",
+        "ael run hello -c ael-config.yaml -i name=Ada",
+        "ael run mixed -i count=500 --json",
+        "ael run too_slow --timeout 2 -v",
+    ),
+)
+@click.argument("workflow")
+@config_option
+@click.option(
+    "-i",
+    "--input",
+    "pairs",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="One input; JSON if it is JSON, else text.",
+)
+@click.option(
+    "--inputs-file", metavar="FILE", help="Inputs from a JSON or YAML file, or `-` for stdin; -i wins."
+)
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(0, MAX_TIMEOUT_S, min_open=True),
+    help="Give the run up after this time.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else on stdout.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the engine's log on stderr.")
+def command(
+    workflow: str,
+    config: Path | None,
+    pairs: tuple[str, ...],
+    inputs_file: str | None,
+    timeout: float | None,
+    as_json: bool,
+    verbose: bool,
+) -> None:
+    """Run WORKFLOW once, in this process, and show its outputs and its steps.
+
+    Exit code 0 when it completed, 1 when it failed, 2 for a wrong configuration, 3 when there is no such workflow.
+    """
+    from ael_otel.cli.inputs import parse_pairs, read_file
+
+    inputs: dict[str, Any] = read_file(inputs_file) if inputs_file is not None else {}
+    inputs.update(parse_pairs(pairs))
+
+    import asyncio
+
+    from ael_otel.cli.session import run_once
+
+    ending = asyncio.run(run_once(config, workflow, inputs, timeout, verbose=verbose))
+    _show(ending, as_json=as_json)
+    if ending.outcome.status != "completed":
+        sys.exit(EXIT_FAILURE)
+
+
+def _show(ending: "Ending", *, as_json: bool) -> None:
+    outcome = ending.outcome
+    if as_json:
+        from ael_otel.cli.session import RUN_KEYS
+        from ael_otel.cli.streams import print_json
+
+        print_json({key: getattr(outcome, key) for key in RUN_KEYS})
+        return
+    from ael_otel.cli.render import answer
+    from ael_otel.cli.render.terminal import ascii_only, console
+
+    out = console()
+    hint = answer.where_to_look(ending.destination, what="this run")
+    out.print(answer.run(outcome, ending.record, hint, width=out.width, ascii_only=ascii_only(out)))

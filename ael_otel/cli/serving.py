@@ -1,0 +1,185 @@
+"""Serving until a signal: start, say where, stop in bounded time with everything flushed."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any, Final, Literal, TextIO, cast
+
+from ael_otel.cli import preflight
+from ael_otel.cli.listening import check_free
+from ael_otel.cli.session import Telemetry, engine, telemetry
+from ael_otel.cli.stdin import StoppableStdin
+from ael_otel.cli.streams import JsonRpcOnly
+from ael_otel.config import find_config, load_settings
+from ael_otel.instrument.engine import disconnected_servers, tool_names, workflow_names
+
+GRACE_S: Final = 5.0
+"""How long requests that are being answered get to finish after a signal; then they are cancelled."""
+
+READY_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """How the engine is served."""
+
+    transport: Literal["http", "stdio"]
+    host: str
+    port: int
+    rest: bool
+
+    @property
+    def url(self) -> str:
+        """The address for a client on this machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+        return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{self.port}"
+
+
+def serve(config: Path | None, listen: Listen, environ: Mapping[str, str] = os.environ) -> None:
+    """Serve until SIGINT or SIGTERM, or until stdin ends; then flush telemetry and return.
+
+    Raises ConfigError for a configuration or a port that cannot be used, EngineUnavailableError for an engine that
+    cannot.
+    """
+    path = find_config(config, environ)
+    settings = load_settings(path, environ)
+    preflight.check(path, environ)
+    on_http = listen.transport == "http"
+    if on_http:
+        check_free(listen.host, listen.port)
+    log_stream = sys.stdout if on_http else sys.stderr
+    ready = Event()
+    with telemetry(settings, log_stream=log_stream, serve_metrics=True, ready=ready.is_set) as sent:
+        asyncio.run(_until_stopped(_Server(path, listen, sent, log_stream, ready)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    config: Path
+    listen: Listen
+    sent: Telemetry
+    log_stream: TextIO
+    ready: Event
+
+
+async def _until_stopped(server: _Server) -> None:
+    stop = asyncio.Event()
+    _on_signals(stop)
+    # Opening and closing happen in one task, since the tool servers' connections must be closed by who opened them.
+    work = asyncio.create_task(_serve(server, stop))
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not work.done():
+        if server.ready.is_set():
+            # The HTTP server sees the signal too and ends by itself once the open requests are answered.
+            await asyncio.wait({work}, timeout=GRACE_S)
+        work.cancel()
+    with suppress(asyncio.CancelledError):
+        await work
+
+
+async def _serve(server: _Server, stop: asyncio.Event) -> None:
+    listen = server.listen
+    async with engine(
+        server.config,
+        transport=listen.transport,
+        host=listen.host,
+        port=listen.port,
+        rest=listen.rest,
+        log_output=server.log_stream,
+    ) as app:
+        server.sent.runtime.own_the_log()
+        server.ready.set()
+        try:
+            if listen.transport == "stdio":
+                await _serve_stdio(app, stop)
+            else:
+                await _serve_http(app, server)
+        finally:
+            server.ready.clear()
+
+
+async def _serve_http(app: Any, server: _Server) -> None:
+    announcement = asyncio.create_task(_announce(app, server)) if sys.stderr.isatty() else None
+    try:
+        await app.start()
+    finally:
+        if announcement is not None:
+            announcement.cancel()
+
+
+async def _serve_stdio(app: Any, stop: asyncio.Event) -> None:
+    stdin = StoppableStdin()
+    real_stdin, real_stdout = sys.stdin, sys.stdout
+    sys.stdin, sys.stdout = cast("TextIO", stdin), cast("TextIO", JsonRpcOnly(real_stdout, sys.stderr))
+    waker = asyncio.create_task(_then(stop, stdin.stop))
+    try:
+        await app.start()
+    finally:
+        waker.cancel()
+        stdin.stop()
+        sys.stdin, sys.stdout = real_stdin, real_stdout
+
+
+async def _then(event: asyncio.Event, action: Callable[[], None]) -> None:
+    await event.wait()
+    action()
+
+
+def _on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            # The HTTP server replaces this handler by its own while it serves. The loop learns of the signal all the
+            # same, by its wake-up descriptor, and gets it again when the server puts the handler back.
+            loop.add_signal_handler(number, stop.set)
+        except NotImplementedError:
+            # Windows has no such handlers in its loop.
+            signal.signal(number, _stopper(loop, stop))
+
+
+def _stopper(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> Callable[[int, object], None]:
+    def handle(_number: int, _frame: object) -> None:
+        loop.call_soon_threadsafe(stop.set)
+
+    return handle
+
+
+async def _announce(app: Any, server: _Server) -> None:
+    """Say on stderr where everything is, once the port answers."""
+    from ael_otel.cli.render import startup
+    from ael_otel.cli.render.terminal import console
+
+    listen = server.listen
+    if not await asyncio.to_thread(_wait_until_answering, listen.host, listen.port):
+        return
+    destination = await asyncio.to_thread(lambda: server.sent.destination)
+    console(stderr=True).print(
+        startup.summary(
+            workflows=workflow_names(app),
+            tools=tool_names(app),
+            broken=disconnected_servers(app),
+            base_url=listen.url,
+            rest=listen.rest,
+            metrics_url=server.sent.runtime.metrics_url,
+            destination=destination,
+        )
+    )
+
+
+def _wait_until_answering(host: str, port: int) -> bool:
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection((host, port), timeout=0.5):
+            return True
+        time.sleep(0.05)
+    return False

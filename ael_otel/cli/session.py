@@ -1,0 +1,146 @@
+"""An open engine with its telemetry, for the time of one verb."""
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, TextIO
+
+from ael_otel.cli import preflight
+from ael_otel.cli.destination import Destination, host_and_port
+from ael_otel.cli.streams import nowhere, stdout_to_stderr
+from ael_otel.config import Settings, find_config, load_settings
+from ael_otel.instrument.engine import RunOutcome, open_application, run_workflow
+from ael_otel.runtime import Runtime, start
+from ael_otel.store import ExecutionRecord, MemoryStore
+
+FLUSH_S: Final = 2.0
+"""How long a verb waits at its end for telemetry to be taken."""
+
+NO_COLLECTOR_FLUSH_S: Final = 0.1
+"""The same when nothing answers at the endpoint: waiting longer would change nothing."""
+
+CLOSE_S: Final = 5.0
+"""How long the tool servers get to stop."""
+
+
+RUN_KEYS: Final = ("execution_id", "workflow", "status", "outputs", "error", "trace_id", "duration_ms")
+"""What `--json` tells about a run, in this order."""
+
+_NOTHING: Final = nullcontext()
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """The telemetry of one verb: what runs, what it kept, where it goes."""
+
+    runtime: Runtime
+    store: MemoryStore
+
+    @property
+    def destination(self) -> Destination:
+        """Where telemetry goes, asked now: this connects to the endpoint, for 0.3 s at most."""
+        settings = self.runtime.settings
+        enabled = settings.enabled and settings.exporters.otlp.enabled
+        endpoint = host_and_port(settings.exporters.otlp.endpoint)
+        return Destination(endpoint, enabled, enabled and self.runtime.otlp_reachable)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What came of one run: the engine's outcome, the record of it if there is one, where its telemetry went."""
+
+    outcome: RunOutcome
+    record: ExecutionRecord | None
+    destination: Destination
+
+
+@contextmanager
+def telemetry(
+    settings: Settings,
+    *,
+    log_stream: TextIO | None,
+    serve_metrics: bool = False,
+    ready: Callable[[], bool] = lambda: True,
+    max_runs: int = 1000,
+) -> Generator[Telemetry]:
+    """Start telemetry, and end it in bounded time.
+
+    Args:
+        settings: the configuration.
+        log_stream: where log lines go; None shows none.
+        serve_metrics: whether the metrics are served too.
+        ready: what `/readyz` answers.
+        max_runs: how many runs are kept in memory.
+    """
+    store = MemoryStore(max_runs)
+    runtime = start(settings, log_stream=log_stream, serve_metrics=serve_metrics, store=store, ready=ready)
+    if not logging.getLogger().handlers:
+        # Without any handler the engine adds one that prints to stdout.
+        logging.getLogger().addHandler(logging.NullHandler())
+    try:
+        yield Telemetry(runtime, store)
+    finally:
+        runtime.shutdown(FLUSH_S if runtime.otlp_reachable else NO_COLLECTOR_FLUSH_S)
+
+
+@asynccontextmanager
+async def engine(
+    config: Path,
+    *,
+    transport: Literal["http", "stdio"] = "http",
+    host: str = "127.0.0.1",
+    port: int = 8082,
+    rest: bool = False,
+    log_output: TextIO | None = None,
+    while_opening: AbstractContextManager[None] = _NOTHING,
+) -> AsyncGenerator[Any]:
+    """Open the engine on a configuration file and close it again, its tool servers included.
+
+    `while_opening` is entered for the time of opening only.
+
+    Raises ConfigError for what the engine would not start with, or would start without.
+    """
+    with while_opening:
+        app = await open_application(
+            config, transport=transport, host=host, port=port, rest=rest, log_output=log_output
+        )
+    try:
+        yield app
+    finally:
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await app.shutdown()
+        except Exception:
+            logging.getLogger(__name__).warning("the engine did not close cleanly", exc_info=True)
+
+
+async def run_once(
+    config: Path | None,
+    workflow: str,
+    inputs: Mapping[str, Any],
+    timeout_s: float | None,
+    *,
+    verbose: bool,
+    environ: Mapping[str, str] = os.environ,
+) -> Ending:
+    """Run one workflow and return what came of it; stdout stays untouched.
+
+    Raises ConfigError, EngineUnavailableError or WorkflowNotFoundError.
+    """
+    path = find_config(config, environ)
+    settings = load_settings(path, environ)
+    preflight.check(path, environ)
+    with (
+        stdout_to_stderr(),
+        nowhere() as devnull,
+        telemetry(settings, log_stream=sys.stderr if verbose else None) as sent,
+    ):
+        async with engine(path, log_output=sys.stderr if verbose else devnull) as app:
+            sent.runtime.own_the_log()
+            outcome = await run_workflow(app, workflow, dict(inputs), timeout_s)
+        return Ending(outcome, sent.store.get(outcome.execution_id), sent.destination)

@@ -1,0 +1,229 @@
+"""The body of `ael demo`: running the scenarios with a progress bar, and showing the runs."""
+
+import os
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ael_otel.cli import preflight
+from ael_otel.cli.destination import Destination
+from ael_otel.cli.render import answer, table, tree
+from ael_otel.cli.render.terminal import ascii_only, console
+from ael_otel.cli.session import RUN_KEYS, engine, telemetry
+from ael_otel.cli.streams import nowhere, print_json, stdout_to_stderr
+from ael_otel.config import load_settings
+from ael_otel.demo.example import write_example
+from ael_otel.demo.runner import run_scenarios
+from ael_otel.demo.scenarios import Scenario
+from ael_otel.instrument.engine import RunOutcome, run_workflow
+from ael_otel.store import ExecutionRecord
+
+LISTED: Final = 24
+"""With more runs than this, they are summed up by workflow and the last ones are listed."""
+
+KEPT: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """What the demo did: the runs in the order in which they ended, their records, and where they were sent."""
+
+    outcomes: list[RunOutcome]
+    records: list[ExecutionRecord]
+    surprises: list[str]
+    seconds: float
+    destination: Destination
+
+
+async def demonstrate(*, runs: int | None, seconds: float | None) -> Demonstration:
+    """Run the scenarios on the real engine in a temporary folder, with a progress bar on stderr.
+
+    Raises ConfigError or EngineUnavailableError when the engine cannot be used.
+    """
+    outcomes: list[RunOutcome] = []
+    with (
+        TemporaryDirectory(prefix="ael-demo-") as name,
+        _Progress(console(stderr=True), runs, seconds) as progress,
+        stdout_to_stderr(),
+    ):
+        folder = Path(name)
+        home = os.environ.get("HOME")
+        config = write_example(folder / "demo", server_environment={"HOME": home} if home else None)
+        preflight.check(config)
+        with (
+            nowhere() as devnull,
+            telemetry(load_settings(config), log_stream=None, max_runs=KEPT) as sent,
+        ):
+            async with engine(config, log_output=devnull, while_opening=_files_of_the_engine(folder)) as app:
+                sent.runtime.own_the_log()
+                progress.begin()
+
+                async def run(scenario: Scenario) -> RunOutcome:
+                    return await run_workflow(
+                        app, scenario.workflow, dict(scenario.inputs), scenario.timeout_s
+                    )
+
+                def done(outcome: RunOutcome) -> None:
+                    outcomes.append(outcome)
+                    progress.advance()
+
+                surprises = await run_scenarios(run, runs=runs, seconds=seconds, on_done=done)
+                progress.end()
+            records = list(reversed(sent.store.recent(KEPT)))
+            return Demonstration(outcomes, records, surprises, progress.seconds, sent.destination)
+
+
+@contextmanager
+def _files_of_the_engine(folder: Path) -> Generator[None]:
+    """Let the engine put what it writes by itself into `folder`.
+
+    It keeps learned schemas below the home folder and a database in the current one, and asks for both when it is
+    opened. The home is changed for that moment only: the sandbox's processes must find what is installed there.
+    """
+    changed = {"HOME": str(folder), "TELEMETRY_STORE_SQLITE_PATH": str(folder / "engine.db")}
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+class _Progress:
+    """The line that stands while the demo goes on: a bar on a terminal, nothing elsewhere.
+
+    It ends with the runs, or with the time where only that is limited.
+    """
+
+    def __init__(self, out: Console, runs: int | None, seconds: float | None) -> None:
+        self._out = out
+        self._runs = runs
+        self._limit = seconds
+        self._done = 0
+        self._started = time.monotonic()
+        self.seconds = 0.0
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[count]}"),
+            TimeElapsedColumn(),
+            console=out,
+            disable=not out.is_terminal,
+            expand=True,
+            # The verb itself says where stdout goes meanwhile.
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._task = self._bar.add_task("AEL demo: starting the engine", total=None, count="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._bar.stop()
+
+    def begin(self) -> None:
+        """Say that the engine is open and the runs begin."""
+        self._started = time.monotonic()
+        self._bar.update(
+            self._task,
+            description=f"AEL demo: real engine {_engine_version()}",
+            total=self._runs or self._limit,
+        )
+        self._show()
+
+    def advance(self) -> None:
+        """Count one run."""
+        self._done += 1
+        self._show()
+
+    def end(self) -> None:
+        """Say that all runs are done."""
+        self.seconds = time.monotonic() - self._started
+
+    def _show(self) -> None:
+        passed = time.monotonic() - self._started
+        count = f"{self._done}/{self._runs}" if self._runs else f"{self._done} runs"
+        completed = self._done if self._runs else min(passed, self._limit or passed)
+        self._bar.update(self._task, completed=completed, count=count)
+
+
+def show(shown: Demonstration) -> None:
+    """Print the table of runs, the trees of the two that tell most, and where to look further."""
+    out = console()
+    number = len({run.workflow_name for run in shown.records})
+    out.print(
+        f"{len(shown.outcomes)} runs of {number} workflows on engine {_engine_version()} over one MCP server"
+        f" in {shown.seconds:.1f} s\n"
+    )
+    if len(shown.records) > LISTED:
+        out.print(table.sums(shown.records))
+        out.print()
+    listed = sorted(shown.records[-LISTED:], key=lambda run: run.started_at)
+    out.print(table.runs(listed, width=out.width))
+    for run in telling(shown.records):
+        out.print()
+        out.print(tree.tree(run, width=out.width, ascii_only=ascii_only(out)))
+    out.print()
+    out.print(answer.where_to_look(shown.destination, what="this demo"))
+    out.print("To change the workflows and serve them yourself: ael demo --export my-demo", style="dim")
+
+
+def telling(records: Sequence[ExecutionRecord]) -> list[ExecutionRecord]:
+    """Choose the run that went well and the one that did not which have most to tell, the latest of equals."""
+    good = [run for run in records if run.status == "completed" and not _trouble(run)]
+    bad = [run for run in records if _trouble(run)]
+    return [max(reversed(runs), key=_weight) for runs in (good, bad) if runs]
+
+
+def _trouble(run: ExecutionRecord) -> bool:
+    return run.status != "completed" or any(
+        step.status != "completed" or step.attempt > 1 for step in run.steps
+    )
+
+
+def _weight(run: ExecutionRecord) -> tuple[int, int, int]:
+    kinds = {step.step_type for step in run.steps}
+    reasons = {step.status for step in run.steps}
+    return len(kinds) + len(reasons), len(run.steps), sum(len(step.tool_calls) for step in run.steps)
+
+
+def show_json(shown: Demonstration) -> None:
+    """Print the runs as one JSON object: each as `ael run --json` gives it, with its steps where they are kept."""
+    import msgspec
+
+    steps = {run.execution_id: msgspec.to_builtins(run.steps) for run in shown.records}
+    print_json(
+        {
+            "engine": _engine_version(),
+            "seconds": round(shown.seconds, 3),
+            "otlp": {"endpoint": shown.destination.endpoint, "reachable": shown.destination.reachable},
+            "runs": [
+                {
+                    **{key: getattr(outcome, key) for key in RUN_KEYS},
+                    "steps": steps.get(outcome.execution_id, []),
+                }
+                for outcome in shown.outcomes
+            ],
+        }
+    )
+
+
+def _engine_version() -> str:
+    try:
+        return version("ploston-core")
+    except PackageNotFoundError:
+        return "of unknown version"

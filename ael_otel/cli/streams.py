@@ -1,0 +1,99 @@
+"""Keeping stdout clean: it belongs to the answer of a verb, whatever the engine or a library prints meanwhile."""
+
+import io
+import json
+import os
+import sys
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, redirect_stdout, suppress
+from math import isfinite
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+import click
+
+
+@contextmanager
+def stdout_to_stderr() -> Generator[None]:
+    """Send everything that is written to stdout to stderr meanwhile, also by child processes and native code."""
+    sys.stdout.flush()
+    saved = _duplicate_stdout()
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if saved is not None:
+            os.dup2(saved, 1)
+            os.close(saved)
+
+
+def nowhere() -> TextIO:
+    """Open what swallows all that is written to it."""
+    return Path(os.devnull).open("w", encoding="utf-8")
+
+
+def _duplicate_stdout() -> int | None:
+    try:
+        saved = os.dup(1)
+        os.dup2(2, 1)
+    except OSError:
+        # A process may be started without these files; then nothing can be written to them either.
+        return None
+    return saved
+
+
+class JsonRpcOnly(io.TextIOBase):
+    """A stand-in for `sys.stdout` that lets JSON-RPC messages through and sends all other text to stderr.
+
+    The engine writes each message with one call. Anything else on stdout would break the client's connection.
+    """
+
+    def __init__(self, messages: TextIO, other: TextIO) -> None:
+        super().__init__()
+        self._messages = messages
+        self._other = other
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def write(self, text: str, /) -> int:
+        """Write one message, or pass the text on."""
+        is_message = text.startswith("{") and '"jsonrpc"' in text
+        return (self._messages if is_message else self._other).write(text)
+
+    def flush(self) -> None:
+        """Flush both ways; a client that has gone away is noticed by the reader of stdin."""
+        with suppress(BrokenPipeError, ValueError):
+            self._messages.flush()
+        with suppress(BrokenPipeError, ValueError):
+            self._other.flush()
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON in UTF-8, never truncated, whatever it holds.
+
+    What JSON does not know becomes text; numbers that are not finite become null.
+    """
+    text = json.dumps(_plain(value), ensure_ascii=False, indent=2)
+    try:
+        encoded = text.encode("utf-8")
+    except UnicodeEncodeError:
+        # Half of a surrogate pair, for which UTF-8 has no bytes but JSON has an escape.
+        encoded = json.dumps(_plain(value), indent=2).encode("ascii")
+    click.echo(encoded)
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if isfinite(value) else None
+        case dict():
+            mapping = cast("dict[object, object]", value)
+            return {str(key): _plain(item) for key, item in mapping.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_plain(item) for item in cast("Iterable[object]", value)]
+        case _:
+            return str(value)

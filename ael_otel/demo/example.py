@@ -1,0 +1,68 @@
+"""Writing the demo to a folder: a configuration, its workflows and its tool server, to run and to change."""
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from ael_otel.errors import ConfigError
+
+CONFIG_NAME: Final = "ael-config.yaml"
+WORKFLOWS_NAME: Final = "workflows"
+TOOLS_NAME: Final = "tools.py"
+
+_HERE: Final = Path(__file__).parent
+
+
+def write_example(directory: Path, *, server_environment: Mapping[str, str] | None = None) -> Path:
+    """Write the demo to `directory`, which is made if need be, and return the path of its configuration file.
+
+    The paths in the configuration are absolute, so that it works from everywhere; the tool server runs with this
+    Python.
+
+    Args:
+        directory: where to write.
+        server_environment: variables that the tool server gets besides the few that MCP passes on.
+
+    Raises:
+        ConfigError: one of the files exists already (nothing is written then), or writing fails.
+    """
+    root = directory.absolute()
+    sources = {
+        path.name: path.read_text(encoding="utf-8")
+        for path in sorted((_HERE / WORKFLOWS_NAME).glob("*.yaml"))
+    }
+    tools = root / TOOLS_NAME
+    files = {root / WORKFLOWS_NAME / name: text for name, text in sources.items()}
+    files[tools] = (_HERE / "tools.py").read_text(encoding="utf-8")
+    files[root / CONFIG_NAME] = _fill_in(
+        (_HERE / "config.yaml").read_text(encoding="utf-8"),
+        command=shlex.join([sys.executable, str(tools)]),
+        workflows=str(root / WORKFLOWS_NAME),
+        env=dict(server_environment or {}),
+    )
+    for path in files:
+        if path.exists():
+            raise ConfigError(f"{path} exists already and is left as it is; choose another folder", path=path)
+    try:
+        (root / WORKFLOWS_NAME).mkdir(parents=True, exist_ok=True)
+        for path, text in files.items():
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{root}: cannot be written: {error.strerror or error}", path=root) from error
+    return root / CONFIG_NAME
+
+
+def _fill_in(config: str, *, command: str, workflows: str, env: Mapping[str, str]) -> str:
+    """Replace the three values of the bundled configuration that depend on where it is."""
+    for bundled, value in (
+        ('"${AEL_DEMO_COMMAND:-python -m ael_otel.demo.tools}"', command),
+        ('"${AEL_DEMO_WORKFLOWS:-ael_otel/demo/workflows}"', workflows),
+        ("{}", env),
+    ):
+        # JSON is YAML, and its quoting takes every path; the engine reads `$$` as one dollar.
+        config = config.replace(bundled, json.dumps(value, ensure_ascii=False).replace("$", "$$"), 1)
+    head = [line for line in config.splitlines() if "from the root of a checkout" not in line]
+    return "\n".join(head) + "\n"
