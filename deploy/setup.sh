@@ -45,7 +45,7 @@ usable() {
     version=$("$1" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null </dev/null) || return 1
     case $version in
         3.1[2-9].* | 3.[2-9][0-9].*) ;;
-        *) seen_old="$seen_old $version"; return 1 ;;
+        *) case $seen_old in *" $version"*) ;; *) seen_old="$seen_old $version" ;; esac; return 1 ;;
     esac
     "$1" -c 'import ssl, sqlite3' 2>/dev/null </dev/null || return 1
     [ -n "$uv" ] || "$1" -c 'import venv, ensurepip' 2>/dev/null </dev/null || { seen_bare=$1; return 1; }
