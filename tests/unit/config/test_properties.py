@@ -171,7 +171,8 @@ def test_no_value_is_part_of_a_message(name: str, value: object) -> None:
         assert SECRET not in f"{result} {result.key}"
         return
     assert SECRET not in str(result.notices)
-    if (KEYS.get(name) or ALIASES[name]).secret and value != {SECRET: 1}:
+    # A bare word as an endpoint is a host, which is shown.
+    if (KEYS.get(name) or ALIASES[name]).secret and not name.endswith("endpoint"):
         assert SECRET not in repr(result)
         assert SECRET not in str(settings_as_mapping(result))
 
