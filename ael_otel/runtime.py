@@ -14,7 +14,7 @@ from ael_otel.errors import AelOtelError
 from ael_otel.instrument import AelInstrumentor
 from ael_otel.instrument.active import current
 from ael_otel.pipeline.guard import logger
-from ael_otel.pipeline.start import Pipeline
+from ael_otel.pipeline.start import SHUTDOWN_SECONDS, Pipeline
 from ael_otel.pipeline.start import start as start_pipeline
 from ael_otel.store import TelemetryStore
 
@@ -52,12 +52,12 @@ class Runtime:
         """Send what is queued now; returns whether all of it was taken in time."""
         return self.pipeline.flush(timeout_s)
 
-    def shutdown(self, timeout_s: float = 2.0) -> None:
-        """Send what is queued, stop serving metrics and end; bounded by `timeout_s` seconds."""
-        self.pipeline.shutdown(timeout_s)
+    def shutdown(self, timeout_s: float = SHUTDOWN_SECONDS) -> None:
+        """Stop serving metrics, send what is queued and end; bounded by `timeout_s` seconds and a little grace."""
         if self._admin is not None:
             self._admin.close()
             self._admin = None
+        self.pipeline.shutdown(timeout_s)
 
 
 def start(

@@ -17,17 +17,18 @@ class Active:
     native_store: bool = False
 
 
-_active: Active | None = None
+class _InForce:
+    active: Active | None = None
 
 
 def activate(active: Active | None) -> None:
     """Set what is in force, None to switch off."""
-    global _active
-    if _active is not None and (active is None or active.recorder is not _active.recorder):
-        _active.recorder.stop_counting()
-    _active = active
+    previous = _InForce.active
+    if previous is not None and (active is None or active.recorder is not previous.recorder):
+        previous.recorder.stop_counting()
+    _InForce.active = active
 
 
 def current() -> Active | None:
     """Return what is in force."""
-    return _active
+    return _InForce.active

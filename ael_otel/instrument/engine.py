@@ -101,7 +101,7 @@ def tool_names(application: Any) -> list[str]:
 
 def disconnected_servers(application: Any) -> dict[str, str]:
     """Return the MCP servers that are not connected, each with its status or error."""
-    statuses = application.mcp_manager.get_status() if application.mcp_manager else {}
+    statuses: dict[str, Any] = application.mcp_manager.get_status() if application.mcp_manager else {}
     broken: dict[str, str] = {}
     for name, status in statuses.items():
         state = getattr(getattr(status, "status", None), "value", "")
@@ -138,7 +138,8 @@ async def run_workflow(
         result = await application.workflow_engine.execute(name, inputs, timeout_seconds=timeout_s)
     except Exception as error:
         # The engine raises only for what happens around the steps: a time-out of the whole run, above all.
-        status, outputs, failure = "failed", {}, _error_of(error)
+        status, outputs = "failed", dict[str, Any]()
+        failure: dict[str, Any] | None = _error_of(error)
     else:
         status = str(getattr(result.status, "value", result.status))
         outputs = dict(result.outputs or {})

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Collection
 from typing import Any
 
-from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # pyright: ignore[reportMissingTypeStubs]
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
 from ael_otel.instrument.active import Active, activate, current
 from ael_otel.instrument.package import _instruments  # pyright: ignore[reportPrivateUsage] - contrib's name for it
@@ -15,7 +15,7 @@ from ael_otel.pipeline.metrics import AelMetrics
 from ael_otel.privacy.engine_logs import ARGUMENT_LOGGERS, ArgumentFilter
 
 
-class AelInstrumentor(BaseInstrumentor):
+class AelInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     """Instruments every workflow engine of this process.
 
     `instrument()` takes `tracer_provider`, `meter_provider` (default: the global ones), `store` (default none),

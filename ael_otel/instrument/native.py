@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -22,14 +22,9 @@ def without_tracer(wrapped: Callable[..., Any], instance: Any, args: Args, kwarg
 
     Its metrics (`ploston_*`) stay.
     """
-    telemetry = wrapped(*args, **kwargs)
+    telemetry: dict[str, Any] | None = wrapped(*args, **kwargs)
     active = current()
-    if (
-        active is None
-        or active.native_spans
-        or not isinstance(telemetry, dict)
-        or telemetry.get("tracer") is None
-    ):
+    if active is None or active.native_spans or not telemetry or telemetry.get("tracer") is None:
         return telemetry
     return {**telemetry, "tracer": None}
 
@@ -49,7 +44,7 @@ def quiet_setup(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: 
 
 
 @contextmanager
-def _without_override_warnings() -> Iterator[None]:
+def _without_override_warnings() -> Generator[None]:
     def passes(record: logging.LogRecord) -> bool:
         return not record.getMessage().startswith("Overriding of current")
 
@@ -74,8 +69,8 @@ def store_in_memory(wrapped: Callable[..., Any], instance: Any, args: Args, kwar
     """`_build_telemetry_store_config_from_env`: the engine's records in memory instead of in its database.
 
     With the database, a step that is retried fails the whole run (a unique key that ignores the attempt). Whoever
-    names it by `TELEMETRY_STORE_SQLITE_PATH` or `PLOSTON_TELEMETRY_BACKEND`, or sets `telemetry.engine.telemetry_store`,
-    keeps it.
+    names it by `TELEMETRY_STORE_SQLITE_PATH` or `PLOSTON_TELEMETRY_BACKEND`, or sets
+    `telemetry.engine.telemetry_store`, keeps it.
     """
     config = wrapped(*args, **kwargs)
     active = current()
@@ -93,7 +88,9 @@ class _PassThroughTracer(NoOpTracer):
     """Makes no span and leaves the current one in place, so that what is injected is the current span's context."""
 
     @contextmanager
-    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Iterator[Span]:
+    def start_as_current_span(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, *args: Any, **kwargs: Any
+    ) -> Generator[Span]:
         yield NonRecordingSpan(get_current_span().get_span_context())
 
 
@@ -101,7 +98,7 @@ _PASS_THROUGH: Final = _PassThroughTracer()
 
 
 def client_tracer(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """`fastmcp.client.telemetry.get_tracer`: inside our `MCP Request` the library's span of the same call is left out."""
+    """`fastmcp.client.telemetry.get_tracer`: inside our `MCP Request` the library makes no span for the same call."""
     active = current()
     if active is not None and active.recorder.mcp_spans == "ael":
         frame = current_frame.get()

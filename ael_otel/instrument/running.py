@@ -7,7 +7,7 @@ Whatever goes wrong in between is ours and stays here (`fault_barrier`, and the 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from ael_otel._generated.attributes import ErrorType
 from ael_otel.instrument.active import current
@@ -341,4 +341,4 @@ def _value(status: Any) -> str:
 
 
 def _text(value: Any) -> str | None:
-    return cast("str", value) if isinstance(value, str) else None
+    return value if isinstance(value, str) else None

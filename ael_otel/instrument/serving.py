@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import Any
+from typing import Any, cast
 
 from opentelemetry import propagate
 from opentelemetry.context import attach, detach
@@ -31,13 +31,18 @@ async def handle_tools_call(wrapped: Wrapped, instance: Any, args: Args, kwargs:
 
 
 def _join(params: Any) -> Any:
-    meta = params.get("_meta") if isinstance(params, dict) else None
-    if not isinstance(meta, dict) or "traceparent" not in meta:
+    meta: Any = _mapping(params).get("_meta")
+    meta = _mapping(meta)
+    if "traceparent" not in meta:
         return None
     carrier = {
         key: meta[key] for key in propagate.get_global_textmap().fields if isinstance(meta.get(key), str)
     }
     return attach(propagate.extract(carrier)) if carrier else None
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 async def execute_runner_tool(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
@@ -50,7 +55,7 @@ async def execute_runner_tool(wrapped: Wrapped, instance: Any, args: Args, kwarg
     with ToolCall(record, tool, server=runner) as frame:
         result = await wrapped(*args, **kwargs)
         with fault_barrier("execute_runner_tool"):
-            if isinstance(result, dict) and result.get("isError"):
+            if _mapping(result).get("isError"):
                 frame.failure = Failure("TOOL_FAILED", "tool", "the runner's tool returned an error")
         return result
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from threading import Lock
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import wrapt
 
@@ -50,6 +50,7 @@ class Wrapping:
             self._originals.clear()
 
     def _on_import(self, module: ModuleType) -> None:
+        missing: list[Target] = []
         with fault_barrier("wrapping"), self._lock:
             if not self._active:
                 return
@@ -74,7 +75,7 @@ class Wrapping:
         for part in path:
             owner = getattr(owner, part, None)
         # Looked up in the owner's own namespace: an inherited method belongs to another target.
-        original = None if owner is None else vars(owner).get(name)
+        original: Any = None if owner is None else cast("dict[str, Any]", vars(owner)).get(name)
         if original is None:
             return False
         wrapt.wrap_function_wrapper(module, target.attribute, target.wrapper)

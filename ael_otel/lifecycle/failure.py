@@ -27,7 +27,7 @@ class Failure:
 
     def __init__(
         self,
-        type: ErrorType,
+        type: ErrorType,  # noqa: A002 - the registry's word for it
         component: ErrorComponent,
         message: str,
         *,
@@ -89,7 +89,7 @@ def classify(error: BaseException, component: ErrorComponent) -> Failure:
     elif isinstance(error, TimeoutError):
         kind = "timeout"
     elif isinstance(code, str):
-        kind = code if code in _CODES else "other"  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+        kind = code if code in _CODES else "other"  # pyright: ignore[reportAssignmentType]
     else:
         kind = "internal"
     failure = Failure(

@@ -115,6 +115,11 @@ class Frame:
         finally:
             self._leave()
 
+    @property
+    def exemplar_context(self) -> Context | None:
+        """The context that an exemplar of this frame points at; None when its trace is not sampled."""
+        return self._context
+
     def failed(self, error: BaseException) -> None:
         """Say why this frame failed; the innermost frame that saw the error has decided its type."""
         raise NotImplementedError
@@ -150,7 +155,7 @@ class Frame:
             if span.get_span_context().trace_flags.sampled:
                 self._context = context
         elif self.parent is not None:
-            self._context = self.parent._context
+            self._context = self.parent.exemplar_context
         self.scope = scope
         if scope is not None:
             self._restore_scope = current_run.set(scope)

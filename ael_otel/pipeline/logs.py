@@ -25,6 +25,9 @@ MAX_MESSAGE: Final = 16_384
 MAX_STACKTRACE: Final = 16_384
 """Characters kept of a message and of a stack trace: an entry stays far below Loki's 64 KB of structured metadata."""
 
+QUIET_SECONDS: Final = 60.0
+"""How long a message of the SDK is not repeated."""
+
 INTERNAL_LOGGERS: Final = ("opentelemetry", "ael_otel")
 """Not sent by OTLP: a failing exporter reports itself here, and would feed its own queue."""
 
@@ -62,11 +65,14 @@ class RunLogHandler(logging.Handler):
         self._stream = stream
         self._as_json = as_json
         self._on_drop = on_drop
+        self._said: dict[tuple[str, int, int], float] = {}
         self._otel: Logger | None = None if provider is None else get_logger("ael.log", __version__, provider)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record; a failure is counted and otherwise silent."""
         try:
+            if record.name.startswith("opentelemetry.") and self._repeats(record):
+                return
             fields = fields_of(record)
             severity, number = _severity(record.levelno)
             if self._stream is not None:
@@ -91,6 +97,15 @@ class RunLogHandler(logging.Handler):
         """Count the lost record instead of printing a traceback into a stream that may be the one that fails."""
         if self._on_drop is not None:
             self._on_drop("logs", "internal", 1)
+
+    def _repeats(self, record: logging.LogRecord) -> bool:
+        """Tell whether the SDK said the same within a minute: with the Collector away it says so every second."""
+        key = (record.name, record.levelno, record.lineno)
+        last = self._said.get(key)
+        if last is not None and record.created - last < QUIET_SECONDS:
+            return True
+        self._said[key] = record.created
+        return False
 
     def _write(self, record: logging.LogRecord, severity: str, fields: dict[str, Any]) -> None:
         assert self._stream is not None
@@ -136,8 +151,8 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
             fields["step_id"] = scope.step_id
         if scope.tool_name:
             fields["tool_name"] = scope.tool_name
-    extra = getattr(record, "ael_fields", None)
-    if isinstance(extra, Mapping):
+    extra: Mapping[str, Any] | None = getattr(record, "ael_fields", None)
+    if extra:
         fields.update(extra)
     error_type = getattr(record, "ael_error_type", None)
     if error_type is not None:

@@ -98,7 +98,7 @@ class CounterRows:
         if len(self._rows) < self._spec.max_series:
             if len(values) != len(self._spec.labels):
                 raise ValueError(
-                    f"{self._spec.name} takes labels {self._spec.labels}, got {len(values)} values: give one value per label"
+                    f"{self._spec.name} takes one value for each of {self._spec.labels}, not {len(values)} values"
                 )
             row = _Row(dict(zip(self._spec.labels, values, strict=True)))
             self._rows[values] = row
@@ -114,7 +114,8 @@ class CounterRows:
                 rows.append(self._overflow)
             return [Observation(row.value, row.attributes, row.context) for row in rows]
 
-    def _reset_after_fork(self) -> None:
+    def reset_after_fork(self) -> None:
+        """Start from zero in a child process, with a lock of its own: the parent's may have been held."""
         self._lock = Lock()
         self._rows = {}
         self._overflow = None
@@ -168,7 +169,7 @@ def _forget_in_child(rows: CounterRows) -> None:
 
 def _after_fork_in_child() -> None:
     for rows in list(_live):
-        rows._reset_after_fork()  # pyright: ignore[reportPrivateUsage] - same module
+        rows.reset_after_fork()
 
 
 if hasattr(os, "register_at_fork"):

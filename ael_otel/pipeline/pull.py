@@ -28,51 +28,63 @@ from prometheus_client.core import (
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
-from prometheus_client.utils import floatToGoString
+from prometheus_client.utils import floatToGoString  # pyright: ignore[reportUnknownVariableType]
 
 from ael_otel.schema.names import prometheus_label, prometheus_name
 
 _LATEST_EXEMPLAR: Final = -1
 
 
-class PullReader(MetricReader, Collector):
-    """A metric reader that collects when it is asked: register it in a `prometheus_client` registry.
-
-    Two scrapes at once are served one after the other.
-    """
+class _Snapshot(MetricReader):
+    """Keeps what it was last given."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.data: MetricsData | None = None
+        self.closed = False
+
+    def _receive_metrics(
+        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
+    ) -> None:
+        self.data = metrics_data
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
+        """Answer further scrapes with nothing."""
+        self.closed = True
+
+
+class PullReader(Collector):
+    """A `prometheus_client` collector over the SDK: it collects when it is asked.
+
+    `reader` is the metric reader to add to the meter provider. Two scrapes at once are served one after the other.
+    """
+
+    def __init__(self) -> None:
+        self._snapshot = _Snapshot()
         self._scrape = Lock()
-        self._data: MetricsData | None = None
-        self._closed = False
 
-    def collect(self, timeout_millis: float = 10_000) -> Iterable[Family]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Collect now and return the families; nothing after shutdown.
+    @property
+    def reader(self) -> MetricReader:
+        """The SDK's side of it."""
+        return self._snapshot
 
-        Both base classes have a method of this name: the SDK's returns nothing, so one that returns the families
-        serves both.
-        """
+    def collect(self) -> Iterable[Family]:
+        """Collect now and return the families; nothing after shutdown."""
         with self._scrape:
-            if self._closed:
+            if self._snapshot.closed:
                 return []
-            self._data = None
-            super().collect(timeout_millis)
-            data = self._data
-        return [] if data is None else list(families(data))
+            self._snapshot.data = None
+            self._snapshot.collect()
+            data = self._snapshot.data
+        return _families_of(data)
 
     def describe(self) -> Iterable[Family]:
         """Return nothing: a registry that asks for names must not trigger a collection before there is a provider."""
         return []
 
-    def _receive_metrics(
-        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
-    ) -> None:
-        self._data = metrics_data
 
-    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
-        """Answer further scrapes with nothing."""
-        self._closed = True
+def _families_of(data: MetricsData | None) -> list[Family]:
+    return [] if data is None else list(families(data))
 
 
 def families(data: MetricsData) -> Iterator[Family]:
@@ -96,6 +108,7 @@ def families(data: MetricsData) -> Iterator[Family]:
 
 def _add(merged: dict[str, Family], metric: Metric) -> None:
     data = metric.data
+    kind: type[CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily]
     match data:
         case Sum():
             kind = CounterMetricFamily if data.is_monotonic else GaugeMetricFamily
@@ -119,7 +132,7 @@ def _add(merged: dict[str, Family], metric: Metric) -> None:
         labels = _labels(point.attributes)
         if isinstance(point, HistogramDataPoint):
             _add_histogram(family, bare, labels, point)
-        elif isinstance(point, NumberDataPoint):
+        else:
             exemplar = _exemplar(point) if kind is CounterMetricFamily else None
             sample = f"{bare}_total" if isinstance(family, CounterMetricFamily) else family.name
             family.add_sample(sample, labels, point.value, exemplar=exemplar)
@@ -133,12 +146,9 @@ def _add_histogram(family: Family, name: str, labels: dict[str, str], point: His
     for count, bound in zip(point.bucket_counts, bounds, strict=True):
         total += count
         inside = [one for one in exemplars if low < one.value <= bound]
-        family.add_sample(
-            f"{name}_bucket",
-            {**labels, "le": floatToGoString(bound)},
-            total,
-            exemplar=_to_exemplar(inside[_LATEST_EXEMPLAR]) if inside else None,
-        )
+        le = str(floatToGoString(bound))  # type: ignore[no-untyped-call]
+        exemplar = _to_exemplar(inside[_LATEST_EXEMPLAR]) if inside else None
+        family.add_sample(f"{name}_bucket", {**labels, "le": le}, total, exemplar=exemplar)
         low = bound
     family.add_sample(f"{name}_count", labels, point.count)
     family.add_sample(f"{name}_sum", labels, point.sum)

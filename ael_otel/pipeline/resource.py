@@ -1,5 +1,6 @@
 """Who emits: the resource attributes that this project adds to the SDK's own."""
 
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
 from opentelemetry.sdk.resources import Resource, ResourceDetector
@@ -11,13 +12,11 @@ ENGINE_DISTRIBUTION = "ploston-core"
 
 
 class AelResourceDetector(ResourceDetector):
-    """Adds the versions of the engine and of this package (entry point `opentelemetry_resource_detector`, name `ael`)."""
+    """Adds the versions of the engine and of this package (resource detector `ael`)."""
 
     def detect(self) -> Resource:
         """Return the attributes; the engine's version is left out where the engine is not installed."""
         attributes = {attr.AEL_OTEL_VERSION: __version__}
-        try:
+        with suppress(PackageNotFoundError):
             attributes[attr.AEL_ENGINE_VERSION] = version(ENGINE_DISTRIBUTION)
-        except PackageNotFoundError:
-            pass
         return Resource(attributes)

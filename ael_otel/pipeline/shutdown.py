@@ -25,7 +25,6 @@ class ParallelShutdown:
         self._go = Event()
         self._aborts = aborts
         self._done = [Event() for _ in closers]
-        self._started = False
         for index, closer in enumerate(closers):
             Thread(
                 target=self._run,
@@ -46,7 +45,9 @@ class ParallelShutdown:
         return finished
 
     def _wait(self, deadline: float) -> bool:
-        return all([done.wait(max(0.0, deadline - monotonic())) for done in self._done])
+        for done in self._done:
+            done.wait(max(0.0, deadline - monotonic()))
+        return all(done.is_set() for done in self._done)
 
     def _run(self, closer: Callable[[], object], done: Event) -> None:
         self._go.wait()

@@ -1,9 +1,11 @@
 """Building the pipeline: the SDK by its own configurator, then our processors, readers and the log handler on it."""
 
+import logging
 import os
 import socket
 from collections.abc import Callable
-from typing import TextIO
+from dataclasses import dataclass, field
+from typing import Any, Final, TextIO
 from urllib.parse import urlsplit
 
 from opentelemetry._logs import get_logger_provider
@@ -18,29 +20,43 @@ from opentelemetry.trace import get_tracer_provider
 
 from ael_otel.config import Settings
 from ael_otel.pipeline.environment import otlp_signals, prepare
-from ael_otel.pipeline.export import BoundedLogProcessor, BoundedSpanProcessor
+from ael_otel.pipeline.export import BoundedLogProcessor, BoundedSpanProcessor, DropCounter, Ledger
 from ael_otel.pipeline.guard import logger
 from ael_otel.pipeline.logs import RunLogHandler, install, remove_doubles, uninstall
 from ael_otel.pipeline.metrics import AelMetrics, shared_metrics
 from ael_otel.pipeline.pull import PullReader
 from ael_otel.pipeline.shutdown import ParallelShutdown
 
-PROBE_SECONDS = 0.3
+PROBE_SECONDS: Final = 0.3
+SHUTDOWN_SECONDS: Final = 1.5
+"""Together with what else happens at exit this keeps a process without a Collector below 2 s."""
+
+_LEVELS: Final = {
+    "DEBUG": logging.DEBUG,
+    "INFO": logging.INFO,
+    "WARNING": logging.WARNING,
+    "WARN": logging.WARNING,
+    "ERROR": logging.ERROR,
+    "CRITICAL": logging.CRITICAL,
+}
 
 
 class Pipeline:
-    """The running pipeline of one process; made by `start`."""
+    """The running pipeline of one process; made by `start`.
 
-    def __init__(self, settings: Settings, metrics: AelMetrics) -> None:
+    Args:
+        settings: the configuration in force.
+        metrics: the metric rows.
+        parts: what `start` has put on the SDK's providers.
+    """
+
+    def __init__(self, settings: Settings, metrics: AelMetrics, parts: "_Parts") -> None:
         self.settings = settings
         self.metrics = metrics
-        self.pull: PullReader | None = None
-        self.log_handler: RunLogHandler | None = None
-        self._displaced: list[object] = []
-        self._spans: BoundedSpanProcessor | None = None
-        self._logs: BoundedLogProcessor | None = None
-        self._reader: PeriodicExportingMetricReader | None = None
-        self._shutdown: ParallelShutdown | None = None
+        self.pull = parts.pull
+        self.log_handler = parts.log_handler
+        self._parts = parts
+        self._shutdown = ParallelShutdown(parts.closers, parts.aborts)
         self._closed = False
 
     @property
@@ -56,26 +72,18 @@ class Pipeline:
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Send what is queued now; returns whether all of it was taken within `timeout_s` seconds."""
-        flushes: list[Callable[[], object]] = []
-        if self._spans is not None:
-            flushes.append(self._spans.force_flush)
-        if self._logs is not None:
-            flushes.append(self._logs.force_flush)
-        if self._reader is not None:
-            flushes.append(self._reader.force_flush)
-        return ParallelShutdown(flushes, []).run(timeout_s)
+        return ParallelShutdown(self._parts.flushes, []).run(timeout_s)
 
-    def shutdown(self, timeout_s: float = 2.0) -> None:
-        """Send what is queued and end all signals at once, within `timeout_s` seconds and a little grace.
+    def shutdown(self, timeout_s: float = SHUTDOWN_SECONDS) -> None:
+        """Send what is queued and end all signals at once, within `timeout_s` seconds and 0.2 s of grace.
 
         What cannot be delivered by then is counted as dropped (`shutdown_timeout`). A second call does nothing.
         """
         if self._closed:
             return
         self._closed = True
-        if self._shutdown is not None:
-            self._shutdown.run(timeout_s)
-        left = sum(part.ledger.abandon() for part in (self._spans, self._logs) if part is not None)
+        self._shutdown.run(timeout_s)
+        left = sum(ledger.abandon() for ledger in self._parts.ledgers)
         if left:
             logger.warning(
                 "%d spans and log records were not delivered: nothing took them at %s within %g s",
@@ -93,8 +101,29 @@ class Pipeline:
         """Shut down and give the root logger back; for tests and for a process that goes on without telemetry."""
         self.shutdown()
         if self.log_handler is not None:
-            uninstall(self.log_handler, self._displaced)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+            uninstall(self.log_handler, self._parts.displaced)
             self.log_handler = None
+
+
+@dataclass(slots=True)
+class _Parts:
+    """What is on the providers, and how each signal is flushed, closed and, when it hangs, aborted."""
+
+    ledgers: list[Ledger] = field(default_factory=list[Ledger])
+    flushes: list[Callable[[], object]] = field(default_factory=list[Callable[[], object]])
+    closers: list[Callable[[], object]] = field(default_factory=list[Callable[[], object]])
+    aborts: list[Callable[[], object]] = field(default_factory=list[Callable[[], object]])
+    pull: PullReader | None = None
+    log_handler: RunLogHandler | None = None
+    displaced: list[logging.Handler] = field(default_factory=list[logging.Handler])
+
+    def add(
+        self, flush: Callable[[], object], close: Callable[[], object], abort: Callable[[], object]
+    ) -> None:
+        """Add one signal."""
+        self.flushes.append(flush)
+        self.closers.append(close)
+        self.aborts.append(abort)
 
 
 def start(settings: Settings, *, log_stream: TextIO | None = None, pull: bool = False) -> Pipeline:
@@ -109,43 +138,58 @@ def start(settings: Settings, *, log_stream: TextIO | None = None, pull: bool = 
     if not isinstance(get_tracer_provider(), TracerProvider):
         _initialize_sdk()
     metrics = shared_metrics()
-    pipeline = Pipeline(settings, metrics)
+    parts = _Parts()
     enabled = settings.enabled and os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true"
-    signals = otlp_signals(os.environ) if enabled else frozenset[str]()
 
     def on_drop(signal: str, reason: str, count: int) -> None:
         metrics.dropped.add((signal, reason), count)
 
-    closers: list[Callable[[], object]] = []
-    aborts: list[Callable[[], object]] = []
-    traces, meters, logs = get_tracer_provider(), get_meter_provider(), get_logger_provider()
-    if "traces" in signals and isinstance(traces, TracerProvider):
-        spans = BoundedSpanProcessor(_span_exporter(), on_drop)
-        traces.add_span_processor(spans)
-        pipeline._spans = spans  # pyright: ignore[reportPrivateUsage] - built here, owned there
-        closers.append(spans.shutdown)
-        aborts.append(spans.exporter.shutdown)
-    if "logs" in signals and isinstance(logs, LoggerProvider):
-        records = BoundedLogProcessor(_log_exporter(), on_drop)
-        logs.add_log_record_processor(records)
-        pipeline._logs = records  # pyright: ignore[reportPrivateUsage]
-        closers.append(records.shutdown)
-        aborts.append(records.exporter.shutdown)
-    if enabled and isinstance(meters, MeterProvider):
-        if "metrics" in signals:
-            exporter = _metric_exporter()
-            reader = PeriodicExportingMetricReader(exporter)
-            _add_reader(meters, reader)
-            pipeline._reader = reader  # pyright: ignore[reportPrivateUsage]
-            closers.append(reader.shutdown)
-            aborts.append(exporter.shutdown)
-        if pull and settings.metrics.enabled:
-            pipeline.pull = PullReader()
-            _add_reader(meters, pipeline.pull)
+    if enabled:
+        signals = otlp_signals(os.environ)
+        _export_traces(parts, signals, on_drop)
+        _export_logs(parts, signals, on_drop)
+        _export_metrics(parts, signals, pull=pull and settings.metrics.enabled)
     if settings.logs.enabled:
-        _take_over_logs(pipeline, settings, log_stream, on_drop if enabled else None)
-    pipeline._shutdown = ParallelShutdown(closers, aborts)  # pyright: ignore[reportPrivateUsage]
-    return pipeline
+        _take_over_logs(
+            parts, settings, log_stream, on_drop, otlp=enabled and settings.logs.output != "stdout"
+        )
+    return Pipeline(settings, metrics, parts)
+
+
+def _export_traces(parts: _Parts, signals: frozenset[str], on_drop: DropCounter) -> None:
+    provider = get_tracer_provider()
+    if "traces" in signals and isinstance(provider, TracerProvider):
+        processor = BoundedSpanProcessor(_span_exporter(), on_drop)
+        provider.add_span_processor(processor)
+        parts.ledgers.append(processor.ledger)
+        parts.add(processor.force_flush, processor.shutdown, processor.exporter.shutdown)
+
+
+def _export_logs(parts: _Parts, signals: frozenset[str], on_drop: DropCounter) -> None:
+    provider = get_logger_provider()
+    if "logs" in signals and isinstance(provider, LoggerProvider):
+        processor = BoundedLogProcessor(_log_exporter(), on_drop)
+        provider.add_log_record_processor(processor)
+        parts.ledgers.append(processor.ledger)
+        parts.add(processor.force_flush, processor.shutdown, lambda: _shut(processor.exporter))
+
+
+def _export_metrics(parts: _Parts, signals: frozenset[str], *, pull: bool) -> None:
+    provider = get_meter_provider()
+    if not isinstance(provider, MeterProvider):
+        return
+    if "metrics" in signals:
+        exporter = _metric_exporter()
+        reader = PeriodicExportingMetricReader(exporter)
+        _add_reader(provider, reader)
+        parts.add(reader.force_flush, lambda: _shut(reader), lambda: _shut(exporter))
+    if pull:
+        parts.pull = PullReader()
+        _add_reader(provider, parts.pull.reader)
+
+
+def _shut(part: Any) -> None:
+    part.shutdown()
 
 
 def _initialize_sdk() -> None:
@@ -157,33 +201,17 @@ def _initialize_sdk() -> None:
 
 
 def _take_over_logs(
-    pipeline: Pipeline,
-    settings: Settings,
-    stream: TextIO | None,
-    on_drop: Callable[[str, str, int], None] | None,
+    parts: _Parts, settings: Settings, stream: TextIO | None, on_drop: DropCounter, *, otlp: bool
 ) -> None:
-    output = settings.logs.output
-    provider = get_logger_provider() if on_drop is not None and output != "stdout" else None
-    handler = RunLogHandler(
-        stream=stream if output != "otlp" else None,
-        provider=provider,
+    level = _LEVELS.get(settings.logs.level, logging.INFO)
+    parts.log_handler = RunLogHandler(
+        stream=stream if settings.logs.output != "otlp" else None,
+        provider=get_logger_provider() if otlp else None,
         as_json=settings.logs.format == "json",
-        level=_level(settings.logs.level),
+        level=level,
         on_drop=on_drop,
     )
-    pipeline._displaced = list(install(handler, _level(settings.logs.level)))  # pyright: ignore[reportPrivateUsage]
-    pipeline.log_handler = handler
-
-
-def _level(name: str) -> int:
-    import logging
-
-    return {
-        "DEBUG": logging.DEBUG,
-        "INFO": logging.INFO,
-        "WARN": logging.WARNING,
-        "WARNING": logging.WARNING,
-    }.get(name.upper(), logging.ERROR)
+    parts.displaced = install(parts.log_handler, level)
 
 
 def _add_reader(provider: MeterProvider, reader: object) -> None:
