@@ -290,7 +290,10 @@ def _refused(name: str, value: object, entry: Key | Alias, source: Source) -> Co
     """Say what is allowed and what was given: a number itself, of anything else only its kind."""
     shown, hint = kind_of(value), ""
     number = _number(value)
-    if number is not None:
+    if number is not None and isinstance(value, Substituted) and not _takes_number(entry):
+        # The wrong variable may hold a secret made of digits.
+        shown = "a number"
+    elif number is not None:
         if not entry.secret and len(repr(number)) <= 24:
             shown = repr(number)
         hint = _rate_hint(name, number)
@@ -326,6 +329,10 @@ def _number(value: object) -> float | None:
             return None
         return int(number) if number.is_integer() else number
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _takes_number(entry: Key | Alias) -> bool:
+    return any(word in entry.allowed for word in ("whole number", "percentage", "ratio"))
 
 
 def _rate_hint(name: str, number: float) -> str:

@@ -309,7 +309,7 @@ FILES: dict[str, tuple[str, str]] = {
     ),
     "secret as a number from the environment": (
         "telemetry:\n  store: {backend: '${BACKEND:-12345}'}\n",
-        "ael-config.yaml:2: telemetry.store.backend must be sqlite, memory or postgresql, not 12345",
+        "ael-config.yaml:2: telemetry.store.backend must be sqlite, memory or postgresql, not a number",
     ),
 }
 
