@@ -145,4 +145,4 @@ def daemon_message(said: str) -> str:
     if "permission denied" in said.lower():
         return f"Docker refuses this user: {said}. Join the group `docker`, or run the command as root."
     start = "start Docker Desktop" if sys.platform == "darwin" else "start it (`systemctl start docker`)"
-    return f"The Docker daemon does not answer: {said}. Please {start}, or set DOCKER_HOST."
+    return f"The Docker daemon does not answer: {said.rstrip('.')} Please {start}, or set DOCKER_HOST."

@@ -81,20 +81,34 @@ def find_go(environment: Mapping[str, str], architecture: str) -> Go:
         StackError: there is none.
     """
     need = ".".join(map(str, GO_MINIMUM))
-    command = shutil.which("go", path=environment.get("PATH")) or shutil.which("/usr/local/go/bin/go")
-    if command is None:
-        raise StackError(f"Go is not installed: building images needs Go {need} or newer (package golang-go).", Exit.MISSING)
-    # In a recipe's folder, so that its go.mod decides when this toolchain may fetch a newer one (GOTOOLCHAIN).
+    found: list[str] = []
+    # A distribution's older Go may come first on PATH.
+    for candidate in ("go", "/usr/local/go/bin/go"):
+        command = shutil.which(candidate, path=environment.get("PATH"))
+        if command is None:
+            continue
+        version = go_version(command, environment)
+        match = re.match(r"go(\d+)\.(\d+)", version)
+        if match and (int(match[1]), int(match[2])) >= GO_MINIMUM:
+            return Go(command, version, architecture)
+        found.append(f"{command} says {version}")
+    what = f"Building images needs Go {need} or newer"
+    if not found:
+        raise StackError(f"{what}, and there is no `go` on PATH or in /usr/local/go.", Exit.MISSING)
+    raise StackError(f"{what}: {'; '.join(found)}. Install it, or set GOTOOLCHAIN=auto.", Exit.MISSING)
+
+
+def go_version(command: str, environment: Mapping[str, str]) -> str:
+    """Return the version that a toolchain would build a recipe with; a recipe's go.mod may make it fetch a newer one."""
     said = subprocess.run(
-        [command, "env", "GOVERSION"], cwd=RECIPES / "loki", env=dict(environment), capture_output=True, text=True, check=False
+        [command, "env", "GOVERSION"],
+        cwd=RECIPES / "loki",
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    match = re.match(r"go(\d+)\.(\d+)", said.stdout)
-    if match is None or (int(match[1]), int(match[2])) < GO_MINIMUM:
-        found = said.stdout.strip() or last_line(said.stderr)
-        raise StackError(
-            f"Go {need} or newer is needed, {command} says: {found}. Install it, or set GOTOOLCHAIN=auto.", Exit.MISSING
-        )
-    return Go(command, said.stdout.strip(), architecture)
+    return said.stdout.strip() or last_line(said.stderr)
 
 
 def fingerprint(recipe: Recipe, go: Go) -> str:

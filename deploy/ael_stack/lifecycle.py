@@ -12,7 +12,7 @@ from ael_stack import ports, secret
 from ael_stack.docker import Container, Docker, last_line
 from ael_stack.errors import Exit, StackError
 from ael_stack.progress import Progress
-from ael_stack.services import BUILDABLE, Choice, Source, choose, image_variable
+from ael_stack.services import BUILDABLE, Choice, Source, choose, configuration_settings, image_variable
 from ael_stack.settings import PORTS, port_number
 
 POLL_SECONDS = 0.5
@@ -53,10 +53,15 @@ def obtain(choices: Sequence[Choice], docker: Docker) -> tuple[list[Choice], dic
 def unavailable(choice: Choice, reason: str) -> str:
     """Return the line for an image that cannot be had."""
     name = choice.image.partition("@")[0]
-    ways = [f"set {image_variable(choice.service)} to an image you have"]
-    if choice.service in BUILDABLE:
-        ways.insert(0, "build it with `make images`")
-    return f"{choice.service}: {name} is not on this machine and cannot be pulled ({reason}); {', or '.join(ways)}."
+    variable = image_variable(choice.service)
+    if choice.source is Source.OVERRIDE:
+        advice = f"{variable} names it: correct or unset it"
+    elif choice.service in BUILDABLE:
+        advice = f"build it with `make images`, or set {variable} to an image you have"
+    else:
+        advice = f"set {variable} to an image you have"
+    why = reason.removeprefix("Error response from daemon: ")
+    return f"{choice.service}: {name} is not on this machine and cannot be pulled ({why}); {advice}."
 
 
 def require_all(refused: Mapping[str, str], usable: Sequence[Choice], *, available: bool) -> None:
@@ -110,11 +115,11 @@ def up(services: Sequence[str], docker: Docker, *, available: bool, seconds: flo
 
 
 def settings_for(choices: Sequence[Choice], docker: Docker) -> dict[str, str]:
-    """Return the image variables, with one for Prometheus even when it is not started: its image prepares a volume.
+    """Return Compose's variables: configuration hashes and images, with one for Prometheus even when it is not started: its image prepares a volume.
 
     The variable of a service that is not started stays unset, so that Compose keeps its own default.
     """
-    settings = image_settings(choices)
+    settings = {**configuration_settings(), **image_settings(choices)}
     if "collector" in {choice.service for choice in choices} and "AEL_PROMETHEUS_IMAGE" not in settings:
         settings |= image_settings(resolve(["prometheus"], docker))
     return settings

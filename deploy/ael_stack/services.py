@@ -1,17 +1,29 @@
 """The services of the stack, and which image each one gets."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from ael_stack.docker import Docker
 from ael_stack.errors import Exit, StackError
-from ael_stack.settings import VERSIONS, read_env_file
+from ael_stack.settings import ROOT, VERSIONS, read_env_file
 
 BUILDABLE = ("collector", "prometheus", "loki")
 """The services whose image `images` can build; the others are not published as Go modules that stand alone."""
 
 SERVICES = ("collector", "prometheus", "loki", "tempo", "alertmanager", "grafana")
+
+
+CONFIGURATION: Mapping[str, Sequence[str]] = {
+    "collector": ["collector/config.yaml"],
+    "prometheus": ["prometheus/prometheus.yml", "prometheus/rules/*.rules.yml"],
+    "loki": ["loki/loki.yaml"],
+    "tempo": ["tempo/tempo.yaml"],
+    "alertmanager": ["prometheus/alertmanager.yml"],
+    "grafana": ["deploy/grafana/provisioning/*/*.yaml"],
+}
+"""The files that a service reads at its start only. Grafana's dashboards are not among them: it watches those."""
 
 
 class Source(StrEnum):
@@ -65,11 +77,22 @@ def choose(service: str, environment: Mapping[str, str], docker: Docker) -> Choi
     pinned = pinned_images()[service]
     if docker.has_image(pinned):
         return Choice(service, pinned, Source.PINNED, present=True)
-    if service in BUILDABLE or service == "alertmanager":
+    if service in BUILDABLE:
         built = built_image(service)
         if docker.has_image(built):
             return Choice(service, built, Source.BUILT, present=True)
     return Choice(service, pinned, Source.PINNED, present=False)
+
+
+def configuration_settings() -> dict[str, str]:
+    """Return the variables by which Compose notices that a configuration file has changed."""
+    settings: dict[str, str] = {}
+    for service, patterns in CONFIGURATION.items():
+        digest = hashlib.sha256()
+        for file in sorted(file for pattern in patterns for file in ROOT.glob(pattern)):
+            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+        settings[f"AEL_{service.upper()}_CONFIG"] = digest.hexdigest()[:16]
+    return settings
 
 
 def check_names(names: Sequence[str], allowed: Sequence[str] = SERVICES) -> list[str]:
