@@ -21,7 +21,7 @@ _METRIC_SPEC = '''
 class MetricSpec:
     """What the registry says about one metric.
 
-    `labels` are the attribute keys in the order of the contract, `label_values` the closed sets of some of them.
+    `labels` are the attribute keys in the contract's order, `label_values` the closed sets of some of them.
     `buckets` are the upper bounds of a histogram in `unit`, None for anything else. `max_series` is how many
     combinations of label values may be in use at once. Two specs are equal only if they are the same one.
     """
