@@ -148,7 +148,9 @@ def start(settings: Settings, *, log_stream: TextIO | None = None, pull: bool = 
         signals = otlp_signals(os.environ)
         _export_traces(parts, signals, on_drop)
         _export_logs(parts, signals, on_drop)
-        _export_metrics(parts, signals, pull=pull and settings.metrics.enabled)
+        _export_metrics(
+            parts, signals, pull=pull and settings.metrics.enabled and settings.metrics.prometheus_enabled
+        )
     if settings.logs.enabled:
         _take_over_logs(
             parts, settings, log_stream, on_drop, otlp=enabled and settings.logs.output != "stdout"
