@@ -6,7 +6,10 @@ This is what the commands use; an application that embeds the engine uses `opent
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TextIO
+
+from prometheus_client import REGISTRY
 
 from ael_otel.admin import AdminServer
 from ael_otel.config import Settings
@@ -57,6 +60,9 @@ class Runtime:
         if self._admin is not None:
             self._admin.close()
             self._admin = None
+        if self.pipeline.pull is not None:
+            with suppress(KeyError):
+                REGISTRY.unregister(self.pipeline.pull)
         self.pipeline.shutdown(timeout_s)
 
 
@@ -91,6 +97,8 @@ def start(
     _leave_children_alone()
     admin = None
     if pipeline.pull is not None:
+        # The engine's own /metrics serves this registry, and its own reader gets nothing: the providers are ours.
+        REGISTRY.register(pipeline.pull)
         try:
             metrics = settings.metrics
             admin = AdminServer(

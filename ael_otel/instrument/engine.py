@@ -1,6 +1,7 @@
 """Opening the engine in this process and running workflows in it: what `ael serve`, `ael run` and `ael demo` need."""
 
 import contextlib
+import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,11 @@ def _told(error: BaseException) -> str:
 
 
 def _log_through_root() -> None:
-    """Let uvicorn's records reach the root logger: by default it prints its own lines, some of them on stdout."""
+    """Let uvicorn's records reach the root logger: by default it prints its own lines, some of them on stdout.
+
+    And keep the engine from logging a line of no content at INFO for each collection of its metrics.
+    """
+    logging.getLogger("ploston.chain_detection").setLevel(logging.WARNING)
     with contextlib.suppress(ImportError):
         from uvicorn.config import LOGGING_CONFIG
 

@@ -93,6 +93,10 @@ class RunLogHandler(logging.Handler):
         except Exception:
             self.handleError(record)
 
+    def stop_sending(self) -> None:
+        """Send nothing by OTLP from now on; what is logged while telemetry shuts down goes to the stream only."""
+        self._otel = None
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - name of logging.Handler
         """Count the lost record instead of printing a traceback into a stream that may be the one that fails."""
         if self._on_drop is not None:

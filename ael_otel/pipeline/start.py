@@ -82,6 +82,8 @@ class Pipeline:
         if self._closed:
             return
         self._closed = True
+        if self.log_handler is not None:
+            self.log_handler.stop_sending()
         self._shutdown.run(timeout_s)
         left = sum(ledger.abandon() for ledger in self._parts.ledgers)
         if left:
