@@ -147,13 +147,20 @@ def _advice(message: str, kind: type[Strict]) -> str:
     if match := _MISSING.search(message):
         return f"{_under(match['path'])}{match['field']} is missing; set `{match['field']}:`"
     if match := _UNKNOWN.search(message):
-        # The decoder names no type, so the nearest name is sought at the top level only.
-        known = [] if match["path"] else [field.name for field in msgspec.structs.fields(kind)]
-        return f"{_under(match['path'])}{match['field']} is not a known key{_nearest(match['field'], known)}"
+        return f"{_under(match['path'])}{match['field']} is not a known key{_nearest_key(match, kind)}"
     match = _OTHER.match(message)
     assert match is not None, "the pattern matches every text"
     text = match["text"].rstrip()
     return f"{match['path']}: {text}" if match["path"] else text
+
+
+def _nearest_key(match: re.Match[str], kind: type[Strict]) -> str:
+    if not match["path"]:
+        return _nearest(match["field"], [field.name for field in msgspec.structs.fields(kind)])
+    # The decoder does not say which type the path leads to, so any key of the format is a candidate.
+    known = {field.name for value in Strict.__subclasses__() for field in msgspec.structs.fields(value)}
+    close = difflib.get_close_matches(match["field"], sorted(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _under(path: str | None) -> str:

@@ -20,9 +20,7 @@ _ATTRIBUTE = re.compile(r"\b(?:span|resource|event)\.([\w.]+)")
 _SPAN_NAME = re.compile(r'(?<![\w.])name\s*=\s*"([^"]*)"')
 _EVENT_NAME = re.compile(r'\bevent_name\s*=\s*"([^"]*)"')
 
-# What the backends add: the service as a Loki label, the bucket bound of a histogram.
-_LOKI_LABELS = {"service_name"}
-_PROMETHEUS_LABELS = {"le"}
+_LOKI_LABELS = {"service_name"}  # made of the resource, not of the record
 _HISTOGRAM_SERIES = ("_bucket", "_sum", "_count")
 
 
@@ -39,13 +37,15 @@ def unknown_names(registry: Registry, section: str, query: str) -> Iterator[str]
 
 def _unknown_in_promql(registry: Registry, query: str) -> Iterator[str]:
     series: set[str] = set()
-    labels = set(_PROMETHEUS_LABELS)
+    labels: set[str] = set()
     for metric in registry.metrics:
         suffixes = _HISTOGRAM_SERIES if metric.instrument == "histogram" else ("",)
         series |= {metric.prometheus + suffix for suffix in suffixes}
     bare = _TEXT.sub('""', query)
     used = _SERIES.findall(bare)
     yield from (name for name in used if name not in series)
+    if any(name.endswith("_bucket") for name in used):
+        labels.add("le")
     for metric in registry.metrics:
         if any(name.startswith(metric.prometheus) for name in used):
             labels |= {prometheus_label(attribute.key) for attribute in metric.attributes}
