@@ -1,0 +1,38 @@
+"""Fresh interpreters, for what cannot be undone in one: global providers, forks, exits."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+_OURS = ("OTEL_", "AEL_", "PYTEST_")
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """This process's environment without anything that configures telemetry or pytest, and with `extra`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
+    return kept | {"PATH": path, "PYTHONPATH": str(ROOT)} | extra
+
+
+def python(
+    code: str, *arguments: str, env: Mapping[str, str] | None = None, timeout_s: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """Run `code` in a fresh interpreter and return how it ended."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env=dict(env) if env is not None else environment(),
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def answer(code: str, *arguments: str, env: Mapping[str, str] | None = None, timeout_s: float = 60) -> str:
+    """Run `code` like `python` and return what it printed; fails with its traceback when it fails."""
+    done = python(code, *arguments, env=env, timeout_s=timeout_s)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
