@@ -141,6 +141,7 @@ class HistogramRows:
             description=spec.description,
             explicit_bucket_boundaries_advisory=spec.buckets,
         )
+        _forget_in_child(self)
 
     def record(self, values: LabelValues, amount: float, context: Context | None = None) -> None:
         """Record `amount` (in the spec's unit); `context` carries the span an exemplar points at."""
@@ -159,11 +160,15 @@ class HistogramRows:
                 return None
             return self._attributes.setdefault(values, dict(zip(self._spec.labels, values, strict=True)))
 
+    def reset_after_fork(self) -> None:
+        """Give a child process a lock of its own: the parent's may have been held. The sums are the SDK's."""
+        self._lock = Lock()
 
-_live: "weakref.WeakSet[CounterRows]" = weakref.WeakSet()
+
+_live: "weakref.WeakSet[CounterRows | HistogramRows]" = weakref.WeakSet()
 
 
-def _forget_in_child(rows: CounterRows) -> None:
+def _forget_in_child(rows: CounterRows | HistogramRows) -> None:
     _live.add(rows)
 
 
