@@ -33,25 +33,41 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    main_parser.add_argument("-p", "--project", default=PROJECT, help="Compose project (default: %(default)s)")
     main_parser.add_argument(
-        "--override", action="append", default=[], metavar="FILE", help="Compose file laid over compose.yaml; repeatable"
+        "-p", "--project", default=PROJECT, help="Compose project (default: %(default)s)"
+    )
+    main_parser.add_argument(
+        "--override",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="Compose file laid over compose.yaml; repeatable",
     )
     verbs = main_parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     verb_up = verbs.add_parser("up", help="start, wait until ready, print the links")
-    verb_up.add_argument("services", nargs="*", metavar="SERVICE", help=f"default: all of {', '.join(SERVICES)}")
-    verb_up.add_argument("--available", action="store_true", help="leave out services whose image cannot be had")
-    verb_up.add_argument("--timeout", type=positive, default=180, metavar="SECONDS", help="default: %(default)s")
+    verb_up.add_argument(
+        "services", nargs="*", metavar="SERVICE", help=f"default: all of {', '.join(SERVICES)}"
+    )
+    verb_up.add_argument(
+        "--available", action="store_true", help="leave out services whose image cannot be had"
+    )
+    verb_up.add_argument(
+        "--timeout", type=positive, default=180, metavar="SECONDS", help="default: %(default)s"
+    )
     verbs.add_parser("down", help="stop; data is kept")
     verb_status = verbs.add_parser("status", help="show what runs")
     verb_status.add_argument("services", nargs="*", metavar="SERVICE")
     verb_clean = verbs.add_parser("clean-data", help="stop and delete all data; asks first")
     verb_clean.add_argument("--yes", action="store_true", help="do not ask")
-    verb_images = verbs.add_parser("images", help=f"build from source what is missing: {', '.join(BUILDABLE)}")
+    verb_images = verbs.add_parser(
+        "images", help=f"build from source what is missing: {', '.join(BUILDABLE)}"
+    )
     verb_images.add_argument("services", nargs="*", metavar="SERVICE")
     verb_images.add_argument("--force", action="store_true", help="build even what is up to date")
     verbs.add_parser("links", help="print where the services can be reached")
-    verb_resolve = verbs.add_parser("resolve", help="print the image that each service would get; pulls nothing")
+    verb_resolve = verbs.add_parser(
+        "resolve", help="print the image that each service would get; pulls nothing"
+    )
     verb_resolve.add_argument("--json", action="store_true", dest="as_json")
     return main_parser
 

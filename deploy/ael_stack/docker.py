@@ -42,7 +42,13 @@ class Docker:
         """Run `docker ...` from the root of the repository and return what it said; never raises on its failure."""
         command = ["docker", *arguments]
         return subprocess.run(
-            command, cwd=ROOT, env=self.process_environment(), capture_output=True, text=True, check=False, timeout=timeout
+            command,
+            cwd=ROOT,
+            env=self.process_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
         )
 
     def process_environment(self) -> dict[str, str]:
@@ -58,7 +64,15 @@ class Docker:
         files = ["--file", "compose.yaml"]
         for override in self.overrides:
             files += ["--file", override]
-        return ["compose", "--project-name", self.project, "--project-directory", str(ROOT), *files, *arguments]
+        return [
+            "compose",
+            "--project-name",
+            self.project,
+            "--project-directory",
+            str(ROOT),
+            *files,
+            *arguments,
+        ]
 
     def compose(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `docker compose ...`; never raises on its failure."""
@@ -90,7 +104,9 @@ class Docker:
         result = self.compose("ps", "--all", "--format", "json")
         if result.returncode != 0:
             raise StackError(f"docker compose ps failed: {last_line(result.stderr)}")
-        return {container.service: container for container in map(parse_container, json_records(result.stdout))}
+        return {
+            container.service: container for container in map(parse_container, json_records(result.stdout))
+        }
 
     def volumes(self) -> list[str]:
         """Return the names of the project's volumes."""
@@ -135,7 +151,9 @@ def require_docker(docker: Docker) -> None:
     plugin = docker.run("compose", "version", "--short", timeout=30)
     version = plugin.stdout.strip().removeprefix("v")
     if plugin.returncode != 0:
-        raise StackError(f"Docker has no Compose plugin: `docker compose version` fails. {INSTALL_HINT}", Exit.MISSING)
+        raise StackError(
+            f"Docker has no Compose plugin: `docker compose version` fails. {INSTALL_HINT}", Exit.MISSING
+        )
     if version.partition(".")[0] in {"0", "1"}:
         raise StackError(f"Compose {version} is too old. {INSTALL_HINT}", Exit.MISSING)
 

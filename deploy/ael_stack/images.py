@@ -33,6 +33,9 @@ class Recipe:
     version_symbol: str = ""
     generated: bool = False
     """The sources of the Collector's main module are generated from a manifest first."""
+    module: str = ""
+    page: str = ""
+    """A file that upstream's build makes and its module lacks; a page that says so is put in its place."""
 
     @property
     def folder(self) -> Path:
@@ -54,7 +57,26 @@ ALL = (
         "netgo,remove_all_sd",
         "github.com/prometheus/common/version.Version",
     ),
-    Recipe("loki", ("github.com/grafana/loki/v3/cmd/loki",), "netgo", "github.com/grafana/loki/v3/pkg/util/build.Version"),
+    Recipe(
+        "loki",
+        ("github.com/grafana/loki/v3/cmd/loki",),
+        "netgo",
+        "github.com/grafana/loki/v3/pkg/util/build.Version",
+    ),
+    Recipe(
+        "alertmanager",
+        (
+            "github.com/prometheus/alertmanager/cmd/alertmanager",
+            "github.com/prometheus/alertmanager/cmd/amtool",
+        ),
+        "netgo",
+        "github.com/prometheus/common/version.Version",
+        module="github.com/prometheus/alertmanager",
+        page="ui/app/dist/index.html",
+    ),
+)
+NO_PAGE = (
+    "<!doctype html><title>Alertmanager</title><p>Built from source: the API is here, the web page is not.\n"
 )
 
 
@@ -99,7 +121,7 @@ def find_go(environment: Mapping[str, str], architecture: str) -> Go:
 
 
 def go_version(command: str, environment: Mapping[str, str]) -> str:
-    """Return the version that a toolchain would build a recipe with; a recipe's go.mod may make it fetch a newer one."""
+    """Return the version that a toolchain would build with: a recipe's go.mod may make it fetch a newer one."""
     said = subprocess.run(
         [command, "env", "GOVERSION"],
         cwd=RECIPES / "loki",
@@ -157,6 +179,40 @@ def generate_collector(recipe: Recipe, go: Go, base: Mapping[str, str]) -> Path:
     return folder
 
 
+def with_page(recipe: Recipe, go: Go, base: Mapping[str, str]) -> Path:
+    """Copy the module, which cannot be changed where it is, and add the page; return the folder to build in."""
+    environment = go.environment(base, target=False)
+    go_command([go.command, "mod", "download", recipe.module], recipe.folder, environment)
+    origin = go_command(
+        [go.command, "list", "-m", "-f", "{{.Dir}}", recipe.module], recipe.folder, environment
+    )
+    folder = BUILD / recipe.service / "source"
+    shutil.rmtree(folder, ignore_errors=True)
+    # Only contents: the folders of the module cache are read-only.
+    shutil.copytree(
+        origin.strip(),
+        folder / "module",
+        copy_function=shutil.copyfile,
+        ignore=shutil.ignore_patterns("*_test.go"),
+    )
+    for directory in [folder / "module", *(path for path in (folder / "module").rglob("*") if path.is_dir())]:
+        directory.chmod(0o755)
+    page = folder / "module" / recipe.page
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(NO_PAGE, encoding="utf-8")
+    for name in ("go.mod", "go.sum"):
+        shutil.copyfile(recipe.folder / name, folder / name)
+    go_command([go.command, "mod", "edit", f"-replace={recipe.module}=./module"], folder, environment)
+    return folder
+
+
+def source_folder(recipe: Recipe, go: Go, base: Mapping[str, str]) -> Path:
+    """Return the folder of the main module, after making it where it is not the recipe itself."""
+    if recipe.generated:
+        return generate_collector(recipe, go, base)
+    return with_page(recipe, go, base) if recipe.page else recipe.folder
+
+
 def compile_flags(recipe: Recipe) -> list[str]:
     """Return the flags of the build: no paths of this machine in the result, no debug tables."""
     version = version_of(pinned_images()[recipe.service])
@@ -164,7 +220,9 @@ def compile_flags(recipe: Recipe) -> list[str]:
     return ["-trimpath", "-buildvcs=false", "-tags", recipe.tags, "-ldflags", f"-s -w{symbol}"]
 
 
-def compile_binaries(recipe: Recipe, source: Path, go: Go, base: Mapping[str, str], progress: Progress) -> None:
+def compile_binaries(
+    recipe: Recipe, source: Path, go: Go, base: Mapping[str, str], progress: Progress
+) -> None:
     """Compile the recipe's binaries into its build context.
 
     Raises:
@@ -213,7 +271,9 @@ def build_image(recipe: Recipe, mark: str, docker: Docker) -> None:
         StackError: Docker failed.
     """
     label = ["--label", f"{LABEL}={mark}"]
-    said = docker.run("build", "--pull=false", *label, "--tag", built_image(recipe.service), str(recipe.context))
+    said = docker.run(
+        "build", "--pull=false", *label, "--tag", built_image(recipe.service), str(recipe.context)
+    )
     if said.returncode != 0:
         raise StackError(f"docker build of {recipe.service} failed: {last_line(said.stderr)}")
 
@@ -228,12 +288,12 @@ def build(recipe: Recipe, go: Go, docker: Docker, *, force: bool) -> str:
     with Progress("images") as progress:
         progress.show(f"{recipe.service}: fetching modules")
         prepare_context(recipe)
-        source = generate_collector(recipe, go, base) if recipe.generated else recipe.folder
+        source = source_folder(recipe, go, base)
         compile_binaries(recipe, source, go, base, progress)
         progress.show(f"{recipe.service}: making the image")
         build_image(recipe, mark, docker)
         seconds = progress.seconds
-    shutil.rmtree(recipe.context, ignore_errors=True)
+    shutil.rmtree(BUILD / recipe.service, ignore_errors=True)
     return f"{image}  built in {seconds:.0f} s"
 
 

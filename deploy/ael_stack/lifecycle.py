@@ -85,8 +85,9 @@ def tell_built(choices: Sequence[Choice]) -> None:
     built = [choice.service for choice in choices if choice.source is Source.BUILT]
     if built:
         print(f"Built from source on this machine: {', '.join(built)}.")
-    if "prometheus" in built:
-        print("Prometheus built from source has its API and no web page of its own; Grafana shows its data.")
+    pages = [name for name in ("prometheus", "alertmanager") if name in built]
+    if pages:
+        print(f"Without a web page of its own when built from source, API only: {', '.join(pages)}.")
 
 
 def image_settings(choices: Iterable[Choice]) -> dict[str, str]:
@@ -115,9 +116,10 @@ def up(services: Sequence[str], docker: Docker, *, available: bool, seconds: flo
 
 
 def settings_for(choices: Sequence[Choice], docker: Docker) -> dict[str, str]:
-    """Return Compose's variables: configuration hashes and images, with one for Prometheus even when it is not started: its image prepares a volume.
+    """Return Compose's variables: hashes of the configuration files, and the chosen images.
 
-    The variable of a service that is not started stays unset, so that Compose keeps its own default.
+    Prometheus's image is needed for the Collector too, whose volume it prepares. The variable of a service that is not
+    started stays unset, so that Compose keeps its own default.
     """
     settings = {**configuration_settings(), **image_settings(choices)}
     if "collector" in {choice.service for choice in choices} and "AEL_PROMETHEUS_IMAGE" not in settings:
@@ -149,7 +151,9 @@ def start(services: Sequence[str], docker: Docker, *, partial: bool, seconds: fl
     names = [*(["collector-init"] if partial and "collector" in services else []), *services]
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as said,
-        docker.start_compose("up", "--detach", "--pull", "never", "--no-build", *alone, *names, output=said) as process,
+        docker.start_compose(
+            "up", "--detach", "--pull", "never", "--no-build", *alone, *names, output=said
+        ) as process,
         Progress("up") as progress,
     ):
         try:
@@ -163,7 +167,11 @@ def start(services: Sequence[str], docker: Docker, *, partial: bool, seconds: fl
 
 
 def wait(
-    services: Sequence[str], docker: Docker, process: subprocess.Popen[str], progress: Progress, seconds: float
+    services: Sequence[str],
+    docker: Docker,
+    process: subprocess.Popen[str],
+    progress: Progress,
+    seconds: float,
 ) -> None:
     """Poll until every service is ready or Compose has failed.
 
@@ -180,7 +188,8 @@ def wait(
         fail_early(containers.values(), docker)
         if progress.seconds > seconds:
             raise StackError(
-                f"Not ready after {seconds:.0f} s: {', '.join(waiting)}.\n{logs(waiting[0], docker)}" if waiting
+                f"Not ready after {seconds:.0f} s: {', '.join(waiting)}.\n{logs(waiting[0], docker)}"
+                if waiting
                 else f"docker compose up did not end within {seconds:.0f} s."
             )
         time.sleep(POLL_SECONDS)
@@ -195,13 +204,21 @@ def fail_early(containers: Iterable[Container], docker: Docker) -> None:
     for container in containers:
         failed = container.state == "exited" and container.exit_code != 0
         if failed or container.state in {"restarting", "dead"} or container.health == "unhealthy":
-            state = "is unhealthy" if container.health == "unhealthy" else f"stopped with code {container.exit_code}"
-            raise StackError(f"{container.service} {state}. Its last lines:\n{logs(container.service, docker)}")
+            state = (
+                "is unhealthy"
+                if container.health == "unhealthy"
+                else f"stopped with code {container.exit_code}"
+            )
+            raise StackError(
+                f"{container.service} {state}. Its last lines:\n{logs(container.service, docker)}"
+            )
 
 
 def logs(service: str, docker: Docker) -> str:
     """Return the last lines that a service wrote."""
-    return docker.compose("logs", "--no-color", "--no-log-prefix", "--tail", LOG_LINES, service).stdout.strip()
+    return docker.compose(
+        "logs", "--no-color", "--no-log-prefix", "--tail", LOG_LINES, service
+    ).stdout.strip()
 
 
 def overview(services: Iterable[str], containers: Mapping[str, Container]) -> str:

@@ -9,8 +9,8 @@ from ael_stack.docker import Docker
 from ael_stack.errors import Exit, StackError
 from ael_stack.settings import ROOT, VERSIONS, read_env_file
 
-BUILDABLE = ("collector", "prometheus", "loki")
-"""The services whose image `images` can build; the others are not published as Go modules that stand alone."""
+BUILDABLE = ("collector", "prometheus", "loki", "alertmanager")
+"""The services whose image `images` can build; the others are not published as Go modules."""
 
 SERVICES = ("collector", "prometheus", "loki", "tempo", "alertmanager", "grafana")
 
@@ -103,5 +103,7 @@ def check_names(names: Sequence[str], allowed: Sequence[str] = SERVICES) -> list
     """
     unknown = [name for name in names if name not in allowed]
     if unknown:
-        raise StackError(f"no such service: {', '.join(unknown)}; choose from {', '.join(allowed)}", Exit.USAGE)
+        raise StackError(
+            f"no such service: {', '.join(unknown)}; choose from {', '.join(allowed)}", Exit.USAGE
+        )
     return [service for service in allowed if not names or service in names]

@@ -23,7 +23,7 @@ from tests.support.needs import require
 
 ROOT = Path(__file__).resolve().parents[2]
 STACK = ROOT / "deploy" / "stack.py"
-SERVICES = ("collector", "prometheus", "loki")
+SERVICES = ("collector", "prometheus", "loki", "alertmanager")
 
 
 @functools.cache
@@ -57,7 +57,9 @@ def image(service: str) -> str:
     found = stack("resolve", "--json")
     if found.returncode != 0:
         return ""
-    return next((c["image"] for c in json.loads(found.stdout) if c["service"] == service and c["present"]), "")
+    return next(
+        (c["image"] for c in json.loads(found.stdout) if c["service"] == service and c["present"]), ""
+    )
 
 
 def require_image(service: str) -> str:
@@ -70,7 +72,18 @@ def require_image(service: str) -> str:
 
 def in_image(service: str, entrypoint: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a program of a service's image over the repository's files, which it sees, read-only, as /repo."""
-    command = ["docker", "run", "--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]
+    command = [
+        "docker",
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "--read-only",
+        "--tmpfs",
+        "/tmp",
+        "--cap-drop",
+        "ALL",
+    ]
     mount = ["--volume", f"{ROOT}:/repo:ro", "--workdir", "/repo", "--entrypoint", entrypoint]
     return subprocess.run(
         [*command, *mount, require_image(service), *arguments],
@@ -106,7 +119,12 @@ class Running:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a verb of `deploy/stack.py` on this stack."""
         done = stack(
-            "--project", self.project, "--override", "deploy/compose.e2e.yaml", *arguments, environment=self.environment
+            "--project",
+            self.project,
+            "--override",
+            "deploy/compose.e2e.yaml",
+            *arguments,
+            environment=self.environment,
         )
         assert done.returncode == 0, done.stderr
         return done
@@ -130,6 +148,10 @@ class Running:
     def loki(self, path: str, **parameters: str) -> Any:
         """The data that Loki's API answers with."""
         return self._get(self.ports["AEL_LOKI_PORT"], f"/loki/api/v1/{path}", parameters)["data"]
+
+    def alertmanager(self, path: str) -> Any:
+        """What Alertmanager's API answers with."""
+        return self._get(self.ports["AEL_ALERTMANAGER_PORT"], f"/api/v2/{path}", {})
 
     def log_lines(self, query: str) -> list[tuple[dict[str, str], str]]:
         """Labels and text of the newest 5,000 lines that a LogQL query finds."""
@@ -163,6 +185,7 @@ def running() -> Iterator[Running]:
         "AEL_COLLECTOR_METRICS_PORT",
         "AEL_PROMETHEUS_PORT",
         "AEL_LOKI_PORT",
+        "AEL_ALERTMANAGER_PORT",
     )
     sink = Sink()
     stack_under_test = Running(f"ael-test-{os.getpid()}", sink, {name: free_port() for name in variables})

@@ -81,7 +81,7 @@ def text(key: str, value: str) -> KeyValue:
 
 def trace_id(number: int) -> bytes:
     """The id of trace `number`."""
-    return (0xAE1 << 96 | number).to_bytes(16, "big")
+    return (0xAE1 << 116 | number).to_bytes(16, "big")
 
 
 def spans(first: int, count: int, *attributes: KeyValue) -> ExportTraceServiceRequest:
@@ -92,7 +92,9 @@ def spans(first: int, count: int, *attributes: KeyValue) -> ExportTraceServiceRe
     scope = group.scope_spans.add()
     now = time.time_ns()
     for number in range(first, first + count):
-        span = scope.spans.add(trace_id=trace_id(number), span_id=(number + 1).to_bytes(8, "big"), name="step")
+        span = scope.spans.add(
+            trace_id=trace_id(number), span_id=(number + 1).to_bytes(8, "big"), name="step"
+        )
         span.start_time_unix_nano, span.end_time_unix_nano = now - 1_000_000, now
         span.attributes.extend(attributes)
     return request

@@ -1,4 +1,4 @@
-"""The real Collector, Prometheus and Loki, started as a person starts them: what goes in comes out, also after a kill."""
+"""The real Collector, Prometheus, Loki and Alertmanager, started as a person starts them: what goes in comes out."""
 
 import re
 import subprocess
@@ -7,7 +7,7 @@ import time
 import pytest
 import requests
 
-from tests.stack.conftest import Running, eventually
+from tests.stack.conftest import SERVICES, Running, eventually
 from tests.stack.otlp import SERVICE, counter, logs, spans, text, trace_id
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
@@ -16,7 +16,7 @@ STARTED = time.time_ns()
 
 
 def test_every_signal_reaches_its_store(running: Running) -> None:
-    """A span reaches the place of Tempo, a log line Loki with its trace id, a metric Prometheus under its exact name."""
+    """A span reaches Tempo's place, a log line Loki with its trace id, a metric Prometheus under its exact name."""
     sender = running.sender()
     sender.send(spans(1, 1))
     sender.send(logs(1, 1))
@@ -80,7 +80,9 @@ def test_secrets_do_not_pass(running: Running) -> None:
     )
     sender = running.sender()
     sender.send(spans(100, 1, *leaks))
-    sender.send(logs(100, 1, *leaks, body=f"Authorization: Bearer abcdefghijklmnop to bob@example.com with {key}"))
+    sender.send(
+        logs(100, 1, *leaks, body=f"Authorization: Bearer abcdefghijklmnop to bob@example.com with {key}")
+    )
     sender.close()
 
     span = eventually(lambda: [span for span in running.sink.spans if span.trace_id == trace_id(100)])[0]
@@ -115,6 +117,27 @@ def test_the_collector_watches_itself(running: Running) -> None:
     for name in names:
         # The first scrape that follows the first spans.
         eventually(lambda name=name: running.prometheus("query", query=name)["result"], seconds=45)
+
+
+def test_every_rule_evaluates(running: Running) -> None:
+    """No alert fails on real data, which promtool's unit tests cannot show for series that it does not know."""
+
+    def health() -> list[tuple[str, str, str]]:
+        groups = running.prometheus("rules")["groups"]
+        return [
+            (rule["name"], rule["health"], rule.get("lastError", "")) for g in groups for rule in g["rules"]
+        ]
+
+    eventually(lambda: health() and all(state != "unknown" for _, state, _ in health()), seconds=45)
+    assert [rule for rule in health() if rule[1] != "ok"] == []
+
+
+def test_alerts_reach_alertmanager(running: Running) -> None:
+    """The alert that always fires has arrived, so the others would."""
+    eventually(
+        lambda: any(a["labels"]["alertname"] == "Watchdog" for a in running.alertmanager("alerts")),
+        seconds=45,
+    )
 
 
 def test_a_killed_collector_loses_nothing(running: Running) -> None:
@@ -168,8 +191,13 @@ def test_a_backend_that_was_away_gets_everything(running: Running) -> None:
 
     eventually(all_there, seconds=60)
     eventually(
-        lambda: [s["value"][1] for s in running.prometheus("query", query="ael_workflow_executions_total")["result"]]
-        == ["5000"],
+        lambda: (
+            [
+                s["value"][1]
+                for s in running.prometheus("query", query="ael_workflow_executions_total")["result"]
+            ]
+            == ["5000"]
+        ),
         seconds=60,
     )
 
@@ -180,13 +208,20 @@ def test_down_and_up_keep_the_data(running: Running) -> None:
     assert before
     running.run("down")
     listed = subprocess.run(
-        ["docker", "ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={running.project}"],
+        [
+            "docker",
+            "ps",
+            "--all",
+            "--quiet",
+            "--filter",
+            f"label=com.docker.compose.project={running.project}",
+        ],
         capture_output=True,
         text=True,
         check=True,
     )
     assert listed.stdout == ""
-    running.run("up", "collector", "prometheus", "loki")
+    running.run("up", *SERVICES)
     assert len(running.log_lines(f'{{service_name="{SERVICE}"}} |= "line"')) == before
     found = running.prometheus("query", query="max_over_time(ael_workflow_executions_total[1h])")["result"]
     assert found
@@ -194,6 +229,6 @@ def test_down_and_up_keep_the_data(running: Running) -> None:
 
 def test_status_tells_ready_from_absent(running: Running) -> None:
     """`status` succeeds for the services that are ready, and names one that was not started."""
-    assert running.run("status", "collector", "prometheus", "loki").stdout.count(" ready ") == 3
+    assert running.run("status", *SERVICES).stdout.count(" ready ") == len(SERVICES)
     with pytest.raises(AssertionError):
         running.run("status", "tempo")

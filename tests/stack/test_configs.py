@@ -1,0 +1,248 @@
+"""The configuration files load in the pinned programs, and agree with each other."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.stack.conftest import ROOT, deploy_module, image, in_image
+from tests.support.needs import require
+
+PROVISIONING = ROOT / "deploy" / "grafana" / "provisioning"
+
+
+def load(*parts: str) -> Any:
+    """A YAML file of the repository."""
+    return yaml.safe_load(ROOT.joinpath(*parts).read_text("utf-8"))
+
+
+def strings(value: object) -> Iterator[str]:
+    """Every string in a structure."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from strings(inner)
+
+
+@pytest.mark.docker
+def test_the_collector_accepts_its_configuration() -> None:
+    """`validate` of the pinned Collector loads every component and setting."""
+    done = in_image("collector", "/otelcol-contrib", "validate", "--config=collector/config.yaml")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.docker
+def test_the_health_check_fails_when_the_collector_is_not_there() -> None:
+    """The container's health check is a real one: with nobody answering on the health port it fails."""
+    done = in_image(
+        "collector",
+        "/otelcol-contrib",
+        "validate",
+        "--config=collector/config.yaml",
+        "--config=http://127.0.0.1:13133/",
+    )
+    assert done.returncode != 0
+    assert "connection refused" in done.stderr
+
+
+@pytest.mark.docker
+def test_prometheus_accepts_its_configuration() -> None:
+    """The promtool of the pinned Prometheus finds no fault in the configuration."""
+    done = in_image(
+        "prometheus", "/bin/promtool", "check", "config", "--syntax-only", "prometheus/prometheus.yml"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.docker
+def test_rules_are_valid() -> None:
+    """The linter parses every rule and finds no duplicate and no suspicious construction."""
+    files = [str(file.relative_to(ROOT)) for file in (ROOT / "prometheus" / "rules").glob("*.rules.yml")]
+    assert files
+    done = in_image("prometheus", "/bin/promtool", "check", "rules", "--lint=all", "--lint-fatal", *files)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "prometheus" / "rules" / "tests").glob("*.yml")), ids=lambda file: file.stem
+)
+def test_rules_fire_and_stay_silent(file: Path) -> None:
+    """The unit tests of the alerts hold: each fires when it must, and only then."""
+    done = in_image("prometheus", "/bin/promtool", "test", "rules", str(file.relative_to(ROOT)))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_is_tested() -> None:
+    """Each alert is expected to fire in one unit test at least, and says what it means."""
+    fires = {
+        case["alertname"]
+        for file in (ROOT / "prometheus" / "rules" / "tests").glob("*.yml")
+        for test in yaml.safe_load(file.read_text("utf-8"))["tests"]
+        for case in test["alert_rule_test"]
+        if case["exp_alerts"]
+    }
+    rules = [
+        rule for group in load("prometheus", "rules", "ael.rules.yml")["groups"] for rule in group["rules"]
+    ]
+    assert {rule["alert"] for rule in rules} == fires
+    for rule in rules:
+        assert rule["labels"]["severity"] in {"critical", "warning", "info"}
+        assert {"summary", "description"} <= rule["annotations"].keys()
+
+
+@pytest.mark.docker
+def test_loki_accepts_its_configuration() -> None:
+    """The pinned Loki loads the file with its variables expanded."""
+    done = in_image(
+        "loki", "/usr/bin/loki", "-verify-config", "-config.expand-env=true", "-config.file=loki/loki.yaml"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.docker
+def test_tempo_accepts_its_configuration() -> None:
+    """The pinned Tempo loads the file with its variables expanded."""
+    require("docker")
+    require(
+        image("tempo"),
+        "no image of Tempo on this machine, and it is not a Go module; run `make up`",
+        ci=False,
+    )
+    done = in_image(
+        "tempo", "/tempo", "-config.verify=true", "-config.expand-env=true", "-config.file=tempo/tempo.yaml"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.docker
+def test_alertmanager_accepts_its_configuration() -> None:
+    """The amtool of the pinned Alertmanager finds no fault in routes and receivers."""
+    done = in_image("alertmanager", "/bin/amtool", "check-config", "prometheus/alertmanager.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_alerts_go_nowhere_by_default() -> None:
+    """No receiver sends anything: an address in a default configuration would be somebody's."""
+    receivers = load("prometheus", "alertmanager.yml")["receivers"]
+    assert [set(receiver) for receiver in receivers] == [{"name"}]
+
+
+def test_pipelines_protect_first_and_queue_last() -> None:
+    """Memory limit, then redaction that fails closed, then exporters with a disk queue that never gives up."""
+    config = load("collector", "config.yaml")
+    pipelines = config["service"]["pipelines"]
+    assert set(pipelines) == {"traces", "metrics", "logs"}
+    for pipeline in pipelines.values():
+        assert pipeline["processors"] == ["memory_limiter", "transform/redact"]
+    assert config["processors"]["transform/redact"]["error_mode"] == "propagate"
+    for name, exporter in config["exporters"].items():
+        if name == "prometheus":
+            continue
+        assert exporter["sending_queue"]["storage"] == "file_storage/queue"
+        assert exporter["sending_queue"]["sizer"] == "bytes"
+        assert "batch" in exporter["sending_queue"]
+        assert exporter["retry_on_failure"]["max_elapsed_time"] == 0
+    assert not any(name.partition("/")[0] == "batch" for name in config["processors"])
+
+
+def test_nothing_is_declared_and_unused() -> None:
+    """Every component of the Collector is part of a pipeline or of the service."""
+    config = load("collector", "config.yaml")
+    pipelines = config["service"]["pipelines"].values()
+    for kind in ("receivers", "processors", "exporters"):
+        assert set(config[kind]) == {name for pipeline in pipelines for name in pipeline[kind]}
+    assert set(config["extensions"]) == set(config["service"]["extensions"])
+
+
+def test_the_same_patterns_are_looked_for_everywhere() -> None:
+    """Attributes, status messages and both kinds of log body are searched for the same secrets."""
+    redact = load("collector", "config.yaml")["processors"]["transform/redact"]
+    groups = [group for kind in ("trace", "metric", "log") for group in redact[f"{kind}_statements"]]
+    pattern = r'^replace_(?:all_patterns|pattern)\([\w.]+, (?:"value", )?("(?:[^"\\]|\\.)*"), '
+    sets = {frozenset(re.findall(pattern, "\n".join(group["statements"]), re.MULTILINE)) for group in groups}
+    assert len(sets) == 1, sets
+    assert len(sets.pop()) == 4
+    keys = set(re.findall(r"delete_matching_keys\(\w+, (.*)\)$", "\n".join(strings(redact)), re.MULTILINE))
+    assert len(keys) == 1
+
+
+def test_versions_of_source_and_images_agree() -> None:
+    """What `make images` compiles is the version that deploy/versions.env pins."""
+    services = deploy_module("services")
+    versions = {name: services.version_of(reference) for name, reference in services.pinned_images().items()}
+    images = ROOT / "deploy" / "images"
+    prometheus = versions["prometheus"].split(".")
+    expected = {
+        "collector": f"go.opentelemetry.io/collector/cmd/builder v{versions['collector']}",
+        # Prometheus 3.14.0 is the module v0.314.0.
+        "prometheus": f"github.com/prometheus/prometheus v0.{prometheus[0]}{prometheus[1]}.{prometheus[2]}",
+        "loki": f"github.com/grafana/loki/v3 v{versions['loki']}",
+        "alertmanager": f"github.com/prometheus/alertmanager v{versions['alertmanager']}",
+    }
+    for service, requirement in expected.items():
+        assert requirement in (images / service / "go.mod").read_text("utf-8")
+    manifest = load("deploy", "images", "collector", "manifest.yaml")
+    assert manifest["dist"]["version"] == versions["collector"]
+    modules = [
+        c["gomod"] for kind in ("receivers", "processors", "exporters", "extensions") for c in manifest[kind]
+    ]
+    assert {module.rpartition(" ")[2] for module in modules} == {f"v{versions['collector']}"}
+
+
+def test_datasources_lead_to_each_other() -> None:
+    """Fixed uids, and each link of log, trace and metric points at one of them."""
+    sources = {
+        source["uid"]: source
+        for source in load(PROVISIONING.as_posix(), "datasources", "ael.yaml")["datasources"]
+    }
+    assert set(sources) == {"prometheus", "loki", "tempo"}
+    (field,) = sources["loki"]["jsonData"]["derivedFields"]
+    assert (field["matcherType"], field["matcherRegex"], field["datasourceUid"]) == (
+        "label",
+        "trace_id",
+        "tempo",
+    )
+    tempo = sources["tempo"]["jsonData"]
+    assert tempo["tracesToLogsV2"]["datasourceUid"] == "loki"
+    assert tempo["tracesToMetrics"]["datasourceUid"] == tempo["serviceMap"]["datasourceUid"] == "prometheus"
+    (exemplar,) = sources["prometheus"]["jsonData"]["exemplarTraceIdDestinations"]
+    assert (exemplar["name"], exemplar["datasourceUid"]) == ("trace_id", "tempo")
+    assert (
+        load("tempo", "tempo.yaml")["overrides"]["defaults"]["metrics_generator"]["trace_id_label_name"]
+        == "trace_id"
+    )
+
+
+def test_intervals_agree() -> None:
+    """Grafana computes rates from the interval at which Prometheus scrapes."""
+    sources = load(PROVISIONING.as_posix(), "datasources", "ael.yaml")["datasources"]
+    (prometheus,) = [source for source in sources if source["uid"] == "prometheus"]
+    assert (
+        prometheus["jsonData"]["timeInterval"]
+        == load("prometheus", "prometheus.yml")["global"]["scrape_interval"]
+    )
+
+
+def test_grafana_variables_survive_provisioning() -> None:
+    """Grafana expands `$` in these files, so every `$` that it must keep is written twice."""
+    for file in PROVISIONING.glob("*/*.yaml"):
+        for text in strings(yaml.safe_load(file.read_text("utf-8"))):
+            assert "$" not in text.replace("$$", ""), f"{file.name}: {text}"
+
+
+def test_scrape_targets_are_services(compose: dict[str, Any]) -> None:
+    """Prometheus watches every service of the stack, and not the port that repeats what arrives by OTLP."""
+    targets = {
+        job["job_name"]: job["static_configs"][0]["targets"][0]
+        for job in load("prometheus", "prometheus.yml")["scrape_configs"]
+    }
+    assert set(targets) == set(compose["services"]) - {"collector-init"}
+    assert targets["collector"] == "collector:8888"
