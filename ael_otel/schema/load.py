@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import msgspec
 import yaml
@@ -14,14 +14,31 @@ import yaml
 from ael_otel.schema.errors import SchemaError
 from ael_otel.schema.model import (
     AttributeDef,
+    AttributeNotes,
+    AttributeRef,
+    CodeGeneration,
+    Conditional,
     EntityDef,
+    EntityRef,
+    Enum,
     EventDef,
+    Goal,
     GroupDef,
+    Instrument,
+    Level,
     Manifest,
+    Member,
     MetricDef,
+    ScalarType,
+    SignalLevel,
+    SignalNotes,
     Sources,
     SpanDef,
+    SpanEvent,
+    SpanKind,
+    Stability,
     Strict,
+    ValueType,
 )
 
 FILE_FORMAT = "definition/2"
@@ -36,6 +53,30 @@ _SECTIONS: dict[str, tuple[type[Strict], str]] = {
     "spans": (SpanDef, "type"),
     "events": (EventDef, "name"),
 }
+# Types inside those, for the nearest name of a misspelt key.
+_NESTED = (
+    AttributeNotes,
+    AttributeRef,
+    CodeGeneration,
+    Conditional,
+    EntityRef,
+    Enum,
+    Member,
+    SignalNotes,
+    SpanEvent,
+)
+# What a key may be set to, for the message about a value that it may not.
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "goal": get_args(Goal),
+    "instrument": get_args(Instrument),
+    "kind": get_args(SpanKind),
+    "metric_value_type": get_args(ValueType),
+    "requirement_level": get_args(SignalLevel),
+    "stability": get_args(Stability),
+    "type": (*get_args(ScalarType), "a mapping with members"),
+    "visibility": ("public", "internal"),
+}
+_ATTRIBUTE_LEVELS = (*get_args(Level), "a mapping with conditionally_required")
 _MISSING = re.compile(r"missing required field `(?P<field>[^`]+)`(?: - at `\$?\.?(?P<path>[^`]*)`)?")
 _UNKNOWN = re.compile(r"contains unknown field `(?P<field>[^`]+)`(?: - at `\$?\.?(?P<path>[^`]*)`)?")
 _OTHER = re.compile(r"(?P<text>.*?)(?: - at `\$?\.?(?P<path>[^`]*)`)?$", re.DOTALL)
@@ -150,15 +191,19 @@ def _advice(message: str, kind: type[Strict]) -> str:
         return f"{_under(match['path'])}{match['field']} is not a known key{_nearest_key(match, kind)}"
     match = _OTHER.match(message)
     assert match is not None, "the pattern matches every text"
-    text = match["text"].rstrip()
-    return f"{match['path']}: {text}" if match["path"] else text
+    text, path = match["text"].rstrip(), match["path"] or ""
+    key = path.rpartition(".")[2]
+    choices = _ATTRIBUTE_LEVELS if key == "requirement_level" and key != path else _CHOICES.get(key, ())
+    if text.startswith("Invalid enum value") and choices:
+        text += f"; set one of {', '.join(choices)}"
+    return f"{path}: {text}" if path else text
 
 
 def _nearest_key(match: re.Match[str], kind: type[Strict]) -> str:
     if not match["path"]:
         return _nearest(match["field"], [field.name for field in msgspec.structs.fields(kind)])
     # The decoder does not say which type the path leads to, so any key of the format is a candidate.
-    known = {field.name for value in Strict.__subclasses__() for field in msgspec.structs.fields(value)}
+    known = {field.name for value in _NESTED for field in msgspec.structs.fields(value)}
     close = difflib.get_close_matches(match["field"], sorted(known), n=1)
     return f"; did you mean {close[0]}?" if close else ""
 

@@ -33,7 +33,24 @@ BAD_ITEMS: dict[str, tuple[Spoil, str]] = {
     ),
     "wrong value": (
         lambda d: d["metrics"][0].update(instrument="meter"),
-        "all.yaml: ael.fruit.eaten: instrument: Invalid enum value 'meter'",
+        (
+            "all.yaml: ael.fruit.eaten: instrument: Invalid enum value 'meter'; "
+            "set one of counter, updowncounter, gauge, histogram"
+        ),
+    ),
+    "wrong level": (
+        lambda d: d["metrics"][0]["attributes"][0].update(requirement_level="must"),
+        (
+            "all.yaml: ael.fruit.eaten: attributes[0].requirement_level: Invalid enum value 'must'; "
+            "set one of required, recommended, opt_in, a mapping with conditionally_required"
+        ),
+    ),
+    "wrong level of a signal": (
+        lambda d: d["metrics"][0].update(requirement_level="required"),
+        (
+            "all.yaml: ael.fruit.eaten: requirement_level: Invalid enum value 'required'; "
+            "set one of recommended, opt_in"
+        ),
     ),
     "wrong type": (
         lambda d: d["metrics"][0]["annotations"]["ael"].update(max_series="many"),
