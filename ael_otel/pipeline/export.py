@@ -1,8 +1,8 @@
 """Batch processors that never block and count what they lose, by reason.
 
 The SDK's batch processors drop the oldest item when their queue is full, and lose what is left when shutdown runs out
-of time, without counting either. Counting what goes in and what reaches the exporter gives both numbers with public
-interfaces only, at the price of two integers per item.
+of time, without counting either. Here a ledger lets an item in only when there is room, and follows it to the exporter
+and out: exact numbers with public interfaces only, at the price of two integers per item.
 """
 
 import os
@@ -30,7 +30,10 @@ class DropCounter(Protocol):
 
 
 class Ledger:
-    """Keeps the balance of one queue: what went in, what came out, and so what fell off.
+    """Keeps the balance of one queue: each item is delivered, counted as dropped by reason, or still `pending`.
+
+    The queue itself never overflows: `admit` turns away what finds no room. It counts a place as free only when the
+    exporter has taken the item out, a moment after the SDK has, so the books are exact and never short.
 
     Args:
         signal: `traces` or `logs`, for the drop counter.
@@ -38,45 +41,63 @@ class Ledger:
         on_drop: told of each loss.
     """
 
-    __slots__ = ("_capacity", "_lock", "_on_drop", "pending", "signal")
+    __slots__ = ("_capacity", "_closed", "_in_flight", "_lock", "_on_drop", "_queued", "signal")
 
     def __init__(self, signal: str, capacity: int, on_drop: DropCounter) -> None:
         self.signal = signal
-        self.pending = 0
         self._capacity = capacity
         self._on_drop = on_drop
         self._lock = Lock()
+        self._queued = 0
+        self._in_flight = 0
+        self._closed = False
 
-    def entered(self) -> None:
-        """Note an item put in the queue; when the queue was full, its oldest item has gone."""
+    @property
+    def pending(self) -> int:
+        """How many items are queued or in the exporter's hands."""
         with self._lock:
-            full = self.pending >= self._capacity
-            if not full:
-                self.pending += 1
-        if full:
-            self._on_drop(self.signal, "queue_full", 1)
+            return self._queued + self._in_flight
+
+    def admit(self) -> bool:
+        """Take a place in the queue for one item; False, and counted as dropped, when there is none."""
+        with self._lock:
+            if self._queued < self._capacity and not self._closed:
+                self._queued += 1
+                return True
+            reason = "shutdown_timeout" if self._closed else "queue_full"
+        self._on_drop(self.signal, reason, 1)
+        return False
 
     def handed_over(self, count: int) -> None:
-        """Note items taken from the queue by the exporter."""
+        """Note items that the exporter has taken from the queue."""
         with self._lock:
-            self.pending = max(0, self.pending - count)
+            if not self._closed:
+                self._queued -= count
+                self._in_flight += count
 
-    def lost(self, reason: str, count: int) -> None:
-        """Note items that the exporter could not deliver."""
-        if count:
-            self._on_drop(self.signal, reason, count)
+    def settled(self, count: int, lost: str | None) -> None:
+        """Note what became of items that were handed over: delivered (`lost` None) or lost for a reason."""
+        with self._lock:
+            if self._closed:
+                return  # `abandon` has counted them: nobody waits for this exporter any more.
+            self._in_flight -= count
+        if lost is not None:
+            self._on_drop(self.signal, lost, count)
 
     def abandon(self) -> int:
-        """Count what is still queued as lost to the end of the process; returns how many."""
+        """Count what is pending, and whatever comes later, as lost to the end of the process; returns how many are."""
         with self._lock:
-            left, self.pending = self.pending, 0
-        self.lost("shutdown_timeout", left)
+            left = self._queued + self._in_flight
+            self._queued = self._in_flight = 0
+            self._closed = True
+        if left:
+            self._on_drop(self.signal, "shutdown_timeout", left)
         return left
 
     def after_fork(self) -> None:
         """Start anew in a child process, whose queue is empty."""
         self._lock = Lock()
-        self.pending = 0
+        self._queued = self._in_flight = 0
 
 
 def _hand_over[Item](
@@ -87,10 +108,9 @@ def _hand_over[Item](
         delivered = send(items) is success
     except Exception:
         # The exporter raises only for data it cannot encode; retrying it would never end.
-        ledger.lost("serialization", len(items))
+        ledger.settled(len(items), "serialization")
         return False
-    if not delivered:
-        ledger.lost("export_failed", len(items))
+    ledger.settled(len(items), None if delivered else "export_failed")
     return delivered
 
 
@@ -160,8 +180,7 @@ class BoundedSpanProcessor(BatchSpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Queue an ended span if it is sampled."""
         context = span.context
-        if context is not None and context.trace_flags.sampled:
-            self.ledger.entered()
+        if context is not None and context.trace_flags.sampled and self.ledger.admit():
             super().on_end(span)
 
 
@@ -189,8 +208,8 @@ class BoundedLogProcessor(BatchLogRecordProcessor):
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """Queue a log record."""
-        self.ledger.entered()
-        super().on_emit(log_record)
+        if self.ledger.admit():
+            super().on_emit(log_record)
 
 
 def _queue_size(variable: str, explicit: int | None) -> int:
