@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Lock
 from types import TracebackType
 
@@ -56,7 +57,8 @@ def report_fault(where: str, error: BaseException) -> None:
         _seen.add(key)
         counters = tuple(_counters)
     for counter in counters:
-        counter()
+        with suppress(Exception):  # a fault of the counting is reported by nothing else than the log line below
+            counter()
     if first:
         logger.error(
             "telemetry fault in %s, the workflow is not affected; further ones of this kind are only counted "
