@@ -5,8 +5,6 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from ael_otel.pipeline.guard import fault_barrier
-
 EXIT_SECONDS: Final = 2.0
 """How long a process may take to hand over its last telemetry; the SDK alone takes up to 16 s with no Collector."""
 
@@ -16,6 +14,8 @@ def post_instrument() -> None:
 
     Registered last, so it runs before the providers' own exit handlers, which then find their work done.
     """
+    from ael_otel.pipeline.guard import fault_barrier
+
     with fault_barrier("post_instrument"):
         if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
             return

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
@@ -12,7 +12,14 @@ from ael_otel.instrument.wrapping import Wrapping
 from ael_otel.lifecycle import Recorder
 from ael_otel.pipeline.guard import fault_barrier
 from ael_otel.pipeline.metrics import AelMetrics
-from ael_otel.privacy.engine_logs import ARGUMENT_LOGGERS, ArgumentFilter
+from ael_otel.privacy.engine_logs import ArgumentFilter
+
+ARGUMENT_LOGGERS: Final = (
+    "ploston_core.mcp.connection",
+    "ploston_core.mcp_frontend.server",
+    "ploston_core.api.routers.runner_static",
+)
+"""Loggers of the engine that write a call's full arguments, all versions up to 1.7."""
 
 
 class AelInstrumentor(BaseInstrumentor):  # type: ignore[misc]

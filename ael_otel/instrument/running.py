@@ -255,8 +255,17 @@ async def sandbox_execute(wrapped: Wrapped, instance: Any, args: Args, kwargs: K
         result = await wrapped(*args, **kwargs)
         with fault_barrier("sandbox_execute"):
             if not getattr(result, "success", True):
-                frame.failed_as(code_failure(str(getattr(result, "error", "") or "code failed")))
+                text = str(getattr(result, "error", "") or "code failed")
+                nested = frame.child_failure
+                if nested is not None and _LOST_ON_THE_WAY in text:
+                    frame.failure = nested
+                else:
+                    frame.failed_as(code_failure(text))
         return result
+
+
+_LOST_ON_THE_WAY: Final = "AELError.__init__() missing"
+"""What code in a process of its own gets instead of a tool's error: the engine's errors cannot be unpickled there."""
 
 
 def mcp_failure(error: Exception) -> Failure:
@@ -295,15 +304,22 @@ _CONNECTION_ERRORS: Final = frozenset(
 
 def code_failure(message: str) -> Failure:
     """Classify what the sandbox says, in the versions' own words: it has only text."""
-    lowered = message.lower()
     kind: ErrorType = "CODE_RUNTIME"
-    if lowered.startswith("security violation"):
-        kind = "CODE_SECURITY"
-    elif lowered.startswith(("syntaxerror", "indentationerror")):
-        kind = "CODE_SYNTAX"
-    elif "timed out" in lowered or "timeout" in lowered.split(":", 1)[0]:
-        kind = "CODE_TIMEOUT"
+    for start, meaning in _SANDBOX_WORDS:
+        if message.startswith(start):
+            kind = meaning
+            break
     return Failure(kind, "sandbox", message)
+
+
+# The whole beginnings that the sandbox writes, since what follows, and any other text, is the code's own. An error
+# that the code raises begins with its class and `at line`.
+_SANDBOX_WORDS: Final[tuple[tuple[str, ErrorType], ...]] = (
+    ("Security violation: Syntax error in code", "CODE_SYNTAX"),
+    ("Security violation: ", "CODE_SECURITY"),
+    ("SyntaxError: ", "CODE_SYNTAX"),
+    ("Execution timeout after ", "CODE_TIMEOUT"),
+)
 
 
 def skip_reason(engine_text: str) -> str:

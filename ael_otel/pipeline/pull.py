@@ -30,7 +30,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString  # pyright: ignore[reportUnknownVariableType]
 
-from ael_otel.schema.names import prometheus_label, prometheus_name
+from ael_otel.prometheus import prometheus_label, prometheus_name
 
 _LATEST_EXEMPLAR: Final = -1
 

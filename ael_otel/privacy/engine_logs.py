@@ -9,13 +9,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-ARGUMENT_LOGGERS: Final = (
-    "ploston_core.mcp.connection",
-    "ploston_core.mcp_frontend.server",
-    "ploston_core.api.routers.runner_static",
-)
-"""Loggers that write arguments, all versions up to 1.7."""
-
 MARKER: Final = "[REDACTED]"
 
 _ARGUMENTS: Final = re.compile(r"\b(arguments|params)=.*", re.DOTALL)

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from ael_otel.prometheus import prometheus_label
 from ael_otel.schema.model import (
     Attribute,
     AttributeDef,
@@ -24,7 +25,6 @@ from ael_otel.schema.model import (
     Sources,
     Span,
 )
-from ael_otel.schema.names import prometheus_label
 from ael_otel.schema.queries import unknown_names
 from ael_otel.schema.resolve import resolve
 

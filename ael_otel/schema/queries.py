@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ael_otel.prometheus import prometheus_label
 from ael_otel.schema.model import Registry
-from ael_otel.schema.names import prometheus_label
 
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 _SERIES = re.compile(r"\bael_\w+")

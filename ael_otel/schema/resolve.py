@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from ael_otel.prometheus import prometheus_name
 from ael_otel.schema.errors import SchemaError
 from ael_otel.schema.model import (
     Attribute,
@@ -24,7 +25,6 @@ from ael_otel.schema.model import (
     Span,
     ValueType,
 )
-from ael_otel.schema.names import prometheus_name
 
 FILE_FORMAT = "ael-registry/1"
 

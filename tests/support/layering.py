@@ -17,6 +17,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(line.split())
     for line in (
         "errors",
+        "prometheus",
         "registry _generated",
         "config",
         "privacy",
@@ -38,7 +39,7 @@ ENTRY_POINTS = frozenset({"hooks", "environment_variables"})
 BESIDE: dict[str, frozenset[str]] = {
     "__init__": frozenset({"errors"}),
     "__main__": frozenset({"cli"}),
-    "schema": frozenset({"errors", "registry"}),
+    "schema": frozenset({"errors", "prometheus", "registry"}),
     "demo": frozenset(RANK) - {"cli"},
     **dict.fromkeys(ENTRY_POINTS, frozenset(RANK) - {"export", "attribution", "admin", "runtime", "cli"}),
 }

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ael_otel.schema.names import constant_name, prometheus_label, prometheus_name, type_name
+from ael_otel.prometheus import prometheus_label, prometheus_name
+from ael_otel.schema.names import constant_name, type_name
 
 NAMES = st.text(st.characters(codec="ascii") | st.sampled_from("aeéß.漢_:/ "), max_size=40)
 UNITS = st.sampled_from(

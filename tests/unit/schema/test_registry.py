@@ -7,8 +7,8 @@ from importlib.metadata import version
 import pytest
 
 from ael_otel._generated import SCHEMA_URL, SCHEMA_VERSION, attributes, events, metrics, spans
+from ael_otel.prometheus import prometheus_label
 from ael_otel.schema.model import Registry
-from ael_otel.schema.names import prometheus_label
 
 STATUS = ("success", "error", "timeout", "cancelled")
 
