@@ -1,0 +1,531 @@
+"""AEL Overview: do the agents' workflows do their work, and if not, where does it go wrong?
+
+A panel's number is its id: 1..9 the first section, 11..19 the second, and so on; headings are 10, 20, ...
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
+
+from ael_otel._generated.attributes import (
+    AEL_TOOL_NAME,
+    AEL_WORKFLOW_NAME,
+    LABEL_COMPONENT,
+    LABEL_REASON,
+    LABEL_SIGNAL,
+    LABEL_STATUS,
+    LABEL_TOOL,
+    LABEL_TYPE,
+    LABEL_WORKFLOW,
+    ErrorComponent,
+    WorkflowStatus,
+)
+from ael_otel._generated.events import (
+    LOG_COMPONENT,
+    LOG_ERROR_TYPE,
+    LOG_EXCEPTION_MESSAGE,
+    LOG_EXECUTION_ID,
+    LOG_TRACE_ID,
+    LOG_WORKFLOW_ID,
+)
+from ael_otel._generated.metrics import (
+    ACTIVE_WORKFLOWS,
+    ERRORS,
+    TELEMETRY_DROPPED,
+    TOOL_DURATION,
+    TOOL_INVOCATIONS,
+    WORKFLOW_DURATION,
+    WORKFLOW_EXECUTIONS,
+)
+from ael_otel._generated.spans import WORKFLOW
+from dashboards.src import foreign, links
+from dashboards.src.board import Section, board, tool_variable, workflow_variable
+from dashboards.src.panels import (
+    BAD,
+    GOOD,
+    OUTCOMES,
+    WARNING,
+    Column,
+    Field,
+    Line,
+    bars,
+    figure,
+    lines,
+    log_table,
+    note,
+    ranking,
+    share,
+)
+from dashboards.src.queries import (
+    among,
+    attribute,
+    chosen,
+    events,
+    legend,
+    log_lines,
+    loki_name,
+    mean,
+    per_second,
+    quantile,
+    ratio,
+    series,
+    span_is,
+    spans,
+    tagged,
+    total,
+)
+
+FAILED: Final[tuple[WorkflowStatus, ...]] = ("error", "timeout")
+JUDGED: Final[tuple[WorkflowStatus, ...]] = ("success", *FAILED)
+"""A cancelled run was called off: neither a success nor a failure."""
+
+ENGINE: Final[ErrorComponent] = "workflow_engine"
+"""The component whose error lines are failed runs, one line for each."""
+
+THIS_WORKFLOW: Final = chosen(LABEL_WORKFLOW, "workflow")
+THIS_TOOL: Final = chosen(LABEL_TOOL, "tool")
+
+
+def overview() -> Dashboard:
+    """Make the board AEL Overview."""
+    question = "Do the agents' workflows do their work, and if not, where does it go wrong?"
+    return board(
+        uid="ael-overview",
+        title="AEL Overview",
+        description=question,
+        tags=["overview"],
+        variables=[workflow_variable(), tool_variable()],
+        sections=[
+            Section(number=1, title="", height=2, panels=[_question(question)]),
+            Section(number=10, title="Runs", height=7, panels=_health()),
+            Section(number=20, title="Outcomes and errors", height=8, panels=_errors()),
+            Section(number=30, title="Recent failures", height=9, panels=[_recent_failures()]),
+            Section(number=40, title="How long runs take", height=9, panels=_durations()),
+            Section(number=50, title="Tool calls", height=9, panels=_tools()),
+            Section(number=60, title="The telemetry itself", height=7, panels=_telemetry()),
+        ],
+    )
+
+
+def _question(question: str) -> Panel:
+    return note(
+        number=2,
+        width=24,
+        content=f"**{question}** From here: a failed run's row leads to its trace, an error's row to its log lines, "
+        "a dot on a duration to the trace that took so long.",
+    )
+
+
+def _runs(*statuses: WorkflowStatus) -> str:
+    return series(WORKFLOW_EXECUTIONS, THIS_WORKFLOW, *([among(LABEL_STATUS, statuses)] if statuses else []))
+
+
+def _calls(*statuses: WorkflowStatus) -> str:
+    return series(TOOL_INVOCATIONS, THIS_TOOL, *([among(LABEL_STATUS, statuses)] if statuses else []))
+
+
+def _health() -> list[Panel]:
+    return [
+        figure(
+            number=11,
+            width=4,
+            title="Runs in 24 h",
+            description="Workflow runs that ended in the last 24 hours, whatever the outcome and whatever the time "
+            "range of the board. A run that is under way is not counted yet.",
+            unit="short",
+            decimals=0,
+            no_value="No engine reported in 24 h",
+            query=total(events(_runs(), "24h")),
+        ),
+        share(
+            number=12,
+            width=5,
+            title="Success rate in 24 h",
+            description="Successful runs divided by successful, failed and timed-out runs of the last 24 hours. "
+            "Cancelled runs count on neither side.",
+            no_value="No runs",
+            query=ratio(_runs("success"), _runs(*JUDGED), "24h"),
+            base=BAD,
+            steps=[(0.9, WARNING), (0.99, GOOD)],
+        ),
+        figure(
+            number=13,
+            width=4,
+            title="Active workflows",
+            description="Runs that are under way now, of all workflows. After a process was killed its last value "
+            "stays for up to five minutes.",
+            unit="short",
+            decimals=0,
+            no_value="No engine is reporting",
+            query=total(series(ACTIVE_WORKFLOWS)),
+        ),
+        lines(
+            number=14,
+            width=11,
+            title="Error rate",
+            description="Failed and timed-out runs divided by all that were not cancelled, over at least five minutes "
+            "at a time. A gap means that no run ended, not that none failed.",
+            unit="percentunit",
+            bounds=(0, 1),
+            no_value="No run ended in this range",
+            query=[
+                Line(
+                    query=ratio(_runs(*FAILED), _runs(*JUDGED), "$__rate_interval"),
+                    legend="Failed share of runs",
+                )
+            ],
+            interval="5m",
+            links=[
+                links.logs(
+                    "Log lines of failed runs",
+                    log_lines((LOG_COMPONENT, "=", ENGINE), (LOG_ERROR_TYPE, "!=", "")),
+                )
+            ],
+        ),
+    ]
+
+
+def _errors() -> list[Panel]:
+    errors = series(ERRORS)
+    return [
+        bars(
+            number=21,
+            width=8,
+            title="Runs by outcome",
+            description="Runs that ended in each interval. The bars add up to the number of runs in the time range.",
+            unit="short",
+            no_value="No engine reported in this range",
+            query=[
+                Line(
+                    query=total(events(_runs(), "$__interval"), (LABEL_STATUS,)), legend=legend(LABEL_STATUS)
+                )
+            ],
+            colours=OUTCOMES,
+        ),
+        bars(
+            number=22,
+            width=8,
+            title="Errors by type",
+            description="Errors of all workflows, each counted once, where it arose. An error that was retried or "
+            "skipped over counts too, so there can be more errors than failed runs.",
+            unit="short",
+            no_value="No errors in this range",
+            query=[
+                Line(
+                    query=f"{total(events(errors, '$__interval'), (LABEL_TYPE,))} > 0",
+                    legend=legend(LABEL_TYPE),
+                )
+            ],
+        ),
+        ranking(
+            number=23,
+            width=8,
+            title="Errors by type and component",
+            description="Errors of all workflows in the time range, by what went wrong and the part in which it "
+            "arose. The type leads to the log lines that carry it.",
+            unit="short",
+            no_value="No errors in this range",
+            order_by="Errors",
+            limit=50,
+            query=[
+                Column(
+                    name="Type",
+                    label=LABEL_TYPE,
+                    links=[
+                        links.logs(
+                            "Log lines of this error", log_lines((LOG_ERROR_TYPE, "=", "${__value.raw}"))
+                        )
+                    ],
+                ),
+                Column(name="Component", label=LABEL_COMPONENT),
+                Column(
+                    name="Errors",
+                    query=f"{total(events(errors, '$__range'), (LABEL_TYPE, LABEL_COMPONENT))} > 0",
+                    decimals=0,
+                    width=90,
+                ),
+            ],
+        ),
+    ]
+
+
+def _recent_failures() -> Panel:
+    failures = log_lines(
+        (LOG_COMPONENT, "=", ENGINE),
+        (LOG_ERROR_TYPE, "!=", ""),
+        chosen(LOG_WORKFLOW_ID, "workflow"),
+    )
+    return log_table(
+        number=31,
+        width=24,
+        title="Recent failures",
+        description="The newest 50 runs of the time range that failed, timed out or were cancelled, from the log. The "
+        "trace opens the run's waterfall, the execution every log line of the run.",
+        unit="string",
+        no_value="No run failed in this range",
+        query=failures,
+        limit=50,
+        fields=[
+            Field(name="Workflow", field=loki_name(LOG_WORKFLOW_ID), width=200),
+            Field(name="Error", field=loki_name(LOG_ERROR_TYPE), width=200),
+            Field(name="Message", field=loki_name(LOG_EXCEPTION_MESSAGE)),
+            Field(
+                name="Execution",
+                field=loki_name(LOG_EXECUTION_ID),
+                width=200,
+                links=[
+                    links.logs("Log lines of this run", log_lines((LOG_EXECUTION_ID, "=", "${__value.raw}")))
+                ],
+            ),
+            Field(
+                name="Trace",
+                field=loki_name(LOG_TRACE_ID),
+                width=300,
+                links=[links.trace("Trace of this run", "${__value.raw}")],
+            ),
+        ],
+    )
+
+
+def _durations() -> list[Panel]:
+    run = span_is(WORKFLOW.name)
+    of_choice = attribute(AEL_WORKFLOW_NAME, "=~", "${workflow:pipe}")
+    of_row = attribute(AEL_WORKFLOW_NAME, "=", "${__data.fields.Workflow}")
+    by = (LABEL_WORKFLOW,)
+    return [
+        lines(
+            number=41,
+            width=12,
+            title="Run duration",
+            description="The duration that 50 %, 95 % and 99 % of the runs stayed below, estimated from the "
+            "histogram's buckets. A diamond is one run: it leads to the run's trace.",
+            unit="s",
+            no_value="No run ended in this range",
+            query=[
+                Line(
+                    query=quantile(level, WORKFLOW_DURATION, THIS_WORKFLOW, window="$__rate_interval"),
+                    legend=name,
+                    exemplars=level == 0.95,  # the three queries have the same exemplars
+                )
+                for level, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
+            ],
+            interval="1m",
+            calculations=["lastNotNull", "max"],
+            links=[links.traces("Traces of these runs", spans(run, of_choice))],
+        ),
+        ranking(
+            number=42,
+            width=12,
+            title="Slowest workflows",
+            description="The ten workflows with the largest p95 in the time range. The name leads to the runs' "
+            "traces, the failed share to their failures.",
+            unit="s",
+            no_value="No run ended in this range",
+            order_by="p95",
+            limit=10,
+            query=[
+                Column(
+                    name="Workflow",
+                    label=LABEL_WORKFLOW,
+                    links=[links.traces("Traces of this workflow", spans(run, of_row))],
+                ),
+                Column(
+                    name="p95",
+                    query=quantile(0.95, WORKFLOW_DURATION, THIS_WORKFLOW, window="$__range", by=by),
+                    unit="s",
+                    width=100,
+                ),
+                Column(
+                    name="Mean",
+                    query=mean(WORKFLOW_DURATION, THIS_WORKFLOW, window="$__range", by=by),
+                    unit="s",
+                    width=100,
+                ),
+                Column(
+                    name="Runs",
+                    query=f"{total(events(_runs(), '$__range'), by)} > 0",
+                    unit="short",
+                    decimals=0,
+                    width=80,
+                ),
+                Column(
+                    name="Failed",
+                    query=ratio(_runs(*FAILED), _runs(*JUDGED), "$__range", by),
+                    unit="percentunit",
+                    decimals=1,
+                    width=80,
+                    links=[
+                        links.logs(
+                            "Failures of this workflow",
+                            log_lines(
+                                (LOG_WORKFLOW_ID, "=", "${__data.fields.Workflow}"),
+                                (LOG_ERROR_TYPE, "!=", ""),
+                            ),
+                        )
+                    ],
+                ),
+            ],
+        ),
+    ]
+
+
+def _tools() -> list[Panel]:
+    by = (LABEL_TOOL,)
+    calls = f"{total(events(_calls(), '$__range'), by)} > 0"
+    of_row = attribute(AEL_TOOL_NAME, "=", "${__data.fields.Tool}")
+    return [
+        bars(
+            number=51,
+            width=12,
+            title="Tool calls by outcome",
+            description="Tool calls that ended in each interval, whether a step, code or a client made them. Retries "
+            "count, so there can be more failed calls than failed runs.",
+            unit="short",
+            no_value="No engine reported in this range",
+            query=[
+                Line(
+                    query=total(events(_calls(), "$__interval"), (LABEL_STATUS,)), legend=legend(LABEL_STATUS)
+                )
+            ],
+            colours=OUTCOMES,
+        ),
+        ranking(
+            number=52,
+            width=12,
+            title="Tools",
+            description="Calls of each tool in the time range, the tools with the most failures first. The name leads "
+            "to the calls' traces.",
+            unit="short",
+            no_value="No tool was called in this range",
+            order_by="Failures",
+            limit=20,
+            query=[
+                Column(
+                    name="Tool",
+                    label=LABEL_TOOL,
+                    links=[links.traces("Traces with this tool", spans(of_row))],
+                ),
+                Column(name="Calls", query=calls, decimals=0, width=80),
+                Column(
+                    name="Failures",
+                    query=f"{total(events(_calls(*FAILED), '$__range'), by)}\nand\n{calls}",
+                    decimals=0,
+                    width=90,
+                ),
+                Column(
+                    name="Failed",
+                    query=ratio(_calls(*FAILED), _calls(*JUDGED), "$__range", by),
+                    unit="percentunit",
+                    decimals=1,
+                    width=80,
+                ),
+                Column(
+                    name="p95",
+                    query=quantile(0.95, TOOL_DURATION, THIS_TOOL, window="$__range", by=by),
+                    unit="s",
+                    width=100,
+                ),
+            ],
+        ),
+    ]
+
+
+def _each_signal(queries: Mapping[str, str]) -> str:
+    """Join one query for each kind of data into one whose series say which they are, in the label `signal`."""
+    return "\nor\n".join(tagged(query, LABEL_SIGNAL, signal) for signal, query in queries.items())
+
+
+def _telemetry() -> list[Panel]:
+    reported = series(ACTIVE_WORKFLOWS)
+    lost = {
+        "{{signal}} refused by {{receiver}}": (foreign.REFUSED, "receiver"),
+        "{{signal}} without room before {{exporter}}": (foreign.ENQUEUE_FAILED, "exporter"),
+        "{{signal}} given up by {{exporter}}": (foreign.SEND_FAILED, "exporter"),
+    }
+    return [
+        figure(
+            number=61,
+            width=4,
+            title="Last report of an engine",
+            description="Time since metrics of any engine arrived, looked for over 24 hours. A running engine reports "
+            "every 15 s; one that has ended is silent, which is as it should be.",
+            unit="s",
+            decimals=0,
+            no_value="None in 24 h",
+            query=f"time() - max(max_over_time(timestamp({reported})[24h:1m]))",
+            base=GOOD,
+            steps=[(120, WARNING)],
+        ),
+        bars(
+            number=62,
+            width=10,
+            title="Telemetry lost in the application",
+            description="Spans, log lines, metric series and records that ael_otel could not deliver or keep, by "
+            "reason. The engine never waits for telemetry: what finds no room is dropped and counted.",
+            unit="short",
+            no_value="Nothing was lost in this range",
+            query=[
+                Line(
+                    query=f"{total(events(series(TELEMETRY_DROPPED), '$__interval'), (LABEL_REASON,))} > 0",
+                    legend=legend(LABEL_REASON),
+                )
+            ],
+        ),
+        bars(
+            number=63,
+            width=10,
+            title="Telemetry lost in the Collector",
+            description="Items that the Collector refused (the sender tries again), had no room for, or gave up "
+            "sending. What waits in its disk queue is not lost.",
+            unit="short",
+            no_value="Nothing was lost in this range, or the Collector is not scraped",
+            query=[
+                Line(
+                    query=_each_signal(
+                        {
+                            signal: f"{total(events(series(metric), '$__interval'), (by,))} > 0"
+                            for signal, metric in metrics.items()
+                        }
+                    ),
+                    legend=name,
+                )
+                for name, (metrics, by) in lost.items()
+            ],
+        ),
+        lines(
+            number=64,
+            width=12,
+            title="Queue of the Collector",
+            description="How full the disk queue in front of each store is. It fills while a store is away; when it is "
+            "full the Collector refuses new data.",
+            unit="percentunit",
+            bounds=(0, 1),
+            no_value="The Collector is not scraped",
+            query=[
+                Line(
+                    query=f"max by (exporter) ({series(foreign.QUEUE_SIZE)} / {series(foreign.QUEUE_CAPACITY)})",
+                    legend="{{exporter}}",
+                )
+            ],
+        ),
+        lines(
+            number=65,
+            width=12,
+            title="Delivered by the Collector",
+            description="Spans, log lines and metric points that each store took over, per second.",
+            unit="cps",
+            no_value="The Collector has delivered nothing yet, or is not scraped",
+            query=[
+                Line(
+                    query=_each_signal(
+                        {
+                            signal: total(per_second(series(metric)), ("exporter",))
+                            for signal, metric in foreign.SENT.items()
+                        }
+                    ),
+                    legend="{{signal}} to {{exporter}}",
+                )
+            ],
+        ),
+    ]
