@@ -193,6 +193,33 @@ def test_what_the_exporter_loses_is_counted_with_its_reason(signal: str, send: S
     assert line.drops == {reason: 1_000}
 
 
+def test_one_bad_item_does_not_take_its_batch_along(signal: str) -> None:
+    """An item that cannot be encoded is lost alone: the rest of its batch is sent without it."""
+    seen = 0
+
+    def picky(items: Sequence[object]) -> bool:
+        nonlocal seen
+        if bad in items:
+            raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+        seen += len(items)
+        return True
+
+    gate = Gate(picky)
+    line = Line(signal, gate)
+    bad: object = None
+    line.emit()
+    assert gate.taken.wait(10)
+    for _ in range(300):
+        line.emit()
+    queue = line.processor._batch_processor._queue
+    bad = queue[117]
+    gate.open.set()
+    line.settle()
+    assert line.account() == (300, 1, 0)
+    assert line.drops == {"serialization": 1}
+    assert seen == 300
+
+
 def test_a_full_queue_drops_what_does_not_fit(signal: str) -> None:
     """While the exporter holds a batch, the queue takes its size and each further item is counted as dropped."""
     gate = Gate()
