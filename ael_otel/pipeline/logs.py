@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import isfinite
 from time import time_ns
 from typing import Any, Final, TextIO
 
@@ -76,7 +77,11 @@ class RunLogHandler(logging.Handler):
             fields = fields_of(record)
             severity, number = _severity(record.levelno)
             if self._stream is not None:
-                self._write(record, severity, fields)
+                try:
+                    self._write(record, severity, fields)
+                except Exception:
+                    # A stream that is gone must not keep the record from the Collector.
+                    self.handleError(record)
             if self._otel is not None and not record.name.startswith(INTERNAL_LOGGERS):
                 message = fields.pop("message")
                 self._otel.emit(
@@ -143,7 +148,7 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     hold arguments or results.
     """
     scope = current_run.get()
-    message = record.getMessage()
+    message = _message_of(record)
     fields: dict[str, Any] = {
         "component": getattr(record, "ael_component", None) or record.name,
         "workflow_id": "" if scope is None else scope.workflow_id,
@@ -167,14 +172,44 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
         fields["exception.type"] = (
             kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
         )
-        fields.setdefault("exception.message", str(error)[:MAX_MESSAGE])
+        fields.setdefault("exception.message", _text_of(error)[:MAX_MESSAGE])
         if trace is not None:
             text = "".join(traceback.format_exception(kind, error, trace))
             # The end of a stack trace tells where it broke, so the beginning goes.
             fields["exception.stacktrace"] = (
                 text if len(text) <= MAX_STACKTRACE else "…" + text[-MAX_STACKTRACE:]
             )
+    for key, value in fields.items():
+        if type(value) is not str or not value.isascii():
+            fields[key] = _plain(value)
     return fields
+
+
+def _message_of(record: logging.LogRecord) -> str:
+    """Return a record's text; as it stands, without its arguments, when they do not fit it."""
+    try:
+        return record.getMessage()
+    except Exception:
+        return _text_of(record.msg)
+
+
+def _text_of(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:
+        return type(value).__qualname__
+
+
+def _plain(value: object) -> str | int | float:
+    """Return what both ends take and show alike: a finite 64-bit number, or text that is valid Unicode.
+
+    A lone surrogate (a cut emoji, a file name) is no UTF-8: it would cost this line here and a whole batch there.
+    """
+    if isinstance(value, float) and isfinite(value):
+        return value
+    if isinstance(value, int) and value.bit_length() < 64:
+        return value
+    return _text_of(value).encode("utf-8", "replace").decode("utf-8")
 
 
 def install(handler: RunLogHandler, level: int) -> list[logging.Handler]:
