@@ -104,10 +104,21 @@ def _hand_over[Item](
     ledger: Ledger, items: Sequence[Item], send: Callable[[Sequence[Item]], object], success: object
 ) -> bool:
     ledger.handed_over(len(items))
+    return _send(ledger, items, send, success)
+
+
+def _send[Item](
+    ledger: Ledger, items: Sequence[Item], send: Callable[[Sequence[Item]], object], success: object
+) -> bool:
     try:
         delivered = send(items) is success
     except Exception:
-        # The exporter raises only for data it cannot encode; retrying it would never end.
+        # The exporter raises only for data it cannot encode: the one item that is to blame must not take its whole
+        # batch with it, and retrying that one would never end.
+        if len(items) > 1:
+            middle = len(items) // 2
+            halves = [_send(ledger, half, send, success) for half in (items[:middle], items[middle:])]
+            return all(halves)
         ledger.settled(len(items), "serialization")
         return False
     ledger.settled(len(items), None if delivered else "export_failed")
