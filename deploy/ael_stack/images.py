@@ -276,6 +276,8 @@ def build_image(recipe: Recipe, mark: str, docker: Docker) -> None:
     )
     if said.returncode != 0:
         raise StackError(f"docker build of {recipe.service} failed: {last_line(said.stderr)}")
+    # The image that had this name before would stay, without one.
+    docker.run("image", "prune", "--force", "--filter", f"label={LABEL}")
 
 
 def build(recipe: Recipe, go: Go, docker: Docker, *, force: bool) -> str:

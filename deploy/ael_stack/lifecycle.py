@@ -221,9 +221,13 @@ def logs(service: str, docker: Docker) -> str:
     ).stdout.strip()
 
 
-def overview(services: Iterable[str], containers: Mapping[str, Container]) -> str:
-    """Return `collector ready, loki starting, ...`."""
-    return ", ".join(f"{name} {describe(containers.get(name))}" for name in services)
+def overview(services: Sequence[str], containers: Mapping[str, Container]) -> str:
+    """Return `4 of 6 ready; loki starting, tempo waiting`."""
+    states = {name: describe(containers.get(name)) for name in services}
+    waiting = [f"{name} {state}" for name, state in states.items() if state != "ready"]
+    return "; ".join(
+        [f"{len(states) - len(waiting)} of {len(states)} ready", *([", ".join(waiting)] if waiting else [])]
+    )
 
 
 def describe(container: Container | None) -> str:

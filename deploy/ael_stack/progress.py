@@ -2,9 +2,12 @@
 
 import shutil
 import sys
+import threading
 import time
 from types import TracebackType
 from typing import TextIO
+
+TICK_SECONDS = 0.5
 
 
 class Progress:
@@ -15,7 +18,11 @@ class Progress:
         self._title = title
         self._live = self._stream.isatty()
         self._started = time.monotonic()
-        self._last = ""
+        self._text = ""
+        self._ended = threading.Event()
+        # The seconds go on counting while the block waits for a command that says nothing.
+        self._ticker = threading.Thread(target=self._tick, daemon=True)
+        self._writing = threading.Lock()
 
     @property
     def seconds(self) -> float:
@@ -24,21 +31,38 @@ class Progress:
 
     def show(self, text: str, *, quiet: bool = False) -> None:
         """Show where things stand. `quiet` is for steps too small for a line of a log."""
+        changed = text != self._text
         if self._live:
-            line = f"{self._title}: {text}  {self.seconds:.0f} s"
-            width = shutil.get_terminal_size().columns - 1
-            self._stream.write(f"\r\x1b[2K{line[:width]}")
-        elif text != self._last and not quiet:
-            self._stream.write(f"{self._title}: {text}\n")
-            self._last = text
-        self._stream.flush()
+            self._text = text
+            self._draw()
+        elif changed and not quiet:
+            self._text = text
+            self._write(f"{self._title}: {text}\n")
+
+    def _draw(self) -> None:
+        line = f"{self._title}: {self._text}"
+        seconds = f"  {self.seconds:.0f} s"
+        room = shutil.get_terminal_size().columns - 1 - len(seconds)
+        self._write(f"\r\x1b[2K{line[:room]}{seconds}")
+
+    def _write(self, text: str) -> None:
+        with self._writing:
+            self._stream.write(text)
+            self._stream.flush()
+
+    def _tick(self) -> None:
+        while not self._ended.wait(TICK_SECONDS):
+            self._draw()
 
     def __enter__(self) -> "Progress":
+        if self._live:
+            self._ticker.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._ended.set()
         if self._live:
-            self._stream.write("\r\x1b[2K")
-            self._stream.flush()
+            self._ticker.join()
+            self._write("\r\x1b[2K")
