@@ -210,7 +210,15 @@ async def invoke(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) ->
         return await wrapped(*args, **kwargs)
     runner, tool = split_runner(name)
     with ToolCall(record, tool, server=runner) as frame:
-        result = await wrapped(*args, **kwargs)
+        try:
+            result = await wrapped(*args, **kwargs)
+        except Exception as raised:
+            with fault_barrier("invoke"):
+                registry = getattr(instance, "_registry", None)
+                unavailable = getattr(raised, "code", None) == "TOOL_UNAVAILABLE"
+                if unavailable and registry is not None and registry.get(name) is None:
+                    frame.tool_unknown()
+            raise
         with fault_barrier("invoke"):
             if not getattr(result, "success", True):
                 error = getattr(result, "error", None)

@@ -43,6 +43,9 @@ from ael_otel.store import (
 UNKNOWN_WORKFLOW: Final = "unknown"
 """Label of runs whose workflow does not exist: their names come from callers and are not bounded."""
 
+UNKNOWN_TOOL: Final = "unknown"
+"""Label of calls that a client or code made of a tool that does not exist, for the same reason."""
+
 logger = logging.getLogger("ael.lifecycle")
 
 current_frame: ContextVar["Frame | None"] = ContextVar("ael_otel_frame", default=None)
@@ -462,13 +465,14 @@ class ToolCall(Frame):
         server: the MCP server or runner, where it is already known.
     """
 
-    __slots__ = ("_origin", "direct", "record", "tool")
+    __slots__ = ("_label", "_origin", "direct", "record", "tool")
     where = "tool_call"
 
     def __init__(self, recorder: Recorder, tool: str, *, server: str | None = None) -> None:
         super().__init__(recorder)
         self.tool = tool
         self.direct = False
+        self._label = tool
         self._origin: Failure | None = None
         self.record = ToolCallRecord(
             call_id=uuid.uuid4().hex[:16],
@@ -534,6 +538,14 @@ class ToolCall(Frame):
         if self.span is not None and self.span.is_recording():
             self.span.set_attribute(attr.AEL_MCP_SERVER, server)
 
+    def tool_unknown(self) -> None:
+        """Say that no such tool exists: a name that a client or code made up stays out of the metrics' labels.
+
+        The name in a tool step stays: definitions are bounded, and it says which tool is missing.
+        """
+        if self.record.source != "tool_step":
+            self._label = UNKNOWN_TOOL
+
     def originally(self, failure: Failure) -> None:
         """Keep the failure as the transport saw it, before the engine turns it into one of its own."""
         self._origin = failure
@@ -550,8 +562,8 @@ class ToolCall(Frame):
     def _end(self, seconds: float) -> None:
         record, failure, metrics = self.record, self.failure, self.recorder.metrics
         status = _status_of(failure)
-        metrics.invocations.add((self.tool, status), 1, self._context)
-        metrics.tool_duration.record((self.tool,), seconds, self._context)
+        metrics.invocations.add((self._label, status), 1, self._context)
+        metrics.tool_duration.record((self._label,), seconds, self._context)
         record.completed_at = datetime.now(UTC)
         record.duration_ms = seconds * 1e3
         record.status = status
@@ -611,6 +623,9 @@ class CodeBlock(Frame):
         self._show_failure(failure)
         if not (failure.cancelled and self.parent is not None):
             self.recorder.count(failure)
+        if self.parent is None:
+            # A client ran code without a workflow: nobody above tells the failure.
+            _log_failure(failure, "sandbox", f"code failed: {failure.type}")
 
 
 _NO_ATTRIBUTES: Final[Mapping[str, AttributeValue]] = {}
