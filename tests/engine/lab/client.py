@@ -1,0 +1,166 @@
+"""The test's end of the host process: commands, and the engine's entries as a client outside uses them."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from tests.engine.lab.files import write_configuration
+
+ROOT = Path(__file__).resolve().parents[3]
+START_S = 60
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """This process's environment without what would configure telemetry or the engine, and with `more`."""
+    dropped = ("OTEL_", "AEL_", "PLOSTON_", "TELEMETRY_STORE_", "PYTEST_", "PYTHONPATH")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    return kept | {"PYTHONPATH": str(ROOT)} | more
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What telemetry gathered between two looks at it; `metrics` are the changes, rows that did not change left out."""
+
+    spans: list[dict[str, Any]]
+    lines: list[dict[str, Any]]
+    logs: list[dict[str, Any]]
+    records: list[dict[str, Any]]
+    metrics: dict[str, dict[str, float]]
+    rows: dict[str, dict[str, float]]
+
+
+class Lab:
+    """The host process, as a context manager.
+
+    Args:
+        folder: for its configuration, its working directory and what it prints on stderr.
+        telemetry: the `telemetry` section of its configuration.
+        environment: variables besides the clean ones.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        telemetry: Mapping[str, Any] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        configuration = write_configuration(folder, telemetry=telemetry)
+        self.port = free_port()
+        self.stderr = folder / "stderr.txt"
+        self._before: dict[str, dict[str, float]] = {}
+        with self.stderr.open("wb") as stderr:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.engine.lab.host", str(configuration), str(self.port)],
+                cwd=folder,
+                env=clean_environment(
+                    OTEL_TRACES_EXPORTER="none",
+                    OTEL_METRICS_EXPORTER="none",
+                    OTEL_LOGS_EXPORTER="none",
+                    AEL_OTEL_RAISE_FAULTS="1",
+                    HOME=str(folder),
+                )
+                | dict(environment or {}),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+            )
+
+    def __enter__(self) -> Self:
+        assert self._answer(START_S).get("ready"), self.stderr.read_text()
+        self.collect()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        if self._process.poll() is None:
+            self._process.stdin.write('{"do": "close"}\n')
+            self._process.stdin.flush()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+    def ask(self, do: str, *, patience_s: float = 60, **arguments: Any) -> dict[str, Any]:
+        """Give one command and return its answer."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+        self._process.stdin.flush()
+        return self._answer(patience_s)
+
+    def _answer(self, timeout_s: float) -> dict[str, Any]:
+        stuck = threading.Timer(timeout_s, self._process.kill)
+        stuck.start()
+        try:
+            assert self._process.stdout is not None
+            line = self._process.stdout.readline()
+        finally:
+            stuck.cancel()
+        if not line:
+            raise AssertionError(f"the host process ended or hung:\n{self.stderr.read_text()[-4_000:]}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def collect(self) -> Taken:
+        """Return what telemetry gathered since the last time."""
+        taken = self.ask("collect")
+        before, self._before = self._before, taken["metrics"]
+        changes = {
+            name: changed
+            for name, rows in taken["metrics"].items()
+            if (
+                changed := {
+                    row: value - before.get(name, {}).get(row, 0)
+                    for row, value in rows.items()
+                    if value != before.get(name, {}).get(row, 0)
+                }
+            )
+        }
+        lines = [json.loads(line) for line in taken["lines"].splitlines()]
+        return Taken(taken["spans"], lines, taken["logs"], taken["records"], changes, taken["metrics"])
+
+    # --- the entries --------------------------------------------------------------------------------------------------
+
+    def rest(self, path: str, body: Any) -> httpx.Response:
+        """POST to the REST API."""
+        return httpx.post(f"http://127.0.0.1:{self.port}/api/v1{path}", json=body, timeout=60)
+
+    def mcp(self, tool: str, arguments: dict[str, Any], *, meta: dict[str, Any] | None = None) -> Any:
+        """Call a tool, or a workflow as a tool, with the official MCP client over HTTP."""
+        return asyncio.run(call_over_mcp(self.port, tool, arguments, meta=meta))
+
+
+async def call_over_mcp(
+    port: int, tool: str, arguments: dict[str, Any], *, meta: dict[str, Any] | None = None
+) -> Any:
+    """Open a session with the official MCP client, make one call, close the session, return the result."""
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamable_http_client
+
+    async with (
+        streamable_http_client(f"http://127.0.0.1:{port}/mcp") as (reader, writer, _),
+        ClientSession(reader, writer) as session,
+    ):
+        await session.initialize()
+        return await session.call_tool(tool, arguments, meta=meta)

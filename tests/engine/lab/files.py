@@ -1,0 +1,60 @@
+"""Writing the laboratory's configuration and workflows to a folder, as the engine wants them."""
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+HERE = Path(__file__).parent
+SOURCES: Mapping[str, str] = {
+    re.search(r"^name: (\w+)$", text, re.MULTILINE)[1]: text  # type: ignore[index]
+    for text in (HERE / "workflows.yaml").read_text("utf-8").split("\n---\n")
+}
+"""The YAML text of each workflow by its name."""
+
+TOOLS = ("add", "echo", "flaky", "refuse", "traceparent", "wait")
+SANDBOX_SECONDS = 1
+
+
+def write_configuration(
+    folder: Path, *, telemetry: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
+) -> Path:
+    """Write configuration and workflows below `folder` and return the configuration's path.
+
+    Args:
+        folder: where; made if need be.
+        telemetry: the `telemetry` section; metrics are not served unless it says so.
+        environment: what the tool server's environment gets besides the few variables that MCP passes on.
+    """
+    workflows = folder / "workflows"
+    workflows.mkdir(parents=True)
+    for name, text in SOURCES.items():
+        (workflows / f"{name}.yaml").write_text(text, "utf-8")
+    server: dict[str, Any] = {"command": shlex.join([sys.executable, str(HERE / "tools.py")])}
+    if environment:
+        server["env"] = dict(environment)
+    path = folder / "ael.yaml"
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "tools": {"mcp_servers": {"lab": server}},
+                "workflows": {"directory": str(workflows)},
+                "python_exec": {"timeout": SANDBOX_SECONDS},
+                "logging": {"level": "INFO", "format": "json"},
+                "telemetry": {"service_name": "lab", "metrics": {"prometheus_enabled": False}}
+                | dict(telemetry or {}),
+            }
+        ),
+        "utf-8",
+    )
+    return path
+
+
+def json_lines(text: str) -> list[dict[str, Any]]:
+    """Parse text that must hold one JSON object per line and nothing else."""
+    return [json.loads(line) for line in text.splitlines()]

@@ -1,0 +1,259 @@
+"""A process with the real engine and telemetry kept in memory, run by line: one JSON command in, one JSON answer out.
+
+It does what `ael serve` does and shows what `ael serve` would send. Commands come on stdin: `execute`,
+`execute_workflow`, `cancel`, `many`, `register`, `running`, `collect`, `close`; see `Host`.
+"""
+
+import asyncio
+import io
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+
+class Lines(io.TextIOBase):
+    """A stream that keeps what is written, to be taken away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept: list[str] = []
+        self._lock = threading.Lock()
+
+    def write(self, text: str, /) -> int:
+        """Keep a piece of text."""
+        with self._lock:
+            self._kept.append(text)
+        return len(text)
+
+    def take(self) -> str:
+        """Return what has been written since the last time."""
+        with self._lock:
+            kept, self._kept = self._kept, []
+        return "".join(kept)
+
+
+class Host:
+    """The engine, its telemetry, and the commands."""
+
+    def __init__(self, app: Any, telemetry: "Telemetry") -> None:
+        self.app = app
+        self.telemetry = telemetry
+
+    async def execute(self, workflow: str, inputs: dict[str, Any], timeout_s: float | None = None) -> Any:
+        """Run by name, as REST and MCP do."""
+        return await self.app.workflow_engine.execute(workflow, inputs, timeout_seconds=timeout_s)
+
+    async def execute_workflow(self, workflow: str, inputs: dict[str, Any]) -> Any:
+        """Run a definition, as an embedding application does."""
+        definition = self.app.workflow_registry.get(workflow)
+        return await self.app.workflow_engine.execute_workflow(definition, inputs)
+
+    async def cancel(self, workflow: str, inputs: dict[str, Any]) -> Any:
+        """Start a run and cancel its task while the tool `wait` works for it."""
+        task = asyncio.create_task(self.execute(workflow, inputs))
+        while not self.telemetry.waits():  # noqa: ASYNC110 - nobody could set an event: the tool works elsewhere
+            await asyncio.sleep(0.01)
+        task.cancel()
+        return await task
+
+    async def many(self, workflow: str, count: int) -> Any:
+        """Run one workflow many times at once, each with its own number; returns each run's id and outputs."""
+        results = await asyncio.gather(*(self.execute(workflow, {"number": n}) for n in range(count)))
+        return {
+            "runs": [
+                {"execution_id": r.execution_id, "number": r.inputs["number"], "outputs": r.outputs}
+                for r in results
+            ]
+        }
+
+    async def register(self, text: str) -> Any:
+        """Register a workflow while the engine runs."""
+        self.app.workflow_registry.register_from_yaml(text)
+        return {}
+
+    async def running(self) -> Any:
+        """Return how many runs go on, by the store and by the gauge, and whether one has its tool `wait` waiting."""
+        store, metrics = self.telemetry.store, metric_values(self.telemetry.metrics.get_metrics_data())
+        return {
+            "store": sum(record.status == "running" for record in store.recent(10_000)),
+            "gauge": metrics["ael.active_workflows"][""],
+            "waits": self.telemetry.waits(),
+        }
+
+    async def collect(self) -> Any:
+        """Return what telemetry has gathered since the last time, and the metrics' values."""
+        return self.telemetry.take()
+
+    async def answer(self, command: dict[str, Any]) -> dict[str, Any]:
+        """Do one command; what the engine raises is an answer too."""
+        try:
+            result = await getattr(self, command.pop("do"))(**command)
+        except asyncio.CancelledError:
+            return {"raised": "CancelledError"}
+        except Exception as error:  # noqa: BLE001 - the answer says what it was
+            return {"raised": type(error).__name__, "code": getattr(error, "code", None), "text": str(error)}
+        if isinstance(result, dict):
+            return result
+        return {
+            "execution_id": result.execution_id,
+            "status": result.status.value,
+            "error": getattr(result.error, "code", None),
+            "outputs": result.outputs,
+        }
+
+
+class Telemetry:
+    """All of this process's telemetry in memory: spans, log lines, log records, metrics, run records."""
+
+    def __init__(self, configuration: Path) -> None:
+        from opentelemetry import trace
+        from opentelemetry._logs import get_logger_provider
+        from opentelemetry.metrics import get_meter_provider
+        from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+        from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+        from ael_otel.config import load_settings
+        from ael_otel.runtime import start
+        from ael_otel.store import MemoryStore
+
+        self.lines = Lines()
+        self.store = MemoryStore()
+        self.runtime = start(load_settings(configuration), log_stream=self.lines, store=self.store)
+        self.spans, self.logs = InMemorySpanExporter(), InMemoryLogRecordExporter()
+        self.metrics = InMemoryMetricReader()
+        trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(self.spans))  # type: ignore[attr-defined]
+        get_logger_provider().add_log_record_processor(SimpleLogRecordProcessor(self.logs))  # type: ignore[attr-defined]
+        get_meter_provider().add_metric_reader(self.metrics)  # type: ignore[attr-defined]
+        self._told: set[str] = set()
+
+    def waits(self) -> bool:
+        """Whether a run that goes on has a call of `wait` that goes on."""
+        return any(
+            call.tool_name == "wait" and call.status == "running"
+            for run in self.store.recent()
+            if run.status == "running"
+            for step in run.steps
+            for call in step.tool_calls
+        )
+
+    def take(self) -> dict[str, Any]:
+        """Return and forget everything but the metrics, which keep counting."""
+        import msgspec
+
+        spans = [span_facts(span) for span in self.spans.get_finished_spans()]
+        logs = [log_facts(data) for data in self.logs.get_finished_logs()]
+        self.spans.clear()
+        self.logs.clear()
+        records = [
+            record
+            for record in reversed(self.store.recent(10_000))
+            if record.execution_id not in self._told and record.status != "running"
+        ]
+        self._told.update(record.execution_id for record in records)
+        return {
+            "spans": spans,
+            "lines": self.lines.take(),
+            "logs": logs,
+            "metrics": metric_values(self.metrics.get_metrics_data()),
+            "records": msgspec.to_builtins(records, str_keys=True),
+        }
+
+
+def span_facts(span: Any) -> dict[str, Any]:
+    """Return a finished span as JSON values."""
+    return {
+        "name": span.name,
+        "kind": span.kind.name,
+        "scope": span.instrumentation_scope.name,
+        "trace_id": format(span.context.trace_id, "032x"),
+        "span_id": format(span.context.span_id, "016x"),
+        "parent_id": format(span.parent.span_id, "016x") if span.parent else "",
+        "remote_parent": bool(span.parent and span.parent.is_remote),
+        "start": span.start_time,
+        "end": span.end_time,
+        "status": span.status.status_code.name,
+        "description": span.status.description,
+        "attributes": dict(span.attributes),
+        "events": [{"name": each.name, "attributes": dict(each.attributes)} for each in span.events],
+        "links": len(span.links),
+    }
+
+
+def log_facts(data: Any) -> dict[str, Any]:
+    """Return a log record as JSON values."""
+    record = data.log_record
+    return {
+        "body": record.body,
+        "severity": record.severity_text,
+        "trace_id": format(record.trace_id or 0, "032x"),
+        "span_id": format(record.span_id or 0, "016x"),
+        "attributes": dict(record.attributes or {}),
+    }
+
+
+def metric_values(data: Any) -> dict[str, dict[str, float]]:
+    """Return each metric's rows: `label=value,...` (sorted by label) to value; a histogram has its count."""
+    found: dict[str, dict[str, float]] = {}
+    if data is None:
+        return found
+    for resource in data.resource_metrics:
+        for scope in resource.scope_metrics:
+            for metric in scope.metrics:
+                rows = found.setdefault(metric.name, {})
+                for point in metric.data.data_points:
+                    row = ",".join(f"{key}={value}" for key, value in sorted(point.attributes.items()))
+                    rows[row] = point.count if hasattr(point, "count") else point.value
+                    if hasattr(point, "sum"):
+                        rows[f"{row} sum"] = point.sum
+    return found
+
+
+async def serve(configuration: Path, port: int, control: int) -> None:
+    """Open the engine, serve MCP and REST on `port`, and answer commands until `close` or the end of stdin."""
+    from ael_otel.instrument.engine import open_application
+
+    telemetry = Telemetry(configuration)
+    app = await open_application(configuration, port=port, log_output=sys.stderr)
+    telemetry.runtime.own_the_log()
+    host = Host(app, telemetry)
+    server = asyncio.create_task(app.start())
+    with os.fdopen(control, "w", encoding="utf-8") as answers:
+
+        def say(answer: dict[str, Any]) -> None:
+            answers.write(json.dumps(answer, default=str) + "\n")
+            answers.flush()
+
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                break
+            except OSError:
+                await asyncio.sleep(0.02)
+        say({"ready": True})
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            command = json.loads(line)
+            if command["do"] == "close":
+                break
+            say(await host.answer(command))
+    server.cancel()
+    await asyncio.gather(server, return_exceptions=True)
+    await app.shutdown()
+    telemetry.runtime.shutdown()
+
+
+def main() -> None:
+    """Run with a configuration and a port."""
+    # Answers go where stdout went; what the engine or a library prints goes to stderr.
+    control = os.dup(1)
+    os.dup2(2, 1)
+    asyncio.run(serve(Path(sys.argv[1]), int(sys.argv[2]), control))
+
+
+if __name__ == "__main__":
+    main()

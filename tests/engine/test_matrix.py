@@ -1,0 +1,240 @@
+"""Every outcome of a run through every entry to the engine: spans, metrics, log lines and records, all of them."""
+
+import json
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.engine.lab import view
+from tests.engine.lab.client import Lab, Taken
+from tests.engine.outcomes import (
+    CANCELLED,
+    LEFT_ALONE,
+    OUTCOMES,
+    STOPPED_IN_CODE,
+    TIMED_OUT,
+    Outcome,
+)
+
+type Entry = Callable[[Lab, Outcome], str]
+
+
+def _engine_execute(lab: Lab, outcome: Outcome) -> str:
+    return lab.ask("execute", workflow=outcome.workflow, inputs=outcome.inputs)["status"]
+
+
+def _engine_definition(lab: Lab, outcome: Outcome) -> str:
+    return lab.ask("execute_workflow", workflow=outcome.workflow, inputs=outcome.inputs)["status"]
+
+
+def _mcp_tool(lab: Lab, outcome: Outcome) -> str:
+    return "failed" if lab.mcp(outcome.workflow, outcome.inputs).isError else "completed"
+
+
+def _mcp_workflow_run(lab: Lab, outcome: Outcome) -> str:
+    result = lab.mcp("workflow_run", {"name": outcome.workflow, "inputs": outcome.inputs})
+    return str(json.loads(result.content[0].text)["status"])
+
+
+def _rest(lab: Lab, outcome: Outcome) -> str:
+    answer = lab.rest(f"/workflows/{outcome.workflow}/execute", {"inputs": outcome.inputs})
+    return str(answer.json()["status"])
+
+
+ENTRIES: dict[str, Entry] = {
+    "engine.execute": _engine_execute,
+    "engine.execute_workflow": _engine_definition,
+    "mcp tool": _mcp_tool,
+    "mcp workflow_run": _mcp_workflow_run,
+    "rest": _rest,
+}
+
+
+def _check(taken: Taken, expected: Outcome) -> None:
+    assert len(view.by_trace(taken.spans)) == 1
+    spans = view.of_the_run(taken.spans)
+    assert view.tree(spans) == expected.tree
+    root = view.check_tree(spans)
+    assert view.counts(taken.metrics) == expected.counts
+    view.check_histograms(taken)
+    (record,) = taken.records
+    assert record["status"] == expected.status
+    view.check_record(record, spans, root)
+    lines = view.check_lines(taken, spans, record["execution_id"], expected.workflow)
+    told = view.failures_told(lines)
+    if not expected.told:
+        assert told == []
+        return
+    (failure,) = told
+    (frame,) = (span for span in spans if span["span_id"] == failure["span_id"])
+    assert frame["name"] == expected.told
+    assert failure["level"] == expected.level
+    assert failure["error_type"] == (
+        next(span for span in spans if span["status"] == "ERROR")["attributes"]["ael.error.type"]
+        if expected.level == "WARN"
+        else root["attributes"]["ael.error.type"]
+    )
+    if expected.says:
+        assert failure["exception.message"] == expected.says
+    if expected.status != "completed":
+        assert record["error"]["message"] == failure["exception.message"]
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: outcome.workflow)
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_a_run_is_told_whole_whatever_its_outcome_and_entry(lab: Lab, entry: str, outcome: Outcome) -> None:
+    """Proves for each outcome and entry: the exact span tree and counters, one trace, ids on every line, one exception
+    record at the right frame, and a store record that agrees with the spans.
+    """
+    lab.collect()
+    assert ENTRIES[entry](lab, outcome) == outcome.status
+    _check(lab.collect(), outcome)
+
+
+def test_a_run_that_runs_out_of_time_is_a_timeout(lab: Lab) -> None:
+    """Proves that the caller's time limit shows as WORKFLOW_TIMEOUT, counted once, and what it cut off as cancelled."""
+    lab.collect()
+    answer = lab.ask("execute", workflow="slow", inputs={}, timeout_s=0.5)
+    assert (answer["raised"], answer["code"]) == ("AELError", "WORKFLOW_TIMEOUT")
+    _check(lab.collect(), TIMED_OUT)
+
+
+@pytest.mark.parametrize("by", ["time-out", "cancellation"])
+def test_a_run_stopped_while_code_calls_a_tool_is_what_the_engine_makes_of_it(lab: Lab, by: str) -> None:
+    """Proves that telemetry follows the engine where it loses a cancellation, and still shows what was cancelled."""
+    lab.collect()
+    if by == "time-out":
+        answer = lab.ask("execute", workflow="slow_code", inputs={}, timeout_s=0.5)
+    else:
+        answer = lab.ask("cancel", workflow="slow_code", inputs={})
+    assert (answer["status"], answer["error"]) == ("failed", "CODE_RUNTIME")
+    _check(lab.collect(), STOPPED_IN_CODE)
+
+
+def test_a_run_whose_task_is_cancelled_is_cancelled(lab: Lab) -> None:
+    """Proves that a cancellation passes through, is no error of the tool, and is told once, by the run."""
+    lab.collect()
+    assert lab.ask("cancel", workflow="slow", inputs={}) == {"raised": "CancelledError"}
+    taken = lab.collect()
+    _check(taken, CANCELLED)
+    assert taken.records[0]["error"]["code"] == "cancelled"
+
+
+@pytest.mark.parametrize("entry", ["mcp", "rest"])
+def test_a_client_that_hangs_up_loses_no_telemetry(lab: Lab, entry: str) -> None:
+    """Proves that the run of a client that has gone away is told to its end, over MCP as over REST."""
+    lab.collect()
+    params = {"name": "slow", "arguments": {"seconds": 0.6}}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    path, body = {
+        "mcp": ("/mcp", call),
+        "rest": ("/api/v1/workflows/slow/execute", {"inputs": {"seconds": 0.6}}),
+    }[entry]
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"http://127.0.0.1:{lab.port}{path}", json=body, timeout=0.3)
+    assert lab.ask("running") == {"store": 1, "gauge": 1, "waits": True}
+    deadline = time.monotonic() + 20
+    while lab.ask("running")["gauge"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    _check(lab.collect(), LEFT_ALONE)
+
+
+@pytest.mark.parametrize("entry", ["engine.execute", "mcp workflow_run", "rest"])
+def test_a_workflow_that_does_not_exist_is_an_error_without_a_name(lab: Lab, entry: str) -> None:
+    """Proves that a run of an unknown workflow is told, and that its name, which comes from a caller, is no label."""
+    lab.collect()
+    if entry == "engine.execute":
+        assert lab.ask("execute", workflow="nobody", inputs={})["code"] == "WORKFLOW_NOT_FOUND"
+    elif entry == "rest":
+        assert lab.rest("/workflows/nobody/execute", {"inputs": {}}).status_code == 404
+    else:
+        lab.mcp("workflow_run", {"name": "nobody", "inputs": {}})
+    taken = lab.collect()
+    spans = view.of_the_run(taken.spans)
+    assert view.tree(spans) == "Workflow Execution ERROR WORKFLOW_NOT_FOUND  name=nobody status=error"
+    root = view.check_tree(spans)
+    assert view.counts(taken.metrics) == "runs unknown error\nerror WORKFLOW_NOT_FOUND workflow_engine"
+    view.check_histograms(taken)
+    (record,) = taken.records
+    view.check_record(record, spans, root)
+    (failure,) = view.failures_told(view.check_lines(taken, spans, record["execution_id"], "nobody"))
+    assert failure["error_type"] == "WORKFLOW_NOT_FOUND"
+
+
+def test_an_unknown_tool_over_mcp_is_refused_before_anything_runs(lab: Lab) -> None:
+    """Proves that a call of neither a tool nor a workflow leaves no span, no metric and no record: nothing ran."""
+    lab.collect()
+    assert lab.mcp("nobody", {}).isError
+    taken = lab.collect()
+    assert (taken.spans, taken.records, view.counts(taken.metrics)) == ([], [], "")
+
+
+# --- tools called by a client, without a workflow ---------------------------------------------------------------------
+
+DIRECT = {
+    "echo": ("MCP Request [CLIENT]  tool=echo server=lab source=direct", "call echo success", "completed"),
+    "refuse": (
+        "MCP Request [CLIENT] ERROR TOOL_FAILED  tool=refuse server=lab source=direct",
+        "call refuse error\nerror TOOL_FAILED tool",
+        "failed",
+    ),
+}
+
+
+@pytest.mark.parametrize("tool", DIRECT)
+@pytest.mark.parametrize("entry", ["mcp", "rest"])
+def test_a_tool_called_without_a_workflow_is_told_whole(lab: Lab, entry: str, tool: str) -> None:
+    """Proves that a direct call is one root span, one count, a record of type `direct`, and lines with its ids."""
+    tree, counts, status = DIRECT[tool]
+    arguments = {"echo": {"text": "hello"}, "refuse": {"why": "card declined"}}[tool]
+    lab.collect()
+    if entry == "mcp":
+        assert lab.mcp(tool, arguments).isError == (status == "failed")
+    else:
+        answer = lab.rest(f"/tools/{tool}/call", {"params": arguments})
+        assert answer.status_code == (200 if status == "completed" else 502)
+    taken = lab.collect()
+    (span,) = ours = [span for span in taken.spans if span["scope"] == "ael"]
+    assert view.tree(ours) == tree
+    assert view.counts(taken.metrics) == counts
+    view.check_histograms(taken)
+    (record,) = taken.records
+    assert (record["type"], record["status"], record["steps"]) == ("direct", status, [])
+    assert (record["trace_id"], record["span_id"]) == (span["trace_id"], span["span_id"])
+    (call,) = record["tool_calls"]
+    assert (call["tool_name"], call["server"], call["source"]) == (tool, "lab", "direct")
+    assert call["span_id"] == span["span_id"]
+    lines = [line for line in taken.lines if line["execution_id"]]
+    assert lines
+    assert all(
+        (line["trace_id"], line["span_id"], line["execution_id"], line["workflow_id"], line["tool_name"])
+        == (span["trace_id"], span["span_id"], record["execution_id"], "", tool)
+        for line in lines
+    )
+    told = view.failures_told(taken.lines)
+    assert [line["exception.message"] for line in told] == (["card declined"] if status == "failed" else [])
+
+
+def test_a_tool_that_nobody_has_is_no_label(lab: Lab) -> None:
+    """Proves that a name made up by a REST client does not become a time series of its own."""
+    lab.collect()
+    assert lab.rest("/tools/made_up_by_a_client/call", {"params": {}}).status_code >= 400
+    taken = lab.collect()
+    assert view.counts(taken.metrics) == "call unknown error\nerror TOOL_UNAVAILABLE tool"
+
+
+@pytest.mark.parametrize("code", ["result = 6 * 7", "result = 1 / 0"])
+def test_code_called_without_a_workflow_is_a_code_span(lab: Lab, code: str) -> None:
+    """Proves that the engine's own code tool is no tool call: one `Python Exec`, an error told once, no tool metric."""
+    lab.collect()
+    failed = lab.mcp("python_exec", {"code": code}).isError
+    taken = lab.collect()
+    (span,) = taken.spans
+    assert view.tree([span]) == "Python Exec" + (" ERROR CODE_RUNTIME" if failed else "")
+    assert view.counts(taken.metrics) == ("error CODE_RUNTIME sandbox" if failed else "")
+    told = view.failures_told(taken.lines)
+    assert [(line["error_type"], line["span_id"]) for line in told] == [
+        ("CODE_RUNTIME", span["span_id"])
+    ] * failed
