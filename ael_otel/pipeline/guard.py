@@ -57,7 +57,7 @@ def report_fault(where: str, error: BaseException) -> None:
         _seen.add(key)
         counters = tuple(_counters)
     for counter in counters:
-        with suppress(Exception):  # a fault of the counting is reported by nothing else than the log line below
+        with suppress(Exception):  # the log line below is all that a fault of the counting gets
             counter()
     if first:
         logger.error(
