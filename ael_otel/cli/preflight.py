@@ -19,16 +19,18 @@ _DEFAULT_WORKFLOWS = "./workflows"
 def check(config: Path, environ: Mapping[str, str] = os_environ) -> None:
     """Check workflow folder and tool servers of the configuration file at `config`.
 
-    Raises ConfigError for a `workflows.directory` that does not exist, and for an MCP server that has no address, a
-    program that cannot be found, or arguments in a key that the engine does not read.
+    Raises ConfigError for a `workflows.directory` that does not exist, for an MCP server that has no address, a program
+    that cannot be found, or arguments in a key that the engine does not read, and for a section of a wrong type.
     """
     document = read_document(config)
     data = resolve_references(document.data, "", document.source, environ)
-    sections = _mapping(data)
-    _check_workflows(_mapping(sections.get("workflows")), document.source)
-    servers = _mapping(_mapping(sections.get("tools")).get("mcp_servers"))
-    for name, server in servers.items():
-        _check_server(f"tools.mcp_servers.{name}", _mapping(server), document.source, environ)
+    source = document.source
+    sections = cast("Mapping[str, object]", data)
+    _check_workflows(_mapping(sections.get("workflows"), "workflows", source), source)
+    tools = _mapping(sections.get("tools"), "tools", source)
+    for name, server in _mapping(tools.get("mcp_servers"), "tools.mcp_servers", source).items():
+        key = f"tools.mcp_servers.{name}"
+        _check_server(key, _mapping(server, key, source), source, environ)
 
 
 def _check_workflows(section: Mapping[str, object], source: Source) -> None:
@@ -57,7 +59,7 @@ def _check_server(key: str, server: Mapping[str, object], source: Source, enviro
     except ValueError as error:
         raise source.error(f"{key}.command", f"{key}.command: cannot be split into words: {error}") from None
     # The engine gives the server's own PATH, where it sets one, to the search for the program.
-    path = str(_mapping(server.get("env")).get("PATH") or environ.get("PATH") or "")
+    path = str(_mapping(server.get("env"), f"{key}.env", source).get("PATH") or environ.get("PATH") or "")
     if not words or shutil.which(words[0], path=path) is None:
         program = words[0] if words else "(empty)"
         raise source.error(
@@ -65,6 +67,9 @@ def _check_server(key: str, server: Mapping[str, object], source: Source, enviro
         )
 
 
-def _mapping(value: object) -> Mapping[str, object]:
-    """Return `value` if it is a mapping, else an empty one: the engine reports wrong types by itself."""
-    return cast("Mapping[str, object]", value) if isinstance(value, dict) else {}
+def _mapping(value: object, key: str, source: Source) -> Mapping[str, object]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise source.error(key, f"{key} must be a mapping")
+    return cast("Mapping[str, object]", value)

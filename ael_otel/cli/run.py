@@ -66,25 +66,22 @@ def command(
 
     import asyncio
 
-    from ael_otel.cli.session import run_once
+    from ael_otel.cli import session
+    from ael_otel.cli.streams import print_json
 
-    ending = asyncio.run(run_once(config, workflow, inputs, timeout, verbose=verbose))
-    _show(ending, as_json=as_json)
+    ending = asyncio.run(session.run_once(config, workflow, inputs, timeout, verbose=verbose))
+    if as_json:
+        print_json(session.as_json(ending.outcome))
+    else:
+        _show(ending)
     if ending.outcome.status != "completed":
         sys.exit(EXIT_FAILURE)
 
 
-def _show(ending: "Ending", *, as_json: bool) -> None:
-    outcome = ending.outcome
-    if as_json:
-        from ael_otel.cli.session import RUN_KEYS
-        from ael_otel.cli.streams import print_json
-
-        print_json({key: getattr(outcome, key) for key in RUN_KEYS})
-        return
+def _show(ending: "Ending") -> None:
     from ael_otel.cli.render import answer
     from ael_otel.cli.render.terminal import ascii_only, console
 
     out = console()
     hint = answer.where_to_look(ending.destination, what="this run")
-    out.print(answer.run(outcome, ending.record, hint, width=out.width, ascii_only=ascii_only(out)))
+    out.print(answer.run(ending.outcome, ending.record, hint, width=out.width, ascii_only=ascii_only(out)))

@@ -1,6 +1,7 @@
 """Serving until a signal: start, say where, stop in bounded time with everything flushed."""
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -24,7 +25,11 @@ from ael_otel.instrument.engine import disconnected_servers, tool_names, workflo
 GRACE_S: Final = 5.0
 """How long requests that are being answered get to finish after a signal; then they are cancelled."""
 
+CANCEL_S: Final = 1.0
+"""How long cancelled requests get to end."""
+
 READY_S: Final = 30.0
+"""How long the start-up summary waits for the port to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +114,24 @@ async def _serve(server: _Server, stop: asyncio.Event) -> None:
 
 
 async def _serve_http(app: Any, server: _Server) -> None:
-    announcement = asyncio.create_task(_announce(app, server)) if sys.stderr.isatty() else None
+    before = asyncio.all_tasks()
+    if sys.stderr.isatty():
+        announcement = asyncio.create_task(_announce(app, server))
+        announcement.add_done_callback(_log_failure)
     try:
         await app.start()
     finally:
-        if announcement is not None:
-            announcement.cancel()
+        # Runs that are still going on end as cancelled here, while their tool servers can still be told.
+        left = asyncio.all_tasks() - before
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=CANCEL_S)
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logging.getLogger(__name__).warning("the start-up summary could not be shown: %s", error)
 
 
 async def _serve_stdio(app: Any, stop: asyncio.Event) -> None:
@@ -171,6 +188,7 @@ async def _announce(app: Any, server: _Server) -> None:
             base_url=listen.url,
             rest=listen.rest,
             metrics_url=server.sent.runtime.metrics_url,
+            metrics_wanted=server.sent.runtime.settings.metrics.enabled,
             destination=destination,
         )
     )

@@ -28,9 +28,6 @@ CLOSE_S: Final = 5.0
 """How long the tool servers get to stop."""
 
 
-RUN_KEYS: Final = ("execution_id", "workflow", "status", "outputs", "error", "trace_id", "duration_ms")
-"""What `--json` tells about a run, in this order."""
-
 _NOTHING: Final = nullcontext()
 
 
@@ -86,6 +83,19 @@ def telemetry(
         yield Telemetry(runtime, store)
     finally:
         runtime.shutdown(FLUSH_S if runtime.otlp_reachable else NO_COLLECTOR_FLUSH_S)
+
+
+def as_json(outcome: RunOutcome) -> dict[str, Any]:
+    """Return what `--json` tells about a run; the duration is in milliseconds."""
+    return {
+        "execution_id": outcome.execution_id,
+        "workflow": outcome.workflow,
+        "status": outcome.status,
+        "outputs": outcome.outputs,
+        "error": outcome.error,
+        "trace_id": outcome.trace_id,
+        "duration_ms": round(outcome.duration_ms, 3),
+    }
 
 
 @asynccontextmanager

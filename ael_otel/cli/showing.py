@@ -17,7 +17,7 @@ from ael_otel.cli import preflight
 from ael_otel.cli.destination import Destination
 from ael_otel.cli.render import answer, table, tree
 from ael_otel.cli.render.terminal import ascii_only, console
-from ael_otel.cli.session import RUN_KEYS, engine, telemetry
+from ael_otel.cli.session import as_json, engine, telemetry
 from ael_otel.cli.streams import nowhere, print_json, stdout_to_stderr
 from ael_otel.config import load_settings
 from ael_otel.demo.example import write_example
@@ -62,7 +62,7 @@ async def demonstrate(*, runs: int | None, seconds: float | None) -> Demonstrati
             nowhere() as devnull,
             telemetry(load_settings(config), log_stream=None, max_runs=KEPT) as sent,
         ):
-            async with engine(config, log_output=devnull, while_opening=_files_of_the_engine(folder)) as app:
+            async with engine(config, log_output=devnull, while_opening=_apart_from_the_user(folder)) as app:
                 sent.runtime.own_the_log()
                 progress.begin()
 
@@ -81,24 +81,28 @@ async def demonstrate(*, runs: int | None, seconds: float | None) -> Demonstrati
             return Demonstration(outcomes, records, surprises, progress.seconds, sent.destination)
 
 
-@contextmanager
-def _files_of_the_engine(folder: Path) -> Generator[None]:
-    """Let the engine put what it writes by itself into `folder`.
+_NOT_FOR_THE_DEMO: Final = (
+    "TELEMETRY_STORE_SQLITE_PATH",
+    "PLOSTON_TELEMETRY_BACKEND",
+    "PLOSTON_REDIS_URL",
+    "AEL_REDIS_URL",
+)
 
-    It keeps learned schemas below the home folder and a database in the current one, and asks for both when it is
-    opened. The home is changed for that moment only: the sandbox's processes must find what is installed there.
+
+@contextmanager
+def _apart_from_the_user(folder: Path) -> Generator[None]:
+    """Keep the demo's engine away from the user's own: from the home folder, its database and its Redis.
+
+    The engine keeps the schemas it learns below the home folder, and asks for all of these when it is opened. They are
+    changed for that moment only: the sandbox's processes must find what is installed below the home.
     """
-    changed = {"HOME": str(folder), "TELEMETRY_STORE_SQLITE_PATH": str(folder / "engine.db")}
-    before = {name: os.environ.get(name) for name in changed}
-    os.environ.update(changed)
+    before = {name: os.environ.pop(name, None) for name in ("HOME", *_NOT_FOR_THE_DEMO)}
+    os.environ["HOME"] = str(folder)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        os.environ.pop("HOME")
+        os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
 class _Progress:
@@ -116,12 +120,11 @@ class _Progress:
         self.seconds = 0.0
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
+            BarColumn(bar_width=24),
             TextColumn("{task.fields[count]}"),
             TimeElapsedColumn(),
             console=out,
             disable=not out.is_terminal,
-            expand=True,
             # The verb itself says where stdout goes meanwhile.
             redirect_stdout=False,
             redirect_stderr=False,
@@ -212,10 +215,7 @@ def show_json(shown: Demonstration) -> None:
             "seconds": round(shown.seconds, 3),
             "otlp": {"endpoint": shown.destination.endpoint, "reachable": shown.destination.reachable},
             "runs": [
-                {
-                    **{key: getattr(outcome, key) for key in RUN_KEYS},
-                    "steps": steps.get(outcome.execution_id, []),
-                }
+                {**as_json(outcome), "steps": steps.get(outcome.execution_id, [])}
                 for outcome in shown.outcomes
             ],
         }

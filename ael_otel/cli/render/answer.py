@@ -92,10 +92,7 @@ def where_to_look(destination: Destination, *, what: str) -> Text:
     if not destination.enabled:
         return Text(f"OTLP export is off: {what} is not sent anywhere.", style="dim")
     if destination.reachable:
-        return Text.assemble(
-            f"Sent to {destination.endpoint}. With the stack of `make up`, {what} is at ",
-            (GRAFANA_URL, "cyan"),
-        )
+        return Text.assemble(f"Sent to {destination.endpoint}. Grafana: ", (GRAFANA_URL, "cyan"))
     return Text(
         f"No Collector on {destination.endpoint}: `make up` starts the stack, then {what} also appears in Grafana."
     )

@@ -17,6 +17,7 @@ def summary(
     base_url: str,
     rest: bool,
     metrics_url: str | None,
+    metrics_wanted: bool,
     destination: Destination,
 ) -> Table:
     """List what is served where, and where its telemetry goes.
@@ -28,6 +29,7 @@ def summary(
         base_url: where the engine listens.
         rest: whether the REST API is served too.
         metrics_url: where the metrics can be pulled; None: nowhere.
+        metrics_wanted: whether the configuration asks for that.
         destination: where telemetry goes.
     """
     grid = Table.grid(padding=(0, 2, 0, 0))
@@ -42,6 +44,8 @@ def summary(
         grid.add_row("REST", Text(f"{base_url}/api/v1/docs", style="cyan"))
     if metrics_url is not None:
         grid.add_row("metrics", Text(metrics_url, style="cyan"))
+    elif metrics_wanted:
+        grid.add_row("metrics", Text("not served: the log says why", style="yellow"))
     grid.add_row("OTLP", _otlp(destination))
     return grid
 

@@ -44,8 +44,10 @@ def short_id(identifier: str) -> str:
 def error(record: ErrorRecord, took_ms: float | None = None) -> str:
     """Write an error as its code and its message: `TOOL_FAILED "card declined"`.
 
-    A time-out says how long it took instead, for its message says nothing more.
+    A time-out says how long it took instead, and a cancellation nothing: their messages say no more.
     """
+    if record.code == "cancelled":
+        return record.code
     if took_ms is not None and record.code.upper().endswith("TIMEOUT"):
         return f"{record.code} after {duration(took_ms)}"
     message = one_line(record.message)
