@@ -23,7 +23,6 @@ from prometheus_client.core import (
     GaugeMetricFamily,
     HistogramMetricFamily,
     InfoMetricFamily,
-    UnknownMetricFamily,
 )
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
@@ -33,6 +32,17 @@ from prometheus_client.utils import floatToGoString  # pyright: ignore[reportUnk
 from ael_otel.prometheus import prometheus_label, prometheus_name
 
 _LATEST_EXEMPLAR: Final = -1
+
+type _Kind = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
+type _Claims = dict[str, Family]
+"""Which family owns the name of each series."""
+
+_SERIES: Final[Mapping[type[_Kind], tuple[str, ...]]] = {
+    CounterMetricFamily: ("", "_total", "_created"),
+    GaugeMetricFamily: ("",),
+    HistogramMetricFamily: ("", "_bucket", "_count", "_sum", "_created"),
+}
+"""What each kind of family appends to its name."""
 
 
 class _Snapshot(MetricReader):
@@ -90,25 +100,43 @@ def _families_of(data: MetricsData | None) -> list[Family]:
 def families(data: MetricsData) -> Iterator[Family]:
     """Turn collected metrics into Prometheus families: one per name, `target_info` first.
 
-    Metrics of the same name from several scopes become one family. Exponential histograms have no text form and are
-    left out.
+    Metrics of the same name and kind from several scopes become one family. Exponential histograms have no text form
+    and are left out.
     """
-    merged: dict[str, Family] = {}
+    claimed: _Claims = {}
     for resource in data.resource_metrics:
         info = InfoMetricFamily("target", "Attributes of the process that emits these metrics.")
         info.add_metric(
             [], {prometheus_label(key): str(value) for key, value in resource.resource.attributes.items()}
         )
-        yield info
+        claimed |= {"target": info, "target_info": info}
         for scope in resource.scope_metrics:
             for metric in scope.metrics:
-                _add(merged, metric)
-    yield from merged.values()
+                _add(claimed, metric)
+    yield from (family for name, family in claimed.items() if name == family.name)
 
 
-def _add(merged: dict[str, Family], metric: Metric) -> None:
+def _family(claimed: _Claims, kind: type[_Kind], name: str, instrument: str, description: str) -> Family:
+    """Return the family of this name and kind, a new one if need be.
+
+    A name whose series would run into another family's (two instruments that Prometheus cannot tell apart) gets the
+    kind of instrument appended: both stay visible, and the whole scrape stays valid.
+    """
+    while True:
+        series = [name + suffix for suffix in _SERIES[kind]]
+        if not claimed.keys() & series:
+            family = kind(name, description, labels=[])
+            claimed |= dict.fromkeys(series, family)
+            return family
+        owner = claimed.get(name)
+        if isinstance(owner, kind) and owner.name == name:
+            return owner
+        name = f"{name}_{instrument}"
+
+
+def _add(claimed: _Claims, metric: Metric) -> None:
     data = metric.data
-    kind: type[CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily]
+    kind: type[_Kind]
     match data:
         case Sum():
             kind = CounterMetricFamily if data.is_monotonic else GaugeMetricFamily
@@ -121,24 +149,19 @@ def _add(merged: dict[str, Family], metric: Metric) -> None:
             return
     name = prometheus_name(metric.name, metric.unit or "", instrument)
     bare = name.removesuffix("_total") if kind is CounterMetricFamily else name
-    family = merged.get(bare)
-    if family is None:
-        family = kind(bare, metric.description or "", labels=[])
-        merged[bare] = family
-    elif not isinstance(family, kind):
-        # Two instruments of different kinds share a name: keep both visible rather than failing the whole scrape.
-        family = merged.setdefault(f"{bare}_{instrument}", UnknownMetricFamily(f"{bare}_{instrument}", ""))
+    family = _family(claimed, kind, bare, instrument, metric.description or "")
     for point in data.data_points:
         labels = _labels(point.attributes)
         if isinstance(point, HistogramDataPoint):
-            _add_histogram(family, bare, labels, point)
+            _add_histogram(family, labels, point)
+        elif kind is CounterMetricFamily:
+            family.add_sample(f"{family.name}_total", labels, point.value, exemplar=_exemplar(point))
         else:
-            exemplar = _exemplar(point) if kind is CounterMetricFamily else None
-            sample = f"{bare}_total" if isinstance(family, CounterMetricFamily) else family.name
-            family.add_sample(sample, labels, point.value, exemplar=exemplar)
+            family.add_sample(family.name, labels, point.value)
 
 
-def _add_histogram(family: Family, name: str, labels: dict[str, str], point: HistogramDataPoint) -> None:
+def _add_histogram(family: Family, labels: dict[str, str], point: HistogramDataPoint) -> None:
+    name = family.name
     exemplars = list(getattr(point, "exemplars", None) or ())
     total = 0
     bounds = [*point.explicit_bounds, float("inf")]
