@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app  # pyright: ignor
 from prometheus_client.registry import Collector
 
 from ael_otel.errors import AelOtelError
+from ael_otel.pipeline.guard import fault_barrier
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -71,28 +72,40 @@ class AdminServer:
 
 
 def _router(metrics: "WSGIApplication", path: str, ready: Callable[[], bool]) -> "WSGIApplication":
-    def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    def route(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return _answer(start_response, "405 Method Not Allowed", {"error": "only GET"})
+            allow = ("Allow", "GET, HEAD")
+            return _answer(start_response, "405 Method Not Allowed", {"error": "only GET"}, allow)
         match environ.get("PATH_INFO", "/"):
             case where if where == path:
-                return metrics(environ, start_response)
+                return metrics({**environ, "REQUEST_METHOD": "GET"}, start_response)
             case "/livez":
                 return _answer(start_response, "200 OK", {"status": "alive"})
             case "/readyz":
-                is_ready = ready()
+                is_ready = False
+                with fault_barrier("readyz"):
+                    is_ready = ready()
                 status = "200 OK" if is_ready else "503 Service Unavailable"
                 return _answer(start_response, status, {"status": "ready" if is_ready else "starting"})
             case _:
                 known = [path, "/livez", "/readyz"]
                 return _answer(start_response, "404 Not Found", {"error": "not found", "paths": known})
 
+    def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        with fault_barrier("admin"):
+            content = route(environ, start_response)
+            return [] if environ["REQUEST_METHOD"] == "HEAD" else content
+        return _answer(start_response, "500 Internal Server Error", {"error": "see the log of this process"})
+
     return application
 
 
-def _answer(start_response: "StartResponse", status: str, body: dict[str, Any]) -> Iterable[bytes]:
+def _answer(
+    start_response: "StartResponse", status: str, body: dict[str, Any], *headers: tuple[str, str]
+) -> Iterable[bytes]:
     content = json.dumps(body).encode() + b"\n"
-    start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(content)))])
+    length = ("Content-Length", str(len(content)))
+    start_response(status, [("Content-Type", "application/json"), length, *headers])
     return [content]
 
 
@@ -104,10 +117,19 @@ class _BoundedServer(ThreadingMixIn, WSGIServer):
 
     def server_bind(self) -> None:
         self._slots = BoundedSemaphore(MAX_CONNECTIONS)
+        self._closing = False
         super().server_bind()
 
+    def shutdown(self) -> None:
+        """End the loop, also while it waits for a client to make room."""
+        self._closing = True
+        super().shutdown()
+
     def process_request(self, request: Any, client_address: Any) -> None:
-        self._slots.acquire()
+        while not self._slots.acquire(timeout=POLL_SECONDS):
+            if self._closing:
+                self.shutdown_request(request)
+                return
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
