@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -37,7 +38,10 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Taken:
-    """What telemetry gathered between two looks at it; `metrics` are the changes, rows that did not change left out."""
+    """What telemetry gathered between two looks at it.
+
+    `metrics` are the changes, rows that did not change left out; `rows` are the values.
+    """
 
     spans: list[dict[str, Any]]
     lines: list[dict[str, Any]]
@@ -87,7 +91,7 @@ class Lab:
 
     def __enter__(self) -> Self:
         assert self._answer(START_S).get("ready"), self.stderr.read_text()
-        self.collect()
+        self.first = self.collect()
         return self
 
     def __exit__(
@@ -148,13 +152,17 @@ class Lab:
 
     def mcp(self, tool: str, arguments: dict[str, Any], *, meta: dict[str, Any] | None = None) -> Any:
         """Call a tool, or a workflow as a tool, with the official MCP client over HTTP."""
-        return asyncio.run(call_over_mcp(self.port, tool, arguments, meta=meta))
+
+        async def call() -> Any:
+            async with mcp_session(self.port) as session:
+                return await session.call_tool(tool, arguments, meta=meta)
+
+        return asyncio.run(call())
 
 
-async def call_over_mcp(
-    port: int, tool: str, arguments: dict[str, Any], *, meta: dict[str, Any] | None = None
-) -> Any:
-    """Open a session with the official MCP client, make one call, close the session, return the result."""
+@asynccontextmanager
+async def mcp_session(port: int) -> AsyncIterator[Any]:
+    """Open a session with the official MCP client over HTTP."""
     from mcp import ClientSession
     from mcp.client.streamable_http import streamable_http_client
 
@@ -163,4 +171,4 @@ async def call_over_mcp(
         ClientSession(reader, writer) as session,
     ):
         await session.initialize()
-        return await session.call_tool(tool, arguments, meta=meta)
+        yield session

@@ -1,0 +1,42 @@
+"""Series exist before the first event, so that the first failure is an increase."""
+
+import json
+
+import httpx
+
+from ael_otel._generated.attributes import WORKFLOW_STATUS_VALUES
+from tests.engine.lab.client import Lab
+from tests.engine.lab.files import SOURCES, TOOLS
+
+LATER = (
+    "name: {name}\nversion: 1.0.0\nsteps:\n  - {{id: greet, tool: echo, mcp: lab, params: {{text: hello}}}}\n"
+)
+
+
+def test_every_workflow_and_tool_is_zero_from_the_start(lab: Lab) -> None:
+    """Proves that each loaded workflow and each listed tool is exposed at 0 for every status, and nothing else is."""
+    rows = lab.first.rows
+    assert rows["ael.workflow.executions"] == {
+        f"status={status},workflow={name}": 0 for name in SOURCES for status in WORKFLOW_STATUS_VALUES
+    }
+    assert rows["ael.tool.invocations"] == {
+        f"status={status},tool={tool}": 0 for tool in TOOLS for status in WORKFLOW_STATUS_VALUES
+    }
+    assert rows["ael.active_workflows"] == {"": 0}
+
+
+def test_a_workflow_that_comes_later_is_zero_at_once(lab: Lab) -> None:
+    """Proves the same for workflows registered while the engine runs: in process, by REST and by an agent over MCP."""
+    lab.ask("register", text=LATER.format(name="by_call"))
+    answer = httpx.post(
+        f"http://127.0.0.1:{lab.port}/api/v1/workflows",
+        content=json.dumps(LATER.format(name="by_rest")),
+        headers={"content-type": "application/json"},
+        timeout=60,
+    )
+    assert answer.status_code < 300, answer.text
+    created = lab.mcp("workflow_create", {"yaml_content": LATER.format(name="by_agent")})
+    assert not created.isError, created.content[0].text
+    rows = lab.collect().rows["ael.workflow.executions"]
+    for name in ("by_call", "by_rest", "by_agent"):
+        assert [rows[f"status={status},workflow={name}"] for status in WORKFLOW_STATUS_VALUES] == [0, 0, 0, 0]
