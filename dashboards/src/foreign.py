@@ -36,7 +36,7 @@ ENQUEUE_FAILED: Final = _per_signal("otelcol_exporter_enqueue_failed", "exporter
 REFUSED: Final = _per_signal("otelcol_receiver_refused", "receiver", "transport")
 
 TARGET_INFO: Final = ForeignMetric(
-    "target_info", "gauge", ("service_name", "service_version", "ael_otel_version")
+    "target_info", "gauge", ("job", "instance", "service_name", "service_version")
 )
 
 ALL: Final[tuple[ForeignMetric, ...]] = (
