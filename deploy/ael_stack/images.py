@@ -20,6 +20,7 @@ RECIPES = DEPLOY / "images"
 BUILD = RECIPES / ".build"
 LABEL = "org.ael.recipe"
 GO_MINIMUM = (1, 26)
+GO_PLACES = ("go", "/usr/local/go/bin/go")  # a distribution's older Go may come first on PATH
 CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 
 
@@ -104,8 +105,7 @@ def find_go(environment: Mapping[str, str], architecture: str) -> Go:
     """
     need = ".".join(map(str, GO_MINIMUM))
     found: list[str] = []
-    # A distribution's older Go may come first on PATH.
-    for candidate in ("go", "/usr/local/go/bin/go"):
+    for candidate in GO_PLACES:
         command = shutil.which(candidate, path=environment.get("PATH"))
         if command is None:
             continue

@@ -232,16 +232,16 @@ def test_versions_are_read_from_references() -> None:
     assert services.version_of("host:5000/grafana/loki:3.7.6") == "3.7.6"
 
 
-def test_go_absent_or_old(tmp_path: Path) -> None:
+def test_go_absent_or_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Building images without a Go that is new enough names what is there and what is needed."""
     images, errors = deploy_module("images"), deploy_module("errors")
+    monkeypatch.setattr(images, "GO_PLACES", ("go",))
+    with pytest.raises(errors.StackError, match=r"no `go` on PATH"):
+        images.find_go({"PATH": str(tmp_path)}, "amd64")
     (tmp_path / "go").write_text("#!/bin/sh\necho go1.19.8\n", "utf-8")
     (tmp_path / "go").chmod(0o755)
-    version = images.go_version(str(tmp_path / "go"), {"PATH": str(tmp_path)})
-    assert version == "go1.19.8"
-    if not Path("/usr/local/go/bin/go").exists():
-        with pytest.raises(errors.StackError, match=r"needs Go 1\.26"):
-            images.find_go({"PATH": str(tmp_path)}, "amd64")
+    with pytest.raises(errors.StackError, match=r"needs Go 1\.26 or newer: .*go says go1\.19\.8"):
+        images.find_go({"PATH": str(tmp_path)}, "amd64")
 
 
 def test_a_recipe_decides_whether_to_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
