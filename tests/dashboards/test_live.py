@@ -1,0 +1,342 @@
+"""The boards' queries against a real Prometheus and a real Loki, over a day whose numbers are known."""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ael_otel._generated import metrics
+from dashboards.src import foreign
+from dashboards.src.queries import events, total
+from tests.dashboards.boards import committed, data_panels, kind_of, name_of
+from tests.dashboards.contract import grouping
+from tests.dashboards.promql import parse
+from tests.dashboards.servers import Sample, Server, loki, prometheus, push_logs
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
+
+HOUR = 3600.0
+STEP = 15.0  # seconds between two reports of a process
+NOW = float(int(time.time() / 60) * 60)
+INTERVAL = 900.0
+
+BOARDS = committed()
+MACROS = {"$__rate_interval": f"{INTERVAL + STEP:g}s", "$__interval": f"{INTERVAL:g}s", "$__range": "86400s"}
+
+# Runs that ended within the last 24 hours, by workflow and status.
+TRUTH: Counter[tuple[str, str]] = Counter()
+
+
+def labelled(name: str, **labels: str) -> str:
+    """A series as OpenMetrics writes it."""
+    return f"{name}{{{','.join(f'{key}="{value}"' for key, value in labels.items())}}}"
+
+
+def runs(workflow: str, status: str, instance: str) -> str:
+    """The counter of runs of one process."""
+    name = metrics.WORKFLOW_EXECUTIONS.prometheus
+    return labelled(name, workflow=workflow, status=status, job="ael", instance=instance)
+
+
+def reports(series: str, values: dict[float, float], start: float, end: float) -> list[Sample]:
+    """A process that reports every 15 s from `start` to `end` (hours before now) the newest of `values` (by hours)."""
+    samples = []
+    at = NOW - start * HOUR
+    while at <= NOW - end * HOUR:
+        newest = min((when for when in values if NOW - when * HOUR <= at), default=None)
+        if newest is not None:
+            samples.append(Sample(series, values[newest], at))
+        at += STEP
+    return samples
+
+
+def histogram(
+    name: str, labels: dict[str, str], buckets: tuple[float, ...], observed: list[float], at: float
+) -> list[Sample]:
+    """One report of a histogram with these observations."""
+    bounds = [*buckets, math.inf]
+    text = ["+Inf" if bound == math.inf else f"{bound:.17g}" for bound in bounds]
+    counts = [sum(value <= bound for value in observed) for bound in bounds]
+    return [
+        *(
+            Sample(labelled(f"{name}_bucket", **labels, le=le), n, at)
+            for le, n in zip(text, counts, strict=True)
+        ),
+        Sample(labelled(f"{name}_sum", **labels), sum(observed), at),
+        Sample(labelled(f"{name}_count", **labels), len(observed), at),
+    ]
+
+
+def a_days_runs() -> list[Sample]:
+    """Every way in which a counter can live through 24 hours."""
+    samples = []
+
+    # A server that was there before: 20 runs, then 25 in the window. Its failures: zeros, then one.
+    samples += reports(runs("serve", "success", "a"), {26: 20, 10: 40, 1: 45}, 26, 0)
+    samples += reports(runs("serve", "error", "a"), {26: 0, 3: 1}, 26, 0)
+    samples += reports(runs("serve", "cancelled", "a"), {26: 0, 2: 2}, 26, 0)
+    TRUTH.update({("serve", "success"): 25, ("serve", "error"): 1, ("serve", "cancelled"): 2})
+
+    # A process that ran one workflow and exported once.
+    samples += [Sample(runs("once", "success", "b"), 1, NOW - 3 * HOUR)]
+    TRUTH.update({("once", "success"): 1})
+
+    # A demo of four seconds: a zero, then ten.
+    samples += [
+        Sample(runs("demo", "success", "c"), value, NOW - 5 * HOUR + at) for value, at in ((0, 0), (10, 4))
+    ]
+    TRUTH.update({("demo", "success"): 10})
+
+    # A container that keeps its instance id: four runs, restarted, three more.
+    samples += reports(runs("pod", "success", "d"), {12: 0, 11: 4, 6: 0, 5: 3}, 12, 0)
+    TRUTH.update({("pod", "success"): 7})
+
+    # The same container was busier after a restart than before the window: only the reset tells the two apart.
+    samples += reports(runs("pod", "timeout", "d"), {30: 2, 12: 0, 11: 5}, 30, 0)
+    TRUTH.update({("pod", "timeout"): 5})
+
+    # Over before the window.
+    samples += reports(runs("gone", "error", "e"), {30: 50}, 30, 26)
+
+    # A workflow that nobody announced, born with its failures.
+    samples += reports(runs("surprise", "error", "f"), {1: 2}, 1, 0)
+    TRUTH.update({("surprise", "error"): 2})
+    return samples
+
+
+def everything_else() -> list[Sample]:
+    """Enough of every other metric that no panel is empty."""
+    ours = {"job": "ael", "instance": "a"}
+    samples = reports(labelled(metrics.ACTIVE_WORKFLOWS.prometheus, **ours), {2: 0, 0.5: 3}, 2, 0)
+    for tool, status, count in (("echo", "success", 30), ("echo", "error", 0), ("charge", "error", 2)):
+        series = labelled(metrics.TOOL_INVOCATIONS.prometheus, tool=tool, status=status, **ours)
+        samples += reports(series, {2: 0, 1: count}, 2, 0)
+    errors = labelled(metrics.ERRORS.prometheus, type="TOOL_FAILED", component="tool", **ours)
+    samples += reports(errors, {1: 4}, 1, 0)
+    dropped = labelled(metrics.TELEMETRY_DROPPED.prometheus, signal="logs", reason="queue_full", **ours)
+    samples += reports(dropped, {1: 6}, 1, 0)
+    steps = labelled(metrics.STEP_EXECUTIONS.prometheus, workflow="serve", step="one", type="code", **ours)
+    samples += reports(steps, {1: 6}, 1, 0)
+    for spec, labels in (
+        (metrics.WORKFLOW_DURATION, {"workflow": "serve"}),
+        (metrics.TOOL_DURATION, {"tool": "echo"}),
+    ):
+        assert spec.buckets is not None
+        samples += histogram(spec.prometheus, labels | ours, spec.buckets, [0.2] * 9 + [40.0], NOW - 600)
+    collector = {"job": "collector", "instance": "collector:8888"}
+    for metric in foreign.ALL:
+        labels = {
+            label: "otlp" if label == "receiver" else label
+            for label in metric.labels
+            if label not in collector
+        }
+        samples += reports(labelled(metric.prometheus, **labels, **collector), {2: 10, 1: 20}, 2, 0)
+    return samples
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Prometheus that has seen that day."""
+    with prometheus(tmp_path_factory.mktemp("day"), [*a_days_runs(), *everything_else()]) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Prometheus that has seen an engine start, announce its workflows and tools, and run nothing."""
+    zeros = [
+        labelled(spec.prometheus, **{label: "x" for label in spec.labels if label != "status"}, status=status)
+        for spec in (metrics.WORKFLOW_EXECUTIONS, metrics.TOOL_INVOCATIONS)
+        for status in spec.label_values["status"]
+    ]
+    samples = [sample for series in zeros for sample in reports(series, {2: 0}, 2, 0)]
+    with prometheus(tmp_path_factory.mktemp("quiet"), samples) as server:
+        yield server
+
+
+def filled(query: str, chosen: str = ".*") -> str:
+    """A query as Grafana sends it."""
+    for macro, value in MACROS.items():
+        query = query.replace(macro, value)
+    for variable in ("workflow", "tool"):
+        query = query.replace(f"${variable}", chosen)
+    assert "$" not in query
+    return query
+
+
+def answers(server: Server, target: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a query of a panel gives for the last 24 hours."""
+    query = filled(target["expr"])
+    if target.get("instant"):
+        return server.instant(query, NOW)
+    return server.over_time(query, NOW - 24 * HOUR, NOW, INTERVAL)
+
+
+def asked(number: int, ref: str = "A") -> dict[str, Any]:
+    """A query of the overview."""
+    panel = next(each for each in data_panels(BOARDS["ael-overview"]) if each["id"] == number)
+    return next(target for target in panel["targets"] if target["refId"] == ref)
+
+
+def figure(server: Server, number: int) -> float | None:
+    """The one number that a panel of the overview shows; None if it has none to show."""
+    found = answers(server, asked(number))
+    assert len(found) <= 1
+    return float(found[0]["value"][1]) if found else None
+
+
+METRIC_QUERIES = [
+    pytest.param(target, id=f"{name} {name_of(panel)} {target['refId']}")
+    for name, board in BOARDS.items()
+    for panel in data_panels(board)
+    for target in panel["targets"]
+    if kind_of(target) == "prometheus"
+]
+
+
+@pytest.mark.parametrize("target", METRIC_QUERIES)
+def test_every_query_returns_data_with_its_labels(target: dict[str, Any], day: Server):
+    """Prometheus accepts the query, it finds something on an eventful day, and every result has the grouping labels."""
+    found = answers(day, target)
+    assert found
+    labels = grouping(parse(target["expr"])) - {"le"}
+    assert all(labels <= set(series["metric"]) for series in found)
+
+
+@pytest.mark.parametrize("target", METRIC_QUERIES)
+def test_no_query_fails_or_invents_on_a_quiet_day(target: dict[str, Any], quiet: Server):
+    """With nothing but announced zeros a query gives nothing or 0: no share, no NaN, no error."""
+    values = [
+        point for series in answers(quiet, target) for point in series.get("values", [series.get("value")])
+    ]
+    assert {value for _, value in values} <= {"0"}
+
+
+def test_runs_of_24_hours_are_exact(day: Server):
+    """The figure is the number of runs that ended: also the first of a series, those of a process of four seconds or
+    of one export, and those on both sides of a restart; none from before the window.
+    """
+    assert figure(day, 11) == pytest.approx(TRUTH.total(), abs=0.05)
+
+
+def test_increase_alone_would_be_wrong(day: Server):
+    """The reason for the counting query: `increase()` misses what exported once and stretches what lived shortly."""
+    of = metrics.WORKFLOW_EXECUTIONS.prometheus
+    plain = {
+        series["metric"]["workflow"]: float(series["value"][1])
+        for series in day.instant(f"sum by (workflow) (increase({of}[24h]))", NOW)
+    }
+    assert "once" not in plain
+    assert plain["surprise"] == 0
+    assert plain["demo"] == pytest.approx(15)
+
+
+def test_runs_by_workflow_and_status_are_exact(day: Server):
+    """The same holds for every workflow and outcome on its own."""
+    query = total(events(metrics.WORKFLOW_EXECUTIONS.prometheus, "24h"), ("workflow", "status"))
+    found = {
+        (series["metric"]["workflow"], series["metric"]["status"]): float(series["value"][1])
+        for series in day.instant(query, NOW)
+    }
+    assert {key: round(value, 1) for key, value in found.items() if value} == dict(TRUTH)
+
+
+def test_success_rate_counts_no_cancelled_run(day: Server):
+    """Successes divided by successes, errors and timeouts."""
+    by_status: Counter[str] = Counter()
+    for (_, status), count in TRUTH.items():
+        by_status[status] += count
+    judged = by_status["success"] + by_status["error"] + by_status["timeout"]
+    assert figure(day, 12) == pytest.approx(by_status["success"] / judged, abs=0.001)
+
+
+def test_bars_add_up_to_the_runs(day: Server):
+    """The bars of the runs by outcome show each run once: their sum is the number of runs, for each outcome."""
+    bars = {
+        series["metric"]["status"]: sum(float(value) for _, value in series["values"])
+        for series in day.over_time(filled(asked(21)["expr"]), NOW - 24 * HOUR + INTERVAL, NOW, INTERVAL)
+    }
+    truth: Counter[str] = Counter()
+    for (_, status), count in TRUTH.items():
+        truth[status] += count
+    assert {status: round(count, 1) for status, count in bars.items()} == dict(truth)
+
+
+def test_no_runs_is_neither_0_nor_100_percent(quiet: Server):
+    """An engine that ran nothing has no success rate and no error rate, and 0 runs."""
+    assert figure(quiet, 12) is None
+    assert answers(quiet, asked(14)) == []
+    assert figure(quiet, 11) == 0
+
+
+def test_a_workflow_without_success_is_at_0_percent(day: Server):
+    """Where a workflow only ever failed the failed share is 1, and a tool without failures is at 0."""
+    shares = {each["metric"]["workflow"]: float(each["value"][1]) for each in answers(day, asked(42, "D"))}
+    assert shares["surprise"] == 1
+    assert shares["once"] == 0
+    chosen = filled(asked(12)["expr"], chosen="surprise")
+    assert [each["value"][1] for each in day.instant(chosen, NOW)] == ["0"]
+
+
+def test_quantiles_fall_into_the_right_bucket(day: Server):
+    """Nine runs of 0.2 s and one of 40 s that were exported once: p50 in (0.1, 0.25], p95 in (30, 60]."""
+    values = {
+        ref: [float(value) for series in answers(day, asked(41, ref)) for _, value in series["values"]]
+        for ref in "AB"
+    }
+    assert all(0.1 < value <= 0.25 for value in values["A"])
+    assert all(30 < value <= 60 for value in values["B"])
+    assert figure_of_row(day, 42, "B", "serve") == pytest.approx((9 * 0.2 + 40) / 10)
+
+
+def figure_of_row(server: Server, number: int, ref: str, workflow: str) -> float:
+    """The value of a column of a table in the row of a workflow."""
+    rows = {
+        each["metric"]["workflow"]: float(each["value"][1]) for each in answers(server, asked(number, ref))
+    }
+    return rows[workflow]
+
+
+def test_last_report_survives_the_silence(day: Server):
+    """The age of the newest report is its age, also when the process has ended and Prometheus calls it stale."""
+    query = filled(asked(61)["expr"])
+    assert float(day.instant(query, NOW)[0]["value"][1]) < 120
+    assert float(day.instant(query, NOW + 2 * HOUR)[0]["value"][1]) == pytest.approx(2 * HOUR, abs=120)
+
+
+def test_recent_failures_are_the_failed_runs():
+    """Loki finds the failed runs, newest first, with every column of the table; a choice of workflows narrows it."""
+    failed = {
+        "message": "workflow pay failed: TOOL_FAILED",
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+        "component": "workflow_engine",
+        "error_type": "TOOL_FAILED",
+        "workflow_id": "pay",
+        "execution_id": "exec-1",
+        "exception.message": "card declined",
+    }
+    timed_out = failed | {"workflow_id": "slow", "error_type": "timeout", "execution_id": "exec-2"}
+    others = [
+        failed | {"component": "step", "message": "step skipped"},
+        {key: value for key, value in failed.items() if key != "error_type"}
+        | {"message": "workflow started"},
+    ]
+    panel = next(each for each in data_panels(BOARDS["ael-overview"]) if each["id"] == 31)
+    query = panel["targets"][0]["expr"]
+    columns = next(step for step in panel["transformations"] if step["id"] == "organize")["options"][
+        "includeByName"
+    ]
+    with loki() as server:
+        push_logs(server, "ael", [failed, *others, timed_out])
+        deadline = time.monotonic() + 20
+        while len(found := server.lines(filled(query))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert [fields["execution_id"] for fields, _ in found] == ["exec-2", "exec-1"]
+        for fields, _ in found:
+            assert set(columns) - {"Time", "timestamp"} <= set(fields)
+        assert [fields["workflow_id"] for fields, _ in server.lines(filled(query, chosen="(pay|other)"))] == [
+            "pay"
+        ]
