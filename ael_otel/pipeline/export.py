@@ -32,8 +32,9 @@ class DropCounter(Protocol):
 class Ledger:
     """Keeps the balance of one queue: each item is delivered, counted as dropped by reason, or still `pending`.
 
-    The queue itself never overflows: `admit` turns away what finds no room. It counts a place as free only when the
-    exporter has taken the item out, a moment after the SDK has, so the books are exact and never short.
+    `lost` is how many were dropped since the start. The queue itself never overflows: `admit` turns away what finds no
+    room. It counts a place as free only when the exporter has taken the item out, a moment after the SDK has, so the
+    books are exact and never short.
 
     Args:
         signal: `traces` or `logs`, for the drop counter.
@@ -41,10 +42,11 @@ class Ledger:
         on_drop: told of each loss.
     """
 
-    __slots__ = ("_capacity", "_closed", "_in_flight", "_lock", "_on_drop", "_queued", "signal")
+    __slots__ = ("_capacity", "_closed", "_in_flight", "_lock", "_on_drop", "_queued", "lost", "signal")
 
     def __init__(self, signal: str, capacity: int, on_drop: DropCounter) -> None:
         self.signal = signal
+        self.lost = 0
         self._capacity = capacity
         self._on_drop = on_drop
         self._lock = Lock()
@@ -65,6 +67,7 @@ class Ledger:
                 self._queued += 1
                 return True
             reason = "shutdown_timeout" if self._closed else "queue_full"
+            self.lost += 1
         self._on_drop(self.signal, reason, 1)
         return False
 
@@ -81,6 +84,7 @@ class Ledger:
             if self._closed:
                 return  # `abandon` has counted them: nobody waits for this exporter any more.
             self._in_flight -= count
+            self.lost += 0 if lost is None else count
         if lost is not None:
             self._on_drop(self.signal, lost, count)
 
@@ -90,6 +94,7 @@ class Ledger:
             left = self._queued + self._in_flight
             self._queued = self._in_flight = 0
             self._closed = True
+            self.lost += left
         if left:
             self._on_drop(self.signal, "shutdown_timeout", left)
         return left
@@ -97,7 +102,7 @@ class Ledger:
     def after_fork(self) -> None:
         """Start anew in a child process, whose queue is empty."""
         self._lock = Lock()
-        self._queued = self._in_flight = 0
+        self._queued = self._in_flight = self.lost = 0
 
 
 def _hand_over[Item](

@@ -72,7 +72,8 @@ class Pipeline:
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Send what is queued now; returns whether all of it was taken within `timeout_s` seconds."""
-        return ParallelShutdown(self._parts.flushes, []).run(timeout_s)
+        before = self._lost()
+        return ParallelShutdown(self._parts.flushes, []).run(timeout_s) and self._lost() == before
 
     def shutdown(self, timeout_s: float = SHUTDOWN_SECONDS) -> None:
         """Send what is queued and end all signals at once, within `timeout_s` seconds and 0.2 s of grace.
@@ -84,8 +85,11 @@ class Pipeline:
         self._closed = True
         if self.log_handler is not None:
             self.log_handler.stop_sending()
+        before = self._lost()
         self._shutdown.run(timeout_s)
-        left = sum(ledger.abandon() for ledger in self._parts.ledgers)
+        for ledger in self._parts.ledgers:
+            ledger.abandon()
+        left = self._lost() - before
         if left:
             logger.warning(
                 "%d spans and log records were not delivered: nothing took them at %s within %g s",
@@ -93,6 +97,9 @@ class Pipeline:
                 self.settings.exporters.otlp.endpoint,
                 timeout_s,
             )
+
+    def _lost(self) -> int:
+        return sum(ledger.lost for ledger in self._parts.ledgers)
 
     def own_the_log(self) -> None:
         """Take away log handlers that were added after `start` and would write every record twice."""
