@@ -1,0 +1,242 @@
+"""An OTLP/gRPC receiver in the test's own process: takes traces, metrics and logs, keeps them, and shows them decoded.
+
+    with OtlpSink() as sink:
+        run_something(OTEL_EXPORTER_OTLP_ENDPOINT=sink.endpoint)
+        sink.wait_until(lambda: len(sink.spans()) == 5)
+
+Decoded values are plain JSON-like values, with ids as lower-case hex; `raw` is every byte that arrived.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent import futures
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import (
+    LogsServiceServicer,
+    add_LogsServiceServicer_to_server,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import (
+    MetricsServiceServicer,
+    add_MetricsServiceServicer_to_server,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
+    TraceServiceServicer,
+    add_TraceServiceServicer_to_server,
+)
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+type Values = dict[str, Any]
+
+
+class _Traces(TraceServiceServicer):
+    def __init__(self, keep: Callable[[Any], None]) -> None:
+        self._keep = keep
+
+    def Export(self, request: Any, context: grpc.ServicerContext) -> ExportTraceServiceResponse:  # noqa: N802
+        """Keep a request."""
+        self._keep(request)
+        return ExportTraceServiceResponse()
+
+
+class _Metrics(MetricsServiceServicer):
+    def __init__(self, keep: Callable[[Any], None]) -> None:
+        self._keep = keep
+
+    def Export(self, request: Any, context: grpc.ServicerContext) -> ExportMetricsServiceResponse:  # noqa: N802
+        """Keep a request."""
+        self._keep(request)
+        return ExportMetricsServiceResponse()
+
+
+class _Logs(LogsServiceServicer):
+    def __init__(self, keep: Callable[[Any], None]) -> None:
+        self._keep = keep
+
+    def Export(self, request: Any, context: grpc.ServicerContext) -> ExportLogsServiceResponse:  # noqa: N802
+        """Keep a request."""
+        self._keep(request)
+        return ExportLogsServiceResponse()
+
+
+class OtlpSink:
+    """Listens from the moment it is made until `stop`; also a context manager; safe for use from several threads.
+
+    Args:
+        host: the address to listen on.
+        port: the port; 0 takes a free one.
+    """
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._lock = threading.Lock()
+        self._requests: list[Any] = []
+        self._server = grpc.server(futures.ThreadPoolExecutor(4, thread_name_prefix="otlp-sink"))
+        add_TraceServiceServicer_to_server(_Traces(self._keep), self._server)
+        add_MetricsServiceServicer_to_server(_Metrics(self._keep), self._server)
+        add_LogsServiceServicer_to_server(_Logs(self._keep), self._server)
+        self.port = self._server.add_insecure_port(f"{host}:{port}")
+        self.endpoint = f"http://{host}:{self.port}"
+        self._server.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop listening; what was taken stays readable."""
+        self._server.stop(grace=0.2).wait()
+
+    def clear(self) -> None:
+        """Forget everything taken so far."""
+        with self._lock:
+            self._requests.clear()
+
+    def wait_until(self, condition: Callable[[], object], timeout_s: float = 10.0) -> bool:
+        """Wait until `condition` is true, at most `timeout_s` seconds; returns whether it was."""
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
+    # --- what arrived -----------------------------------------------------------------------------------------------
+
+    def requests(self, kind: type[Any] | None = None) -> list[Any]:
+        """The requests as they arrived, in order; of one type of message, or all."""
+        with self._lock:
+            return [request for request in self._requests if kind is None or isinstance(request, kind)]
+
+    def raw(self) -> bytes:
+        """Every byte of every request: text in it is there as UTF-8."""
+        return b"\n".join(request.SerializeToString() for request in self.requests())
+
+    def counts(self) -> dict[str, int]:
+        """How many items arrived per signal; for metrics, how many data points."""
+        points = sum(
+            len(rows)
+            for request in self.requests(ExportMetricsServiceRequest)
+            for rows in _rows(request).values()
+        )
+        return {"spans": len(self.spans()), "logs": len(self.logs()), "points": points}
+
+    def spans(self) -> list[Values]:
+        """All spans, in order of arrival."""
+        return [
+            _span(span, scope.scope.name, group.resource)
+            for request in self.requests(ExportTraceServiceRequest)
+            for group in request.resource_spans
+            for scope in group.scope_spans
+            for span in scope.spans
+        ]
+
+    def logs(self) -> list[Values]:
+        """All log records, in order of arrival."""
+        return [
+            {
+                "body": _value(record.body),
+                "severity": record.severity_text,
+                "trace_id": record.trace_id.hex() or "0" * 32,
+                "span_id": record.span_id.hex() or "0" * 16,
+                "attributes": _attributes(record.attributes),
+                "time": record.time_unix_nano,
+                "scope": scope.scope.name,
+                "resource": _attributes(group.resource.attributes),
+            }
+            for request in self.requests(ExportLogsServiceRequest)
+            for group in request.resource_logs
+            for scope in group.scope_logs
+            for record in scope.log_records
+        ]
+
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """The latest value of each row of each metric.
+
+        A row is `label=value,...`, sorted by label; a histogram has its count there and its sum in `<row> sum`.
+        """
+        latest: dict[str, dict[str, float]] = {}
+        for request in self.requests(ExportMetricsServiceRequest):
+            for name, rows in _rows(request).items():
+                latest.setdefault(name, {}).update(rows)
+        return latest
+
+    def _keep(self, request: Any) -> None:
+        with self._lock:
+            self._requests.append(request)
+
+
+def _span(span: Span, scope: str, resource: Any) -> Values:
+    return {
+        "name": span.name,
+        "kind": Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_"),
+        "scope": scope,
+        "trace_id": span.trace_id.hex(),
+        "span_id": span.span_id.hex(),
+        "parent_id": span.parent_span_id.hex(),
+        "start": span.start_time_unix_nano,
+        "end": span.end_time_unix_nano,
+        "status": Status.StatusCode.Name(span.status.code).removeprefix("STATUS_CODE_"),
+        "description": span.status.message or None,
+        "attributes": _attributes(span.attributes),
+        "events": [{"name": each.name, "attributes": _attributes(each.attributes)} for each in span.events],
+        "links": len(span.links),
+        "resource": _attributes(resource.attributes),
+    }
+
+
+def _rows(request: ExportMetricsServiceRequest) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for group in request.resource_metrics:
+        for scope in group.scope_metrics:
+            for metric in scope.metrics:
+                rows = found.setdefault(metric.name, {})
+                for point in _points(metric):
+                    labels = _attributes(point.attributes)
+                    row = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+                    if hasattr(point, "bucket_counts"):
+                        rows[row], rows[f"{row} sum"] = point.count, point.sum
+                    else:
+                        rows[row] = point.as_int if point.HasField("as_int") else point.as_double
+    return found
+
+
+def _points(metric: Metric) -> Iterable[Any]:
+    kind = metric.WhichOneof("data")
+    return () if kind is None else getattr(metric, kind).data_points
+
+
+def _attributes(pairs: Iterable[KeyValue]) -> Mapping[str, Any]:
+    return {pair.key: _value(pair.value) for pair in pairs}
+
+
+def _value(value: AnyValue) -> Any:
+    match value.WhichOneof("value"):
+        case None:
+            return None
+        case "array_value":
+            return [_value(each) for each in value.array_value.values]
+        case "kvlist_value":
+            return _attributes(value.kvlist_value.values)
+        case kind:
+            return getattr(value, kind)
