@@ -115,7 +115,7 @@ def _choice(name: str, label: str, metric: MetricSpec, of: str) -> VariableModel
         multi=True,
         include_all=True,
         all_value=".*",
-        current=VariableOption(selected=True, text="All", value="$__all"),
+        current=VariableOption(selected=True, text=["All"], value=["$__all"]),
     )
 
 

@@ -452,7 +452,9 @@ def _override(name: str, **properties: object) -> DashboardFieldConfigSourceOver
 
 
 def _column(column: Column) -> DashboardFieldConfigSourceOverrides:
-    properties: dict[str, object] = {}
+    properties: dict[str, object] = {
+        "noValue": "–"
+    }  # an empty cell must not repeat why the whole table is empty
     if column.unit:
         properties["unit"] = column.unit
     if column.decimals is not None:
