@@ -21,8 +21,12 @@ def wrapped_command(arguments: Sequence[str]) -> list[str] | None:
     """Return the `ael` command line inside a wrapper's arguments, or None when the command is another one."""
     if not arguments or PurePath(arguments[0]).name != "opentelemetry-instrument":
         return None
-    for index, word in enumerate(arguments[1:], start=1):
-        if PurePath(word).name == "ael":
+    start = 1
+    while start < len(arguments) and arguments[start].startswith("-"):
+        # Past a flag goes its value, which may well be `ael` too: that is our service name.
+        start += 1 if arguments[start] == "--" or "=" in arguments[start] else 2
+    for index in range(start, len(arguments)):
+        if PurePath(arguments[index]).name == "ael":
             return list(arguments[index:])
     return None
 

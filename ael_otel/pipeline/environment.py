@@ -13,7 +13,8 @@ from ael_otel.config import Settings, otel_environment
 
 SIGNALS_VARIABLE: Final = "AEL_OTEL_OTLP_SIGNALS"
 _SIGNALS: Final = ("traces", "metrics", "logs")
-_OTLP_NAMES: Final = frozenset({"otlp", "otlp_proto_grpc", "otlp_proto_http"})
+_OTLP_PROTOCOLS: Final = {"otlp_proto_grpc": "grpc", "otlp_proto_http": "http/protobuf"}
+_OTLP_NAMES: Final = frozenset({"otlp", *_OTLP_PROTOCOLS})
 
 
 def prepare(settings: Settings, environ: MutableMapping[str, str]) -> None:
@@ -28,6 +29,9 @@ def prepare(settings: Settings, environ: MutableMapping[str, str]) -> None:
         if _OTLP_NAMES.intersection(names):
             ours.append(signal)
             environ[variable] = ",".join(name for name in names if name not in _OTLP_NAMES) or "none"
+            for name, protocol in _OTLP_PROTOCOLS.items():
+                if name in names:
+                    environ.setdefault(f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL", protocol)
     environ[SIGNALS_VARIABLE] = ",".join(ours)
 
 
