@@ -13,16 +13,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file would change")
     if not parser.parse_args(arguments).check:
         changed = write()
-        print(f"{len(BOARDS)} boards, {len(changed)} files changed{_listed(changed)}")
+        print(f"Boards: {len(BOARDS)} generated, {len(changed)} changed{_listed(changed)}")
         return 0
     if changed := stale():
         print(
-            f"{len(changed)} files in dashboards/ do not match their source{_listed(changed)}\n"
+            f"Files in dashboards/ that do not match their source: {len(changed)}{_listed(changed)}\n"
             "Edit dashboards/src, not these files, and run `python -m dashboards.src`.",
             file=sys.stderr,
         )
         return 1
-    print(f"{len(BOARDS)} boards match their source.")
+    print(f"Boards that match their source: {len(BOARDS)}.")
     return 0
 
 
