@@ -1,0 +1,1 @@
+"""End to end: the real programs, a real MCP client, the real stores, compared number by number."""
