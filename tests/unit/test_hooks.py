@@ -68,7 +68,7 @@ def test_what_is_queued_is_sent_at_exit() -> None:
 def test_without_telemetry_nothing_is_registered() -> None:
     """With the SDK disabled, or with no providers at all, the hook leaves the exit as it is and raises nothing."""
     code = """
-import atexit, threading
+import atexit, logging, threading
 from ael_otel.hooks import post_instrument
 before = atexit._ncallbacks(), threading.active_count()
 post_instrument()

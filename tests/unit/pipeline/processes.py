@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
+WRAPPER = str(Path(sys.executable).parent / "opentelemetry-instrument")
 _OURS = ("OTEL_", "AEL_", "PYTEST_")
 
 

@@ -10,10 +10,9 @@ import pytest
 from ael_otel.config import Settings
 from ael_otel.environment_variables import OTEL_PYTHON_AEL_CONFIG, config_argument, wrapped_command
 from ael_otel.pipeline.environment import SIGNALS_VARIABLE, otlp_signals, prepare
-from tests.unit.pipeline.processes import environment, python
+from tests.unit.pipeline.processes import WRAPPER, environment, python
 
 EXPORTERS = ("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER")
-WRAPPER = str(Path(sys.executable).parent / "opentelemetry-instrument")
 
 
 def prepared(settings: Settings | None = None, **environ: str) -> dict[str, str]:

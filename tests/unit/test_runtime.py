@@ -1,0 +1,245 @@
+"""The telemetry of one `ael` process, put together: each in a fresh interpreter, since providers are set once."""
+
+import json
+import socket
+import time
+
+import pytest
+
+from tests.unit.pipeline.processes import WRAPPER, answer, environment, python
+from tests.unit.pipeline.test_start import Collector
+
+START = """
+import dataclasses, io, json, logging, os, sys, urllib.error, urllib.request
+import msgspec
+from ael_otel import runtime
+from ael_otel.config import Settings, with_environment
+from ael_otel.instrument.active import current
+from ael_otel.store import MemoryStore
+
+log, store = io.StringIO(), MemoryStore()
+
+
+def settings(**sections):
+    made = Settings()
+    for name, changes in sections.items():
+        changed = msgspec.structs.replace(getattr(made, name), **changes) if isinstance(changes, dict) else changes
+        made = msgspec.structs.replace(made, **{name: changed})
+    return with_environment(made, os.environ)
+
+
+def start(ready=lambda: True, serve=True, port=0, **sections):
+    # Port 0 takes a free one; a file could not say so.
+    sections["metrics"] = {"port": port, **sections.get("metrics", {})}
+    return runtime.start(settings(**sections), log_stream=log, serve_metrics=serve, store=store, ready=ready)
+
+
+def said():
+    return [json.loads(line)["message"] for line in log.getvalue().splitlines()]
+
+
+def get(url):
+    with urllib.request.urlopen(url, timeout=10) as response:
+        return response.read().decode()
+"""
+
+
+def env(**extra: str) -> dict[str, str]:
+    """An environment where nothing is exported unless a test says so."""
+    quiet = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")}
+    return environment(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="requests,httpx,logging", **(quiet | extra))
+
+
+def run(code: str, **extra: str) -> object:
+    """Run `code` after START and return what it printed as JSON."""
+    return json.loads(answer(START + code, env=env(**extra)).splitlines()[-1])
+
+
+def test_a_recorded_run_is_everywhere() -> None:
+    """One frame shows in the metrics that are served, in the store and in the log; shutdown stops the serving."""
+    assert run("""
+running = start()
+recorder = current().recorder
+from ael_otel.lifecycle import Execution
+with Execution(recorder, "hello", execution_id="exec-1"):
+    logging.getLogger("some.module").info("inside")
+text = get(running.metrics_url)
+line = json.loads(log.getvalue().splitlines()[0])
+running.shutdown()
+try:
+    get(running.metrics_url or "http://127.0.0.1:1/")
+    closed = False
+except urllib.error.URLError:
+    closed = True
+print(json.dumps({
+    "counted": 'ael_workflow_executions_total{status="success",workflow="hello"} 1.0' in text,
+    "kept": store.get("exec-1").status,
+    "ids": [line["execution_id"], line["trace_id"] == store.get("exec-1").trace_id],
+    "url": running.metrics_url,
+    "closed": closed,
+}))
+""") == {"counted": True, "kept": "completed", "ids": ["exec-1", True], "url": None, "closed": True}
+
+
+def test_the_settings_reach_the_instrumentation() -> None:
+    """Whose MCP spans there are and whether the engine's own telemetry runs is what the file says."""
+    assert run("""
+running = start(traces={"mcp_spans": "both"}, engine={"native_spans": True, "telemetry_store": True})
+active = current()
+print(json.dumps([active.recorder.mcp_spans, active.native_spans, active.native_store, active.recorder.store is store]))
+running.shutdown()
+""") == ["both", True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("sections", "serve"),
+    [("metrics={'enabled': False}", True), ("metrics={'prometheus_enabled': False}", True), ("", False)],
+    ids=["no metrics", "not served (engine's key)", "a verb that serves nothing"],
+)
+def test_metrics_are_served_only_when_asked(sections: str, *, serve: bool) -> None:
+    """Where the file or the verb wants no endpoint there is none, and all else works."""
+    assert run(f"""
+running = start(serve={serve}{", " + sections if sections else ""})
+print(json.dumps([running.metrics_url, said()]))
+running.shutdown()
+""") == [None, []]
+
+
+def test_a_port_in_use_is_told_and_the_rest_goes_on() -> None:
+    """The engine starts without its endpoint: one line says why and what to set, metrics still go out by OTLP."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        url, told, active = run(f"""
+running = start(port={port})
+print(json.dumps([running.metrics_url, said(), current() is not None]))
+running.shutdown()
+""")
+    assert url is None
+    (line,) = told
+    assert line == (
+        f"metrics cannot be served on 127.0.0.1:{port} (Address already in use): set telemetry.metrics.port to "
+        "a free port, or telemetry.metrics.enabled to false"
+    )
+    assert active
+
+
+def test_readiness_is_the_callers() -> None:
+    """`/readyz` answers what the caller says."""
+    assert run("""
+state = {"ready": False}
+running = start(ready=lambda: state["ready"])
+base = running.metrics_url.removesuffix("/metrics")
+try:
+    get(base + "/readyz")
+except urllib.error.HTTPError as error:
+    status = error.code
+state["ready"] = True
+print(json.dumps([status, get(base + "/readyz"), get(base + "/livez")]))
+running.shutdown()
+""") == [503, '{"status": "ready"}\n', '{"status": "alive"}\n']
+
+
+def test_notices_are_told_once() -> None:
+    """What a person should know of their configuration is a warning each."""
+    assert run("""
+running = start(notices=("telemetry.export is the short form", "another"))
+print(json.dumps(said()))
+running.shutdown()
+""") == ["telemetry.export is the short form", "another"]
+
+
+def test_children_are_not_wrapped() -> None:
+    """The wrapper's entry leaves PYTHONPATH, so that helper processes start without an SDK; the others stay."""
+    path = "/x/opentelemetry/instrumentation/auto_instrumentation:/somewhere/else"
+    assert run(
+        """
+running = start()
+print(json.dumps(os.environ["PYTHONPATH"].split(os.pathsep)[:2]))
+running.shutdown()
+""",
+        PYTHONPATH=environment()["PYTHONPATH"] + ":" + path,
+    ) == [environment()["PYTHONPATH"], "/somewhere/else"]
+
+
+def test_shutdown_stops_in_time_while_clients_hang() -> None:
+    """Neither a client of the endpoint nor an absent Collector keeps the process: shutdown stays below 2.5 s."""
+    taken = run(
+        """
+import socket, time
+from urllib.parse import urlsplit
+running = start()
+address = urlsplit(running.metrics_url)
+hanging = [socket.create_connection((address.hostname, address.port)) for _ in range(20)]
+for connection in hanging:
+    connection.sendall(b"GET /metrics HTTP/1.1\\r\\n")
+time.sleep(0.2)
+before = time.monotonic()
+running.shutdown()
+print(json.dumps(time.monotonic() - before))
+""",
+        OTEL_TRACES_EXPORTER="otlp",
+        OTEL_METRICS_EXPORTER="otlp",
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9",
+    )
+    assert taken < 2.5
+
+
+def test_under_the_wrapper_it_is_the_same() -> None:
+    """With `opentelemetry-instrument` around the process the SDK is there already: nothing is doubled."""
+    code = (
+        START
+        + """
+from opentelemetry.trace import get_tracer_provider
+provider = get_tracer_provider()
+running = start()
+print(json.dumps([
+    get_tracer_provider() is provider,
+    provider.resource.attributes["service.name"],
+    len([part for part in provider._active_span_processor._span_processors]),
+]))
+running.shutdown()
+"""
+    )
+    wrapper = "import os, sys; os.execv(sys.argv[1], sys.argv[1:])"
+    done = python(
+        wrapper, WRAPPER, "--service_name", "mine", "python", "-c", code, env=env(OTEL_TRACES_EXPORTER="none")
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == [True, "mine", 0]
+    assert "Overriding" not in done.stderr
+    assert "already instrumented" not in done.stderr
+
+
+def test_a_process_sends_what_it_has_and_ends() -> None:
+    """`flush` and `shutdown` hand everything to a Collector that is there, and the exit adds nothing to wait for."""
+    collector = Collector()
+    said = answer(
+        START
+        + """
+import time
+from ael_otel.lifecycle import Execution
+running = start()
+for number in range(50):
+    with Execution(current().recorder, "hello", execution_id=f"exec-{number}"):
+        pass
+print(json.dumps(running.flush()))
+running.shutdown()
+print(json.dumps(time.time()), flush=True)
+""",
+        env=environment(
+            OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+            OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf",
+            OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="requests,httpx,logging,urllib3",
+        ),
+    ).splitlines()
+    assert time.time() - json.loads(said[-1]) < 2
+    assert said[0] == "true"
+    names = [
+        span.name
+        for part in collector.resources("traces")
+        for scope in part.scope_spans
+        for span in scope.spans
+    ]
+    assert names == ["Workflow Execution"] * 50
+    collector.shutdown()
+    collector.server_close()
