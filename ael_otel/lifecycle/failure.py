@@ -9,6 +9,7 @@ import asyncio
 from typing import Final
 
 from ael_otel._generated.attributes import ERROR_TYPE_VALUES, ErrorComponent, ErrorType
+from ael_otel.privacy.engine_logs import quotes_input, without_quotes
 from ael_otel.store import ErrorRecord
 
 MAX_MESSAGE: Final = 2_000
@@ -67,7 +68,8 @@ class Failure:
 
 
 def bounded(text: str) -> str:
-    """Return `text` cut to `MAX_MESSAGE` characters, saying how long it was."""
+    """Return `text` without what a validator quotes, cut to `MAX_MESSAGE` characters, saying how long it was."""
+    text = without_quotes(text)
     if len(text) <= MAX_MESSAGE:
         return text
     return f"{text[:MAX_MESSAGE]}… ({len(text)} characters)"
@@ -119,6 +121,18 @@ def text_of(error: BaseException) -> str:
         return str(error) or type(error).__qualname__
     except Exception:
         return type(error).__qualname__
+
+
+def shows_input(error: BaseException) -> bool:
+    """Return whether the text of an exception, or of one that led to it, quotes what a caller passed in."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        if quotes_input(text_of(current)):
+            return True
+        seen.add(id(current))
+        current = current.__cause__ or current.__context__
+    return False
 
 
 def _category_of(error: BaseException) -> str:

@@ -26,7 +26,7 @@ from opentelemetry.util.types import AttributeValue
 
 from ael_otel._generated import attributes as attr
 from ael_otel._generated import spans
-from ael_otel.lifecycle.failure import Failure, carried_by, classify, mark
+from ael_otel.lifecycle.failure import Failure, carried_by, classify, mark, shows_input
 from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.pipeline.guard import report_fault
 from ael_otel.pipeline.run_context import RunScope, current_run
@@ -711,14 +711,15 @@ def _step_around(frame: Frame | None) -> StepRecord | None:
 def _log_failure(failure: Failure, component: str, message: str, level: int = logging.ERROR) -> None:
     if not logger.isEnabledFor(level):
         return
-    logger.log(
-        level,
-        "%s",
-        message,
-        exc_info=failure.error,
-        extra={
+    error, extra = (
+        failure.error,
+        {
             "ael_component": component,
             "ael_error_type": failure.type,
             "ael_error_message": failure.message,
         },
     )
+    if error is not None and shows_input(error):
+        # Whoever handles the record would print the exception's own text.
+        error = None
+    logger.log(level, "%s", message, exc_info=error, extra=extra)

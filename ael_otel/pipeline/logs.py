@@ -21,6 +21,7 @@ from opentelemetry.trace import get_current_span
 from ael_otel import __version__
 from ael_otel.pipeline.export import DropCounter
 from ael_otel.pipeline.run_context import current_run
+from ael_otel.privacy.engine_logs import without_quotes
 
 MAX_MESSAGE: Final = 16_384
 MAX_STACKTRACE: Final = 16_384
@@ -148,7 +149,7 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     hold arguments or results.
     """
     scope = current_run.get()
-    message = _message_of(record)
+    message = without_quotes(_message_of(record))
     fields: dict[str, Any] = {
         "component": getattr(record, "ael_component", None) or record.name,
         "workflow_id": "" if scope is None else scope.workflow_id,
@@ -172,9 +173,9 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
         fields["exception.type"] = (
             kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
         )
-        fields.setdefault("exception.message", _text_of(error)[:MAX_MESSAGE])
+        fields.setdefault("exception.message", without_quotes(_text_of(error))[:MAX_MESSAGE])
         if trace is not None:
-            text = "".join(traceback.format_exception(kind, error, trace))
+            text = without_quotes("".join(traceback.format_exception(kind, error, trace)))
             # The end of a stack trace tells where it broke, so the beginning goes.
             fields["exception.stacktrace"] = (
                 text if len(text) <= MAX_STACKTRACE else "…" + text[-MAX_STACKTRACE:]

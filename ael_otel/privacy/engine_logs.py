@@ -1,7 +1,8 @@
-"""Takes tool arguments out of the engine's log lines.
+"""Takes tool arguments out of the engine's log lines, and out of the texts of errors.
 
 The engine logs each call's full arguments at INFO, in the message text. A filter on those loggers cuts them before any
-handler sees the record, so it holds for every output, also for handlers of the application.
+handler sees the record, so it holds for every output, also for handlers of the application. An argument of a wrong
+type comes back in the error that refuses it: validators quote what they were given.
 """
 
 import logging
@@ -12,6 +13,10 @@ from typing import Any, Final
 MARKER: Final = "[REDACTED]"
 
 _ARGUMENTS: Final = re.compile(r"\b(arguments|params)=.*", re.DOTALL)
+
+# What pydantic (FastMCP's servers) and the MCP SDK's own server say about an argument that does not fit.
+_QUOTES: Final = ("input_value=", "Input validation error: ")
+_QUOTED: Final = re.compile(r"(input_value=).*(?=, input_type=)|(Input validation error: ).*")
 
 HARMLESS_FIELDS: Final = frozenset(
     {
@@ -34,8 +39,18 @@ HARMLESS_FIELDS: Final = frozenset(
 
 
 def without_arguments(message: str) -> str:
-    """Return `message` with everything behind `arguments=` or `params=` replaced by a marker."""
-    return _ARGUMENTS.sub(rf"\1={MARKER}", message)
+    """Return `message` with everything behind `arguments=` or `params=`, and what a validator quotes, replaced."""
+    return without_quotes(_ARGUMENTS.sub(rf"\1={MARKER}", message))
+
+
+def quotes_input(text: str) -> bool:
+    """Return whether an error's text holds what a validator was given."""
+    return any(sign in text for sign in _QUOTES)
+
+
+def without_quotes(text: str) -> str:
+    """Return an error's text with what a validator quotes of its input replaced by a marker."""
+    return _QUOTED.sub(rf"\1\2{MARKER}", text) if quotes_input(text) else text
 
 
 def harmless(context: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -54,7 +69,10 @@ class ArgumentFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Replace the message when it shows arguments, and forget the unformatted parts."""
-        message = record.getMessage()
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001 - arguments that do not fit the text are reported as without this filter
+            return True
         clean = without_arguments(message)
         if clean != message:
             record.msg, record.args = clean, None
