@@ -34,7 +34,7 @@ def _print_versions(ctx: click.Context, _parameter: click.Parameter, wanted: boo
 
 @click.group(
     cls=VerbGroup,
-    verbs=("demo", "run", "serve"),
+    verbs=("demo", "run", "serve", "schema"),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=examples(
         "ael demo",

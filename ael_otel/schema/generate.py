@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from ael_otel.schema.definition_schema import render_definition_schema
 from ael_otel.schema.document import render_document
 from ael_otel.schema.model import Registry
-from ael_otel.schema.render_docs import render_logs_page, render_metrics_page, render_spans_page
+from ael_otel.schema.render_docs import (
+    render_index_page,
+    render_logs_page,
+    render_metrics_page,
+    render_resource_page,
+    render_spans_page,
+)
 from ael_otel.schema.render_python import (
     render_attributes,
     render_events,
     render_metrics,
     render_package,
+    render_scopes,
     render_spans,
 )
 
@@ -26,10 +34,14 @@ TARGETS: dict[str, Callable[[Registry], str]] = {
     f"{CODE}/metrics.py": render_metrics,
     f"{CODE}/spans.py": render_spans,
     f"{CODE}/events.py": render_events,
+    f"{CODE}/scopes.py": render_scopes,
     f"{CODE}/registry.json": render_document,
+    "ael_otel/schema/definition.schema.json": render_definition_schema,
+    f"{DOCS}/README.md": render_index_page,
     f"{DOCS}/metrics.md": render_metrics_page,
     f"{DOCS}/spans.md": render_spans_page,
     f"{DOCS}/logs.md": render_logs_page,
+    f"{DOCS}/resource.md": render_resource_page,
 }
 
 

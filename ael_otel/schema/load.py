@@ -18,18 +18,22 @@ from ael_otel.schema.model import (
     AttributeRef,
     CodeGeneration,
     Conditional,
+    Deprecated,
     EntityDef,
     EntityRef,
     Enum,
     EventDef,
     Goal,
     GroupDef,
+    Imports,
     Instrument,
     Level,
     Manifest,
     Member,
     MetricDef,
     ScalarType,
+    ScopeDef,
+    Sensitivity,
     SignalLevel,
     SignalNotes,
     Sources,
@@ -43,6 +47,7 @@ from ael_otel.schema.model import (
 
 FILE_FORMAT = "definition/2"
 MANIFEST = "manifest.yaml"
+IMPORTS = "imports"
 
 # Section of a file -> type of its items and the key that names them.
 _SECTIONS: dict[str, tuple[type[Strict], str]] = {
@@ -59,6 +64,7 @@ _NESTED = (
     AttributeRef,
     CodeGeneration,
     Conditional,
+    Deprecated,
     EntityRef,
     Enum,
     Member,
@@ -72,6 +78,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "kind": get_args(SpanKind),
     "metric_value_type": get_args(ValueType),
     "requirement_level": get_args(SignalLevel),
+    "sensitivity": get_args(Sensitivity),
     "stability": get_args(Stability),
     "type": (*get_args(ScalarType), "a mapping with members"),
     "visibility": ("public", "internal"),
@@ -82,23 +89,30 @@ _UNKNOWN = re.compile(r"contains unknown field `(?P<field>[^`]+)`(?: - at `\$?\.
 _OTHER = re.compile(r"(?P<text>.*?)(?: - at `\$?\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 
 
-def load(registry: Path, upstream: Path | None = None) -> Sources:
-    """Definitions of the registry in `registry`; the attributes it may refer to are in `upstream`.
+def load(registry: Path, upstream: Path | None = None, scopes: Path | None = None) -> Sources:
+    """Definitions of the registry in `registry`; what it may refer to is in `upstream`, its scopes in `scopes`.
 
     Raises SchemaError when the folder holds no registry, a file does not parse, or an item is not of the format.
     """
     manifest = _manifest(registry)
     items: dict[str, list[Strict]] = {section: [] for section in _SECTIONS}
     files: dict[tuple[str, str], str] = {}
+    imports = Imports()
     for path in _definition_files(registry):
-        for section, name, item in _definitions(path):
+        document = _read(path)
+        for section, name, item in _definitions(document, path):
             items[section].append(item)
             files.setdefault((section, name), path.name)
-    borrowed: list[Strict] = []
+        if IMPORTS in document:
+            more = _convert(document[IMPORTS], Imports, path.name, IMPORTS)
+            imports = Imports(entities=imports.entities + more.entities)
+            files[IMPORTS, IMPORTS] = path.name
+    borrowed: dict[str, list[Strict]] = {section: [] for section in _SECTIONS}
     if upstream is not None:
         _manifest(upstream)
         for path in _definition_files(upstream):
-            borrowed += [item for section, _, item in _definitions(path) if section == "attributes"]
+            for section, _, item in _definitions(_read(path), path):
+                borrowed[section].append(item)
     return Sources(
         manifest=manifest,
         attributes=tuple(cast("list[AttributeDef]", items["attributes"])),
@@ -107,7 +121,10 @@ def load(registry: Path, upstream: Path | None = None) -> Sources:
         metrics=tuple(cast("list[MetricDef]", items["metrics"])),
         spans=tuple(cast("list[SpanDef]", items["spans"])),
         events=tuple(cast("list[EventDef]", items["events"])),
-        upstream=tuple(cast("list[AttributeDef]", borrowed)),
+        upstream=tuple(cast("list[AttributeDef]", borrowed["attributes"])),
+        upstream_entities=tuple(cast("list[EntityDef]", borrowed["entities"])),
+        imports=imports,
+        scopes=_scopes(scopes, files) if scopes is not None else (),
         files=files,
     )
 
@@ -143,13 +160,26 @@ def _definition_files(folder: Path) -> list[Path]:
     return paths
 
 
-def _definitions(path: Path) -> Iterator[tuple[str, str, Strict]]:
-    document = _read(path)
+def _scopes(path: Path, files: dict[tuple[str, str], str]) -> tuple[ScopeDef, ...]:
+    if not path.is_file():
+        raise SchemaError(str(path), "", "no such file; it lists the instrumentation scopes")
+    entries = _read(path).get("scopes")
+    if not isinstance(entries, list) or not entries:
+        raise SchemaError(path.name, "scopes", "must be a list of scopes")
+    scopes: list[ScopeDef] = []
+    for index, entry in enumerate(cast("list[object]", entries)):
+        name = _name(entry, "name") or f"scopes[{index}]"
+        scopes.append(_convert(entry, ScopeDef, path.name, name))
+        files.setdefault(("scopes", name), path.name)
+    return tuple(scopes)
+
+
+def _definitions(document: Mapping[str, object], path: Path) -> Iterator[tuple[str, str, Strict]]:
     if document.get("file_format") != FILE_FORMAT:
         found = document.get("file_format", "nothing")
         raise SchemaError(path.name, "file_format", f"is {found}; set it to {FILE_FORMAT}")
     for section, entries in document.items():
-        if section == "file_format":
+        if section in ("file_format", IMPORTS):
             continue
         if section not in _SECTIONS:
             raise SchemaError(path.name, section, f"unknown section{_nearest(section, list(_SECTIONS))}")

@@ -17,6 +17,9 @@ Goal = Literal["operation", "performance", "capacity", "change_impact", "trend"]
 Level = Literal["required", "recommended", "opt_in"]
 ValueType = Literal["int", "double"]
 SignalLevel = Literal["recommended", "opt_in"]
+Sensitivity = Literal["system", "named", "content"]
+Reason = Literal["renamed", "obsoleted", "uncategorized"]
+ScopeSignal = Literal["spans", "metrics", "logs"]
 ScalarType = Literal["string", "int", "double", "boolean", "string[]", "int[]", "double[]", "boolean[]"]
 Scalar = str | int | float | bool
 
@@ -50,7 +53,9 @@ class AttributeNotes(Strict, frozen=True):
     `bare_key`: why the key has no namespace.
     `verbatim_values`: why the values are not lowercase.
     `otlp`: member of an OTLP log record that holds the field; empty means an attribute.
-    `sensitive`: may hold text of the user, so it is redacted.
+    `may_be_empty`: the field is always there but may be the empty string, which OTLP leaves out.
+    `sensitivity`: `system` is made by the engine, the SDK or this package; `named` is a name that a person chose;
+    `content` may hold what a person or a tool wrote, so it is redacted and never a label.
     """
 
     max_values: int | None = None
@@ -60,7 +65,8 @@ class AttributeNotes(Strict, frozen=True):
     bare_key: str = ""
     verbatim_values: str = ""
     otlp: str = ""
-    sensitive: bool = False
+    may_be_empty: bool = False
+    sensitivity: Sensitivity | None = None
 
 
 class SpanEvent(Strict, frozen=True):
@@ -72,14 +78,16 @@ class SpanEvent(Strict, frozen=True):
 
 
 class SignalNotes(Strict, frozen=True):
-    """`annotations.ael` of a metric, span, event or attribute group.
+    """`annotations.ael` of a metric, span, event, entity or attribute group.
 
     `goal`: what the signal serves. `query`: one example in the language of its backend.
+    `remove_in`: version of the interface in which a deprecated signal goes.
     `max_series`, `buckets` (upper bounds, in the metric's unit): metrics only. `span_event`: events only.
     """
 
     goal: Goal | None = None
     query: str = ""
+    remove_in: str = ""
     max_series: int | None = None
     buckets: tuple[float, ...] = ()
     span_event: SpanEvent | None = None
@@ -104,6 +112,14 @@ class SignalAnnotations(Struct, frozen=True, omit_defaults=True):
     code_generation: CodeGeneration | None = None
 
 
+class Deprecated(Strict, frozen=True):
+    """Why an item is on its way out, and what takes its place."""
+
+    reason: Reason
+    note: str = ""
+    renamed_to: str = ""
+
+
 class AttributeDef(Strict, frozen=True):
     """Definition of an attribute."""
 
@@ -113,6 +129,7 @@ class AttributeDef(Strict, frozen=True):
     brief: str
     note: str = ""
     examples: tuple[Scalar, ...] = ()
+    deprecated: Deprecated | None = None
     annotations: AttributeAnnotations = AttributeAnnotations()
 
 
@@ -138,6 +155,7 @@ class EntityRef(Strict, frozen=True):
     """Use of an attribute by an entity."""
 
     ref: str
+    requirement_level: Level | None = None
 
 
 class EntityDef(Strict, frozen=True):
@@ -150,6 +168,8 @@ class EntityDef(Strict, frozen=True):
     identity: tuple[EntityRef, ...]
     description: tuple[EntityRef, ...] = ()
     note: str = ""
+    deprecated: Deprecated | None = None
+    annotations: SignalAnnotations = SignalAnnotations()
 
 
 class MetricDef(Strict, frozen=True):
@@ -162,6 +182,7 @@ class MetricDef(Strict, frozen=True):
     requirement_level: SignalLevel
     brief: str
     note: str = ""
+    deprecated: Deprecated | None = None
     entity_associations: tuple[str, ...] = ()
     annotations: SignalAnnotations = SignalAnnotations()
     attributes: tuple[AttributeRef, ...] = ()
@@ -183,6 +204,7 @@ class SpanDef(Strict, frozen=True):
     requirement_level: SignalLevel
     brief: str
     note: str = ""
+    deprecated: Deprecated | None = None
     entity_associations: tuple[str, ...] = ()
     annotations: SignalAnnotations = SignalAnnotations()
     attributes: tuple[AttributeRef, ...] = ()
@@ -196,6 +218,7 @@ class EventDef(Strict, frozen=True):
     requirement_level: SignalLevel
     brief: str
     note: str = ""
+    deprecated: Deprecated | None = None
     entity_associations: tuple[str, ...] = ()
     annotations: SignalAnnotations = SignalAnnotations()
     attributes: tuple[AttributeRef, ...] = ()
@@ -211,6 +234,23 @@ class GroupDef(Strict, frozen=True):
     note: str = ""
     annotations: SignalAnnotations = SignalAnnotations()
     attributes: tuple[AttributeRef, ...] = ()
+
+
+class Imports(Strict, frozen=True):
+    """What of another registry is emitted here as it stands; a name may end in *."""
+
+    entities: tuple[str, ...] = ()
+
+
+class ScopeDef(Strict, frozen=True):
+    """An instrumentation scope: who emits; `foreign` ones have their own owner, and their name may end in *."""
+
+    name: str
+    brief: str
+    stability: Stability = "development"
+    goal: Goal | None = None
+    signals: tuple[ScopeSignal, ...] = ()
+    foreign: bool = False
 
 
 class Dependency(Strict, frozen=True):
@@ -245,6 +285,9 @@ class Sources(Struct, frozen=True, kw_only=True):
     spans: tuple[SpanDef, ...] = ()
     events: tuple[EventDef, ...] = ()
     upstream: tuple[AttributeDef, ...] = ()
+    upstream_entities: tuple[EntityDef, ...] = ()
+    imports: Imports = Imports()
+    scopes: tuple[ScopeDef, ...] = ()
     files: dict[tuple[str, str], str] = {}
 
     def where(self, section: str, name: str) -> str:
@@ -267,6 +310,7 @@ class Attribute(Strict, frozen=True):
     values: tuple[str, ...] = ()
     members: tuple[Member, ...] = ()
     upstream: bool = False
+    deprecated: Deprecated | None = None
     requirement_level: Level | Literal["conditionally_required"] | None = None
     condition: str = ""
     sampling_relevant: bool = False
@@ -290,6 +334,7 @@ class Metric(Strict, frozen=True):
     requirement_level: SignalLevel
     brief: str
     note: str = ""
+    deprecated: Deprecated | None = None
     entity_associations: tuple[str, ...] = ()
     ael: SignalNotes = SignalNotes()
     attributes: tuple[Attribute, ...] = ()
@@ -305,6 +350,7 @@ class Span(Strict, frozen=True):
     requirement_level: SignalLevel
     brief: str
     note: str = ""
+    deprecated: Deprecated | None = None
     entity_associations: tuple[str, ...] = ()
     span_events: tuple[str, ...] = ()
     ael: SignalNotes = SignalNotes()
@@ -319,6 +365,7 @@ class Event(Strict, frozen=True):
     requirement_level: SignalLevel
     brief: str
     note: str = ""
+    deprecated: Deprecated | None = None
     entity_associations: tuple[str, ...] = ()
     ael: SignalNotes = SignalNotes()
     attributes: tuple[Attribute, ...] = ()
@@ -343,6 +390,9 @@ class Entity(Strict, frozen=True):
     requirement_level: SignalLevel
     brief: str
     note: str = ""
+    deprecated: Deprecated | None = None
+    upstream: bool = False
+    ael: SignalNotes = SignalNotes()
     identity: tuple[Attribute, ...] = ()
     description: tuple[Attribute, ...] = ()
 
@@ -359,3 +409,4 @@ class Registry(Struct, frozen=True, kw_only=True):
     metrics: tuple[Metric, ...]
     spans: tuple[Span, ...]
     events: tuple[Event, ...]
+    scopes: tuple[ScopeDef, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 
 import msgspec
 
@@ -15,9 +16,12 @@ from ael_otel.schema.model import (
     AttributeRef,
     Conditional,
     Entity,
+    EntityDef,
+    EntityRef,
     Enum,
     Event,
     Group,
+    Level,
     Metric,
     Registry,
     SignalAnnotations,
@@ -57,14 +61,15 @@ def resolve(sources: Sources) -> Registry:
                 requirement_level=entity.requirement_level,
                 brief=entity.brief,
                 note=entity.note,
-                identity=tuple(
-                    resolver.lookup("entities", entity.type, item.ref) for item in entity.identity
-                ),
+                deprecated=entity.deprecated,
+                upstream=upstream,
+                ael=entity.annotations.ael,
+                identity=tuple(resolver.part(entity.type, item, "required") for item in entity.identity),
                 description=tuple(
-                    resolver.lookup("entities", entity.type, item.ref) for item in entity.description
+                    resolver.part(entity.type, item, "recommended") for item in entity.description
                 ),
             )
-            for entity in sources.entities
+            for entity, upstream in _entities(sources)
         ),
         metrics=tuple(
             Metric(
@@ -77,6 +82,7 @@ def resolve(sources: Sources) -> Registry:
                 requirement_level=metric.requirement_level,
                 brief=metric.brief,
                 note=metric.note,
+                deprecated=metric.deprecated,
                 entity_associations=metric.entity_associations,
                 ael=metric.annotations.ael,
                 attributes=resolver.references("metrics", metric.name, metric.attributes),
@@ -92,6 +98,7 @@ def resolve(sources: Sources) -> Registry:
                 requirement_level=span.requirement_level,
                 brief=span.brief,
                 note=span.note,
+                deprecated=span.deprecated,
                 entity_associations=span.entity_associations,
                 span_events=_span_events(sources, span.type),
                 ael=span.annotations.ael,
@@ -106,13 +113,32 @@ def resolve(sources: Sources) -> Registry:
                 requirement_level=event.requirement_level,
                 brief=event.brief,
                 note=event.note,
+                deprecated=event.deprecated,
                 entity_associations=event.entity_associations,
                 ael=event.annotations.ael,
                 attributes=resolver.references("events", event.name, event.attributes),
             )
             for event in sources.events
         ),
+        scopes=sources.scopes,
     )
+
+
+def imported_entities(sources: Sources) -> list[EntityDef]:
+    """The entities of OpenTelemetry that the registry imports, in the order of its list."""
+    return [
+        entity
+        for pattern in sources.imports.entities
+        for entity in sources.upstream_entities
+        if fnmatchcase(entity.type, pattern)
+    ]
+
+
+def _entities(sources: Sources) -> list[tuple[EntityDef, bool]]:
+    return [
+        *((entity, True) for entity in imported_entities(sources)),
+        *((entity, False) for entity in sources.entities),
+    ]
 
 
 class _Resolver:
@@ -140,6 +166,7 @@ class _Resolver:
             brief=definition.brief,
             note=definition.note,
             examples=definition.examples,
+            deprecated=definition.deprecated,
             # An upstream set stays open: its owner may add to it at any time.
             values=() if upstream else self._values(key, notes),
             members=definition.type.members if isinstance(definition.type, Enum) else (),
@@ -154,6 +181,11 @@ class _Resolver:
                 source, signal, f"refers to {key}, which no attribute defines; define it or correct the ref"
             )
         return self.definition(key)
+
+    def part(self, entity: str, ref: EntityRef, level: Level) -> Attribute:
+        """An attribute of an entity; `level` is what holds where the entity does not say."""
+        attribute = self.lookup("entities", entity, ref.ref)
+        return msgspec.structs.replace(attribute, requirement_level=ref.requirement_level or level)
 
     def references(self, section: str, signal: str, refs: Iterable[AttributeRef]) -> tuple[Attribute, ...]:
         return tuple(self._reference(section, signal, ref) for ref in refs)

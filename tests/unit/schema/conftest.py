@@ -10,6 +10,7 @@ import yaml
 
 from ael_otel.schema.load import load
 from ael_otel.schema.model import Registry, Sources
+from ael_otel.schema.project import load_sources
 from ael_otel.schema.resolve import resolve
 
 ROOT = Path(__file__).parents[3]
@@ -26,7 +27,7 @@ GOOD: Document = {
             "stability": "stable",
             "brief": "Name of the fruit.",
             "examples": ["apple"],
-            "annotations": {"ael": {"max_values": 10}},
+            "annotations": {"ael": {"sensitivity": "named", "max_values": 10}},
         },
         {
             "key": "ael.fruit.id",
@@ -34,7 +35,7 @@ GOOD: Document = {
             "stability": "stable",
             "brief": "One piece of fruit.",
             "examples": ["f-1"],
-            "annotations": {"ael": {"cardinality": "unbounded"}},
+            "annotations": {"ael": {"sensitivity": "system", "cardinality": "unbounded"}},
         },
         {
             "key": "ael.fruit.state",
@@ -46,6 +47,7 @@ GOOD: Document = {
                     {"id": "rotten", "value": "rotten", "stability": "stable", "brief": "Cannot be eaten."},
                 ]
             },
+            "annotations": {"ael": {"sensitivity": "system"}},
         },
         {
             "key": "ael.basket.size",
@@ -53,6 +55,7 @@ GOOD: Document = {
             "stability": "development",
             "brief": "Places in the basket.",
             "examples": [12],
+            "annotations": {"ael": {"sensitivity": "system"}},
         },
         {
             "key": "state",
@@ -60,7 +63,13 @@ GOOD: Document = {
             "stability": "stable",
             "brief": "State it is in.",
             "examples": ["ripe"],
-            "annotations": {"ael": {"values_of": "ael.fruit.state", "bare_key": "fixed by a contract"}},
+            "annotations": {
+                "ael": {
+                    "sensitivity": "system",
+                    "values_of": "ael.fruit.state",
+                    "bare_key": "fixed by a contract",
+                }
+            },
         },
     ],
     "entities": [
@@ -69,9 +78,12 @@ GOOD: Document = {
             "stability": "development",
             "requirement_level": "recommended",
             "brief": "The basket.",
+            "annotations": {"ael": {"goal": "operation"}},
             "identity": [{"ref": "service.name"}],
+            "description": [{"ref": "ael.basket.size"}],
         }
     ],
+    "imports": {"entities": ["shop"]},
     "metrics": [
         {
             "name": "ael.fruit.eaten",
@@ -152,7 +164,10 @@ GOOD: Document = {
             "stability": "stable",
             "brief": "Fields of a line.",
             "annotations": {
-                "ael": {"query": '{service_name="ael"} | state="ripe" | event_name="ael.fruit.drop"'}
+                "ael": {
+                    "goal": "operation",
+                    "query": '{service_name="ael"} | state="ripe" | event_name="ael.fruit.drop"',
+                }
             },
             "attributes": [
                 {"ref": "state", "requirement_level": "required"},
@@ -168,7 +183,14 @@ GOOD["attributes"].append(
         "stability": "stable",
         "brief": "Name of the event.",
         "examples": ["ael.fruit.drop"],
-        "annotations": {"ael": {"max_values": 5, "otlp": "event_name", "bare_key": "fixed by a contract"}},
+        "annotations": {
+            "ael": {
+                "sensitivity": "system",
+                "max_values": 5,
+                "otlp": "event_name",
+                "bare_key": "fixed by a contract",
+            }
+        },
     }
 )
 
@@ -181,6 +203,7 @@ UPSTREAM: Document = {
             "stability": "stable",
             "brief": "Service.",
             "examples": ["ael"],
+            "annotations": {"ael": {"sensitivity": "system"}},
         },
         {
             "key": "error.type",
@@ -189,33 +212,64 @@ UPSTREAM: Document = {
             "type": {
                 "members": [{"id": "other", "value": "_OTHER", "stability": "stable", "brief": "Any other."}]
             },
+            "annotations": {"ael": {"sensitivity": "system"}},
         },
     ],
+    "entities": [
+        {
+            "type": "shop",
+            "stability": "stable",
+            "requirement_level": "recommended",
+            "brief": "The shop.",
+            "identity": [{"ref": "service.name", "requirement_level": "required"}],
+        }
+    ],
+}
+
+SCOPES: Document = {
+    "scopes": [
+        {
+            "name": "ael",
+            "stability": "stable",
+            "goal": "operation",
+            "signals": ["spans", "metrics"],
+            "brief": "Fruit.",
+        },
+        {"name": "ael.log", "goal": "operation", "signals": ["logs"], "brief": "Lines."},
+        {"name": "market*", "foreign": True, "brief": "Another project."},
+    ]
 }
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Callable[[Document], tuple[Path, Path]]:
-    """Write a document as a registry, with its upstream beside it; returns both folders."""
+def write(tmp_path: Path) -> Callable[[Document], tuple[Path, Path, Path]]:
+    """Write a document as a registry; returns its folder, that of its upstream, and the file of its scopes.
 
-    def write_document(document: Document) -> tuple[Path, Path]:
+    A document may hold `scopes` and `upstream` instead of the usual ones.
+    """
+
+    def write_document(document: Document) -> tuple[Path, Path, Path]:
+        document = dict(document)
+        scopes = document.pop("scopes", SCOPES)
+        upstream = document.pop("upstream", UPSTREAM)
         folders = tmp_path / "registry", tmp_path / "upstream"
-        for folder, content in zip(folders, (document, UPSTREAM), strict=True):
+        for folder, content in zip(folders, (document, upstream), strict=True):
             folder.mkdir(exist_ok=True)
             manifest = {"schema_url": "https://schemas.example/fruit/1.2.3", "stability": "development"}
             (folder / "manifest.yaml").write_text(yaml.safe_dump(manifest), "utf-8")
             (folder / "all.yaml").write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
-        return folders
+        (tmp_path / "scopes.yaml").write_text(yaml.safe_dump(scopes, sort_keys=False), "utf-8")
+        return (*folders, tmp_path / "scopes.yaml")
 
     return write_document
 
 
 @pytest.fixture
-def spoiled(write: Callable[[Document], tuple[Path, Path]]) -> Callable[[Spoil], Sources]:
+def spoiled(write: Callable[[Document], tuple[Path, Path, Path]]) -> Callable[[Spoil], Sources]:
     """Load the small registry after a function has changed it."""
 
     def load_spoiled(spoil: Spoil) -> Sources:
-        document = copy.deepcopy(GOOD)
+        document = copy.deepcopy({**GOOD, "scopes": SCOPES, "upstream": UPSTREAM})
         spoil(document)
         return load(*write(document))
 
@@ -225,7 +279,7 @@ def spoiled(write: Callable[[Document], tuple[Path, Path]]) -> Callable[[Spoil],
 @pytest.fixture(scope="session")
 def sources() -> Sources:
     """The definitions of the real registry."""
-    return load(ROOT / "ael_otel/registry", ROOT / "ael_otel/schema/upstream")
+    return load_sources(ROOT)
 
 
 @pytest.fixture(scope="session")

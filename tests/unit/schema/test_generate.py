@@ -24,7 +24,7 @@ PAGES = [name for name in TARGETS if name.endswith(".md")]
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of the registry and of everything generated from it."""
-    for name in ("ael_otel/registry", "ael_otel/schema/upstream", "ael_otel/_generated", "docs/telemetry"):
+    for name in ("ael_otel/registry", "ael_otel/schema", "ael_otel/_generated", "docs/telemetry"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 
@@ -47,7 +47,7 @@ def test_check_counts_what_it_looked_at(capsys: pytest.CaptureFixture[str]) -> N
     """A passing check says how many items it saw, so that an empty one cannot pass for a good one."""
     status, out, _ = run(capsys, "check")
     assert status == 0
-    assert "8 metrics, 5 spans, 4 events; no rule broken." in out
+    assert "7 entities, 8 metrics, 5 spans, 4 events, 7 scopes; no rule broken." in out
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -56,12 +56,12 @@ def test_an_edit_by_hand_is_found(name: str, checkout: Path, capsys: pytest.Capt
     edited = checkout / name
     original = edited.read_bytes()
     edited.write_bytes(original + b"\n")
-    status, _, err = run(capsys, "--root", str(checkout), "generate", "--check")
+    status, _, err = run(capsys, "generate", "--check", "--root", str(checkout))
     assert status == 1
     assert f"1 files do not match the registry\n  {name}\n" in err
     assert "Edit ael_otel/registry, not these files" in err
     assert edited.read_bytes() == original + b"\n"
-    assert run(capsys, "--root", str(checkout), "generate")[0] == 0
+    assert run(capsys, "generate", "--root", str(checkout))[0] == 0
     assert edited.read_bytes() == original
 
 
@@ -69,17 +69,17 @@ def test_line_ends_of_another_system_are_found(checkout: Path, capsys: pytest.Ca
     """The comparison is byte by byte: a checkout that turned the line ends is told apart."""
     page = checkout / PAGES[0]
     page.write_bytes(page.read_bytes().replace(b"\n", b"\r\n"))
-    assert run(capsys, "--root", str(checkout), "generate", "--check")[0] == 1
+    assert run(capsys, "generate", "--check", "--root", str(checkout))[0] == 1
 
 
 def test_a_left_over_module_is_found_and_removed(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A module that nothing generates any more does not stay behind to be imported."""
     left_over = checkout / "ael_otel/_generated/old.py"
     left_over.write_text("OLD = 1\n", "utf-8")
-    status, _, err = run(capsys, "--root", str(checkout), "generate", "--check")
+    status, _, err = run(capsys, "generate", "--check", "--root", str(checkout))
     assert status == 1
     assert "ael_otel/_generated/old.py" in err
-    run(capsys, "--root", str(checkout), "generate")
+    run(capsys, "generate", "--root", str(checkout))
     assert not left_over.exists()
 
 
@@ -87,11 +87,11 @@ def test_an_edit_of_the_registry_is_found(checkout: Path, capsys: pytest.Capture
     """A changed unit reaches code, document and page, and the check fails until they are generated."""
     path = checkout / "ael_otel/registry/metrics.yaml"
     path.write_text(path.read_text("utf-8").replace('unit: "{error}"', 'unit: "{fault}"'), "utf-8")
-    status, _, err = run(capsys, "--root", str(checkout), "generate", "--check")
+    status, _, err = run(capsys, "generate", "--check", "--root", str(checkout))
     assert status == 1
     for name in ("metrics.py", "registry.json", "metrics.md"):
         assert name in err
-    assert run(capsys, "--root", str(checkout), "generate")[0] == 0
+    assert run(capsys, "generate", "--root", str(checkout))[0] == 0
     assert 'unit="{fault}"' in (checkout / "ael_otel/_generated/metrics.py").read_text("utf-8")
 
 
@@ -100,7 +100,7 @@ def test_a_broken_registry_generates_nothing(checkout: Path, capsys: pytest.Capt
     path = checkout / "ael_otel/registry/metrics.yaml"
     path.write_text(path.read_text("utf-8").replace("max_series: 240", "max_series: 2"), "utf-8")
     before = {name: (checkout / name).read_bytes() for name in TARGETS}
-    status, _, err = run(capsys, "--root", str(checkout), "generate")
+    status, _, err = run(capsys, "generate", "--root", str(checkout))
     assert status == 1
     assert (
         "metrics.yaml: ael.errors: labels can make 238 series, above max_series 2; lower max_values [max_series]"
@@ -114,7 +114,7 @@ def test_an_unreadable_registry_is_one_line(checkout: Path, capsys: pytest.Captu
     (checkout / "ael_otel/registry/metrics.yaml").write_text(
         "file_format: definition/2\nmetrics: 1\n", "utf-8"
     )
-    status, out, err = run(capsys, "--root", str(checkout), "check")
+    status, out, err = run(capsys, "check", "--root", str(checkout))
     assert (status, out, err) == (1, "", "metrics.yaml: metrics: must be a list\n")
 
 
@@ -124,7 +124,7 @@ def test_the_command_runs_as_a_module() -> None:
         [sys.executable, "-m", "ael_otel.schema"], capture_output=True, text=True, cwd=ROOT, check=False
     )
     assert done.returncode == 2
-    assert "usage: python -m ael_otel.schema" in done.stderr
+    assert "Usage: python -m ael_otel.schema" in done.stderr
 
 
 def test_generation_is_deterministic(registry: Registry, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_the_order_of_files_does_not_matter(registry: Registry, tmp_path: Path) 
     folder = tmp_path / "registry"
     shutil.copytree(ROOT / "ael_otel/registry", folder)
     (folder / "labels.yaml").rename(folder / "zz_labels.yaml")
-    moved = resolve(load(folder, ROOT / "ael_otel/schema/upstream"))
+    moved = resolve(load(folder, ROOT / "ael_otel/schema/upstream", ROOT / "ael_otel/schema/scopes.yaml"))
     assert {name: render(moved) for name, render in TARGETS.items()} == {
         name: render(registry) for name, render in TARGETS.items()
     }
@@ -177,7 +177,7 @@ def test_generated_code_says_so(name: str) -> None:
     """A person who opens the file reads at its top what made it and not to edit it."""
     docstring = ast.get_docstring(ast.parse((ROOT / name).read_text("utf-8")))
     assert docstring is not None
-    assert "Generated by `python -m ael_otel.schema generate`" in docstring
+    assert "Generated by `ael schema generate`" in docstring
     assert "do not edit" in docstring
 
 
@@ -224,12 +224,15 @@ def test_a_misuse_is_a_type_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_links_of_the_pages_lead_somewhere(name: str) -> None:
-    """Every link of a page leads to a heading that is there."""
+    """Every link of a page leads to a file and a heading that are there."""
     page = ROOT / name
-    links = re.findall(r"\]\(([\w./-]*)#([\w-]+)\)", page.read_text("utf-8"))
-    assert links
+    links = re.findall(r"\]\(([\w./-]*)(?:#([\w-]+))?\)", page.read_text("utf-8"))
+    assert links or name.endswith("resource.md")
     for file, anchor in links:
         target = page.parent / file if file else page
+        assert target.is_file()
+        if not anchor:
+            continue
         headings = re.findall(r"^#+ (.+)$", target.read_text("utf-8"), flags=re.MULTILINE)
         anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
         assert anchor in anchors
@@ -243,5 +246,5 @@ def test_every_signal_has_an_example_query(name: str, registry: Registry) -> Non
         "metrics.md": ("promql", len(registry.metrics)),
         "spans.md": ("traceql", len(registry.spans)),
         "logs.md": ("logql", len(registry.events) + len(registry.attribute_groups)),
-    }[Path(name).name]
+    }.get(Path(name).name, ("promql", 0))
     assert len(re.findall(rf"^```{language}\n.+\n```$", text, flags=re.MULTILINE)) == items

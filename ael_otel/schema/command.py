@@ -1,0 +1,236 @@
+"""`ael schema`: check the registry, generate from it, compare versions of it, and hold telemetry and queries to it.
+
+Exit codes: 0 all is well; 1 something must be corrected; 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ael_otel.schema.errors import SchemaError
+
+if TYPE_CHECKING:
+    from ael_otel.schema.diff import Change
+    from ael_otel.schema.model import Registry, Sources
+
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group("schema", context_settings=HELP, short_help="Check telemetry and queries against the registry.")
+def command() -> None:
+    """The registry of everything this project emits: its rules, what is made from it, and what must match it."""
+
+
+def _root_option[F: Callable[..., Any]](function: F) -> F:
+    return click.option(
+        "--root",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Repository root. Default: where this package is.",
+    )(function)
+
+
+def _json_option[F: Callable[..., Any]](function: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
+
+
+# --- the registry itself ----------------------------------------------------------------------------------------------
+
+
+@command.command()
+@_root_option
+def check(root: Path | None) -> None:
+    """Check each file of the registry against its format and the whole against its rules."""
+    _checked(_root(root))
+
+
+@command.command()
+@_root_option
+@_json_option
+def resolve(root: Path | None, as_json: bool) -> None:
+    """Print the registry with every reference resolved."""
+    from ael_otel.schema.document import render_document
+    from ael_otel.schema.project import load_registry
+
+    registry = load_registry(_root(root))
+    if as_json:
+        click.echo(render_document(registry), nl=False)
+        return
+    from ael_otel.schema.tables import overview
+
+    _show(overview(registry))
+
+
+@command.command()
+@_root_option
+@click.option("--check", "dry", is_flag=True, help="Write nothing; fail if a file would change.")
+def generate(root: Path | None, dry: bool) -> None:
+    """Write the generated code, the resolved registry and the reference pages."""
+    from ael_otel.schema import generate as generator
+    from ael_otel.schema.resolve import resolve as resolved
+
+    folder = _root(root)
+    registry = resolved(_checked(folder))
+    if not dry:
+        changed = generator.generate(registry, folder)
+        click.echo(f"{len(generator.TARGETS)} files generated, {len(changed)} changed{_listed(changed)}")
+        return
+    changed = generator.stale(registry, folder)
+    if changed:
+        click.echo(
+            f"{len(changed)} files do not match the registry{_listed(changed)}\n"
+            "Edit ael_otel/registry, not these files, and run `ael schema generate`.",
+            err=True,
+        )
+        raise click.exceptions.Exit(1)
+    click.echo(f"{len(generator.TARGETS)} generated files match the registry.")
+
+
+@command.command()
+@_root_option
+@_json_option
+@click.argument("base", default="")
+def diff(root: Path | None, as_json: bool, base: str) -> None:
+    """Compare the registry with BASE: a released version, a file of one, or the last release.
+
+    Fails when the changes need a later version, or a note on migration that is not there.
+    """
+    from ael_otel.schema.diff import judge
+    from ael_otel.schema.project import MIGRATIONS, load_registry
+    from ael_otel.schema.release import read_release
+
+    folder = _root(root)
+    notes = folder / MIGRATIONS
+    verdict = judge(
+        read_release(folder, base), load_registry(folder), notes.read_text("utf-8") if notes.is_file() else ""
+    )
+    if as_json:
+        _print_json(
+            {
+                "base": verdict.base,
+                "version": verdict.version,
+                "changes": [change._asdict() for change in verdict.changes],
+                "problems": verdict.problems,
+            }
+        )
+    else:
+        _print_changes(verdict.changes)
+        counted = ", ".join(
+            f"{sum(change.what == what for change in verdict.changes)} {what}"
+            for what in ("added", "renamed", "removed", "changed")
+        )
+        click.echo(f"{verdict.base} -> {verdict.version}: {counted}.")
+        for problem in verdict.problems:
+            click.echo(problem, err=True)
+    if verdict.problems:
+        raise click.exceptions.Exit(1)
+
+
+@command.command()
+@_root_option
+@click.option("--again", is_flag=True, help="Replace the snapshot of a version that nobody has yet.")
+def release(root: Path | None, again: bool) -> None:
+    """Keep this version as a release that later ones are compared with."""
+    from ael_otel.schema.project import load_registry
+    from ael_otel.schema.release import write_release
+
+    folder = _root(root)
+    path, changed = write_release(load_registry(folder), folder, again=again)
+    click.echo(f"{path.relative_to(folder)} {'written' if changed else 'is as it was'}.")
+
+
+# --- reading it -------------------------------------------------------------------------------------------------------
+
+
+@command.command()
+@click.argument("name")
+def show(name: str) -> None:
+    """Show one item: a metric (by either name), span, event, attribute, label, entity or scope."""
+    from ael_otel.schema.project import packaged_registry
+    from ael_otel.schema.show import find
+
+    _show(*find(packaged_registry(), name))
+
+
+@command.command()
+@click.argument("names", nargs=-1)
+def promql(names: tuple[str, ...]) -> None:
+    """Print an example query for each metric, or for those named."""
+    from ael_otel.schema.project import packaged_registry
+    from ael_otel.schema.show import metric_named
+
+    registry = packaged_registry()
+    metrics = [metric_named(registry, name) for name in names] or list(registry.metrics)
+    for metric in metrics:
+        click.echo(f"# {metric.brief} [{metric.unit}]\n{metric.ael.query}\n")
+
+
+# --- help of the verbs ------------------------------------------------------------------------------------------------
+
+
+def _root(given: Path | None) -> Path:
+    from ael_otel.schema.project import ROOT
+
+    return ROOT if given is None else given.resolve()
+
+
+def _checked(root: Path) -> Sources:
+    """The definitions below `root`, printed as counts; ends the verb when a rule is broken."""
+    from ael_otel.schema.lint import lint
+    from ael_otel.schema.project import REGISTRY, count_items, load_sources
+
+    sources = load_sources(root)
+    counts = count_items(sources)
+    empty = [section for section, count in counts.items() if not count]
+    if empty:
+        raise SchemaError(
+            REGISTRY, "", f"holds no {empty[0].replace('_', ' ')}: nothing was checked; is this the registry?"
+        )
+    findings = lint(sources)
+    for finding in findings:
+        click.echo(str(finding), err=True)
+    if findings:
+        click.echo(f"{len(findings)} to correct in {REGISTRY}", err=True)
+        raise click.exceptions.Exit(1)
+    counted = ", ".join(f"{count} {section.replace('_', ' ')}" for section, count in counts.items())
+    click.echo(f"Registry {sources.manifest.version}: {counted}; no rule broken.")
+    return sources
+
+
+def _print_changes(changes: Iterable[Change]) -> None:
+    from ael_otel.schema.tables import table
+
+    rows = [(change.what, change.section, change.name, change.detail, change.impact) for change in changes]
+    if rows:
+        _show(table(("", "section", "item", "what", "needs"), rows))
+
+
+def _print_json(value: Any) -> None:
+    import msgspec
+
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def _show(*parts: Any) -> None:
+    """Print with rich, as wide as the terminal; text that is not shown in a terminal keeps its lines whole."""
+    from rich.console import Console
+
+    console = Console(markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console = Console(markup=False, highlight=False, emoji=False, width=200)
+    for part in parts:
+        console.print(part)
+
+
+def _listed(names: list[str]) -> str:
+    return "".join(f"\n  {name}" for name in names)
+
+
+def registry_of(root: Path | None) -> Registry:
+    """The registry below `root`, checked; the one that ships with the package when there is no root."""
+    from ael_otel.schema.project import load_registry, packaged_registry
+
+    return packaged_registry() if root is None else load_registry(root)
