@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from opentelemetry.trace import NonRecordingSpan, NoOpTracer, Span, get_current_span
 
@@ -22,11 +22,11 @@ def without_tracer(wrapped: Callable[..., Any], instance: Any, args: Args, kwarg
 
     Its metrics (`ploston_*`) stay.
     """
-    telemetry: dict[str, Any] | None = wrapped(*args, **kwargs)
+    telemetry: object = wrapped(*args, **kwargs)
     active = current()
-    if active is None or active.native_spans or not telemetry or telemetry.get("tracer") is None:
+    if active is None or active.native_spans or not isinstance(telemetry, dict):
         return telemetry
-    return {**telemetry, "tracer": None}
+    return {**cast("dict[str, Any]", telemetry), "tracer": None}
 
 
 def quiet_setup(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:

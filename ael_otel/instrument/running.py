@@ -137,22 +137,30 @@ async def execute_step(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwar
     record = recorder()
     if record is None:
         return await wrapped(*args, **kwargs)
+    opened: Step | None = None
+    with fault_barrier("execute_step"):
+        opened = _step_frame(record, args, kwargs)
+    if opened is None:
+        return await wrapped(*args, **kwargs)
+    with opened as frame:
+        result = await wrapped(*args, **kwargs)
+        with fault_barrier("execute_step"):
+            _observe_step(frame, result)
+        return result
+
+
+def _step_frame(record: Recorder, args: Args, kwargs: Kwargs) -> Step:
     step = argument(args, kwargs, 0, "step")
-    context = argument(args, kwargs, 1, "context")
     kind = step_type_of(step)
-    with Step(
+    return Step(
         record,
         str(getattr(step, "id", "")),
         kind,
         index=int(argument(args, kwargs, 2, "step_index", 0)),
         tool=_text(getattr(step, "tool", None)) if kind == "tool_call" else None,
         code=_text(getattr(step, "code", None)) if kind == "code" else None,
-        max_attempts=_max_attempts(step, context),
-    ) as frame:
-        result = await wrapped(*args, **kwargs)
-        with fault_barrier("execute_step"):
-            _observe_step(frame, result)
-        return result
+        max_attempts=_max_attempts(step, argument(args, kwargs, 1, "context")),
+    )
 
 
 def _observe_step(frame: Step, result: Any) -> None:

@@ -43,8 +43,10 @@ def count_faults_with(counter: Callable[[], None]) -> Callable[[], None]:
     return stop
 
 
-def report_fault(where: str, error: BaseException) -> None:
+def report_fault(where: str, error: BaseException, *, component: str = "telemetry") -> None:
     """Count a fault of ours and log the first of its kind at each place, with its traceback.
+
+    A `component` other than ours has been counted by who reports it.
 
     Raises:
         BaseException: `error` itself, when `raises_faults()` says so.
@@ -56,14 +58,15 @@ def report_fault(where: str, error: BaseException) -> None:
         first = key not in _seen
         _seen.add(key)
         counters = tuple(_counters)
-    for counter in counters:
+    for counter in counters if component == "telemetry" else ():
         with suppress(Exception):  # the log line below is all that a fault of the counting gets
             counter()
     if first:
         logger.error(
             "telemetry fault in %s, the workflow is not affected; further ones of this kind are only counted "
-            '(ael_errors_total{component="telemetry"})',
+            '(ael_errors_total{component="%s"})',
             where,
+            component,
             exc_info=error,
         )
 
