@@ -157,6 +157,7 @@ class OtlpSink:
             {
                 "body": _value(record.body),
                 "severity": record.severity_text,
+                "event": record.event_name,
                 "trace_id": record.trace_id.hex() or "0" * 32,
                 "span_id": record.span_id.hex() or "0" * 16,
                 "attributes": _attributes(record.attributes),

@@ -1,7 +1,8 @@
 """A process with the real engine and telemetry kept in memory, run by line: one JSON command in, one JSON answer out.
 
 It does what `ael serve` does and shows what `ael serve` would send. Commands come on stdin: `execute`,
-`execute_workflow`, `cancel`, `many`, `register`, `running`, `collect`, `close`; see `Host`.
+`execute_workflow`, `cancel`, `many`, `register`, `break_frame`, `break_store`, `mend`, `running`, `collect` and
+`close`; see `Host`.
 """
 
 import asyncio
@@ -41,6 +42,7 @@ class Host:
     def __init__(self, app: Any, telemetry: "Telemetry") -> None:
         self.app = app
         self.telemetry = telemetry
+        self._broken: list[tuple[Any, str, Any]] = []
 
     async def execute(self, workflow: str, inputs: dict[str, Any], timeout_s: float | None = None) -> Any:
         """Run by name, as REST and MCP do."""
@@ -72,6 +74,39 @@ class Host:
     async def register(self, text: str) -> Any:
         """Register a workflow while the engine runs."""
         self.app.workflow_registry.register_from_yaml(text)
+        return {}
+
+    async def break_frame(self, frame: str, method: str) -> Any:
+        """Make a method of one of our own frames raise from now on, until `mend`."""
+        from ael_otel import lifecycle
+
+        def fail(*_: Any) -> None:
+            raise RuntimeError("a fault of our own")
+
+        kind = getattr(lifecycle, frame)
+        self._broken.append((kind, method, vars(kind)[method]))
+        setattr(kind, method, fail)
+        return {}
+
+    async def break_store(self) -> Any:
+        """Let every call of the store fail from now on, until `mend`."""
+
+        def fail(*_: Any) -> None:
+            raise OSError("disk full")
+
+        for method in ("start_execution", "step_changed", "tool_call_finished", "finish_execution"):
+            self._broken.append((self.telemetry.store, method, getattr(self.telemetry.store, method)))
+            setattr(self.telemetry.store, method, fail)
+        return {}
+
+    async def mend(self) -> Any:
+        """Undo what was broken, and let each fault be logged again."""
+        from ael_otel.pipeline.guard import forget_reported_faults
+
+        for owner, name, original in self._broken:
+            setattr(owner, name, original)
+        self._broken.clear()
+        forget_reported_faults()
         return {}
 
     async def running(self) -> Any:
@@ -192,6 +227,7 @@ def log_facts(data: Any) -> dict[str, Any]:
         "severity": record.severity_text,
         "trace_id": format(record.trace_id or 0, "032x"),
         "span_id": format(record.span_id or 0, "016x"),
+        "event": record.event_name or "",
         "attributes": dict(record.attributes or {}),
     }
 

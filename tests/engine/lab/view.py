@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ael_otel._generated import events
 from ael_otel._generated import metrics as spec
 from tests.engine.lab.client import Taken
 
@@ -74,7 +75,16 @@ _SHOWN = {
     "ael.mcp.server": "server",
     "ael.tool.source": "source",
 }
-_FOLLOWS = {"ael.workflow.id", "ael.error.type", "error.type", "ael.step.index", "ael.step.type"}
+_FOLLOWS = {
+    "ael.workflow.id",
+    "ael.workflow.version",
+    "ael.error.type",
+    "error.type",
+    "ael.step.index",
+    "ael.step.type",
+    "ael.step.max_attempts",
+    "ael.code.sha256",
+}
 
 
 def _facts(span: Span) -> Iterable[str]:
@@ -240,7 +250,22 @@ def check_lines(taken: Taken, spans: list[Span], execution_id: str, workflow: st
     ]
     sent = [_sent(record) for record in taken.logs]
     assert sent == written, "stdout and OTLP tell the same, once"
+    named = Counter((line["event_name"], line["span_id"]) for line in inside if "event_name" in line)
+    assert named == _events_of(spans)
     return inside
+
+
+def _events_of(spans: list[Span]) -> Counter[tuple[str, str]]:
+    """The events that spans call for: a run that failed, a step that was skipped, an attempt after the first."""
+    found: Counter[tuple[str, str]] = Counter()
+    for span in spans:
+        if span["name"] == "Workflow Execution" and span["status"] == "ERROR":
+            found[events.EXECUTION_FAIL.name, span["span_id"]] = 1
+        if span["attributes"].get("ael.step.status") == "skipped":
+            found[events.STEP_SKIP.name, span["span_id"]] = 1
+        if retries := len([event for event in span["events"] if event["name"] == "retry"]):
+            found[events.STEP_RETRY.name, span["span_id"]] = retries
+    return found
 
 
 def _essence(line: Mapping[str, Any]) -> dict[str, Any]:
@@ -250,6 +275,8 @@ def _essence(line: Mapping[str, Any]) -> dict[str, Any]:
 
 def _sent(record: Mapping[str, Any]) -> dict[str, Any]:
     found = {"severity": record["severity"], "message": record["body"], **record["attributes"]}
+    if record["event"]:
+        found["event_name"] = record["event"]
     if int(record["trace_id"], 16):
         found |= {"trace_id": record["trace_id"], "span_id": record["span_id"]}
     return found
@@ -272,6 +299,7 @@ def check_record(record: Mapping[str, Any], spans: list[Span], root: Span) -> No
     assert (record["trace_id"], record["span_id"]) == (root["trace_id"], root["span_id"])
     assert record["execution_id"] == attributes["ael.workflow.id"]
     assert record["workflow_name"] == attributes["ael.workflow.name"]
+    assert record["workflow_version"] == attributes.get("ael.workflow.version")
     assert record["status"] == _STATUS.get(attributes["ael.workflow.status"], "failed")
     _same(record, root)
     steps = sorted(
@@ -288,6 +316,11 @@ def check_record(record: Mapping[str, Any], spans: list[Span], root: Span) -> No
         assert step["skip_reason"] == facts.get("ael.step.skip_reason")
         assert step["tool_name"] == facts.get("ael.tool.name")
         assert max(step["attempt"], 1) == facts.get("ael.step.attempt", 1)
+        assert step["max_attempts"] == facts.get("ael.step.max_attempts", 1)
+        blocks = [
+            each for each in spans if each["parent_id"] == span["span_id"] and each["name"] == "Python Exec"
+        ]
+        assert {each["attributes"]["ael.code.sha256"] for each in blocks} <= {step["code_hash"]}
         assert (step["code_hash"] is None) == (step["step_type"] == "tool") or step["status"] == "skipped"
         _same(step, span)
         below = {span["span_id"]}

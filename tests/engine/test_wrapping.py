@@ -1,0 +1,213 @@
+"""The table of targets against the real engine: what is raised passes as it is, and every original comes back."""
+
+import asyncio
+import importlib
+import inspect
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from ael_otel.instrument import AelInstrumentor
+from ael_otel.instrument.targets import TARGETS, Target
+from ael_otel.lifecycle import Execution
+from ael_otel.pipeline.guard import forget_reported_faults
+from tests.engine.lab.host import metric_values
+
+NAMES = [f"{target.module}:{target.attribute}" for target in TARGETS]
+
+
+def _owner(target: Target) -> tuple[Any, str]:
+    owner: Any = importlib.import_module(target.module)
+    *path, name = target.attribute.split(".")
+    for part in path:
+        owner = getattr(owner, part)
+    return owner, name
+
+
+class Instrumented:
+    """The instrumentor at work, with spans and metrics of its own."""
+
+    def __init__(self) -> None:
+        self.spans, self.reader = InMemorySpanExporter(), InMemoryMetricReader()
+        self.tracers, self.meters = TracerProvider(), MeterProvider([self.reader])
+        self.tracers.add_span_processor(SimpleSpanProcessor(self.spans))
+
+    def start(self) -> None:
+        """Instrument."""
+        AelInstrumentor().instrument(
+            tracer_provider=self.tracers, meter_provider=self.meters, skip_dep_check=True
+        )
+
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """The values of all metrics."""
+        return metric_values(self.reader.get_metrics_data())
+
+
+@pytest.fixture
+def ours() -> Iterator[Instrumented]:
+    """An instrumentor that is switched off again afterwards."""
+    instrumented = Instrumented()
+    yield instrumented
+    if AelInstrumentor().is_instrumented_by_opentelemetry:
+        AelInstrumentor().uninstrument()
+
+
+class UnmarkableError(Exception):
+    """Takes no attributes but Python's own."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not name.startswith("__"):
+            raise AttributeError(name)
+        super().__setattr__(name, value)
+
+
+class SpeechlessError(Exception):
+    """Cannot say what it is."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class CodedError(Exception):
+    """Carries a code of no known kind."""
+
+    code = 42
+
+
+RAISED: tuple[Callable[[], BaseException], ...] = (
+    lambda: ValueError("of the application"),
+    TimeoutError,
+    asyncio.CancelledError,
+    KeyboardInterrupt,
+    SystemExit,
+    StopAsyncIteration,
+    lambda: UnmarkableError("fixed"),
+    SpeechlessError,
+    CodedError,
+    lambda: ExceptionGroup("several", [ValueError("one")]),
+)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=NAMES)
+def test_what_a_target_raises_passes_as_it_is(
+    target: Target, ours: Instrumented, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves for each target and kind of exception that the caller gets the very object that was raised."""
+    owner, name = _owner(target)
+    original = vars(owner)[name]
+    pending: list[BaseException] = []
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise pending[-1]
+
+    async def fail_later(*_: Any, **__: Any) -> None:
+        fail()
+
+    is_async = inspect.iscoroutinefunction(original)
+    monkeypatch.setattr(owner, name, fail_later if is_async else fail)
+    ours.start()
+    wrapped = getattr(owner if inspect.ismodule(owner) else object.__new__(owner), name)
+    for make in RAISED:
+        pending.append(make())
+        # A coroutine cannot raise StopAsyncIteration or KeyboardInterrupt through a loop: it is driven by hand.
+        with pytest.raises(BaseException) as caught:  # noqa: PT011 - identity is checked below
+            wrapped().send(None) if is_async else wrapped()
+        assert caught.value is pending[-1]
+        assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=NAMES)
+def test_what_a_target_returns_passes_as_it_is(
+    target: Target, ours: Instrumented, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves for each target that it is called once, with its own arguments, and that its result is handed on."""
+    owner, name = _owner(target)
+    calls: list[tuple[Any, ...]] = []
+    answer = object()
+
+    def succeed(*args: Any, **kwargs: Any) -> object:
+        calls.append((args, kwargs))
+        return answer
+
+    async def succeed_later(*args: Any, **kwargs: Any) -> object:
+        return succeed(*args, **kwargs)
+
+    is_async = inspect.iscoroutinefunction(vars(owner)[name])
+    monkeypatch.setattr(owner, name, succeed_later if is_async else succeed)
+    monkeypatch.setenv("AEL_OTEL_RAISE_FAULTS", "0")
+    ours.start()
+    instance = None if inspect.ismodule(owner) else object.__new__(owner)
+    wrapped = getattr(owner if instance is None else instance, name)
+    assert inspect.iscoroutinefunction(wrapped) == is_async
+    given = (logging.INFO, "first", "second", {})
+    if name == "_log":
+        # The one target whose arguments change on purpose: ids are added, what callers passed in goes.
+        wrapped(*given)
+        assert len(calls) == 1
+        return
+    result = asyncio.run(wrapped(*given)) if is_async else wrapped(*given)
+    assert result is answer
+    assert calls == [((*([] if instance is None else [instance]), *given), {})]
+
+
+def test_uninstrumenting_brings_every_original_back(ours: Instrumented) -> None:
+    """Proves that each target's own attribute is the same object as before, also after a second round."""
+    before = {name: vars(owner)[attribute] for name, (owner, attribute) in _owners().items()}
+    for _ in range(2):
+        ours.start()
+        during = {name: vars(owner)[attribute] for name, (owner, attribute) in _owners().items()}
+        assert all(during[name] is not before[name] for name in before)
+        AelInstrumentor().uninstrument()
+        after = {name: vars(owner)[attribute] for name, (owner, attribute) in _owners().items()}
+        assert all(after[name] is before[name] for name in before)
+
+
+def _owners() -> dict[str, tuple[Any, str]]:
+    return {name: _owner(target) for name, target in zip(NAMES, TARGETS, strict=True)}
+
+
+def test_an_older_engine_is_said_once_and_served_without(
+    ours: Instrumented, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Proves that a target that the engine does not have costs one warning that says what is lost, and nothing else."""
+    from ploston_core.mcp_frontend.server import MCPFrontend
+
+    monkeypatch.delattr(MCPFrontend, "_execute_runner_tool")
+    with caplog.at_level(logging.WARNING, logger="ael_otel"):
+        ours.start()
+    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    (warning,) = warnings
+    assert "MCPFrontend._execute_runner_tool" in warning
+    assert "runner tools" in warning
+    assert hasattr(vars(MCPFrontend)["_handle_tools_call"], "__wrapped__")
+    assert "_execute_runner_tool" not in vars(MCPFrontend)
+
+
+def test_a_fault_is_raised_under_pytest(ours: Instrumented, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves that a test run does not hide a bug of ours: here it is raised, and elsewhere logged once and counted."""
+    from ploston_core.engine.engine import WorkflowEngine
+
+    async def succeed(*_: Any, **__: Any) -> str:
+        return "done"
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("a fault of our own")
+
+    monkeypatch.setattr(WorkflowEngine, "execute", succeed)
+    monkeypatch.setattr(Execution, "_end", fail)
+    ours.start()
+    engine = object.__new__(WorkflowEngine)
+    with pytest.raises(RuntimeError, match="a fault of our own"):
+        asyncio.run(engine.execute("hello", {}))
+    monkeypatch.setenv("AEL_OTEL_RAISE_FAULTS", "0")
+    forget_reported_faults()
+    for _ in range(2):
+        assert asyncio.run(engine.execute("hello", {})) == "done"
+    assert ours.metrics()["ael.errors"] == {"component=telemetry,type=internal": 2}
