@@ -25,7 +25,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_
 from opentelemetry.util.types import AttributeValue
 
 from ael_otel._generated import attributes as attr
-from ael_otel._generated import spans
+from ael_otel._generated import events, spans
 from ael_otel.lifecycle.failure import Failure, carried_by, classify, mark, shows_input
 from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.pipeline.guard import report_fault
@@ -305,12 +305,21 @@ class Execution(Frame):
         record.duration_ms = seconds * 1e3
         record.status = _execution_status(failure)
         if self.span is not None and self.span.is_recording():
-            self.span.set_attribute(attr.AEL_WORKFLOW_STATUS, _status_of(failure))
+            facts: dict[str, AttributeValue] = {attr.AEL_WORKFLOW_STATUS: _status_of(failure)}
+            if record.workflow_version:
+                facts[attr.AEL_WORKFLOW_VERSION] = record.workflow_version
+            self.span.set_attributes(facts)
         if failure is not None:
             record.error = failure.record()
             self._show_failure(failure)
             self.recorder.count(failure)
-            _log_failure(failure, "workflow_engine", f"workflow {self.workflow} failed: {failure.type}")
+            _log_failure(
+                failure,
+                "workflow_engine",
+                f"workflow {self.workflow} failed: {failure.type}",
+                event=events.EXECUTION_FAIL.name,
+                fields=_end_fields(failure, seconds),
+            )
         self.recorder.execution_finished(record)
 
 
@@ -384,10 +393,18 @@ class Step(Frame):
         self._attempt += 1
         self.record.attempt = self._attempt
         last, self.child_failure = self.child_failure, None
-        if self._attempt > 1 and self.span is not None and self.span.is_recording() and last is not None:
+        if self._attempt == 1 or last is None:
+            return
+        if self.span is not None and self.span.is_recording():
             self.span.add_event(
                 spans.SPAN_EVENT_RETRY, {attr.AEL_STEP_ATTEMPT: self._attempt, attr.AEL_ERROR_TYPE: last.type}
             )
+        _log_event(
+            events.STEP_RETRY.name,
+            f"step {self.step}: attempt {self._attempt} follows {last.type}",
+            {events.LOG_ATTEMPT: self._attempt, events.LOG_ERROR_TYPE: last.type},
+            logging.WARNING,
+        )
 
     def attempt_failed(self, error: BaseException) -> None:
         """Say why one attempt failed; whether the step did is said by `failed`."""
@@ -424,6 +441,8 @@ class Step(Frame):
                 facts[attr.AEL_STEP_SKIP_REASON] = self._skip_reason
             if self._attempt > 1:
                 facts[attr.AEL_STEP_ATTEMPT] = self._attempt
+            if record.max_attempts > 1:
+                facts[attr.AEL_STEP_MAX_ATTEMPTS] = record.max_attempts
             span.set_attributes(facts)
         if failure is not None:
             record.error = failure.record(step_id=self.step, tool_name=record.tool_name)
@@ -439,6 +458,14 @@ class Step(Frame):
                 "step",
                 f"step {self.step} skipped after {self.child_failure.type}",
                 logging.WARNING,
+                event=events.STEP_SKIP.name,
+                fields={attr.AEL_STEP_SKIP_REASON: self._skip_reason},
+            )
+        elif self._skip_reason is not None:
+            _log_event(
+                events.STEP_SKIP.name,
+                f"step {self.step} skipped",
+                {attr.AEL_STEP_SKIP_REASON: self._skip_reason},
             )
         if self.execution is not None:
             self.recorder.step_changed(self.execution, record)
@@ -574,7 +601,13 @@ class ToolCall(Frame):
             if not (failure.cancelled and self.parent is not None):
                 self.recorder.count(failure)
             if self.direct:
-                _log_failure(failure, "tool", f"tool {self.tool} failed: {failure.type}")
+                _log_failure(
+                    failure,
+                    "tool",
+                    f"tool {self.tool} failed: {failure.type}",
+                    event=events.EXECUTION_FAIL.name,
+                    fields=_end_fields(failure, seconds),
+                )
         execution = self.execution
         if execution is None:
             return
@@ -596,7 +629,10 @@ class CodeBlock(Frame):
         parent = self.parent
         self.execution = None if parent is None else parent.execution
         self._enter_context(
-            spans.CODE_EXEC.name, SpanKind.INTERNAL, _NO_ATTRIBUTES, None if parent is None else parent.scope
+            spans.CODE_EXEC.name,
+            SpanKind.INTERNAL,
+            _code_attributes(parent.record.code_hash if isinstance(parent, Step) else None),
+            None if parent is None else parent.scope,
         )
 
     def failed(self, error: BaseException) -> None:
@@ -626,9 +662,6 @@ class CodeBlock(Frame):
         if self.parent is None:
             # A client ran code without a workflow: nobody above tells the failure.
             _log_failure(failure, "sandbox", f"code failed: {failure.type}")
-
-
-_NO_ATTRIBUTES: Final[Mapping[str, AttributeValue]] = {}
 
 
 @lru_cache(maxsize=_CACHED_PLANS)
@@ -670,6 +703,11 @@ def _tool_attributes(tool: str, server: str | None, source: str, genai: bool) ->
     return attributes
 
 
+@lru_cache(maxsize=_CACHED_PLANS)
+def _code_attributes(code_hash: str | None) -> Mapping[str, AttributeValue]:
+    return {} if code_hash is None else {attr.AEL_CODE_SHA256: code_hash}
+
+
 @lru_cache(maxsize=256)
 def _error_status(kind: str) -> Status:
     return Status(StatusCode.ERROR, kind)
@@ -708,13 +746,36 @@ def _step_around(frame: Frame | None) -> StepRecord | None:
     return None
 
 
-def _log_failure(failure: Failure, component: str, message: str, level: int = logging.ERROR) -> None:
+def _end_fields(failure: Failure, seconds: float) -> dict[str, Any]:
+    """How a run or a call that failed ended."""
+    return {events.LOG_STATUS: _status_of(failure), events.LOG_DURATION_MS: round(seconds * 1e3)}
+
+
+def _log_event(name: str, message: str, fields: dict[str, Any], level: int = logging.INFO) -> None:
+    """Log an event of a step that carries no exception."""
+    if logger.isEnabledFor(level):
+        logger.log(
+            level, "%s", message, extra={"ael_component": "step", "ael_event": name, "ael_fields": fields}
+        )
+
+
+def _log_failure(
+    failure: Failure,
+    component: str,
+    message: str,
+    level: int = logging.ERROR,
+    *,
+    event: str = "",
+    fields: dict[str, Any] | None = None,
+) -> None:
     if not logger.isEnabledFor(level):
         return
     error, extra = (
         failure.error,
         {
             "ael_component": component,
+            "ael_event": event,
+            "ael_fields": fields,
             "ael_error_type": failure.type,
             "ael_error_message": failure.message,
         },

@@ -7,6 +7,7 @@ from typing import Final
 from opentelemetry.trace import Tracer, TracerProvider, get_tracer
 
 from ael_otel import __version__
+from ael_otel._generated import SCHEMA_URL
 from ael_otel.lifecycle.failure import Failure
 from ael_otel.pipeline.guard import count_faults_with, report_fault
 from ael_otel.pipeline.metrics import SCOPE, AelMetrics, shared_metrics
@@ -36,7 +37,7 @@ class Recorder:
         mcp_spans: str = "ael",
         genai: bool | None = None,
     ) -> None:
-        self.tracer: Tracer = get_tracer(SCOPE, __version__, tracer_provider=tracer_provider)
+        self.tracer: Tracer = get_tracer(SCOPE, __version__, tracer_provider, SCHEMA_URL)
         self.metrics = metrics if metrics is not None else shared_metrics()
         self.store = store
         self.mcp_spans = mcp_spans
@@ -96,7 +97,7 @@ class Recorder:
     def _store_failed(self, error: Exception) -> None:
         self.metrics.dropped.add(("store", "store_error"))
         self.metrics.errors.add(("internal", "store"))
-        report_fault("store", error)
+        report_fault("store", error, component="store")
 
     def _count_fault(self) -> None:
         self.metrics.errors.add(("internal", "telemetry"))

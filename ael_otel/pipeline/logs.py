@@ -19,6 +19,7 @@ from opentelemetry.context import get_current
 from opentelemetry.trace import get_current_span
 
 from ael_otel import __version__
+from ael_otel._generated import SCHEMA_URL, scopes
 from ael_otel.pipeline.export import DropCounter
 from ael_otel.pipeline.run_context import current_run
 from ael_otel.privacy.engine_logs import without_quotes
@@ -68,7 +69,9 @@ class RunLogHandler(logging.Handler):
         self._as_json = as_json
         self._on_drop = on_drop
         self._said: dict[tuple[str, int, int], float] = {}
-        self._otel: Logger | None = None if provider is None else get_logger("ael.log", __version__, provider)
+        self._otel: Logger | None = (
+            None if provider is None else get_logger(scopes.AEL_LOG, __version__, provider, SCHEMA_URL)
+        )
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record; a failure is counted and otherwise silent."""
@@ -85,6 +88,7 @@ class RunLogHandler(logging.Handler):
                     self.handleError(record)
             if self._otel is not None and not record.name.startswith(INTERNAL_LOGGERS):
                 message = fields.pop("message")
+                event_name = fields.pop("event_name", None)
                 self._otel.emit(
                     LogRecord(
                         timestamp=int(record.created * 1e9),
@@ -93,6 +97,7 @@ class RunLogHandler(logging.Handler):
                         severity_text=severity,
                         severity_number=number,
                         body=message,
+                        event_name=event_name,
                         attributes={key: value for key, value in fields.items() if value != ""},
                     )
                 )
@@ -146,7 +151,7 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     """Return a record's fields without time, level and trace ids: the contract's first, then known extras.
 
     Only what the instrumentation put there on purpose (`ael_*`) is taken from a record's extras: anything else may
-    hold arguments or results.
+    hold arguments or results. `ael_event` is the name of the event that the record is.
     """
     scope = current_run.get()
     message = without_quotes(_message_of(record))
@@ -161,6 +166,9 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
             fields["step_id"] = scope.step_id
         if scope.tool_name:
             fields["tool_name"] = scope.tool_name
+    event = getattr(record, "ael_event", None)
+    if event:
+        fields["event_name"] = event
     extra: Mapping[str, Any] | None = getattr(record, "ael_fields", None)
     if extra:
         fields.update(extra)

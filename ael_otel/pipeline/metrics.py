@@ -6,10 +6,11 @@ from functools import cache
 from opentelemetry.metrics import Meter, MeterProvider, get_meter
 
 from ael_otel import __version__
+from ael_otel._generated import SCHEMA_URL, scopes
 from ael_otel._generated import metrics as spec
 from ael_otel.pipeline.metric_sets import CounterRows, HistogramRows
 
-SCOPE = "ael"
+SCOPE = scopes.AEL
 
 
 class AelMetrics:
@@ -21,7 +22,9 @@ class AelMetrics:
 
     def __init__(self, provider: MeterProvider | None = None) -> None:
         meter: Meter = (
-            provider.get_meter(SCOPE, __version__) if provider is not None else get_meter(SCOPE, __version__)
+            provider.get_meter(SCOPE, __version__, SCHEMA_URL)
+            if provider is not None
+            else get_meter(SCOPE, __version__, schema_url=SCHEMA_URL)
         )
         self.dropped = CounterRows(meter, spec.TELEMETRY_DROPPED)
         self.executions = CounterRows(meter, spec.WORKFLOW_EXECUTIONS, self._overflow)
