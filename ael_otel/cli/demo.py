@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from ael_otel.cli.group import EXIT_FAILURE
-from ael_otel.cli.options import examples
+from ael_otel.cli.options import examples, really_a_number, run_until_interrupted
 
 DEFAULT_RUNS = 12
 
@@ -27,7 +27,12 @@ DEFAULT_RUNS = 12
     type=click.IntRange(min=1),
     help=f"How many runs. Default: {DEFAULT_RUNS}, or no limit with --seconds.",
 )
-@click.option("--seconds", type=click.FloatRange(0, 86_400, min_open=True), help="Go on for this long.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, 86_400, min_open=True),
+    callback=really_a_number,
+    help="Go on for this long.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with all runs instead.")
 @click.option(
     "--export",
@@ -45,12 +50,10 @@ def command(runs: int | None, seconds: float | None, as_json: bool, directory: P
     if directory is not None:
         _export(directory)
         return
-    import asyncio
-
     from ael_otel.cli.showing import demonstrate, show, show_json
 
     wanted = DEFAULT_RUNS if runs is None and seconds is None else runs
-    shown = asyncio.run(demonstrate(runs=wanted, seconds=seconds))
+    shown = run_until_interrupted(demonstrate(runs=wanted, seconds=seconds))
     if as_json:
         show_json(shown)
     else:

@@ -1,6 +1,7 @@
 """Options that several verbs share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,25 @@ def examples(*lines: str) -> str:
     """Return the end of a verb's help text: command lines that work as they stand."""
     # The mark keeps click from filling the lines to one paragraph.
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def really_a_number(_ctx: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """Refuse `nan`, which is outside every range without being less or more than its ends."""
+    if value is not None and isnan(value):
+        raise click.BadParameter("must be a number of seconds", param=parameter)
+    return value
+
+
+def run_until_interrupted[T](work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end; SIGTERM ends it as Ctrl-C does, with everything closed and cleaned up."""
+    import asyncio
+    import signal
+
+    def as_interrupt(_number: int, _frame: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGTERM, as_interrupt)
+    return asyncio.run(work)
 
 
 def config_option[F: Callable[..., Any]](function: F) -> F:

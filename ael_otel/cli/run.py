@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ael_otel.cli.group import EXIT_FAILURE
-from ael_otel.cli.options import config_option, examples
+from ael_otel.cli.options import config_option, examples, really_a_number, run_until_interrupted
 
 if TYPE_CHECKING:
     from ael_otel.cli.session import Ending
@@ -42,6 +42,7 @@ MAX_TIMEOUT_S = 7 * 24 * 3600
     "--timeout",
     metavar="SECONDS",
     type=click.FloatRange(0, MAX_TIMEOUT_S, min_open=True),
+    callback=really_a_number,
     help="Give the run up after this time.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else on stdout.")
@@ -64,12 +65,10 @@ def command(
     inputs: dict[str, Any] = read_file(inputs_file) if inputs_file is not None else {}
     inputs.update(parse_pairs(pairs))
 
-    import asyncio
-
     from ael_otel.cli import session
     from ael_otel.cli.streams import print_json
 
-    ending = asyncio.run(session.run_once(config, workflow, inputs, timeout, verbose=verbose))
+    ending = run_until_interrupted(session.run_once(config, workflow, inputs, timeout, verbose=verbose))
     if as_json:
         print_json(session.as_json(ending.outcome))
     else:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TextIO
 
+from msgspec.structs import replace
+
 from ael_otel.cli import preflight
 from ael_otel.cli.destination import Destination, host_and_port
 from ael_otel.cli.streams import nowhere, stdout_to_stderr
@@ -145,6 +147,9 @@ async def run_once(
     path = find_config(config, environ)
     settings = load_settings(path, environ)
     preflight.check(path, environ)
+    if sys.stderr.isatty():
+        # Lines for a person; what is piped or kept follows the configuration.
+        settings = replace(settings, logs=replace(settings.logs, format="text"))
     with (
         stdout_to_stderr(),
         nowhere() as devnull,

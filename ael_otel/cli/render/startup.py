@@ -58,5 +58,5 @@ def _otlp(destination: Destination) -> Text:
     return Text.assemble(
         f"{destination.endpoint} ",
         ("does not answer", "yellow"),
-        ": `make up` starts a Collector; until then telemetry is dropped, and counted",
+        ": `make up` starts a Collector; until then all is dropped, and counted",
     )

@@ -58,7 +58,7 @@ def tree(run: ExecutionRecord, *, width: int = 100, ascii_only: bool = False) ->
     width = max(min(width, MAX_WIDTH), MIN_WIDTH)
     marks = _ASCII if ascii_only else _UNICODE
     rows = list(_rows(run, marks))
-    lines = [_header(run, width)]
+    lines = _header(run, width)
     if run.error is not None and not any(step.status == "failed" for step in run.steps):
         lines.append(Text(words.error(run.error, run.duration_ms), style="red"))
     if rows:
@@ -73,19 +73,20 @@ def headline(workflow: str, status: str, duration_ms: float | None) -> Text:
     return Text.assemble((workflow, "bold"), _GAP, styled, f" {joint} {words.duration(duration_ms)}")
 
 
-def _header(run: ExecutionRecord, width: int) -> Text:
+def _header(run: ExecutionRecord, width: int) -> list[Text]:
     left = headline(run.workflow_name or "(direct call)", run.status, run.duration_ms)
-    right = Text(f"execution {run.execution_id}  trace {words.short_id(run.trace_id)}", style="dim")
+    trace = f"  trace {words.short_id(run.trace_id)}" if run.trace_id else ""
+    right = Text(f"execution {run.execution_id}{trace}", style="dim")
     space = width - left.cell_len - right.cell_len
     if space < len(_GAP):
-        return Text("\n").join([left, right])
-    return Text.assemble(left, " " * space, right)
+        return [left, right]
+    return [Text.assemble(left, " " * space, right)]
 
 
 def _fit(line: Text, width: int) -> Text:
     line = line.copy()
     line.rstrip()
-    if line.cell_len > width and "\n" not in line.plain:
+    if line.cell_len > width:
         line.truncate(width, overflow="ellipsis")
     return line
 

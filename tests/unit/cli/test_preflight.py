@@ -1,0 +1,120 @@
+"""Checks before the engine starts: the configuration's folders and programs, the port."""
+
+import socket
+import sys
+
+import pytest
+
+from ael_otel.cli import listening, preflight
+from ael_otel.errors import ConfigError
+
+
+@pytest.fixture
+def check(tmp_path, monkeypatch):
+    """Write a configuration beside an existing folder `flows` and check it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "file").write_text("")
+
+    def write_and_check(text, **environ):
+        path = tmp_path / "c.yaml"
+        path.write_text(text)
+        preflight.check(path, {"PATH": "", **environ})
+
+    return write_and_check
+
+
+FLOWS = "workflows: {directory: flows}\n"
+
+
+def server(text):
+    """A configuration with one MCP server."""
+    return f"{FLOWS}tools:\n  mcp_servers:\n    git: {{{text}}}\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FLOWS,
+        "workflows: {directory: '${FLOWS:-flows}'}",
+        server(f"command: '{sys.executable} -m x --y'"),
+        server("transport: http, url: 'http://localhost:1'"),
+        f"{FLOWS}tools:\n",
+    ],
+)
+def test_what_the_engine_can_start_with_passes(check, text):
+    """Programs by full path, servers by URL, references resolved, empty sections."""
+    check(text)
+
+
+def test_a_program_is_looked_for_where_the_server_will_look(check, tmp_path):
+    """The server's own PATH, where it sets one, else that of this process."""
+    program = tmp_path / "flows" / "tool"
+    program.write_text("")
+    program.chmod(0o755)
+    check(server("command: tool"), PATH=str(program.parent))
+    check(server(f"command: tool, env: {{PATH: {program.parent}}}"))
+    with pytest.raises(ConfigError, match="program tool not found"):
+        check(server("command: tool, env: {PATH: /nowhere}"), PATH=str(program.parent))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "workflows: {directory: gone}",
+            "c.yaml:1: workflows.directory: gone does not exist in the current directory",
+        ),
+        (
+            "workflows: {directory: /gone}",
+            "c.yaml:1: workflows.directory: /gone does not exist; the engine would run",
+        ),
+        ("workflows: {directory: file}", "c.yaml:1: workflows.directory: file is not a directory"),
+        ("logging: {}", "c.yaml: workflows.directory: ./workflows does not exist in the current directory"),
+        ("workflows: [flows]", "c.yaml:1: workflows must be a mapping"),
+        (f"{FLOWS}tools: x", "c.yaml:2: tools must be a mapping"),
+        (
+            server("command: nothing-like-it"),
+            "c.yaml:4: tools.mcp_servers.git.command: program nothing-like-it not found",
+        ),
+        (server("command: 'a \"b'"), "c.yaml:4: tools.mcp_servers.git.command: cannot be split into words"),
+        (
+            server("command: x, args: [y]"),
+            "c.yaml:4: tools.mcp_servers.git.args: the engine does not read this key",
+        ),
+        (server("timeout: 3"), "c.yaml:4: tools.mcp_servers.git: needs `command` (stdio) or `url`"),
+        (server("command: '${NOT_SET}'"), "NOT_SET"),
+    ],
+)
+def test_what_the_engine_would_start_without_is_an_error(check, text, said):
+    """One line: file, line, key, what is wrong."""
+    with pytest.raises(ConfigError) as caught:
+        check(text)
+    assert said in str(caught.value)
+
+
+def test_a_free_port_passes_and_stays_free():
+    """The check itself leaves nothing behind."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    listening.check_free("127.0.0.1", port)
+    listening.check_free("127.0.0.1", port)
+
+
+def test_a_port_in_use_is_named_with_the_option_to_change_it():
+    """Before the engine spends seconds on starting."""
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        with pytest.raises(ConfigError) as caught:
+            listening.check_free("127.0.0.1", port)
+    assert str(caught.value) == f"port {port} on 127.0.0.1 is in use: stop what listens there, or set --port"
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
+def test_an_address_of_another_machine_is_refused(host):
+    """With the option to change it."""
+    with pytest.raises(ConfigError, match="set --host"):
+        listening.check_free(host, 8082)

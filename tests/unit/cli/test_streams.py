@@ -1,0 +1,108 @@
+"""Stdout belongs to the answer of a verb, stdin can be given up."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+
+import pytest
+
+from ael_otel.cli.stdin import StoppableStdin
+from ael_otel.cli.streams import JsonRpcOnly, print_json, stdout_to_stderr
+
+
+def test_nothing_reaches_stdout_meanwhile_and_everything_after(capfd):
+    """Neither Python's own print, nor a child process, nor native code that writes to descriptor 1."""
+    with stdout_to_stderr():
+        sys.stdout.write("print\n")
+        sys.stdout.flush()
+        subprocess.run([sys.executable, "-c", "print('child')"], check=True)
+        os.write(1, b"native\n")
+    sys.stdout.write("after\n")
+    sys.stdout.flush()
+    out, err = capfd.readouterr()
+    assert out == "after\n"
+    assert sorted(err.split()) == ["child", "native", "print"]
+
+
+def test_stdout_comes_back_also_after_an_error(capfd):
+    """Whatever happens within."""
+
+    def fail():
+        with stdout_to_stderr():
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
+    sys.stdout.write("after\n")
+    sys.stdout.flush()
+    assert capfd.readouterr().out == "after\n"
+
+
+def test_only_json_rpc_passes_to_the_client():
+    """The engine's messages go through as they are, all else goes to the other stream."""
+    messages, other = io.StringIO(), io.StringIO()
+    stdout = JsonRpcOnly(messages, other)
+    message = json.dumps({"jsonrpc": "2.0", "id": 1, "result": {}}) + "\n"
+    print("a stray line", file=stdout)
+    stdout.write(message)
+    stdout.write('{"level": "INFO"}\n')
+    stdout.flush()
+    assert messages.getvalue() == message
+    assert other.getvalue() == 'a stray line\n{"level": "INFO"}\n'
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"name": "Zoë"}, {"name": "Zoë"}),
+        ({"half": "\ud800"}, {"half": "\ud800"}),
+        ({1: (2, {3})}, {"1": [2, [3]]}),
+        ({"when": datetime(2026, 1, 2, tzinfo=UTC)}, {"when": "2026-01-02 00:00:00+00:00"}),
+        ({"bad": [float("nan"), float("inf"), 1.5]}, {"bad": [None, None, 1.5]}),
+        ({"big": 2**100}, {"big": 2**100}),
+        ({"long": "x" * 100_000}, {"long": "x" * 100_000}),
+    ],
+)
+def test_any_value_is_printed_as_json_and_whole(value, expected, capfdbinary):
+    """Also what JSON has no word for: times, sets, numbers that are not finite, halves of characters."""
+    print_json(value)
+    sys.stdout.flush()
+    assert json.loads(capfdbinary.readouterr().out) == expected
+
+
+@pytest.fixture
+def pipe():
+    """A pipe's two ends; whoever closes one of them tells so by -1."""
+    ends = list(os.pipe())
+    yield ends
+    for end in ends:
+        if end >= 0:
+            os.close(end)
+
+
+def test_stdin_is_read_line_by_line_to_its_end(pipe):
+    """Lines come whole however they were written; the last one may lack its end; then there is nothing."""
+    stdin = StoppableStdin(pipe[0])
+    os.write(pipe[1], b"one\ntw")
+    assert stdin.readline() == "one\n"
+    os.write(pipe[1], "ö\nrest".encode())
+    os.close(pipe[1])
+    pipe[1] = -1
+    assert [stdin.readline() for _ in range(4)] == ["twö\n", "rest", "", ""]
+
+
+def test_a_waiting_reader_is_woken_and_stays_at_the_end(pipe):
+    """This is what lets a server stop that waits for its next message."""
+    stdin = StoppableStdin(pipe[0])
+    lines = []
+    reader = threading.Thread(target=lambda: lines.append(stdin.readline()))
+    reader.start()
+    stdin.stop()
+    reader.join(5)
+    assert not reader.is_alive()
+    os.write(pipe[1], b"late\n")
+    assert [*lines, stdin.readline()] == ["", ""]
