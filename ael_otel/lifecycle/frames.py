@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from opentelemetry.context import Context, attach, detach
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, get_current_span, set_span_in_context
 from opentelemetry.util.types import AttributeValue
 
 from ael_otel._generated import attributes as attr
@@ -142,8 +142,7 @@ class Frame:
     ) -> None:
         """Start the span (none when `name` is None), make it current, and start the clock last."""
         if name is not None:
-            # A parent frame that has ended belongs to a background task's past: this work is a trace of its own.
-            stale = self.parent is None and current_frame.get() is not None
+            stale = self.parent is None and current_frame.get() is not None and _in_the_past()
             span = self.recorder.tracer.start_span(
                 name,
                 Context() if stale else None,
@@ -662,6 +661,16 @@ class CodeBlock(Frame):
         if self.parent is None:
             # A client ran code without a workflow: nobody above tells the failure.
             _log_failure(failure, "sandbox", f"code failed: {failure.type}")
+
+
+def _in_the_past() -> bool:
+    """Tell whether the current span is one that a background task has left from the run that started it.
+
+    Work after its run is a trace of its own; what the task has joined since (a caller's trace, a span that is still
+    open) is its parent.
+    """
+    span = get_current_span()
+    return not span.is_recording() and not span.get_span_context().is_remote
 
 
 @lru_cache(maxsize=_CACHED_PLANS)
