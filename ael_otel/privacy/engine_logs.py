@@ -16,7 +16,10 @@ _ARGUMENTS: Final = re.compile(r"\b(arguments|params)=.*", re.DOTALL)
 
 # What pydantic (FastMCP's servers) and the MCP SDK's own server say about an argument that does not fit.
 _QUOTES: Final = ("input_value=", "Input validation error: ")
-_QUOTED: Final = re.compile(r"(input_value=).*(?=, input_type=)|(Input validation error: ).*")
+# Without the sign behind a value, or where a text was cut before it, nothing tells how far the value goes: all goes.
+_QUOTED: Final = re.compile(
+    r"(input_value=)(?:.*(?=, input_type=)|[\s\S]*)|(Input validation error: )[\s\S]*"
+)
 
 HARMLESS_FIELDS: Final = frozenset(
     {
@@ -71,7 +74,9 @@ class ArgumentFilter(logging.Filter):
         """Replace the message when it shows arguments, and forget the unformatted parts."""
         try:
             message = record.getMessage()
-        except Exception:  # noqa: BLE001 - arguments that do not fit the text are reported as without this filter
+        except Exception:  # noqa: BLE001 - a text that cannot be built shows as it stands
+            # Left in place, the arguments would be printed by logging's own complaint about them.
+            record.args = None
             return True
         clean = without_arguments(message)
         if clean != message:
