@@ -1,0 +1,174 @@
+"""Failures: one type of a closed set, one text of bounded length, whatever an engine or a tool raises."""
+
+import asyncio
+from enum import Enum
+from itertools import pairwise
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ael_otel._generated.attributes import ERROR_TYPE_VALUES, ErrorComponent, ErrorType
+from ael_otel.lifecycle import Failure, carried_by, classify, mark
+from ael_otel.lifecycle.failure import MAX_MESSAGE, bounded, shows_input, text_of
+
+
+class Category(Enum):
+    """The engine's error categories."""
+
+    VALIDATION = "VALIDATION"
+    TOOL = "TOOL"
+
+
+class EngineError(Exception):
+    """An error as the engine raises it."""
+
+    def __init__(self, message: str = "", **fields: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.__dict__.update(fields)
+
+
+class Slotted(Exception):  # noqa: N818 - a stand-in
+    """An exception that takes no attributes."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(name)
+
+
+class Speechless(Exception):  # noqa: N818 - a stand-in
+    """An exception whose text raises."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize("code", ERROR_TYPE_VALUES)
+def test_the_engines_codes_are_types(code: ErrorType) -> None:
+    """Each code of the closed set is a type by itself."""
+    failure = classify(EngineError("no", code=code), "tool")
+    assert (failure.type, failure.component, failure.message) == (code, "tool", "no")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (EngineError(code="FUTURE_CODE"), "other"),
+        (EngineError(code=404), "internal"),
+        (EngineError(code=None), "internal"),
+        (ValueError("x"), "internal"),
+        (TimeoutError(), "timeout"),
+        (asyncio.CancelledError(), "cancelled"),
+        (KeyboardInterrupt(), "cancelled"),
+        (SystemExit(2), "cancelled"),
+        (GeneratorExit(), "cancelled"),
+        (ExceptionGroup("two", [ValueError("a"), TypeError("b")]), "internal"),
+        (OSError(2, "no such file"), "internal"),
+        (SystemExit("code of the interpreter"), "cancelled"),
+    ],
+    ids=repr,
+)
+def test_everything_else_has_a_type_too(error: BaseException, kind: str) -> None:
+    """Codes that are not known and exceptions of anybody else fall into the four types beside the engine's codes."""
+    assert classify(error, "step").type == kind
+
+
+def test_the_first_who_sees_an_error_decides() -> None:
+    """An exception carries its failure: later classifications in other components change nothing."""
+    error = EngineError("no", code="TOOL_REJECTED")
+    first = classify(error, "tool")
+    assert classify(error, "step") is classify(error, "workflow_engine") is first is carried_by(error)
+    other = Failure("MCP_CONNECTION_FAILED", "mcp", "lost")
+    mark(error, other)
+    assert carried_by(error) is other
+
+
+def test_an_exception_that_takes_no_attributes() -> None:
+    """Such an exception is classified each time and never broken by it."""
+    error = Slotted("x")
+    assert classify(error, "tool").component == "tool"
+    assert classify(error, "step").component == "step"
+    assert carried_by(error) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("what"), "what"),
+        (ValueError(), "ValueError"),
+        (TimeoutError(), "TimeoutError"),
+        (Speechless(), "Speechless"),
+        (EngineError("message", detail="detail", category=Category.TOOL), "message"),
+        (EngineError("message", detail="detail", category=Category.VALIDATION), "message: detail"),
+        (EngineError("message", detail="", category=Category.VALIDATION), "message"),
+        (EngineError("", detail="detail"), "EngineError"),
+        (KeyError("key"), "'key'"),
+    ],
+    ids=repr,
+)
+def test_what_an_error_says(error: BaseException, text: str) -> None:
+    """The text is what helps a person, and there always is one."""
+    assert text_of(error) == text
+
+
+@given(text=st.text(st.characters(), max_size=MAX_MESSAGE * 2))
+def test_texts_are_bounded(text: str) -> None:
+    """A long text keeps its beginning and says how long it was."""
+    kept = bounded(text)
+    if len(text) <= MAX_MESSAGE:
+        assert kept == text
+    else:
+        assert kept == f"{text[:MAX_MESSAGE]}… ({len(text)} characters)"
+
+
+def test_what_a_validator_quotes_is_cut_before_the_text_is() -> None:
+    """Half of a quoted argument is an argument too: the cut comes first, so that no sign of its end is missed."""
+    told = "x" * (MAX_MESSAGE - 20) + "input_value='xyzzy-4711', input_type=str]"
+    assert "xyzzy" not in bounded(told)
+    error = EngineError("refused")
+    error.__cause__ = ValueError("input_value='xyzzy-4711', input_type=str")
+    record = classify(error, "tool").record()
+    assert "xyzzy" not in record.cause.message
+    assert shows_input(error)
+    assert not shows_input(EngineError("refused"))
+    error.__cause__.__cause__ = error  # a ring ends too
+    assert shows_input(error)
+
+
+def test_a_record_has_three_causes() -> None:
+    """A chain is kept three deep, by type and text, explicit causes as well as the engine's own field."""
+    errors = [EngineError(f"error {number}") for number in range(6)]
+    for error, cause in pairwise(errors):
+        error.__cause__ = cause
+    record = classify(errors[0], "tool").record(step_id="pay", tool_name="charge")
+    assert (record.step_id, record.tool_name, record.category) == ("pay", "charge", "tool")
+    texts = []
+    cause = record.cause
+    while cause is not None:
+        texts.append((cause.code, cause.message))
+        cause = cause.cause
+    assert texts == [("EngineError", f"error {number}") for number in (1, 2, 3)]
+    told = EngineError("outer", cause=ValueError("inner"))
+    assert classify(told, "tool").record().cause.message == "inner"
+    own = EngineError("alone")
+    own.cause = own
+    assert classify(own, "tool").record().cause is None
+
+
+def test_what_the_engine_says_about_an_error_is_kept() -> None:
+    """Category and whether a retry may help are the engine's."""
+    record = classify(EngineError("no", category=Category.VALIDATION, retryable=True), "step").record()
+    assert (record.category, record.retryable) == ("VALIDATION", True)
+    record = classify(EngineError("no", category="text", retryable=None), "step").record()
+    assert (record.category, record.retryable) == ("step", False)
+
+
+@pytest.mark.parametrize("component", get_args(ErrorComponent))
+def test_kinds_of_failure(component: ErrorComponent) -> None:
+    """A failure knows whether it was a time-out or a cancellation; nothing is both."""
+    for kind in ERROR_TYPE_VALUES:
+        failure = Failure(kind, component, "x")
+        assert failure.timed_out is (kind == "timeout" or kind.endswith("_TIMEOUT"))
+        assert failure.cancelled is (kind == "cancelled")
+        assert not failure.counted
