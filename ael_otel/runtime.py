@@ -105,7 +105,7 @@ def start(
                 pipeline.pull, host=metrics.host, port=metrics.port, path=metrics.endpoint, ready=ready
             )
         except AelOtelError as error:
-            logger.error("%s", error)
+            logger.warning("%s", error)
     for notice in settings.notices:
         logger.warning("%s", notice)
     return Runtime(pipeline, store, admin)

@@ -81,16 +81,17 @@ def _told(error: BaseException) -> str:
 def _log_through_root() -> None:
     """Let uvicorn's records reach the root logger: by default it prints its own lines, some of them on stdout.
 
-    And keep the engine from logging a line of no content at INFO for each collection of its metrics.
+    One line per HTTP request says nothing that the engine's own lines do not, and has no run to belong to; nor has
+    the line of no content that the engine logs for each collection of its metrics.
     """
     logging.getLogger("ploston.chain_detection").setLevel(logging.WARNING)
     with contextlib.suppress(ImportError):
         from uvicorn.config import LOGGING_CONFIG
 
         LOGGING_CONFIG["handlers"] = {}
+        levels = {"uvicorn": "INFO", "uvicorn.error": "INFO", "uvicorn.access": "WARNING"}
         LOGGING_CONFIG["loggers"] = {
-            name: {"level": "INFO", "propagate": True, "handlers": []}
-            for name in ("uvicorn", "uvicorn.error", "uvicorn.access")
+            name: {"level": level, "propagate": True, "handlers": []} for name, level in levels.items()
         }
 
 

@@ -191,10 +191,12 @@ class Frame:
             span.set_status(_error_status(failure.type))
 
     def _span_id(self) -> str:
-        return "" if self.span is None else format(self.span.get_span_context().span_id, "016x")
+        context = None if self.span is None else self.span.get_span_context()
+        return format(context.span_id, "016x") if context is not None and context.is_valid else ""
 
     def _trace_id(self) -> str:
-        return "" if self.span is None else format(self.span.get_span_context().trace_id, "032x")
+        context = None if self.span is None else self.span.get_span_context()
+        return format(context.trace_id, "032x") if context is not None and context.is_valid else ""
 
 
 class Execution(Frame):

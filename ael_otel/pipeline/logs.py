@@ -68,6 +68,7 @@ class RunLogHandler(logging.Handler):
         self._stream = stream
         self._as_json = as_json
         self._on_drop = on_drop
+        self._closing = False
         self._said: dict[tuple[str, int, int], float] = {}
         self._otel: Logger | None = (
             None if provider is None else get_logger(scopes.AEL_LOG, __version__, provider, SCHEMA_URL)
@@ -76,7 +77,7 @@ class RunLogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record; a failure is counted and otherwise silent."""
         try:
-            if record.name.startswith("opentelemetry.") and self._repeats(record):
+            if record.name.startswith("opentelemetry.") and (self._closing or self._repeats(record)):
                 return
             fields = fields_of(record)
             severity, number = _severity(record.levelno)
@@ -105,8 +106,12 @@ class RunLogHandler(logging.Handler):
             self.handleError(record)
 
     def stop_sending(self) -> None:
-        """Send nothing by OTLP from now on; what is logged while telemetry shuts down goes to the stream only."""
+        """Send nothing by OTLP from now on; what is logged while telemetry shuts down goes to the stream only.
+
+        The SDK's own remarks on being shut down are left out: the pipeline says in one line what was lost.
+        """
         self._otel = None
+        self._closing = True
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - name of logging.Handler
         """Count the lost record instead of printing a traceback into a stream that may be the one that fails."""
