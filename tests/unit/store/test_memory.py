@@ -1,0 +1,221 @@
+"""The memory store: bounded, safe between threads, and it forgets what matters least."""
+
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from ael_otel.store import (
+    ErrorRecord,
+    ExecutionRecord,
+    MemoryStore,
+    StepRecord,
+    TelemetryStore,
+    ToolCallRecord,
+)
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def run(number: int, status: str = "running") -> ExecutionRecord:
+    """The record of a run that started `number` seconds after the others."""
+    return ExecutionRecord(f"exec-{number}", "workflow", status, START + timedelta(seconds=number))
+
+
+def ids(store: MemoryStore, limit: int = 100) -> list[str]:
+    """The ids of the latest runs."""
+    return [record.execution_id for record in store.recent(limit)]
+
+
+def test_what_is_written_can_be_read() -> None:
+    """A run is there from its start; the record is the live one, so its steps show as they come."""
+    store: TelemetryStore = MemoryStore()
+    record = run(1)
+    store.start_execution(record)
+    step = StepRecord("pay", 0, "tool", "running", START)
+    record.steps.append(step)
+    store.step_changed(record, step)
+    store.tool_call_finished(record, ToolCallRecord("c", "charge", "tool_step", 1, START))
+    assert store.get("exec-1") is record
+    assert store.get("exec-1").steps == [step]
+    record.status = "completed"
+    store.finish_execution(record)
+    assert list(store.recent()) == [record]
+    assert store.get("exec-2") is None
+
+
+def test_the_latest_come_first() -> None:
+    """`recent` is in the order of the runs' starts, newest first, as many as asked for."""
+    store = MemoryStore()
+    for number in range(5):
+        store.start_execution(run(number))
+    store.finish_execution(store.get("exec-1"))
+    assert ids(store) == ["exec-4", "exec-3", "exec-2", "exec-1", "exec-0"]
+    assert ids(store, 2) == ["exec-4", "exec-3"]
+    assert ids(store, 0) == []
+    assert len(store) == 5
+
+
+def test_a_full_store_forgets_the_oldest_finished_run() -> None:
+    """Runs that go on are kept as long as there is a finished one to forget."""
+    store = MemoryStore(3)
+    store.start_execution(run(0))
+    store.start_execution(run(1, "completed"))
+    store.start_execution(run(2, "failed"))
+    store.start_execution(run(3))
+    assert ids(store) == ["exec-3", "exec-2", "exec-0"]
+    store.start_execution(run(4))
+    assert ids(store) == ["exec-4", "exec-3", "exec-0"]
+    store.start_execution(run(5))
+    assert ids(store) == ["exec-5", "exec-4", "exec-3"]
+
+
+def test_a_forgotten_run_that_ends_is_kept_again() -> None:
+    """The end of a run is worth keeping, also when it was pushed out while it went on; it keeps its place in time."""
+    store = MemoryStore(2)
+    records = [run(number) for number in range(3)]
+    for record in records:
+        store.start_execution(record)
+    assert ids(store) == ["exec-2", "exec-1"]
+    records[2].status = "completed"
+    store.finish_execution(records[2])
+    records[0].status = "failed"
+    store.finish_execution(records[0])
+    assert ids(store) == ["exec-1", "exec-0"]
+
+
+def test_a_second_start_replaces_the_first() -> None:
+    """An id stands for one run: the later record counts, and nothing else is pushed out for it."""
+    store = MemoryStore(2)
+    store.start_execution(run(0))
+    store.start_execution(run(1))
+    again = run(0, "completed")
+    store.start_execution(again)
+    assert store.get("exec-0") is again
+    assert len(store) == 2
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_store_keeps_at_least_one(size: int) -> None:
+    """A size that keeps nothing is refused with what to set."""
+    with pytest.raises(ValueError, match=f"max_executions={size}, set 1 or more"):
+        MemoryStore(size)
+    store = MemoryStore(1)
+    store.start_execution(run(0))
+    store.start_execution(run(1))
+    assert ids(store) == ["exec-1"]
+
+
+def test_threads_share_a_store() -> None:
+    """Writers and readers at once: never more than the size, never an error, the last runs are there."""
+    store = MemoryStore(50)
+    stop = threading.Event()
+    faults: list[BaseException] = []
+
+    def write(part: int) -> None:
+        try:
+            for turn in range(500):
+                record = run(part * 1000 + turn)
+                store.start_execution(record)
+                record.status = "completed"
+                store.finish_execution(record)
+        except Exception as fault:  # noqa: BLE001 - a thread tells its test
+            faults.append(fault)
+
+    def read() -> None:
+        try:
+            while not stop.is_set():
+                assert len(store.recent(100)) <= 50
+                assert len(store) <= 50
+                store.get("exec-1")
+        except Exception as fault:  # noqa: BLE001 - a thread tells its test
+            faults.append(fault)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    writers = [threading.Thread(target=write, args=(part,)) for part in range(4)]
+    reader = threading.Thread(target=read)
+    for thread in (*writers, reader):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    stop.set()
+    reader.join()
+    sys.setswitchinterval(interval)
+    assert faults == []
+    assert len(store) == 50
+
+
+class MemoryStoreModel(RuleBasedStateMachine):
+    """The store against a plain list: runs in the order in which they came, the same rule of forgetting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = 3
+        self.store = MemoryStore(self.size)
+        self.kept: list[ExecutionRecord] = []
+        self.running: list[ExecutionRecord] = []
+        self.number = 0
+
+    def _keep(self, record: ExecutionRecord) -> None:
+        if record in self.kept:
+            return
+        if len(self.kept) == self.size:
+            finished = [one for one in self.kept if one.status not in ("pending", "running")]
+            self.kept.remove((finished or self.kept)[0])
+        self.kept.append(record)
+
+    @rule()
+    def start(self) -> None:
+        """A run begins."""
+        self.number += 1
+        record = run(self.number)
+        self.running.append(record)
+        self._keep(record)
+        self.store.start_execution(record)
+
+    @precondition(lambda self: self.running)
+    @rule(which=st.integers(0, 10), status=st.sampled_from(["completed", "failed", "cancelled"]))
+    def finish(self, which: int, status: str) -> None:
+        """A run ends, in any order."""
+        record = self.running.pop(which % len(self.running))
+        record.status = status
+        self._keep(record)
+        self.store.finish_execution(record)
+
+    @invariant()
+    def agrees(self) -> None:
+        """Both hold the same runs; the store shows the latest first."""
+        by_start = sorted(self.kept, key=lambda record: record.started_at, reverse=True)
+        assert list(self.store.recent(10)) == by_start
+        assert len(self.store) == len(self.kept) <= self.size
+        for record in self.kept:
+            assert self.store.get(record.execution_id) is record
+
+
+MemoryStoreModel.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestMemoryStoreModel = MemoryStoreModel.TestCase
+
+
+def test_records_survive_being_written_out() -> None:
+    """Records are plain values: JSON and back is the same, with times in UTC and nested causes."""
+    error = ErrorRecord("TOOL_FAILED", "tool", "no", cause=ErrorRecord("ValueError", "cause", "inner"))
+    call = ToolCallRecord("c", "charge", "tool_step", 1, START, server="demo", error=error, duration_ms=1.5)
+    step = StepRecord("pay", 0, "tool", "failed", START, tool_calls=[call], error=error, attempt=2)
+    record = run(1, "failed")
+    record.steps.append(step)
+    record.inputs, record.error = {"card": "x", "n": 1}, error
+    text = msgspec.json.encode(record)
+    assert msgspec.json.decode(text, type=ExecutionRecord) == record
+    assert b'"2026-01-01T00:00:01Z"' in text
+
+
+def test_records_share_no_lists() -> None:
+    """A new record starts with lists of its own."""
+    assert run(1).steps is not run(2).steps
+    assert run(1).metadata is not run(2).metadata
