@@ -1,7 +1,6 @@
 """A store that lives and dies with the process: bounded, thread-safe, no dependencies."""
 
 from collections import OrderedDict
-from itertools import islice
 from threading import Lock
 
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
@@ -52,7 +51,10 @@ class MemoryStore:
     def recent(self, limit: int = 50) -> list[ExecutionRecord]:
         """Return up to `limit` runs, the one that started last first."""
         with self._lock:
-            return list(islice(reversed(self._records.values()), limit))
+            latest = list(reversed(self._records.values()))
+        # A run that was pushed out and ended later came back out of turn.
+        latest.sort(key=lambda record: record.started_at, reverse=True)
+        return latest[:limit]
 
     def __len__(self) -> int:
         with self._lock:
