@@ -4,9 +4,13 @@ A frame is a context manager that makes the span, the metrics, the failure's log
 call. Everything above (the instrumentation of the engine, other engines) only says what happens.
 """
 
+from ael_otel.lifecycle.code_block import CodeBlock
+from ael_otel.lifecycle.execution import Execution, run_observer
 from ael_otel.lifecycle.failure import Failure, carried_by, classify, mark
-from ael_otel.lifecycle.frames import CodeBlock, Execution, Frame, Step, ToolCall, current_frame, run_observer
+from ael_otel.lifecycle.frame import Frame, current_frame
 from ael_otel.lifecycle.recorder import Recorder
+from ael_otel.lifecycle.step import Step
+from ael_otel.lifecycle.tool_call import ToolCall
 
 __all__ = [
     "CodeBlock",

@@ -65,6 +65,12 @@ def broken(*arguments: object, **options: object) -> None:
     raise Broken
 
 
+def everywhere(patch: pytest.MonkeyPatch, name: str) -> None:
+    """Break a function in every frame that uses it."""
+    for module in ("execution", "step", "tool_call", "code_block"):
+        patch.setattr(f"ael_otel.lifecycle.{module}.{name}", broken)
+
+
 FAULTS: dict[str, Callable[[pytest.MonkeyPatch, Telemetry], None]] = {
     "counters": lambda patch, telemetry: patch.setattr(CounterRows, "add", broken),
     "histograms": lambda patch, telemetry: patch.setattr(HistogramRows, "record", broken),
@@ -72,12 +78,10 @@ FAULTS: dict[str, Callable[[pytest.MonkeyPatch, Telemetry], None]] = {
     "store": lambda patch, telemetry: setattr(telemetry.store, "fails", True),
     "recorder": lambda patch, telemetry: patch.setattr(Recorder, "execution_finished", broken),
     "attributes": lambda patch, telemetry: patch.setattr(
-        "ael_otel.lifecycle.frames._tool_attributes", broken
+        "ael_otel.lifecycle.tool_call.tool_attributes", broken
     ),
-    "classify": lambda patch, telemetry: patch.setattr("ael_otel.lifecycle.frames.classify", broken),
-    "the failure's log": lambda patch, telemetry: patch.setattr(
-        "ael_otel.lifecycle.frames._log_failure", broken
-    ),
+    "classify": lambda patch, telemetry: everywhere(patch, "classify"),
+    "the failure's log": lambda patch, telemetry: everywhere(patch, "log_failure"),
 }
 
 

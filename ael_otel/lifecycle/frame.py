@@ -1,0 +1,190 @@
+"""What every frame of a run shares: a span made current, a duration, a failure, and the way out.
+
+Entering a frame starts its span and record, leaving it ends them, writes the metrics, the log record of a failure and
+the store event: one place, so that they can never disagree. A frame never raises into the application and never
+swallows what the application raises.
+
+Costs (see `tests/bench`): names, attributes and label tuples are built once per (workflow, step, tool) and reused; a
+span is started with its attributes and attached by hand instead of through two generator context managers; exceptions
+are not recorded as span events.
+"""
+
+from collections.abc import Mapping
+from contextvars import ContextVar, Token
+from functools import lru_cache
+from time import perf_counter_ns
+from types import TracebackType
+from typing import Self
+
+from opentelemetry.context import Context, attach, detach
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, get_current_span, set_span_in_context
+from opentelemetry.util.types import AttributeValue
+
+from ael_otel._generated import attributes as attr
+from ael_otel.lifecycle.failure import Failure
+from ael_otel.lifecycle.recorder import Recorder
+from ael_otel.pipeline.guard import report_fault
+from ael_otel.pipeline.run_context import RunScope, current_run
+from ael_otel.store import ExecutionRecord
+
+current_frame: ContextVar["Frame | None"] = ContextVar("ael_otel_frame", default=None)
+
+
+class Frame:
+    """What the four frames share: a span made current, a duration, a failure, and the way out."""
+
+    __slots__ = (
+        "_context",
+        "_detach_context",
+        "_restore_frame",
+        "_restore_scope",
+        "_started_ns",
+        "child_failure",
+        "ended",
+        "execution",
+        "failure",
+        "parent",
+        "recorder",
+        "scope",
+        "span",
+    )
+
+    where = "frame"
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.parent: Frame | None = None
+        self.execution: ExecutionRecord | None = None
+        self.failure: Failure | None = None
+        self.child_failure: Failure | None = None
+        self.span: Span | None = None
+        self.scope: RunScope | None = None
+        self.ended = False
+        self._context: Context | None = None
+        self._started_ns = 0
+        self._detach_context: Token[Context] | None = None
+        self._restore_frame: Token[Frame | None] | None = None
+        self._restore_scope: Token[RunScope | None] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            parent = current_frame.get()
+            if parent is not None and not parent.ended:
+                self.parent = parent
+            self._begin()
+        except Exception as error:
+            report_fault(f"{self.where}.begin", error)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._restore_frame is None:
+            return
+        try:
+            if error is not None and self.failure is None:
+                self.failed(error)
+            self._end((perf_counter_ns() - self._started_ns) / 1e9)
+        except Exception as fault:
+            report_fault(f"{self.where}.end", fault)
+        finally:
+            self._leave()
+
+    @property
+    def exemplar_context(self) -> Context | None:
+        """The context that an exemplar of this frame points at; None when its trace is not sampled."""
+        return self._context
+
+    def failed(self, error: BaseException) -> None:
+        """Say why this frame failed; the innermost frame that saw the error has decided its type."""
+        raise NotImplementedError
+
+    def step_begins(self, step: str) -> None:
+        """Be told of a step that begins directly inside this frame."""
+
+    def _begin(self) -> None:
+        raise NotImplementedError
+
+    def _end(self, seconds: float) -> None:
+        raise NotImplementedError
+
+    def _enter_context(
+        self,
+        name: str | None,
+        kind: SpanKind,
+        attributes: Mapping[str, AttributeValue],
+        scope: RunScope | None,
+    ) -> None:
+        """Start the span (none when `name` is None), make it current, and start the clock last."""
+        if name is not None:
+            stale = self.parent is None and current_frame.get() is not None and _in_the_past()
+            span = self.recorder.tracer.start_span(
+                name,
+                Context() if stale else None,
+                kind,
+                attributes,
+                record_exception=False,
+                set_status_on_exception=False,
+            )
+            self.span = span
+            context = set_span_in_context(span)
+            self._detach_context = attach(context)
+            if span.get_span_context().trace_flags.sampled:
+                self._context = context
+        elif self.parent is not None:
+            self._context = self.parent.exemplar_context
+        self.scope = scope
+        if scope is not None:
+            self._restore_scope = current_run.set(scope)
+        self._restore_frame = current_frame.set(self)
+        self._started_ns = perf_counter_ns()
+
+    def _leave(self) -> None:
+        self.ended = True
+        if self.failure is not None and self.parent is not None:
+            self.parent.child_failure = self.failure
+        # Each is undone on its own: a context entered in another task must not keep the others attached.
+        try:
+            if self.span is not None:
+                self.span.end()
+        except Exception as fault:
+            report_fault(f"{self.where}.span", fault)
+        if self._detach_context is not None:
+            detach(self._detach_context)
+        for variable, token in ((current_run, self._restore_scope), (current_frame, self._restore_frame)):
+            if token is not None:
+                try:
+                    variable.reset(token)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+                except ValueError:
+                    variable.set(None)
+
+    def _show_failure(self, failure: Failure) -> None:
+        """Put the failure on the span: status and type, never the message."""
+        span = self.span
+        if span is not None and span.is_recording():
+            span.set_attributes({attr.AEL_ERROR_TYPE: failure.type, attr.ERROR_TYPE: failure.type})
+            span.set_status(error_status(failure.type))
+
+    def _span_id(self) -> str:
+        context = None if self.span is None else self.span.get_span_context()
+        return format(context.span_id, "016x") if context is not None and context.is_valid else ""
+
+    def _trace_id(self) -> str:
+        context = None if self.span is None else self.span.get_span_context()
+        return format(context.trace_id, "032x") if context is not None and context.is_valid else ""
+
+
+def _in_the_past() -> bool:
+    """Tell whether the current span is one that a background task has left from the run that started it.
+
+    Work after its run is a trace of its own; what the task has joined since (a caller's trace, a span that is still
+    open) is its parent.
+    """
+    span = get_current_span()
+    return not span.is_recording() and not span.get_span_context().is_remote
+
+
+@lru_cache(maxsize=256)
+def error_status(kind: str) -> Status:
+    """Return the status of a span that failed."""
+    return Status(StatusCode.ERROR, kind)

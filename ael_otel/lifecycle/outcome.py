@@ -1,0 +1,20 @@
+"""How a frame ended, in the words of the metrics and of the records."""
+
+from ael_otel.lifecycle.failure import Failure
+from ael_otel.store import ExecutionStatus, ToolCallStatus
+
+
+def status_of(failure: Failure | None) -> ToolCallStatus:
+    """Return the metrics' word for an end."""
+    if failure is None:
+        return "success"
+    if failure.cancelled:
+        return "cancelled"
+    return "timeout" if failure.timed_out else "error"
+
+
+def execution_status(failure: Failure | None) -> ExecutionStatus:
+    """Return the records' word for the end of a run."""
+    if failure is None:
+        return "completed"
+    return "cancelled" if failure.cancelled else "failed"
