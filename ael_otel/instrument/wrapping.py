@@ -32,6 +32,7 @@ class Wrapping:
         for target in targets:
             self._by_module[target.module].append(target)
         self._originals: list[tuple[Any, str, Any]] = []
+        self._wrappers: list[Any] = []
         self._active = True
         self._lock = Lock()
         self.missing: list[Target] = []
@@ -48,17 +49,17 @@ class Wrapping:
             for owner, name, original in reversed(self._originals):
                 setattr(owner, name, original)
             self._originals.clear()
+            self._wrappers.clear()
 
     def _on_import(self, module: ModuleType) -> None:
         missing: list[Target] = []
-        with fault_barrier("wrapping"), self._lock:
+        with self._lock:
             if not self._active:
                 return
-            missing = [
-                target
-                for target in self._by_module.get(module.__name__, ())
-                if not self._wrap(module, target)
-            ]
+            for target in self._by_module.get(module.__name__, ()):
+                with fault_barrier("wrapping"):
+                    if not self._wrap(module, target):
+                        missing.append(target)
         if missing:
             self.missing.extend(missing)
             logger.warning(
@@ -78,13 +79,18 @@ class Wrapping:
         original: Any = None if owner is None else cast("dict[str, Any]", vars(owner)).get(name)
         if original is None:
             return False
-        wrapt.wrap_function_wrapper(module, target.attribute, target.wrapper)
+        if any(original is wrapper for wrapper in self._wrappers):
+            # A name that this module has taken from another one, after it was wrapped there.
+            original = original.__wrapped__
+        else:
+            self._wrappers.append(wrapt.wrap_function_wrapper(module, target.attribute, target.wrapper))
         self._originals.append((owner, name, original))
         return True
 
 
 def _distribution(module: str) -> str:
-    return "fastmcp" if module.startswith("fastmcp") else "ploston-core"
+    package = module.partition(".")[0]
+    return package if package in ("fastmcp", "mcp") else "ploston-core"
 
 
 def _version(module: str) -> str:
