@@ -95,7 +95,7 @@ class Recorder:
                 self._store_failed(error)
 
     def _store_failed(self, error: Exception) -> None:
-        self.metrics.dropped.add(("store", "store_error"))
+        self.metrics.lost("store", "store_error")
         self.metrics.errors.add(("internal", "store"))
         report_fault("store", error, component="store")
 

@@ -8,6 +8,7 @@ from opentelemetry.metrics import Meter, MeterProvider, get_meter
 from ael_otel import __version__
 from ael_otel._generated import SCHEMA_URL, scopes
 from ael_otel._generated import metrics as spec
+from ael_otel.pipeline.losses import LossNotice
 from ael_otel.pipeline.metric_sets import CounterRows, HistogramRows
 
 SCOPE = scopes.AEL
@@ -35,6 +36,12 @@ class AelMetrics:
         self.active = CounterRows(meter, spec.ACTIVE_WORKFLOWS)
         self.errors = CounterRows(meter, spec.ERRORS, self._overflow)
         self.active.touch(())
+        self._notice = LossNotice()
+
+    def lost(self, signal: str, reason: str, count: int = 1) -> None:
+        """Count telemetry that was lost, and log it at most once a minute for each signal and reason."""
+        self.dropped.add((signal, reason), count)
+        self._notice.lost(signal, reason, count)
 
     def expect_workflow(self, name: str, steps: Iterable[tuple[str, str]] = ()) -> None:
         """Emit zeros for a workflow the engine has loaded, so that its first failure is an increase.
@@ -54,7 +61,7 @@ class AelMetrics:
             self.invocations.touch((name, status))
 
     def _overflow(self, _name: str) -> None:
-        self.dropped.add(("metrics", "cardinality"))
+        self.lost("metrics", "cardinality")
 
 
 @cache

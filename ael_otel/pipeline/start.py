@@ -151,7 +151,7 @@ def start(settings: Settings, *, log_stream: TextIO | None = None, pull: bool = 
     enabled = settings.enabled and os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true"
 
     def on_drop(signal: str, reason: str, count: int) -> None:
-        metrics.dropped.add((signal, reason), count)
+        metrics.lost(signal, reason, count)
 
     if enabled:
         signals = otlp_signals(os.environ)

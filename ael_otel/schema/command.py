@@ -168,6 +168,69 @@ def promql(names: tuple[str, ...]) -> None:
         click.echo(f"# {metric.brief} [{metric.unit}]\n{metric.ael.query}\n")
 
 
+# --- telemetry and queries against it ---------------------------------------------------------------------------------
+
+
+@command.command("live-check")
+@_root_option
+@_json_option
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--otlp-grpc", metavar="HOST:PORT", help="Take OTLP over gRPC here instead of reading files.")
+@click.option("--otlp-http", metavar="HOST:PORT", help="Take OTLP over HTTP here instead of reading files.")
+@click.option("--seconds", type=click.FloatRange(min=0), help="How long to listen. Default: until Ctrl-C.")
+@click.option(
+    "--require-coverage",
+    is_flag=True,
+    help="Fail if a recommended signal was not seen and is no declared gap.",
+)
+@click.option(
+    "--canary", "canaries", multiple=True, metavar="TEXT", help="Text that must not be in telemetry."
+)
+def live_check(
+    root: Path | None,
+    as_json: bool,
+    files: tuple[Path, ...],
+    otlp_grpc: str | None,
+    otlp_http: str | None,
+    seconds: float | None,
+    require_coverage: bool,
+    canaries: tuple[str, ...],
+) -> None:
+    """Check telemetry that was really emitted: OTLP/JSON files, or what is sent here meanwhile.
+
+    Fails on a violation, and when there was nothing to check.
+    """
+    from ael_otel.schema.live.check import LiveCheck
+    from ael_otel.schema.live.coverage import read_gaps
+    from ael_otel.schema.live.listen import listen
+    from ael_otel.schema.live.sources import from_file
+    from ael_otel.schema.live.tables import report_tables
+    from ael_otel.schema.project import GAPS
+
+    listening = otlp_grpc is not None or otlp_http is not None
+    if bool(files) == listening:
+        raise click.UsageError("give files, or --otlp-grpc or --otlp-http to listen; one of the two")
+    live = LiveCheck(_registry(root), canaries=canaries, gaps=read_gaps(_root(root) / GAPS))
+    for path in files:
+        live.feed(from_file(path))
+    if listening:
+        listen(
+            live, grpc=otlp_grpc, http=otlp_http, seconds=seconds, say=lambda text: click.echo(text, err=True)
+        )
+    report = live.report()
+    problems = report.coverage.problems(report.gaps) if require_coverage else []
+    if as_json:
+        _print_json(report.as_json())
+    else:
+        _show(*report_tables(report))
+    for problem in problems:
+        click.echo(problem, err=True)
+    if not report.items:
+        raise SchemaError("live-check", "", "no span, metric or log record came in: nothing was checked")
+    if report.violations or problems:
+        raise click.exceptions.Exit(1)
+
+
 # --- help of the verbs ------------------------------------------------------------------------------------------------
 
 
@@ -229,7 +292,7 @@ def _listed(names: list[str]) -> str:
     return "".join(f"\n  {name}" for name in names)
 
 
-def registry_of(root: Path | None) -> Registry:
+def _registry(root: Path | None) -> Registry:
     """The registry below `root`, checked; the one that ships with the package when there is no root."""
     from ael_otel.schema.project import load_registry, packaged_registry
 

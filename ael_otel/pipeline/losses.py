@@ -1,0 +1,60 @@
+"""Lost telemetry, told: the event `ael.telemetry.drop`, at most once a minute for each signal and reason."""
+
+import logging
+import os
+from threading import Lock
+from time import monotonic
+from typing import Final
+
+from ael_otel._generated import attributes as attr
+from ael_otel._generated import events
+
+QUIET_SECONDS: Final = 60.0
+"""How long a loss of the same kind is only counted."""
+
+# Not below `ael_otel`: this line goes out by OTLP too, once a minute, whatever the state of the queue.
+logger = logging.getLogger("ael.telemetry")
+
+
+class LossNotice:
+    """Adds losses up and logs them as an event when the last one of their kind is long enough ago."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._pending: dict[tuple[str, str], int] = {}
+        self._told: dict[tuple[str, str], float] = {}
+        os.register_at_fork(after_in_child=self.after_fork)
+
+    def lost(self, signal: str, reason: str, count: int) -> None:
+        """Note that `count` items of `signal` were lost for `reason`."""
+        kind = (signal, reason)
+        now = monotonic()
+        with self._lock:
+            total = self._pending.get(kind, 0) + count
+            last = self._told.get(kind)
+            if last is not None and now - last < QUIET_SECONDS:
+                self._pending[kind] = total
+                return
+            # First, because logging may lose an item itself and come back here.
+            self._told[kind] = now
+            self._pending[kind] = 0
+        logger.warning(
+            "telemetry lost: %d items of %s (%s)",
+            total,
+            signal,
+            reason,
+            extra={
+                "ael_component": "telemetry",
+                "ael_event": events.TELEMETRY_DROP.name,
+                "ael_fields": {
+                    attr.LABEL_SIGNAL: signal,
+                    attr.LABEL_REASON: reason,
+                    attr.AEL_TELEMETRY_DROPPED_ITEMS: total,
+                },
+            },
+        )
+
+    def after_fork(self) -> None:
+        """Start anew in a child process, with a lock of its own: the parent's may have been held."""
+        self._lock = Lock()
+        self._pending, self._told = {}, {}
