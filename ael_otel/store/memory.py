@@ -1,13 +1,23 @@
 """A store that lives and dies with the process: bounded, thread-safe, no dependencies."""
 
 from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import islice
 from threading import Lock
 
+from ael_otel.store.base import Backend
+from ael_otel.store.codec import Head, Row, encode, ended, row_of
+from ael_otel.store.query import PruneReport, RunQuery, StatsKey, StoreInfo
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
+from ael_otel.store.stats import Figure, figures_of
+from ael_otel.store.times import from_us, to_us
 
 
-class MemoryStore:
-    """Keeps the latest executions in memory.
+class MemoryStore(Backend):
+    """Keeps the latest executions in memory; what it gives out are copies.
+
+    A run that goes on is kept as the lifecycle's own record, so that it shows as it grows; its end is kept encoded.
 
     Args:
         max_executions: how many runs are kept, 1 or more, default 1000. One more run pushes out the oldest finished
@@ -23,15 +33,14 @@ class MemoryStore:
                 f"MemoryStore keeps at least one run: max_executions={max_executions}, set 1 or more"
             )
         self._max = max_executions
-        self._records: OrderedDict[str, ExecutionRecord] = OrderedDict()
+        self._kept: OrderedDict[str, ExecutionRecord | Row] = OrderedDict()
         self._lock = Lock()
+
+    # --- writing ------------------------------------------------------------------------------------------------------
 
     def start_execution(self, record: ExecutionRecord) -> None:
         """Keep a run that has just begun, pushing out an old one when the store is full."""
-        with self._lock:
-            if record.execution_id not in self._records and len(self._records) >= self._max:
-                self._records.pop(self._oldest_to_drop())
-            self._records[record.execution_id] = record
+        self._keep(record.execution_id, record)
 
     def step_changed(self, record: ExecutionRecord, step: StepRecord) -> None:
         """Do nothing: the kept record is the live one."""
@@ -41,27 +50,140 @@ class MemoryStore:
 
     def finish_execution(self, record: ExecutionRecord) -> None:
         """Keep the final state of a run, also of one that was pushed out while it went on."""
-        self.start_execution(record)
+        self._keep(record.execution_id, row_of(encode(record)))
 
-    def get(self, execution_id: str) -> ExecutionRecord | None:
-        """Return the run with this id, or None."""
-        with self._lock:
-            return self._records.get(execution_id)
+    def write(self, rows: Sequence[Row]) -> None:
+        """Keep the rows."""
+        for row in rows:
+            self._keep(row.head.execution_id, row)
 
-    def recent(self, limit: int = 50) -> list[ExecutionRecord]:
-        """Return up to `limit` runs, the one that started last first."""
+    def _keep(self, execution_id: str, item: ExecutionRecord | Row) -> None:
         with self._lock:
-            latest = list(reversed(self._records.values()))
-        # A run that was pushed out and ended later came back out of turn.
-        latest.sort(key=lambda record: record.started_at, reverse=True)
-        return latest[:limit]
+            before = self._kept.get(execution_id)
+            if before is None and len(self._kept) >= self._max:
+                self._kept.pop(self._oldest_to_drop())
+            elif before is not None and _ended(before) and not _ended(item):
+                return
+            self._kept[execution_id] = item
+
+    def _oldest_to_drop(self) -> str:
+        for execution_id, item in self._kept.items():
+            if _ended(item):
+                return execution_id
+        return next(iter(self._kept))
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def _rows(self) -> list[Row]:
+        """Return all runs, newest first."""
+        with self._lock:
+            items = list(self._kept.values())
+        rows = [item if isinstance(item, Row) else row_of(encode(item)) for item in items]
+        rows.sort(key=lambda row: (row.head.started_us, row.head.execution_id), reverse=True)
+        return rows
+
+    def select(self, query: RunQuery, after: tuple[int, str] | None, limit: int | None) -> list[Head]:
+        """Return up to `limit` runs, newest first, after that one."""
+        found = (
+            row.head
+            for row in self._rows()
+            if matches(row, query) and (after is None or (row.head.started_us, row.head.execution_id) < after)
+        )
+        return list(islice(found, limit))
+
+    def bodies(self, execution_ids: Sequence[str]) -> dict[str, bytes]:
+        """Return the records of these runs."""
+        with self._lock:
+            found = {each: self._kept[each] for each in execution_ids if each in self._kept}
+        return {each: item.body if isinstance(item, Row) else encode(item) for each, item in found.items()}
+
+    def count_rows(self, query: RunQuery, after: tuple[int, str] | None) -> int:
+        """Return how many runs there are."""
+        return len(self.select(query, after, None))
+
+    def figures(self, by: StatsKey, query: RunQuery) -> Iterable[Figure]:
+        """Return what `stats` sums up."""
+        return (
+            figure for row in self._rows() if matches(row, query) for figure in figures_of(by, query, row)
+        )
+
+    def find(self, prefix: str, limit: int = 10) -> list[str]:
+        """Return the execution ids that a person can mean."""
+        rows = self._rows()
+        if any(row.head.execution_id == prefix for row in rows):
+            return [prefix]
+        begins = (prefix, f"exec-{prefix}")
+        found = (
+            row.head.execution_id
+            for row in rows
+            if row.head.execution_id.startswith(begins) or row.head.trace_id.startswith(prefix)
+        )
+        return list(islice(found, limit)) if prefix else []
+
+    def info(self) -> StoreInfo:
+        """Return what the store is and how much it holds."""
+        heads = [row.head for row in self._rows()]
+        return StoreInfo(
+            "memory",
+            "memory of this process",
+            0,
+            len(heads),
+            sum(not ended(head.status) for head in heads),
+            sum(head.bytes for head in heads),
+            from_us(heads[-1].started_us) if heads else None,
+            from_us(heads[0].started_us) if heads else None,
+        )
 
     def __len__(self) -> int:
         with self._lock:
-            return len(self._records)
+            return len(self._kept)
 
-    def _oldest_to_drop(self) -> str:
-        for execution_id, record in self._records.items():
-            if record.status not in ("pending", "running"):
-                return execution_id
-        return next(iter(self._records))
+    # --- keeping house ------------------------------------------------------------------------------------------------
+
+    def prune(
+        self, *, older_than: datetime | None = None, max_mb: int | None = None, dry_run: bool = False
+    ) -> PruneReport:
+        """Delete runs that started before `older_than`, then the oldest until the records fit `max_mb` MiB."""
+        rows = self._rows()
+        left = sum(row.head.bytes for row in rows)
+        cutoff = None if older_than is None else to_us(older_than)
+        gone: list[Head] = []
+        for row in reversed(rows):
+            head = row.head
+            too_old = cutoff is not None and head.started_us < cutoff
+            too_much = max_mb is not None and left > max_mb * 1024 * 1024
+            if row.ended and (too_old or too_much):
+                gone.append(head)
+                left -= head.bytes
+        if not dry_run:
+            with self._lock:
+                for head in gone:
+                    self._kept.pop(head.execution_id, None)
+        return PruneReport(len(gone), sum(head.bytes for head in gone), dry_run)
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Do nothing: there is nothing to let go of."""
+
+
+def _ended(item: ExecutionRecord | Row) -> bool:
+    return ended(item.head.status if isinstance(item, Row) else item.status)
+
+
+def matches(row: Row, query: RunQuery) -> bool:
+    """Return whether a run passes the filters, `text` apart."""
+    head = row.head
+    return (
+        (query.since is None or head.started_us >= to_us(query.since))
+        and (query.until is None or head.started_us < to_us(query.until))
+        and (query.workflow is None or head.workflow_name == query.workflow)
+        and (query.status is None or head.status == query.status)
+        and (query.type is None or head.type == query.type)
+        and (query.caller is None or head.caller_id == query.caller)
+        and (query.session is None or head.session_id == query.session)
+        and (query.error is None or query.error in row.errors)
+        and (query.tool is None or any(call.tool_name == query.tool for call in row.calls))
+        and (
+            query.min_duration_ms is None
+            or (head.duration_us is not None and head.duration_us >= query.min_duration_ms * 1e3)
+        )
+    )

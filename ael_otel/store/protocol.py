@@ -1,38 +1,138 @@
-"""What a store backend must be able to do; `ael_otel.lifecycle` writes through it and never waits for it."""
+"""What a store must be able to do; `ael_otel.lifecycle` writes through it and never waits for it.
 
-from collections.abc import Sequence
-from typing import Protocol
+Writing: the lifecycle says what happened (`start_execution`, then steps and calls, then one of `complete_`, `fail_`
+and `cancel_execution`) and owns the record until then; a store takes its snapshot at each call. `put` takes records
+that are complete already: an import, foreign spans.
 
+Reading: `get` one, `find` ids by a prefix, `query` a page of summaries, `iterate` whole records, `stats`, `info`. What
+they return belongs to the caller. Newest first, by start and then by id; times are UTC, ranges half-open.
+
+All methods may be called from any thread. They raise `StoreError` only; a store that is fed in the background
+(`queue.QueuedStore`) raises nothing when written to, and its readers see what was written before.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from ael_otel.store.query import Page, PruneReport, RunQuery, StatsKey, StatsRow, StoreInfo
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
 
 
+@runtime_checkable
 class TelemetryStore(Protocol):
-    """Keeps execution records.
+    """Keeps execution records."""
 
-    The lifecycle owns each record until `finish_execution` returns; a backend that keeps references (the memory
-    store) therefore shows running work as it grows, one that serialises takes its snapshot at each call.
-    """
+    # --- what happens -------------------------------------------------------------------------------------------------
 
     def start_execution(self, record: ExecutionRecord) -> None:
         """Keep a run that has just begun (status `running`)."""
         ...
 
-    def step_changed(self, record: ExecutionRecord, step: StepRecord) -> None:
-        """Note that `step` began or ended; called at both ends of a step."""
+    def complete_execution(self, record: ExecutionRecord) -> None:
+        """Keep the final state of a run that went well."""
         ...
 
-    def tool_call_finished(self, record: ExecutionRecord, call: ToolCallRecord) -> None:
+    def fail_execution(self, record: ExecutionRecord) -> None:
+        """Keep the final state of a run that failed."""
+        ...
+
+    def cancel_execution(self, record: ExecutionRecord) -> None:
+        """Keep the final state of a run that was called off."""
+        ...
+
+    def start_step(self, record: ExecutionRecord, step: StepRecord) -> None:
+        """Note that `step` of the run began."""
+        ...
+
+    def complete_step(self, record: ExecutionRecord, step: StepRecord) -> None:
+        """Note that `step` ended well."""
+        ...
+
+    def fail_step(self, record: ExecutionRecord, step: StepRecord) -> None:
+        """Note that `step` failed."""
+        ...
+
+    def skip_step(self, record: ExecutionRecord, step: StepRecord) -> None:
+        """Note that `step` was passed over."""
+        ...
+
+    def record_tool_call(self, record: ExecutionRecord, call: ToolCallRecord) -> None:
         """Note that `call` ended."""
         ...
 
-    def finish_execution(self, record: ExecutionRecord) -> None:
-        """Keep the final state of a run."""
+    def step_changed(self, record: ExecutionRecord, step: StepRecord) -> None:
+        """Note that `step` began or ended: `start_`, `complete_`, `fail_` or `skip_step`, as its status says."""
         ...
 
+    def tool_call_finished(self, record: ExecutionRecord, call: ToolCallRecord) -> None:
+        """Another name of `record_tool_call`."""
+        ...
+
+    def finish_execution(self, record: ExecutionRecord) -> None:
+        """Keep the final state: `complete_`, `fail_` or `cancel_execution`, as its status says."""
+        ...
+
+    def put(self, records: Iterable[ExecutionRecord]) -> int:
+        """Keep records as they are, replacing those with the same id; returns how many there were."""
+        ...
+
+    # --- what is known ------------------------------------------------------------------------------------------------
+
     def get(self, execution_id: str) -> ExecutionRecord | None:
-        """Return the run with this id, or None."""
+        """Return the run with exactly this id, or None."""
+        ...
+
+    def find(self, prefix: str, limit: int = 10) -> list[str]:
+        """Return the execution ids that a person can mean, newest first, `limit` at most.
+
+        An exact id, or else every run whose execution id (with or without its `exec-`) or trace id begins with
+        `prefix`. One answer: that is the run; more: the prefix is ambiguous; none: there is no such run.
+        """
         ...
 
     def recent(self, limit: int = 50) -> Sequence[ExecutionRecord]:
-        """Return up to `limit` runs, the one that started last first."""
+        """Return up to `limit` whole runs, the one that started last first."""
+        ...
+
+    def query(self, query: RunQuery) -> Page:
+        """Return a page of summaries."""
+        ...
+
+    def count(self, query: RunQuery) -> int:
+        """Return how many runs there are, after the cursor if there is one, whatever `limit` says; slow with `text`."""
+        ...
+
+    def iterate(self, query: RunQuery) -> Iterator[ExecutionRecord]:
+        """Yield whole runs without holding more than some of them; what is written meanwhile may or may not show."""
+        ...
+
+    def stats(self, by: StatsKey, query: RunQuery) -> list[StatsRow]:
+        """Return figures by workflow or tool (most first) or by day (in order), whatever `limit` and `cursor` say.
+
+        By `tool`, the query chooses the runs whose calls are counted; with its `tool` set, only calls of that tool.
+        """
+        ...
+
+    def info(self) -> StoreInfo:
+        """Return what the store is and how much it holds."""
+        ...
+
+    # --- keeping house ------------------------------------------------------------------------------------------------
+
+    def prune(
+        self, *, older_than: datetime | None = None, max_mb: int | None = None, dry_run: bool = False
+    ) -> PruneReport:
+        """Delete runs that started before `older_than`, then the oldest until the store fits `max_mb` MiB.
+
+        What is deleted is gone, from disk too. Runs that go on stay. `dry_run` only says what would be deleted.
+        """
+        ...
+
+    def flush(self, timeout_s: float = 5.0) -> bool:
+        """Wait until what was written can be read by others; returns whether that was so in time."""
+        ...
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Write what is left, within `timeout_s` seconds, and let go of the store. A second call does nothing."""
         ...

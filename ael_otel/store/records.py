@@ -1,7 +1,11 @@
 """What one execution leaves behind: typed records of runs, steps, tool calls and errors.
 
 Times are timezone-aware UTC datetimes, durations are milliseconds as floats. Field names follow the Telemetry Store
-specification (DOC-033); ids of the trace are lower-case hex, as W3C Trace Context writes them.
+specification (DOC-033) and the Telemetry Model (DOC-015); ids of the trace are lower-case hex, as W3C Trace Context
+writes them.
+
+Content (inputs, outputs, parameters, results, printed text) is any JSON value, cut to a size as `content` says. Fields
+are only ever added, each with a default: a record that an older version wrote stays readable.
 """
 
 from datetime import datetime
@@ -19,12 +23,15 @@ type ToolCallStatus = Literal["running", "success", "error", "timeout", "cancell
 MAX_CAUSE_DEPTH = 3
 """How many causes an error keeps below itself (DOC-033)."""
 
+INTERRUPTED = "interrupted"
+"""Error code of a run whose process ended before the run did. It is in records only: nobody was left to count it."""
+
 
 class ErrorRecord(msgspec.Struct, omit_defaults=True):
     """Why something failed.
 
-    `code` is one of the closed set of error types in the registry; `category` is the engine's own category or the
-    component that failed; `message` is bounded text.
+    `code` is one of the closed set of error types in the registry, or `interrupted`; `category` is the engine's own
+    category or the component that failed; `message` is bounded text.
     """
 
     code: str
@@ -53,6 +60,25 @@ class ToolCallRecord(msgspec.Struct):
     duration_ms: float | None = None
     error: ErrorRecord | None = None
     span_id: str = ""
+    params: Any = None
+    result: Any = None
+
+
+class CodeRecord(msgspec.Struct):
+    """One run of sandboxed code (DOC-015); a step that is tried again keeps its last.
+
+    `imports` are the modules the source names, sorted. `exception` is what the code raised, as the sandbox tells it.
+    """
+
+    code_hash: str
+    imports: list[str] = msgspec.field(default_factory=list[str])
+    started_at: datetime | None = None
+    duration_ms: float | None = None
+    stdout: Any = None
+    stderr: Any = None
+    result: Any = None
+    exception: ErrorRecord | None = None
+    span_id: str = ""
 
 
 class StepRecord(msgspec.Struct):
@@ -74,10 +100,17 @@ class StepRecord(msgspec.Struct):
     error: ErrorRecord | None = None
     code_hash: str | None = None
     span_id: str = ""
+    tool_params: Any = None
+    tool_result: Any = None
+    code: CodeRecord | None = None
 
 
 class ExecutionRecord(msgspec.Struct):
-    """One run of a workflow, or one tool call that a client made without a workflow (`type` is `direct`)."""
+    """One run of a workflow, or one tool call that a client made without a workflow (`type` is `direct`).
+
+    `metadata` holds what else is known, by name; `session_id` in it is what `RunQuery.session` asks for. `owner` says
+    which process runs or ran it (see `store.owner`).
+    """
 
     execution_id: str
     type: ExecutionType
@@ -87,8 +120,8 @@ class ExecutionRecord(msgspec.Struct):
     workflow_version: str | None = None
     completed_at: datetime | None = None
     duration_ms: float | None = None
-    inputs: dict[str, Any] | None = None
-    outputs: dict[str, Any] | None = None
+    inputs: Any = None
+    outputs: Any = None
     steps: list[StepRecord] = msgspec.field(default_factory=list[StepRecord])
     tool_calls: list[ToolCallRecord] = msgspec.field(default_factory=list[ToolCallRecord])
     error: ErrorRecord | None = None
@@ -96,3 +129,4 @@ class ExecutionRecord(msgspec.Struct):
     metadata: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
     trace_id: str = ""
     span_id: str = ""
+    owner: str = ""

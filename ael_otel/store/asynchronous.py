@@ -1,0 +1,122 @@
+"""The same store for asynchronous code: every call that reads or waits runs in a thread."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Final
+
+from ael_otel.store.protocol import TelemetryStore
+from ael_otel.store.query import Page, PruneReport, RunQuery, StatsKey, StatsRow, StoreInfo
+from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
+
+_AT_ONCE: Final = 50
+
+
+class AsyncStore:
+    """Wraps a store; `store` is the one inside, for the calls that do not wait.
+
+    Args:
+        store: the store. Use one that is fed in the background (`open_store`) to write from an event loop.
+    """
+
+    def __init__(self, store: TelemetryStore) -> None:
+        self.store = store
+
+    async def start_execution(self, record: ExecutionRecord) -> None:
+        """See `TelemetryStore.start_execution`."""
+        await asyncio.to_thread(self.store.start_execution, record)
+
+    async def complete_execution(self, record: ExecutionRecord) -> None:
+        """See `TelemetryStore.complete_execution`."""
+        await asyncio.to_thread(self.store.complete_execution, record)
+
+    async def fail_execution(self, record: ExecutionRecord) -> None:
+        """See `TelemetryStore.fail_execution`."""
+        await asyncio.to_thread(self.store.fail_execution, record)
+
+    async def cancel_execution(self, record: ExecutionRecord) -> None:
+        """See `TelemetryStore.cancel_execution`."""
+        await asyncio.to_thread(self.store.cancel_execution, record)
+
+    async def start_step(self, record: ExecutionRecord, step: StepRecord) -> None:
+        """See `TelemetryStore.start_step`."""
+        await asyncio.to_thread(self.store.start_step, record, step)
+
+    async def complete_step(self, record: ExecutionRecord, step: StepRecord) -> None:
+        """See `TelemetryStore.complete_step`."""
+        await asyncio.to_thread(self.store.complete_step, record, step)
+
+    async def fail_step(self, record: ExecutionRecord, step: StepRecord) -> None:
+        """See `TelemetryStore.fail_step`."""
+        await asyncio.to_thread(self.store.fail_step, record, step)
+
+    async def skip_step(self, record: ExecutionRecord, step: StepRecord) -> None:
+        """See `TelemetryStore.skip_step`."""
+        await asyncio.to_thread(self.store.skip_step, record, step)
+
+    async def record_tool_call(self, record: ExecutionRecord, call: ToolCallRecord) -> None:
+        """See `TelemetryStore.record_tool_call`."""
+        await asyncio.to_thread(self.store.record_tool_call, record, call)
+
+    async def put(self, records: Iterable[ExecutionRecord]) -> int:
+        """See `TelemetryStore.put`."""
+        return await asyncio.to_thread(self.store.put, records)
+
+    async def get(self, execution_id: str) -> ExecutionRecord | None:
+        """See `TelemetryStore.get`."""
+        return await asyncio.to_thread(self.store.get, execution_id)
+
+    async def find(self, prefix: str, limit: int = 10) -> list[str]:
+        """See `TelemetryStore.find`."""
+        return await asyncio.to_thread(self.store.find, prefix, limit)
+
+    async def recent(self, limit: int = 50) -> Sequence[ExecutionRecord]:
+        """See `TelemetryStore.recent`."""
+        return await asyncio.to_thread(self.store.recent, limit)
+
+    async def query(self, query: RunQuery) -> Page:
+        """See `TelemetryStore.query`."""
+        return await asyncio.to_thread(self.store.query, query)
+
+    async def count(self, query: RunQuery) -> int:
+        """See `TelemetryStore.count`."""
+        return await asyncio.to_thread(self.store.count, query)
+
+    async def iterate(self, query: RunQuery) -> AsyncIterator[ExecutionRecord]:
+        """See `TelemetryStore.iterate`."""
+        records = self.store.iterate(query)
+
+        def some() -> list[ExecutionRecord]:
+            return list(islice(records, _AT_ONCE))
+
+        while True:
+            found = await asyncio.to_thread(some)
+            for record in found:
+                yield record
+            if not found:
+                return
+
+    async def stats(self, by: StatsKey, query: RunQuery) -> list[StatsRow]:
+        """See `TelemetryStore.stats`."""
+        return await asyncio.to_thread(self.store.stats, by, query)
+
+    async def info(self) -> StoreInfo:
+        """See `TelemetryStore.info`."""
+        return await asyncio.to_thread(self.store.info)
+
+    async def prune(
+        self, *, older_than: datetime | None = None, max_mb: int | None = None, dry_run: bool = False
+    ) -> PruneReport:
+        """See `TelemetryStore.prune`."""
+        return await asyncio.to_thread(
+            self.store.prune, older_than=older_than, max_mb=max_mb, dry_run=dry_run
+        )
+
+    async def flush(self, timeout_s: float = 5.0) -> bool:
+        """See `TelemetryStore.flush`."""
+        return await asyncio.to_thread(self.store.flush, timeout_s)
+
+    async def close(self, timeout_s: float = 5.0) -> None:
+        """See `TelemetryStore.close`."""
+        await asyncio.to_thread(self.store.close, timeout_s)

@@ -1,0 +1,199 @@
+"""What all backends do alike: the names of events, and reading by the few things that a backend can do itself."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec.structs import replace
+
+from ael_otel.store.codec import Head, Row, decode, encode, has_text, row_of, summary_of
+from ael_otel.store.query import Page, RunQuery, StatsKey, StatsRow, check, read_cursor, write_cursor
+from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
+from ael_otel.store.stats import Figure, figures_of, summarise
+
+_AT_ONCE = 200
+
+
+class Events:
+    """The events of the protocol, each as one of three: a run began, went on, or ended."""
+
+    def start_execution(self, record: ExecutionRecord) -> None:
+        """Keep a run that has just begun."""
+        raise NotImplementedError
+
+    def step_changed(self, record: ExecutionRecord, step: StepRecord) -> None:
+        """Note that `step` began or ended."""
+        raise NotImplementedError
+
+    def tool_call_finished(self, record: ExecutionRecord, call: ToolCallRecord) -> None:
+        """Note that `call` ended."""
+        raise NotImplementedError
+
+    def finish_execution(self, record: ExecutionRecord) -> None:
+        """Keep the final state of a run."""
+        raise NotImplementedError
+
+    def complete_execution(self, record: ExecutionRecord) -> None:
+        """Keep the final state of a run that went well."""
+        self.finish_execution(record)
+
+    def fail_execution(self, record: ExecutionRecord) -> None:
+        """Keep the final state of a run that failed."""
+        self.finish_execution(record)
+
+    def cancel_execution(self, record: ExecutionRecord) -> None:
+        """Keep the final state of a run that was called off."""
+        self.finish_execution(record)
+
+    def start_step(self, record: ExecutionRecord, step: StepRecord) -> None:
+        """Note that `step` of the run began."""
+        self.step_changed(record, step)
+
+    def complete_step(self, record: ExecutionRecord, step: StepRecord) -> None:
+        """Note that `step` ended well."""
+        self.step_changed(record, step)
+
+    def fail_step(self, record: ExecutionRecord, step: StepRecord) -> None:
+        """Note that `step` failed."""
+        self.step_changed(record, step)
+
+    def skip_step(self, record: ExecutionRecord, step: StepRecord) -> None:
+        """Note that `step` was passed over."""
+        self.step_changed(record, step)
+
+    def record_tool_call(self, record: ExecutionRecord, call: ToolCallRecord) -> None:
+        """Note that `call` ended."""
+        self.tool_call_finished(record, call)
+
+
+class Backend(Events):
+    """A store that writes at once. A subclass says how rows are written, found and read."""
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Keep the rows in one transaction; a run that has ended is not replaced by a state in which it goes on."""
+        raise NotImplementedError
+
+    def start_execution(self, record: ExecutionRecord) -> None:
+        """Keep a run that has just begun."""
+        self.write([row_of(encode(record))])
+
+    def step_changed(self, record: ExecutionRecord, step: StepRecord) -> None:
+        """Keep the run as it is now."""
+        self.start_execution(record)
+
+    def tool_call_finished(self, record: ExecutionRecord, call: ToolCallRecord) -> None:
+        """Keep the run as it is now."""
+        self.start_execution(record)
+
+    def finish_execution(self, record: ExecutionRecord) -> None:
+        """Keep the final state of a run."""
+        self.start_execution(record)
+
+    def put(self, records: Iterable[ExecutionRecord]) -> int:
+        """Keep records as they are, some hundreds in each transaction."""
+        done = 0
+        batch: list[Row] = []
+        for record in records:
+            batch.append(row_of(encode(record)))
+            if len(batch) >= _AT_ONCE:
+                self.write(batch)
+                done += len(batch)
+                batch = []
+        if batch:
+            self.write(batch)
+        return done + len(batch)
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def select(self, query: RunQuery, after: tuple[int, str] | None, limit: int | None) -> list[Head]:
+        """Return up to `limit` runs, newest first, after the run that started at `after[0]` with id `after[1]`.
+
+        `limit` and `cursor` of `query` do not count here. With `text` the runs are those that can have it.
+        """
+        raise NotImplementedError
+
+    def bodies(self, execution_ids: Sequence[str]) -> dict[str, bytes]:
+        """Return the records of these runs, as they were encoded."""
+        raise NotImplementedError
+
+    def get(self, execution_id: str) -> ExecutionRecord | None:
+        """Return the run with this id, or None."""
+        body = self.bodies([execution_id]).get(execution_id)
+        return None if body is None else decode(body)
+
+    def recent(self, limit: int = 50) -> list[ExecutionRecord]:
+        """Return up to `limit` runs, the one that started last first."""
+        return list(self.iterate(RunQuery(limit=limit)))
+
+    def query(self, query: RunQuery) -> Page:
+        """Return a page of summaries."""
+        check(query)
+        limit = query.limit
+        if query.text is None:
+            found = self.select(query, _after(query), None if limit is None else limit + 1)
+        else:
+            found = [head for head, _ in self._with_text(query, None if limit is None else limit + 1)]
+        more = limit is not None and len(found) > limit
+        shown = found[:limit]
+        cursor = write_cursor(shown[-1].started_us, shown[-1].execution_id) if more else None
+        return Page([summary_of(head) for head in shown], cursor)
+
+    def iterate(self, query: RunQuery) -> Iterator[ExecutionRecord]:
+        """Yield whole runs, newest first."""
+        check(query)
+        return (record for _, record in self._with_text(query, query.limit))
+
+    def count(self, query: RunQuery) -> int:
+        """Return how many runs there are."""
+        check(query)
+        if query.text is None:
+            return self.count_rows(query, _after(query))
+        return sum(1 for _ in self._with_text(query, None))
+
+    def count_rows(self, query: RunQuery, after: tuple[int, str] | None) -> int:
+        """Return how many runs `select` would; `text` is not asked for."""
+        raise NotImplementedError
+
+    def stats(self, by: StatsKey, query: RunQuery) -> list[StatsRow]:
+        """Return figures by workflow or tool (most first) or by day (in order)."""
+        query = replace(check(query), cursor=None, limit=None)
+        if query.text is None:
+            return summarise(by, self.figures(by, query))
+        rows = (
+            figure for _, record in self._with_text(query, None) for figure in figures_of(by, query, record)
+        )
+        return summarise(by, rows)
+
+    def figures(self, by: StatsKey, query: RunQuery) -> Iterable[Figure]:
+        """Return what `stats` sums up; `text` is not asked for."""
+        raise NotImplementedError
+
+    def _with_text(self, query: RunQuery, limit: int | None) -> Iterator[tuple[Head, ExecutionRecord]]:
+        """Yield runs with their records, read some at a time so that nothing stays locked."""
+        after = _after(query)
+        left = limit
+        while left is None or left > 0:
+            wanted = _AT_ONCE if left is None or query.text is not None else min(_AT_ONCE, left)
+            heads = self.select(query, after, wanted)
+            bodies = self.bodies([head.execution_id for head in heads])
+            for head in heads:
+                body = bodies.get(head.execution_id)
+                if body is None:
+                    continue  # pruned in between
+                record = decode(body)
+                if query.text is not None and not has_text(record, query.text):
+                    continue
+                yield head, record
+                if left is not None:
+                    left -= 1
+                    if not left:
+                        return
+            if len(heads) < wanted:
+                return
+            after = heads[-1].started_us, heads[-1].execution_id
+
+    def flush(self, timeout_s: float = 5.0) -> bool:
+        """Return True: everything is written at once."""
+        return True
+
+
+def _after(query: RunQuery) -> tuple[int, str] | None:
+    return None if query.cursor is None else read_cursor(query.cursor)

@@ -1,0 +1,213 @@
+"""Content (inputs, parameters, results, printed text) made fit to keep: plain JSON, bounded, never an exception.
+
+`Capture` freezes a value into JSON at once, since the application goes on to change it. What JSON has no word for is
+marked: `{"ael.type": "decimal.Context", "text": "..."}` stands for a value of that class, `{"ael.cycle": true}` for a
+container inside itself, and `{"ael.truncated": {"bytes": 10485760}, "preview": "..."}` for a value that was too large,
+with as much of it (of its JSON, unless it is text) as fits. NUL and lone surrogates become U+FFFD.
+"""
+
+import base64
+import math
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, Final, cast
+from uuid import UUID
+
+import msgspec
+
+DEFAULT_LIMIT: Final = 65_536
+"""Bytes of JSON that one value may take (`telemetry.redaction.max_result_size`)."""
+
+TYPE: Final = "ael.type"
+CYCLE: Final = "ael.cycle"
+TRUNCATED: Final = "ael.truncated"
+PREVIEW: Final = "preview"
+REDACTION_ERROR: Final = "[REDACTION_ERROR]"
+
+_MAX_DEPTH: Final = 64
+_MAX_REPR: Final = 1_000
+_NUL: Final = b"\\u0000"
+_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
+
+
+class Capture:
+    """Freezes content as JSON of at most `limit` bytes (and some bytes of marker).
+
+    Args:
+        limit: bytes kept of each value.
+        redact: applied to plain JSON values before they are cut; what it raises blanks the value.
+    """
+
+    __slots__ = ("_redact", "limit")
+
+    def __init__(self, limit: int = DEFAULT_LIMIT, redact: Callable[[Any], Any] | None = None) -> None:
+        self.limit = limit
+        self._redact = redact
+
+    def __call__(self, value: Any) -> Any:
+        """Return `value` frozen (`msgspec.Raw`), None for None; never raises."""
+        if value is None:
+            return None
+        if self._redact is not None:
+            try:
+                value = self._redact(as_plain(value, self.limit * 4))
+            except Exception:
+                value = REDACTION_ERROR
+        elif isinstance(value, str) and len(value) > self.limit:
+            # Its end would only be thrown away, after having been copied twice.
+            return msgspec.Raw(_truncated(value, _bytes_of(value), self.limit))
+        data = to_json(value, self.limit)
+        if len(data) <= self.limit:
+            return msgspec.Raw(data)
+        text = value if isinstance(value, str) else data.decode()
+        return msgspec.Raw(_truncated(text, len(data), self.limit))
+
+
+def to_json(value: Any, limit: int = DEFAULT_LIMIT) -> bytes:
+    """Return `value` as JSON; the whole of it where that is possible, at least `limit` bytes of it where not."""
+    try:
+        data = _encoder.encode(value)
+    except Exception:
+        data = b""
+    if data and _NUL not in data:
+        return data
+    try:
+        return _encoder.encode(as_plain(value, limit * 4))
+    except Exception as error:
+        return _encoder.encode({TYPE: _class_of(value), "text": f"[not kept: {type(error).__name__}]"})
+
+
+def as_plain(value: Any, budget: int = DEFAULT_LIMIT * 4) -> Any:
+    """Return `value` as JSON values only, with the marks of this module; what is beyond `budget` bytes is left out."""
+    return _Plain(budget).of(value, 0)
+
+
+def clean(text: str) -> str:
+    """Return `text` as every backend can keep it: NUL and lone surrogates are replaced."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text.replace("\0", _REPLACEMENT)
+
+
+class _Plain:
+    """One walk through one value; `left` bytes may still be kept, about."""
+
+    def __init__(self, budget: int) -> None:
+        self.left = budget
+        self._around: set[int] = set()
+
+    def of(self, value: Any, depth: int) -> Any:
+        self.left -= 8
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, str) and not isinstance(value, Enum):
+            return self._text(value)
+        if isinstance(value, int) and not isinstance(value, Enum):
+            return value if -(2**63) <= value < 2**64 else self._text(_repr(value))
+        if isinstance(value, float):
+            return value if math.isfinite(value) else str(value)
+        if isinstance(value, (datetime, date, time, timedelta, Decimal, UUID, PurePath)):
+            return str(value)
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            some = bytes(cast("bytes", value)[: max(self.left, 0)])
+            return self._text(base64.b64encode(some).decode())
+        if isinstance(value, msgspec.Raw):
+            value = msgspec.json.decode(value)
+            return self.of(value, depth)
+        return self._container(value, depth)
+
+    def _container(self, value: Any, depth: int) -> Any:
+        identity = id(value)
+        if identity in self._around:
+            return {CYCLE: True}
+        if depth >= _MAX_DEPTH or self.left <= 0:
+            return {TRUNCATED: True}
+        self._around.add(identity)
+        try:
+            if isinstance(value, Mapping):
+                return self._mapping(cast("Mapping[object, Any]", value), depth)
+            if isinstance(value, (list, tuple, set, frozenset)):
+                return self._sequence(cast("list[Any]", value), depth)
+            if isinstance(value, msgspec.Struct):
+                return {name: self.of(getattr(value, name), depth + 1) for name in value.__struct_fields__}
+            return self.of(_plain_or_marked(value), depth + 1)
+        finally:
+            self._around.discard(identity)
+
+    def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, item in list(value.items()):
+            if self.left <= 0:
+                found[TRUNCATED] = True
+                break
+            found[self._text(key if isinstance(key, str) else _repr(key))] = self.of(item, depth + 1)
+        return found
+
+    def _sequence(self, value: list[Any], depth: int) -> list[Any]:
+        found: list[Any] = []
+        for item in list(value):
+            if self.left <= 0:
+                found.append({TRUNCATED: True})
+                break
+            found.append(self.of(item, depth + 1))
+        return found
+
+    def _text(self, text: str) -> str:
+        kept = clean(text[: max(self.left, 0)])
+        self.left -= len(kept)
+        return kept
+
+
+def _plain_or_marked(value: Any) -> Any:
+    """Return what stands for a value that is no JSON: its own plain form, or its class and `repr`."""
+    if isinstance(value, Enum):
+        return cast("object", value.value)
+    kind: Any = type(cast("object", value))
+    dump = getattr(kind, "model_dump", None)
+    if callable(dump):
+        try:
+            return dump(value, mode="json")
+        except Exception:
+            return {TYPE: _class_of(value), "text": _repr(value)}
+    try:
+        return msgspec.to_builtins(value)
+    except Exception:
+        return {TYPE: _class_of(value), "text": _repr(value)}
+
+
+def _hook(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[object, Any]", value))
+    return _plain_or_marked(value)
+
+
+_encoder: Final = msgspec.json.Encoder(enc_hook=_hook)
+
+
+def _class_of(value: object) -> str:
+    kind = type(value)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _repr(value: object) -> str:
+    try:
+        text = repr(value)
+    except Exception as error:
+        return f"[no repr: {type(error).__name__}]"
+    return text if len(text) <= _MAX_REPR else f"{text[:_MAX_REPR]}…"
+
+
+def _bytes_of(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
+def _truncated(text: str, size: int, limit: int) -> bytes:
+    preview = clean(text[:limit])
+    while (length := len(_encoder.encode(preview)) - 2) > limit and preview:
+        preview = preview[: min(len(preview) - 1, len(preview) * limit // length)]
+    return _encoder.encode({TRUNCATED: {"bytes": size}, PREVIEW: preview})

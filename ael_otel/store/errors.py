@@ -1,0 +1,19 @@
+"""What can go wrong with a store, said so that a person can act on it."""
+
+from ael_otel.errors import AelOtelError
+
+
+class StoreError(AelOtelError):
+    """The store cannot be opened, read or written; the message says which and what to do."""
+
+
+class StoreNotFoundError(StoreError):
+    """There is no store to read yet: nothing has been recorded here."""
+
+
+class SchemaTooNewError(StoreError):
+    """A newer version of this package wrote the store; the message names the version that can read it."""
+
+
+class QueryError(StoreError):
+    """A filter, time or cursor is not one: the message says what it must look like."""

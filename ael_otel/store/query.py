@@ -1,0 +1,161 @@
+"""Asking a store: filters, pages, cursors, statistics; plain values that every backend answers alike."""
+
+import base64
+import binascii
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from ael_otel.store.errors import QueryError
+from ael_otel.store.records import ExecutionStatus, ExecutionType
+from ael_otel.store.times import to_us
+
+type StatsKey = Literal["workflow", "tool", "day"]
+
+DEFAULT_LIMIT = 20
+
+
+class RunQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which runs are asked for; what is None does not matter. Always answered newest first.
+
+    Attributes:
+        limit: how many at most; None for all.
+        cursor: `Page.cursor` of the page before.
+        since: started at this time or later.
+        until: started before this time.
+        workflow: name of the workflow.
+        status: how the run stands.
+        type: `workflow` or `direct`.
+        tool: name of a tool that it called, from wherever.
+        error: code of an error of the run, of a step or of a call.
+        min_duration_ms: took this long or longer; runs that go on have no duration yet.
+        text: occurs in a name, an id, a message or the content of the run; A to Z match in either case.
+        caller: `caller_id` of the run.
+        session: `metadata["session_id"]` of the run.
+    """
+
+    limit: int | None = DEFAULT_LIMIT
+    cursor: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    workflow: str | None = None
+    status: ExecutionStatus | None = None
+    type: ExecutionType | None = None
+    tool: str | None = None
+    error: str | None = None
+    min_duration_ms: float | None = None
+    text: str | None = None
+    caller: str | None = None
+    session: str | None = None
+
+
+class ExecutionSummary(msgspec.Struct, frozen=True):
+    """What a list shows of a run without reading all of it.
+
+    `steps` counts all steps, `failed` and `skipped` those that ended so, `retries` the attempts after the first,
+    `tool_calls` the calls wherever they were made. `bytes` is the size of the stored record.
+    """
+
+    execution_id: str
+    type: ExecutionType
+    status: ExecutionStatus
+    workflow_name: str | None
+    workflow_version: str | None
+    started_at: datetime
+    completed_at: datetime | None
+    duration_ms: float | None
+    error_code: str | None
+    error_message: str | None
+    caller_id: str | None
+    session_id: str | None
+    trace_id: str
+    steps: int
+    failed: int
+    skipped: int
+    retries: int
+    tool_calls: int
+    bytes: int
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Runs, newest first; `cursor` asks for the next page and is None on the last one."""
+
+    runs: list[ExecutionSummary]
+    cursor: str | None = None
+
+
+class StatsRow(msgspec.Struct, frozen=True):
+    """Figures of one workflow, tool or UTC day (`key`).
+
+    `errors` are failed runs, or calls that ended in an error or a time-out; a cancelled one is none. `error_rate` is
+    their share of those that ended. Percentiles are of the durations of those that ended (nearest rank), None where
+    none did. `bytes` is what the store keeps of them.
+    """
+
+    key: str
+    count: int
+    running: int
+    errors: int
+    error_rate: float
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    bytes: int
+
+
+class StoreInfo(msgspec.Struct, frozen=True):
+    """What a store is and holds. `bytes` is its size on disk (records only, where it has no file of its own)."""
+
+    backend: str
+    location: str
+    schema_version: int
+    executions: int
+    running: int
+    bytes: int
+    oldest: datetime | None
+    newest: datetime | None
+
+
+class PruneReport(msgspec.Struct, frozen=True):
+    """What pruning deleted, or would delete: runs, and the bytes by which the store shrank (an estimate if dry)."""
+
+    executions: int
+    bytes: int
+    dry_run: bool = False
+
+
+def check(query: RunQuery) -> RunQuery:
+    """Return `query` if it makes sense.
+
+    Raises:
+        QueryError: the limit is less than 1, the cursor is none, or the time range is turned around.
+    """
+    if query.limit is not None and query.limit < 1:
+        raise QueryError(f"limit must be 1 or more, not {query.limit}")
+    if query.cursor is not None:
+        read_cursor(query.cursor)
+    if query.since is not None and query.until is not None and to_us(query.since) > to_us(query.until):
+        raise QueryError(f"since ({query.since}) is after until ({query.until})")
+    return query
+
+
+def write_cursor(started_us: int, execution_id: str) -> str:
+    """Return the cursor that goes on after this run."""
+    return base64.urlsafe_b64encode(f"{started_us}.{execution_id}".encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str) -> tuple[int, str]:
+    """Return the start in microseconds and the id of the last run of the page before.
+
+    Raises:
+        QueryError: it is not a cursor of ours.
+    """
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        started, dot, execution_id = text.partition(".")
+        if dot:
+            return int(started), execution_id
+    except (binascii.Error, ValueError):
+        pass
+    raise QueryError(f"{cursor!r} is no cursor: use the one that the page before ended with")

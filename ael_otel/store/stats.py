@@ -1,0 +1,98 @@
+"""Figures by workflow, tool or day, summed up in one way for all backends."""
+
+import math
+from array import array
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from ael_otel.store.codec import Row, encode, ended, row_of
+from ael_otel.store.query import RunQuery, StatsKey, StatsRow
+from ael_otel.store.records import ExecutionRecord
+from ael_otel.store.times import from_us
+
+NO_WORKFLOW = "(direct)"
+"""Stands for the workflow of runs that have none."""
+
+
+class Figure(NamedTuple):
+    """One run or call: its workflow or tool, start, status, duration and size."""
+
+    name: str | None
+    started_us: int
+    status: str
+    duration_us: int | None
+    bytes: int
+
+
+class _Sum:
+    __slots__ = ("bytes", "count", "durations", "errors", "running")
+
+    def __init__(self) -> None:
+        self.count = self.running = self.errors = self.bytes = 0
+        self.durations = array("q")
+
+    def row(self, key: str) -> StatsRow:
+        done = self.count - self.running
+        durations = sorted(self.durations)
+        return StatsRow(
+            key,
+            self.count,
+            self.running,
+            self.errors,
+            self.errors / done if done else 0.0,
+            percentile(durations, 50),
+            percentile(durations, 95),
+            percentile(durations, 99),
+            self.bytes,
+        )
+
+
+def summarise(by: StatsKey, figures: Iterable[Figure]) -> list[StatsRow]:
+    """Return one row per key: most first, or by day in order."""
+    sums: dict[str, _Sum] = {}
+    for name, started_us, status, duration_us, size in figures:
+        key = _day(started_us) if by == "day" else name or NO_WORKFLOW
+        found = sums.get(key)
+        if found is None:
+            found = sums[key] = _Sum()
+        found.count += 1
+        found.bytes += size
+        if not ended(status):
+            found.running += 1
+            continue
+        if status in ("failed", "error", "timeout"):
+            found.errors += 1
+        if duration_us is not None:
+            found.durations.append(duration_us)
+    rows = [found.row(key) for key, found in sums.items()]
+    return sorted(rows, key=lambda row: row.key if by == "day" else (-row.count, row.key))
+
+
+def percentile(durations_us: list[int], percent: int) -> float | None:
+    """Return that percentile in milliseconds by nearest rank; the durations are sorted."""
+    if not durations_us:
+        return None
+    return durations_us[max(0, math.ceil(len(durations_us) * percent / 100) - 1)] / 1e3
+
+
+def figures_of(by: StatsKey, query: RunQuery, run: ExecutionRecord | Row) -> Iterator[Figure]:
+    """Yield the figures of one run: itself, or its calls."""
+    row = run if isinstance(run, Row) else row_of(encode(run))
+    head = row.head
+    if by != "tool":
+        yield Figure(head.workflow_name, head.started_us, head.status, head.duration_us, head.bytes)
+        return
+    for call in row.calls:
+        if query.tool is None or call.tool_name == query.tool:
+            yield Figure(call.tool_name, call.started_us, call.status, call.duration_us, call.bytes)
+
+
+_days: dict[int, str] = {}
+
+
+def _day(started_us: int) -> str:
+    number = started_us // 86_400_000_000
+    day = _days.get(number)
+    if day is None:
+        day = _days[number] = from_us(started_us).strftime("%Y-%m-%d")
+    return day

@@ -1,0 +1,74 @@
+"""Times as the store keeps them (UTC, whole microseconds) and as people write them."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from ael_otel.store.errors import QueryError
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+DAY_US: Final = 86_400_000_000
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+_AGO: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
+_UNITS: Final = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+
+
+def to_us(moment: datetime) -> int:
+    """Return microseconds since 1970, exactly; a time without a zone is UTC."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - EPOCH) // _MICROSECOND
+
+
+def from_us(microseconds: int) -> datetime:
+    """Return the UTC time that many microseconds after 1970."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+def day_of(moment: datetime) -> str:
+    """Return the UTC day as `YYYY-MM-DD`."""
+    return from_us(to_us(moment)).strftime("%Y-%m-%d")
+
+
+def parse_when(text: str, now: datetime | None = None) -> datetime:
+    """Return the time a person means: RFC 3339, `YYYY-MM-DD`, or how long ago (`90s`, `15m`, `1h`, `7d`, `2w`).
+
+    A time without a zone is UTC. `now` is what "ago" counts from, default the current time.
+
+    Raises:
+        QueryError: it is none of these.
+    """
+    said = text.strip()
+    ago = _AGO.fullmatch(said)
+    try:
+        if ago is not None:
+            return (now or datetime.now(UTC)) - float(ago[1]) * _UNITS[ago[2]]
+        found = datetime.fromisoformat(said)
+    except (ValueError, OverflowError) as error:
+        raise QueryError(
+            f"{text!r} is no time: write 2026-01-31, 2026-01-31T12:00:00Z, or how long ago: 15m, 1h, 7d"
+        ) from error
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def parse_duration_ms(text: str) -> float:
+    """Return the milliseconds in `250ms`, `1.5s`, `2m` or `1h`; a bare number is milliseconds.
+
+    Raises:
+        QueryError: it is none of these.
+    """
+    said = text.strip()
+    found = _AGO.fullmatch(said)
+    if found is not None:
+        return float(found[1]) * (_UNITS[found[2]] / _UNITS["ms"])
+    if re.fullmatch(r"\d+(\.\d+)?", said):
+        return float(said)
+    raise QueryError(f"{text!r} is no duration: write 250ms, 1.5s, 2m or 1h")
