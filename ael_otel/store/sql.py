@@ -1,0 +1,358 @@
+"""What SQLite and PostgreSQL do alike, in the SQL that both understand; parameters are written `?`."""
+
+# ruff: noqa: S608 - what is put into statements are names of this module; values are parameters
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, Final, NamedTuple, Protocol
+
+import msgspec
+
+from ael_otel.store.base import Backend
+from ael_otel.store.codec import Head, Row, decode, encode, row_of
+from ael_otel.store.content import clean
+from ael_otel.store.owner import interrupt, is_gone, now_us
+from ael_otel.store.query import PruneReport, RunQuery, StatsKey
+from ael_otel.store.stats import Figure
+from ael_otel.store.times import to_us
+
+CHUNK: Final = 200
+"""Runs deleted in one transaction: others wait for it."""
+
+MIB: Final = 1024 * 1024
+
+_COLUMNS: Final = ", ".join(Head._fields)
+_OF_E: Final = ", ".join(f"e.{name}" for name in Head._fields)
+_ENDED: Final = "e.status NOT IN ('pending', 'running')"
+
+
+class Transaction(Protocol):
+    """What a backend does inside one transaction."""
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """Run one statement; returns how many rows it changed."""
+        ...
+
+    def many(self, sql: str, parameters: Sequence[Sequence[Any]]) -> None:
+        """Run one statement for each of the parameters."""
+        ...
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return what a statement finds."""
+        ...
+
+    def insert(self, table: str, columns: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows, the quickest way."""
+        ...
+
+    def ids(self, count: int) -> list[int]:
+        """Return that many unused ids of runs."""
+        ...
+
+
+class Victim(NamedTuple):
+    """A run to be deleted."""
+
+    id: int
+    execution_id: str
+    started_us: int
+    trace_id: str
+    bytes: int
+
+
+class SqlBackend(Backend):
+    """A store in a database.
+
+    Args:
+        on_pruned: told of the runs that have been deleted, after they have.
+    """
+
+    def __init__(self, on_pruned: Callable[[Sequence[Victim]], None] | None = None) -> None:
+        self._on_pruned = on_pruned
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Begin, then commit or roll back; one at a time in this process."""
+
+    @abstractmethod
+    def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return what a statement finds, outside any transaction."""
+
+    @abstractmethod
+    def among(self, column: str, values: Sequence[str | int]) -> tuple[str, Any]:
+        """Return the condition that a column has one of the values, and its parameter."""
+
+    @abstractmethod
+    def contains(self, column: str, pattern: str) -> tuple[str, Any]:
+        """Return the condition that a column is LIKE the pattern (escape `!`), and its parameter."""
+
+    @abstractmethod
+    def size(self) -> int:
+        """Return the bytes that the records take."""
+
+    @abstractmethod
+    def shrink(self) -> None:
+        """Give the space of what was deleted back, so that nothing of it is left."""
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Keep the rows in one transaction; a run that has ended is not replaced by a state in which it goes on."""
+        latest: dict[str, Row] = {}
+        for row in rows:
+            before = latest.get(row.head.execution_id)
+            if before is None or row.ended or not before.ended:
+                latest[row.head.execution_id] = row
+        with self.transaction() as transaction:
+            condition, ids = self.among("execution_id", list(latest))
+            found = transaction.rows(
+                f"SELECT execution_id, id, status NOT IN ('pending', 'running') FROM executions WHERE {condition}",
+                [ids],
+            )
+            known = {execution_id: (key, bool(done)) for execution_id, key, done in found}
+            self._insert(transaction, [row for each, row in latest.items() if each not in known])
+            changed = [
+                (known[each][0], row)
+                for each, row in latest.items()
+                if each in known and (row.ended or not known[each][1])
+            ]
+            if changed:
+                self._replace(transaction, changed)
+
+    def _insert(self, transaction: Transaction, rows: Sequence[Row]) -> None:
+        if rows:
+            keyed = list(zip(transaction.ids(len(rows)), rows, strict=True))
+            transaction.insert("executions", f"id, {_COLUMNS}", [(key, *row.head) for key, row in keyed])
+            transaction.insert("bodies", "execution, body", [(key, row.body.decode()) for key, row in keyed])
+            self._insert_children(transaction, keyed)
+
+    def _replace(self, transaction: Transaction, rows: Sequence[tuple[int, Row]]) -> None:
+        setting = ", ".join(f"{name} = ?" for name in Head._fields)
+        transaction.many(
+            f"UPDATE executions SET {setting} WHERE id = ?", [(*row.head, key) for key, row in rows]
+        )
+        transaction.many(
+            "UPDATE bodies SET body = ? WHERE execution = ?", [(row.body.decode(), key) for key, row in rows]
+        )
+        keys = [(key,) for key, _ in rows]
+        transaction.many("DELETE FROM tool_calls WHERE execution = ?", keys)
+        transaction.many("DELETE FROM errors WHERE execution = ?", keys)
+        self._insert_children(transaction, rows)
+
+    def _insert_children(self, transaction: Transaction, rows: Sequence[tuple[int, Row]]) -> None:
+        calls = [(key, position, *call) for key, row in rows for position, call in enumerate(row.calls)]
+        if calls:
+            transaction.insert(
+                "tool_calls",
+                "execution, position, tool_name, status, started_us, duration_us, bytes",
+                calls,
+            )
+        errors = [(key, code) for key, row in rows for code in sorted(row.errors)]
+        if errors:
+            transaction.insert("errors", "execution, code", errors)
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def select(self, query: RunQuery, after: tuple[int, str] | None, limit: int | None) -> list[Head]:
+        """Return up to `limit` runs, newest first, after that one."""
+        where, parameters = self._where(query, after)
+        sql = f"SELECT {_OF_E} FROM executions e{where} ORDER BY e.started_us DESC, e.execution_id DESC"
+        if limit is not None:
+            sql += " LIMIT ?"
+            parameters.append(limit)
+        return [Head(*row) for row in self.read(sql, parameters)]
+
+    def count_rows(self, query: RunQuery, after: tuple[int, str] | None) -> int:
+        """Return how many runs there are."""
+        where, parameters = self._where(query, after)
+        return int(self.read(f"SELECT count(*) FROM executions e{where}", parameters)[0][0])
+
+    def bodies(self, execution_ids: Sequence[str]) -> dict[str, bytes]:
+        """Return the records of these runs."""
+        condition, ids = self.among("e.execution_id", execution_ids)
+        found = self.read(
+            f"SELECT e.execution_id, b.body FROM executions e JOIN bodies b ON b.execution = e.id WHERE {condition}",
+            [ids],
+        )
+        return {execution_id: body.encode() for execution_id, body in found}
+
+    def figures(self, by: StatsKey, query: RunQuery) -> Iterable[Figure]:
+        """Return what `stats` sums up."""
+        where, parameters = self._where(query, None)
+        if by == "tool":
+            join = "JOIN executions e ON e.id = c.execution " if where else ""
+            if query.tool is not None:
+                where += " AND c.tool_name = ?"
+                parameters.append(query.tool)
+            sql = f"SELECT c.tool_name, c.started_us, c.status, c.duration_us, c.bytes FROM tool_calls c {join}{where}"
+        else:
+            sql = f"SELECT e.workflow_name, e.started_us, e.status, e.duration_us, e.bytes FROM executions e{where}"
+        return (Figure(*row) for row in self.read(sql, parameters))
+
+    def find(self, prefix: str, limit: int = 10) -> list[str]:
+        """Return the execution ids that a person can mean."""
+        prefix = clean(prefix)
+        if not prefix:
+            return []
+        if self.read("SELECT 1 FROM executions WHERE execution_id = ?", [prefix]):
+            return [prefix]
+        # Ranges, which an index serves; LIKE would read every row.
+        ranges = [("execution_id", prefix), ("execution_id", f"exec-{prefix}"), ("trace_id", prefix)]
+        condition = " OR ".join(f"({column} >= ? AND {column} < ?)" for column, _ in ranges)
+        bounds = [bound for _, start in ranges for bound in (start, f"{start}\U0010ffff")]
+        found = self.read(
+            f"SELECT execution_id FROM executions WHERE {condition}"
+            " ORDER BY started_us DESC, execution_id DESC LIMIT ?",
+            [*bounds, limit],
+        )
+        return [row[0] for row in found]
+
+    def _where(self, query: RunQuery, after: tuple[int, str] | None) -> tuple[str, list[Any]]:
+        parts: list[str] = []
+        parameters: list[Any] = []
+
+        def add(condition: str, *values: Any) -> None:
+            parts.append(condition)
+            parameters.extend(values)
+
+        for column, value in (
+            ("workflow_name", query.workflow),
+            ("status", query.status),
+            ("type", query.type),
+            ("caller_id", query.caller),
+            ("session_id", query.session),
+        ):
+            if value is not None:
+                add(f"e.{column} = ?", clean(value))
+        if query.since is not None:
+            add("e.started_us >= ?", to_us(query.since))
+        if query.until is not None:
+            add("e.started_us < ?", to_us(query.until))
+        if query.min_duration_ms is not None:
+            add("e.duration_us >= ?", query.min_duration_ms * 1e3)
+        if query.tool is not None:
+            add(
+                "EXISTS (SELECT 1 FROM tool_calls t WHERE t.execution = e.id AND t.tool_name = ?)",
+                clean(query.tool),
+            )
+        if query.error is not None:
+            add("e.id IN (SELECT execution FROM errors WHERE code = ?)", clean(query.error))
+        if query.text is not None:
+            condition, pattern = self.contains("b.body", like(query.text))
+            add(f"EXISTS (SELECT 1 FROM bodies b WHERE b.execution = e.id AND {condition})", pattern)
+        if after is not None:
+            add("(e.started_us, e.execution_id) < (?, ?)", *after)
+        return (f" WHERE {' AND '.join(parts)}" if parts else ""), parameters
+
+    # --- keeping house ------------------------------------------------------------------------------------------------
+
+    def prune(
+        self, *, older_than: datetime | None = None, max_mb: int | None = None, dry_run: bool = False
+    ) -> PruneReport:
+        """Delete runs that started before `older_than`, then the oldest until the store fits `max_mb` MiB."""
+        cutoff = None if older_than is None else to_us(older_than)
+        if dry_run:
+            return self._would_prune(cutoff, max_mb)
+        before = self.size()
+        deleted = sum(self.prune_steps(cutoff, max_mb))
+        return PruneReport(deleted, max(0, before - self.size()))
+
+    def prune_steps(self, cutoff_us: int | None, max_mb: int | None) -> Iterator[int]:
+        """Prune in small transactions; yields the number of runs deleted in each, so that others get their turn."""
+        while cutoff_us is not None and (victims := self._oldest(cutoff_us)):
+            yield self._delete(victims)
+        while max_mb is not None and (excess := self.size() - max_mb * MIB) > 0:
+            victims = _enough(self._oldest(None), excess)
+            if not victims:
+                break
+            yield self._delete(victims)
+            self.shrink()
+        # Also when there was nothing: the process that deleted last may have died before it got here.
+        self.shrink()
+
+    def _would_prune(self, cutoff_us: int | None, max_mb: int | None) -> PruneReport:
+        runs = size = 0
+        if cutoff_us is not None:
+            found = self.read(
+                f"SELECT count(*), coalesce(sum(e.bytes), 0) FROM executions e WHERE {_ENDED} AND e.started_us < ?",
+                [cutoff_us],
+            )
+            runs, size = (int(value) for value in found[0])
+        if max_mb is not None:
+            excess = self.size() - size - max_mb * MIB
+            after = cutoff_us if cutoff_us is not None else -(2**62)
+            while excess > 0 and (victims := self._oldest(None, after)):
+                some = _enough(victims, excess)
+                freed = sum(victim.bytes for victim in some)
+                runs, size, excess = runs + len(some), size + freed, excess - freed
+                after = some[-1].started_us + 1
+        return PruneReport(runs, size, dry_run=True)
+
+    def _oldest(self, before_us: int | None, from_us: int = -(2**62)) -> list[Victim]:
+        condition, parameters = f"{_ENDED} AND e.started_us >= ?", [from_us]
+        if before_us is not None:
+            condition += " AND e.started_us < ?"
+            parameters.append(before_us)
+        found = self.read(
+            f"SELECT e.id, e.execution_id, e.started_us, e.trace_id, e.bytes FROM executions e WHERE {condition}"
+            " ORDER BY e.started_us, e.execution_id LIMIT ?",
+            [*parameters, CHUNK],
+        )
+        return [Victim(*row) for row in found]
+
+    def _delete(self, victims: Sequence[Victim]) -> int:
+        with self.transaction() as transaction:
+            condition, ids = self.among("id", [victim.id for victim in victims])
+            transaction.run(f"DELETE FROM executions WHERE {condition}", [ids])
+        if self._on_pruned is not None:
+            self._on_pruned(victims)
+        return len(victims)
+
+    def claim(self, key: str, due_us: int) -> bool:
+        """Return whether this process is the first to do what is due since `due_us`, and note that it does."""
+        with self.transaction() as transaction:
+            changed = transaction.run(
+                "INSERT INTO ael_meta (key, value) VALUES (?, ?)"
+                " ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE ael_meta.value < ?",
+                [key, now_us(), due_us],
+            )
+        return changed == 1
+
+    def mark_interrupted(self) -> list[str]:
+        """Mark the runs whose process has ended as failed; returns their ids."""
+        found = self.read(
+            "SELECT e.execution_id, e.owner, e.started_us FROM executions e WHERE e.status IN ('pending', 'running')"
+        )
+        now = now_us()
+        stale = [each for each, owner, started in found if owner and is_gone(owner, started, now)]
+        bodies = self.bodies(stale)
+        rows: list[Row] = []
+        for body in bodies.values():
+            try:
+                rows.append(row_of(encode(interrupt(decode(body)))))
+            except msgspec.MsgspecError:
+                continue
+        if rows:
+            self.write(rows)
+        return sorted(bodies)
+
+
+def like(text: str) -> str:
+    """Return the LIKE pattern (escape `!`) of a text as it stands in a JSON document."""
+    inside = msgspec.json.encode(clean(text)).decode()[1:-1]
+    for special in "!%_":
+        inside = inside.replace(special, f"!{special}")
+    return f"%{inside}%"
+
+
+def _enough(victims: Sequence[Victim], size: int) -> list[Victim]:
+    """Return the first of the victims that make up `size` bytes."""
+    chosen: list[Victim] = []
+    for victim in victims:
+        if size <= 0:
+            break
+        chosen.append(victim)
+        size -= victim.bytes
+    return chosen

@@ -1,0 +1,266 @@
+"""The store in one SQLite file, the default: nothing to install, nothing to run, several processes at a time.
+
+WAL with `synchronous=NORMAL` loses at most the last transactions on a power cut and nothing when a process dies. What
+is deleted is gone: pages are given back (`incremental_vacuum`), what is overwritten in place is zeroed
+(`secure_delete`), and the log is cut (`wal_checkpoint(TRUNCATE)`).
+"""
+
+# ruff: noqa: S608 - what is put into statements are names of this package; values are parameters
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import RLock
+from typing import Any, Final
+
+from ael_otel import __version__
+from ael_otel.store.errors import StoreError, StoreNotFoundError
+from ael_otel.store.migrations import SCHEMA_VERSION, SQLITE, refuse_newer, statements
+from ael_otel.store.query import StoreInfo
+from ael_otel.store.sql import SqlBackend, Victim
+from ael_otel.store.times import from_us
+
+BUSY_S: Final = 10.0
+"""How long a writer waits for another one."""
+
+APPLICATION_ID: Final = 0x41454C31
+"""`AEL1` in the file's header: tells our files from those of others."""
+
+_VACUUM_PAGES: Final = 2_000
+
+
+class SqliteStore(SqlBackend):
+    """A store in the file `path`.
+
+    Args:
+        path: the file. It and its folder are made if need be, readable by this user only.
+        create: False to open only what exists.
+        on_pruned: told of the runs that have been deleted.
+
+    Raises:
+        StoreNotFoundError: there is no such file, and none is to be made.
+        SchemaTooNewError: a newer version wrote it.
+        StoreError: it cannot be opened, or is something else.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        create: bool = True,
+        on_pruned: Callable[[Sequence[Victim]], None] | None = None,
+    ) -> None:
+        super().__init__(on_pruned)
+        self.path = path
+        self._lock = RLock()
+        self._closed = False
+        try:
+            if create:
+                _make_file(path)
+            elif not path.is_file():
+                raise StoreNotFoundError(f"{path}: no runs have been recorded here yet")
+            self._connection = self._open()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"{path}: the run store cannot be opened: {error}") from error
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        try:
+            # Only before the first table can the file learn to give pages back.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone())
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            # What is deleted or replaced inside a page that stays is zeroed; whole pages are given back by `shrink`.
+            connection.execute("PRAGMA secure_delete = FAST").fetchone()
+            self._migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        if self._version(connection) == SCHEMA_VERSION:
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            applied = self._version(connection)
+            for number, step in statements(SQLITE, applied):
+                for sql in step:
+                    connection.execute(sql)
+                connection.execute(
+                    "INSERT INTO ael_versions (version, written_by) VALUES (?, ?)", (number, __version__)
+                )
+                connection.execute(f"PRAGMA user_version = {number}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+
+    def _version(self, connection: sqlite3.Connection) -> int:
+        """Return the schema's number, 0 for an empty file."""
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if application != APPLICATION_ID and tables:
+            raise StoreError(
+                f"{self.path} is a database of something else; choose another file in telemetry.store.path"
+            )
+        if not tables:
+            if connection.in_transaction:
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute("CREATE TABLE ael_versions (version INTEGER PRIMARY KEY, written_by TEXT)")
+            return 0
+        if version > SCHEMA_VERSION:
+            written_by = connection.execute(
+                "SELECT written_by FROM ael_versions ORDER BY version DESC LIMIT 1"
+            ).fetchone()
+            refuse_newer(version, written_by[0] if written_by else "", str(self.path))
+        return version
+
+    # --- statements ---------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def transaction(self) -> Generator["_Transaction"]:
+        """Take the write lock at once: a lock taken later cannot be waited for."""
+        with self._lock, self._told():
+            connection = self._connection
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield _Transaction(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
+
+    def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return what a statement finds."""
+        with self._lock, self._told():
+            return self._connection.execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def _told(self) -> Generator[None]:
+        try:
+            yield
+        except sqlite3.ProgrammingError as error:
+            if self._closed:
+                raise StoreError(f"{self.path}: the run store has been closed") from error
+            raise
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: {error}") from error
+
+    def among(self, column: str, values: Sequence[str | int]) -> tuple[str, Any]:
+        """Return the condition that a column has one of the values; one statement however many there are."""
+        return f"{column} IN (SELECT value FROM json_each(?))", json.dumps(values)
+
+    def contains(self, column: str, pattern: str) -> tuple[str, Any]:
+        """Return the condition that a column is LIKE the pattern."""
+        return f"{column} LIKE ? ESCAPE '!'", pattern
+
+    # --- keeping house ------------------------------------------------------------------------------------------------
+
+    def size(self) -> int:
+        """Return the bytes of the pages in use."""
+        pages, free, each = (
+            self.read(f"PRAGMA {name}")[0][0] for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * each)
+
+    def shrink(self) -> None:
+        """Give free pages back and empty the log. A reader that is in the middle of it keeps the log for a while."""
+        while self.read("PRAGMA freelist_count")[0][0]:
+            with self._lock, self._told():
+                before = self._connection.execute("PRAGMA page_count").fetchone()[0]
+                self._connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
+                if self._connection.execute("PRAGMA page_count").fetchone()[0] >= before:
+                    break
+        self.read("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def info(self) -> StoreInfo:
+        """Return what the store is and how much it holds; its size is that of the files."""
+        count, running, oldest, newest = self.read(
+            "SELECT (SELECT count(*) FROM executions),"
+            " (SELECT count(*) FROM executions WHERE status IN ('pending', 'running')),"
+            " (SELECT min(started_us) FROM executions), (SELECT max(started_us) FROM executions)"
+        )[0]
+        size = 0
+        for name in ("", "-wal", "-shm"):
+            with suppress(OSError):
+                size += Path(f"{self.path}{name}").stat().st_size
+        return StoreInfo(
+            "sqlite",
+            str(self.path),
+            SCHEMA_VERSION,
+            count,
+            running,
+            size,
+            None if oldest is None else from_us(oldest),
+            None if newest is None else from_us(newest),
+        )
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Let go of the file; the last one to do so empties its log."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                with suppress(sqlite3.Error):
+                    self._connection.execute("PRAGMA optimize")
+                with suppress(sqlite3.Error):
+                    self._connection.close()
+
+
+class _Transaction:
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        return self._connection.execute(sql, parameters).rowcount
+
+    def many(self, sql: str, parameters: Sequence[Sequence[Any]]) -> None:
+        self._connection.executemany(sql, parameters)
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return self._connection.execute(sql, parameters).fetchall()
+
+    def insert(self, table: str, columns: str, rows: Sequence[Sequence[Any]]) -> None:
+        marks = ", ".join("?" * (columns.count(",") + 1))
+        self._connection.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)
+
+    def ids(self, count: int) -> list[int]:
+        # Nobody else writes meanwhile, so the next ones are free.
+        (last,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM executions").fetchone()
+        return list(range(last + 1, last + 1 + count))
+
+
+def _make_file(path: Path) -> None:
+    """Make the file and its folder so that nobody else can read them; SQLite gives its log the same mode."""
+    folder = path.parent
+    if not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):
+            folder.chmod(0o700)
+        if folder.name == ".ael":
+            # A telemetry store does not belong into a repository.
+            with suppress(OSError):
+                (folder / ".gitignore").write_text("*\n", "ascii")
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _patiently[T](action: Callable[[], T]) -> T:
+    """Try again while another process opens the file for the first time: SQLite does not wait for that itself."""
+    deadline = time.monotonic() + BUSY_S
+    while True:
+        try:
+            return action()
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
