@@ -231,6 +231,31 @@ def live_check(
         raise click.exceptions.Exit(1)
 
 
+@command.command("lint-queries")
+@_root_option
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+def lint_queries(root: Path | None, paths: tuple[Path, ...]) -> None:
+    """Check the queries in files or folders: dashboards, alert rules and their tests, documents, plain queries.
+
+    Every metric, label, closed value, span, event and field that a query names must be in the registry, or be known of
+    another program. PromQL is parsed, for which promql-parser must be installed.
+    """
+    from ael_otel.schema.query.lint import lint_queries as lint
+
+    linted = lint(_registry(root), paths)
+    for problem in linted.problems:
+        click.echo(str(problem), err=True)
+    kinds = ", ".join(
+        f"{sum(query.language == language for query in linted.queries)} {name}"
+        for language, name in (("promql", "PromQL"), ("logql", "LogQL"), ("traceql", "TraceQL"))
+    )
+    click.echo(
+        f"{linted.files} files, {len(linted.queries)} queries ({kinds}), {len(linted.problems)} to correct."
+    )
+    if linted.problems:
+        raise click.exceptions.Exit(1)
+
+
 # --- help of the verbs ------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,1 @@
+"""Compare queries in dashboards, alert rules and documents with the registry."""

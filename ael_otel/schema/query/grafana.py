@@ -1,0 +1,38 @@
+"""Grafana's variables in queries, put in place of which a parser can take something."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+PLACEHOLDER = "grafana_variable"
+"""Stands for a variable that is an identifier."""
+
+_TIMES = re.compile(r"\$\{?__(?:rate_interval|interval|range)\}?(?![\w])")
+_NUMBERS = re.compile(r"\$\{?__(?:interval|range)_(?:ms|s)\}?|\$\{?__(?:from|to)\}?")
+_VARIABLE = re.compile(r"\$\{\w+(?::\w+)?\}|\$\w+|\[\[\w+\]\]")
+_QUOTED = re.compile(r'("(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`)')
+_LABEL_VALUES = re.compile(
+    r"\s*label_values\(\s*(?:(?P<selector>.+),\s*)?(?P<label>[\w$]+)\s*\)\s*", re.DOTALL
+)
+_QUERY_RESULT = re.compile(r"\s*query_result\((?P<query>.+)\)\s*", re.DOTALL)
+
+
+def candidates(text: str) -> Iterator[str]:
+    """The query with its variables replaced, in each way that may make sense; quoted text keeps its variables."""
+    pieces = _QUOTED.split(text)
+    for stand_in in (PLACEHOLDER, "1", "5m"):
+        yield "".join(
+            piece if place % 2 else _VARIABLE.sub(stand_in, _NUMBERS.sub("1", _TIMES.sub("5m", piece)))
+            for place, piece in enumerate(pieces)
+        )
+
+
+def variable_query(text: str) -> str:
+    """The PromQL behind the query of a dashboard variable: `label_values(metric, label)` uses both names."""
+    if match := _LABEL_VALUES.fullmatch(text):
+        selector, label = match["selector"], match["label"]
+        return f"count by ({label}) ({selector})" if selector else ""
+    if match := _QUERY_RESULT.fullmatch(text):
+        return match["query"]
+    return ""

@@ -1,0 +1,78 @@
+"""Every query of some files against the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ael_otel.schema.errors import SchemaError
+from ael_otel.schema.model import Registry
+from ael_otel.schema.query.config import check_config
+from ael_otel.schema.query.files import queries_of, recorded_names
+from ael_otel.schema.query.known import Known
+from ael_otel.schema.query.logql import check_logql
+from ael_otel.schema.query.problem import Problem, Query
+from ael_otel.schema.query.promql import check_promql, parse
+from ael_otel.schema.query.traceql import check_traceql
+from ael_otel.schema.query.units import shown_wrong
+
+# A folder stands for the files in it that hold queries; build scripts and their like are passed over.
+_IN_FOLDERS = ("*.rules.yml", "*.test.yml", "*.json", "*.promql", "*.logql", "*.traceql", "*.md")
+
+
+class Linted(NamedTuple):
+    """What was looked at, and what is wrong."""
+
+    files: int
+    queries: tuple[Query, ...]
+    problems: tuple[Problem, ...]
+
+
+def lint_queries(registry: Registry, paths: Sequence[Path]) -> Linted:
+    """Check the queries of files, and of the files below folders.
+
+    Raises SchemaError for a path that is not there or holds nothing to check.
+    """
+    files = [file for path in paths for file in _files(path)]
+    known = Known(registry, recorded_names(files))
+    queries: list[Query] = []
+    problems: list[Problem] = []
+    for file in files:
+        found = queries_of(file)
+        queries += found
+        for query in found:
+            problems += [Problem(query.where, message) for message in check_query(query, known)]
+        if file.suffix in (".yml", ".yaml") and not found:
+            problems += [
+                Problem(str(file), message) for message in check_config(file.read_text("utf-8"), known)
+            ]
+    return Linted(len(files), tuple(queries), tuple(dict.fromkeys(problems)))
+
+
+def check_query(query: Query, known: Known) -> list[str]:
+    """What is wrong with one query."""
+    match query.language:
+        case "logql":
+            return check_logql(query.text, known)
+        case "traceql":
+            return check_traceql(query.text, known)
+        case _:
+            try:
+                tree = parse(query.text)
+            except ValueError as error:
+                return [f"is no PromQL: {error}"]
+            shown = shown_wrong(tree, known, query.unit)
+            return check_promql(tree, known) + ([shown] if shown else [])
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+        return
+    if not path.is_dir():
+        raise SchemaError(str(path), "", "no such file or folder")
+    found = sorted({file for pattern in _IN_FOLDERS for file in path.rglob(pattern)})
+    if not found:
+        raise SchemaError(str(path), "", f"holds no file with queries: {', '.join(_IN_FOLDERS)}")
+    yield from found
