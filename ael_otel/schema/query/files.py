@@ -150,11 +150,10 @@ def _rules(document: Any) -> Iterator[tuple[str, dict[str, Any]]]:
             yield str(group.get("name", "")), rule
 
 
-def _mapping(value: Any) -> dict[str, Any]:
-    mapping: dict[str, Any] = value if isinstance(value, dict) else {}
-    return mapping
+def _mapping(value: object) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def _mappings(value: Any) -> list[dict[str, Any]]:
-    entries: list[Any] = value if isinstance(value, list) else []
+def _mappings(value: object) -> list[dict[str, Any]]:
+    entries = cast("list[object]", value) if isinstance(value, list) else []
     return [_mapping(entry) for entry in entries]
