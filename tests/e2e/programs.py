@@ -135,6 +135,14 @@ class Served:
         """What it has printed on stdout: one JSON object per line, or the test fails."""
         return [json.loads(line) for line in self.stdout.read_text("utf-8").splitlines()]
 
+    def losses(self) -> list[dict[str, Any]]:
+        """The lines in which it says that telemetry was lost."""
+        return [
+            line
+            for line in self.lines()
+            if line.get("event_name") == "ael.telemetry.drop" or "were not delivered" in line["message"]
+        ]
+
 
 @contextmanager
 def serving(folder: Path, service: str, endpoint: str, **more: str) -> Iterator[Served]:

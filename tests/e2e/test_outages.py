@@ -1,0 +1,181 @@
+"""What a stack in trouble costs: time, and no telemetry; a stack that is gone costs the telemetry, and no run."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.e2e.backends import Backends
+from tests.e2e.checks import (
+    LOCAL,
+    Known,
+    Truth,
+    check_metrics,
+    check_traces,
+    printed_line,
+    stored_line,
+)
+from tests.e2e.expected import BUNDLED, CASES
+from tests.e2e.programs import Answer, Clients, Served, asks, serving
+from tests.e2e.waiting import wait_until_nothing_is_missing
+
+pytestmark = pytest.mark.timeout(400)  # the first test of all waits for the stack
+
+AWAY_SECONDS = 3.0
+CLIENTS = 4
+PAUSE_SECONDS = 0.2
+RUNS = 240
+"""At 20 runs a second the clients go on for eight seconds after an outage that begins with run 40. The SDK's exporters
+try again 1, 3 and 7 seconds after the first failure, and a process that ends meanwhile waits for two seconds only.
+"""
+
+LOADED = BUNDLED | {"overtime"}
+
+
+@dataclass
+class Outage:
+    """Trouble that happens while clients call: from when to when, by the clock of the answers."""
+
+    clients: Clients
+    began: float = 0.0
+    ended: float = 0.0
+
+    async def lasts(self, away: Callable[[], None], back: Callable[[], None]) -> None:
+        """Take something away for three seconds and bring it back."""
+        await asyncio.to_thread(away)
+        self.began = self.began or time.monotonic()
+        await asyncio.sleep(AWAY_SECONDS)
+        self.ended = time.monotonic()
+        await asyncio.to_thread(back)
+
+    @property
+    def runs_meanwhile(self) -> int:
+        """How many runs ended while it went on."""
+        return sum(self.began < answer.at < self.ended for answer in self.clients.answers)
+
+
+def drive(served: Served, trouble: Callable[[Outage], Awaitable[None]]) -> Outage:
+    """Have the clients run `hello` while there is trouble; each run's trace id is the client's own."""
+    outage = Outage(Clients(served.port, PAUSE_SECONDS))
+    each = asks(f"hello x{RUNS // CLIENTS}", traced=True)
+    outage.clients.drive([each] * CLIENTS, lambda: trouble(outage))
+    assert len(outage.clients.answers) == RUNS
+    assert all(answer.succeeded for answer in outage.clients.answers)
+    assert outage.runs_meanwhile > 10, "hardly a run fell into the outage: nothing is proven"
+    return outage
+
+
+def sent_lines(served: Served) -> list[dict[str, Any]]:
+    """The lines of stdout that go to the Collector as well."""
+    return [line for line in served.lines() if not line["component"].startswith(LOCAL)]
+
+
+def check_nothing_is_lost(backends: Backends, served: Served, answers: list[Answer]) -> None:
+    """Check that each run's spans, lines and counts are stored, and no others; a line may be there twice.
+
+    A request that was accepted and not answered before the kill is sent again: OTLP promises at least once. Spans and
+    counts do not show it, lines do unless Loki sees that they are the same.
+    """
+    truth = Truth(
+        served.service,
+        tuple(Known(a.ask.case, a.trace_id, a.parent_id, a.execution_id) for a in answers),
+        LOADED,
+    )
+    check_traces(backends, truth, seconds=90)
+    check_metrics(backends, truth, seconds=90)
+    wanted = set(map(printed_line, sent_lines(served)))
+
+    def missing() -> str:
+        try:
+            found = {stored_line(line) for line in backends.lines(served.service)}
+        except requests.RequestException as error:
+            return f"Loki does not answer: {type(error).__name__}"
+        assert found <= wanted, f"lines that nobody printed, such as {next(iter(found - wanted))}"
+        lost = wanted - found
+        return f"{len(lost)} of {len(wanted)} lines are lost, such as {next(iter(lost))}" if lost else ""
+
+    wait_until_nothing_is_missing(missing, seconds=90)
+    assert not served.losses()
+
+
+def test_a_collector_that_is_killed_and_comes_back_loses_nothing(backends: Backends, tmp_path: Path) -> None:
+    """Proves that 240 runs are stored in full, spans, lines and counts, although the Collector was killed by SIGKILL
+    among them and came back after three seconds: what it had accepted and what it had not.
+    """
+
+    async def trouble(outage: Outage) -> None:
+        await outage.clients.until(40)
+        await outage.lasts(lambda: backends.kill("collector"), lambda: backends.start("collector"))
+
+    with serving(tmp_path, "e2e-killed-collector", backends.otlp) as served:
+        outage = drive(served, trouble)
+        assert served.stop() == 0
+    backends.wait_for("collector")
+    check_nothing_is_lost(backends, served, outage.clients.answers)
+
+
+def test_lines_outlive_a_loki_that_is_away_and_the_collector_that_holds_them(
+    backends: Backends, tmp_path: Path
+) -> None:
+    """Proves that the Collector's queue is on disk: Loki stops among 240 runs, the Collector is killed while it holds
+    their lines, both come back, and every line is stored.
+    """
+
+    async def trouble(outage: Outage) -> None:
+        await outage.clients.until(10)
+        await asyncio.to_thread(backends.stop, "loki")
+        await outage.clients.until(40)
+        await outage.lasts(lambda: backends.kill("collector"), lambda: backends.start("collector"))
+        await asyncio.to_thread(backends.start, "loki")
+
+    with serving(tmp_path, "e2e-stopped-loki", backends.otlp) as served:
+        outage = drive(served, trouble)
+        assert served.stop() == 0
+    backends.wait_for("collector")
+    backends.wait_for("loki")
+    check_nothing_is_lost(backends, served, outage.clients.answers)
+
+
+def test_a_collector_that_is_gone_stops_no_run_and_no_exit(backends: Backends, tmp_path: Path) -> None:
+    """Proves that without a Collector every run succeeds, every item that is given up is counted by signal on the
+    engine's own /metrics, and the process still ends within three seconds.
+    """
+    runs = 60
+    service = "e2e-no-collector"
+    backends.kill("collector")
+    try:
+        # A request is given up after a second instead of ten, so that the test sees it happen.
+        with serving(tmp_path, service, backends.otlp, OTEL_EXPORTER_OTLP_TIMEOUT="1") as served:
+            clients = Clients(served.port)
+            began = time.monotonic()
+            answers = clients.drive([asks(f"hello x{runs // CLIENTS}")] * CLIENTS)
+            took = time.monotonic() - began
+            spans = runs * CASES["hello"].spans
+
+            def missing() -> str:
+                dropped = served.dropped()
+                lines = sent_lines(served)
+                # Two spans of the MCP client library, which lists the tools at the start, come on top.
+                if dropped.get("logs") == len(lines) and dropped.get("traces", 0) in range(spans, spans + 4):
+                    return ""
+                return f"{dropped} counted as dropped of {len(lines)} lines and {spans} spans"
+
+            wait_until_nothing_is_missing(missing, seconds=60)
+            code = served.stop()
+    finally:
+        backends.start("collector")
+        backends.wait_for("collector")
+    assert all(answer.succeeded for answer in answers)
+    assert took < 20, f"{runs} runs took {took:.1f} s"
+    assert {loss.get("signal") for loss in served.losses()} >= {"traces", "logs"}, (
+        "the losses are told on stdout too"
+    )
+    assert code == 0
+    assert served.exit_seconds <= 3, f"the exit took {served.exit_seconds:.1f} s"
+    assert not backends.traces.of_service(service)
+    assert not backends.lines(service)
