@@ -99,9 +99,18 @@ _PASS_THROUGH: Final = _PassThroughTracer()
 
 def client_tracer(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
     """`fastmcp.client.telemetry.get_tracer`: inside our `MCP Request` the library makes no span for the same call."""
+    return _PASS_THROUGH if _ours_stands_for_it() else wrapped(*args, **kwargs)
+
+
+def client_span(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`mcp.shared.jsonrpc_dispatcher.otel_span`: the same for the MCP library, which makes spans from version 2 on."""
+    return _PASS_THROUGH.start_as_current_span() if _ours_stands_for_it() else wrapped(*args, **kwargs)
+
+
+def _ours_stands_for_it() -> bool:
+    """Whether the current call has our `MCP Request` and shall have no other span."""
     active = current()
-    if active is not None and active.recorder.mcp_spans == "ael":
-        frame = current_frame.get()
-        if isinstance(frame, ToolCall) and not frame.ended and frame.span is not None:
-            return _PASS_THROUGH
-    return wrapped(*args, **kwargs)
+    if active is None or active.recorder.mcp_spans != "ael":
+        return False
+    frame = current_frame.get()
+    return isinstance(frame, ToolCall) and not frame.ended and frame.span is not None

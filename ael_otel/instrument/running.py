@@ -12,7 +12,7 @@ from typing import Any, Final
 from ael_otel._generated.attributes import ErrorType
 from ael_otel.instrument.active import current
 from ael_otel.lifecycle import CodeBlock, Execution, Failure, Recorder, Step, ToolCall, current_frame
-from ael_otel.lifecycle.failure import carried_by, classify, text_of
+from ael_otel.lifecycle.failure import carried_by, classify, mark, text_of
 from ael_otel.pipeline.guard import fault_barrier
 
 type Wrapped = Callable[..., Awaitable[Any]]
@@ -58,12 +58,20 @@ async def execute(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -
                 with fault_barrier("execute"):
                     if getattr(error, "code", None) == "WORKFLOW_NOT_FOUND":
                         frame.workflow_unknown()
+                    elif error.args == _TIMED_OUT_BEFORE_1_7:
+                        seconds = argument(args, kwargs, 2, "timeout_seconds")
+                        told = f"Workflow timed out after {seconds}s"
+                        mark(error, Failure("WORKFLOW_TIMEOUT", "workflow_engine", told, error=error))
                 raise
             with fault_barrier("execute"):
                 _observe_run(frame, result)
             return result
     finally:
         _handed_over.reset(token)
+
+
+_TIMED_OUT_BEFORE_1_7: Final = ("Unknown error code: EXECUTION_TIMEOUT",)
+"""What a time-out of the run looks like there: the engine lacks the code that it wants to raise."""
 
 
 async def execute_workflow(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:

@@ -114,4 +114,5 @@ TARGETS: tuple[Target, ...] = (
         "native telemetry database switched off",
     ),
     Target("fastmcp.client.telemetry", "get_tracer", native.client_tracer, "one span per MCP request"),
+    Target("mcp.shared.jsonrpc_dispatcher", "otel_span", native.client_span, "one span per MCP request"),
 )
