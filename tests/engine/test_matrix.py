@@ -7,8 +7,9 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from tests.engine.checks import check_outcome
 from tests.engine.lab import view
-from tests.engine.lab.client import Lab, Taken
+from tests.engine.lab.client import Lab
 from tests.engine.outcomes import (
     CANCELLED,
     LEFT_ALONE,
@@ -52,36 +53,6 @@ ENTRIES: dict[str, Entry] = {
 }
 
 
-def _check(taken: Taken, expected: Outcome) -> None:
-    assert len(view.by_trace(taken.spans)) == 1
-    spans = view.of_the_run(taken.spans)
-    assert view.tree(spans) == expected.tree
-    root = view.check_tree(spans)
-    assert view.counts(taken.metrics) == expected.counts
-    view.check_histograms(taken)
-    (record,) = taken.records
-    assert record["status"] == expected.status
-    view.check_record(record, spans, root)
-    lines = view.check_lines(taken, spans, record["execution_id"], expected.workflow)
-    told = view.failures_told(lines)
-    if not expected.told:
-        assert told == []
-        return
-    (failure,) = told
-    (frame,) = (span for span in spans if span["span_id"] == failure["span_id"])
-    assert frame["name"] == expected.told
-    assert failure["level"] == expected.level
-    assert failure["error_type"] == (
-        next(span for span in spans if span["status"] == "ERROR")["attributes"]["ael.error.type"]
-        if expected.level == "WARN"
-        else root["attributes"]["ael.error.type"]
-    )
-    if expected.says:
-        assert failure["exception.message"] == expected.says
-    if expected.status != "completed":
-        assert record["error"]["message"] == failure["exception.message"]
-
-
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: outcome.workflow)
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_a_run_is_told_whole_whatever_its_outcome_and_entry(lab: Lab, entry: str, outcome: Outcome) -> None:
@@ -90,7 +61,7 @@ def test_a_run_is_told_whole_whatever_its_outcome_and_entry(lab: Lab, entry: str
     """
     lab.collect()
     assert ENTRIES[entry](lab, outcome) == outcome.status
-    _check(lab.collect(), outcome)
+    check_outcome(lab.collect(), outcome)
 
 
 def test_a_run_that_runs_out_of_time_is_a_timeout(lab: Lab) -> None:
@@ -98,7 +69,7 @@ def test_a_run_that_runs_out_of_time_is_a_timeout(lab: Lab) -> None:
     lab.collect()
     answer = lab.ask("execute", workflow="slow", inputs={}, timeout_s=0.5)
     assert (answer["raised"], answer["code"]) == ("AELError", "WORKFLOW_TIMEOUT")
-    _check(lab.collect(), TIMED_OUT)
+    check_outcome(lab.collect(), TIMED_OUT)
 
 
 @pytest.mark.parametrize("by", ["time-out", "cancellation"])
@@ -110,7 +81,7 @@ def test_a_run_stopped_while_code_calls_a_tool_is_what_the_engine_makes_of_it(la
     else:
         answer = lab.ask("cancel", workflow="slow_code", inputs={})
     assert (answer["status"], answer["error"]) == ("failed", "CODE_RUNTIME")
-    _check(lab.collect(), STOPPED_IN_CODE)
+    check_outcome(lab.collect(), STOPPED_IN_CODE)
 
 
 def test_a_run_whose_task_is_cancelled_is_cancelled(lab: Lab) -> None:
@@ -118,7 +89,7 @@ def test_a_run_whose_task_is_cancelled_is_cancelled(lab: Lab) -> None:
     lab.collect()
     assert lab.ask("cancel", workflow="slow", inputs={}) == {"raised": "CancelledError"}
     taken = lab.collect()
-    _check(taken, CANCELLED)
+    check_outcome(taken, CANCELLED)
     assert taken.records[0]["error"]["code"] == "cancelled"
 
 
@@ -138,7 +109,7 @@ def test_a_client_that_hangs_up_loses_no_telemetry(lab: Lab, entry: str) -> None
     deadline = time.monotonic() + 20
     while lab.ask("running")["gauge"] and time.monotonic() < deadline:
         time.sleep(0.05)
-    _check(lab.collect(), LEFT_ALONE)
+    check_outcome(lab.collect(), LEFT_ALONE)
 
 
 @pytest.mark.parametrize("entry", ["engine.execute", "mcp workflow_run", "rest"])

@@ -5,6 +5,7 @@ import importlib
 import inspect
 import logging
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -20,7 +21,13 @@ from ael_otel.lifecycle import Execution
 from ael_otel.pipeline.guard import forget_reported_faults
 from tests.engine.lab.host import metric_values
 
-NAMES = [f"{target.module}:{target.attribute}" for target in TARGETS]
+# The MCP library has that module from version 2 on; the suite of engine versions runs with it.
+PRESENT = [
+    target
+    for target in TARGETS
+    if target.module.split(".")[0] != "mcp" or not version("mcp").startswith("1.")
+]
+NAMES = [f"{target.module}:{target.attribute}" for target in PRESENT]
 
 
 def _owner(target: Target) -> tuple[Any, str]:
@@ -95,7 +102,7 @@ RAISED: tuple[Callable[[], BaseException], ...] = (
 )
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=NAMES)
+@pytest.mark.parametrize("target", PRESENT, ids=NAMES)
 def test_what_a_target_raises_passes_as_it_is(
     target: Target, ours: Instrumented, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,7 +130,7 @@ def test_what_a_target_raises_passes_as_it_is(
         assert caught.value.__context__ is None
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=NAMES)
+@pytest.mark.parametrize("target", PRESENT, ids=NAMES)
 def test_what_a_target_returns_passes_as_it_is(
     target: Target, ours: Instrumented, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,7 +177,7 @@ def test_uninstrumenting_brings_every_original_back(ours: Instrumented) -> None:
 
 
 def _owners() -> dict[str, tuple[Any, str]]:
-    return {name: _owner(target) for name, target in zip(NAMES, TARGETS, strict=True)}
+    return {name: _owner(target) for name, target in zip(NAMES, PRESENT, strict=True)}
 
 
 def test_an_older_engine_is_said_once_and_served_without(

@@ -58,6 +58,7 @@ class Lab:
         folder: for its configuration, its working directory and what it prints on stderr.
         telemetry: the `telemetry` section of its configuration.
         environment: variables besides the clean ones.
+        python: the interpreter to run with, for another environment than this one.
     """
 
     def __init__(
@@ -66,14 +67,15 @@ class Lab:
         *,
         telemetry: Mapping[str, Any] | None = None,
         environment: Mapping[str, str] | None = None,
+        python: str = sys.executable,
     ) -> None:
-        configuration = write_configuration(folder, telemetry=telemetry)
+        configuration = write_configuration(folder, telemetry=telemetry, python=python)
         self.port = free_port()
         self.stderr = folder / "stderr.txt"
         self._before: dict[str, dict[str, float]] = {}
         with self.stderr.open("wb") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.engine.lab.host", str(configuration), str(self.port)],
+                [python, "-m", "tests.engine.lab.host", str(configuration), str(self.port)],
                 cwd=folder,
                 env=clean_environment(
                     OTEL_TRACES_EXPORTER="none",

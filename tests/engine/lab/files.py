@@ -22,22 +22,20 @@ SANDBOX_SECONDS = 1
 
 
 def write_configuration(
-    folder: Path, *, telemetry: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
+    folder: Path, *, telemetry: Mapping[str, Any] | None = None, python: str = sys.executable
 ) -> Path:
     """Write configuration and workflows below `folder` and return the configuration's path.
 
     Args:
         folder: where; made if need be.
         telemetry: the `telemetry` section; metrics are not served unless it says so.
-        environment: what the tool server's environment gets besides the few variables that MCP passes on.
+        python: the interpreter that runs the tool server.
     """
     workflows = folder / "workflows"
     workflows.mkdir(parents=True)
     for name, text in SOURCES.items():
         (workflows / f"{name}.yaml").write_text(text, "utf-8")
-    server: dict[str, Any] = {"command": shlex.join([sys.executable, str(HERE / "tools.py")])}
-    if environment:
-        server["env"] = dict(environment)
+    server = {"command": shlex.join([python, str(HERE / "tools.py")])}
     path = folder / "ael.yaml"
     path.write_text(
         yaml.safe_dump(

@@ -224,7 +224,8 @@ def check_lines(taken: Taken, spans: list[Span], execution_id: str, workflow: st
     """
     by_id = {span["span_id"]: span for span in spans}
     trace = spans[0]["trace_id"]
-    around_it = {""} | {span["span_id"] for span in taken.spans} - by_id.keys()
+    above = {span["parent_id"] for span in spans} | {span["span_id"] for span in taken.spans} | {""}
+    around_it = above - by_id.keys()
     inside = [
         line
         for line in taken.lines

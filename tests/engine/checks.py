@@ -1,0 +1,36 @@
+"""One run against one row of the table."""
+
+from tests.engine.lab import view
+from tests.engine.lab.client import Taken
+from tests.engine.outcomes import Outcome
+
+
+def check_outcome(taken: Taken, expected: Outcome) -> None:
+    """Check what telemetry gathered of one run against its row: spans, counters, durations, record, lines."""
+    assert len(view.by_trace(taken.spans)) == 1
+    spans = view.of_the_run(taken.spans)
+    assert view.tree(spans) == expected.tree
+    root = view.check_tree(spans)
+    assert view.counts(taken.metrics) == expected.counts
+    view.check_histograms(taken)
+    (record,) = taken.records
+    assert record["status"] == expected.status
+    view.check_record(record, spans, root)
+    lines = view.check_lines(taken, spans, record["execution_id"], expected.workflow)
+    told = view.failures_told(lines)
+    if not expected.told:
+        assert told == []
+        return
+    (failure,) = told
+    (frame,) = (span for span in spans if span["span_id"] == failure["span_id"])
+    assert frame["name"] == expected.told
+    assert failure["level"] == expected.level
+    assert failure["error_type"] == (
+        next(span for span in spans if span["status"] == "ERROR")["attributes"]["ael.error.type"]
+        if expected.level == "WARN"
+        else root["attributes"]["ael.error.type"]
+    )
+    if expected.says:
+        assert failure["exception.message"] == expected.says
+    if expected.status != "completed":
+        assert record["error"]["message"] == failure["exception.message"]
