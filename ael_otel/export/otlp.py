@@ -1,0 +1,279 @@
+"""OTLP/JSON: spans as the OpenTelemetry protocol writes them in JSON, and back.
+
+The protocol's JSON differs from that of protobuf in three ways, which is why no protobuf library writes it: ids are
+hex, enumerations are integers, and 64-bit integers are text.
+(https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding)
+"""
+
+import base64
+import binascii
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any, Final, cast
+
+import msgspec
+
+from ael_otel._generated import SCHEMA_URL
+from ael_otel.export.errors import ImportFormatError
+from ael_otel.export.spans import SCOPE, Kind, Span, SpanEvent, SpanStatus
+from ael_otel.store.content import clean
+
+KINDS: Final[tuple[Kind, ...]] = ("internal", "server", "client", "producer", "consumer")
+"""In the order of the protocol, which counts from 1; 0 is unspecified."""
+
+STATUSES: Final[tuple[SpanStatus, ...]] = ("unset", "ok", "error")
+"""In the order of the protocol, from 0."""
+
+_INT64: Final = 2**63
+_SAMPLED: Final = 1
+
+
+def encode(spans: Iterable[Span]) -> bytes:
+    """Return the spans as one JSON object without line breaks (`TracesData`, also the body of an export request)."""
+    return msgspec.json.encode({"resourceSpans": list(_resources(spans))})
+
+
+def _resources(spans: Iterable[Span]) -> Iterator[dict[str, Any]]:
+    for (service, scope), group in groupby(spans, key=lambda span: (span.service, span.scope)):
+        ours = scope == SCOPE
+        # The spans stand first: readers of growing files tell one file from another by its first bytes, and a trace id
+        # is not in two of them.
+        yield {
+            "scopeSpans": [
+                {
+                    "spans": [_span(span) for span in group],
+                    "scope": {"name": scope},
+                    **({"schemaUrl": SCHEMA_URL} if ours else {}),
+                }
+            ],
+            "resource": {"attributes": _attributes({"service.name": service})},
+            **({"schemaUrl": SCHEMA_URL} if ours else {}),
+        }
+
+
+def _span(span: Span) -> dict[str, Any]:
+    written: dict[str, Any] = {"traceId": span.trace_id, "spanId": span.span_id}
+    if span.parent_id:
+        written["parentSpanId"] = span.parent_id
+    written |= {
+        "flags": _SAMPLED,
+        "name": clean(span.name),
+        "kind": KINDS.index(span.kind) + 1,
+        "startTimeUnixNano": str(span.start_ns),
+        "endTimeUnixNano": str(span.end_ns),
+        "attributes": _attributes(span.attributes),
+    }
+    if span.events:
+        written["events"] = [
+            {
+                "timeUnixNano": str(event.time_ns),
+                "name": clean(event.name),
+                "attributes": _attributes(event.attributes),
+            }
+            for event in span.events
+        ]
+    written["status"] = {
+        **({"message": clean(span.status_message)} if span.status_message else {}),
+        "code": STATUSES.index(span.status),
+    }
+    return written
+
+
+def _attributes(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"key": clean(key), "value": any_value(value)} for key, value in values.items()]
+
+
+def any_value(value: Any) -> dict[str, Any]:
+    """Return a value as the protocol's `AnyValue`; what it has no word for becomes text."""
+    match value:
+        case None:
+            return {}
+        case bool():
+            return {"boolValue": value}
+        case str():
+            return {"stringValue": clean(value)}
+        case int():
+            fits = -_INT64 <= value < _INT64
+            return {"intValue": str(value)} if fits else {"stringValue": str(value)}
+        case float():
+            return {"doubleValue": value if math.isfinite(value) else _not_finite(value)}
+        case bytes() | bytearray():
+            return {"bytesValue": base64.b64encode(value).decode()}
+        case Mapping():
+            return {"kvlistValue": {"values": _attributes(cast("Mapping[str, Any]", value))}}
+        case list() | tuple():
+            return {"arrayValue": {"values": [any_value(item) for item in cast("Sequence[Any]", value)]}}
+        case _:
+            return {"stringValue": clean(str(value))}
+
+
+def _not_finite(value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def decode(data: bytes | str) -> list[Span]:
+    """Return the spans of one JSON object, whoever wrote it: unknown fields are passed over, as the protocol asks.
+
+    Enumerations may be names and integers may be numbers, as protobuf libraries write them.
+
+    Raises:
+        ImportFormatError: it is no OTLP/JSON of traces; ids that are not hex are told apart, since protobuf libraries
+            write base64.
+    """
+    try:
+        document = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ImportFormatError(f"no JSON: {error}") from None
+    return spans_in(document)
+
+
+def spans_in(document: Any) -> list[Span]:
+    """Return the spans of a parsed `TracesData`. Raises ImportFormatError."""
+    found = _get(_mapping(document), "resourceSpans")
+    if not isinstance(found, list):
+        raise ImportFormatError("no OTLP/JSON of traces: `resourceSpans` is missing")
+    spans: list[Span] = []
+    for resource in _mappings(found):
+        known = _read_attributes(_get(_mapping(_get(resource, "resource")), "attributes"))
+        service = str(known.get("service.name") or "unknown_service")
+        for scope in _mappings(_get(resource, "scopeSpans")):
+            name = str(_get(_mapping(_get(scope, "scope")), "name") or "")
+            spans.extend(_read_span(span, service, name) for span in _mappings(_get(scope, "spans")))
+    return spans
+
+
+def _read_span(span: dict[str, Any], service: str, scope: str) -> Span:
+    status = _mapping(_get(span, "status"))
+    start = _integer(_get(span, "startTimeUnixNano"), "startTimeUnixNano")
+    end = _integer(_get(span, "endTimeUnixNano"), "endTimeUnixNano")
+    return Span(
+        trace_id=_hex(_get(span, "traceId"), 32, "traceId"),
+        span_id=_hex(_get(span, "spanId"), 16, "spanId"),
+        parent_id=_hex(_get(span, "parentSpanId"), 16, "parentSpanId", optional=True),
+        name=str(_get(span, "name") or ""),
+        kind=_choice(_get(span, "kind"), KINDS, "SPAN_KIND_", first=1),
+        start_ns=start,
+        end_ns=end,
+        attributes=_read_attributes(_get(span, "attributes")),
+        events=[
+            SpanEvent(
+                str(_get(event, "name") or ""),
+                _integer(_get(event, "timeUnixNano"), "timeUnixNano"),
+                _read_attributes(_get(event, "attributes")),
+            )
+            for event in _mappings(_get(span, "events"))
+        ],
+        status=_choice(_get(status, "code"), STATUSES, "STATUS_CODE_", first=0),
+        status_message=str(_get(status, "message") or ""),
+        service=service,
+        scope=scope,
+    )
+
+
+def _get(mapping: Mapping[str, Any], name: str) -> Any:
+    """Return a field by its name, or by the one that it has in the .proto file."""
+    if name in mapping:
+        return mapping[name]
+    return mapping.get("".join(f"_{c.lower()}" if c.isupper() else c for c in name))
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _mappings(value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, (list, tuple)):
+        return []
+    return [cast("dict[str, Any]", item) for item in cast("list[Any]", value) if isinstance(item, dict)]
+
+
+def _hex(value: Any, digits: int, field: str, *, optional: bool = False) -> str:
+    if optional and not value:
+        return ""
+    if isinstance(value, str) and len(value) == digits:
+        try:
+            binascii.unhexlify(value)
+        except (binascii.Error, ValueError):
+            pass
+        else:
+            if value.strip("0"):
+                return value.lower()
+            if optional:
+                return ""
+    raise ImportFormatError(f"{field} must be {digits} hex digits that are not all 0, not {value!r}")
+
+
+def _integer(value: Any, field: str) -> int:
+    try:
+        if isinstance(value, (int, str)) and not isinstance(value, bool):
+            number = int(value)
+            if 0 <= number < 2**64:
+                return number
+    except ValueError:
+        pass
+    raise ImportFormatError(f"{field} must be nanoseconds since 1970, not {value!r}")
+
+
+def _choice[T: str](value: Any, choices: Sequence[T], prefix: str, first: int) -> T:
+    """Return one of an enumeration by number or name; what a newer protocol may add is taken as the first."""
+    if isinstance(value, str) and not value.lstrip("-").isdigit():
+        name = value.removeprefix(prefix).lower()
+        return next((choice for choice in choices if choice == name), choices[0])
+    number = int(value or 0) - first
+    return choices[number] if 0 <= number < len(choices) else choices[0]
+
+
+def _read_attributes(value: Any) -> dict[str, Any]:
+    return {
+        str(_get(item, "key") or ""): read_value(_mapping(_get(item, "value"))) for item in _mappings(value)
+    }
+
+
+def read_value(value: Mapping[str, Any]) -> Any:
+    """Return what `any_value` wrote; None for what is unknown."""
+    for field, found in value.items():
+        match field.replace("_v", "V"):
+            case "stringValue":
+                return str(found)
+            case "boolValue":
+                return bool(found)
+            case "intValue":
+                return _whole(found)
+            case "doubleValue":
+                return _float(found)
+            case "bytesValue":
+                return _bytes(found)
+            case "arrayValue":
+                return [read_value(item) for item in _mappings(_get(_mapping(found), "values"))]
+            case "kvlistValue":
+                return _read_attributes(_get(_mapping(found), "values"))
+            case _:
+                continue
+    return None
+
+
+def _whole(value: Any) -> int | str:
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return str(value)
+
+
+def _float(value: Any) -> float | str:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return str(value)
+
+
+def _bytes(value: Any) -> bytes | str:
+    try:
+        return base64.b64decode(value, validate=True)
+    except (TypeError, ValueError):
+        return str(value)

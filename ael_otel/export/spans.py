@@ -1,0 +1,232 @@
+"""A stored run as the spans it had: the same ids, names, attributes and times that telemetry sent while it ran.
+
+Content (inputs, parameters, results, printed text, messages of errors) is never on a span. A run that was recorded
+without a trace gets ids made from its execution id, so that exporting it twice gives the same trace.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Final, Literal
+
+import msgspec
+
+from ael_otel._generated import attributes as attr
+from ael_otel._generated import spans as names
+from ael_otel.store import ErrorRecord, ExecutionRecord, StepRecord, ToolCallRecord
+from ael_otel.store.times import to_us
+
+type Kind = Literal["internal", "server", "client", "producer", "consumer"]
+type SpanStatus = Literal["unset", "ok", "error"]
+
+SERVICE: Final = "ael"
+"""`service.name` of exported runs: the default of `telemetry.service_name`."""
+
+SCOPE: Final = "ael_otel"
+
+_TIMEOUT: Final = "TIMEOUT"
+
+
+class SpanEvent(msgspec.Struct, frozen=True):
+    """Something that happened at a moment within a span."""
+
+    name: str
+    time_ns: int
+    attributes: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """One span, free of any format. Times are nanoseconds since 1970; ids are lower-case hex, "" where there is none.
+
+    Attribute values are text, truth values, whole numbers, floats, bytes, None, and lists and mappings of those.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_id: str = ""
+    name: str
+    kind: Kind = "internal"
+    start_ns: int
+    end_ns: int
+    attributes: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    events: list[SpanEvent] = msgspec.field(default_factory=list[SpanEvent])
+    status: SpanStatus = "unset"
+    status_message: str = ""
+    service: str = SERVICE
+    scope: str = SCOPE
+
+
+def spans_of(run: ExecutionRecord, service: str = SERVICE) -> list[Span]:
+    """Return the spans of a run, each after its parent; those of a run that goes on end where it was last seen."""
+    return list(_Builder(run, service).spans())
+
+
+class _Builder:
+    def __init__(self, run: ExecutionRecord, service: str) -> None:
+        self._run = run
+        self._service = service
+        self._trace_id = run.trace_id or _made_up(f"trace {run.execution_id}", 32)
+        self._last_ns = max(_moments(run))
+
+    def spans(self) -> Iterator[Span]:
+        run = self._run
+        if run.type == "direct" and run.tool_calls:
+            # The call is the root: there is no workflow around it.
+            for call in run.tool_calls:
+                yield self._call(call, "", f"call {call.call_id}")
+            return
+        root = run.span_id or self._id("run")
+        facts: dict[str, Any] = {
+            attr.AEL_WORKFLOW_NAME: run.workflow_name or "",
+            attr.AEL_WORKFLOW_ID: run.execution_id,
+        }
+        if run.workflow_version:
+            facts[attr.AEL_WORKFLOW_VERSION] = run.workflow_version
+        if (status := _workflow_status(run)) is not None:
+            facts[attr.AEL_WORKFLOW_STATUS] = status
+        yield self._span(
+            root, "", names.WORKFLOW.name, "internal", run.started_at, run.duration_ms, facts, run.error
+        )
+        for step in sorted(run.steps, key=lambda step: step.index):
+            yield from self._step(step, root)
+        for call in run.tool_calls:
+            yield self._call(call, root, f"call {call.call_id}")
+
+    def _step(self, step: StepRecord, parent: str) -> Iterator[Span]:
+        own = step.span_id or self._id(f"step {step.index} {step.step_id}")
+        code = step.step_type == "code"
+        name = names.step_code_name if code else names.step_tool_call_name
+        yield self._span(
+            own,
+            parent,
+            name(step.index + 1),
+            "internal",
+            step.started_at,
+            0.0 if step.status == "skipped" and step.duration_ms is None else step.duration_ms,
+            self._step_facts(step),
+            step.error if step.status == "failed" else None,
+            events=list(_retries(step)),
+        )
+        inner = own
+        if step.code is not None:
+            inner = step.code.span_id or self._id(f"code {step.index} {step.step_id}")
+            yield self._span(
+                inner,
+                own,
+                names.CODE_EXEC.name,
+                "internal",
+                step.code.started_at or step.started_at,
+                step.duration_ms if step.code.duration_ms is None else step.code.duration_ms,
+                {attr.AEL_CODE_SHA256: step.code.code_hash} if step.code.code_hash else {},
+                step.code.exception,
+            )
+        for call in step.tool_calls:
+            yield self._call(
+                call, inner if call.source == "code_block" else own, f"call {step.index} {call.call_id}"
+            )
+
+    def _step_facts(self, step: StepRecord) -> dict[str, Any]:
+        facts: dict[str, Any] = {
+            attr.AEL_WORKFLOW_NAME: self._run.workflow_name or "",
+            attr.AEL_STEP_NAME: step.step_id,
+            attr.AEL_STEP_INDEX: step.index + 1,
+            attr.AEL_STEP_TYPE: "code" if step.step_type == "code" else "tool_call",
+        }
+        if step.tool_name is not None:
+            facts[attr.AEL_TOOL_NAME] = step.tool_name
+        if step.status in ("completed", "failed", "skipped"):
+            facts[attr.AEL_STEP_STATUS] = step.status
+        if step.skip_reason:
+            facts[attr.AEL_STEP_SKIP_REASON] = step.skip_reason
+        if step.attempt > 1:
+            facts[attr.AEL_STEP_ATTEMPT] = step.attempt
+        if step.max_attempts > 1:
+            facts[attr.AEL_STEP_MAX_ATTEMPTS] = step.max_attempts
+        return facts
+
+    def _call(self, call: ToolCallRecord, parent: str, place: str) -> Span:
+        facts: dict[str, Any] = {attr.AEL_TOOL_NAME: call.tool_name, attr.AEL_TOOL_SOURCE: call.source}
+        if call.server is not None:
+            facts[attr.AEL_MCP_SERVER] = call.server
+        own = call.span_id or self._id(place)
+        return self._span(
+            own,
+            parent,
+            names.MCP_REQUEST.name,
+            "client",
+            call.started_at,
+            call.duration_ms,
+            facts,
+            call.error,
+        )
+
+    def _span(
+        self,
+        span_id: str,
+        parent: str,
+        name: str,
+        kind: Kind,
+        started: datetime,
+        took_ms: float | None,
+        facts: dict[str, Any],
+        error: ErrorRecord | None,
+        events: list[SpanEvent] | None = None,
+    ) -> Span:
+        start_ns = to_us(started) * 1000
+        end_ns = max(self._last_ns, start_ns) if took_ms is None else start_ns + _ns(took_ms)
+        if error is not None:
+            facts = {**facts, attr.AEL_ERROR_TYPE: error.code, attr.ERROR_TYPE: error.code}
+        return Span(
+            trace_id=self._trace_id,
+            span_id=span_id,
+            parent_id=parent,
+            name=name,
+            kind=kind,
+            start_ns=start_ns,
+            end_ns=end_ns,
+            attributes=facts,
+            events=events or [],
+            status="unset" if error is None else "error",
+            status_message="" if error is None else error.code,
+            service=self._service,
+        )
+
+    def _id(self, place: str) -> str:
+        return _made_up(f"{self._run.execution_id} {place}", 16)
+
+
+def _made_up(text: str, digits: int) -> str:
+    return sha256(text.encode("utf-8", "replace")).hexdigest()[:digits]
+
+
+def _ns(milliseconds: float) -> int:
+    return max(0, round(milliseconds * 1e6))
+
+
+def _moments(run: ExecutionRecord) -> Iterator[int]:
+    """Yield each time in nanoseconds at which the run is known to have been alive."""
+    yield to_us(run.started_at) * 1000
+    if run.completed_at is not None:
+        yield to_us(run.completed_at) * 1000
+    calls = [*run.tool_calls, *(call for step in run.steps for call in step.tool_calls)]
+    parts: list[StepRecord | ToolCallRecord] = [*run.steps, *calls]
+    for part in parts:
+        yield to_us(part.started_at) * 1000 + _ns(part.duration_ms or 0.0)
+
+
+def _workflow_status(run: ExecutionRecord) -> str | None:
+    if run.status == "failed":
+        timed_out = run.error is not None and run.error.code.upper().endswith(_TIMEOUT)
+        return "timeout" if timed_out else "error"
+    return {"completed": "success", "cancelled": "cancelled"}.get(run.status)
+
+
+def _retries(step: StepRecord) -> Iterator[SpanEvent]:
+    """Yield the event of each attempt after the first, as far as the calls of a tool step tell when it was."""
+    if step.step_type != "tool":
+        return
+    for before, call in zip(step.tool_calls, step.tool_calls[1:], strict=False):
+        facts: dict[str, Any] = {attr.AEL_STEP_ATTEMPT: call.sequence}
+        if before.error is not None:
+            facts[attr.AEL_ERROR_TYPE] = before.error.code
+        yield SpanEvent(names.SPAN_EVENT_RETRY, to_us(call.started_at) * 1000, facts)
