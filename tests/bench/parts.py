@@ -1,0 +1,284 @@
+"""What single parts cost: metric rows, a step, a log line, each beside what one would use instead."""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from time import perf_counter_ns
+
+from measure import Group, Variant, timed
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
+from opentelemetry.trace import SpanKind
+
+from ael_otel.lifecycle import Execution, Recorder, Step, ToolCall
+from ael_otel.pipeline.export import BoundedLogProcessor, BoundedSpanProcessor
+from ael_otel.pipeline.logs import RunLogHandler
+from ael_otel.pipeline.metrics import AelMetrics
+from ael_otel.store import MemoryStore
+
+NOWHERE = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - open for the whole run
+
+
+class NullSpans(SpanExporter):
+    """Takes everything and keeps nothing."""
+
+    def export(self, spans):
+        """Take a batch."""
+        return SpanExportResult.SUCCESS
+
+
+class NullLogs(LogRecordExporter):
+    """Takes everything and keeps nothing."""
+
+    def export(self, batch: Sequence[object]):
+        """Take a batch."""
+        return LogRecordExportResult.SUCCESS
+
+    def shutdown(self) -> None:
+        """Have nothing to shut."""
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Have nothing to flush."""
+        return True
+
+
+def dropped(*_drop: object) -> None:
+    """Take a drop count: there must be none, the queue is emptied after each batch."""
+    raise AssertionError("the bench lost telemetry")
+
+
+def meters() -> MeterProvider:
+    """A meter provider with one reader."""
+    return MeterProvider([InMemoryMetricReader()], Resource({}), shutdown_on_exit=False)
+
+
+def counters() -> Group:
+    """(a) The three counters of a step: executions, invocations, errors; and one duration."""
+    meter = meters().get_meter("plain")
+    plain = [meter.create_counter(name) for name in ("steps", "calls", "errors")]
+    attributes = [
+        {"workflow": "shop", "step": "pay", "type": "tool_call"},
+        {"tool": "charge", "status": "success"},
+        {"type": "TOOL_FAILED", "component": "tool"},
+    ]
+    histogram = meter.create_histogram("time")
+    ours = AelMetrics(meters())
+
+    def sdk_counters() -> None:
+        for counter, labels in zip(plain, attributes, strict=True):
+            counter.add(1, labels)
+
+    def our_counters() -> None:
+        ours.steps.add(("shop", "pay", "tool_call"))
+        ours.invocations.add(("charge", "success"))
+        ours.errors.add(("TOOL_FAILED", "tool"))
+
+    return Group(
+        "Metrics: what one step records",
+        [
+            Variant("three SDK counters", timed(sdk_counters), note="Counter.add with 2 to 3 attributes"),
+            Variant(
+                "three counter rows", timed(our_counters), "three SDK counters", "same series, same exports"
+            ),
+            Variant("one SDK histogram", timed(lambda: histogram.record(0.02, {"tool": "charge"}))),
+            Variant(
+                "one histogram row",
+                timed(lambda: ours.tool_duration.record(("charge",), 0.02)),
+                "one SDK histogram",
+                "the SDK's own, with labels built once and a cap",
+            ),
+        ],
+        n=2_000,
+        rounds=25,
+    )
+
+
+class Stepping:
+    """Steps in a run, on providers of their own."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._processor = BoundedSpanProcessor(NullSpans(), dropped)
+        provider = TracerProvider(sampler, Resource({}), shutdown_on_exit=False)
+        provider.add_span_processor(self._processor)
+        self._recorder = Recorder(
+            tracer_provider=provider, metrics=AelMetrics(meters()), store=MemoryStore(10), genai=False
+        )
+
+    def batch(self, work: Callable[[Recorder, int], None]) -> Callable[[int], int]:
+        """A batch of `work` inside one run."""
+
+        def run(n: int) -> int:
+            with Execution(self._recorder, "shop", execution_id="exec-1"):
+                start = perf_counter_ns()
+                for _ in range(n):
+                    work(self._recorder, 0)
+                taken = perf_counter_ns() - start
+            self._processor.force_flush()
+            return taken
+
+        return run
+
+
+def step(recorder: Recorder, index: int) -> None:
+    """One step of ours: span, metrics, record."""
+    with Step(recorder, "pay", "tool_call", index=index, tool="charge") as frame:
+        frame.attempt()
+
+
+def step_with_call(recorder: Recorder, index: int) -> None:
+    """A step with its tool call."""
+    with Step(recorder, "pay", "tool_call", index=index, tool="charge") as frame:
+        frame.attempt()
+        with ToolCall(recorder, "charge", server="demo"):
+            pass
+
+
+ATTRIBUTES = {
+    "ael.workflow.name": "shop",
+    "ael.step.name": "pay",
+    "ael.step.index": 1,
+    "ael.step.type": "tool_call",
+    "ael.tool.name": "charge",
+}
+
+
+class Raw:
+    """Plain OTel spans through the SDK's own batch processor."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._processor = BatchSpanProcessor(NullSpans(), max_queue_size=16_384)
+        provider = TracerProvider(sampler, Resource({}), shutdown_on_exit=False)
+        provider.add_span_processor(self._processor)
+        self.tracer = provider.get_tracer("raw")
+        meter = meters().get_meter("raw")
+        self._counters = [meter.create_counter(name) for name in ("steps", "calls")]
+        self._histograms = [meter.create_histogram(name) for name in ("step.time", "call.time")]
+
+    def batch(self, work: Callable[[], None]) -> Callable[[int], int]:
+        """A batch of `work` inside one span."""
+
+        def run(n: int) -> int:
+            with self.tracer.start_as_current_span("run"):
+                taken = timed(work)(n)
+            self._processor.force_flush()
+            return taken
+
+        return run
+
+    def span(self) -> None:
+        """One span with five attributes."""
+        with self.tracer.start_as_current_span("Step 1: tool_call", attributes=ATTRIBUTES):
+            pass
+
+    def naive(self) -> None:
+        """The usual instrumentation of a step and its call: two spans, attributes one by one, four measurements."""
+        with self.tracer.start_as_current_span("Step 1: tool_call") as span:
+            for key, value in ATTRIBUTES.items():
+                span.set_attribute(key, value)
+            with self.tracer.start_as_current_span("MCP Request", kind=SpanKind.CLIENT) as call:
+                call.set_attribute("ael.tool.name", "charge")
+                call.set_attribute("ael.mcp.server", "demo")
+            self._counters[1].add(1, {"tool": "charge", "status": "success"})
+            self._histograms[1].record(0.02, {"tool": "charge"})
+        self._counters[0].add(1, {"workflow": "shop", "step": "pay", "type": "tool_call"})
+        self._histograms[0].record(0.02, {"workflow": "shop"})
+
+
+def steps() -> Group:
+    """(b) A step beside a raw span."""
+    raw, unsampled = Raw(ALWAYS_ON), Raw(ALWAYS_OFF)
+    ours, ours_unsampled = Stepping(ALWAYS_ON), Stepping(ALWAYS_OFF)
+    base = "raw span, 5 attributes"
+    return Group(
+        "A step: span, count, record",
+        [
+            Variant(
+                base, raw.batch(raw.span), note="start_as_current_span, BatchSpanProcessor, null exporter"
+            ),
+            Variant("our step", ours.batch(step), base, "span + counter row + record; aim <= 1.8"),
+            Variant("raw span, unsampled", unsampled.batch(unsampled.span), base),
+            Variant(
+                "our step, unsampled", ours_unsampled.batch(step), base, "counter row + record; aim <= 0.6"
+            ),
+            Variant(
+                "naive step and call", raw.batch(raw.naive), base, "2 spans, 7 set_attribute, 4 SDK metrics"
+            ),
+            Variant(
+                "our step and call",
+                ours.batch(step_with_call),
+                "naive step and call",
+                "the same spans and metrics, and two records",
+            ),
+        ],
+        n=500,
+        rounds=25,
+    )
+
+
+def log_lines() -> Group:
+    """(c) A log line of a run."""
+    tracer = TracerProvider(ALWAYS_ON, Resource({}), shutdown_on_exit=False).get_tracer("log")
+    text = logging.StreamHandler(NOWHERE)
+    text.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    processors: list[BoundedLogProcessor] = []
+
+    def provider() -> LoggerProvider:
+        made = LoggerProvider(Resource({}), shutdown_on_exit=False)
+        processors.append(BoundedLogProcessor(NullLogs(), dropped))
+        made.add_log_record_processor(processors[-1])
+        return made
+
+    def stock() -> list[logging.Handler]:
+        from opentelemetry.instrumentation.logging.handler import LoggingHandler
+
+        return [text, LoggingHandler(logger_provider=provider())]
+
+    def lines(name: str, *handlers: logging.Handler) -> Callable[[int], int]:
+        logger = logging.getLogger(f"bench.{name}")
+        logger.propagate = False
+        logger.setLevel(logging.INFO)
+        logger.handlers[:] = handlers
+        recorder = Recorder(metrics=AelMetrics(meters()), store=None, genai=False)
+
+        def run(n: int) -> int:
+            with tracer.start_as_current_span("run"), Execution(recorder, "shop", execution_id="exec-1"):
+                taken = timed(lambda: logger.info("step %s completed in %d ms", "pay", 12))(n)
+            for processor in processors:
+                processor.force_flush()
+            return taken
+
+        return run
+
+    base = "stdlib text line"
+    variants = [
+        Variant(base, lines("text", text), note="StreamHandler, Formatter; no ids"),
+        Variant(
+            "our JSON line", lines("json", RunLogHandler(stream=NOWHERE)), base, "contract fields and ids"
+        ),
+        Variant(
+            "our JSON line + OTLP",
+            lines("both", RunLogHandler(stream=NOWHERE, provider=provider())),
+            base,
+            "the same record queued for the Collector",
+        ),
+    ]
+    try:
+        handlers = stock()
+    except ImportError:
+        handlers = []
+    if handlers:
+        variants.append(
+            Variant(
+                "stdlib text line + OTel's handler",
+                lines("stock", *handlers),
+                base,
+                "what `opentelemetry-instrument` does by itself",
+            )
+        )
+    return Group("A log line inside a run, to /dev/null", variants, n=500, rounds=25)

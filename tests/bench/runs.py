@@ -1,0 +1,147 @@
+"""(d) What a whole run costs on the real engine: the same one-step workflow with and without this package."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter_ns
+from typing import Any
+
+from measure import AsyncVariant, Group, run_async
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
+from parts import NOWHERE, NullLogs, NullSpans, dropped, meters
+
+from ael_otel.demo.example import write_example
+from ael_otel.instrument.active import Active, activate
+from ael_otel.instrument.engine import open_application
+from ael_otel.instrument.targets import TARGETS
+from ael_otel.instrument.wrapping import Wrapping
+from ael_otel.lifecycle import Recorder
+from ael_otel.pipeline.export import BoundedLogProcessor, BoundedSpanProcessor
+from ael_otel.pipeline.logs import RunLogHandler
+from ael_otel.pipeline.metrics import AelMetrics
+from ael_otel.store import MemoryStore
+
+WORKFLOW = "hello"
+
+
+class Instrumentation:
+    """Everything that `ael serve` puts around the engine, on null exporters; switched on and off between batches."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._spans = BoundedSpanProcessor(NullSpans(), dropped)
+        self._logs = BoundedLogProcessor(NullLogs(), dropped)
+        tracers = TracerProvider(sampler, Resource({}), shutdown_on_exit=False)
+        tracers.add_span_processor(self._spans)
+        loggers = LoggerProvider(Resource({}), shutdown_on_exit=False)
+        loggers.add_log_record_processor(self._logs)
+        recorder = Recorder(
+            tracer_provider=tracers, metrics=AelMetrics(meters()), store=MemoryStore(), genai=False
+        )
+        self._active = Active(recorder)
+        self._handler = RunLogHandler(stream=NOWHERE, provider=loggers)
+        self._wrapping: Wrapping | None = None
+
+    def on(self) -> None:
+        """Wrap the engine and take over the log."""
+        activate(self._active)
+        self._wrapping = Wrapping(TARGETS)
+        self._wrapping.apply()
+        logging.getLogger().addHandler(self._handler)
+
+    def off(self) -> None:
+        """Put everything back, and empty the queues."""
+        logging.getLogger().removeHandler(self._handler)
+        if self._wrapping is not None:
+            self._wrapping.undo()
+        activate(None)
+        self._spans.force_flush()
+        self._logs.force_flush()
+
+
+@asynccontextmanager
+async def engine() -> AsyncGenerator[Any]:
+    """The real engine on the demo's workflows and tool server, its log going nowhere."""
+    logging.getLogger().addHandler(logging.NullHandler())
+    with TemporaryDirectory() as folder:
+        quiet = Instrumentation(ALWAYS_ON)
+        quiet.on()  # so that the engine sets up no exporters of its own
+        application = await open_application(write_example(Path(folder)), rest=False, log_output=NOWHERE)
+        quiet.off()
+        try:
+            yield application
+        finally:
+            await application.shutdown()
+
+
+def batches(application: Any, instrumentation: Instrumentation | None) -> Callable[[int], Awaitable[int]]:
+    """A batch of runs, with this instrumentation or with none."""
+
+    async def batch(n: int) -> int:
+        if instrumentation is not None:
+            instrumentation.on()
+        execute = application.workflow_engine.execute
+        start = perf_counter_ns()
+        for _ in range(n):
+            result = await execute(WORKFLOW, {})
+        taken = perf_counter_ns() - start
+        if instrumentation is not None:
+            instrumentation.off()
+        assert result.status.value == "completed"
+        return taken
+
+    return batch
+
+
+def variants(application: Any) -> list[AsyncVariant]:
+    """The three ways of running a workflow."""
+    base = "engine alone"
+
+    def make(name: str, instrumentation: Instrumentation | None, note: str) -> AsyncVariant:
+        return AsyncVariant(
+            name,
+            lambda n: n,
+            None if instrumentation is None else base,
+            note,
+            async_batch=batches(application, instrumentation),
+        )
+
+    return [
+        make(base, None, "its own metrics and flat spans, log to /dev/null"),
+        make("with ael_otel", Instrumentation(ALWAYS_ON), "3 spans, 5 metrics, 6 lines JSON + OTLP, record"),
+        make("with ael_otel, unsampled", Instrumentation(ALWAYS_OFF), "the same without spans"),
+    ]
+
+
+async def measure_runs() -> list[Group]:
+    """Measure runs with a stubbed tool and with the real tool server over stdio."""
+    from ploston_core.mcp.connection import MCPConnection
+
+    async with engine() as application:
+        over_stdio = Group(
+            "A one-step run, real MCP tool server over stdio", variants(application), n=15, rounds=20
+        )
+        await run_async(over_stdio)
+        real = MCPConnection.call_tool
+        answer = await application.mcp_manager.call_tool("demo", "echo", {"text": "hello, world"})
+
+        async def stub(self: Any, *arguments: Any, **options: Any) -> Any:
+            return answer
+
+        MCPConnection.call_tool = stub
+        try:
+            stubbed = Group("A one-step run, tool stubbed", variants(application), n=40, rounds=20)
+            await run_async(stubbed)
+        finally:
+            MCPConnection.call_tool = real
+    return [stubbed, over_stdio]
+
+
+def groups() -> list[Group]:
+    """The groups, measured."""
+    return asyncio.run(measure_runs())
