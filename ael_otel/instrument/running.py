@@ -309,10 +309,21 @@ def mcp_failure(error: Exception) -> Failure:
         return Failure("TOOL_TIMEOUT", "mcp", text_of(error), error=error)
     if name == "ToolError":
         return Failure(kind, "tool", text_of(error), error=error, category="TOOL")
-    if isinstance(error, (ConnectionError, OSError, EOFError)) or name in _CONNECTION_ERRORS:
+    said = getattr(getattr(error, "error", None), "code", None) if name in ("McpError", "MCPError") else None
+    if said in _REQUEST_TIMEOUT:
+        return Failure("TOOL_TIMEOUT", "mcp", text_of(error), error=error)
+    if (
+        isinstance(error, (ConnectionError, OSError, EOFError))
+        or name in _CONNECTION_ERRORS
+        or said == _CONNECTION_CLOSED
+    ):
         kind = "MCP_CONNECTION_FAILED"
     return Failure(kind, "mcp", text_of(error), error=error)
 
+
+# Codes of the MCP library's own errors; its versions 1 and 2 differ in the time-out's.
+_CONNECTION_CLOSED: Final = -32000
+_REQUEST_TIMEOUT: Final = (408, -32001)
 
 _CONNECTION_ERRORS: Final = frozenset(
     {
