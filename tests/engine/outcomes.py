@@ -189,6 +189,36 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         says="Template rendering failed",
     ),
     _outcome(
+        "when_error",
+        """
+        Workflow Execution ERROR TEMPLATE_ERROR  name=when_error status=error
+          Step 1: tool_call ERROR TEMPLATE_ERROR  name=optional status=failed tool=echo
+        """,
+        """
+        runs when_error error
+        step when_error optional tool_call
+        error TEMPLATE_ERROR step
+        """,
+        status="failed",
+        says="Template rendering failed",
+    ),
+    _outcome(
+        "output_error",
+        """
+        Workflow Execution ERROR TEMPLATE_ERROR  name=output_error status=error
+          Step 1: tool_call  name=greet status=completed tool=echo
+            MCP Request [CLIENT]  tool=echo server=lab source=tool_step
+        """,
+        """
+        runs output_error error
+        step output_error greet tool_call
+        call echo success
+        error TEMPLATE_ERROR workflow_engine
+        """,
+        status="failed",
+        says="Template rendering failed",
+    ),
+    _outcome(
         "when_skip",
         """
         Workflow Execution  name=when_skip status=success
@@ -359,6 +389,24 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         """,
         status="failed",
         says="ZeroDivisionError at line 1: division by zero",
+    ),
+    _outcome(
+        "defaults",
+        """
+        Workflow Execution ERROR TOOL_FAILED  name=defaults status=error
+          Step 1: tool_call ERROR TOOL_FAILED  name=call status=failed attempt=2 tool=refuse
+            * retry step.attempt=2 error.type=TOOL_FAILED
+            MCP Request [CLIENT] ERROR TOOL_FAILED  tool=refuse server=lab source=tool_step
+            MCP Request [CLIENT] ERROR TOOL_FAILED  tool=refuse server=lab source=tool_step
+        """,
+        """
+        runs defaults error
+        step defaults call tool_call
+        call refuse error x2
+        error TOOL_FAILED tool x2
+        """,
+        status="failed",
+        says="never",
     ),
     _outcome(
         "nested_ok",

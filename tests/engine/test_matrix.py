@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -23,11 +24,14 @@ type Entry = Callable[[Lab, Outcome], str]
 
 
 def _engine_execute(lab: Lab, outcome: Outcome) -> str:
-    return lab.ask("execute", workflow=outcome.workflow, inputs=outcome.inputs)["status"]
+    # Where the engine raises instead of returning a result, the run has failed.
+    return lab.ask("execute", workflow=outcome.workflow, inputs=outcome.inputs).get("status", "failed")
 
 
 def _engine_definition(lab: Lab, outcome: Outcome) -> str:
-    return lab.ask("execute_workflow", workflow=outcome.workflow, inputs=outcome.inputs)["status"]
+    return lab.ask("execute_workflow", workflow=outcome.workflow, inputs=outcome.inputs).get(
+        "status", "failed"
+    )
 
 
 def _mcp_tool(lab: Lab, outcome: Outcome) -> str:
@@ -36,12 +40,12 @@ def _mcp_tool(lab: Lab, outcome: Outcome) -> str:
 
 def _mcp_workflow_run(lab: Lab, outcome: Outcome) -> str:
     result = lab.mcp("workflow_run", {"name": outcome.workflow, "inputs": outcome.inputs})
-    return str(json.loads(result.content[0].text)["status"])
+    return "failed" if result.isError else str(json.loads(result.content[0].text)["status"])
 
 
 def _rest(lab: Lab, outcome: Outcome) -> str:
     answer = lab.rest(f"/workflows/{outcome.workflow}/execute", {"inputs": outcome.inputs})
-    return str(answer.json()["status"])
+    return str(answer.json()["status"]) if answer.is_success else "failed"
 
 
 ENTRIES: dict[str, Entry] = {
@@ -209,3 +213,25 @@ def test_code_called_without_a_workflow_is_a_code_span(lab: Lab, code: str) -> N
     assert [(line["error_type"], line["span_id"]) for line in told] == [
         ("CODE_RUNTIME", span["span_id"])
     ] * failed
+
+
+# --- a server that goes away ------------------------------------------------------------------------------------------
+
+DEAD = """\
+Workflow Execution ERROR MCP_CONNECTION_FAILED  name={workflow} status=error
+  Step 1: tool_call ERROR MCP_CONNECTION_FAILED  name={step} status=failed tool={tool}
+    MCP Request [CLIENT] ERROR MCP_CONNECTION_FAILED  tool={tool} server=lab source=tool_step"""
+
+
+def test_a_tool_server_that_dies_is_a_lost_connection(tmp_path: Path) -> None:
+    """Proves that a call during which the server dies, and every call after it, is told as MCP_CONNECTION_FAILED of
+    component `mcp`, not as a failure of the tool.
+    """
+    with Lab(tmp_path / "home") as lab:
+        for workflow, step, tool in (("server_dies", "last", "die"), ("success", "greet", "echo")):
+            assert lab.ask("execute", workflow=workflow, inputs={})["error"] == "TOOL_FAILED"
+            taken = lab.collect()
+            assert view.tree(taken.spans) == DEAD.format(workflow=workflow, step=step, tool=tool)
+            view.check_tree(taken.spans)
+            assert view.counts(taken.metrics).splitlines()[-1] == "error MCP_CONNECTION_FAILED mcp"
+            assert len(view.failures_told(taken.lines)) == 1

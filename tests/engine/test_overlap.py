@@ -91,6 +91,23 @@ def test_a_hundred_runs_in_one_process_never_mix(lab: Lab) -> None:
     )
 
 
+def test_failures_that_overlap_never_mix(lab: Lab) -> None:
+    """Proves that of many runs that fail at the same time each is counted once and told once, in its own trace."""
+    lab.collect()
+    lab.ask("many", workflow="tool_error", count=50)
+    taken = lab.collect()
+    spans = view.by_trace(taken.spans)
+    assert len(spans) == len(taken.records) == 50
+    assert taken.metrics["ael.errors"] == {"component=tool,type=TOOL_FAILED": 50}
+    told = {line["trace_id"]: line for line in view.failures_told(taken.lines)}
+    assert len(told) == len(view.failures_told(taken.lines)) == 50
+    for record in taken.records:
+        root = view.check_tree(spans[record["trace_id"]])
+        view.check_record(record, spans[record["trace_id"]], root)
+        line = told[record["trace_id"]]
+        assert (line["execution_id"], line["span_id"]) == (record["execution_id"], root["span_id"])
+
+
 def test_clients_that_call_at_the_same_time_never_mix(lab: Lab) -> None:
     """Proves the same for runs that come in over MCP and REST together, each with its own answer."""
 

@@ -3,9 +3,13 @@
 import asyncio
 import importlib
 import inspect
+import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +23,11 @@ from ael_otel.instrument import AelInstrumentor
 from ael_otel.instrument.targets import TARGETS, Target
 from ael_otel.lifecycle import Execution
 from ael_otel.pipeline.guard import forget_reported_faults
+from tests.engine.lab import by_arguments, view
+from tests.engine.lab.client import clean_environment
+from tests.engine.lab.files import write_configuration
 from tests.engine.lab.host import metric_values
+from tests.engine.outcomes import OUTCOMES
 
 # The MCP library has that module from version 2 on; the suite of engine versions runs with it.
 PRESENT = [
@@ -178,6 +186,25 @@ def test_uninstrumenting_brings_every_original_back(ours: Instrumented) -> None:
 
 def _owners() -> dict[str, tuple[Any, str]]:
     return {name: _owner(target) for name, target in zip(NAMES, PRESENT, strict=True)}
+
+
+def test_the_public_arguments_are_enough(tmp_path: Path) -> None:
+    """Proves that an application gets spans, metrics and records where it says, without our runtime and its SDK."""
+    done = subprocess.run(
+        [sys.executable, by_arguments.__file__, str(write_configuration(tmp_path / "ael"))],
+        cwd=tmp_path,
+        env=clean_environment(HOME=str(tmp_path), AEL_OTEL_RAISE_FAULTS="1"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    root = view.check_tree(found["spans"])
+    assert view.tree(found["spans"]) == next(each.tree for each in OUTCOMES if each.workflow == "success")
+    assert found["metrics"]["ael.workflow.executions"]["status=success,workflow=success"] == 1
+    view.check_record(found["record"], found["spans"], root)
 
 
 def test_an_older_engine_is_said_once_and_served_without(

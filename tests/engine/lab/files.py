@@ -17,7 +17,7 @@ SOURCES: Mapping[str, str] = {
 }
 """The YAML text of each workflow by its name."""
 
-TOOLS = ("add", "echo", "flaky", "refuse", "traceparent", "wait")
+TOOLS = ("add", "die", "echo", "flaky", "refuse", "traceparent", "wait")
 SANDBOX_SECONDS = 1
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections import Counter
 
 from fastmcp import Context, FastMCP
@@ -43,6 +44,12 @@ async def wait(seconds: float) -> str:
     """Answer after a while, without keeping other calls waiting."""
     await asyncio.sleep(seconds)
     return "waited"
+
+
+@server.tool
+def die() -> str:
+    """End this process without an answer."""
+    os._exit(1)
 
 
 @server.tool
