@@ -15,6 +15,7 @@ from ael_otel.schema.render_docs import (
     render_resource_page,
     render_spans_page,
 )
+from ael_otel.schema.render_emitters import render_emitters
 from ael_otel.schema.render_python import (
     render_attributes,
     render_events,
@@ -23,6 +24,7 @@ from ael_otel.schema.render_python import (
     render_scopes,
     render_spans,
 )
+from ael_otel.schema.render_sets import render_metric_sets
 
 CODE = "ael_otel/_generated"
 DOCS = "docs/telemetry"
@@ -35,6 +37,8 @@ TARGETS: dict[str, Callable[[Registry], str]] = {
     f"{CODE}/spans.py": render_spans,
     f"{CODE}/events.py": render_events,
     f"{CODE}/scopes.py": render_scopes,
+    f"{CODE}/metric_sets.py": render_metric_sets,
+    f"{CODE}/emitters.py": render_emitters,
     f"{CODE}/registry.json": render_document,
     "ael_otel/schema/definition.schema.json": render_definition_schema,
     f"{DOCS}/README.md": render_index_page,

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ael_otel.schema import rules_change, rules_definitions, rules_privacy, rules_resolved, rules_scopes
+from ael_otel.schema import (
+    rules_change,
+    rules_definitions,
+    rules_privacy,
+    rules_resolved,
+    rules_scopes,
+    rules_sets,
+)
 from ael_otel.schema.findings import Finding
 from ael_otel.schema.model import Registry, Sources
 from ael_otel.schema.resolve import resolve
@@ -36,6 +43,7 @@ REGISTRY_RULES: tuple[Callable[[Registry, Sources], Iterator[Finding]], ...] = (
     rules_resolved.bad_buckets,
     rules_resolved.unbounded_label,
     rules_resolved.max_series,
+    rules_sets.bad_metric_set,
     rules_resolved.unstable_in_stable,
     rules_resolved.resource_on_signal,
     rules_resolved.bad_span_name,

@@ -82,12 +82,14 @@ class SignalNotes(Strict, frozen=True):
 
     `goal`: what the signal serves. `query`: one example in the language of its backend.
     `remove_in`: version of the interface in which a deprecated signal goes.
-    `max_series`, `buckets` (upper bounds, in the metric's unit): metrics only. `span_event`: events only.
+    `metric_set` (metrics that are updated together), `max_series`, `buckets` (upper bounds, in the metric's unit):
+    metrics only. `span_event`: events only.
     """
 
     goal: Goal | None = None
     query: str = ""
     remove_in: str = ""
+    metric_set: str = ""
     max_series: int | None = None
     buckets: tuple[float, ...] = ()
     span_event: SpanEvent | None = None

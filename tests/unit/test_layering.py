@@ -19,6 +19,8 @@ GOOD = {
     "hooks.py": "def post_instrument():\n    from ael_otel.pipeline import start\n    start()",
     "_generated/__init__.py": "",
     "_generated/metrics.py": "ALL = ()",
+    "_generated/metric_sets.py": "from ael_otel.emit.metric_sets import MetricSet",
+    "emit/metric_sets.py": "import weakref\nfrom opentelemetry.metrics import Meter",
     "schema/__main__.py": "from ael_otel.errors import AelOtelError",
     "config/__init__.py": "from ael_otel.errors import AelOtelError\nfrom ael_otel._generated.metrics import ALL",
     "privacy.py": "import ael_otel.config",
@@ -46,6 +48,13 @@ BAD = [
     ("export/__init__.py", "from ael_otel.admin import serve", "export must not import admin"),
     ("errors.py", "from ael_otel.config import ALL", "errors must not import config"),
     ("_generated/metrics.py", "from ael_otel.privacy import x", "_generated must not import privacy"),
+    ("emit/metric_sets.py", "from ael_otel._generated.metrics import ALL", "emit must not import _generated"),
+    (
+        "emit/metric_sets.py",
+        "from opentelemetry.sdk.metrics import X",
+        "emit/ must not import opentelemetry.sdk",
+    ),
+    ("emit/metric_sets.py", "import msgspec", "emit/ must not import msgspec"),
     (
         "schema/__main__.py",
         "from ael_otel._generated.metrics import ALL",

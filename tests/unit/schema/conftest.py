@@ -96,6 +96,7 @@ GOOD: Document = {
             "annotations": {
                 "ael": {
                     "goal": "operation",
+                    "metric_set": "ael.fruit",
                     "max_series": 20,
                     "query": "sum by (state) (ael_fruit_eaten_total)",
                 }
@@ -115,6 +116,7 @@ GOOD: Document = {
             "annotations": {
                 "ael": {
                     "goal": "performance",
+                    "metric_set": "ael.ripening",
                     "max_series": 1,
                     "buckets": [1, 10],
                     "query": "rate(ael_fruit_ripening_seconds_sum[5m])",

@@ -1,5 +1,6 @@
 """Each rule of the registry has a case that breaks it, and the finding tells what to set."""
 
+import copy
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -436,6 +437,41 @@ BROKEN: list[tuple[str, str, str, Spoil]] = [
         "ael.fruit.fell",
         "must end in one of",
         lambda d: d["events"][0].update(name="ael.fruit.fell"),
+    ),
+    (
+        "bad_metric_set",
+        "ael.fruit.eaten",
+        "set annotations.ael.metric_set",
+        lambda d: notes(metric(d)).pop("metric_set"),
+    ),
+    (
+        "bad_metric_set",
+        "ael.fruit.ripening",
+        "another entity",
+        lambda d: notes(d["metrics"][1]).update(metric_set="ael.fruit"),
+    ),
+    (
+        "bad_metric_set",
+        "ael.fruit.thrown.eaten",
+        "same word",
+        lambda d: d["metrics"].append({**metric(d), "name": "ael.fruit.thrown.eaten"}),
+    ),
+    (
+        "bad_metric_set",
+        "ael.fruit.thrown",
+        "labels of the set ael.fruit (ael.fruit.name, state)",
+        lambda d: d["metrics"].append(
+            {**metric(d), "name": "ael.fruit.thrown", "attributes": metric(d)["attributes"][:1]}
+        ),
+    ),
+    (
+        "bad_metric_set",
+        "ael.fruit.thrown",
+        "another max_series than ael.fruit.eaten",
+        lambda d: (
+            d["metrics"].append({**copy.deepcopy(metric(d)), "name": "ael.fruit.thrown"}),
+            notes(d["metrics"][-1]).update(max_series=21),
+        ),
     ),
 ]
 

@@ -1,0 +1,77 @@
+"""How often each signal was emitted and when last, without a lock on the way; for the live schema."""
+
+import os
+from itertools import count
+from time import time
+from typing import Final, Literal
+
+type Kind = Literal["spans", "events"]
+
+MAX_UNKNOWN: Final = 100
+"""How many unknown names are kept: they come from elsewhere and are not bounded."""
+
+
+class Activity:
+    """The use of one signal: how often, and the Unix time of the last one (0 for never)."""
+
+    __slots__ = ("_next", "emitted", "last", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.emitted = 0
+        self.last = 0.0
+        self._next = count(1)
+
+    def note(self) -> None:
+        """Count one; a step of `count` is atomic where `+=` is not."""
+        self.emitted = next(self._next)
+        self.last = time()
+
+    def reset(self) -> None:
+        """Start from zero."""
+        self.emitted = 0
+        self.last = 0.0
+        self._next = count(1)
+
+
+_known: dict[Kind, dict[str, Activity]] = {"spans": {}, "events": {}}
+_unknown: dict[Kind, dict[str, Activity]] = {"spans": {}, "events": {}}
+
+
+def activity(kind: Kind, name: str) -> Activity:
+    """Return the activity of a signal of the registry, the same one for each caller."""
+    return _known[kind].setdefault(name, Activity(name))
+
+
+def activities(kind: Kind) -> dict[str, Activity]:
+    """Return the activity of each signal that has been asked for, by name."""
+    return dict(_known[kind])
+
+
+def note_unknown(kind: Kind, name: str) -> None:
+    """Note a name that the registry does not have; beyond `MAX_UNKNOWN` names nothing new is kept."""
+    seen = _unknown[kind]
+    found = seen.get(name)
+    if found is None:
+        if len(seen) >= MAX_UNKNOWN:
+            return
+        found = seen.setdefault(name, Activity(name))
+    found.note()
+
+
+def unknown(kind: Kind) -> dict[str, Activity]:
+    """Return the activity of each unknown name."""
+    return dict(_unknown[kind])
+
+
+def reset() -> None:
+    """Start from zero, as a forked child does: what its parent emitted is not its own."""
+    for signals in _known.values():
+        for signal in signals.values():
+            signal.reset()
+    for signals in _unknown.values():
+        signals.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=reset)
