@@ -4,7 +4,8 @@
 #   AEL_EXTRAS   extras to install (default: engine,dev)
 #   DEMO_ARGS    arguments of `ael demo`, for example DEMO_ARGS="--runs 50"
 #   PYTEST_ARGS  arguments of pytest, for example PYTEST_ARGS="-k layering -x"
-#   UP_ARGS      arguments of deploy/stack.py up
+#   UP_ARGS      arguments of deploy/stack.py up, such as --available
+#   CLEAN_ARGS   arguments of deploy/stack.py clean-data, such as --yes
 #   CI           true: a test that this machine could have run must not be skipped
 
 SHELL := /bin/sh
@@ -48,7 +49,7 @@ images: setup ## build the images that are missing from source (air-gapped hosts
 
 .PHONY: clean-data
 clean-data: setup ## delete what the stack has stored; asks first
-	@$(STACK) clean-data
+	@$(STACK) clean-data $(CLEAN_ARGS)
 
 # --- a developer's verbs ----------------------------------------------------------------------------------------------
 

@@ -74,7 +74,7 @@ def require_all(refused: Mapping[str, str], usable: Sequence[Choice], *, availab
         return
     lines = "\n".join(refused.values())
     if not available:
-        raise StackError(f"{lines}\nTo start without them: `up --available`.", Exit.MISSING)
+        raise StackError(f"{lines}\nTo start without them: `make up UP_ARGS=--available`.", Exit.MISSING)
     print(f"Left out:\n{lines}", file=sys.stderr)
     if not usable:
         raise StackError("No service is left to start.", Exit.MISSING)
@@ -293,7 +293,7 @@ def confirm() -> None:
         StackError: the answer is not yes, or nobody can answer.
     """
     if not sys.stdin.isatty():
-        raise StackError("Nobody to ask: add --yes to delete without asking.", Exit.USAGE)
+        raise StackError("Nobody to ask: add --yes (`make clean-data CLEAN_ARGS=--yes`) to delete without asking.", Exit.USAGE)
     if input("Delete it? Type yes: ").strip().lower() != "yes":
         raise StackError("Nothing was deleted.")
 
