@@ -13,6 +13,8 @@ from ael_otel.schema.live.index import Index
 from ael_otel.schema.model import Deprecated, Metric
 from ael_otel.schema.rules_privacy import ID
 
+A_LINE = "a log line"
+"""What a log record without an event's name is called in findings."""
 OVERFLOW = "otel.metric.overflow"
 _EVENT_NAME_KEYS = ("event.name", "event_name")
 _ERROR_KEYS = ("ael.error.type", "error.type")
@@ -172,7 +174,7 @@ def check_log(index: Index, log: samples.Log, canaries: Iterable[str], *, own: b
     part = Checked(
         "log",
         "log",
-        log.event_name,
+        log.event_name or A_LINE,
         {
             "event_name": log.event_name,
             "severity_text": log.severity or None,
@@ -203,8 +205,6 @@ def check_log(index: Index, log: samples.Log, canaries: Iterable[str], *, own: b
     if event is not None:
         _check_standing(part, "Event", event.stability, event.deprecated)
         declared |= {attribute.key: attribute for attribute in event.attributes}
-    elif not log.event_name:
-        part.signal_name = "a log line"
     for key in _EVENT_NAME_KEYS:
         if key in log.attributes:
             part.add_to(
