@@ -149,7 +149,7 @@ class MetricSet[R: Row]:
         """Updates that landed in the overflow row, by metric."""
         self._row_class = row
         self._labels = max((spec.labels for spec in (*counters, *histograms)), key=len)
-        self._cap = max((spec.max_series for spec in (*counters, *histograms)), default=0)
+        self._cap = max(spec.max_series for spec in (counters or histograms))
         self._rows: dict[Values, R] = {}
         self._overflow: R | None = None
         self._lock = Lock()

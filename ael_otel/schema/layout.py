@@ -21,9 +21,9 @@ def bracketed(head: str, items: Sequence[str], tail: str = ")", indent: int = 0)
     `indent` is how far the text will be indented; it is not yet.
     """
     line = f"{head}{', '.join(items)}{tail}"
-    if indent + len(line) <= WIDTH or not items:
+    if (indent + len(line) <= WIDTH and "\n" not in line) or not items:
         return line
-    return "\n".join([head, *(f"    {item}," for item in items), tail])
+    return "\n".join([head, *("    " + item.replace("\n", "\n    ") + "," for item in items), tail])
 
 
 def imported(module: str, names: Iterable[str]) -> str:

@@ -150,8 +150,9 @@ def _set(group: MetricSet) -> str:
         "histograms": [f"metrics.{signal_constant(metric.name)}" for metric in group.histograms],
     }
     arguments = ["meter", f"{title}Row"]
+    # One column for the comma that follows in the call.
     arguments += [
-        f"{name}=({', '.join(names)}{',' if len(names) == 1 else ''})"
+        bracketed(f"{name}=(", names, ",)" if len(names) == 1 else ")", indent=13)
         for name, names in specs.items()
         if names
     ]

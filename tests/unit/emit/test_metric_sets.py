@@ -1,0 +1,393 @@
+"""Metric sets: what is counted is what a reader gets, in as many series as the registry allows and no more."""
+
+import dataclasses
+import json
+import sys
+import threading
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.metrics import Meter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.trace import set_span_in_context
+
+from ael_otel._generated import metrics as registry
+from ael_otel._generated.metric_sets import MetricSets, StepMetrics, ToolMetrics, ToolRow, WorkflowMetrics
+from ael_otel.emit.metric_sets import MetricSet, Row, ignore
+from tests.unit.pipeline.conftest import Metered, labels
+from tests.unit.pipeline.processes import answer
+
+OVERFLOW = frozenset({("otel.metric.overflow", True)})
+
+
+def spec(name: str, **changes: object) -> registry.MetricSpec:
+    """A counter with the labels `tool` and `status`, at most three series."""
+    given = {
+        "name": name,
+        "max_series": 3,
+        "unit": "{call}",
+        "description": "Calls.",
+        "instrument": "counter",
+    }
+    return dataclasses.replace(registry.TOOL_INVOCATIONS, **given | changes)
+
+
+class Row3(Row):
+    """What the generator writes for a set of these three, by hand; `test_the_generator_writes_such_a_row` compares."""
+
+    __slots__ = ()
+
+    def add(self, *, calls: int = 0, retries: int = 0, running: int = 0, context=None) -> None:
+        """Update calls, retries and running together."""
+        with self.lock:
+            slots = self.slots
+            slots[0] += calls
+            slots[1] += retries
+            slots[2] += running
+            self.updates += 1
+            if context is not None:
+                self.context = context
+        if self.overflowed is not None:
+            self.overflowed((calls, retries, running))
+
+
+class Calls(MetricSet[Row3]):
+    """Two counters and an up-down counter that share their labels."""
+
+    def __init__(self, meter: Meter, on_overflow=ignore, **changes: object) -> None:
+        specs = [
+            spec("calls", **changes),
+            spec("retries", **changes),
+            spec("running", **{"instrument": "updowncounter"} | changes),
+        ]
+        super().__init__(meter, Row3, counters=specs, on_overflow=on_overflow)
+
+
+def tools(meter: Meter, on_overflow=ignore, *, rows: int = 3, times: int = 2) -> MetricSet[ToolRow]:
+    """The generated row of a counter and a histogram, with caps a test can reach."""
+    return MetricSet(
+        meter,
+        ToolRow,
+        counters=[spec("calls", max_series=rows)],
+        histograms=[
+            dataclasses.replace(registry.TOOL_DURATION, name="time", max_series=times, buckets=(0.1, 1.0))
+        ],
+        on_overflow=on_overflow,
+    )
+
+
+def test_one_call_updates_every_metric_of_the_row(metered: Metered) -> None:
+    """Three metrics, one call, the same labels; name, unit, description and kind are the spec's."""
+    row = Calls(metered.meter).row(("echo", "success"))
+    row.add(calls=1, running=2)
+    row.add(calls=4, retries=1, running=-1)
+
+    here = labels(tool="echo", status="success")
+    assert metered.series() == {"calls": {here: 5}, "retries": {here: 1}, "running": {here: 1}}
+    found = metered.reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+    assert [(metric.name, metric.unit, metric.data.is_monotonic) for metric in found] == [
+        ("calls", "{call}", True),
+        ("retries", "{call}", True),
+        ("running", "{call}", False),
+    ]
+    assert found[0].description == "Calls."
+
+
+def test_the_same_values_give_the_same_row(metered: Metered) -> None:
+    """A caller may keep a row or bind it each time: there is one for each combination of values."""
+    calls = Calls(metered.meter)
+    row = calls.row(("echo", "success"))
+    assert calls.row(("echo", "success")) is row
+    assert calls.row(("echo", "error")) is not row
+
+
+def test_a_bound_row_is_there_at_zero(metered: Metered) -> None:
+    """A zero before the first event makes the first failure an increase; binding again does not reset."""
+    calls = Calls(metered.meter)
+    calls.row(("echo", "error"))
+    assert metered.series()["calls"] == {labels(tool="echo", status="error"): 0}
+    calls.row(("echo", "error")).add(calls=2)
+    calls.row(("echo", "error"))
+    assert metered.series()["calls"] == {labels(tool="echo", status="error"): 2}
+
+
+def test_counts_survive_collection(metered: Metered) -> None:
+    """Each reader sees the running total each time: rows are cumulative, and reading takes nothing away."""
+    row = Calls(metered.meter).row(("echo", "success"))
+    second = InMemoryMetricReader()
+    metered.provider.add_metric_reader(second)
+    for expected in (1, 2, 3):
+        row.add(calls=1)
+        assert metered.series()["calls"] == {labels(tool="echo", status="success"): expected}
+    other = Metered(metered.meter, metered.provider, second)
+    assert other.series()["calls"] == {labels(tool="echo", status="success"): 3}
+
+
+def test_beyond_the_cap_everything_lands_in_one_row(metered: Metered) -> None:
+    """New combinations share the overflow series and each metric updated there is reported; known rows go on."""
+    lost: list[str] = []
+    calls = Calls(metered.meter, lost.append)
+    for number in range(5):
+        calls.row((f"tool{number}", "success")).add(calls=1)
+    calls.row(("tool0", "success")).add(calls=1)
+    calls.row(("tool4", "success")).add(calls=7, retries=2)
+
+    assert metered.series()["calls"] == {
+        labels(tool="tool0", status="success"): 2,
+        labels(tool="tool1", status="success"): 1,
+        labels(tool="tool2", status="success"): 1,
+        OVERFLOW: 9,
+    }
+    assert lost == ["calls", "calls", "calls", "retries"]
+    assert calls.dropped == {"calls": 3, "retries": 1}
+
+
+def test_a_row_points_at_the_last_sampled_span(metered: Metered, tracer, unsampled) -> None:
+    """A row's exemplar is the last context it was given, in every collection until there is a newer one."""
+    calls = Calls(metered.meter)
+    spans = [tracer.start_span("one"), tracer.start_span("two")]
+    for span in spans:
+        calls.row(("echo", "success")).add(calls=1, context=set_span_in_context(span))
+        calls.row(("echo", "success")).add(calls=1)
+        for _ in range(2):
+            (point,) = metered.points()["calls"]
+            (exemplar,) = point.exemplars
+            assert (exemplar.trace_id, exemplar.span_id) == (span.context.trace_id, span.context.span_id)
+    calls.row(("echo", "error")).add(calls=1, context=set_span_in_context(unsampled.start_span("three")))
+    (bare,) = [point for point in metered.points()["calls"] if point.attributes["status"] == "error"]
+    assert list(bare.exemplars) == []
+
+
+@pytest.mark.parametrize("values", [(), ("echo",), ("echo", "success", "more")])
+def test_a_wrong_number_of_values_is_refused(metered: Metered, values: tuple[str, ...]) -> None:
+    """A call that does not fit its set is a bug of ours: it is named, and leaves no row behind."""
+    calls = Calls(metered.meter)
+    with pytest.raises(ValueError, match=rf"\('tool', 'status'\).* not {len(values)} values"):
+        calls.row(values)
+    assert metered.series() == {}
+
+
+def test_no_update_is_lost_between_threads(metered: Metered) -> None:
+    """Threads that add to the same and to new rows while a reader collects lose nothing."""
+    threads, rounds = 6, 2_000
+    lost = Counter[str]()
+    lock = threading.Lock()
+
+    def on_overflow(name: str) -> None:
+        with lock:
+            lost[name] += 1
+
+    calls = Calls(metered.meter, on_overflow, max_series=4)
+    start = threading.Barrier(threads + 1)
+
+    def work(number: int) -> None:
+        start.wait()
+        for turn in range(rounds):
+            calls.row((f"tool{(number + turn) % 8}", "success")).add(calls=1, running=1)
+
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for worker in workers:
+            worker.start()
+        start.wait()
+        seen = [sum(metered.series().get("calls", {}).values()) for _ in range(50)]
+        for worker in workers:
+            worker.join()
+    finally:
+        sys.setswitchinterval(interval)
+    series = metered.series()
+    assert seen == sorted(seen)
+    assert sum(series["calls"].values()) == sum(series["running"].values()) == threads * rounds
+    assert len(series["calls"]) == 5
+    assert lost == {name: series[name][OVERFLOW] for name in ("calls", "running")}
+
+
+def test_a_histogram_is_recorded_in_the_given_context(metered: Metered, tracer) -> None:
+    """Values go to the registry's boundaries, with an exemplar of the span that is passed, in one call with a count."""
+    row = tools(metered.meter).row(("echo", "success"))
+    span = tracer.start_span("call")
+    row.record(duration=0.05)
+    row.record(duration=0.5, invocations=1, context=set_span_in_context(span))
+    row.record(duration=5.0, invocations=1)
+
+    (point,) = metered.points()["time"]
+    assert dict(point.attributes) == {"tool": "echo"}
+    assert (list(point.explicit_bounds), list(point.bucket_counts)) == ([0.1, 1.0], [1, 1, 1])
+    assert (point.count, point.sum) == (3, 5.55)
+    (exemplar,) = point.exemplars
+    assert (exemplar.value, exemplar.span_id) == (0.5, span.context.span_id)
+    (count,) = metered.points()["calls"]
+    assert count.value == 2
+    assert [each.span_id for each in count.exemplars] == [span.context.span_id]
+
+
+def test_a_histogram_has_its_own_labels(metered: Metered) -> None:
+    """Rows that differ only in a label the histogram does not have share its series."""
+    group = tools(metered.meter)
+    group.row(("echo", "success")).record(duration=0.5, invocations=1)
+    group.row(("echo", "error")).record(duration=0.7, invocations=1)
+    assert metered.series() == {
+        "calls": {labels(tool="echo", status="success"): 1, labels(tool="echo", status="error"): 1},
+        "time": {labels(tool="echo"): 2},
+    }
+
+
+def test_a_histogram_is_capped_too(metered: Metered) -> None:
+    """Beyond its own cap a value is kept in the overflow series and reported; known rows go on."""
+    lost: list[str] = []
+    group = tools(metered.meter, lost.append, rows=10)
+    for tool in ("a", "b", "c", "d", "a"):
+        group.row((tool, "success")).record(duration=0.5)
+    assert metered.series()["time"] == {labels(tool="a"): 2, labels(tool="b"): 1, OVERFLOW: 2}
+    assert lost == ["time", "time"]
+    assert group.histograms[0].dropped == 2
+
+
+def test_a_set_says_how_it_is_used(metered: Metered) -> None:
+    """The live schema's numbers: updates, series, and when a change was last seen, for each metric."""
+    group = tools(metered.meter, rows=1)
+    assert group.state() == {"calls": (0, 0, 0.0), "time": (0, 0, 0.0)}
+    for tool in ("a", "b", "c"):
+        group.row((tool, "success")).record(duration=0.5, invocations=2)
+    state = group.state()
+    assert {name: found[:2] for name, found in state.items()} == {"calls": (3, 2), "time": (3, 2)}
+    assert all(last > 0 for *_, last in state.values())
+    assert group.state() == state, "without another update the time stays"
+
+
+VALUES = st.tuples(st.sampled_from("abcde"), st.sampled_from(("success", "error")))
+STEPS = st.lists(st.tuples(st.sampled_from(("add", "bind")), VALUES, st.integers(0, 5)), max_size=40)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=STEPS, cap=st.integers(1, 6))
+def test_rows_behave_like_a_dictionary_with_a_lid(steps: list, cap: int) -> None:
+    """Whatever is added in whatever order: rows are a dictionary, what does not fit adds up in the overflow row."""
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader], Resource({}), shutdown_on_exit=False)
+    metered = Metered(provider.get_meter("test"), provider, reader)
+    lost: list[str] = []
+    calls = Calls(metered.meter, lost.append, max_series=cap)
+    model: dict[tuple[str, str], int] = {}
+    overflow = reported = 0
+    for action, values, amount in steps:
+        row = calls.row(values)
+        if values in model or len(model) < cap:
+            model[values] = model.get(values, 0) + (amount if action == "add" else 0)
+        elif action == "add":
+            overflow += amount
+            reported += amount > 0
+        if action == "add":
+            row.add(calls=amount)
+    found = metered.series().get("calls", {})
+    assert found.pop(OVERFLOW, 0) == overflow
+    assert found == {labels(tool=tool, status=status): count for (tool, status), count in model.items()}
+    assert lost == ["calls"] * reported
+    provider.shutdown()
+
+
+FORK = """
+import json, os, signal
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from ael_otel._generated.metric_sets import MetricSets
+
+reader = InMemoryMetricReader()
+sets = MetricSets(MeterProvider([reader], shutdown_on_exit=False).get_meter("fork"))
+held = sets.error.bind(type="timeout", component="tool")
+held.add(errors=5)
+sets.error.bind(type="internal", component="store").add(errors=2)
+sets.tool.expect(tool="echo")
+
+
+def counts():
+    found = {}
+    for scope in reader.get_metrics_data().resource_metrics[0].scope_metrics:
+        for metric in scope.metrics:
+            for point in metric.data.data_points:
+                if metric.name != "ael.tool.duration":
+                    found["/".join(map(str, point.attributes.values()))] = point.value
+    return found
+
+
+# Another thread may be inside an update at the moment of the fork: the child must not wait for it.
+sets.error._lock.acquire()
+sets.tool.histograms[0]._lock.acquire()
+reading, writing = os.pipe()
+child = os.fork()
+if child == 0:
+    signal.alarm(10)
+    held.add(errors=1)
+    sets.tool.bind(tool="new", status="success").record(duration=0.5, invocations=1)
+    sets.tool.bind(tool="echo", status="error")
+    os.write(writing, json.dumps(counts()).encode())
+    os._exit(0)
+sets.error._lock.release()
+sets.tool.histograms[0]._lock.release()
+_, status = os.waitpid(child, 0)
+os.close(writing)
+held.add(errors=1)
+print(json.dumps({"status": status, "child": json.loads(os.read(reading, 4096) or "null"), "parent": counts()}))
+"""
+
+
+def test_a_forked_child_starts_from_zero() -> None:
+    """Inherited counts would be counted twice: the child exports its own only, also through a row it inherited."""
+    zeros = {f"echo/{status}": 0 for status in ("success", "error", "timeout", "cancelled")}
+    assert json.loads(answer(FORK)) == {
+        "status": 0,
+        "child": {"timeout/tool": 1, "new/success": 1, "echo/error": 0},
+        "parent": {"timeout/tool": 6, "internal/store": 2} | zeros,
+    }
+
+
+class TestGeneratedSets:
+    """The sets of the real registry."""
+
+    def test_binding_alone_makes_zeros(self, metered: Metered) -> None:
+        """`expect` says what is known when a workflow or tool is loaded; all that can follow is there at zero."""
+        sets = MetricSets(metered.meter)
+        sets.workflow.expect(workflow="mixed")
+        sets.step.expect(workflow="mixed", step="greet", type="tool_call")
+        sets.tool.expect(tool="echo")
+        statuses = ("success", "error", "timeout", "cancelled")
+        assert metered.series() == {
+            "ael.workflow.executions": {labels(workflow="mixed", status=status): 0 for status in statuses},
+            "ael.step.executions": {labels(workflow="mixed", step="greet", type="tool_call"): 0},
+            "ael.tool.invocations": {labels(tool="echo", status=status): 0 for status in statuses},
+        }
+
+    def test_the_end_of_a_run_is_one_call(self, metered: Metered) -> None:
+        """Count and duration of one event cannot disagree: `record` takes both."""
+        row = WorkflowMetrics(metered.meter).bind(workflow="mixed", status="success")
+        row.record(duration=1.2, executions=1)
+        assert row.executions == 1
+        assert metered.series() == {
+            "ael.workflow.executions": {labels(workflow="mixed", status="success"): 1},
+            "ael.workflow.duration": {labels(workflow="mixed"): 1},
+        }
+
+    @pytest.mark.parametrize("metric", registry.ALL, ids=lambda metric: metric.name)
+    def test_every_metric_has_its_instrument(self, metered: Metered, metric: registry.MetricSpec) -> None:
+        """No metric of the registry is left out of the sets, and each is in one of them with its own description."""
+        sets = [each for each in vars(MetricSets(metered.meter)).values() if isinstance(each, MetricSet)]
+        having = [
+            each
+            for each in sets
+            if metric in each.counters or metric in [points.spec for points in each.histograms]
+        ]
+        assert len(having) == 1
+
+    def test_labels_come_in_the_order_of_the_parameters(self, metered: Metered) -> None:
+        """Each value lands under its own label."""
+        StepMetrics(metered.meter).bind(workflow="w", step="s", type="code").add(executions=1)
+        ToolMetrics(metered.meter).bind(tool="t", status="error").add(invocations=1)
+        series = metered.series()
+        assert series["ael.step.executions"] == {labels(workflow="w", step="s", type="code"): 1}
+        assert series["ael.tool.invocations"] == {labels(tool="t", status="error"): 1}
