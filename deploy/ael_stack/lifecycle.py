@@ -293,7 +293,10 @@ def confirm() -> None:
         StackError: the answer is not yes, or nobody can answer.
     """
     if not sys.stdin.isatty():
-        raise StackError("Nobody to ask: add --yes (`make clean-data CLEAN_ARGS=--yes`) to delete without asking.", Exit.USAGE)
+        raise StackError(
+            "Nobody to ask: add --yes (`make clean-data CLEAN_ARGS=--yes`) to delete without asking.",
+            Exit.USAGE,
+        )
     if input("Delete it? Type yes: ").strip().lower() != "yes":
         raise StackError("Nothing was deleted.")
 
