@@ -7,7 +7,9 @@ that runs workflows calls `open_store(settings)`, one that only looks calls `ope
 
 from ael_otel.store.content import Capture
 from ael_otel.store.errors import QueryError, SchemaTooNewError, StoreError, StoreNotFoundError
+from ael_otel.store.locate import locate
 from ael_otel.store.memory import MemoryStore
+from ael_otel.store.opening import open_reader, open_store
 from ael_otel.store.protocol import TelemetryStore
 from ael_otel.store.query import (
     ExecutionSummary,
@@ -60,4 +62,7 @@ __all__ = [
     "ToolCallRecord",
     "ToolCallSource",
     "ToolCallStatus",
+    "locate",
+    "open_reader",
+    "open_store",
 ]

@@ -1,11 +1,22 @@
 """What all backends do alike: the names of events, and reading by the few things that a backend can do itself."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 
 from msgspec.structs import replace
 
 from ael_otel.store.codec import Head, Row, decode, encode, has_text, row_of, summary_of
-from ael_otel.store.query import Page, RunQuery, StatsKey, StatsRow, check, read_cursor, write_cursor
+from ael_otel.store.query import (
+    Page,
+    PruneReport,
+    RunQuery,
+    StatsKey,
+    StatsRow,
+    StoreInfo,
+    check,
+    read_cursor,
+    write_cursor,
+)
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
 from ael_otel.store.stats import Figure, figures_of, summarise
 
@@ -189,6 +200,24 @@ class Backend(Events):
             if len(heads) < wanted:
                 return
             after = heads[-1].started_us, heads[-1].execution_id
+
+    def find(self, prefix: str, limit: int = 10) -> list[str]:
+        """Return the execution ids that a person can mean."""
+        raise NotImplementedError
+
+    def info(self) -> StoreInfo:
+        """Return what the store is and how much it holds."""
+        raise NotImplementedError
+
+    def prune(
+        self, *, older_than: datetime | None = None, max_mb: int | None = None, dry_run: bool = False
+    ) -> PruneReport:
+        """Delete what is too old, then the oldest until the store fits."""
+        raise NotImplementedError
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Let go of the store."""
+        raise NotImplementedError
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Return True: everything is written at once."""

@@ -15,5 +15,9 @@ class SchemaTooNewError(StoreError):
     """A newer version of this package wrote the store; the message names the version that can read it."""
 
 
+class StoreBusyError(StoreError):
+    """The store cannot be used now but may be later: another process holds it, the disk is full, the server is away."""
+
+
 class QueryError(StoreError):
     """A filter, time or cursor is not one: the message says what it must look like."""

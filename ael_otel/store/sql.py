@@ -310,6 +310,12 @@ class SqlBackend(Backend):
             self._on_pruned(victims)
         return len(victims)
 
+    def remove(self, execution_ids: Sequence[str]) -> None:
+        """Delete these runs, in whatever state."""
+        with self.transaction() as transaction:
+            condition, ids = self.among("execution_id", execution_ids)
+            transaction.run(f"DELETE FROM executions WHERE {condition}", [ids])
+
     def claim(self, key: str, due_us: int) -> bool:
         """Return whether this process is the first to do what is due since `due_us`, and note that it does."""
         with self.transaction() as transaction:

@@ -18,7 +18,7 @@ from threading import RLock
 from typing import Any, Final
 
 from ael_otel import __version__
-from ael_otel.store.errors import StoreError, StoreNotFoundError
+from ael_otel.store.errors import StoreBusyError, StoreError, StoreNotFoundError
 from ael_otel.store.migrations import SCHEMA_VERSION, SQLITE, refuse_newer, statements
 from ael_otel.store.query import StoreInfo
 from ael_otel.store.sql import SqlBackend, Victim
@@ -65,7 +65,8 @@ class SqliteStore(SqlBackend):
                 raise StoreNotFoundError(f"{path}: no runs have been recorded here yet")
             self._connection = self._open()
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"{path}: the run store cannot be opened: {error}") from error
+            kind = StoreBusyError if "locked" in str(error) else StoreError
+            raise kind(f"{path}: the run store cannot be opened: {error}") from error
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -153,6 +154,8 @@ class SqliteStore(SqlBackend):
             if self._closed:
                 raise StoreError(f"{self.path}: the run store has been closed") from error
             raise
+        except sqlite3.OperationalError as error:
+            raise StoreBusyError(f"{self.path}: {error}") from error
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {error}") from error
 

@@ -1,0 +1,178 @@
+"""Each run also as a JSON file, by day: `traces/2026-01-31/trace-a0f63b41.json` and one `index.json` per day.
+
+The files are a copy to read with other tools; the store stays the source. A file appears whole or not at all. The index
+is a JSON array that grows at its end in place, so that an entry costs the same after a million runs as after one.
+"""
+
+import json
+import os
+import re
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from ael_otel.store.codec import Row, decode
+from ael_otel.store.sql import Victim
+from ael_otel.store.times import from_us
+
+INDEX: Final = "index.json"
+
+_END: Final = b"\n]\n"
+
+
+class Mirror:
+    """Writes and deletes the files below `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Write a file for each run, and its entry in the index of its day.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        by_day: dict[str, list[bytes]] = {}
+        for row in rows:
+            head = row.head
+            day = from_us(head.started_us).strftime("%Y-%m-%d")
+            directory = self.folder / day
+            _make(directory)
+            path = self._path_for(directory, head.execution_id, head.trace_id)
+            known = path.exists()
+            _replace(path, msgspec.json.format(msgspec.json.encode(decode(row.body)), indent=2) + b"\n")
+            if not known:
+                entry = {
+                    "file": path.name,
+                    "execution_id": head.execution_id,
+                    "trace_id": head.trace_id,
+                    "workflow_name": head.workflow_name,
+                    "status": head.status,
+                    "started_at": from_us(head.started_us),
+                    "duration_ms": None if head.duration_us is None else head.duration_us / 1e3,
+                }
+                by_day.setdefault(day, []).append(msgspec.json.encode(entry))
+        for day, entries in by_day.items():
+            with self._locked():
+                _append(self.folder / day / INDEX, entries)
+
+    def remove(self, victims: Sequence[Victim]) -> None:
+        """Delete the files of runs that have been pruned, and their entries."""
+        by_day: dict[str, set[str]] = {}
+        for victim in victims:
+            day = from_us(victim.started_us).strftime("%Y-%m-%d")
+            if (self.folder / day).is_dir():
+                by_day.setdefault(day, set()).add(victim.execution_id)
+                for path in _names(self.folder / day, victim.execution_id, victim.trace_id):
+                    if _id_in(path) == victim.execution_id:
+                        path.unlink(missing_ok=True)
+        for day, gone in by_day.items():
+            directory = self.folder / day
+            with self._locked(), suppress(OSError):
+                index = directory / INDEX
+                kept = [entry for entry in _entries(index) if entry.get("execution_id") not in gone]
+                if kept:
+                    lines = [msgspec.json.encode(entry) for entry in kept]
+                    _replace(index, b"[\n" + b",\n".join(lines) + _END)
+                else:
+                    index.unlink(missing_ok=True)
+                    directory.rmdir()
+
+    @contextmanager
+    def _locked(self) -> Generator[None]:
+        """Keep other processes from the indexes; where files cannot be locked, the last one wins."""
+        try:
+            import fcntl
+        except ImportError:
+            yield
+            return
+        handle = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def _path_for(self, directory: Path, execution_id: str, trace_id: str) -> Path:
+        """Return the run's own file, or the first name that is free: eight digits do collide."""
+        candidates = _names(directory, execution_id, trace_id)
+        for path in candidates:
+            if not path.exists() or _id_in(path) == execution_id:
+                return path
+        return candidates[-1]
+
+
+def _names(directory: Path, execution_id: str, trace_id: str) -> list[Path]:
+    """Return where a run's file can be: by its trace id, then by digits of a hash."""
+    digest = sha256(execution_id.encode()).hexdigest()
+    digits = [digest[at : at + 8] for at in range(0, 64, 8)]
+    if len(trace_id) >= 8 and trace_id.isalnum():
+        digits.insert(0, trace_id[:8])
+    return [directory / f"trace-{each}.json" for each in digits]
+
+
+class _Id(msgspec.Struct):
+    execution_id: str
+
+
+def _id_in(path: Path) -> str | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Id).execution_id
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _make(directory: Path) -> None:
+    if not directory.is_dir():
+        directory.mkdir(parents=True, exist_ok=True)
+        for folder in (directory, directory.parent):
+            folder.chmod(0o700)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    handle = os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _append(index: Path, entries: Sequence[bytes]) -> None:
+    """Put entries before the closing bracket, in one write."""
+    handle = os.open(index, os.O_CREAT | os.O_RDWR | getattr(os, "O_BINARY", 0), 0o600)
+    with os.fdopen(handle, "r+b", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        end = max(0, size - len(_END))
+        file.seek(end)
+        if size and file.read() != _END:
+            file.seek(0)
+            end = _end_of_last_entry(file.read())
+            file.truncate(end)
+        file.seek(end)
+        file.write((b",\n" if end else b"[\n") + b",\n".join(entries) + _END)
+
+
+def _end_of_last_entry(index: bytes) -> int:
+    """Return where the last whole entry ends in an index that a power cut has torn; 0 if there is none."""
+    return max((found.start() + 1 for found in re.finditer(rb"\}(?=,?\n)", index)), default=0)
+
+
+def _entries(index: Path) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = []
+    try:
+        text = index.read_text("utf-8")
+    except OSError:
+        return entries
+    for line in text.splitlines():
+        if line.startswith("{"):
+            with suppress(ValueError):
+                entries.append(json.loads(line.rstrip(",")))
+    return entries

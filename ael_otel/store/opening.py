@@ -1,0 +1,106 @@
+"""Opening the store that the settings name: to feed it, or to read it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ael_otel.config import Settings
+from ael_otel.store.errors import StoreError
+from ael_otel.store.locate import DEFAULT_PATH, locate
+from ael_otel.store.memory import MemoryStore
+from ael_otel.store.protocol import TelemetryStore
+
+if TYPE_CHECKING:
+    from ael_otel.store.mirror import Mirror
+    from ael_otel.store.queue import OnDrop
+    from ael_otel.store.sql import SqlBackend
+
+MIRROR_FOLDER: Final = "traces"
+
+
+def open_store(
+    settings: Settings,
+    *,
+    on_drop: "OnDrop | None" = None,
+    environ: Mapping[str, str] | None = None,
+    start: Path | None = None,
+) -> TelemetryStore:
+    """Return the configured store for a process that runs workflows: fed in the background, kept in order by itself.
+
+    It returns at once and raises nothing: what goes wrong later is logged and counted.
+
+    Args:
+        settings: the configuration (`store`, `retention`).
+        on_drop: told how many runs were lost and why.
+        environ: the environment (`AEL_TELEMETRY_DB`); default that of the process.
+        start: where a relative path begins; default the working directory.
+    """
+    if settings.store.backend == "memory":
+        return MemoryStore()
+    from ael_otel.store.queue import QueuedStore
+    from ael_otel.store.retention import Retention
+
+    mirror = _mirror(settings, environ, start)
+
+    def connect() -> "SqlBackend":
+        return _backend(settings, environ, start, create=True)
+
+    return QueuedStore(
+        connect,
+        on_drop=on_drop,
+        retention=Retention(settings.retention.days, settings.retention.max_mb),
+        mirror=mirror if settings.store.json_mirror else None,
+    )
+
+
+def open_reader(
+    settings: Settings,
+    *,
+    environ: Mapping[str, str] | None = None,
+    start: Path | None = None,
+    create: bool = False,
+) -> TelemetryStore:
+    """Return the configured store for a command that looks, prunes or imports; each call does its work at once.
+
+    Runs whose process has died are marked first.
+
+    Args:
+        settings: the configuration.
+        environ: the environment; default that of the process.
+        start: where a relative path begins; default the working directory.
+        create: make the store if there is none, to import into it.
+
+    Raises:
+        StoreNotFoundError: nothing has been recorded here yet.
+        StoreError: it cannot be opened, a newer version wrote it, or it would be empty (memory).
+    """
+    if settings.store.backend == "memory":
+        raise StoreError(
+            "telemetry.store.backend is memory: runs end with the process that ran them; set sqlite to keep them"
+        )
+    backend = _backend(settings, environ, start, create=create)
+    backend.mark_interrupted()
+    return backend
+
+
+def _backend(
+    settings: Settings, environ: Mapping[str, str] | None, start: Path | None, *, create: bool
+) -> "SqlBackend":
+    remove = _mirror(settings, environ, start).remove
+    if settings.store.backend == "postgresql":
+        from ael_otel.store.postgresql import PostgresStore
+
+        return PostgresStore(settings.store.dsn, on_pruned=remove)
+    from ael_otel.store.sqlite import SqliteStore
+
+    path = locate(settings.store.path, environ=environ, start=start)
+    return SqliteStore(path, create=create, on_pruned=remove)
+
+
+def _mirror(settings: Settings, environ: Mapping[str, str] | None, start: Path | None) -> "Mirror":
+    """Return the mirror beside the store's file; it is asked to delete even where it is not written any more."""
+    from ael_otel.store.mirror import Mirror
+
+    sqlite = settings.store.backend == "sqlite"
+    path = locate(settings.store.path if sqlite else DEFAULT_PATH, environ=environ, start=start)
+    return Mirror(path.parent / MIRROR_FOLDER)

@@ -1,0 +1,255 @@
+"""The store in PostgreSQL, for several machines or a service that is backed up anyway; needs the extra `postgres`.
+
+Everything is in the schema `ael`. A batch of new runs goes in by COPY. What is deleted is vacuumed at once; the
+server's own write-ahead log and backups keep what they keep.
+"""
+
+# ruff: noqa: S608 - what is put into statements are names of this package; values are parameters
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from ael_otel import __version__
+from ael_otel.store.errors import StoreBusyError, StoreError
+from ael_otel.store.migrations import POSTGRESQL, SCHEMA_VERSION, refuse_newer, statements
+from ael_otel.store.query import StoreInfo
+from ael_otel.store.sql import SqlBackend, Victim
+from ael_otel.store.times import from_us
+
+if TYPE_CHECKING:
+    import psycopg
+
+CONNECT_S: Final = 5
+_COPY_FROM: Final = 8
+"""Rows from which on COPY is worth its round trips."""
+
+_LOCK: Final = 0x41454C31
+"""Held while the schema is changed, so that of several openers one does it."""
+
+
+class PostgresStore(SqlBackend):
+    """A store in the database that `dsn` names.
+
+    Args:
+        dsn: a libpq connection string or URL. Messages show no more of it than host and database.
+        on_pruned: told of the runs that have been deleted.
+
+    Raises:
+        SchemaTooNewError: a newer version wrote it.
+        StoreBusyError: the server cannot be reached.
+        StoreError: psycopg is not installed, or the database does not accept us.
+    """
+
+    def __init__(self, dsn: str, on_pruned: Callable[[Sequence[Victim]], None] | None = None) -> None:
+        super().__init__(on_pruned)
+        if not dsn:
+            raise StoreError("telemetry.store.dsn is empty: set it to the connection string of the database")
+        try:
+            import_module("psycopg")
+        except ImportError as error:
+            raise StoreError(
+                "the store on PostgreSQL needs psycopg: install it with `pip install 'ael-otel[postgres]'`"
+            ) from error
+        self._dsn = dsn
+        self.where = _shown(dsn)
+        self._lock = RLock()
+        self._closed = False
+        self._connection = self._connect()
+
+    def _connect(self) -> "psycopg.Connection[tuple[Any, ...]]":
+        import psycopg
+
+        try:
+            connection = psycopg.connect(
+                self._dsn, autocommit=True, connect_timeout=CONNECT_S, application_name="ael-otel"
+            )
+        except psycopg.OperationalError as error:
+            # The text of the error may show the connection string.
+            raise StoreBusyError(f"{self.where} cannot be reached ({type(error).__name__})") from None
+        except psycopg.Error as error:
+            raise StoreError(
+                f"{self.where}: telemetry.store.dsn is not usable ({type(error).__name__})"
+            ) from None
+        try:
+            self._migrate(connection)
+        except psycopg.OperationalError as error:
+            connection.close()
+            raise StoreBusyError(f"{self.where}: {_first_line(error)}") from error
+        except psycopg.Error as error:
+            connection.close()
+            raise StoreError(f"{self.where}: {_first_line(error)}") from error
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _migrate(self, connection: "psycopg.Connection[tuple[Any, ...]]") -> None:
+        def run(sql: str, *parameters: Any) -> "psycopg.Cursor[tuple[Any, ...]]":
+            return connection.execute(sql.encode(), parameters or None)
+
+        run("SET search_path TO ael")
+        if self._version(connection) == SCHEMA_VERSION:
+            return
+        with connection.transaction():
+            run("SELECT pg_advisory_xact_lock(%s)", _LOCK)
+            run("CREATE SCHEMA IF NOT EXISTS ael")
+            run("CREATE TABLE IF NOT EXISTS ael_versions (version INTEGER PRIMARY KEY, written_by TEXT)")
+            for number, step in statements(POSTGRESQL, self._version(connection)):
+                for sql in step:
+                    run(sql)
+                run("INSERT INTO ael_versions (version, written_by) VALUES (%s, %s)", number, __version__)
+
+    def _version(self, connection: "psycopg.Connection[tuple[Any, ...]]") -> int:
+        found = connection.execute("SELECT to_regclass('ael.ael_versions')").fetchone()
+        if found is None or found[0] is None:
+            return 0
+        newest = connection.execute(
+            "SELECT version, written_by FROM ael.ael_versions ORDER BY version DESC LIMIT 1"
+        ).fetchone()
+        if newest is None:
+            return 0
+        refuse_newer(newest[0], newest[1], self.where)
+        return int(newest[0])
+
+    # --- statements ---------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def transaction(self) -> Generator["_Transaction"]:
+        """Begin, then commit or roll back."""
+        with self._lock, self._told():
+            connection = self._alive()
+            with connection.transaction():
+                yield _Transaction(connection)
+
+    def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return what a statement finds."""
+        with self._lock, self._told():
+            return _execute(self._alive(), sql, parameters).fetchall()
+
+    def _alive(self) -> "psycopg.Connection[tuple[Any, ...]]":
+        """Return the connection, a new one if the server has closed the last."""
+        if self._closed:
+            raise StoreError(f"{self.where}: the run store has been closed")
+        if self._connection.closed:
+            self._connection = self._connect()
+        return self._connection
+
+    @contextmanager
+    def _told(self) -> Generator[None]:
+        import psycopg
+
+        try:
+            yield
+        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.UniqueViolation) as error:
+            # Another process was faster with the same run; the next attempt sees it.
+            raise StoreBusyError(f"{self.where}: {_first_line(error)}") from error
+        except psycopg.Error as error:
+            raise StoreError(f"{self.where}: {_first_line(error)}") from error
+
+    def among(self, column: str, values: Sequence[str | int]) -> tuple[str, Any]:
+        """Return the condition that a column has one of the values."""
+        return f"{column} = ANY(?)", list(values)
+
+    def contains(self, column: str, pattern: str) -> tuple[str, Any]:
+        """Return the condition that a column is LIKE the pattern; the collation C folds A to Z only."""
+        return f"{column} COLLATE \"C\" ILIKE ? ESCAPE '!'", pattern
+
+    # --- keeping house ------------------------------------------------------------------------------------------------
+
+    def size(self) -> int:
+        """Return the bytes of the records: the tables shrink only some time after them."""
+        return int(self.read("SELECT coalesce(sum(bytes), 0) FROM executions")[0][0])
+
+    def shrink(self) -> None:
+        """Let the server reuse the space of what was deleted."""
+        self.read_nothing("VACUUM ael.bodies, ael.tool_calls, ael.errors, ael.executions")
+
+    def read_nothing(self, sql: str) -> None:
+        """Run a statement outside any transaction."""
+        with self._lock, self._told():
+            _execute(self._alive(), sql, ())
+
+    def info(self) -> StoreInfo:
+        """Return what the store is and how much it holds; its size is that of the tables."""
+        count, running, oldest, newest, size = self.read(
+            "SELECT count(*), count(*) FILTER (WHERE status IN ('pending', 'running')), min(started_us),"
+            " max(started_us), (SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c"
+            " WHERE c.relkind = 'r' AND c.relnamespace = 'ael'::regnamespace) FROM executions"
+        )[0]
+        return StoreInfo(
+            "postgresql",
+            self.where,
+            SCHEMA_VERSION,
+            count,
+            running,
+            int(size or 0),
+            None if oldest is None else from_us(oldest),
+            None if newest is None else from_us(newest),
+        )
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Let go of the connection."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._connection.close()
+
+
+class _Transaction:
+    def __init__(self, connection: "psycopg.Connection[tuple[Any, ...]]") -> None:
+        self._connection = connection
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        return _execute(self._connection, sql, parameters).rowcount
+
+    def many(self, sql: str, parameters: Sequence[Sequence[Any]]) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.executemany(_placed(sql), parameters)
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return _execute(self._connection, sql, parameters).fetchall()
+
+    def insert(self, table: str, columns: str, rows: Sequence[Sequence[Any]]) -> None:
+        if len(rows) < _COPY_FROM:
+            marks = ", ".join("?" * (columns.count(",") + 1))
+            self.many(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)
+            return
+        sql = f"COPY {table} ({columns}) FROM STDIN"
+        with self._connection.cursor() as cursor, cursor.copy(sql.encode()) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def ids(self, count: int) -> list[int]:
+        found = self.rows("SELECT nextval('execution_ids') FROM generate_series(1, ?)", [count])
+        return [row[0] for row in found]
+
+
+def _placed(sql: str) -> bytes:
+    return sql.replace("?", "%s").encode()
+
+
+def _execute(
+    connection: "psycopg.Connection[tuple[Any, ...]]", sql: str, parameters: Sequence[Any]
+) -> "psycopg.Cursor[tuple[Any, ...]]":
+    return connection.execute(_placed(sql), parameters or None)
+
+
+def _shown(dsn: str) -> str:
+    """Return where a connection string leads, without user, password and parameters."""
+    if "://" in dsn:
+        url = urlsplit(dsn)
+        port = f":{url.port}" if url.port else ""
+        return f"postgresql://{url.hostname or 'local'}{port}{url.path}"
+    parts: dict[str, str] = {}
+    for part in dsn.split():
+        name, _, value = part.partition("=")
+        parts[name] = value
+    return f"postgresql://{parts.get('host', 'local')}/{parts.get('dbname', '')}"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
