@@ -76,12 +76,18 @@ type: setup ## type-check the package: mypy and pyright, both strict
 
 .PHONY: generate
 generate: setup ## write what is generated from the registry: names, docs, dashboards
-	@$(PY) -m ael_otel.schema generate
+	@$(BIN)/ael schema generate
 	@if [ -f dashboards/src/__main__.py ]; then $(PY) -m dashboards.src; fi
 
+.PHONY: schema
+schema: setup ## hold the registry, what is made from it, and every query to their rules
+	@$(BIN)/ael schema check
+	@$(BIN)/ael schema generate --check
+	@$(BIN)/ael schema diff
+	@$(BIN)/ael schema lint-queries $(wildcard dashboards) prometheus collector/config.yaml docs README.md
+
 .PHONY: generate-check
-generate-check: setup
-	@$(PY) -m ael_otel.schema generate --check
+generate-check: schema
 	@if [ -f dashboards/src/__main__.py ]; then $(PY) -m dashboards.src --check; fi
 
 .PHONY: test

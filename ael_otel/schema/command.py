@@ -234,7 +234,8 @@ def live_check(
 @command.command("lint-queries")
 @_root_option
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-def lint_queries(root: Path | None, paths: tuple[Path, ...]) -> None:
+@click.option("--every-metric", is_flag=True, help="Fail for a metric that none of these queries asks for.")
+def lint_queries(root: Path | None, paths: tuple[Path, ...], every_metric: bool) -> None:
     """Check the queries in files or folders: dashboards, alert rules and their tests, documents, plain queries.
 
     Every metric, label, closed value, span, event and field that a query names must be in the registry, or be known of
@@ -252,7 +253,10 @@ def lint_queries(root: Path | None, paths: tuple[Path, ...]) -> None:
     click.echo(
         f"{linted.files} files, {len(linted.queries)} queries ({kinds}), {len(linted.problems)} to correct."
     )
-    if linted.problems:
+    unused = linted.unused if every_metric else ()
+    for name in unused:
+        click.echo(f"metrics: {name}: no query asks for it; show it on a panel in dashboards/src", err=True)
+    if linted.problems or unused:
         raise click.exceptions.Exit(1)
 
 

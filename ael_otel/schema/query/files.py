@@ -91,7 +91,7 @@ def _dashboard(path: Path, document: Any) -> Iterator[Query]:
     for variable in _mappings(_mapping(board.get("templating")).get("list")):
         if variable.get("type") == "query" and _language(variable.get("datasource")) == "promql":
             query = variable.get("query")
-            text = variable_query(str(_mapping(query).get("query", "") if isinstance(query, dict) else query))
+            text = variable_query(str(_mapping(query).get("query") or query))
             if text:
                 yield Query("promql", text, f"{path}: variable {variable.get('name')}")
     for annotation in _mappings(_mapping(board.get("annotations")).get("list")):
@@ -119,14 +119,14 @@ def _panels(panels: Any) -> Iterator[dict[str, Any]]:
 
 
 def _language(datasource: Any) -> Language | None:
-    kind = _mapping(datasource).get("type", "") if isinstance(datasource, dict) else datasource
+    kind = _mapping(datasource).get("type") or datasource
     return _SOURCES.get(str(kind))
 
 
 def _yaml(path: Path, document: Any) -> Iterator[Query]:
-    if not isinstance(document, dict):
-        raise SchemaError(str(path), "", "holds no mapping")
     content = _mapping(document)
+    if not content:
+        raise SchemaError(str(path), "", "holds no mapping")
     for group, rule in _rules(content):
         name = rule.get("alert") or rule.get("record")
         expression = str(rule.get("expr", ""))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ael_otel.schema.errors import SchemaError
-from ael_otel.schema.model import Registry
+from ael_otel.schema.model import Metric, Registry
 from ael_otel.schema.query.config import check_config
 from ael_otel.schema.query.files import queries_of, recorded_names
 from ael_otel.schema.query.known import Known
 from ael_otel.schema.query.logql import check_logql
 from ael_otel.schema.query.problem import Problem, Query
-from ael_otel.schema.query.promql import check_promql, parse
+from ael_otel.schema.query.promql import check_promql, parse, selectors
 from ael_otel.schema.query.traceql import check_traceql
 from ael_otel.schema.query.units import shown_wrong
 
@@ -22,11 +22,12 @@ _IN_FOLDERS = ("*.rules.yml", "*.test.yml", "*.json", "*.promql", "*.logql", "*.
 
 
 class Linted(NamedTuple):
-    """What was looked at, and what is wrong."""
+    """What was looked at, what is wrong, and which metrics no query asks for."""
 
     files: int
     queries: tuple[Query, ...]
     problems: tuple[Problem, ...]
+    unused: tuple[str, ...]
 
 
 def lint_queries(registry: Registry, paths: Sequence[Path]) -> Linted:
@@ -47,7 +48,22 @@ def lint_queries(registry: Registry, paths: Sequence[Path]) -> Linted:
             problems += [
                 Problem(str(file), message) for message in check_config(file.read_text("utf-8"), known)
             ]
-    return Linted(len(files), tuple(queries), tuple(dict.fromkeys(problems)))
+    used = {name for query in queries if query.language == "promql" for name in _metrics_in(query.text)}
+    unused = (metric.name for metric in registry.metrics if not any(map(metric_series(metric), used)))
+    return Linted(len(files), tuple(queries), tuple(dict.fromkeys(problems)), tuple(unused))
+
+
+def metric_series(metric: Metric) -> Callable[[str], bool]:
+    """Tells whether a series belongs to the metric."""
+    names = {metric.prometheus, *(metric.prometheus + part for part in ("_bucket", "_sum", "_count"))}
+    return names.__contains__
+
+
+def _metrics_in(text: str) -> Iterator[str]:
+    try:
+        yield from (str(selector.name) for selector in selectors(parse(text)))
+    except ValueError:
+        return
 
 
 def check_query(query: Query, known: Known) -> list[str]:
