@@ -541,6 +541,5 @@ LEFT_ALONE: Final = _outcome(
     call echo success
     call wait success
     """,
-    inputs={"seconds": 0.6},
 )
 """The engine does not notice a client that hangs up: the run goes on to its end, and so does its telemetry."""

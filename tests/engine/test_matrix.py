@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -81,7 +82,7 @@ def test_a_run_stopped_while_code_calls_a_tool_is_what_the_engine_makes_of_it(la
     """Proves that telemetry follows the engine where it loses a cancellation, and still shows what was cancelled."""
     lab.collect()
     if by == "time-out":
-        answer = lab.ask("execute", workflow="slow_code", inputs={}, timeout_s=0.5)
+        answer = lab.ask("execute", workflow="slow_code", inputs={}, timeout_s=0.7)
     else:
         answer = lab.ask("cancel", workflow="slow_code", inputs={})
     assert (answer["status"], answer["error"]) == ("failed", "CODE_RUNTIME")
@@ -101,19 +102,26 @@ def test_a_run_whose_task_is_cancelled_is_cancelled(lab: Lab) -> None:
 def test_a_client_that_hangs_up_loses_no_telemetry(lab: Lab, entry: str) -> None:
     """Proves that the run of a client that has gone away is told to its end, over MCP as over REST."""
     lab.collect()
-    params = {"name": "slow", "arguments": {"seconds": 0.6}}
+    inputs = {"seconds": 1}
+    params = {"name": "slow", "arguments": inputs}
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
     path, body = {
         "mcp": ("/mcp", call),
-        "rest": ("/api/v1/workflows/slow/execute", {"inputs": {"seconds": 0.6}}),
+        "rest": ("/api/v1/workflows/slow/execute", {"inputs": inputs}),
     }[entry]
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"http://127.0.0.1:{lab.port}{path}", json=body, timeout=0.3)
-    assert lab.ask("running") == {"store": 1, "gauge": 1, "waits": True}
-    deadline = time.monotonic() + 20
-    while lab.ask("running")["gauge"] and time.monotonic() < deadline:
-        time.sleep(0.05)
+    assert _until(lab, "waits") == {"store": 1, "gauge": 1, "waits": True}
+    assert _until(lab, "gauge", gone=True) == {"store": 0, "gauge": 0, "waits": False}
     check_outcome(lab.collect(), LEFT_ALONE)
+
+
+def _until(lab: Lab, what: str, *, gone: bool = False) -> dict[str, Any]:
+    """Wait until something goes on in the host, or no longer does, and return all that goes on."""
+    deadline = time.monotonic() + 20
+    while bool((found := lab.ask("running"))[what]) is gone and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return found
 
 
 @pytest.mark.parametrize("entry", ["engine.execute", "mcp workflow_run", "rest"])

@@ -49,14 +49,14 @@ def _most_at_once(records: list[dict[str, Any]]) -> int:
     return most
 
 
-def _check_each(taken: Taken, runs: int) -> None:
+def _check_each(taken: Taken, runs: int, *, at_once: int) -> None:
     """Take what was gathered apart by run and check each as if it had been alone."""
     assert view.counts(taken.metrics) == _counts(runs)
     view.check_histograms(taken)
     assert len(taken.records) == runs
     assert len({record["execution_id"] for record in taken.records}) == runs
     assert len({record["trace_id"] for record in taken.records}) == runs
-    assert _most_at_once(taken.records) > runs / 2, "they did overlap"
+    assert _most_at_once(taken.records) >= at_once, "they did overlap"
     spans, logs = view.by_trace(taken.spans), defaultdict(list)
     for log in taken.logs:
         logs[log["trace_id"]].append(log)
@@ -80,7 +80,7 @@ def test_a_hundred_runs_in_one_process_never_mix(lab: Lab) -> None:
     lab.collect()
     answers = lab.ask("many", workflow="overlap", count=RUNS)["runs"]
     taken = lab.collect()
-    _check_each(taken, RUNS)
+    _check_each(taken, RUNS, at_once=50)
     number_of = {answer["execution_id"]: answer["number"] for answer in answers}
     for record in taken.records:
         number = number_of[record["execution_id"]]
@@ -129,7 +129,7 @@ def test_clients_that_call_at_the_same_time_never_mix(lab: Lab) -> None:
     lab.collect()
     answers = asyncio.run(call_all())
     assert all(f"run {number // 2}" in answer for number, answer in enumerate(answers))
-    _check_each(lab.collect(), 30)
+    _check_each(lab.collect(), 30, at_once=5)
 
 
 @pytest.fixture

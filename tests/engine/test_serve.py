@@ -297,9 +297,9 @@ def test_runs_that_go_on_at_the_end_are_told_too(tmp_path: Path) -> None:
         with Served(["ael", "serve", "-c", str(file), "--port", "{port}"], tmp_path) as served:
             served.wait_ready()
             address = f"http://127.0.0.1:{served.port}/api/v1/workflows/slow/execute"
-            for seconds in (1, 60):
+            for seconds in (3, 60):
                 with pytest.raises(httpx.ReadTimeout):
-                    httpx.post(address, json={"inputs": {"seconds": seconds}}, timeout=0.3)
+                    httpx.post(address, json={"inputs": {"seconds": seconds}}, timeout=0.8)
             code, seconds = served.stop(signal.SIGTERM)
         assert code == 0, served.stderr
         assert seconds < GRACE_S + STOP_S

@@ -351,4 +351,4 @@ def _same(record: Mapping[str, Any], span: Span) -> None:
         assert error is None
     assert record["completed_at"] >= record["started_at"]
     # The clock starts after the span and stops before it; a loaded machine may pause the process in between.
-    assert -1 < (span["end"] - span["start"]) / 1e6 - record["duration_ms"] < 250
+    assert -1 < (span["end"] - span["start"]) / 1e6 - record["duration_ms"] < 1_000
