@@ -7,7 +7,9 @@ This is what the commands use; an application that embeds the engine uses `opent
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TextIO
+from functools import partial
+from time import monotonic
+from typing import Final, TextIO
 
 from prometheus_client import REGISTRY
 
@@ -19,7 +21,11 @@ from ael_otel.instrument.active import current
 from ael_otel.pipeline.guard import logger
 from ael_otel.pipeline.start import SHUTDOWN_SECONDS, Pipeline
 from ael_otel.pipeline.start import start as start_pipeline
-from ael_otel.store import TelemetryStore
+from ael_otel.store import TelemetryStore, open_store
+from ael_otel.store.queue import QueuedStore
+
+STORE_SECONDS: Final = 1.5
+"""What the run store gets to write what is left, also when nobody waits for an endpoint."""
 
 _WRAPPER_FOLDER = "auto_instrumentation"
 
@@ -27,9 +33,17 @@ _WRAPPER_FOLDER = "auto_instrumentation"
 class Runtime:
     """The running telemetry of this process; made by `start`."""
 
-    def __init__(self, pipeline: Pipeline, store: TelemetryStore | None, admin: AdminServer | None) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        store: TelemetryStore | None,
+        admin: AdminServer | None,
+        *,
+        owns_store: bool = False,
+    ) -> None:
         self.pipeline = pipeline
         self.store = store
+        self._owns_store = owns_store
         self._admin = admin
 
     @property
@@ -52,11 +66,20 @@ class Runtime:
         self.pipeline.own_the_log()
 
     def flush(self, timeout_s: float = 5.0) -> bool:
-        """Send what is queued now; returns whether all of it was taken in time."""
-        return self.pipeline.flush(timeout_s)
+        """Send and write what is queued now; returns whether all of it was taken in time."""
+        deadline = monotonic() + timeout_s
+        sent = self.pipeline.flush(timeout_s)
+        return (self.store is None or self.store.flush(max(0.0, deadline - monotonic()))) and sent
 
     def shutdown(self, timeout_s: float = SHUTDOWN_SECONDS) -> None:
-        """Stop serving metrics, send what is queued and end; bounded by `timeout_s` seconds and a little grace."""
+        """Stop serving metrics, send and write what is queued, and end: within `timeout_s` seconds and a little grace.
+
+        The run store gets `STORE_SECONDS` at least: it writes while the pipeline waits for its endpoint.
+        """
+        store = self.store if self._owns_store else None
+        deadline = monotonic() + max(timeout_s, STORE_SECONDS)
+        if isinstance(store, QueuedStore):
+            store.begin_close(deadline - monotonic())
         if self._admin is not None:
             self._admin.close()
             self._admin = None
@@ -64,6 +87,8 @@ class Runtime:
             with suppress(KeyError):
                 REGISTRY.unregister(self.pipeline.pull)
         self.pipeline.shutdown(timeout_s)
+        if store is not None:
+            store.close(max(0.0, deadline - monotonic()))
 
 
 def start(
@@ -81,7 +106,7 @@ def start(
         log_stream: where log lines go; None writes none.
         serve_metrics: answer `GET /metrics` on the configured address. A port in use is logged, not raised: metrics
             still go out by OTLP.
-        store: where execution records go.
+        store: where execution records go; None opens the configured one, which `Runtime.shutdown` closes.
         ready: what `/readyz` answers.
     """
     pipeline = start_pipeline(settings, log_stream=log_stream, pull=serve_metrics)
@@ -89,6 +114,9 @@ def start(
     if not instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.instrument(skip_dep_check=True)
     active = current()
+    owns_store = store is None and settings.enabled
+    if owns_store:
+        store = open_store(settings, on_drop=partial(pipeline.metrics.lost, "store"))
     if active is not None:
         active.recorder.store = store
         active.recorder.mcp_spans = settings.traces.mcp_spans
@@ -108,7 +136,7 @@ def start(
             logger.warning("%s", error)
     for notice in settings.notices:
         logger.warning("%s", notice)
-    return Runtime(pipeline, store, admin)
+    return Runtime(pipeline, store, admin, owns_store=owns_store)
 
 
 def _leave_children_alone() -> None:
