@@ -5,12 +5,14 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-import yaml
 from msgspec import Struct
 
 from ael_otel.errors import ConfigError
+
+if TYPE_CHECKING:
+    import yaml
 
 __all__ = [
     "Document",
@@ -125,6 +127,9 @@ def read_document(path: Path) -> Document:
     Raises ConfigError for whatever is not a readable UTF-8 file holding one YAML mapping, with line and column
     where YAML gives them. The message never holds text of the file beyond the names of keys.
     """
+    # As long to import as the rest of this package, and a command that finds no file does without.
+    import yaml
+
     text = _read(path)
     source = Source(path)
     loader: Any = None
@@ -173,7 +178,7 @@ def _read(path: Path) -> str:
         raise ConfigError(f"{path}: cannot be read: {reason}", path=path) from None
 
 
-def _problem(error: yaml.MarkedYAMLError) -> str:
+def _problem(error: "yaml.MarkedYAMLError") -> str:
     # Aliases and tags are quoted in it, and an unquoted secret that starts with `*` or `!` is read as one.
     return re.sub(
         r"'[^']+'",
@@ -182,7 +187,9 @@ def _problem(error: yaml.MarkedYAMLError) -> str:
     )
 
 
-def _lines(root: yaml.Node | None) -> tuple[dict[str, int], frozenset[str]]:
+def _lines(root: "yaml.Node | None") -> tuple[dict[str, int], frozenset[str]]:
+    import yaml
+
     lines: dict[str, int] = {}
     repeated: set[str] = set()
     seen: set[int] = set()
