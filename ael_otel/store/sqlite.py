@@ -73,13 +73,15 @@ class SqliteStore(SqlBackend):
             self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=256
         )
         try:
-            # Only before the first table can the file learn to give pages back.
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            if not connection.execute("PRAGMA page_count").fetchone()[0]:
+                # Only before the first table can the file learn to give pages back.
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone())
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA foreign_keys = ON")
-            # What is deleted or replaced inside a page that stays is zeroed; whole pages are given back by `shrink`.
-            connection.execute("PRAGMA secure_delete = FAST").fetchone()
+            # What is deleted or replaced is zeroed. FAST would spare free pages, but those are used again for shorter
+            # texts before `shrink` gives them back, and the rest of the old text would stay behind the new one.
+            connection.execute("PRAGMA secure_delete = ON").fetchone()
             self._migrate(connection)
         except BaseException:
             connection.close()
