@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, Final
 
-from ael_otel._generated.attributes import ErrorType
+from ael_otel._generated.attributes import ErrorType, StepType
 from ael_otel.instrument.active import current
 from ael_otel.lifecycle import CodeBlock, Execution, Failure, Recorder, Step, ToolCall, current_frame
 from ael_otel.lifecycle.failure import carried_by, classify, mark, text_of
@@ -376,7 +376,7 @@ def split_runner(name: str) -> tuple[str | None, str]:
     return (runner, rest) if separator and "__" in rest else (None, name)
 
 
-def step_type_of(step: Any) -> str:
+def step_type_of(step: Any) -> StepType:
     """Return the contract's word for a step definition's type."""
     return "code" if _value(getattr(step, "step_type", None)) == "code" else "tool_call"
 

@@ -2,13 +2,13 @@
 
 import logging
 
-from opentelemetry.trace import SpanKind
+from opentelemetry.context import Context
+from opentelemetry.trace import Span
 
-from ael_otel._generated import spans
+from ael_otel._generated.emitters import start_code_exec
 from ael_otel.lifecycle.failure import Failure, classify
 from ael_otel.lifecycle.failure_log import log_failure
 from ael_otel.lifecycle.frame import Frame
-from ael_otel.lifecycle.plans import code_attributes
 from ael_otel.lifecycle.step import Step
 
 
@@ -21,11 +21,14 @@ class CodeBlock(Frame):
     def _begin(self) -> None:
         parent = self.parent
         self.execution = None if parent is None else parent.execution
-        self._enter_context(
-            spans.CODE_EXEC.name,
-            SpanKind.INTERNAL,
-            code_attributes(parent.record.code_hash if isinstance(parent, Step) else None),
-            None if parent is None else parent.scope,
+        self._enter_context(None if parent is None else parent.scope)
+
+    def _start_span(self, context: Context | None) -> Span:
+        parent = self.parent
+        return start_code_exec(
+            self.recorder.tracer,
+            code_sha256=parent.record.code_hash if isinstance(parent, Step) else None,
+            context=context,
         )
 
     def failed(self, error: BaseException) -> None:

@@ -1,28 +1,26 @@
 """The frame of a run."""
 
+import logging
 import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
-from opentelemetry.trace import SpanKind
-from opentelemetry.util.types import AttributeValue
+from opentelemetry.context import Context
+from opentelemetry.trace import Span
 
-from ael_otel._generated import attributes as attr
-from ael_otel._generated import events, spans
+from ael_otel._generated.attributes import StepType
+from ael_otel._generated.emitters import emit_execution_fail, start_workflow, update_workflow
 from ael_otel.lifecycle.failure import classify
-from ael_otel.lifecycle.failure_log import end_fields, log_failure
+from ael_otel.lifecycle.failure_log import logger, shown
 from ael_otel.lifecycle.frame import Frame
 from ael_otel.lifecycle.outcome import execution_status, status_of
-from ael_otel.lifecycle.plans import execution_attributes
 from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.lifecycle.step import Step
+from ael_otel.lifecycle.unknown import UNKNOWN_WORKFLOW
 from ael_otel.pipeline.run_context import RunScope
 from ael_otel.store import ExecutionRecord
-
-UNKNOWN_WORKFLOW: Final = "unknown"
-"""Label of runs whose workflow does not exist: their names come from callers and are not bounded."""
 
 run_observer: ContextVar[Callable[[str, str], None] | None] = ContextVar(
     "ael_otel_run_observer", default=None
@@ -70,16 +68,22 @@ class Execution(Frame):
     def _begin(self) -> None:
         record = self._record
         scope = RunScope(self.workflow, record.execution_id)
-        self._enter_context(
-            spans.WORKFLOW.name,
-            SpanKind.INTERNAL,
-            execution_attributes(self.workflow, self.recorder.genai),
-            scope,
-        )
+        self._enter_context(scope)
         record.trace_id, record.span_id = self._trace_id(), self._span_id()
-        self.recorder.metrics.active.add((), 1)
+        self.recorder.metrics.engine.bind().add(active_workflows=1)
         if record.execution_id:
             self._announce()
+
+    def _start_span(self, context: Context | None) -> Span:
+        genai = self.recorder.genai
+        return start_workflow(
+            self.recorder.tracer,
+            workflow_name=self.workflow,
+            workflow_id=self._record.execution_id or None,
+            gen_ai_operation_name="invoke_workflow" if genai else None,
+            gen_ai_workflow_name=self.workflow if genai else None,
+            context=context,
+        )
 
     @property
     def _record(self) -> ExecutionRecord:
@@ -96,11 +100,11 @@ class Execution(Frame):
         record.execution_id = execution_id
         if self.scope is not None:
             self.scope.execution_id = execution_id
+        if self.span is not None:
+            update_workflow(self.span, workflow_id=execution_id)
         self._announce()
 
     def _announce(self) -> None:
-        if self.span is not None and self.span.is_recording():
-            self.span.set_attribute(attr.AEL_WORKFLOW_ID, self._record.execution_id)
         self.recorder.execution_started(self._record)
         observer = run_observer.get()
         if observer is not None:
@@ -122,7 +126,7 @@ class Execution(Frame):
         """Note a step of this run."""
         self.steps_seen.add(step)
 
-    def skip_step(self, step: str, step_type: str, tool: str | None, reason: str) -> None:
+    def skip_step(self, step: str, step_type: StepType, tool: str | None, reason: str) -> None:
         """Record a step that the engine passed over without running it: a span of zero length."""
         if step in self.steps_seen:
             return
@@ -134,26 +138,33 @@ class Execution(Frame):
         if not record.execution_id:
             self.identify(f"exec-{uuid.uuid4().hex[:12]}")
         label = self.workflow if self._known else UNKNOWN_WORKFLOW
-        metrics.active.add((), -1)
-        metrics.executions.add((label, status_of(failure)), 1, self._context)
-        metrics.workflow_duration.record((label,), seconds, self._context)
+        status = status_of(failure)
+        metrics.engine.bind().add(active_workflows=-1)
+        metrics.workflow.bind(workflow=label, status=status).record(
+            duration=seconds, executions=1, context=self._context
+        )
         record.completed_at = datetime.now(UTC)
         record.duration_ms = seconds * 1e3
         record.status = execution_status(failure)
-        if self.span is not None and self.span.is_recording():
-            facts: dict[str, AttributeValue] = {attr.AEL_WORKFLOW_STATUS: status_of(failure)}
-            if record.workflow_version:
-                facts[attr.AEL_WORKFLOW_VERSION] = record.workflow_version
-            self.span.set_attributes(facts)
+        if self.span is not None:
+            update_workflow(
+                self.span, workflow_status=status, workflow_version=record.workflow_version or None
+            )
         if failure is not None:
             record.error = failure.record()
             self._show_failure(failure)
             self.recorder.count(failure)
-            log_failure(
-                failure,
-                "workflow_engine",
+            emit_execution_fail(
+                logger,
+                logging.ERROR,
                 f"workflow {self.workflow} failed: {failure.type}",
-                event=events.EXECUTION_FAIL.name,
-                fields=end_fields(failure, seconds),
+                component="workflow_engine",
+                execution_id=record.execution_id,
+                workflow_id=self.workflow,
+                status=status,
+                error_type=failure.type,
+                duration_ms=round(seconds * 1e3),
+                exception=shown(failure),
+                exception_message=failure.message,
             )
         self.recorder.execution_finished(record)

@@ -4,23 +4,20 @@ Entering a frame starts its span and record, leaving it ends them, writes the me
 the store event: one place, so that they can never disagree. A frame never raises into the application and never
 swallows what the application raises.
 
-Costs (see `tests/bench`): names, attributes and label tuples are built once per (workflow, step, tool) and reused; a
+Costs (see `tests/bench`): names and attributes are built once per (workflow, step, tool) by the generated starters; a
 span is started with its attributes and attached by hand instead of through two generator context managers; exceptions
 are not recorded as span events.
 """
 
-from collections.abc import Mapping
 from contextvars import ContextVar, Token
-from functools import lru_cache
 from time import perf_counter_ns
 from types import TracebackType
 from typing import Self
 
 from opentelemetry.context import Context, attach, detach
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, get_current_span, set_span_in_context
-from opentelemetry.util.types import AttributeValue
+from opentelemetry.trace import Span, get_current_span, set_span_in_context
 
-from ael_otel._generated import attributes as attr
+from ael_otel._generated.emitters import fail_span
 from ael_otel.lifecycle.failure import Failure
 from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.pipeline.guard import report_fault
@@ -108,25 +105,15 @@ class Frame:
     def _end(self, seconds: float) -> None:
         raise NotImplementedError
 
-    def _enter_context(
-        self,
-        name: str | None,
-        kind: SpanKind,
-        attributes: Mapping[str, AttributeValue],
-        scope: RunScope | None,
-    ) -> None:
-        """Start the span (none when `name` is None), make it current, and start the clock last."""
-        if name is not None:
-            stale = self.parent is None and current_frame.get() is not None and _in_the_past()
-            span = self.recorder.tracer.start_span(
-                name,
-                Context() if stale else None,
-                kind,
-                attributes,
-                record_exception=False,
-                set_status_on_exception=False,
-            )
-            self.span = span
+    def _start_span(self, context: Context | None) -> Span | None:
+        """Start the frame's span in `context` (None: in the current one); None when it gets none."""
+        raise NotImplementedError
+
+    def _enter_context(self, scope: RunScope | None) -> None:
+        """Start the span, make it current, and start the clock last."""
+        stale = self.parent is None and current_frame.get() is not None and _in_the_past()
+        span = self.span = self._start_span(Context() if stale else None)
+        if span is not None:
             context = set_span_in_context(span)
             self._detach_context = attach(context)
             if span.get_span_context().trace_flags.sampled:
@@ -160,10 +147,8 @@ class Frame:
 
     def _show_failure(self, failure: Failure) -> None:
         """Put the failure on the span: status and type, never the message."""
-        span = self.span
-        if span is not None and span.is_recording():
-            span.set_attributes({attr.AEL_ERROR_TYPE: failure.type, attr.ERROR_TYPE: failure.type})
-            span.set_status(error_status(failure.type))
+        if self.span is not None:
+            fail_span(self.span, error_type=failure.type)
 
     def _span_id(self) -> str:
         context = None if self.span is None else self.span.get_span_context()
@@ -182,9 +167,3 @@ def _in_the_past() -> bool:
     """
     span = get_current_span()
     return not span.is_recording() and not span.get_span_context().is_remote
-
-
-@lru_cache(maxsize=256)
-def error_status(kind: str) -> Status:
-    """Return the status of a span that failed."""
-    return Status(StatusCode.ERROR, kind)

@@ -1,11 +1,12 @@
 """How a frame ended, in the words of the metrics and of the records."""
 
+from ael_otel._generated.attributes import WorkflowStatus
 from ael_otel.lifecycle.failure import Failure
-from ael_otel.store import ExecutionStatus, ToolCallStatus
+from ael_otel.store import ExecutionStatus
 
 
-def status_of(failure: Failure | None) -> ToolCallStatus:
-    """Return the metrics' word for an end."""
+def status_of(failure: Failure | None) -> WorkflowStatus:
+    """Return the metrics' word for the end of a run or of a call."""
     if failure is None:
         return "success"
     if failure.cancelled:

@@ -60,7 +60,7 @@ class Recorder:
         """Count a failure in `ael_errors_total`, once however many frames it passes."""
         if not failure.counted:
             failure.counted = True
-            self.metrics.errors.add((failure.type, failure.component))
+            self.metrics.error.bind(type=failure.type, component=failure.component).add(errors=1)
 
     def execution_started(self, record: ExecutionRecord) -> None:
         """Tell the store that a run began."""
@@ -96,8 +96,8 @@ class Recorder:
 
     def _store_failed(self, error: Exception) -> None:
         self.metrics.lost("store", "store_error")
-        self.metrics.errors.add(("internal", "store"))
+        self.metrics.error.bind(type="internal", component="store").add(errors=1)
         report_fault("store", error, component="store")
 
     def _count_fault(self) -> None:
-        self.metrics.errors.add(("internal", "telemetry"))
+        self.metrics.error.bind(type="internal", component="telemetry").add(errors=1)

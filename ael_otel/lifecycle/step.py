@@ -5,18 +5,26 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
 
-from opentelemetry.trace import SpanKind
-from opentelemetry.util.types import AttributeValue
+from opentelemetry.context import Context
+from opentelemetry.trace import Span
 
-from ael_otel._generated import attributes as attr
-from ael_otel._generated import events, spans
+from ael_otel._generated.attributes import StepStatus, StepType
+from ael_otel._generated.emitters import (
+    add_retry,
+    emit_step_retry,
+    emit_step_skip,
+    start_step_code,
+    start_step_tool_call,
+    update_step_code,
+    update_step_tool_call,
+)
 from ael_otel.lifecycle.failure import Failure, carried_by, classify, mark
-from ael_otel.lifecycle.failure_log import log_event, log_failure
+from ael_otel.lifecycle.failure_log import logger, shown
 from ael_otel.lifecycle.frame import Frame
-from ael_otel.lifecycle.plans import step_plan
 from ael_otel.lifecycle.recorder import Recorder
+from ael_otel.lifecycle.unknown import UNKNOWN_TOOL
 from ael_otel.pipeline.run_context import RunScope
-from ael_otel.store import StepRecord, StepStatus
+from ael_otel.store import StepRecord
 
 
 class Step(Frame):
@@ -39,7 +47,7 @@ class Step(Frame):
         self,
         recorder: Recorder,
         step: str,
-        step_type: str,
+        step_type: StepType,
         *,
         index: int = 0,
         tool: str | None = None,
@@ -48,7 +56,7 @@ class Step(Frame):
     ) -> None:
         super().__init__(recorder)
         self.step = step
-        self.step_type = step_type
+        self.step_type: StepType = step_type
         self.workflow = ""
         self._attempt = 0
         self._ran = True
@@ -69,19 +77,40 @@ class Step(Frame):
         run = parent.scope if parent is not None else None
         self.workflow = run.workflow_id if run is not None else ""
         record = self.record
-        name, attributes = step_plan(
-            self.workflow, self.step, self.step_type, record.index, record.tool_name, self.recorder.genai
-        )
         scope = RunScope(
             self.workflow, run.execution_id if run is not None else "", self.step, record.tool_name or ""
         )
-        self._enter_context(name, SpanKind.INTERNAL, attributes, scope)
+        self._enter_context(scope)
         record.span_id = self._span_id()
         if parent is not None and parent.execution is not None:
             self.execution = parent.execution
             parent.execution.steps.append(record)
             parent.step_begins(self.step)
             self.recorder.step_changed(parent.execution, record)
+
+    def _start_span(self, context: Context | None) -> Span:
+        record = self.record
+        if self.step_type == "code":
+            return start_step_code(
+                self.recorder.tracer,
+                workflow_name=self.workflow,
+                step_name=self.step,
+                step_index=record.index + 1,
+                step_type=self.step_type,
+                context=context,
+            )
+        tool, genai = record.tool_name or UNKNOWN_TOOL, self.recorder.genai
+        return start_step_tool_call(
+            self.recorder.tracer,
+            workflow_name=self.workflow,
+            step_name=self.step,
+            step_index=record.index + 1,
+            step_type=self.step_type,
+            tool_name=tool,
+            gen_ai_operation_name="execute_tool" if genai else None,
+            gen_ai_tool_name=tool if genai else None,
+            context=context,
+        )
 
     def attempt(self) -> None:
         """Say that the engine tries the step (again): from the second time on an event `retry` with the last error."""
@@ -90,15 +119,18 @@ class Step(Frame):
         last, self.child_failure = self.child_failure, None
         if self._attempt == 1 or last is None:
             return
-        if self.span is not None and self.span.is_recording():
-            self.span.add_event(
-                spans.SPAN_EVENT_RETRY, {attr.AEL_STEP_ATTEMPT: self._attempt, attr.AEL_ERROR_TYPE: last.type}
-            )
-        log_event(
-            events.STEP_RETRY.name,
-            f"step {self.step}: attempt {self._attempt} follows {last.type}",
-            {events.LOG_ATTEMPT: self._attempt, events.LOG_ERROR_TYPE: last.type},
+        if self.span is not None:
+            add_retry(self.span, step_attempt=self._attempt, error_type=last.type)
+        emit_step_retry(
+            logger,
             logging.WARNING,
+            f"step {self.step}: attempt {self._attempt} follows {last.type}",
+            component="step",
+            execution_id=self._execution_id(),
+            workflow_id=self.workflow,
+            step_id=self.step,
+            attempt=self._attempt,
+            error_type=last.type,
         )
 
     def attempt_failed(self, error: BaseException) -> None:
@@ -126,19 +158,21 @@ class Step(Frame):
         record, failure, span = self.record, self.failure, self.span
         record.completed_at = datetime.now(UTC)
         record.duration_ms = seconds * 1e3 if self._ran else 0.0
-        record.status = self._status()
+        record.status = status = self._status()
         record.skip_reason = self._skip_reason
         if self._ran:
-            self.recorder.metrics.steps.add((self.workflow, self.step, self.step_type), 1, self._context)
-        if span is not None and span.is_recording():
-            facts: dict[str, AttributeValue] = {attr.AEL_STEP_STATUS: record.status}
-            if self._skip_reason is not None:
-                facts[attr.AEL_STEP_SKIP_REASON] = self._skip_reason
-            if self._attempt > 1:
-                facts[attr.AEL_STEP_ATTEMPT] = self._attempt
-            if record.max_attempts > 1:
-                facts[attr.AEL_STEP_MAX_ATTEMPTS] = record.max_attempts
-            span.set_attributes(facts)
+            self.recorder.metrics.step.bind(workflow=self.workflow, step=self.step, type=self.step_type).add(
+                executions=1, context=self._context
+            )
+        if span is not None:
+            update = update_step_code if self.step_type == "code" else update_step_tool_call
+            update(
+                span,
+                step_status=status,
+                step_skip_reason=self._skip_reason,
+                step_attempt=self._attempt if self._attempt > 1 else None,
+                step_max_attempts=record.max_attempts if record.max_attempts > 1 else None,
+            )
         if failure is not None:
             record.error = failure.record(step_id=self.step, tool_name=record.tool_name)
             self._show_failure(failure)
@@ -148,22 +182,29 @@ class Step(Frame):
             # The run goes on, so nobody above reports it: this is the outermost frame that saw the failure.
             self.recorder.count(self.child_failure)
             record.error = self.child_failure.record(step_id=self.step, tool_name=record.tool_name)
-            log_failure(
-                self.child_failure,
-                "step",
-                f"step {self.step} skipped after {self.child_failure.type}",
-                logging.WARNING,
-                event=events.STEP_SKIP.name,
-                fields={attr.AEL_STEP_SKIP_REASON: self._skip_reason},
-            )
+            self._log_skip(self._skip_reason, self.child_failure)
         elif self._skip_reason is not None:
-            log_event(
-                events.STEP_SKIP.name,
-                f"step {self.step} skipped",
-                {attr.AEL_STEP_SKIP_REASON: self._skip_reason},
-            )
+            self._log_skip(self._skip_reason)
         if self.execution is not None:
             self.recorder.step_changed(self.execution, record)
+
+    def _log_skip(self, reason: str, tolerated: Failure | None = None) -> None:
+        emit_step_skip(
+            logger,
+            logging.INFO if tolerated is None else logging.WARNING,
+            f"step {self.step} skipped" + ("" if tolerated is None else f" after {tolerated.type}"),
+            component="step",
+            execution_id=self._execution_id(),
+            workflow_id=self.workflow,
+            step_id=self.step,
+            step_skip_reason=reason,
+            error_type=None if tolerated is None else tolerated.type,
+            exception=None if tolerated is None else shown(tolerated),
+            exception_message=None if tolerated is None else tolerated.message,
+        )
+
+    def _execution_id(self) -> str:
+        return "" if self.scope is None else self.scope.execution_id
 
     def _status(self) -> StepStatus:
         if self.failure is not None:

@@ -1,26 +1,23 @@
 """The frame of a tool call."""
 
+import logging
 import uuid
 from datetime import UTC, datetime
-from typing import Final
 
-from opentelemetry.trace import SpanKind
+from opentelemetry.context import Context
+from opentelemetry.trace import Span
 
-from ael_otel._generated import attributes as attr
-from ael_otel._generated import events, spans
+from ael_otel._generated.emitters import emit_execution_fail, start_mcp_request, update_mcp_request
 from ael_otel.lifecycle.code_block import CodeBlock
 from ael_otel.lifecycle.failure import Failure, carried_by, classify, mark
-from ael_otel.lifecycle.failure_log import end_fields, log_failure
+from ael_otel.lifecycle.failure_log import logger, shown
 from ael_otel.lifecycle.frame import Frame
 from ael_otel.lifecycle.outcome import execution_status, status_of
-from ael_otel.lifecycle.plans import tool_attributes
 from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.lifecycle.step import step_around
+from ael_otel.lifecycle.unknown import UNKNOWN_TOOL
 from ael_otel.pipeline.run_context import RunScope
 from ael_otel.store import ExecutionRecord, ToolCallRecord, ToolCallSource
-
-UNKNOWN_TOOL: Final = "unknown"
-"""Label of calls that a client or code made of a tool that does not exist: the name is the caller's, not bounded."""
 
 
 class ToolCall(Frame):
@@ -70,13 +67,7 @@ class ToolCall(Frame):
                 if outer is None
                 else RunScope(outer.workflow_id, outer.execution_id, outer.step_id, self.tool)
             )
-        name = spans.MCP_REQUEST.name if self.recorder.own_mcp_spans else None
-        self._enter_context(
-            name,
-            SpanKind.CLIENT,
-            tool_attributes(self.tool, record.server, record.source, self.recorder.genai),
-            scope,
-        )
+        self._enter_context(scope)
         record.span_id = self._span_id()
         execution = self.execution
         if execution is None:
@@ -93,6 +84,20 @@ class ToolCall(Frame):
         record.sequence = len(calls) + 1
         calls.append(record)
 
+    def _start_span(self, context: Context | None) -> Span | None:
+        if not self.recorder.own_mcp_spans:
+            return None
+        record, genai = self.record, self.recorder.genai
+        return start_mcp_request(
+            self.recorder.tracer,
+            tool_name=self.tool,
+            mcp_server=record.server,
+            tool_source=record.source,
+            gen_ai_tool_name=self.tool if genai else None,
+            mcp_method_name="tools/call" if genai else None,
+            context=context,
+        )
+
     def served_by(self, server: str) -> None:
         """Say which MCP server or runner takes the call."""
         record = self.record
@@ -102,8 +107,8 @@ class ToolCall(Frame):
         step = step_around(self.parent)
         if step is not None and record.source == "tool_step":
             step.server = server
-        if self.span is not None and self.span.is_recording():
-            self.span.set_attribute(attr.AEL_MCP_SERVER, server)
+        if self.span is not None:
+            update_mcp_request(self.span, mcp_server=server)
 
     def tool_unknown(self) -> None:
         """Say that no such tool exists: a name that a client or code made up stays out of the metrics' labels.
@@ -129,8 +134,9 @@ class ToolCall(Frame):
     def _end(self, seconds: float) -> None:
         record, failure, metrics = self.record, self.failure, self.recorder.metrics
         status = status_of(failure)
-        metrics.invocations.add((self._label, status), 1, self._context)
-        metrics.tool_duration.record((self._label,), seconds, self._context)
+        metrics.tool.bind(tool=self._label, status=status).record(
+            duration=seconds, invocations=1, context=self._context
+        )
         record.completed_at = datetime.now(UTC)
         record.duration_ms = seconds * 1e3
         record.status = status
@@ -141,12 +147,18 @@ class ToolCall(Frame):
             if not (failure.cancelled and self.parent is not None):
                 self.recorder.count(failure)
             if self.direct:
-                log_failure(
-                    failure,
-                    "tool",
+                emit_execution_fail(
+                    logger,
+                    logging.ERROR,
                     f"tool {self.tool} failed: {failure.type}",
-                    event=events.EXECUTION_FAIL.name,
-                    fields=end_fields(failure, seconds),
+                    component="tool",
+                    execution_id=record.execution_id or "",
+                    tool_name=self.tool,
+                    status=status,
+                    error_type=failure.type,
+                    duration_ms=round(seconds * 1e3),
+                    exception=shown(failure),
+                    exception_message=failure.message,
                 )
         execution = self.execution
         if execution is None:

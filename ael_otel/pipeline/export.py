@@ -15,6 +15,8 @@ from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExp
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
+from ael_otel._generated.attributes import TelemetryDropReason, TelemetrySignal
+
 QUEUE_SIZE: Final = 16_384
 """Items kept per signal while the Collector is slow or away: about 16 MB of spans; `OTEL_BSP_MAX_QUEUE_SIZE` wins."""
 
@@ -24,7 +26,7 @@ BATCH_SIZE: Final = 512
 class DropCounter(Protocol):
     """Takes the number of items that a signal lost and the reason."""
 
-    def __call__(self, signal: str, reason: str, count: int, /) -> None:
+    def __call__(self, signal: TelemetrySignal, reason: TelemetryDropReason, count: int, /) -> None:
         """Count a loss."""
         ...
 
@@ -44,8 +46,8 @@ class Ledger:
 
     __slots__ = ("_capacity", "_closed", "_in_flight", "_lock", "_on_drop", "_queued", "lost", "signal")
 
-    def __init__(self, signal: str, capacity: int, on_drop: DropCounter) -> None:
-        self.signal = signal
+    def __init__(self, signal: TelemetrySignal, capacity: int, on_drop: DropCounter) -> None:
+        self.signal: TelemetrySignal = signal
         self.lost = 0
         self._capacity = capacity
         self._on_drop = on_drop
@@ -66,7 +68,7 @@ class Ledger:
             if self._queued < self._capacity and not self._closed:
                 self._queued += 1
                 return True
-            reason = "shutdown_timeout" if self._closed else "queue_full"
+            reason: TelemetryDropReason = "shutdown_timeout" if self._closed else "queue_full"
             self.lost += 1
         self._on_drop(self.signal, reason, 1)
         return False
@@ -78,7 +80,7 @@ class Ledger:
                 self._queued -= count
                 self._in_flight += count
 
-    def settled(self, count: int, lost: str | None) -> None:
+    def settled(self, count: int, lost: TelemetryDropReason | None) -> None:
         """Note what became of items that were handed over: delivered (`lost` None) or lost for a reason."""
         with self._lock:
             if self._closed:

@@ -6,8 +6,8 @@ from threading import Lock
 from time import monotonic
 from typing import Final
 
-from ael_otel._generated import attributes as attr
-from ael_otel._generated import events
+from ael_otel._generated.attributes import TelemetryDropReason, TelemetrySignal
+from ael_otel._generated.emitters import emit_telemetry_drop
 
 QUIET_SECONDS: Final = 60.0
 """How long a loss of the same kind is only counted."""
@@ -25,7 +25,7 @@ class LossNotice:
         self._told: dict[tuple[str, str], float] = {}
         os.register_at_fork(after_in_child=self.after_fork)
 
-    def lost(self, signal: str, reason: str, count: int) -> None:
+    def lost(self, signal: TelemetrySignal, reason: TelemetryDropReason, count: int) -> None:
         """Note that `count` items of `signal` were lost for `reason`."""
         kind = (signal, reason)
         now = monotonic()
@@ -38,20 +38,14 @@ class LossNotice:
             # First, because logging may lose an item itself and come back here.
             self._told[kind] = now
             self._pending[kind] = 0
-        logger.warning(
-            "telemetry lost: %d items of %s (%s)",
-            total,
-            signal,
-            reason,
-            extra={
-                "ael_component": "telemetry",
-                "ael_event": events.TELEMETRY_DROP.name,
-                "ael_fields": {
-                    attr.LABEL_SIGNAL: signal,
-                    attr.LABEL_REASON: reason,
-                    attr.AEL_TELEMETRY_DROPPED_ITEMS: total,
-                },
-            },
+        emit_telemetry_drop(
+            logger,
+            logging.WARNING,
+            f"telemetry lost: {total} items of {signal} ({reason})",
+            component="telemetry",
+            signal=signal,
+            reason=reason,
+            telemetry_dropped_items=total,
         )
 
     def after_fork(self) -> None:

@@ -150,19 +150,16 @@ def start(settings: Settings, *, log_stream: TextIO | None = None, pull: bool = 
     parts = _Parts()
     enabled = settings.enabled and os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true"
 
-    def on_drop(signal: str, reason: str, count: int) -> None:
-        metrics.lost(signal, reason, count)
-
     if enabled:
         signals = otlp_signals(os.environ)
-        _export_traces(parts, signals, on_drop)
-        _export_logs(parts, signals, on_drop)
+        _export_traces(parts, signals, metrics.lost)
+        _export_logs(parts, signals, metrics.lost)
         _export_metrics(
             parts, signals, pull=pull and settings.metrics.enabled and settings.metrics.prometheus_enabled
         )
     if settings.logs.enabled:
         _take_over_logs(
-            parts, settings, log_stream, on_drop, otlp=enabled and settings.logs.output != "stdout"
+            parts, settings, log_stream, metrics.lost, otlp=enabled and settings.logs.output != "stdout"
         )
     return Pipeline(settings, metrics, parts)
 

@@ -82,7 +82,7 @@ def serve() -> Iterator[Serve]:
         metrics = AelMetrics(provider)
         metrics.expect_tool("echo")
         span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("step")
-        metrics.errors.add(("timeout", "tool"), 2, set_span_in_context(span))
+        metrics.error.bind(type="timeout", component="tool").add(errors=2, context=set_span_in_context(span))
         servers.append(AdminServer(pull, **{"port": 0} | options))
         return Client(servers[-1])
 

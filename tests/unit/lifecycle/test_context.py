@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, TraceIdRatioBased
 from opentelemetry.trace import format_trace_id, get_current_span
 
 from ael_otel._generated.attributes import ERROR_TYPE_VALUES
+from ael_otel.emit.metric_sets import Point, Row
 from ael_otel.lifecycle import CodeBlock, Execution, Frame, Recorder, Step, ToolCall, current_frame
-from ael_otel.pipeline.metric_sets import CounterRows, HistogramRows
 from ael_otel.pipeline.run_context import current_run
 from tests.unit.lifecycle.conftest import Telemetry, ends_with
 
@@ -72,16 +72,16 @@ def everywhere(patch: pytest.MonkeyPatch, name: str) -> None:
 
 
 FAULTS: dict[str, Callable[[pytest.MonkeyPatch, Telemetry], None]] = {
-    "counters": lambda patch, telemetry: patch.setattr(CounterRows, "add", broken),
-    "histograms": lambda patch, telemetry: patch.setattr(HistogramRows, "record", broken),
+    "counters": lambda patch, telemetry: [patch.setattr(row, "add", broken) for row in Row.__subclasses__()],
+    "histograms": lambda patch, telemetry: patch.setattr(Point, "record", broken),
     "tracer": lambda patch, telemetry: patch.setattr(telemetry.recorder.tracer, "start_span", broken),
     "store": lambda patch, telemetry: setattr(telemetry.store, "fails", True),
     "recorder": lambda patch, telemetry: patch.setattr(Recorder, "execution_finished", broken),
     "attributes": lambda patch, telemetry: patch.setattr(
-        "ael_otel.lifecycle.tool_call.tool_attributes", broken
+        "ael_otel.lifecycle.tool_call.start_mcp_request", broken
     ),
     "classify": lambda patch, telemetry: everywhere(patch, "classify"),
-    "the failure's log": lambda patch, telemetry: everywhere(patch, "log_failure"),
+    "the failure's log": lambda patch, telemetry: patch.setattr("ael_otel.emit.events.line", broken),
 }
 
 
@@ -137,22 +137,22 @@ def test_a_run_whose_end_breaks_is_no_longer_active(
     telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fault at the end of a run must not leave it under way for ever."""
-    monkeypatch.setattr(HistogramRows, "record", broken)
+    monkeypatch.setattr(Point, "record", broken)
     for _ in range(3):
         with Execution(telemetry.recorder, "shop"):
-            assert telemetry.metrics.active.value(()) == 1
-    assert telemetry.metrics.active.value(()) == 0
+            assert telemetry.metrics.engine.bind().active_workflows == 1
+    assert telemetry.metrics.engine.bind().active_workflows == 0
 
 
 def test_active_runs_are_counted(telemetry: Telemetry) -> None:
     """The gauge goes up at the start of a run, down at its end, also when it fails."""
-    active = telemetry.metrics.active
+    active = telemetry.metrics.engine.bind()
     with Execution(telemetry.recorder, "one"):
         with ends_with(ValueError), Execution(telemetry.recorder, "two"):
-            assert active.value(()) == 2
+            assert active.active_workflows == 2
             raise ValueError
-        assert active.value(()) == 1
-    assert active.value(()) == 0
+        assert active.active_workflows == 1
+    assert active.active_workflows == 0
 
 
 def test_the_callers_trace_is_joined(telemetry: Telemetry) -> None:
@@ -324,7 +324,7 @@ def test_a_frame_that_ends_in_another_context(telemetry: Telemetry, caplog: pyte
     copy_context().run(frame.__exit__, None, None, None)
     assert surroundings() == before
     assert telemetry.run().status == "completed"
-    assert telemetry.metrics.active.value(()) == 0
+    assert telemetry.metrics.engine.bind().active_workflows == 0
 
 
 @pytest.mark.parametrize("mode", ["native", "both", "ael"])
@@ -449,7 +449,7 @@ def test_a_fault_is_counted_under_telemetry(
     telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch, swallowing: None
 ) -> None:
     """A person can see that telemetry itself breaks: `ael_errors_total{component="telemetry"}`, of a known type."""
-    monkeypatch.setattr(HistogramRows, "record", broken)
+    monkeypatch.setattr(Point, "record", broken)
     with Execution(telemetry.recorder, "shop", execution_id="exec-1"):
         pass
     assert telemetry.counts()["ael.errors{internal,telemetry}"] == 1

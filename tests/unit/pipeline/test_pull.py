@@ -132,10 +132,10 @@ def test_the_contracts_metrics_have_the_contracts_names(pulled: Pulled) -> None:
     metrics = AelMetrics(pulled.provider)
     metrics.expect_workflow("mixed", [("greet", "tool_call")])
     metrics.expect_tool("echo")
-    metrics.errors.add(("timeout", "tool"))
-    metrics.dropped.add(("traces", "queue_full"))
-    metrics.workflow_duration.record(("mixed",), 1)
-    metrics.tool_duration.record(("echo",), 1)
+    metrics.error.bind(type="timeout", component="tool").add(errors=1)
+    metrics.telemetry.bind(signal="traces", reason="queue_full").add(dropped=1)
+    metrics.workflow.bind(workflow="mixed", status="success").record(duration=1)
+    metrics.tool.bind(tool="echo", status="success").record(duration=1)
     labels = {
         sample: {label for label, _ in key if label != "le"}
         for _, samples in pulled.text().values()
@@ -153,9 +153,10 @@ def test_exemplars_name_the_trace(pulled: Pulled, tracer: Tracer) -> None:
     metrics = AelMetrics(pulled.provider)
     span = tracer.start_span("step")
     context = set_span_in_context(span)
-    metrics.errors.add(("timeout", "tool"), 1, context)
-    metrics.tool_duration.record(("echo",), 0.3, context)
-    metrics.tool_duration.record(("echo",), 0.02)
+    metrics.error.bind(type="timeout", component="tool").add(errors=1, context=context)
+    row = metrics.tool.bind(tool="echo", status="success")
+    row.record(duration=0.3, invocations=1, context=context)
+    row.record(duration=0.02)
     found = {
         (sample.name, sample.labels.get("le")): sample.exemplar
         for family in pulled.openmetrics()
@@ -168,6 +169,7 @@ def test_exemplars_name_the_trace(pulled: Pulled, tracer: Tracer) -> None:
     }
     assert {key: (one.labels, one.value) for key, one in found.items()} == {
         ("ael_errors_total", None): (expected, 1.0),
+        ("ael_tool_invocations_total", None): (expected, 1.0),
         ("ael_tool_duration_seconds_bucket", "0.5"): (expected, 0.3),
     }
     assert all(abs(float(one.timestamp) - span.start_time / 1e9) < 60 for one in found.values())

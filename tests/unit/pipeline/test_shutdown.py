@@ -97,7 +97,7 @@ tracer = get_tracer("test")
 for number in range(700):
     with tracer.start_as_current_span("work"):
         logging.getLogger("some.module").info("line %d", number)
-running.pipeline.metrics.errors.add(("timeout", "tool"))
+running.pipeline.metrics.error.bind(type="timeout", component="tool").add(errors=1)
 time.sleep(float(sys.argv[1]))  # the worker is in the middle of its first attempt
 before = time.monotonic()
 running.shutdown()
@@ -105,7 +105,7 @@ taken = time.monotonic() - before
 running.shutdown()
 dropped = {
     signal: sum(
-        running.pipeline.metrics.dropped.value((signal, reason))
+        running.pipeline.metrics.telemetry.bind(signal=signal, reason=reason).dropped
         for reason in ("queue_full", "export_failed", "serialization", "shutdown_timeout")
     )
     for signal in ("traces", "logs")

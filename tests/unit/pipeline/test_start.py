@@ -103,7 +103,7 @@ EMIT = """
 for number in range(600):
     with get_tracer("test").start_as_current_span("work"):
         logging.getLogger("some.module").info("line %d", number)
-pipeline.metrics.errors.add(("timeout", "tool"), 3)
+pipeline.metrics.error.bind(type="timeout", component="tool").add(errors=3)
 """
 
 
