@@ -144,7 +144,9 @@ def render_index_page(registry: Registry) -> str:
     goals: dict[str, list[str]] = {}
     for name, goal in _goals(registry):
         goals.setdefault(_words(goal), []).append(name)
-    served = _table(("goal", "served by"), ((goal, ", ".join(goals[goal])) for goal in sorted(goals)))
+    served = "\n".join(
+        "\n".join([f"- {goal}", *(f"  - {name}" for name in goals[goal])]) for goal in sorted(goals)
+    )
     return _page(
         "Telemetry",
         registry,
@@ -155,9 +157,9 @@ def render_index_page(registry: Registry) -> str:
         "## What it may reveal\n\n" + _table(("an attribute holds", "meaning"), _HOLDS.items()),
         "## How it may change\n\n"
         "What is stable keeps its name, unit, type, labels and values until the next major version. What is in\n"
-        "development may change with a minor version; [what to do then]"
-        "(../../ael_otel/registry/MIGRATIONS.md) is written down for each. `ael schema diff` holds every change to\n"
-        "this.",
+        "development may change with a minor version. [Migrations](../../ael_otel/registry/MIGRATIONS.md) says what "
+        "to do\n"
+        "then; `ael schema diff` holds every change to this.",
     )
 
 
