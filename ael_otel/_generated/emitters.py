@@ -11,6 +11,7 @@ from typing import Final
 
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Tracer
+from opentelemetry.util.types import AttributeValue
 
 from ael_otel._generated.attributes import (
     AEL_CODE_SHA256,
@@ -58,7 +59,7 @@ from ael_otel._generated.events import (
 )
 from ael_otel._generated.spans import SPAN_EVENT_RETRY
 from ael_otel.emit.events import EventType
-from ael_otel.emit.spans import CACHED, Attributes, SpanType, add_event, fail, given, update
+from ael_otel.emit.spans import CACHED, Attributes, SpanType, add_event, fail, given
 
 _WORKFLOW: Final = SpanType("ael.workflow", SpanKind.INTERNAL)
 _STEP_TOOL_CALL: Final = SpanType("ael.step.tool_call", SpanKind.INTERNAL)
@@ -118,14 +119,16 @@ def update_workflow(
     workflow_status: WorkflowStatus | None = None,
 ) -> None:
     """Say what is known by now of a span `Workflow Execution`; None says nothing."""
-    update(
-        span,
-        {
-            AEL_WORKFLOW_ID: workflow_id,
-            AEL_WORKFLOW_VERSION: workflow_version,
-            AEL_WORKFLOW_STATUS: workflow_status,
-        },
-    )
+    if not span.is_recording():
+        return
+    attributes: dict[str, AttributeValue] = {}
+    if workflow_id is not None:
+        attributes[AEL_WORKFLOW_ID] = workflow_id
+    if workflow_version is not None:
+        attributes[AEL_WORKFLOW_VERSION] = workflow_version
+    if workflow_status is not None:
+        attributes[AEL_WORKFLOW_STATUS] = workflow_status
+    span.set_attributes(attributes)
 
 
 @lru_cache(maxsize=CACHED)
@@ -190,16 +193,20 @@ def update_step_tool_call(
     step_max_attempts: int | None = None,
 ) -> None:
     """Say what is known by now of a span `Step {ael.step.index}: tool_call`; None says nothing."""
-    update(
-        span,
-        {
-            AEL_WORKFLOW_NAME: workflow_name,
-            AEL_STEP_STATUS: step_status,
-            AEL_STEP_SKIP_REASON: step_skip_reason,
-            AEL_STEP_ATTEMPT: step_attempt,
-            AEL_STEP_MAX_ATTEMPTS: step_max_attempts,
-        },
-    )
+    if not span.is_recording():
+        return
+    attributes: dict[str, AttributeValue] = {}
+    if workflow_name is not None:
+        attributes[AEL_WORKFLOW_NAME] = workflow_name
+    if step_status is not None:
+        attributes[AEL_STEP_STATUS] = step_status
+    if step_skip_reason is not None:
+        attributes[AEL_STEP_SKIP_REASON] = step_skip_reason
+    if step_attempt is not None:
+        attributes[AEL_STEP_ATTEMPT] = step_attempt
+    if step_max_attempts is not None:
+        attributes[AEL_STEP_MAX_ATTEMPTS] = step_max_attempts
+    span.set_attributes(attributes)
 
 
 @lru_cache(maxsize=CACHED)
@@ -247,16 +254,20 @@ def update_step_code(
     step_max_attempts: int | None = None,
 ) -> None:
     """Say what is known by now of a span `Step {ael.step.index}: code_execution`; None says nothing."""
-    update(
-        span,
-        {
-            AEL_WORKFLOW_NAME: workflow_name,
-            AEL_STEP_STATUS: step_status,
-            AEL_STEP_SKIP_REASON: step_skip_reason,
-            AEL_STEP_ATTEMPT: step_attempt,
-            AEL_STEP_MAX_ATTEMPTS: step_max_attempts,
-        },
-    )
+    if not span.is_recording():
+        return
+    attributes: dict[str, AttributeValue] = {}
+    if workflow_name is not None:
+        attributes[AEL_WORKFLOW_NAME] = workflow_name
+    if step_status is not None:
+        attributes[AEL_STEP_STATUS] = step_status
+    if step_skip_reason is not None:
+        attributes[AEL_STEP_SKIP_REASON] = step_skip_reason
+    if step_attempt is not None:
+        attributes[AEL_STEP_ATTEMPT] = step_attempt
+    if step_max_attempts is not None:
+        attributes[AEL_STEP_MAX_ATTEMPTS] = step_max_attempts
+    span.set_attributes(attributes)
 
 
 @lru_cache(maxsize=CACHED)
@@ -304,13 +315,14 @@ def update_mcp_request(
     tool_source: ToolSource | None = None,
 ) -> None:
     """Say what is known by now of a span `MCP Request`; None says nothing."""
-    update(
-        span,
-        {
-            AEL_MCP_SERVER: mcp_server,
-            AEL_TOOL_SOURCE: tool_source,
-        },
-    )
+    if not span.is_recording():
+        return
+    attributes: dict[str, AttributeValue] = {}
+    if mcp_server is not None:
+        attributes[AEL_MCP_SERVER] = mcp_server
+    if tool_source is not None:
+        attributes[AEL_TOOL_SOURCE] = tool_source
+    span.set_attributes(attributes)
 
 
 def start_code_exec(
@@ -333,12 +345,12 @@ def start_code_exec(
 
 def update_code_exec(span: Span, *, code_sha256: str | None = None) -> None:
     """Say what is known by now of a span `Python Exec`; None says nothing."""
-    update(
-        span,
-        {
-            AEL_CODE_SHA256: code_sha256,
-        },
-    )
+    if not span.is_recording():
+        return
+    attributes: dict[str, AttributeValue] = {}
+    if code_sha256 is not None:
+        attributes[AEL_CODE_SHA256] = code_sha256
+    span.set_attributes(attributes)
 
 
 def fail_span(span: Span, *, error_type: ErrorType) -> None:

@@ -38,12 +38,6 @@ def given(attributes: Mapping[str, AttributeValue | None]) -> dict[str, Attribut
     return {key: value for key, value in attributes.items() if value is not None}
 
 
-def update(span: Span, attributes: Mapping[str, AttributeValue | None]) -> None:
-    """Set the attributes that have a value, on a span that is recorded."""
-    if span.is_recording():
-        span.set_attributes(given(attributes))
-
-
 def fail(span: Span, kind: str, attributes: Attributes) -> None:
     """Give a recorded span the status ERROR and the attributes that say why, never a message."""
     if span.is_recording():

@@ -48,7 +48,9 @@ def render_emitters(registry: Registry) -> str:
         "Functions that start, complete and fail spans and that emit events; their parameters are the attributes.",
         [
             "from functools import lru_cache\nfrom logging import Logger\nfrom typing import Final",
-            "from opentelemetry.context import Context\nfrom opentelemetry.trace import Span, SpanKind, Tracer",
+            "from opentelemetry.context import Context\n"
+            "from opentelemetry.trace import Span, SpanKind, Tracer"
+            + ("\nfrom opentelemetry.util.types import AttributeValue" if "AttributeValue" in used else ""),
             "\n".join(
                 part
                 for part in (
@@ -58,7 +60,7 @@ def render_emitters(registry: Registry) -> str:
                     imported("ael_otel.emit.events", ["EventType"]),
                     imported(
                         "ael_otel.emit.spans",
-                        used & {"CACHED", "Attributes", "SpanType", "add_event", "fail", "given", "update"},
+                        used & {"CACHED", "Attributes", "SpanType", "add_event", "fail", "given"},
                     ),
                 )
                 if part
@@ -178,20 +180,19 @@ def _update(span: Span, name: str, parts: _Span) -> str:
     parameters = [
         f"{_parameter(attribute.key)}: {_type(attribute)} | None = None" for attribute in parts.later
     ]
-    entries = [f"{_constant(attribute)}: {_parameter(attribute.key)}" for attribute in parts.later]
+    body = [
+        f'"""Say what is known by now of a span `{span.name}`; None says nothing."""',
+        "if not span.is_recording():",
+        "    return",
+        "attributes: dict[str, AttributeValue] = {}",
+    ]
+    for attribute in parts.later:
+        body += [
+            f"if {_parameter(attribute.key)} is not None:",
+            f"    attributes[{_constant(attribute)}] = {_parameter(attribute.key)}",
+        ]
     return function(
-        f"update_{name}",
-        ["span: Span", "*", *parameters],
-        "None",
-        [
-            f'"""Say what is known by now of a span `{span.name}`; None says nothing."""',
-            "update(",
-            "    span,",
-            "    {",
-            *(f"        {entry}," for entry in entries),
-            "    },",
-            ")",
-        ],
+        f"update_{name}", ["span: Span", "*", *parameters], "None", [*body, "span.set_attributes(attributes)"]
     )
 
 
