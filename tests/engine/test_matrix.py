@@ -49,6 +49,9 @@ def _rest(lab: Lab, outcome: Outcome) -> str:
     return str(answer.json()["status"]) if answer.is_success else "failed"
 
 
+AROUND_A_RUN = {"uvicorn.access", "ploston_core.mcp_frontend.server", "direct"}
+"""Components that speak of a call before its run begins or after it has ended; every other line has a run's ids."""
+
 ENTRIES: dict[str, Entry] = {
     "engine.execute": _engine_execute,
     "engine.execute_workflow": _engine_definition,
@@ -66,7 +69,10 @@ def test_a_run_is_told_whole_whatever_its_outcome_and_entry(lab: Lab, entry: str
     """
     lab.collect()
     assert ENTRIES[entry](lab, outcome) == outcome.status
-    check_outcome(lab.collect(), outcome)
+    taken = lab.collect()
+    check_outcome(taken, outcome)
+    outside = {line["component"] for line in taken.lines if not line["trace_id"]}
+    assert outside <= (set() if entry.startswith("engine") else AROUND_A_RUN)
 
 
 def test_a_run_that_runs_out_of_time_is_a_timeout(lab: Lab) -> None:
