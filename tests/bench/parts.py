@@ -75,23 +75,42 @@ def counters() -> Group:
             counter.add(1, labels)
 
     def our_counters() -> None:
-        ours.steps.add(("shop", "pay", "tool_call"))
-        ours.invocations.add(("charge", "success"))
-        ours.errors.add(("TOOL_FAILED", "tool"))
+        ours.step.bind(workflow="shop", step="pay", type="tool_call").add(executions=1)
+        ours.tool.bind(tool="charge", status="success").add(invocations=1)
+        ours.error.bind(type="TOOL_FAILED", component="tool").add(errors=1)
 
+    rows = (
+        ours.step.bind(workflow="shop", step="pay", type="tool_call"),
+        ours.tool.bind(tool="charge", status="success"),
+        ours.error.bind(type="TOOL_FAILED", component="tool"),
+    )
+
+    def bound_counters() -> None:
+        rows[0].add(executions=1)
+        rows[1].add(invocations=1)
+        rows[2].add(errors=1)
+
+    def sdk_pair() -> None:
+        plain[1].add(1, attributes[1])
+        histogram.record(0.02, attributes[1])
+
+    base, pair = "three SDK counters", "an SDK counter and histogram"
     return Group(
         "Metrics: what one step records",
         [
-            Variant("three SDK counters", timed(sdk_counters), note="Counter.add with 2 to 3 attributes"),
+            Variant(base, timed(sdk_counters), note="Counter.add with 2 to 3 attributes"),
+            Variant("three counter rows", timed(our_counters), base, "found by their values, then counted"),
+            Variant("three counter rows, bound", timed(bound_counters), base, "counted only"),
+            Variant(pair, timed(sdk_pair), note="one tool call"),
             Variant(
-                "three counter rows", timed(our_counters), "three SDK counters", "same series, same exports"
-            ),
-            Variant("one SDK histogram", timed(lambda: histogram.record(0.02, {"tool": "charge"}))),
-            Variant(
-                "one histogram row",
-                timed(lambda: ours.tool_duration.record(("charge",), 0.02)),
-                "one SDK histogram",
-                "the SDK's own, with labels built once and a cap",
+                "one row with both",
+                timed(
+                    lambda: ours.tool.bind(tool="charge", status="success").record(
+                        duration=0.02, invocations=1
+                    )
+                ),
+                pair,
+                "a local count, the SDK's own histogram",
             ),
         ],
         n=2_000,
