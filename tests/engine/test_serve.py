@@ -286,6 +286,29 @@ def test_it_ends_in_time_with_no_collector(tmp_path: Path, form: str, number: si
         assert json_lines(served.stdout)
 
 
+@pytest.mark.parametrize("by", ["file", "environment"])
+def test_switched_off_it_serves_and_sends_nothing(tmp_path: Path, by: str) -> None:
+    """Proves that without telemetry the engine serves as ever, nothing leaves the process, and the log stays."""
+    with OtlpSink() as sink:
+        telemetry = {"enabled": by != "file", "exporters": {"otlp": {"endpoint": sink.endpoint}}}
+        file = write_configuration(tmp_path / "ael", telemetry=telemetry)
+        words = ["opentelemetry-instrument", "ael", "serve", "-c", str(file), "--port", "{port}"]
+        environment = {"OTEL_SDK_DISABLED": "true"} if by == "environment" else {}
+        with Served(words, tmp_path, environment=environment) as served:
+            served.wait_ready()
+            address = f"http://127.0.0.1:{served.port}/api/v1/workflows/tool_error/execute"
+            answer = httpx.post(address, json={"inputs": {}}, timeout=60).json()
+            assert answer["status"] == "failed"
+            code, seconds = served.stop(signal.SIGTERM)
+        assert (code, sink.requests()) == (0, [])
+        assert seconds < STOP_S
+        lines = json_lines(served.stdout)
+        assert [line["message"] for line in view.failures_told(lines)] == [
+            "workflow tool_error failed: TOOL_FAILED"
+        ]
+        assert answer["execution_id"] in {line["execution_id"] for line in lines}
+
+
 def test_runs_that_go_on_at_the_end_are_told_too(tmp_path: Path) -> None:
     """Proves that at a stop a run that ends soon still completes, that one that does not is cancelled, and that both
     reach the Collector.
