@@ -21,7 +21,7 @@ from ael_otel.instrument.active import current
 from ael_otel.pipeline.guard import logger
 from ael_otel.pipeline.start import SHUTDOWN_SECONDS, Pipeline
 from ael_otel.pipeline.start import start as start_pipeline
-from ael_otel.store import TelemetryStore, open_store
+from ael_otel.store import Capture, TelemetryStore, open_store
 from ael_otel.store.queue import QueuedStore
 
 STORE_SECONDS: Final = 1.5
@@ -119,6 +119,9 @@ def start(
         store = open_store(settings, on_drop=partial(pipeline.metrics.lost, "store"))
     if active is not None:
         active.recorder.store = store
+        limit, redaction = settings.redaction.max_result_size, settings.redaction
+        active.recorder.capture_input = Capture(limit, blank=redaction.redact_inputs)
+        active.recorder.capture_output = Capture(limit, blank=redaction.redact_outputs)
         active.recorder.mcp_spans = settings.traces.mcp_spans
         active.native_spans = settings.engine.native_spans
         active.native_store = settings.engine.telemetry_store

@@ -226,6 +226,8 @@ async def invoke(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) ->
         return await wrapped(*args, **kwargs)
     runner, tool = split_runner(name)
     with ToolCall(record, tool, server=runner) as frame:
+        with fault_barrier("invoke"):
+            frame.called_with(argument(args, kwargs, 1, "params"))
         try:
             result = await wrapped(*args, **kwargs)
         except Exception as raised:
@@ -236,6 +238,7 @@ async def invoke(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) ->
                     frame.tool_unknown()
             raise
         with fault_barrier("invoke"):
+            frame.returned(getattr(result, "output", None))
             if not getattr(result, "success", True):
                 error = getattr(result, "error", None)
                 frame.failed(error if isinstance(error, BaseException) else RuntimeError(str(error)))
@@ -251,7 +254,12 @@ async def call_tool(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs)
     frame = current_frame.get()
     if not isinstance(frame, ToolCall) or frame.ended:
         with ToolCall(record, str(argument(args, kwargs, 1, "tool_name", "")), server=server) as own:
-            return await _transport(wrapped, args, kwargs, own)
+            with fault_barrier("call_tool"):
+                own.called_with(argument(args, kwargs, 2, "arguments"))
+            result = await _transport(wrapped, args, kwargs, own)
+            with fault_barrier("call_tool"):
+                own.returned(getattr(result, "content", None))
+            return result
     with fault_barrier("call_tool"):
         frame.served_by(server)
     return await _transport(wrapped, args, kwargs, frame)
@@ -275,9 +283,10 @@ async def sandbox_execute(wrapped: Wrapped, instance: Any, args: Args, kwargs: K
     record = recorder()
     if record is None:
         return await wrapped(*args, **kwargs)
-    with CodeBlock(record) as frame:
+    with CodeBlock(record, code=_text(argument(args, kwargs, 0, "code"))) as frame:
         result = await wrapped(*args, **kwargs)
         with fault_barrier("sandbox_execute"):
+            frame.printed(*(getattr(result, name, None) for name in ("stdout", "stderr", "result")))
             if not getattr(result, "success", True):
                 text = str(getattr(result, "error", "") or "code failed")
                 nested = frame.child_failure

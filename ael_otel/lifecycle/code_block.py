@@ -1,6 +1,10 @@
 """The frame of sandboxed code."""
 
+import ast
 import logging
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
@@ -9,19 +13,34 @@ from ael_otel._generated.emitters import start_code_exec
 from ael_otel.lifecycle.failure import Failure, classify
 from ael_otel.lifecycle.failure_log import log_failure
 from ael_otel.lifecycle.frame import Frame
-from ael_otel.lifecycle.step import Step
+from ael_otel.lifecycle.recorder import Recorder
+from ael_otel.lifecycle.step import Step, hash_of
+from ael_otel.store import CodeRecord
 
 
 class CodeBlock(Frame):
-    """One run of sandboxed Python: span `Python Exec`; tools called from the code nest in it."""
+    """One run of sandboxed Python: span `Python Exec`; tools called from the code nest in it.
 
-    __slots__ = ()
+    Args:
+        recorder: where it is recorded.
+        code: the source; its SHA-256 and the names of the modules it imports are kept.
+    """
+
+    __slots__ = ("record",)
     where = "code_block"
+
+    def __init__(self, recorder: Recorder, *, code: str | None = None) -> None:
+        super().__init__(recorder)
+        self.record = None if code is None else CodeRecord(hash_of(code), imports_of(code), datetime.now(UTC))
 
     def _begin(self) -> None:
         parent = self.parent
+        if isinstance(parent, Step):
+            parent.record.code = self.record
         self.execution = None if parent is None else parent.execution
         self._enter_context(None if parent is None else parent.scope)
+        if self.record is not None:
+            self.record.span_id = self._span_id()
 
     def _start_span(self, context: Context | None) -> Span:
         parent = self.parent
@@ -30,6 +49,13 @@ class CodeBlock(Frame):
             code_sha256=parent.record.code_hash if isinstance(parent, Step) else None,
             context=context,
         )
+
+    def printed(self, stdout: Any, stderr: Any, result: Any) -> None:
+        """Say what the code printed and gave back; kept in the store only."""
+        if self.record is not None:
+            keep = self.recorder.content_out
+            self.record.stdout, self.record.stderr = keep(stdout or None), keep(stderr or None)
+            self.record.result = keep(result)
 
     def failed(self, error: BaseException) -> None:
         """Say that the sandbox itself raised."""
@@ -45,6 +71,9 @@ class CodeBlock(Frame):
 
     def _end(self, seconds: float) -> None:
         failure = self.failure
+        if self.record is not None:
+            self.record.duration_ms = seconds * 1e3
+            self.record.exception = None if failure is None else failure.record()
         if failure is None:
             handled = self.child_failure
             if handled is not None:
@@ -58,3 +87,23 @@ class CodeBlock(Frame):
         if self.parent is None:
             # A client ran code without a workflow: nobody above tells the failure.
             log_failure(failure, "sandbox", f"code failed: {failure.type}")
+
+
+def imports_of(code: str) -> list[str]:
+    """Return the modules that Python source names in its imports, sorted; none where it is no Python."""
+    return list(_imports_of(code))
+
+
+@lru_cache(maxsize=1_024)
+def _imports_of(code: str) -> tuple[str, ...]:
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ()
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            found.add("." * node.level + (node.module or ""))
+    return tuple(sorted(found))

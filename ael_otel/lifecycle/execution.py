@@ -62,7 +62,7 @@ class Execution(Frame):
             started_at=datetime.now(UTC),
             workflow_name=workflow,
             workflow_version=version,
-            inputs=inputs,
+            inputs=recorder.content_in(inputs),
         )
 
     def _begin(self) -> None:
@@ -116,7 +116,7 @@ class Execution(Frame):
 
     def finished(self, outputs: dict[str, Any] | None) -> None:
         """Say what the run returned."""
-        self._record.outputs = outputs
+        self._record.outputs = self.recorder.content_out(outputs)
 
     def failed(self, error: BaseException) -> None:
         """Say why the run failed."""

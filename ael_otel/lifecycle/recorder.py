@@ -2,7 +2,7 @@
 
 import os
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry.trace import Tracer, TracerProvider, get_tracer
 
@@ -11,7 +11,7 @@ from ael_otel._generated import SCHEMA_URL
 from ael_otel.lifecycle.failure import Failure
 from ael_otel.pipeline.guard import count_faults_with, report_fault
 from ael_otel.pipeline.metrics import SCOPE, AelMetrics, shared_metrics
-from ael_otel.store import ExecutionRecord, StepRecord, TelemetryStore, ToolCallRecord
+from ael_otel.store import Capture, ExecutionRecord, StepRecord, TelemetryStore, ToolCallRecord
 
 SEMCONV_OPT_IN: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
 GENAI_OPT_IN: Final = "gen_ai_latest_experimental"
@@ -40,6 +40,8 @@ class Recorder:
         self.tracer: Tracer = get_tracer(SCOPE, __version__, tracer_provider, SCHEMA_URL)
         self.metrics = metrics if metrics is not None else shared_metrics()
         self.store = store
+        self.capture_input = Capture()
+        self.capture_output = Capture()
         self.mcp_spans = mcp_spans
         self._genai = genai
         self.stop_counting = count_faults_with(self._count_fault)
@@ -55,6 +57,14 @@ class Recorder:
         if self._genai is not None:
             return self._genai
         return GENAI_OPT_IN in {part.strip() for part in os.environ.get(SEMCONV_OPT_IN, "").split(",")}
+
+    def content_in(self, value: Any) -> Any:
+        """Return what the store keeps of inputs or parameters: as they are now, bounded; nothing without a store."""
+        return None if self.store is None else self.capture_input(value)
+
+    def content_out(self, value: Any) -> Any:
+        """Return what the store keeps of outputs, results or printed text."""
+        return None if self.store is None else self.capture_output(value)
 
     def count(self, failure: Failure) -> None:
         """Count a failure in `ael_errors_total`, once however many frames it passes."""

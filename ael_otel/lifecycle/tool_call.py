@@ -3,6 +3,7 @@
 import logging
 import uuid
 from datetime import UTC, datetime
+from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
@@ -109,6 +110,14 @@ class ToolCall(Frame):
             step.server = server
         if self.span is not None:
             update_mcp_request(self.span, mcp_server=server)
+
+    def called_with(self, params: Any) -> None:
+        """Say what the tool is given; kept in the store only."""
+        self.record.params = self.recorder.content_in(params)
+
+    def returned(self, result: Any) -> None:
+        """Say what the tool gave back; kept in the store only."""
+        self.record.result = self.recorder.content_out(result)
 
     def tool_unknown(self) -> None:
         """Say that no such tool exists: a name that a client or code made up stays out of the metrics' labels.

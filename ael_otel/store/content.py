@@ -25,6 +25,7 @@ TYPE: Final = "ael.type"
 CYCLE: Final = "ael.cycle"
 TRUNCATED: Final = "ael.truncated"
 PREVIEW: Final = "preview"
+BLANK: Final = "[REDACTED]"
 REDACTION_ERROR: Final = "[REDACTION_ERROR]"
 
 _MAX_DEPTH: Final = 64
@@ -38,19 +39,29 @@ class Capture:
 
     Args:
         limit: bytes kept of each value.
+        blank: keep nothing but that there was a value.
         redact: applied to plain JSON values before they are cut; what it raises blanks the value.
     """
 
-    __slots__ = ("_redact", "limit")
+    __slots__ = ("_redact", "blank", "limit")
 
-    def __init__(self, limit: int = DEFAULT_LIMIT, redact: Callable[[Any], Any] | None = None) -> None:
+    def __init__(
+        self,
+        limit: int = DEFAULT_LIMIT,
+        *,
+        blank: bool = False,
+        redact: Callable[[Any], Any] | None = None,
+    ) -> None:
         self.limit = limit
+        self.blank = blank
         self._redact = redact
 
     def __call__(self, value: Any) -> Any:
         """Return `value` frozen (`msgspec.Raw`), None for None; never raises."""
         if value is None:
             return None
+        if self.blank:
+            return BLANK
         if self._redact is not None:
             try:
                 value = self._redact(as_plain(value, self.limit * 4))

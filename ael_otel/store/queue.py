@@ -203,6 +203,7 @@ class QueuedStore(Events):
                 again = writer.turn(urgent=self._urgent.is_set() or closing)
             except Exception:
                 logger.exception("the run store's writer goes on after a fault of ours")
+                writer.give_up()
                 again = False
             if again:
                 self._wake.set()
@@ -453,6 +454,12 @@ class _Writer:
         if backend is not None and not store.out_of_time:
             self._keep_house(backend)
         return self._busy_with_chores and not urgent
+
+    def give_up(self) -> None:
+        """Let go of what could be neither written nor refused: the next turn must not meet the same fault."""
+        self._store.lose("store_error", sum(row.ended for row in self._rows))
+        self._rows = []
+        self._store.taken(self._done)
 
     def _rows_of(self, items: Sequence[_Item], records: Sequence[ExecutionRecord]) -> list[Row]:
         final = {item.execution_id for item in items if item.final}
