@@ -6,6 +6,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+from ael_otel._generated import attributes as attr
 from ael_otel.config.keys import KEYS
 from ael_otel.config.mapping import OPEN_METRICS, serves_openly
 from ael_otel.config.settings import Otlp, Sampling, Settings
@@ -38,7 +39,7 @@ def otel_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str
     wanted: dict[str, str] = {}
     if not settings.enabled:
         wanted["OTEL_SDK_DISABLED"] = "true"
-    if "service.name" not in attributes:
+    if attr.SERVICE_NAME not in attributes:
         wanted["OTEL_SERVICE_NAME"] = settings.service_name
     for signal, exported in (
         ("TRACES", settings.traces.enabled),
@@ -67,9 +68,9 @@ def otel_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str
     # Our own handler carries the log contract; the stock one would send every line a second time.
     wanted["OTEL_PYTHON_LOG_AUTO_INSTRUMENTATION"] = "false"
     missing = {name: value for name, value in wanted.items() if not _set(environ, name)}
-    if settings.service_version and "service.version" not in attributes:
+    if settings.service_version and attr.SERVICE_VERSION not in attributes:
         present = _set(environ, "OTEL_RESOURCE_ATTRIBUTES")
-        added = f"service.version={quote(settings.service_version, safe='')}"
+        added = f"{attr.SERVICE_VERSION}={quote(settings.service_version, safe='')}"
         missing["OTEL_RESOURCE_ATTRIBUTES"] = f"{present},{added}" if present else added
     return missing
 
@@ -105,9 +106,9 @@ def with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings
         settings,
         enabled=settings.enabled and _set(environ, "OTEL_SDK_DISABLED").lower() != "true",
         service_name=_set(environ, "OTEL_SERVICE_NAME")
-        or attributes.get("service.name")
+        or attributes.get(attr.SERVICE_NAME)
         or settings.service_name,
-        service_version=attributes.get("service.version") or settings.service_version,
+        service_version=attributes.get(attr.SERVICE_VERSION) or settings.service_version,
         metrics=metrics,
         exporters=msgspec.structs.replace(
             settings.exporters,

@@ -1,14 +1,23 @@
 """Emitting events: log records that carry an `event_name`, by way of Python's logging.
 
 A record goes to whichever handlers its logger has; the pipeline's turns it into a line of the log contract and an OTLP
-record. What it must know rides on the record as extras, named below.
+record. What it must know rides on the record as extras, named here.
 """
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from ael_otel.emit.activity import activity
+
+COMPONENT: Final = "ael_component"
+"""Part of the engine that says it."""
+EVENT: Final = "ael_event"
+"""Name of the event that the record is; empty for a line that is none."""
+FIELDS: Final = "ael_fields"
+"""Further fields: nothing else of a record's extras is taken, since it may hold arguments or results."""
+ERROR_TYPE: Final = "ael_error_type"
+ERROR_MESSAGE: Final = "ael_error_message"
 
 
 def line(
@@ -23,16 +32,14 @@ def line(
     error_message: str | None = None,
     exception: BaseException | None = None,
 ) -> None:
-    """Log one line, with these extras: `ael_component`, `ael_event` (name of the event that the record is),
-    `ael_fields` (fields that have a value), and on an error `ael_error_type` and `ael_error_message`.
-    """
-    extra: dict[str, Any] = {"ael_component": component, "ael_event": event}
+    """Log one line; a field without a value is left out."""
+    extra: dict[str, Any] = {COMPONENT: component, EVENT: event}
     if fields is not None:
-        extra["ael_fields"] = {key: value for key, value in fields.items() if value is not None}
+        extra[FIELDS] = {key: value for key, value in fields.items() if value is not None}
     if error_type is not None:
-        extra["ael_error_type"] = error_type
+        extra[ERROR_TYPE] = error_type
     if error_message is not None:
-        extra["ael_error_message"] = error_message
+        extra[ERROR_MESSAGE] = error_message
     logger.log(severity, "%s", message, exc_info=exception, extra=extra)
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from ael_otel._generated import SCHEMA_URL
+from ael_otel._generated import attributes as attr
 from ael_otel.export.errors import ImportFormatError
 from ael_otel.export.spans import SCOPE, Kind, Span, SpanEvent, SpanStatus
 from ael_otel.store.content import clean
@@ -47,7 +48,7 @@ def _resources(spans: Iterable[Span]) -> Iterator[dict[str, Any]]:
                     **({"schemaUrl": SCHEMA_URL} if ours else {}),
                 }
             ],
-            "resource": {"attributes": _attributes({"service.name": service})},
+            "resource": {"attributes": _attributes({attr.SERVICE_NAME: service})},
             **({"schemaUrl": SCHEMA_URL} if ours else {}),
         }
 
@@ -141,7 +142,7 @@ def spans_in(document: Any) -> list[Span]:
     spans: list[Span] = []
     for resource in _mappings(found):
         known = _read_attributes(_get(_mapping(_get(resource, "resource")), "attributes"))
-        service = str(known.get("service.name") or "unknown_service")
+        service = str(known.get(attr.SERVICE_NAME) or "unknown_service")
         for scope in _mappings(_get(resource, "scopeSpans")):
             name = str(_get(_mapping(_get(scope, "scope")), "name") or "")
             spans.extend(_read_span(span, service, name) for span in _mappings(_get(scope, "spans")))

@@ -9,6 +9,7 @@ from opentelemetry import propagate
 from opentelemetry.context import attach, detach
 from opentelemetry.trace import get_current_span
 
+from ael_otel.emit.events import line
 from ael_otel.instrument.running import PYTHON_EXEC, Args, Kwargs, Wrapped, argument, recorder, split_runner
 from ael_otel.lifecycle import Failure, ToolCall
 from ael_otel.pipeline.guard import fault_barrier
@@ -143,6 +144,4 @@ def engine_log(wrapped: Callable[..., None], instance: Any, args: Args, kwargs: 
     with fault_barrier("engine_log"):
         if instance._should_log(level) and instance.config.components.get(component, True):
             number = logging.getLevelNamesMapping().get(str(getattr(level, "value", level)), logging.INFO)
-            instance._stdlib_logger.log(
-                number, "%s", text, extra={"ael_component": str(component), "ael_fields": fields}
-            )
+            line(instance._stdlib_logger, number, text, component=str(component), fields=fields)

@@ -19,7 +19,9 @@ from opentelemetry.context import get_current
 from opentelemetry.trace import get_current_span
 
 from ael_otel import __version__
-from ael_otel._generated import SCHEMA_URL, scopes
+from ael_otel._generated import SCHEMA_URL, events, scopes
+from ael_otel.emit import events as extras
+from ael_otel.emit.activity import note_unknown
 from ael_otel.pipeline.export import DropCounter
 from ael_otel.pipeline.run_context import current_run
 from ael_otel.privacy.engine_logs import without_quotes
@@ -41,6 +43,7 @@ _SEVERITIES: Final[Mapping[int, tuple[str, SeverityNumber]]] = {
     logging.ERROR: ("ERROR", SeverityNumber.ERROR),
     logging.CRITICAL: ("FATAL", SeverityNumber.FATAL),
 }
+_EVENT_NAMES: Final = frozenset(spec.name for spec in events.ALL)
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -88,8 +91,8 @@ class RunLogHandler(logging.Handler):
                     # A stream that is gone must not keep the record from the Collector.
                     self.handleError(record)
             if self._otel is not None and not record.name.startswith(INTERNAL_LOGGERS):
-                message = fields.pop("message")
-                event_name = fields.pop("event_name", None)
+                message = fields.pop(events.LOG_MESSAGE)
+                event_name = fields.pop(events.LOG_EVENT_NAME, None)
                 self._otel.emit(
                     LogRecord(
                         timestamp=int(record.created * 1e9),
@@ -131,21 +134,21 @@ class RunLogHandler(logging.Handler):
         assert self._stream is not None
         time = datetime.fromtimestamp(record.created, UTC)
         if not self._as_json:
-            run = f" [{fields['execution_id']}]" if fields["execution_id"] else ""
-            error = f" {fields['exception.message']}" if "exception.message" in fields else ""
-            line = f"{time:%H:%M:%S} {severity:<5} {fields['component']}{run} {fields['message']}{error}"
+            run, error = fields[events.LOG_EXECUTION_ID], fields.get(events.LOG_EXCEPTION_MESSAGE)
+            line = f"{time:%H:%M:%S} {severity:<5} {fields[events.LOG_COMPONENT]}{f' [{run}]' if run else ''}"
+            line += f" {fields[events.LOG_MESSAGE]}{'' if error is None else f' {error}'}"
             self._stream.write(line + "\n")
         else:
             context = get_current_span().get_span_context()
             entry = {
-                "timestamp": time.isoformat(timespec="microseconds").replace("+00:00", "Z"),
-                "level": severity,
-                "component": fields["component"],
-                "workflow_id": fields["workflow_id"],
-                "execution_id": fields["execution_id"],
-                "message": fields["message"],
-                "trace_id": format(context.trace_id, "032x") if context.is_valid else "",
-                "span_id": format(context.span_id, "016x") if context.is_valid else "",
+                events.LOG_TIMESTAMP: time.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+                events.LOG_LEVEL: severity,
+                events.LOG_COMPONENT: fields[events.LOG_COMPONENT],
+                events.LOG_WORKFLOW_ID: fields[events.LOG_WORKFLOW_ID],
+                events.LOG_EXECUTION_ID: fields[events.LOG_EXECUTION_ID],
+                events.LOG_MESSAGE: fields[events.LOG_MESSAGE],
+                events.LOG_TRACE_ID: format(context.trace_id, "032x") if context.is_valid else "",
+                events.LOG_SPAN_ID: format(context.span_id, "016x") if context.is_valid else "",
             }
             entry.update((key, value) for key, value in fields.items() if key not in entry)
             self._stream.write(_encode(entry).decode("utf-8") + "\n")
@@ -161,36 +164,38 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     scope = current_run.get()
     message = without_quotes(_message_of(record))
     fields: dict[str, Any] = {
-        "component": getattr(record, "ael_component", None) or record.name,
-        "workflow_id": "" if scope is None else scope.workflow_id,
-        "execution_id": "" if scope is None else scope.execution_id,
-        "message": message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "…",
+        events.LOG_COMPONENT: getattr(record, extras.COMPONENT, None) or record.name,
+        events.LOG_WORKFLOW_ID: "" if scope is None else scope.workflow_id,
+        events.LOG_EXECUTION_ID: "" if scope is None else scope.execution_id,
+        events.LOG_MESSAGE: message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "…",
     }
     if scope is not None:
         if scope.step_id:
-            fields["step_id"] = scope.step_id
+            fields[events.LOG_STEP_ID] = scope.step_id
         if scope.tool_name:
-            fields["tool_name"] = scope.tool_name
-    event = getattr(record, "ael_event", None)
+            fields[events.LOG_TOOL_NAME] = scope.tool_name
+    event = getattr(record, extras.EVENT, None)
     if event:
-        fields["event_name"] = event
-    extra: Mapping[str, Any] | None = getattr(record, "ael_fields", None)
+        fields[events.LOG_EVENT_NAME] = event
+        if event not in _EVENT_NAMES:
+            note_unknown("events", event)
+    extra: Mapping[str, Any] | None = getattr(record, extras.FIELDS, None)
     if extra:
         fields.update(extra)
-    error_type = getattr(record, "ael_error_type", None)
+    error_type = getattr(record, extras.ERROR_TYPE, None)
     if error_type is not None:
-        fields["error_type"] = error_type
-        fields["exception.message"] = getattr(record, "ael_error_message", "")
+        fields[events.LOG_ERROR_TYPE] = error_type
+        fields[events.LOG_EXCEPTION_MESSAGE] = getattr(record, extras.ERROR_MESSAGE, "")
     if record.exc_info and record.exc_info[0] is not None:
         kind, error, trace = record.exc_info
-        fields["exception.type"] = (
+        fields[events.LOG_EXCEPTION_TYPE] = (
             kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
         )
-        fields.setdefault("exception.message", without_quotes(_text_of(error))[:MAX_MESSAGE])
+        fields.setdefault(events.LOG_EXCEPTION_MESSAGE, without_quotes(_text_of(error))[:MAX_MESSAGE])
         if trace is not None:
             text = without_quotes("".join(traceback.format_exception(kind, error, trace)))
             # The end of a stack trace tells where it broke, so the beginning goes.
-            fields["exception.stacktrace"] = (
+            fields[events.LOG_EXCEPTION_STACKTRACE] = (
                 text if len(text) <= MAX_STACKTRACE else "…" + text[-MAX_STACKTRACE:]
             )
     for key, value in fields.items():
