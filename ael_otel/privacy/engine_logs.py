@@ -43,7 +43,8 @@ HARMLESS_FIELDS: Final = frozenset(
 
 def without_arguments(message: str) -> str:
     """Return `message` with everything behind `arguments=` or `params=`, and what a validator quotes, replaced."""
-    return without_quotes(_ARGUMENTS.sub(rf"\1={MARKER}", message))
+    # Quotes first: a quoted value may hold `arguments=`, and cutting there would take the sign of its end away.
+    return _ARGUMENTS.sub(rf"\1={MARKER}", without_quotes(message))
 
 
 def quotes_input(text: str) -> bool:
