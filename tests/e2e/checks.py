@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -40,10 +41,24 @@ class Truth:
         return [call.case for call in self.calls]
 
 
+def settle(backends: Backends, truth: Truth, printed: Iterable[Mapping[str, Any]] = ()) -> None:
+    """Wait until everything has arrived or the time is up; says nothing, since the tests look for themselves.
+
+    So each of many tests fails at once when something is amiss, and only one of them has waited.
+    """
+    for check in (
+        lambda: check_metrics(backends, truth, seconds=ARRIVAL_SECONDS),
+        lambda: run_traces(backends, truth, seconds=ARRIVAL_SECONDS),
+        lambda: check_lines(backends, truth.service, printed, seconds=ARRIVAL_SECONDS),
+    ):
+        with suppress(AssertionError):
+            check()
+
+
 # --- metrics ----------------------------------------------------------------------------------------------------------
 
 
-def check_metrics(backends: Backends, truth: Truth, *, seconds: float = ARRIVAL_SECONDS) -> None:
+def check_metrics(backends: Backends, truth: Truth, *, seconds: float = 0) -> None:
     """Check that Prometheus has exactly the series that the calls make, each once, each with the calls' number."""
     wanted = table(truth.cases, truth.workflows)
 
@@ -59,9 +74,7 @@ def check_metrics(backends: Backends, truth: Truth, *, seconds: float = ARRIVAL_
 # --- traces -----------------------------------------------------------------------------------------------------------
 
 
-def run_traces(
-    backends: Backends, truth: Truth, *, seconds: float = ARRIVAL_SECONDS
-) -> dict[str, list[StoredSpan]]:
+def run_traces(backends: Backends, truth: Truth, *, seconds: float = 0) -> dict[str, list[StoredSpan]]:
     """Wait for every span of every call and return the traces that have spans of the contract.
 
     Other traces may only be those of the MCP client library, which asks for the tools' list when the engine starts.
@@ -85,9 +98,7 @@ def run_traces(
     return runs
 
 
-def check_traces(
-    backends: Backends, truth: Truth, *, seconds: float = ARRIVAL_SECONDS
-) -> dict[str, list[StoredSpan]]:
+def check_traces(backends: Backends, truth: Truth, *, seconds: float = 0) -> dict[str, list[StoredSpan]]:
     """Check that there is one trace per call and each has its call's tree, under the id that the caller knows.
 
     Returns the traces by id.
@@ -173,7 +184,7 @@ def check_lines(
     service: str,
     printed: Iterable[Mapping[str, Any]],
     *,
-    seconds: float = ARRIVAL_SECONDS,
+    seconds: float = 0,
 ) -> list[LogLine]:
     """Check that Loki has each printed line exactly once, with all its fields, and no other; return Loki's lines."""
     wanted = Counter(printed_line(line) for line in printed if not line["component"].startswith(LOCAL))

@@ -36,6 +36,18 @@ class Case:
         """How many spans its tree has."""
         return sum(not line.lstrip().startswith("*") for line in self.tree.splitlines())
 
+    @property
+    def events(self) -> Counter[str]:
+        """The events that are logged, by name: they are the failure, the retries and the skips of its tree."""
+        lines = self.tree.splitlines()
+        return +Counter(
+            {
+                "ael.execution.fail": int(not self.succeeds),
+                "ael.step.retry": sum(line.lstrip().startswith("* retry") for line in lines),
+                "ael.step.skip": sum(" skipped " in line for line in lines),
+            }
+        )
+
     def rows(self) -> Counter[str]:
         """Its counts as rows of Prometheus: `name{label="value",...}`, labels in alphabetical order."""
         rows: Counter[str] = Counter()

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.backends import Backends
-from tests.e2e.checks import Known, Truth, check_metrics, check_traces
+from tests.e2e.backends import Backends, LogLine
+from tests.e2e.checks import Known, Truth, check_metrics, check_traces, settle
 from tests.e2e.expected import BUNDLED, CASES, row
 from tests.e2e.programs import environment, run
 from tests.e2e.waiting import wait_until_nothing_is_missing
@@ -43,7 +43,9 @@ def demo(backends: Backends, tmp_path_factory: pytest.TempPathFactory) -> Shown:
         Known(CASES[case_of(each["workflow"])], each["trace_id"], "", each["execution_id"])
         for each in report["runs"]
     )
-    return Shown(report, Truth(SERVICE, calls))
+    truth = Truth(SERVICE, calls)
+    settle(backends, truth)
+    return Shown(report, truth)
 
 
 def test_every_workflow_ran_and_ended_as_it_is_made_to(demo: Shown) -> None:
@@ -64,7 +66,6 @@ def test_prometheus_has_what_was_run_and_nothing_else(backends: Backends, demo: 
 
 def test_durations_add_up(backends: Backends, demo: Shown) -> None:
     """Proves that the histogram's sums are in seconds and are those of the runs, as the demo itself reports them."""
-    check_metrics(backends, demo.truth)
     told: Counter[str] = Counter()
     for each in demo.report["runs"]:
         told[each["workflow"]] += each["duration_ms"] / 1e3
@@ -88,18 +89,29 @@ def test_every_run_is_one_trace_of_the_right_shape(backends: Backends, demo: Sho
 def test_every_run_leads_from_its_lines_to_its_trace(backends: Backends, demo: Shown) -> None:
     """Proves the join: the lines of an execution id carry one trace id, that of the run, and spans of that trace."""
     traces = check_traces(backends, demo.truth)
-    for each in demo.report["runs"]:
-        lines: list[Any] = []
+    runs = demo.report["runs"]
+    lines: dict[str, list[LogLine]] = {}
 
-        def missing(execution_id: str = each["execution_id"], found: list[Any] = lines) -> str:
-            found[:] = backends.lines(SERVICE, f' | execution_id="{execution_id}"')
-            # The last line of a run that ended by itself; one that was cut off is told about by the lifecycle.
-            ended = any("completed" in line.text or "failed" in line.text for line in found)
-            return "" if ended else f"{len(found)} lines of {execution_id} and not the last"
+    def missing() -> str:
+        lines.clear()
+        for line in backends.lines(SERVICE, ' | execution_id != ""'):
+            lines.setdefault(line.labels["execution_id"], []).append(line)
+        # The last line of a run, which tells of its end, whichever it was.
+        unended = [
+            each["workflow"]
+            for each in runs
+            if not any(
+                "completed" in line.text or "failed" in line.text
+                for line in lines.get(each["execution_id"], [])
+            )
+        ]
+        return f"the last line of {', '.join(unended)}" if unended else ""
 
-        wait_until_nothing_is_missing(missing, seconds=30)
+    wait_until_nothing_is_missing(missing, seconds=30)
+    assert lines.keys() == {each["execution_id"] for each in runs}
+    for each in runs:
         spans = {span.span_id for span in traces[each["trace_id"]]}
-        for line in lines:
+        for line in lines[each["execution_id"]]:
             assert line.labels["trace_id"] == each["trace_id"]
             assert line.labels["workflow_id"] == each["workflow"]
             assert line.labels["span_id"] in spans

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ael_otel._generated import metrics as spec
 from tests.e2e.backends import Backends
-from tests.e2e.checks import Known, Truth, check_lines, check_metrics, check_traces, run_traces
+from tests.e2e.checks import Known, Truth, check_lines, check_metrics, check_traces, run_traces, settle
 from tests.e2e.expected import BUNDLED, CONTRACT, HISTOGRAMS, RESOURCE_LABELS, row
 from tests.e2e.programs import Answer, Clients, Served, asks, serving
 from tests.e2e.spans import root_of
@@ -68,7 +68,9 @@ def driven(backends: Backends, tmp_path_factory: pytest.TempPathFactory) -> Driv
     calls = tuple(
         Known(answer.ask.case, answer.trace_id, answer.parent_id, answer.execution_id) for answer in answers
     )
-    return Driven(served, answers, exit_code, Truth(SERVICE, calls, BUNDLED | {"overtime"}))
+    truth = Truth(SERVICE, calls, BUNDLED | {"overtime"})
+    settle(backends, truth, served.lines())
+    return Driven(served, answers, exit_code, truth)
 
 
 def test_clients_get_the_answers_that_the_workflows_are_made_for(driven: Driven) -> None:
@@ -95,7 +97,6 @@ def test_names_and_labels_are_the_contracts(backends: Backends, driven: Driven) 
 
     Anything else that the process sends is the engine's own (`ploston_*`), and the one `target_info`.
     """
-    check_metrics(backends, driven.truth)
     wanted = {
         f"{name}{suffix}": labels | ({"le"} if suffix == "_bucket" else set())
         for name, labels in CONTRACT.items()
@@ -115,7 +116,6 @@ def test_names_and_labels_are_the_contracts(backends: Backends, driven: Driven) 
 
 def test_histograms_have_the_published_buckets(backends: Backends, driven: Driven) -> None:
     """Proves that durations come with the registry's boundaries, up to 600 s at least, cumulative, in seconds."""
-    check_metrics(backends, driven.truth)
     for metric in (spec.WORKFLOW_DURATION, spec.TOOL_DURATION):
         name = metric.name.replace(".", "_") + "_seconds"
         by_row: dict[str, dict[float, float]] = {}
@@ -140,14 +140,12 @@ def test_histograms_have_the_published_buckets(backends: Backends, driven: Drive
 
 def test_active_runs_are_seen_while_they_go_on(backends: Backends, driven: Driven) -> None:
     """Proves that the gauge shows the runs that go on together, and that none is left when all have ended."""
-    check_metrics(backends, driven.truth)
     found = backends.prometheus("query", query=f'max_over_time(ael_active_workflows{{job="{SERVICE}"}}[1h])')
     assert float(found["result"][0]["value"][1]) >= LATE
 
 
 def test_the_scrape_endpoint_tells_the_same_once(backends: Backends, driven: Driven) -> None:
     """Proves that port 8889 serves the same rows for a Prometheus of one's own, and adds none to ours."""
-    check_metrics(backends, driven.truth)
     page: dict[str, float] = {}
     for family in text_string_to_metric_families(backends.scraped()):
         for sample in family.samples:
@@ -168,7 +166,6 @@ def test_the_scrape_endpoint_tells_the_same_once(backends: Backends, driven: Dri
 
 def test_exemplars_lead_to_spans_that_exist(backends: Backends, driven: Driven) -> None:
     """Proves that Prometheus has exemplars of counters and histograms, and each names a stored trace and span."""
-    check_metrics(backends, driven.truth)
     traces = check_traces(backends, driven.truth)
     exemplars = backends.exemplars(SERVICE)
     with_exemplars = {name for name, _ in exemplars}
@@ -245,9 +242,21 @@ def test_every_run_has_lines_that_lead_to_its_trace(backends: Backends, driven: 
     assert {line["span_id"] for line in driven.inside} <= spans | brought
 
 
+def test_events_are_found_by_their_names(backends: Backends, driven: Driven) -> None:
+    """Proves that the queries that the log reference gives find what happened: each failure, retry and skip once."""
+    wanted: Counter[tuple[str, str]] = Counter()
+    for case in driven.truth.cases:
+        for event, times in case.events.items():
+            wanted[event, case.workflow] += times
+    found = Counter(
+        (line.labels["event_name"], line.labels.get("workflow_id", ""))
+        for line in backends.lines(SERVICE, ' | event_name=~".+"')
+    )
+    assert found == wanted
+
+
 def test_no_id_is_a_stream_label(backends: Backends, driven: Driven) -> None:
     """Proves that all of the process's lines are one stream: ids and fields are structured metadata, not labels."""
-    check_lines(backends, SERVICE, driven.served.lines())
     streams = backends.loki("series", **{"match[]": f'{{service_name="{SERVICE}"}}', "since": "1h"})
     assert streams == [{"service_name": SERVICE}]
 

@@ -1,0 +1,170 @@
+"""Grafana over the stores that the other tests fill: its data sources answer, its board is there, its links lead on."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+
+from tests.e2e.backends import Backends
+from tests.e2e.checks import Known, Truth, check_metrics, run_traces
+from tests.e2e.expected import BUNDLED, CASES
+from tests.e2e.programs import environment, export_demo, run
+from tests.e2e.waiting import wait_until_nothing_is_missing
+from tests.stack.conftest import ROOT
+from tests.support.needs import require
+
+pytestmark = pytest.mark.timeout(400)  # the first test of all waits for the stack
+
+SERVICE = "e2e-grafana"
+
+
+class Grafana:
+    """Its API, as the administrator.
+
+    Args:
+        url: where it answers.
+        password: the generated one.
+    """
+
+    def __init__(self, url: str, password: str) -> None:
+        self.url = url
+        self._session = requests.Session()
+        self._session.auth = ("admin", password)
+
+    def get(self, path: str, **parameters: str) -> Any:
+        """What a GET answers with; fails unless it succeeds."""
+        answer = self._session.get(f"{self.url}{path}", params=parameters, timeout=15)
+        assert answer.ok, f"{path}: {answer.status_code} {answer.text[:300]}"
+        return answer.json()
+
+    def rows(self, query: dict[str, Any]) -> int:
+        """How many rows a query returns, asked as a panel asks it."""
+        body = {"from": "now-1h", "to": "now", "queries": [{"refId": "A", **query}]}
+        answer = self._session.post(f"{self.url}/api/ds/query", json=body, timeout=15)
+        assert answer.ok, answer.text[:300]
+        frames = answer.json()["results"]["A"].get("frames", [])
+        return sum(len((frame["data"]["values"] or [[]])[0]) for frame in frames)
+
+
+@pytest.fixture(scope="module")
+def grafana(backends: Backends) -> Grafana:
+    """The running Grafana; skips where this machine has no image of it, which CI's has not."""
+    require(
+        "grafana" in backends.services,
+        "no images of Grafana and Tempo on this machine; run `make up`, or set AEL_GRAFANA_IMAGE and AEL_TEMPO_IMAGE",
+        ci=False,
+    )
+    secret = (ROOT / "deploy" / ".secrets" / "grafana.env").read_text("utf-8")
+    found = re.search(r"^GF_SECURITY_ADMIN_PASSWORD=(.+)$", secret, re.MULTILINE)
+    assert found
+    return Grafana(f"http://127.0.0.1:{backends.ports['AEL_GRAFANA_PORT']}", found[1])
+
+
+@pytest.fixture(scope="module")
+def run_of_hello(backends: Backends, grafana: Grafana, tmp_path_factory: pytest.TempPathFactory) -> Known:
+    """One run whose telemetry has arrived in all three stores."""
+    folder = tmp_path_factory.mktemp("grafana")
+    env = environment(folder, SERVICE, backends.otlp)
+    config = export_demo(folder / "demo", env)
+    done = run("ael", "run", "hello", "-c", str(config), "--json", cwd=folder, env=env)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    known = Known(CASES["hello"], told["trace_id"], "", told["execution_id"])
+    truth = Truth(SERVICE, (known,), BUNDLED | {"overtime"})
+    check_metrics(backends, truth, seconds=30)
+    run_traces(backends, truth, seconds=30)
+    wait_until_nothing_is_missing(
+        lambda: "" if backends.lines(SERVICE, f' | trace_id="{known.trace_id}"') else "no line of the run",
+        seconds=30,
+    )
+    return known
+
+
+def arrives(count: Callable[[], int], what: str) -> None:
+    """Wait until a query has rows."""
+    wait_until_nothing_is_missing(lambda: "" if count() else f"no rows of {what}", seconds=30)
+
+
+def test_nobody_gets_in_without_the_password(grafana: Grafana) -> None:
+    """Proves that anonymous access and the well-known password are off."""
+    assert requests.get(f"{grafana.url}/api/datasources", timeout=10).status_code == 401
+    known = requests.get(f"{grafana.url}/api/datasources", auth=("admin", "admin"), timeout=10)
+    assert known.status_code == 401
+
+
+def test_all_three_data_sources_answer(grafana: Grafana, run_of_hello: Known) -> None:
+    """Proves that queries as panels make them return rows of a run from Prometheus, Loki and Tempo."""
+    prometheus = {
+        "datasource": {"uid": "prometheus", "type": "prometheus"},
+        "expr": f'ael_workflow_executions_total{{service_name="{SERVICE}"}}',
+        "instant": True,
+        "range": False,
+    }
+    loki = {
+        "datasource": {"uid": "loki", "type": "loki"},
+        "expr": f'{{service_name="{SERVICE}"}} | execution_id="{run_of_hello.execution_id}"',
+        "queryType": "range",
+        "maxLines": 100,
+    }
+    tempo = {
+        "datasource": {"uid": "tempo", "type": "tempo"},
+        "query": f'{{resource.service.name="{SERVICE}" && name="Workflow Execution"}}',
+        "queryType": "traceql",
+        "tableType": "traces",
+        "limit": 20,
+    }
+    for query in (prometheus, loki, tempo):
+        arrives(lambda query=query: grafana.rows(query), query["datasource"]["uid"])
+
+
+def test_the_boards_are_listed(grafana: Grafana) -> None:
+    """Proves that every board of the repository is provisioned under its uid, and that the overview opens."""
+    wanted = {json.loads(path.read_text("utf-8"))["uid"] for path in (ROOT / "dashboards").glob("*.json")}
+    assert wanted
+
+    def missing() -> str:
+        listed = {found["uid"] for found in grafana.get("/api/search", type="dash-db")}
+        return f"not listed: {wanted - listed}" if wanted - listed else ""
+
+    wait_until_nothing_is_missing(missing, seconds=45)
+    assert grafana.get("/api/dashboards/uid/ael-overview")["dashboard"]["panels"]
+
+
+def test_a_line_links_to_its_trace(backends: Backends, grafana: Grafana, run_of_hello: Known) -> None:
+    """Proves that the derived field finds the id in a real line's structured metadata and that the data source it
+    points at has that trace.
+    """
+    (field,) = grafana.get("/api/datasources/uid/loki")["jsonData"]["derivedFields"]
+    assert field["matcherType"] == "label"
+    (line, *_) = backends.lines(SERVICE, f' | execution_id="{run_of_hello.execution_id}"')
+    (label,) = (name for name in line.labels if re.fullmatch(field["matcherRegex"], name))
+    assert line.labels[label] == run_of_hello.trace_id
+    assert field["url"] == "${__value.raw}"
+    trace = grafana.get(
+        f"/api/datasources/proxy/uid/{field['datasourceUid']}/api/v2/traces/{line.labels[label]}"
+    )
+    assert "Workflow Execution" in json.dumps(trace)
+
+
+def test_a_trace_links_to_its_lines(grafana: Grafana, run_of_hello: Known) -> None:
+    """Proves that the query behind a trace's link to its logs, filled in as Grafana does, returns its lines."""
+    link = grafana.get("/api/datasources/uid/tempo")["jsonData"]["tracesToLogsV2"]
+    (tag,) = link["tags"]
+    tags = f'{tag["value"]}="{SERVICE}"'
+    query = link["query"].replace("${__tags}", tags).replace("${__trace.traceId}", run_of_hello.trace_id)
+    assert "$" not in query
+    source = {"uid": link["datasourceUid"], "type": "loki"}
+    arrives(
+        lambda: grafana.rows({"datasource": source, "expr": query, "queryType": "range", "maxLines": 100}),
+        query,
+    )
+
+
+def test_an_exemplar_links_to_its_trace(backends: Backends, grafana: Grafana, run_of_hello: Known) -> None:
+    """Proves that the label by which Grafana links exemplars is the one that they carry."""
+    (link,) = grafana.get("/api/datasources/uid/prometheus")["jsonData"]["exemplarTraceIdDestinations"]
+    assert link["datasourceUid"] == "tempo"
+    assert {labels.get(link["name"]) for _, labels in backends.exemplars(SERVICE)} == {run_of_hello.trace_id}
