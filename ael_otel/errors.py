@@ -4,7 +4,13 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
-__all__ = ["AelOtelError", "ConfigError", "EngineUnavailableError", "WorkflowNotFoundError"]
+__all__ = [
+    "AelOtelError",
+    "ConfigError",
+    "EngineUnavailableError",
+    "RunNotFoundError",
+    "WorkflowNotFoundError",
+]
 
 
 class AelOtelError(Exception):
@@ -43,6 +49,16 @@ class WorkflowNotFoundError(AelOtelError):
         else:
             hint = "none is loaded; check `workflows.directory` in the configuration file"
         super().__init__(f"no workflow is named {name!r}; {hint}")
+
+
+class RunNotFoundError(AelOtelError):
+    """No stored run has this id, or one that begins so."""
+
+    def __init__(self, wanted: str) -> None:
+        self.wanted = wanted
+        super().__init__(
+            f"no run has an execution or trace id that begins with {wanted!r}; `ael trace list` shows the latest"
+        )
 
 
 class EngineUnavailableError(AelOtelError):

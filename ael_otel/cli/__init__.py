@@ -3,7 +3,8 @@
 Nothing heavier than click is imported here or at the top of a verb's module, so that `ael --help` and shell completion
 answer at once; importing the engine alone takes a second.
 
-Exit codes: 0 success; 1 failure, also of a run; 2 usage or configuration; 3 no such workflow; 130 interrupted.
+Exit codes: 0 success; 1 failure, also of a run; 2 usage or configuration; 3 no such workflow, run or store; 130
+interrupted.
 """
 
 import click
@@ -34,11 +35,12 @@ def _print_versions(ctx: click.Context, _parameter: click.Parameter, wanted: boo
 
 @click.group(
     cls=VerbGroup,
-    verbs=("demo", "run", "serve", "schema"),
+    verbs=("demo", "run", "serve", "trace", "schema"),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=examples(
         "ael demo",
         "ael run hello -c ael-config.yaml -i name=Ada",
+        "ael trace list",
         "opentelemetry-instrument ael serve -c ael-config.yaml",
     ),
 )

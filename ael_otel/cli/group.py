@@ -1,12 +1,13 @@
 """The group behind `ael`: verbs are modules of this package, loaded when asked for; errors end as one line."""
 
+import keyword
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, Final
 
 import click
 
-from ael_otel.errors import AelOtelError, ConfigError, WorkflowNotFoundError
+from ael_otel.errors import AelOtelError, ConfigError, RunNotFoundError, WorkflowNotFoundError
 
 EXIT_FAILURE: Final = 1
 EXIT_CONFIGURATION: Final = 2
@@ -15,15 +16,19 @@ EXIT_INTERRUPTED: Final = 130
 
 
 class VerbGroup(click.Group):
-    """A click group whose verb `x` is `command` of the module `ael_otel.cli.x`.
+    """A click group whose verb `x` is `command` of the module `x` of a package (`x_` if Python has the word itself).
 
     Args:
         verbs: names of the verbs, in the order in which `--help` lists them.
+        package: where their modules are.
     """
 
-    def __init__(self, *args: Any, verbs: tuple[str, ...], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, verbs: tuple[str, ...], package: str = "ael_otel.cli", **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._verbs = verbs
+        self._package = package
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the verbs in their own order, which is that of a first use."""
@@ -33,7 +38,8 @@ class VerbGroup(click.Group):
         """Load one verb."""
         if cmd_name not in self._verbs:
             return None
-        command = import_module(f"ael_otel.cli.{cmd_name}").command
+        module = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command = import_module(f"{self._package}.{module}").command
         assert isinstance(command, click.Command)
         return command
 
@@ -63,4 +69,11 @@ def exit_code(error: AelOtelError) -> int:
     """Return the exit code that an error ends with."""
     if isinstance(error, ConfigError):
         return EXIT_CONFIGURATION
-    return EXIT_NOT_FOUND if isinstance(error, WorkflowNotFoundError) else EXIT_FAILURE
+    if isinstance(error, WorkflowNotFoundError | RunNotFoundError):
+        return EXIT_NOT_FOUND
+    # Only what has opened a store can have raised its errors, so nothing is imported for nothing.
+    from ael_otel.store.errors import QueryError, StoreNotFoundError
+
+    if isinstance(error, QueryError):
+        return EXIT_CONFIGURATION
+    return EXIT_NOT_FOUND if isinstance(error, StoreNotFoundError) else EXIT_FAILURE

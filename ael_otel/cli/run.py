@@ -83,4 +83,6 @@ def _show(ending: "Ending") -> None:
 
     out = console()
     hint = answer.where_to_look(ending.destination, what="this run")
+    if ending.kept_in is not None and ending.record is not None:
+        hint = answer.kept(ending.kept_in, ending.record).append("\n").append(hint)
     out.print(answer.run(ending.outcome, ending.record, hint, width=out.width, ascii_only=ascii_only(out)))

@@ -18,7 +18,7 @@ from ael_otel.cli.streams import nowhere, stdout_to_stderr
 from ael_otel.config import Settings, find_config, load_settings
 from ael_otel.instrument.engine import RunOutcome, open_application, run_workflow
 from ael_otel.runtime import Runtime, start
-from ael_otel.store import ExecutionRecord, MemoryStore
+from ael_otel.store import ExecutionRecord, StoreError
 
 FLUSH_S: Final = 2.0
 """How long a verb waits at its end for telemetry to be taken."""
@@ -38,7 +38,27 @@ class Telemetry:
     """The telemetry of one verb: what runs, what it kept, where it goes."""
 
     runtime: Runtime
-    store: MemoryStore
+
+    def record(self, execution_id: str) -> ExecutionRecord | None:
+        """Return the record of a run; None when there is none, also because the store cannot be used."""
+        store = self.runtime.store
+        try:
+            return None if store is None else store.get(execution_id)
+        except StoreError:
+            return None  # the log has said why, and the run went well without
+
+    @property
+    def kept_in(self) -> str | None:
+        """Where the runs stay for `ael trace`: a file, as seen from here, or a database; None when nowhere."""
+        store = self.runtime.store
+        if store is None or self.runtime.settings.store.backend == "memory":
+            return None
+        try:
+            location = store.info().location
+        except StoreError:
+            return None
+        path = Path(location)
+        return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else location
 
     @property
     def destination(self) -> Destination:
@@ -51,11 +71,15 @@ class Telemetry:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What came of one run: the engine's outcome, the record of it if there is one, where its telemetry went."""
+    """What came of one run: the engine's outcome, the record of it if there is one, where its telemetry went.
+
+    `kept_in` says where the record stays, None when nowhere.
+    """
 
     outcome: RunOutcome
     record: ExecutionRecord | None
     destination: Destination
+    kept_in: str | None = None
 
 
 @contextmanager
@@ -65,24 +89,21 @@ def telemetry(
     log_stream: TextIO | None,
     serve_metrics: bool = False,
     ready: Callable[[], bool] = lambda: True,
-    max_runs: int = 1000,
 ) -> Generator[Telemetry]:
-    """Start telemetry, and end it in bounded time.
+    """Start telemetry, its run store included, and end it in bounded time.
 
     Args:
         settings: the configuration.
         log_stream: where log lines go; None shows none.
         serve_metrics: whether the metrics are served too.
         ready: what `/readyz` answers.
-        max_runs: how many runs are kept in memory.
     """
-    store = MemoryStore(max_runs)
-    runtime = start(settings, log_stream=log_stream, serve_metrics=serve_metrics, store=store, ready=ready)
+    runtime = start(settings, log_stream=log_stream, serve_metrics=serve_metrics, ready=ready)
     if not logging.getLogger().handlers:
         # Without any handler the engine adds one that prints to stdout.
         logging.getLogger().addHandler(logging.NullHandler())
     try:
-        yield Telemetry(runtime, store)
+        yield Telemetry(runtime)
     finally:
         runtime.shutdown(FLUSH_S if runtime.otlp_reachable else NO_COLLECTOR_FLUSH_S)
 
@@ -158,4 +179,4 @@ async def run_once(
         async with engine(path, log_output=sys.stderr if verbose else devnull) as app:
             sent.runtime.own_the_log()
             outcome = await run_workflow(app, workflow, dict(inputs), timeout_s)
-        return Ending(outcome, sent.store.get(outcome.execution_id), sent.destination)
+        return Ending(outcome, sent.record(outcome.execution_id), sent.destination, sent.kept_in)

@@ -30,6 +30,7 @@ LISTED: Final = 24
 """With more runs than this, they are summed up by workflow and the last ones are listed."""
 
 KEPT: Final = 10_000
+"""How many runs are shown or summed up at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Demonstration:
     surprises: list[str]
     seconds: float
     destination: Destination
+    kept_in: str | None = None
 
 
 async def demonstrate(*, runs: int | None, seconds: float | None) -> Demonstration:
@@ -60,7 +62,7 @@ async def demonstrate(*, runs: int | None, seconds: float | None) -> Demonstrati
         preflight.check(config)
         with (
             nowhere() as devnull,
-            telemetry(load_settings(config), log_stream=None, max_runs=KEPT) as sent,
+            telemetry(load_settings(config), log_stream=None) as sent,
         ):
             async with engine(config, log_output=devnull, while_opening=_apart_from_the_user(folder)) as app:
                 sent.runtime.own_the_log()
@@ -77,8 +79,11 @@ async def demonstrate(*, runs: int | None, seconds: float | None) -> Demonstrati
 
                 surprises = await run_scenarios(run, runs=runs, seconds=seconds, on_done=done)
                 progress.end()
-            records = list(reversed(sent.store.recent(KEPT)))
-            return Demonstration(outcomes, records, surprises, progress.seconds, sent.destination)
+            found = (sent.record(outcome.execution_id) for outcome in outcomes[-KEPT:])
+            records = sorted((record for record in found if record), key=lambda run: run.started_at)
+            return Demonstration(
+                outcomes, records, surprises, progress.seconds, sent.destination, sent.kept_in
+            )
 
 
 _NOT_FOR_THE_DEMO: Final = (
@@ -181,6 +186,8 @@ def show(shown: Demonstration) -> None:
         out.print()
         out.print(tree.tree(run, width=out.width, ascii_only=ascii_only(out)))
     out.print()
+    if shown.kept_in is not None and shown.records:
+        out.print(answer.kept(shown.kept_in, shown.records[-1]))
     out.print(answer.where_to_look(shown.destination, what="this demo"))
     out.print("To change the workflows and serve them yourself: ael demo --export my-demo", style="dim")
 

@@ -80,9 +80,9 @@ def run(
     shown = {name: value for name, value in outcome.outputs.items() if value is not None or completed}
     label = max(len(name) for name in [*shown, "execution"])
     for name, value in shown.items():
-        parts.append(_labelled(name, _readable(value), label))
-    parts.append(_labelled("execution", outcome.execution_id or "none", label, style="dim"))
-    parts.append(_labelled("trace", outcome.trace_id or "none: telemetry is off", label, style="dim"))
+        parts.append(labelled(name, readable(value), label))
+    parts.append(labelled("execution", outcome.execution_id or "none", label, style="dim"))
+    parts.append(labelled("trace", outcome.trace_id or "none: telemetry is off", label, style="dim"))
     parts.extend([Text(), hint])
     return Group(*parts)
 
@@ -98,7 +98,19 @@ def where_to_look(destination: Destination, *, what: str) -> Text:
     )
 
 
-def _labelled(name: str, value: str, width: int, style: str = "") -> Text:
+def kept(location: str, record: ExecutionRecord) -> Text:
+    """Say where runs are kept, and how to look at one of them again."""
+    name = words.short_id(record.trace_id or record.execution_id)
+    return Text.assemble(
+        f"Kept in {location}:  ",
+        ("ael trace list", "cyan"),
+        " | ",
+        (f"ael trace show {name} [--web]", "cyan"),
+    )
+
+
+def labelled(name: str, value: str, width: int, style: str = "") -> Text:
+    """Write a value beside its name, which takes `width` columns; further lines are indented."""
     first, *more = value.splitlines() or [""]
     text = Text.assemble((name.ljust(width), "dim"), "  ", (first, style))
     for line in more:
@@ -106,7 +118,7 @@ def _labelled(name: str, value: str, width: int, style: str = "") -> Text:
     return text
 
 
-def _readable(value: Any) -> str:
+def readable(value: Any) -> str:
     """Write a value as a person reads it: text as it is, without what steers a terminal; all else as JSON."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, default=str)
     return "\n".join(

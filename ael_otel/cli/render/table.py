@@ -29,7 +29,7 @@ def runs(records: Sequence[ExecutionRecord], *, width: int = 100) -> Table:
         records: the runs.
         width: columns of the terminal; a narrow one does without the starting time. Starting times are local.
     """
-    table = _bare_table(gap=2 if width >= _ROOM_FOR_STARTED else 1)
+    table = bare_table(gap=2 if width >= _ROOM_FOR_STARTED else 1)
     started = width >= _ROOM_FOR_STARTED
     if started:
         table.add_column("started", no_wrap=True, style="dim")
@@ -60,7 +60,7 @@ def sums(records: Iterable[ExecutionRecord]) -> Table:
     groups: dict[str, list[ExecutionRecord]] = {}
     for run in records:
         groups.setdefault(run.workflow_name or "(direct call)", []).append(run)
-    table = _bare_table(gap=2)
+    table = bare_table(gap=2)
     table.add_column("workflow", no_wrap=True)
     for heading in ("runs", "failed", "median", "longest"):
         table.add_column(heading, no_wrap=True, justify="right")
@@ -77,5 +77,6 @@ def sums(records: Iterable[ExecutionRecord]) -> Table:
     return table
 
 
-def _bare_table(gap: int) -> Table:
+def bare_table(gap: int) -> Table:
+    """Return a table without lines, `gap` columns of the terminal between its own."""
     return Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), collapse_padding=True, header_style="dim")

@@ -31,6 +31,17 @@ def duration(milliseconds: float | None) -> str:
     return f"{minutes} m {rest:02} s"
 
 
+def size(count: float) -> str:
+    """Write a number of bytes with about three digits: `812 B`, `6.7 kB`, `666 MB`."""
+    if count < 1000:
+        return f"{count:.0f} B"
+    for unit in ("kB", "MB", "GB"):
+        count /= 1000
+        if count < 999.5 or unit == "GB":
+            return f"{count:.1f} {unit}" if count < 99.95 else f"{count:.0f} {unit}"
+    raise AssertionError  # the loop returns
+
+
 def one_line(text: str) -> str:
     """Fold `text` to one line and make control characters harmless, so that no tool's answer can steer a terminal."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
@@ -46,12 +57,17 @@ def error(record: ErrorRecord, took_ms: float | None = None) -> str:
 
     A time-out says how long it took instead, and a cancellation nothing: their messages say no more.
     """
-    if record.code == "cancelled":
-        return record.code
-    if took_ms is not None and record.code.upper().endswith("TIMEOUT"):
-        return f"{record.code} after {duration(took_ms)}"
-    message = one_line(record.message)
-    return f'{record.code} "{message}"' if message else record.code
+    return error_text(record.code, record.message, took_ms)
+
+
+def error_text(code: str, message: str, took_ms: float | None = None) -> str:
+    """Write an error as `error` does, from its parts."""
+    if code == "cancelled":
+        return code
+    if took_ms is not None and code.upper().endswith("TIMEOUT"):
+        return f"{code} after {duration(took_ms)}"
+    message = one_line(message)
+    return f'{code} "{message}"' if message else code
 
 
 def tool(name: str, server: str | None) -> str:

@@ -79,7 +79,7 @@ def test_a_run_that_was_not_recorded_still_has_its_line():
 def test_an_output_cannot_steer_the_terminal(mixed):
     """Escape sequences in an output are shown as such; tabs and new lines stay."""
     outcome = Outcome(outputs={"x": "a\x1b[31mb\tc\nd"})
-    text = answer._readable(outcome.outputs["x"])
+    text = answer.readable(outcome.outputs["x"])
     assert text == "a\N{REPLACEMENT CHARACTER}[31mb\tc\nd"
 
 

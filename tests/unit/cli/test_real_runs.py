@@ -54,7 +54,7 @@ def run(*arguments, cwd, env, timeout=60):
 
 
 def test_the_demo_shows_every_way_a_run_can_go(tmp_path, environment):
-    """Twelve runs end as their scenarios say, with their steps; stdout is one JSON object; no file is left behind."""
+    """Twelve runs end as their scenarios say, with their steps; stdout is one JSON object; only the store is left."""
     work = tmp_path / "work"
     work.mkdir()
     done = run("demo", "--json", cwd=work, env=environment)
@@ -91,7 +91,12 @@ def test_the_demo_shows_every_way_a_run_can_go(tmp_path, environment):
     ]
     assert [call["status"] for call in steps["tools_in_code"][0]["tool_calls"]] == ["success"] * 3 + ["error"]
     assert {call["source"] for call in steps["mixed"][1]["tool_calls"]} == {"code_block"}
-    assert list(work.iterdir()) == list(Path(environment["HOME"]).iterdir()) == []
+    assert list(Path(environment["HOME"]).iterdir()) == []
+    assert [path.relative_to(work).as_posix() for path in sorted(work.rglob("*"))] == [
+        ".ael",
+        ".ael/.gitignore",
+        ".ael/telemetry.db",
+    ]
 
 
 def test_the_demo_is_a_table_and_trees_for_a_person(tmp_path, environment):
@@ -101,6 +106,7 @@ def test_the_demo_is_a_table_and_trees_for_a_person(tmp_path, environment):
     assert "3 runs of 3 workflows on engine " in done.stdout
     assert "└─ 3 report" in done.stdout
     assert "\x1b" not in done.stdout
+    assert "Kept in .ael/telemetry.db:  ael trace list | ael trace show " in done.stdout
     assert "No Collector on 127.0.0.1:9: `make up` starts the stack" in done.stdout
 
 

@@ -1,0 +1,112 @@
+"""`ael trace show`: one run as its tree, what it was given and gave, its ids; its spans; what its code printed."""
+
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ael_otel._generated import attributes as attr
+from ael_otel.cli.render import tree, words
+from ael_otel.cli.render.answer import labelled, readable
+from ael_otel.cli.render.listing import when
+from ael_otel.cli.render.table import bare_table
+from ael_otel.export.spans import Span
+from ael_otel.store import ErrorRecord, ExecutionRecord
+
+MAX_LINES: Final = 16
+MAX_COLUMNS: Final = 1_000
+"""How much of one value is shown; the JSON has all of it."""
+
+
+def run(record: ExecutionRecord, *, width: int = 100, ascii_only: bool = False) -> RenderableType:
+    """Show one run."""
+    parts: list[RenderableType] = [tree.tree(record, width=width, ascii_only=ascii_only), Text()]
+    facts: list[tuple[str, str, str]] = []
+    for name, value in (("inputs", record.inputs), ("outputs", record.outputs)):
+        if not _is_nothing(value):
+            facts.append((name, shortened(value), ""))
+    if record.error is not None:
+        facts.append(("error", _whole_error(record.error), "red"))
+    facts.append(("started", f"{when(record.started_at)} UTC", "dim"))
+    if record.workflow_version:
+        facts.append(("version", words.one_line(record.workflow_version), "dim"))
+    if record.caller_id:
+        facts.append(("caller", words.one_line(record.caller_id), "dim"))
+    for name, value in record.metadata.items():
+        facts.append((words.one_line(name), words.one_line(shortened(value)), "dim"))
+    facts.append(("execution", record.execution_id, "dim"))
+    facts.append(("trace", record.trace_id or "none", "dim"))
+    space = max(len(name) for name, _, _ in facts)
+    parts += [labelled(name, value, space, style) for name, value, style in facts]
+    return Group(*parts)
+
+
+def shortened(value: Any) -> str:
+    """Write a value as a person reads it, with what is left out counted."""
+    lines = readable(value).splitlines()
+    shown = [line if len(line) <= MAX_COLUMNS else f"{line[:MAX_COLUMNS]}…" for line in lines[:MAX_LINES]]
+    if len(lines) > MAX_LINES:
+        shown.append(f"… {words.plural(len(lines) - MAX_LINES, 'line')} more: --output json has them")
+    return "\n".join(shown)
+
+
+def _is_nothing(value: Any) -> bool:
+    """Whether a value holds nothing; the outputs that a failed run could not compute are None each."""
+    if isinstance(value, dict):
+        return all(item is None for item in cast("dict[str, Any]", value).values())
+    return value is None or value == ""
+
+
+def _whole_error(error: ErrorRecord) -> str:
+    """Write an error with what caused it."""
+    lines = [words.error(error)]
+    cause = error.cause
+    while cause is not None:
+        lines.append(f"caused by {words.error(cause)}")
+        cause = cause.cause
+    return "\n".join(lines)
+
+
+def spans(found: Sequence[Span]) -> Table:
+    """List the spans of a run, each below its parent, with their ids."""
+    table = bare_table(gap=2)
+    table.add_column("span", no_wrap=True)
+    table.add_column("starts", no_wrap=True, justify="right", style="dim")
+    table.add_column("duration", no_wrap=True, justify="right")
+    table.add_column("what", overflow="fold")
+    table.add_column("id", no_wrap=True, style="dim")
+    depths: dict[str, int] = {}
+    first = found[0].start_ns if found else 0
+    for span in found:
+        depth = depths[span.span_id] = depths.get(span.parent_id, -1) + 1
+        failed = span.status == "error"
+        table.add_row(
+            Text("  " * depth + words.one_line(span.name), style="red" if failed else ""),
+            f"+{words.duration((span.start_ns - first) / 1e6)}",
+            words.duration((span.end_ns - span.start_ns) / 1e6),
+            Text(_what(span), style="red" if failed else ""),
+            span.span_id,
+        )
+    return table
+
+
+def _what(span: Span) -> str:
+    names = (attr.AEL_WORKFLOW_NAME, attr.AEL_STEP_NAME, attr.AEL_TOOL_NAME, attr.AEL_MCP_SERVER)
+    own = names[:1] if not span.parent_id else names[1:]
+    said = [str(span.attributes[name]) for name in own if name in span.attributes]
+    if span.status_message:
+        said.append(span.status_message)
+    return words.one_line(" ".join(said))
+
+
+def printed(record: ExecutionRecord) -> list[tuple[str, str, str]]:
+    """Return what the code of each step printed: the step, `stdout` or `stderr`, the text."""
+    return [
+        (step.step_id, name, readable(text))
+        for step in record.steps
+        if step.code is not None
+        for name, text in (("stdout", step.code.stdout), ("stderr", step.code.stderr))
+        if text
+    ]

@@ -1,0 +1,95 @@
+"""`ael trace diff`: two runs side by side."""
+
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ael_otel.cli.render import words
+from ael_otel.cli.render.listing import identifier, value, when
+from ael_otel.cli.render.table import STATUS_STYLE, bare_table
+from ael_otel.export.compare import Comparison, Difference, Timing
+from ael_otel.store import ExecutionRecord
+
+MAX_SHOWN: Final = 50
+"""Differences in the table; the JSON has all."""
+
+_NOTABLE: Final = 1.5
+"""How many times longer is coloured, and only if it is milliseconds."""
+
+
+def comparison(found: Comparison, a: ExecutionRecord, b: ExecutionRecord) -> RenderableType:
+    """Show how both went, how long each step took, and every value that differs."""
+    heads = bare_table(gap=2)
+    for heading in ("", "workflow", "status", "started (UTC)", "duration", "id"):
+        heads.add_column(heading, no_wrap=True)
+    for letter, run in (("A", a), ("B", b)):
+        heads.add_row(
+            Text(letter, style="bold"),
+            Text(words.one_line(run.workflow_name or "(direct call)")),
+            Text(run.status, style=STATUS_STYLE.get(run.status, "")),
+            when(run.started_at),
+            words.duration(run.duration_ms),
+            Text(identifier(run.trace_id, run.execution_id), style="dim"),
+        )
+    parts: list[RenderableType] = [heads, Text()]
+    if len(found.timings) > 1:
+        parts += [_timings(found.timings[1:]), Text()]
+    if not found.differences:
+        parts.append(Text("No difference but the times.", style="green"))
+        return Group(*parts)
+    parts.append(_values(found.differences[:MAX_SHOWN]))
+    if len(found.differences) > MAX_SHOWN:
+        left = words.plural(len(found.differences) - MAX_SHOWN, "difference")
+        parts.append(Text(f"{left} more: --output json has them", style="dim"))
+    return Group(*parts)
+
+
+def _timings(timings: list[Timing]) -> Table:
+    table = bare_table(gap=2)
+    table.add_column("step", overflow="fold")
+    for heading in ("A", "B", "change"):
+        table.add_column(heading, no_wrap=True, justify="right")
+    for row in timings:
+        table.add_row(
+            Text(words.one_line(row.step)),
+            _how(row.a_status, row.a_ms),
+            _how(row.b_status, row.b_ms),
+            _change(row.a_ms, row.b_ms),
+        )
+    return table
+
+
+def _how(status: str | None, took_ms: float | None) -> Text:
+    if status is None:
+        return Text("-", style="dim")
+    if status == "completed":
+        return Text(words.duration(took_ms))
+    text = status if status == "skipped" else f"{status} {words.duration(took_ms)}"
+    return Text(text, style=STATUS_STYLE.get(status, ""))
+
+
+def _change(a_ms: float | None, b_ms: float | None) -> Text:
+    if not a_ms or b_ms is None:
+        return Text("")
+    ratio = b_ms / a_ms
+    notable = abs(b_ms - a_ms) > 1
+    style = "red" if notable and ratio > _NOTABLE else "green" if notable and ratio < 1 / _NOTABLE else "dim"
+    return Text(f"{ratio:.1f}x" if ratio >= 2 else f"{ratio - 1:+.0%}", style=style)
+
+
+def _values(found: list[Difference]) -> Table:
+    table = bare_table(gap=2)
+    table.add_column("what", overflow="fold", ratio=2)
+    table.add_column("A", overflow="fold", ratio=3)
+    table.add_column("B", overflow="fold", ratio=3)
+    for row in found:
+        table.add_row(
+            Text(words.one_line(row.path)), _value(row.a, there=row.in_a), _value(row.b, there=row.in_b)
+        )
+    return table
+
+
+def _value(item: Any, *, there: bool) -> Text:
+    return Text(value(item)) if there else Text("absent", style="dim italic")

@@ -1,0 +1,63 @@
+"""`ael trace stats`: the table of figures, and one line about the store."""
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from ael_otel.cli.render import words
+from ael_otel.cli.render.listing import when
+from ael_otel.cli.render.table import bare_table
+from ael_otel.store import StatsRow, StoreInfo
+
+
+def table(by: str, rows: Sequence[StatsRow]) -> Table:
+    """List the figures of each workflow, tool or day."""
+    found = bare_table(gap=2)
+    found.add_column(by, overflow="fold")
+    what = "calls" if by == "tool" else "runs"
+    for heading in (what, "failed", "rate", "p50", "p95", "p99", "size"):
+        found.add_column(heading, no_wrap=True, justify="right")
+    for row in rows:
+        style = "red" if row.errors else "dim"
+        found.add_row(
+            Text(words.one_line(row.key or "(direct call)")),
+            Text(f"{row.count:,}" + (f" ({row.running} going on)" if row.running else "")),
+            Text(f"{row.errors:,}", style=style),
+            Text(f"{row.error_rate:.1%}", style=style),
+            *(
+                Text("-" if value is None else words.duration(value))
+                for value in (row.p50_ms, row.p95_ms, row.p99_ms)
+            ),
+            Text(words.size(row.bytes), style="dim"),
+        )
+    return found
+
+
+def summary(info: StoreInfo, days: Sequence[StatsRow]) -> Text:
+    """Say what the store holds, and what it grows by on a day that has runs."""
+    if not info.executions:
+        return Text(f"{_place(info)} holds no runs.", style="dim")
+    text = f"{_place(info)}: {info.executions:,} {'run' if info.executions == 1 else 'runs'}"
+    if info.running:
+        text += f" ({info.running} going on)"
+    text += f", {words.size(info.bytes)}"
+    if info.oldest is not None:
+        text += f", since {when(info.oldest)[:16]} UTC"
+    return Text(f"{text}; grows by {words.size(growth(days))} a day.", style="dim")
+
+
+def growth(days: Sequence[StatsRow]) -> float:
+    """Return the bytes a day since the first day that is still stored, the days without runs counted."""
+    if not days:
+        return 0.0
+    keys = sorted(date.fromisoformat(row.key) for row in days)
+    return sum(row.bytes for row in days) / ((keys[-1] - keys[0]).days + 1)
+
+
+def _place(info: StoreInfo) -> str:
+    path = Path(info.location)
+    near = path.is_absolute() and path.is_relative_to(Path.cwd())
+    return words.one_line(str(path.relative_to(Path.cwd())) if near else info.location)

@@ -1,0 +1,40 @@
+"""`ael trace diff`: what differed between two runs."""
+
+import click
+
+from ael_otel.cli.options import examples
+from ael_otel.cli.trace.completion import run_id
+from ael_otel.cli.trace.options import Place, output_option, store_options
+
+
+@click.command(
+    "diff",
+    short_help="Show what differed between two runs of a workflow.",
+    epilog=examples("ael trace diff a0f63b41 b1e29c07", "ael trace diff a0f63b41 b1e29c07 --output json"),
+)
+@click.argument("first", metavar="A", shell_complete=run_id)
+@click.argument("second", metavar="B", shell_complete=run_id)
+@output_option("table", "json")
+@store_options
+def command(first: str, second: str, output: str, place: Place) -> None:
+    """Show what differed between the runs A and B: inputs, steps, parameters, results, errors, durations.
+
+    Steps belong together by their names. Exit code 0 whether or not they differ.
+    """
+    from ael_otel.cli.trace.reading import find, opened
+    from ael_otel.export.compare import compare
+
+    with opened(place) as store:
+        a, b = find(store, first), find(store, second)
+    found = compare(a, b)
+    if output == "json":
+        from ael_otel.cli.trace.writing import print_document
+
+        print_document(found)
+        return
+    from ael_otel.cli.render import differences
+    from ael_otel.cli.render.terminal import console
+
+    if not found.same_workflow:
+        click.echo("These are runs of two workflows; steps are compared by their names.", err=True)
+    console().print(differences.comparison(found, a, b))

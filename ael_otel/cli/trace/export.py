@@ -1,0 +1,177 @@
+"""`ael trace export`: runs as a file in another tool's format, or sent to a server."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ael_otel.cli.options import examples
+from ael_otel.cli.trace.completion import run_id
+from ael_otel.cli.trace.options import Filters, Place, filter_options, store_options
+
+if TYPE_CHECKING:
+    from ael_otel.store import ExecutionRecord, TelemetryStore
+
+FORMATS = ("json", "jsonl", "csv", "otlp", "zipkin", "jaeger", "html")
+
+
+@click.command(
+    "export",
+    short_help="Write runs as JSON, CSV, OTLP, Zipkin, Jaeger or HTML, or send them to a server.",
+    epilog=examples(
+        "ael trace export a0f63b41",
+        "ael trace export a0f63b41 exec-7f3a91c2 --format otlp --output runs.otlp.jsonl",
+        "ael trace export --all --since 7d --format csv --output runs.csv",
+        "ael trace export --all --status failed --format jsonl --output -",
+        "ael trace export a0f63b41 --format html --output run.html",
+        "ael trace export --all --endpoint http://localhost:4318",
+        "ael trace export --all --format zipkin --endpoint http://localhost:9411",
+    ),
+)
+@click.argument("identifiers", metavar="[ID]...", nargs=-1, shell_complete=run_id)
+@click.option(
+    "--all", "everything", is_flag=True, help="All runs that match the filters instead of those of ID."
+)
+@filter_options
+@click.option(
+    "--format",
+    "-f",
+    "form",
+    type=click.Choice(FORMATS),
+    help="Default: json, or otlp with --endpoint. Only json, jsonl, csv and html hold content.",
+)
+@click.option("--output", "-o", metavar="FILE", help="Where to; - is stdout, the default.")
+@click.option(
+    "--endpoint",
+    metavar="URL",
+    help="Send them there instead: OTLP over HTTP, or Zipkin with --format zipkin.",
+)
+@click.option(
+    "--header", "headers", metavar="NAME=VALUE", multiple=True, help="Sent with each request to the endpoint."
+)
+@store_options
+def command(
+    identifiers: tuple[str, ...],
+    everything: bool,
+    filters: Filters,
+    form: str | None,
+    output: str | None,
+    endpoint: str | None,
+    headers: tuple[str, ...],
+    place: Place,
+) -> None:
+    """Export the runs that ID... name, or with --all those that match the filters, newest first.
+
+    json and jsonl are whole records and can be imported again; csv has a row for each run, step and call; otlp is a
+    file that the Collector's otlpjsonfile receiver reads; zipkin and jaeger are what their interfaces open.
+    """
+    _check(identifiers, everything, filters, form, output, endpoint, headers)
+    from ael_otel.cli.trace.reading import opened
+
+    with opened(place) as store:
+        runs = _chosen(store, identifiers, filters)
+        if endpoint is not None:
+            _send(
+                runs, endpoint, form or "otlp", headers, store.count(filters.query()) if everything else None
+            )
+            return
+        parts = _written(runs, form or "json")
+        if output is None or output == "-":
+            from ael_otel.cli.trace.writing import print_bytes
+
+            print_bytes(parts)
+            return
+        from ael_otel.cli.render import words
+        from ael_otel.cli.trace.writing import write_file
+
+        size = write_file(Path(output), parts)
+        click.echo(f"Wrote {output} ({words.size(size)}).", err=True)
+
+
+def _check(
+    identifiers: tuple[str, ...],
+    everything: bool,
+    filters: Filters,
+    form: str | None,
+    output: str | None,
+    endpoint: str | None,
+    headers: tuple[str, ...],
+) -> None:
+    if everything == bool(identifiers):
+        raise click.UsageError("name the runs, or write --all" if not everything else "either ID or --all")
+    if filters.any() and not everything:
+        raise click.UsageError("filters choose among all runs: write --all instead of an ID")
+    if endpoint is not None and output is not None:
+        raise click.UsageError("either --output or --endpoint")
+    if endpoint is not None and form not in (None, "otlp", "jaeger", "zipkin"):
+        raise click.UsageError(
+            f"{form} cannot be sent: --endpoint takes otlp, which Jaeger takes too, or zipkin"
+        )
+    if headers and endpoint is None:
+        raise click.UsageError("--header goes with --endpoint")
+    for header in headers:
+        name, equals, _ = header.partition("=")
+        if not name.strip() or not equals or "\n" in header or "\r" in header:
+            raise click.UsageError("--header takes NAME=VALUE on one line")
+    if form == "html" and (everything or len(identifiers) > 1):
+        raise click.UsageError("html is the page of one run: name one ID")
+
+
+def _chosen(
+    store: "TelemetryStore", identifiers: tuple[str, ...], filters: Filters
+) -> "Iterator[ExecutionRecord]":
+    from ael_otel.cli.trace.reading import find
+
+    if identifiers:
+        # All of them are looked for before anything is written.
+        return iter(
+            {run.execution_id: run for run in [find(store, wanted) for wanted in identifiers]}.values()
+        )
+    return store.iterate(filters.query())
+
+
+def _written(runs: "Iterator[ExecutionRecord]", form: str) -> Iterator[bytes]:
+    if form == "html":
+        from ael_otel.export.page import page
+
+        return (page(run).encode("utf-8") for run in runs)
+    from ael_otel.export.formats import FORMATS as WRITERS
+
+    return WRITERS[form](runs)
+
+
+def _send(
+    runs: "Iterator[ExecutionRecord]", endpoint: str, form: str, headers: tuple[str, ...], total: int | None
+) -> None:
+    from ael_otel.cli.render import words
+    from ael_otel.cli.render.terminal import console
+    from ael_otel.config.settings import masked
+    from ael_otel.export.errors import ExportError
+    from ael_otel.export.push import Protocol, push
+
+    given = {name.strip(): value.strip() for name, _, value in (header.partition("=") for header in headers)}
+    err = console(stderr=True)
+    protocol: Protocol = "zipkin" if form == "zipkin" else "otlp"
+    if err.is_terminal and total is not None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=err, transient=True) as progress:
+            task = progress.add_task("sending runs", total=total)
+            sent = push(
+                runs,
+                endpoint,
+                protocol,
+                headers=given,
+                on_sent=lambda done: progress.update(task, completed=done),
+            )
+    else:
+        sent = push(runs, endpoint, protocol, headers=given)
+    click.echo(
+        f"Sent {words.plural(sent.runs, 'run')} as {words.plural(sent.spans, 'span')}"
+        f" to {masked('endpoint', endpoint)}.",
+        err=True,
+    )
+    if sent.rejected:
+        raise ExportError(f"the server refused {words.plural(sent.rejected, 'span')}")

@@ -1,0 +1,65 @@
+"""`ael trace import`: runs from a file into the store."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from ael_otel.cli.options import examples
+from ael_otel.cli.trace.options import Place, store_options
+
+if TYPE_CHECKING:
+    from ael_otel.store import ExecutionRecord, TelemetryStore
+
+MANY: Final = 1_000
+"""Runs of one trace that are looked at."""
+
+
+@click.command(
+    "import",
+    short_help="Read runs from OTLP/JSON, or from an export.",
+    epilog=examples(
+        "ael trace import runs.otlp.jsonl",
+        "ael trace import runs.jsonl --replace",
+        "ael trace import - < runs.otlp.jsonl",
+    ),
+)
+@click.argument("file", metavar="FILE")
+@click.option(
+    "--replace", is_flag=True, help="Also take runs that are stored already, instead of what is stored."
+)
+@store_options
+def command(file: str, replace: bool, place: Place) -> None:
+    """Import the runs in FILE (- is stdin): OTLP/JSON of any agent, or what `export` wrote as json or jsonl.
+
+    A run that is stored already, by its id or its trace, is left as it is: a trace has no inputs and no results.
+    """
+    from ael_otel.cli.render import words
+    from ael_otel.cli.trace.reading import opened
+    from ael_otel.export.errors import ExportError, ImportFormatError
+    from ael_otel.export.reading import read
+
+    name = "stdin" if file == "-" else file
+    try:
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        runs = read(data)
+    except OSError as error:
+        raise ExportError(f"{name}: cannot be read: {error.strerror or error}") from None
+    except ImportFormatError as error:
+        raise ImportFormatError(f"{name}: {error}") from None
+    with opened(place, create=True) as store:
+        new = runs if replace else [run for run in runs if not _is_stored(store, run)]
+        store.put(new)
+    left = len(runs) - len(new)
+    click.echo(
+        f"Imported {words.plural(len(new), 'run')}" + (f"; {left} stored already." if left else "."), err=True
+    )
+
+
+def _is_stored(store: "TelemetryStore", run: "ExecutionRecord") -> bool:
+    """Whether the run is there; one whose id was made up from its trace may be there under its own."""
+    if store.get(run.execution_id) is not None:
+        return True
+    with_trace = store.find(run.trace_id, MANY) if run.trace_id else []
+    return any(known is not None and known.span_id == run.span_id for known in map(store.get, with_trace))

@@ -1,0 +1,121 @@
+"""`ael trace list`: the latest runs, or those that match."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ael_otel.cli.options import examples
+from ael_otel.cli.trace.options import Filters, Place, filter_options, output_option, store_options
+
+if TYPE_CHECKING:
+    from ael_otel.store import Page, TelemetryStore
+
+
+@click.command(
+    "list",
+    short_help="List the latest runs, or those that match.",
+    epilog=examples(
+        "ael trace list",
+        "ael trace list --status failed --since 7d",
+        "ael trace list --workflow mixed --min-duration 5ms --limit 5",
+        "ael trace list --from 2026-01-01 --to 2126-01-01T12:00:00+01:00 --tool echo",
+        "ael trace list --text declined --output json",
+        "ael trace list --fields workflow_name,status,error.message,steps.step_id --output csv",
+    ),
+)
+@filter_options
+@click.option(
+    "--limit", "-n", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most."
+)
+@click.option("--cursor", metavar="CURSOR", help="Go on where a list before ended.")
+@output_option("table", "json", "jsonl", "csv")
+@click.option("--fields", metavar="A,B.C", help="Only these fields of the run, by their names in its JSON.")
+@store_options
+def command(
+    filters: Filters, limit: int, cursor: str | None, output: str, fields: str | None, place: Place
+) -> None:
+    """List runs, newest first.
+
+    What is left is told on stderr, with the cursor that goes on there; stdout holds the runs and nothing else.
+    """
+    from ael_otel.cli.trace.reading import opened
+
+    query = filters.query(limit=limit, cursor=cursor)
+    with opened(place) as store:
+        page = store.query(query)
+        if fields is not None:
+            _show_fields(store, page, fields, output)
+        else:
+            _show(page, output)
+        _tell_what_is_left(store, page, filters, searched=query.text is not None)
+
+
+def _show(page: "Page", output: str) -> None:
+    from ael_otel.cli.trace import writing
+
+    if output == "table":
+        from ael_otel.cli.render import listing
+        from ael_otel.cli.render.terminal import console
+
+        out = console()
+        if page.runs:
+            out.print(listing.runs(page.runs, width=out.width))
+    elif output == "json":
+        writing.print_document(page.runs)
+    elif output == "jsonl":
+        writing.print_lines(page.runs)
+    else:
+        from ael_otel.export import sheet
+
+        names = page.runs[0].__struct_fields__ if page.runs else listing_fields()
+        rows = ([getattr(run, name) for name in names] for run in page.runs)
+        writing.print_bytes(line.encode() for line in sheet.lines([names, *rows]))
+
+
+def listing_fields() -> tuple[str, ...]:
+    """Return the names of what a list knows of a run."""
+    from ael_otel.store import ExecutionSummary
+
+    return ExecutionSummary.__struct_fields__
+
+
+def _show_fields(store: "TelemetryStore", page: "Page", fields: str, output: str) -> None:
+    from ael_otel.cli.trace import writing
+    from ael_otel.cli.trace.fields import parse, pick
+
+    names = parse(fields)
+    rows = [dict(zip(names, pick(store, run, names), strict=True)) for run in page.runs]
+    if output == "json":
+        writing.print_document(rows)
+    elif output == "jsonl":
+        writing.print_lines(rows)
+    elif output == "csv":
+        from ael_otel.export import sheet
+
+        writing.print_bytes(
+            line.encode() for line in sheet.lines([names, *(list(row.values()) for row in rows)])
+        )
+    elif rows:
+        from ael_otel.cli.render import listing
+        from ael_otel.cli.render.terminal import console
+
+        console().print(listing.fields(names, [list(row.values()) for row in rows]))
+
+
+def _tell_what_is_left(store: "TelemetryStore", page: "Page", filters: Filters, *, searched: bool) -> None:
+    if not page.runs:
+        click.echo("No runs match." if filters.any() else "No runs are stored.", err=True)
+    if page.cursor is None:
+        return
+    if searched:
+        # Counting them would read every run.
+        click.echo(f"More match: --cursor {page.cursor}", err=True)
+        return
+    from dataclasses import replace
+    from datetime import timedelta
+
+    last = page.runs[-1].started_at
+    # Runs that started in the same microsecond as the last one are on this page or left.
+    upto = store.count(replace(filters, until=last + timedelta(microseconds=1)).query())
+    left = upto - sum(run.started_at == last for run in page.runs)
+    click.echo(f"{max(left, 1)} more: --cursor {page.cursor}", err=True)

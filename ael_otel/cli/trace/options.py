@@ -1,0 +1,149 @@
+"""Options that the verbs of `ael trace` share: which store, and which runs in it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ael_otel.cli.options import config_option
+
+if TYPE_CHECKING:
+    from ael_otel.store import RunQuery
+
+STATUSES = ("pending", "running", "completed", "failed", "cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the store is: a configuration file, a database file, or where the engine looks."""
+
+    config: Path | None
+    db: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which runs, as the command line says it."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    workflow: str | None = None
+    status: str | None = None
+    tool: str | None = None
+    error: str | None = None
+    min_duration: float | None = None
+    text: str | None = None
+    session: str | None = None
+
+    def query(self, *, limit: int | None = None, cursor: str | None = None) -> "RunQuery":
+        """Return the question to the store."""
+        from ael_otel.store import RunQuery
+
+        return RunQuery(
+            limit=limit,
+            cursor=cursor,
+            since=self.since,
+            until=self.until,
+            workflow=self.workflow,
+            status=self.status,  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+            tool=self.tool,
+            error=self.error,
+            min_duration_ms=self.min_duration,
+            text=self.text,
+            session=self.session,
+        )
+
+    def any(self) -> bool:
+        """Whether there is any filter."""
+        return self != Filters()
+
+
+def _when(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+    if value is None:
+        return None
+    from ael_otel.store.errors import QueryError
+    from ael_otel.store.times import parse_when
+
+    try:
+        return parse_when(value)
+    except QueryError as error:
+        raise click.BadParameter(str(error), param=parameter) from None
+
+
+def duration(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """Read a duration in milliseconds."""
+    if value is None:
+        return None
+    from ael_otel.store.errors import QueryError
+    from ael_otel.store.times import parse_duration_ms
+
+    try:
+        return parse_duration_ms(value)
+    except QueryError as error:
+        raise click.BadParameter(str(error), param=parameter) from None
+
+
+_FILTERS = (
+    click.option(
+        "--from", "--since", "since", metavar="TIME", callback=_when, help="Started at this time or later."
+    ),
+    click.option(
+        "--to", "--until", "until", metavar="TIME", callback=_when, help="Started before this time."
+    ),
+    click.option("--workflow", "-w", metavar="NAME", help="Of this workflow."),
+    click.option("--status", "-s", type=click.Choice(STATUSES), help="That stand so."),
+    click.option("--tool", metavar="NAME", help="That called this tool, from a step or from code."),
+    click.option(
+        "--error", metavar="CODE", help="With this error, of the run, a step or a call: TOOL_FAILED."
+    ),
+    click.option(
+        "--min-duration",
+        metavar="DURATION",
+        callback=duration,
+        help="That took as long or longer: 250ms, 1.5s, 2m.",
+    ),
+    click.option("--text", metavar="TEXT", help="With this text in a name, a message, an input or a result."),
+    click.option("--session", metavar="ID", help="Of this session of an agent."),
+)
+
+
+def filter_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the filters; the verb gets them as `filters`."""
+
+    @wraps(function)
+    def collected(*args: Any, **options: Any) -> Any:
+        chosen = {field.name: options.pop(field.name) for field in fields(Filters)}
+        return function(*args, filters=Filters(**chosen), **options)
+
+    for option in reversed(_FILTERS):
+        collected = option(collected)
+    return collected
+
+
+def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `-c/--config` and `--db`; the verb gets them as `place`."""
+
+    @wraps(function)
+    def collected(*args: Any, **options: Any) -> Any:
+        return function(*args, place=Place(options.pop("config"), options.pop("db")), **options)
+
+    db = click.option(
+        "--db", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="This SQLite store."
+    )
+    return config_option(db(collected))
+
+
+def output_option(*choices: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add `-o/--output`, the first choice being the default."""
+    return click.option(
+        "--output",
+        "-o",
+        type=click.Choice(choices),
+        default=choices[0],
+        show_default=True,
+        help="Form of the answer.",
+    )

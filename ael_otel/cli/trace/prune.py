@@ -1,0 +1,95 @@
+"""`ael trace prune`: deleting old runs, for good."""
+
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from ael_otel.cli.options import examples
+from ael_otel.cli.trace.options import Place, output_option, store_options
+
+
+def _age(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+    """Read an age: a number of days, or one with a unit."""
+    if value is None:
+        return None
+    from ael_otel.store.errors import QueryError
+    from ael_otel.store.times import parse_when
+
+    days = re.fullmatch(r"\d+(\.\d+)?", value.strip())
+    try:
+        if days is None and not re.fullmatch(r"\d+(\.\d+)?\s*[a-z]+", value.strip()):
+            raise QueryError("")
+        return datetime.now(UTC) - timedelta(days=float(days[0])) if days else parse_when(value)
+    except (QueryError, OverflowError):
+        raise click.BadParameter(
+            f"{value!r} is no age: write a number of days, or 12h, 30d, 8w", param=parameter
+        ) from None
+
+
+@click.command(
+    "prune",
+    short_help="Delete old runs for good.",
+    epilog=examples(
+        "ael trace prune --dry-run",
+        "ael trace prune --older-than 7 --dry-run",
+        "ael trace prune --older-than 36h --yes",
+        "ael trace prune --max-mb 500 --yes --output json",
+    ),
+)
+@click.option(
+    "--older-than",
+    "before",
+    metavar="DAYS",
+    callback=_age,
+    help="Those that started as long ago; 12h and 8w work too.",
+)
+@click.option(
+    "--max-mb", type=click.IntRange(min=1), metavar="N", help="The oldest, until the store is N MiB or less."
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@output_option("text", "json")
+@store_options
+def command(
+    before: datetime | None, max_mb: int | None, dry_run: bool, yes: bool, output: str, place: Place
+) -> None:
+    """Delete runs and give their space back; without options those that the configuration's retention is over for.
+
+    What is deleted is gone from disk too, its JSON files with it. Runs that go on stay.
+    """
+    from ael_otel.cli.render import words
+    from ael_otel.cli.trace.reading import opened, settings_of
+
+    if before is None and max_mb is None:
+        retention = settings_of(place).retention
+        before = datetime.now(UTC) - timedelta(days=retention.days)
+        max_mb = retention.max_mb or None
+    with opened(place) as store:
+        plan = store.prune(older_than=before, max_mb=max_mb, dry_run=True)
+        if not dry_run and plan.executions:
+            if not yes:
+                _ask(
+                    f"Delete {words.plural(plan.executions, 'run')} (about {words.size(plan.bytes)}) for good?"
+                )
+            plan = store.prune(older_than=before, max_mb=max_mb)
+    if output == "json":
+        from ael_otel.cli.trace.writing import print_document
+
+        print_document({"executions": plan.executions, "bytes": plan.bytes, "dry_run": dry_run})
+        return
+    if not plan.executions:
+        click.echo("Nothing to delete.")
+        return
+    verb, about = ("Would delete", "about ") if dry_run else ("Deleted", "")
+    click.echo(f"{verb} {words.plural(plan.executions, 'run')}, {about}{words.size(plan.bytes)}.")
+
+
+def _ask(question: str) -> None:
+    """Go on if a person says yes; nobody there is wrong usage, and no is no failure."""
+    if not sys.stdin.isatty():
+        raise click.UsageError("nobody is there to ask: write --yes, or --dry-run to only look")
+    if not click.confirm(question, err=True):
+        click.echo("Nothing was deleted.", err=True)
+        raise click.exceptions.Exit(0)

@@ -1,0 +1,62 @@
+"""Opening the store for one verb, and finding the run that a person means."""
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Final
+
+from ael_otel.cli.trace.options import Place
+from ael_otel.config import Settings, default_settings, find_config, load_settings
+from ael_otel.errors import ConfigError, RunNotFoundError
+from ael_otel.store import ExecutionRecord, QueryError, TelemetryStore, open_reader
+from ael_otel.store.locate import VARIABLE
+
+CANDIDATES: Final = 6
+
+
+@contextmanager
+def opened(place: Place, *, create: bool = False) -> Generator[TelemetryStore]:
+    """Open the store, and close it again.
+
+    Raises StoreNotFoundError where nothing has been recorded (unless `create`), ConfigError or StoreError.
+    """
+    environ = dict(os.environ)
+    if place.db is not None:
+        environ[VARIABLE] = str(place.db.absolute())
+        settings = default_settings()
+    else:
+        settings = settings_of(place)
+    store = open_reader(settings, environ=environ, create=create)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def settings_of(place: Place) -> Settings:
+    """Return the settings of the configuration file, the defaults where there is none."""
+    if place.db is not None:
+        return default_settings()
+    try:
+        path = find_config(place.config)
+    except ConfigError as error:
+        if error.path is not None:
+            raise
+        return default_settings()
+    return load_settings(path)
+
+
+def find(store: TelemetryStore, wanted: str) -> ExecutionRecord:
+    """Return the run that an id, or the beginning of one, names.
+
+    Raises RunNotFoundError, or QueryError where several runs begin so.
+    """
+    wanted = wanted.strip()
+    found = store.find(wanted, CANDIDATES) if wanted else []
+    if len(found) > 1:
+        more = f", ... ({CANDIDATES} or more)" if len(found) == CANDIDATES else ""
+        raise QueryError(f"{wanted!r} is the beginning of {', '.join(found)}{more}: write more of it")
+    run = store.get(found[0]) if found else None
+    if run is None:
+        raise RunNotFoundError(wanted)
+    return run

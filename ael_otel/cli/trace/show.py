@@ -1,0 +1,90 @@
+"""`ael trace show`: one run as a tree, as JSON, as spans, as a page in the browser."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ael_otel.cli.options import examples
+from ael_otel.cli.trace.completion import run_id
+from ael_otel.cli.trace.options import Place, output_option, store_options
+
+if TYPE_CHECKING:
+    from ael_otel.store import ExecutionRecord
+
+
+@click.command(
+    "show",
+    short_help="Show one run: steps, tool calls, errors, times.",
+    epilog=examples(
+        "ael trace show a0f63b41",
+        "ael trace show exec-7f3a91c2 --spans --logs",
+        "ael trace show a0f63b41 --output json",
+        "ael trace show a0f63b41 --web",
+    ),
+)
+@click.argument("identifier", metavar="ID", shell_complete=run_id)
+@click.option("--spans", is_flag=True, help="List its spans with their ids too.")
+@click.option(
+    "--logs",
+    is_flag=True,
+    help="Show what its code printed, and its log lines if Loki answers at $AEL_LOKI_URL.",
+)
+@click.option(
+    "--web", is_flag=True, help="Write it as a page that needs no network, and open that in the browser."
+)
+@click.option("--no-open", is_flag=True, help="With --web: only write the page and print its name.")
+@output_option("tree", "json")
+@store_options
+def command(
+    identifier: str, spans: bool, logs: bool, web: bool, no_open: bool, output: str, place: Place
+) -> None:
+    """Show the run that ID names: its execution id or trace id, or any beginning of one that only it has."""
+    from ael_otel.cli.trace.reading import find, opened
+
+    with opened(place) as store:
+        run = find(store, identifier)
+    if web:
+        _page(run, browse=not no_open)
+        return
+    if output == "json":
+        from ael_otel.cli.trace.writing import print_document
+
+        print_document(run)
+        return
+    from ael_otel.cli.render import detail
+    from ael_otel.cli.render.terminal import ascii_only, console
+
+    out = console()
+    out.print(detail.run(run, width=out.width, ascii_only=ascii_only(out)))
+    if spans:
+        from ael_otel.export.spans import spans_of
+
+        out.print()
+        out.print(detail.spans(spans_of(run)))
+    if logs:
+        from ael_otel.cli.trace.logs import show_logs
+
+        out.print()
+        show_logs(out, run)
+
+
+def _page(run: "ExecutionRecord", *, browse: bool) -> None:
+    import tempfile
+
+    from ael_otel.cli.trace.writing import write_file
+    from ael_otel.export.page import page
+
+    folder = Path(tempfile.mkdtemp(prefix="ael-trace-"))  # readable by this user only, as the file
+    path = folder / f"{run.workflow_name or 'call'}-{run.trace_id[:8] or 'run'}.html"
+    path = folder / "".join(c if c.isalnum() or c in "-_." else "_" for c in path.name)
+    write_file(path, [page(run).encode("utf-8")])
+    click.echo(str(path))
+    if browse and not _opened(path):
+        click.echo("No browser could be opened here: open the file by hand.", err=True)
+
+
+def _opened(path: Path) -> bool:
+    import webbrowser
+
+    return webbrowser.open(path.as_uri())

@@ -1,0 +1,125 @@
+"""Runs that come and go, on a terminal, in a pipe, or as JSON Lines."""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+import click
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from ael_otel.cli.render import listing, words
+from ael_otel.cli.render.table import STATUS_STYLE
+from ael_otel.cli.render.terminal import console
+from ael_otel.store import ExecutionSummary
+
+MAX_RUNNING: Final = 10
+"""Runs shown below that go on."""
+
+
+class Screen(Protocol):
+    """Where runs are shown."""
+
+    def began(self, run: ExecutionSummary) -> None:
+        """Show that a run began."""
+        ...
+
+    def ended(self, run: ExecutionSummary) -> None:
+        """Show that a run ended."""
+        ...
+
+    def going_on(self, runs: Mapping[str, ExecutionSummary]) -> None:
+        """Show which runs go on now."""
+        ...
+
+
+@contextmanager
+def shown(output: str) -> Generator[Screen]:
+    """Open the screen for one kind of output."""
+    if output == "jsonl":
+        yield _Lines()
+        return
+    out = console()
+    if not out.is_terminal:
+        yield _Pipe(out)
+        return
+    with Live(console=out, transient=True, auto_refresh=False) as live:
+        yield _Terminal(out, live)
+
+
+class _Lines:
+    def began(self, run: ExecutionSummary) -> None:
+        _print_event("started", run)
+
+    def ended(self, run: ExecutionSummary) -> None:
+        _print_event("ended", run)
+
+    def going_on(self, runs: Mapping[str, ExecutionSummary]) -> None:
+        """Say nothing: each has been told."""
+
+
+class _Pipe:
+    def __init__(self, out: Console) -> None:
+        self._out = out
+
+    def began(self, run: ExecutionSummary) -> None:
+        """Say nothing: a line is a run, and this one has no end yet."""
+
+    def ended(self, run: ExecutionSummary) -> None:
+        # A line is a line, however wide: it may be searched or cut by what reads it.
+        self._out.print(line(run), soft_wrap=True)
+
+    def going_on(self, runs: Mapping[str, ExecutionSummary]) -> None:
+        """Say nothing."""
+
+
+class _Terminal(_Pipe):
+    def __init__(self, out: Console, live: Live) -> None:
+        super().__init__(out)
+        self._live = live
+
+    def ended(self, run: ExecutionSummary) -> None:
+        shown_line = line(run)
+        shown_line.truncate(self._out.width, overflow="ellipsis")
+        self._out.print(shown_line)
+
+    def going_on(self, runs: Mapping[str, ExecutionSummary]) -> None:
+        now = datetime.now(UTC)
+        lines = [_running(run, now) for run in list(runs.values())[-MAX_RUNNING:]]
+        if len(runs) > MAX_RUNNING:
+            lines.append(Text(f"{len(runs) - MAX_RUNNING} more go on", style="dim"))
+        for each in lines:
+            each.truncate(self._out.width, overflow="ellipsis")
+        self._live.update(Group(*lines), refresh=True)
+
+
+def line(run: ExecutionSummary) -> Text:
+    """Write a run on one line."""
+    bad = run.status in ("failed", "cancelled")
+    text = Text(f"{run.started_at.astimezone(UTC):%H:%M:%S}  ", style="dim")
+    text.append(words.one_line(run.workflow_name or "(direct call)").ljust(16), style="default not dim")
+    text.append(f"  {run.status.ljust(9)}", style=f"not dim {STATUS_STYLE.get(run.status, '')}")
+    text.append(
+        f"  {listing.steps(run).ljust(12)}  {words.duration(run.duration_ms).rjust(8)}", style="not dim"
+    )
+    text.append(f"  {listing.identifier(run.trace_id, run.execution_id)}")
+    if happened := listing.what_happened(run):
+        text.append(f"  {happened}", style=f"not dim {'red' if bad else 'yellow'}")
+    return text
+
+
+def _running(run: ExecutionSummary, now: datetime) -> Text:
+    took = max((now - run.started_at).total_seconds() * 1e3, 0.0)
+    text = Text(f"{run.started_at.astimezone(UTC):%H:%M:%S}  ", style="cyan")
+    name = words.one_line(run.workflow_name or "(direct call)")
+    return text.append(
+        f"{name.ljust(16)}  {run.status.ljust(9)}  {listing.steps(run).ljust(12)}  {words.duration(took).rjust(8)}"
+    )
+
+
+def _print_event(event: str, run: ExecutionSummary) -> None:
+    import msgspec
+
+    click.echo(msgspec.json.encode({"event": event, "run": run}))

@@ -1,0 +1,68 @@
+"""`ael trace stats`: how many, how long, how often they fail, by workflow, tool or day."""
+
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from ael_otel.cli.options import examples
+from ael_otel.cli.trace.options import Filters, Place, filter_options, output_option, store_options
+
+if TYPE_CHECKING:
+    from ael_otel.store import StatsRow
+
+
+@click.command(
+    "stats",
+    short_help="Counts, error rates, percentiles and sizes.",
+    epilog=examples(
+        "ael trace stats",
+        "ael trace stats --by tool --since 7d",
+        "ael trace stats --by day --workflow mixed --output csv",
+    ),
+)
+@click.option(
+    "--by",
+    type=click.Choice(["workflow", "tool", "day"]),
+    default="workflow",
+    show_default=True,
+    help="Figures of each.",
+)
+@filter_options
+@output_option("table", "json", "jsonl", "csv")
+@store_options
+def command(by: Literal["workflow", "tool", "day"], filters: Filters, output: str, place: Place) -> None:
+    """Sum runs up by workflow or UTC day, or the tool calls of runs by tool.
+
+    Percentiles are of what ended (nearest rank). The line below the table tells the size of the store and its growth.
+    """
+    from ael_otel.cli.trace import writing
+    from ael_otel.cli.trace.reading import opened
+
+    with opened(place) as store:
+        rows = store.stats(by, filters.query())
+        if output == "json":
+            writing.print_document(rows)
+        elif output == "jsonl":
+            writing.print_lines(rows)
+        elif output == "csv":
+            _as_csv(rows)
+        else:
+            from ael_otel.cli.render import figures
+            from ael_otel.cli.render.terminal import console
+
+            days = rows if by == "day" and not filters.any() else store.stats("day", Filters().query())
+            out = console()
+            if rows:
+                out.print(figures.table(by, rows))
+                out.print()
+            out.print(figures.summary(store.info(), days))
+
+
+def _as_csv(rows: "list[StatsRow]") -> None:
+    from ael_otel.cli.trace import writing
+    from ael_otel.export import sheet
+    from ael_otel.store import StatsRow
+
+    names = StatsRow.__struct_fields__
+    values = [[getattr(row, name) for name in names] for row in rows]
+    writing.print_bytes(line.encode() for line in sheet.lines([names, *values]))

@@ -1,0 +1,62 @@
+"""Reading files of runs: OTLP/JSON of any writer, and the JSON and JSON Lines that we wrote ourselves."""
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import msgspec
+
+from ael_otel.export.errors import ImportFormatError
+from ael_otel.export.otlp import spans_in
+from ael_otel.export.records import records_of
+from ael_otel.export.spans import Span
+from ael_otel.store import ExecutionRecord
+
+
+def read(data: bytes) -> list[ExecutionRecord]:
+    """Return the runs in a file.
+
+    It may be one JSON document or a document a line. Spans of one trace may be anywhere in it, as a Collector that
+    writes batches leaves them.
+
+    Raises ImportFormatError that names the line.
+    """
+    records: list[ExecutionRecord] = []
+    spans: list[Span] = []
+    for line, document in _documents(data):
+        try:
+            for part in cast("list[Any]", document) if isinstance(document, (list, tuple)) else [document]:
+                if isinstance(part, dict) and "execution_id" in part:
+                    records.append(msgspec.convert(part, ExecutionRecord))
+                else:
+                    spans += spans_in(part)
+        except msgspec.ValidationError as error:
+            raise ImportFormatError(f"line {line}: no run as `ael trace export` writes it: {error}") from None
+        except ImportFormatError as error:
+            raise ImportFormatError(f"line {line}: {error}") from None
+    try:
+        return [*records, *records_of(spans)]
+    except OverflowError:
+        raise ImportFormatError("a span is of a time that no calendar has") from None
+
+
+def _documents(data: bytes) -> Iterator[tuple[int, Any]]:
+    """Yield each document with the line on which it begins."""
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    first, _, rest = data.lstrip().partition(b"\n")
+    if not first:
+        raise ImportFormatError("the file is empty")
+    try:
+        yield 1, msgspec.json.decode(first)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # Not a document a line, so one that has several lines.
+        try:
+            yield 1, msgspec.json.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ImportFormatError(f"no JSON: {error}") from None
+        return
+    for number, line in enumerate(rest.splitlines(), 2):
+        if line.strip():
+            try:
+                yield number, msgspec.json.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise ImportFormatError(f"line {number}: no JSON: {error}") from None
