@@ -126,7 +126,7 @@ class StepRow(Row):
 
     @property
     def executions(self) -> int:
-        """Steps that ended or were skipped; a retried step counts once. The value so far, `{execution}`."""
+        """Steps that ran and ended; a retried step counts once, one that was passed over not at all. The value so far, `{execution}`."""
         return int(self.slots[0])
 
     def add(self, *, executions: int = 0, context: Context | None = None) -> None:

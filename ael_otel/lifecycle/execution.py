@@ -19,6 +19,7 @@ from ael_otel.lifecycle.outcome import execution_status, status_of
 from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.lifecycle.step import Step
 from ael_otel.lifecycle.unknown import UNKNOWN_WORKFLOW
+from ael_otel.pipeline.guard import fault_barrier
 from ael_otel.pipeline.run_context import RunScope
 from ael_otel.store import ExecutionRecord
 
@@ -108,7 +109,8 @@ class Execution(Frame):
         self.recorder.execution_started(self._record)
         observer = run_observer.get()
         if observer is not None:
-            observer(self._record.execution_id, self._record.trace_id)
+            with fault_barrier("execution.observer"):
+                observer(self._record.execution_id, self._record.trace_id)
 
     def workflow_unknown(self) -> None:
         """Say that no such workflow exists: its name stays out of the metrics' labels."""
