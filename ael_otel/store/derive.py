@@ -1,0 +1,334 @@
+"""Execution records from spans: those of our own runs exactly, those of any other agent as far as they tell.
+
+A trace that we made gives the record that the lifecycle wrote, without content, call ids and the words of errors, which
+are on no span. In another one the topmost span is the run, the spans below it are its steps, and spans that call a tool
+by the GenAI or MCP conventions, or by OpenInference's, are tool calls.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from ael_otel._generated import attributes as attr
+from ael_otel._generated import spans as names
+from ael_otel.store.records import (
+    CodeRecord,
+    ErrorRecord,
+    ExecutionRecord,
+    ExecutionStatus,
+    StepRecord,
+    StepStatus,
+    ToolCallRecord,
+    ToolCallSource,
+    ToolCallStatus,
+)
+from ael_otel.store.times import from_us
+
+_TIMEOUTS: Final = ("TIMEOUT", "TIMEOUTERROR", "DEADLINE_EXCEEDED")
+_TOLERATED: Final = "on_error: "
+_AGENT_PREFIXES: Final = ("gen_ai.", "mcp.", "openinference.", "llm.", "ael.")
+_TOOL_NAMES: Final = (attr.AEL_TOOL_NAME, attr.GEN_AI_TOOL_NAME, "tool.name", "mcp.tool.name")
+_RUN_NAMES: Final = (attr.GEN_AI_WORKFLOW_NAME, "gen_ai.agent.name", "agent.name")
+_SESSIONS: Final = ("session.id", "gen_ai.conversation.id")
+
+
+class EventFacts(Protocol):
+    """Something that happened within a span."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def attributes(self) -> Mapping[str, Any]: ...  # noqa: D102
+
+
+class SpanFacts(Protocol):
+    """A span, free of any SDK or format: ids are lower-case hex, times nanoseconds since 1970."""
+
+    @property
+    def trace_id(self) -> str: ...  # noqa: D102
+    @property
+    def span_id(self) -> str: ...  # noqa: D102
+    @property
+    def parent_id(self) -> str: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def start_ns(self) -> int: ...  # noqa: D102
+    @property
+    def end_ns(self) -> int: ...  # noqa: D102
+    @property
+    def attributes(self) -> Mapping[str, Any]: ...  # noqa: D102
+    @property
+    def events(self) -> Sequence[EventFacts]: ...  # noqa: D102
+    @property
+    def status(self) -> str: ...  # noqa: D102
+    @property
+    def status_message(self) -> str: ...  # noqa: D102
+
+
+def derive(spans: Iterable[SpanFacts]) -> list[ExecutionRecord]:
+    """Return one record for each run in the spans, in the order in which they started.
+
+    A run of ours is a run wherever it is in its trace: under the span of an HTTP server, or below another run.
+    """
+    by_id = {span.span_id: span for span in spans}
+    children: dict[str, list[SpanFacts]] = defaultdict(list)
+    tops: list[SpanFacts] = []
+    for span in sorted(by_id.values(), key=lambda span: (span.start_ns, span.end_ns)):
+        if span.parent_id in by_id:
+            children[span.parent_id].append(span)
+        else:
+            tops.append(span)
+    records: list[ExecutionRecord] = []
+    for top in tops:
+        ours = list(_our_roots(top, children))
+        records += [_our_run(span, children) for span in ours] or [_other_run(top, children)]
+    return sorted(records, key=lambda record: (record.started_at, record.execution_id))
+
+
+def tells_of_an_agent(name: str, attributes: Mapping[str, Any] | None) -> bool:
+    """Return whether a span is one of an agent: a run, a step, a model or a tool."""
+    return name in (names.WORKFLOW.name, names.MCP_REQUEST.name) or any(
+        key.startswith(_AGENT_PREFIXES) for key in attributes or ()
+    )
+
+
+# --- runs of ours -----------------------------------------------------------------------------------------------------
+
+
+def _our_roots(span: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> Iterator[SpanFacts]:
+    if span.name == names.WORKFLOW.name or span.attributes.get(attr.AEL_TOOL_SOURCE) == "direct":
+        yield span
+        return
+    for child in children.get(span.span_id, ()):
+        yield from _our_roots(child, children)
+
+
+def _our_run(root: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> ExecutionRecord:
+    facts = root.attributes
+    if root.name != names.WORKFLOW.name:
+        return _direct(root)
+    execution_id = str(facts.get(attr.AEL_WORKFLOW_ID) or root.trace_id)
+    record = ExecutionRecord(
+        execution_id=execution_id,
+        type="workflow",
+        status=_run_status(facts.get(attr.AEL_WORKFLOW_STATUS), root),
+        started_at=from_us(root.start_ns // 1000),
+        workflow_name=_text(facts.get(attr.AEL_WORKFLOW_NAME)),
+        workflow_version=_text(facts.get(attr.AEL_WORKFLOW_VERSION)),
+        completed_at=from_us(root.end_ns // 1000),
+        duration_ms=_took(root),
+        error=_error(root),
+        trace_id=root.trace_id,
+        span_id=root.span_id,
+    )
+    for span in children.get(root.span_id, ()):
+        if attr.AEL_STEP_NAME in span.attributes:
+            record.steps.append(_our_step(span, children, execution_id))
+        elif span.name == names.MCP_REQUEST.name:
+            record.tool_calls.append(_call(span, execution_id, None, len(record.tool_calls) + 1))
+    return record
+
+
+def _direct(span: SpanFacts) -> ExecutionRecord:
+    execution_id = f"exec-{span.span_id}"
+    call = _call(span, execution_id, None, 1)
+    return ExecutionRecord(
+        execution_id=execution_id,
+        type="direct",
+        status=_ended(call.status),
+        started_at=call.started_at,
+        completed_at=call.completed_at,
+        duration_ms=call.duration_ms,
+        tool_calls=[call],
+        error=call.error,
+        trace_id=span.trace_id,
+        span_id=span.span_id,
+    )
+
+
+def _our_step(span: SpanFacts, children: Mapping[str, list[SpanFacts]], execution_id: str) -> StepRecord:
+    facts = span.attributes
+    name = str(facts[attr.AEL_STEP_NAME])
+    tool = _text(facts.get(attr.AEL_TOOL_NAME))
+    calls: list[ToolCallRecord] = []
+    code: CodeRecord | None = None
+    for child in _below(span, children):
+        if child.name == names.MCP_REQUEST.name:
+            calls.append(_call(child, execution_id, name, len(calls) + 1))
+        elif child.name == names.CODE_EXEC.name:
+            code = CodeRecord(
+                str(child.attributes.get(attr.AEL_CODE_SHA256, "")),
+                started_at=from_us(child.start_ns // 1000),
+                duration_ms=_took(child),
+                exception=_error(child),
+                span_id=child.span_id,
+            )
+    is_code = facts.get(attr.AEL_STEP_TYPE) == "code"
+    reason = _text(facts.get(attr.AEL_STEP_SKIP_REASON))
+    error = _error(span, step_id=name, tool=tool)
+    if error is None and reason is not None and reason.startswith(_TOLERATED):
+        error = ErrorRecord(reason.removeprefix(_TOLERATED), "step", "", step_id=name, tool_name=tool)
+    return StepRecord(
+        step_id=name,
+        index=int(facts.get(attr.AEL_STEP_INDEX, 1)) - 1,
+        step_type="code" if is_code else "tool",
+        status=_step_status(facts.get(attr.AEL_STEP_STATUS), span),
+        started_at=from_us(span.start_ns // 1000),
+        skip_reason=reason,
+        completed_at=from_us(span.end_ns // 1000),
+        duration_ms=_took(span),
+        tool_name=tool,
+        server=None if is_code else next((call.server for call in reversed(calls)), None),
+        attempt=int(facts.get(attr.AEL_STEP_ATTEMPT, 1)),
+        max_attempts=int(facts.get(attr.AEL_STEP_MAX_ATTEMPTS, 1)),
+        tool_calls=calls,
+        error=error,
+        code_hash=None if code is None else code.code_hash or None,
+        span_id=span.span_id,
+        code=code,
+    )
+
+
+def _below(span: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> Iterator[SpanFacts]:
+    for child in children.get(span.span_id, ()):
+        yield child
+        yield from _below(child, children)
+
+
+def _call(span: SpanFacts, execution_id: str, step_id: str | None, sequence: int) -> ToolCallRecord:
+    facts = span.attributes
+    tool = next((str(facts[key]) for key in _TOOL_NAMES if facts.get(key)), span.name)
+    source = facts.get(attr.AEL_TOOL_SOURCE)
+    error = _error(span, step_id=step_id, tool=tool)
+    kind: ToolCallSource = (
+        "code_block" if source == "code_block" else "direct" if source == "direct" else "tool_step"
+    )
+    return ToolCallRecord(
+        call_id=span.span_id,
+        tool_name=tool,
+        source=kind,
+        sequence=sequence,
+        started_at=from_us(span.start_ns // 1000),
+        execution_id=execution_id,
+        step_id=step_id,
+        server=_text(facts.get(attr.AEL_MCP_SERVER)) or _text(facts.get("server.address")),
+        status=_call_status(error),
+        completed_at=from_us(span.end_ns // 1000),
+        duration_ms=_took(span),
+        error=error,
+        span_id=span.span_id,
+    )
+
+
+# --- runs of others ---------------------------------------------------------------------------------------------------
+
+
+def _other_run(root: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> ExecutionRecord:
+    """Return the trace below `root` as a run whose steps are what is directly below it."""
+    facts = root.attributes
+    name = next((str(facts[key]) for key in _RUN_NAMES if facts.get(key)), root.name)
+    error = _error(root)
+    metadata: dict[str, Any] = {"source": "spans"}
+    session = next((str(facts[key]) for key in _SESSIONS if facts.get(key)), None)
+    if session is not None:
+        metadata["session_id"] = session
+    record = ExecutionRecord(
+        execution_id=f"{root.trace_id}-{root.span_id}",
+        type="workflow",
+        status="completed" if error is None else _ended(_call_status(error)),
+        started_at=from_us(root.start_ns // 1000),
+        workflow_name=name,
+        completed_at=from_us(root.end_ns // 1000),
+        duration_ms=_took(root),
+        error=error,
+        metadata=metadata,
+        trace_id=root.trace_id,
+        span_id=root.span_id,
+    )
+    for index, span in enumerate(children.get(root.span_id, ())):
+        record.steps.append(_other_step(span, index, children, record.execution_id))
+    return record
+
+
+def _other_step(
+    span: SpanFacts, index: int, children: Mapping[str, list[SpanFacts]], execution_id: str
+) -> StepRecord:
+    step_id = f"{index + 1} {span.name}"
+    calls: list[ToolCallRecord] = []
+    for each in (span, *_below(span, children)):
+        # Frameworks and MCP clients both tell of one call: the outer span is it.
+        if _is_tool(each.attributes) and not any(call.span_id == each.parent_id for call in calls):
+            calls.append(_call(each, execution_id, step_id, len(calls) + 1))
+    own = calls[0] if calls and calls[0].span_id == span.span_id else None
+    return StepRecord(
+        step_id=step_id,
+        index=index,
+        step_type="tool",
+        status="completed" if span.status != "error" else "failed",
+        started_at=from_us(span.start_ns // 1000),
+        completed_at=from_us(span.end_ns // 1000),
+        duration_ms=_took(span),
+        tool_name=None if own is None else own.tool_name,
+        server=None if own is None else own.server,
+        tool_calls=calls,
+        error=_error(span, step_id=step_id),
+        span_id=span.span_id,
+    )
+
+
+def _is_tool(facts: Mapping[str, Any]) -> bool:
+    return (
+        facts.get(attr.GEN_AI_OPERATION_NAME) == "execute_tool"
+        or facts.get(attr.MCP_METHOD_NAME) == "tools/call"
+        or facts.get("openinference.span.kind") == "TOOL"
+        or attr.AEL_TOOL_SOURCE in facts
+    )
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def _error(span: SpanFacts, *, step_id: str | None = None, tool: str | None = None) -> ErrorRecord | None:
+    if span.status != "error":
+        return None
+    facts = span.attributes
+    kind, message = "", span.status_message
+    for event in span.events:
+        if event.name == "exception":
+            kind = str(event.attributes.get(attr.EXCEPTION_TYPE, ""))
+            message = str(event.attributes.get(attr.EXCEPTION_MESSAGE, "")) or message
+    code = str(facts.get(attr.AEL_ERROR_TYPE) or facts.get(attr.ERROR_TYPE) or kind or "other")
+    return ErrorRecord(code, "spans", "" if message == code else message, step_id=step_id, tool_name=tool)
+
+
+def _call_status(error: ErrorRecord | None) -> ToolCallStatus:
+    if error is None:
+        return "success"
+    if error.code.lower() in ("cancelled", "cancellederror", "asyncio.cancellederror"):
+        return "cancelled"
+    return "timeout" if error.code.upper().endswith(_TIMEOUTS) else "error"
+
+
+def _ended(status: ToolCallStatus) -> ExecutionStatus:
+    return "completed" if status == "success" else "cancelled" if status == "cancelled" else "failed"
+
+
+def _run_status(word: object, span: SpanFacts) -> ExecutionStatus:
+    if word in ("success", "cancelled"):
+        return "completed" if word == "success" else "cancelled"
+    return "failed" if word or span.status == "error" else "completed"
+
+
+def _step_status(word: object, span: SpanFacts) -> StepStatus:
+    if word in ("failed", "skipped"):
+        return "failed" if word == "failed" else "skipped"
+    return "failed" if span.status == "error" else "completed"
+
+
+def _took(span: SpanFacts) -> float:
+    return max(0, span.end_ns - span.start_ns) / 1e6
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

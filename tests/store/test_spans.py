@@ -1,0 +1,323 @@
+"""Records from spans: the same as the lifecycle's for our own runs, and sensible ones for any other agent's."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    Status,
+    StatusCode,
+    TraceFlags,
+    set_span_in_context,
+)
+
+from ael_otel.lifecycle import Execution, Recorder, Step, ToolCall
+from ael_otel.pipeline.metrics import AelMetrics
+from ael_otel.store import ExecutionRecord, MemoryStore, RunQuery
+from ael_otel.store.derive import derive
+from ael_otel.store.spans import StoreSpanProcessor, facts_of
+from tests.support.needs import require
+
+# What is on no span: content, where a run came from, the words of errors, ids that nothing else refers to.
+CONTENT = {
+    "inputs",
+    "outputs",
+    "params",
+    "result",
+    "tool_params",
+    "tool_result",
+    "stdout",
+    "stderr",
+    "imports",
+}
+NOT_ON_SPANS = CONTENT | {"owner", "call_id", "message", "detail", "category", "cause", "retryable"}
+TIMES = {"started_at", "completed_at"}
+
+
+class Told(msgspec.Struct):
+    """What the program of the demo writes."""
+
+    stored: list[ExecutionRecord]
+    derived: list[ExecutionRecord]
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """The demo's runs on the real engine: as stored, and as derived from the spans that were exported."""
+    require("engine")
+    folder = tmp_path_factory.mktemp("demo")
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "AEL_", "PYTEST"))
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.store.program_demo", str(folder)],
+        cwd=Path(__file__).parents[2],
+        env=kept
+        | {
+            "OTEL_TRACES_EXPORTER": "none",
+            "OTEL_METRICS_EXPORTER": "none",
+            "OTEL_LOGS_EXPORTER": "none",
+            "HOME": str(folder),
+        },
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return msgspec.json.decode((folder / "told.json").read_bytes(), type=Told)
+
+
+def differences(stored: Any, derived: Any, where: str) -> Iterator[str]:
+    """Every field in which two records differ, with its path; times may differ by what lies between two statements."""
+    if isinstance(stored, msgspec.Struct) and isinstance(derived, msgspec.Struct):
+        skipped = getattr(stored, "status", "") == "skipped"
+        for name in stored.__struct_fields__:
+            # A step that was passed over has run no code: its hash is in the definition only.
+            if name not in NOT_ON_SPANS and not (name == "code_hash" and skipped):
+                yield from differences(getattr(stored, name), getattr(derived, name), f"{where}.{name}")
+    elif isinstance(stored, list) and isinstance(derived, list) and len(stored) == len(derived):
+        for position, (one, other) in enumerate(zip(stored, derived, strict=True)):
+            yield from differences(one, other, f"{where}[{position}]")
+    elif where.endswith((".started_at", ".completed_at")) and stored and derived:
+        if abs((stored - derived).total_seconds()) > 0.25:
+            yield f"{where}: {stored} stored, {derived} derived"
+    elif where.endswith(".duration_ms") and stored is not None and derived is not None:
+        if not -250 < stored - derived < 1:
+            yield f"{where}: {stored} stored, {derived} derived"
+    elif stored != derived:
+        yield f"{where}: {stored!r} stored, {derived!r} derived"
+
+
+def test_the_record_of_each_run_follows_from_its_spans(told: Told) -> None:
+    """Proves, over every outcome of the demo, that store and spans agree in every field that spans can carry."""
+    stored = {record.execution_id: record for record in told.stored}
+    # The MCP library has traces of its own: it asks a server for its tools when it connects.
+    derived = {each.execution_id: each for each in told.derived if each.metadata.get("source") != "spans"}
+    assert len(stored) == len(told.stored) >= 10
+    assert stored.keys() == derived.keys()
+    found = [
+        line
+        for each, record in stored.items()
+        for line in differences(record, derived[each], record.workflow_name or "")
+    ]
+    assert found == []
+    statuses = {(step.status, step.step_type) for record in told.stored for step in record.steps}
+    assert {
+        ("completed", "tool"),
+        ("completed", "code"),
+        ("failed", "tool"),
+        ("failed", "code"),
+        ("skipped", "tool"),
+    } <= statuses
+    assert max(step.attempt for record in told.stored for step in record.steps) > 1
+
+
+def test_the_comparison_sees_a_difference(told: Told) -> None:
+    """Proves that a changed field anywhere in a record is found, so that the test above cannot pass by not looking."""
+    record = next(each for each in told.stored if each.workflow_name == "mixed")
+    for change in (
+        lambda copy: setattr(copy, "status", "failed"),
+        lambda copy: setattr(copy.steps[0], "index", 7),
+        lambda copy: setattr(copy.steps[0].tool_calls[0], "server", "other"),
+        lambda copy: copy.steps.pop(),
+        lambda copy: setattr(copy, "duration_ms", copy.duration_ms + 500),
+    ):
+        copy = msgspec.json.decode(msgspec.json.encode(record), type=ExecutionRecord)
+        change(copy)
+        assert len(list(differences(record, copy, ""))) == 1
+
+
+def test_content_is_in_the_store_and_nowhere_on_the_spans(told: Told) -> None:
+    """Proves that the real engine's parameters, results, outputs and printed text arrive in the store."""
+    mixed = next(each for each in told.stored if each.workflow_name == "mixed" and each.status == "completed")
+    tool = mixed.steps[0]
+    assert isinstance(tool.tool_params, dict)
+    assert tool.tool_calls[0].params == tool.tool_params
+    assert tool.tool_result is not None
+    assert mixed.outputs
+    code = next(step for step in mixed.steps if step.step_type == "code")
+    assert code.code is not None
+    assert code.code.code_hash == code.code_hash
+    assert code.code.duration_ms
+    failed = next(each for each in told.stored if each.workflow_name == "code_fails")
+    broken = next(
+        step.code for step in failed.steps if step.code is not None and step.code.exception is not None
+    )
+    assert broken.exception is not None
+    assert broken.exception.code.startswith("CODE_")
+    for record in told.derived:
+        assert record.inputs is record.outputs is None
+        assert all(call.params is call.result is None for step in record.steps for call in step.tool_calls)
+
+
+# --- foreign spans ----------------------------------------------------------------------------------------------------
+
+
+class Agent:
+    """A tracer provider whose spans go to a memory store."""
+
+    def __init__(self, **options: Any) -> None:
+        self.store = MemoryStore()
+        self.processor = StoreSpanProcessor(self.store, **options)
+        self.provider = TracerProvider(ALWAYS_ON, Resource({}), shutdown_on_exit=False)
+        self.provider.add_span_processor(self.processor)  # type: ignore[arg-type]
+        self.tracer = self.provider.get_tracer("some.agent")
+
+
+def test_any_agent_is_a_run_with_steps_and_tool_calls() -> None:
+    """Proves the record of a made-up agent by the GenAI conventions: names, session, nested tools, content, errors."""
+    agent = Agent()
+    with agent.tracer.start_as_current_span(
+        "invoke_agent trip",
+        attributes={
+            "gen_ai.agent.name": "trip",
+            "gen_ai.conversation.id": "s-1",
+            "user.id": "ada",
+            "input.value": "Rome",
+        },
+    ) as root:
+        (running,) = agent.store.query(RunQuery(status="running")).runs
+        assert running.workflow_name == "invoke_agent trip"
+        with agent.tracer.start_as_current_span("chat", attributes={"gen_ai.operation.name": "chat"}):
+            pass
+        with (
+            agent.tracer.start_as_current_span("plan"),
+            agent.tracer.start_as_current_span(
+                "execute_tool weather",
+                attributes={
+                    "gen_ai.operation.name": "execute_tool",
+                    "gen_ai.tool.name": "weather",
+                    "gen_ai.tool.call.arguments": '{"in": "Rome"}',
+                },
+            ),
+            agent.tracer.start_as_current_span(
+                "tools/call weather", attributes={"mcp.method.name": "tools/call"}
+            ) as client,
+        ):
+            client.set_attribute("mcp.tool.name", "weather")
+        with agent.tracer.start_as_current_span(
+            "book", attributes={"openinference.span.kind": "TOOL", "tool.name": "book"}
+        ) as tool:
+            tool.record_exception(ValueError("no seats"))
+            tool.set_status(Status(StatusCode.ERROR, "failed"))
+        root.set_attribute("output.value", "sorry")
+    (record,) = agent.store.recent()
+    assert (record.status, record.workflow_name, record.type) == ("completed", "trip", "workflow")
+    assert (record.inputs, record.outputs, record.caller_id) == ("Rome", "sorry", "ada")
+    assert record.metadata == {"source": "spans", "session_id": "s-1"}
+    assert [(step.step_id, step.status, step.tool_name) for step in record.steps] == [
+        ("1 chat", "completed", None),
+        ("2 plan", "completed", None),
+        ("3 book", "failed", "book"),
+    ]
+    (weather,) = record.steps[1].tool_calls
+    assert (weather.tool_name, weather.status, weather.params) == ("weather", "success", '{"in": "Rome"}')
+    (book,) = record.steps[2].tool_calls
+    assert book.error is not None
+    assert (book.error.code, book.error.message, book.status) == ("ValueError", "no seats", "error")
+    assert agent.store.query(RunQuery(session="s-1", caller="ada", tool="weather", error="ValueError")).runs
+    assert agent.store.find(record.trace_id[:8]) == [record.execution_id]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "call"),
+    [
+        ("asyncio.CancelledError", "cancelled", "cancelled"),
+        ("TimeoutError", "failed", "timeout"),
+        ("x", "failed", "error"),
+    ],
+)
+def test_an_agent_that_fails_says_how(kind: str, status: str, call: str) -> None:
+    """Proves that the end of a foreign run follows from its error's type."""
+    agent = Agent()
+    with agent.tracer.start_as_current_span("agent") as root:
+        with agent.tracer.start_as_current_span(
+            "t", attributes={"gen_ai.operation.name": "execute_tool", "error.type": kind}
+        ) as tool:
+            tool.set_status(StatusCode.ERROR)
+        root.set_attribute("error.type", kind)
+        root.set_status(StatusCode.ERROR)
+    (record,) = agent.store.recent()
+    assert (record.status, record.steps[0].tool_calls[0].status) == (status, call)
+    assert record.error is not None
+    assert record.error.code == kind
+
+
+def test_traces_of_no_agent_are_not_kept() -> None:
+    """Proves that an HTTP server's spans make no runs, that `keep` can say otherwise, also below a remote parent."""
+    agent, all_of_them = Agent(), Agent(keep=lambda _name, _attributes: True)
+    remote = SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(1))
+    for each in (agent, all_of_them):
+        with each.tracer.start_as_current_span("GET /", set_span_in_context(NonRecordingSpan(remote))):
+            pass
+    assert len(agent.store) == 0
+    (record,) = all_of_them.store.recent()
+    assert (record.workflow_name, record.trace_id) == ("GET /", f"{1:032x}")
+
+
+def test_our_own_runs_are_not_kept_twice() -> None:
+    """Proves that spans of the lifecycle are left out, also under the span of a server."""
+    agent = Agent(keep=lambda _name, _attributes: True)
+    recorder = Recorder(tracer_provider=agent.provider, metrics=AelMetrics(), store=agent.store, genai=True)
+    with (
+        Execution(recorder, "hello", execution_id="exec-1"),
+        Step(recorder, "greet", "tool_call", tool="echo"),
+        ToolCall(recorder, "echo"),
+    ):
+        pass
+    recorder.stop_counting()
+    assert [record.execution_id for record in agent.store.recent()] == ["exec-1"]
+
+
+def test_memory_is_bounded_however_many_traces_never_end() -> None:
+    """Proves that the oldest open trace is given up and counted, and that what was given up does no harm later."""
+    lost: list[tuple[str, int]] = []
+    agent = Agent(max_traces=2, on_drop=lambda reason, count: lost.append((reason, count)))
+    spans = [
+        agent.tracer.start_span(f"agent {n}", attributes={"gen_ai.agent.name": f"{n}"}) for n in range(3)
+    ]
+    for span in spans:
+        span.end()
+    assert lost == [("queue_full", 1)]
+    assert sorted(
+        record.workflow_name or "" for record in agent.store.recent() if record.status == "completed"
+    ) == ["1", "2"]
+    assert agent.processor.force_flush()
+    agent.processor.shutdown()
+
+
+def test_a_span_that_outlives_its_root_is_counted_as_left_out() -> None:
+    """Proves that the run is complete when its root ends, and says that something was missing."""
+    agent = Agent()
+    with agent.tracer.start_as_current_span("agent", attributes={"gen_ai.agent.name": "a"}):
+        late = agent.tracer.start_span("late")
+    late.end()
+    (record,) = agent.store.recent()
+    assert record.metadata["spans_left_out"] == 1
+
+
+def test_a_faulty_store_does_not_reach_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves that what the store raises stays with us."""
+    monkeypatch.setenv("AEL_OTEL_RAISE_FAULTS", "0")
+    agent = Agent()
+    monkeypatch.setattr(agent.store, "start_execution", lambda _: 1 / 0)
+    monkeypatch.setattr(agent.store, "put", lambda _: 1 / 0)
+    with agent.tracer.start_as_current_span("agent", attributes={"gen_ai.agent.name": "a"}):
+        pass
+
+
+def test_no_spans_are_no_runs() -> None:
+    """Proves that nothing comes of nothing."""
+    assert derive([]) == []
+    assert callable(facts_of)
