@@ -1,0 +1,143 @@
+"""Content is bounded, marked, redacted before it is cut, and never an exception."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ael_otel.store.codec import MAX_BODY, decode, encode, row_of
+from ael_otel.store.content import BLANK, PREVIEW, REDACTION_ERROR, TRUNCATED, Capture, as_plain, clean
+from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
+from ael_otel.store.times import EPOCH
+
+
+def kept(value: Any, *arguments: Any, **options: Any) -> Any:
+    """What comes back of a captured value."""
+    return msgspec.json.decode(msgspec.json.encode(Capture(*arguments, **options)(value)))
+
+
+@given(st.text(max_size=300), st.integers(1, 100))
+def test_text_is_cut_to_the_limit_and_says_how_long_it_was(text: str, limit: int) -> None:
+    """Proves for any text, escapes and wide characters included, that what is kept is its beginning and fits."""
+    found = kept(text, limit)
+    if isinstance(found, str):
+        assert found == clean(text)
+        assert len(msgspec.json.encode(found)) <= limit
+        return
+    assert len(msgspec.json.encode(found[PREVIEW])) - 2 <= limit
+    assert clean(text).startswith(found[PREVIEW])
+    assert found[TRUNCATED]["bytes"] >= len(found[PREVIEW].encode())
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner),
+    )
+)
+def test_no_value_is_an_exception(value: Any) -> None:
+    """Proves that any nested value becomes JSON that decodes, captured or walked."""
+    kept(value)
+    msgspec.json.decode(msgspec.json.encode(as_plain(value)))
+
+
+def test_nothing_is_nothing() -> None:
+    """Proves that None stays None: there was no value."""
+    assert Capture()(None) is None
+    assert Capture(blank=True)(None) is None
+
+
+def test_blank_keeps_only_that_there_was_a_value() -> None:
+    """Proves `redact_inputs` and `redact_outputs`: not even the size is kept."""
+    assert kept({"secret": 1}, blank=True) == BLANK
+
+
+def test_redaction_sees_plain_values_and_comes_before_the_cut() -> None:
+    """Proves that the redactor gets JSON values, whole: a secret across the limit is not cut out of its sight."""
+    seen: list[Any] = []
+
+    def redact(value: Any) -> Any:
+        seen.append(value)
+        return value.replace("secret-0123456789", "[X]")
+
+    text = "a" * 40 + "secret-0123456789" + "b" * 100
+    assert kept(text, 50, redact=redact)[PREVIEW] == ("a" * 40 + "[X]" + "b" * 100)[:50]
+    assert seen == [text]
+
+
+def test_redaction_that_fails_blanks_the_value() -> None:
+    """Proves that a fault of the redactor lets nothing through."""
+    assert kept({"a": 1}, redact=lambda _: 1 / 0) == REDACTION_ERROR
+
+
+class Colour(Enum):
+    """An enumeration."""
+
+    RED = "red"
+
+
+@dataclass
+class Point:
+    """A data class."""
+
+    x: int
+
+
+class Model:
+    """Something like a pydantic model."""
+
+    def model_dump(self, mode: str) -> dict[str, str]:
+        """Its plain form."""
+        return {"mode": mode}
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (Colour.RED, "red"),
+        (Point(1), {"x": 1}),
+        (Model(), {"mode": "json"}),
+        (Decimal("1.5"), "1.5"),
+        ((1, 2), [1, 2]),
+    ],
+)
+def test_values_with_a_plain_form_are_kept_in_it(value: Any, plain: Any) -> None:
+    """Proves enumerations, data classes, models, decimals and tuples, on both ways."""
+    assert kept(value) == plain
+    assert kept({"v": value, "\ud800": 0})["v"] == plain
+
+
+def test_a_record_too_large_as_a_whole_is_kept_without_its_content() -> None:
+    """Proves that a run of very many large calls keeps its steps, calls and times, marked."""
+    captured = Capture()("x" * 60_000)
+    calls = [
+        ToolCallRecord(str(n), "t", "tool_step", n, EPOCH, params=captured)
+        for n in range(MAX_BODY // 60_000 + 10)
+    ]
+    record = ExecutionRecord(
+        "e",
+        "workflow",
+        "completed",
+        EPOCH,
+        steps=[StepRecord("s", 0, "tool", "completed", EPOCH, tool_calls=calls)],
+    )
+    body = encode(record)
+    assert len(body) < MAX_BODY
+    found = decode(body)
+    assert len(found.steps[0].tool_calls) == len(calls)
+    assert found.steps[0].tool_calls[0].params == {TRUNCATED: {"limit": MAX_BODY}}
+    assert row_of(body).head.tool_calls == len(calls)
+
+
+def test_a_field_that_this_version_does_not_know_is_passed_over() -> None:
+    """Proves that a record of a later version with more fields can be read."""
+    record = ExecutionRecord("e", "workflow", "completed", EPOCH)
+    later = msgspec.json.decode(encode(record)) | {"new_field": 1}
+    assert decode(msgspec.json.encode(later)) == record
+    earlier = {name: later[name] for name in ("execution_id", "type", "status", "started_at")}
+    assert decode(msgspec.json.encode(earlier)) == record
