@@ -61,5 +61,7 @@ def _is_stored(store: "TelemetryStore", run: "ExecutionRecord") -> bool:
     """Whether the run is there; one whose id was made up from its trace may be there under its own."""
     if store.get(run.execution_id) is not None:
         return True
-    with_trace = store.find(run.trace_id, MANY) if run.trace_id else []
-    return any(known is not None and known.span_id == run.span_id for known in map(store.get, with_trace))
+    from ael_otel.export.spans import spans_of
+
+    with_trace = map(store.get, store.find(run.trace_id, MANY) if run.trace_id else [])
+    return any(run.span_id == span.span_id for known in with_trace if known for span in spans_of(known))

@@ -40,7 +40,7 @@ def show_logs(out: Console, run: ExecutionRecord) -> None:
     lines = fetch(base, run)
     for moment, level, message in lines:
         shown_line = Text.assemble((f"{moment:%H:%M:%S.%f}"[:-3], "dim"), "  ")
-        shown_line.append(level.ljust(8), style=_LEVELS.get(level.upper(), "dim"))
+        shown_line.append(f"{level.ljust(8)}  ", style=_LEVELS.get(level.upper(), "dim"))
         out.print(shown_line.append(words.one_line(message)))
     if not lines:
         out.print(Text(f"Loki at {words.one_line(base)} has no log line of this run.", style="dim"))

@@ -1,0 +1,102 @@
+"""Every example in every help text of `ael trace` runs, and help costs nothing."""
+
+import os
+import shlex
+import subprocess
+import sys
+
+import click
+import pytest
+
+from ael_otel.cli.trace import command as trace
+from tests.unit.cli.trace.runs import ael, failed, make, runs
+
+
+def examples():
+    """All example lines."""
+    context = click.Context(trace)
+    for command in [trace, *(trace.get_command(context, name) for name in trace.list_commands(context))]:
+        for line in (command.epilog or "").splitlines()[2:]:
+            yield line.strip()
+
+
+@pytest.mark.parametrize("line", sorted(set(examples())))
+def test_every_example_works(line, place, monkeypatch):
+    """As it stands, on runs with the ids that it names, next to the files that it names; exit code 0."""
+    monkeypatch.setattr("webbrowser.open", lambda url: True)
+    sent = []
+    monkeypatch.setattr(
+        "ael_otel.export.push.request",
+        lambda method, url, **more: sent.append(url) or b'{"partialSuccess":{}}',
+    )
+
+    def meanwhile(_seconds):
+        if "--runs" in line:
+            make(
+                place / ".ael" / "telemetry.db",
+                [failed("exec-new", "9" * 32, runs()[0].started_at.replace(year=2999))],
+            )
+        else:
+            raise KeyboardInterrupt  # as a person does it
+
+    monkeypatch.setattr("ael_otel.cli.trace.tail.time.sleep", meanwhile)
+    assert ael("export", "--all", "-f", "otlp", "-o", "runs.otlp.jsonl").exit_code == 0
+    assert ael("export", "--all", "-f", "jsonl", "-o", "runs.jsonl").exit_code == 0
+    words = shlex.split(line)
+    assert words[:2] == ["ael", "trace"]
+    stdin = None
+    if "<" in words:
+        *words, _, name = words
+        stdin = (place / name).read_bytes()
+    done = ael(*words[2:], stdin=stdin)
+    assert done.exit_code == (130 if words[2] == "tail" and "--runs" not in words else 0), done.stderr
+    assert "Traceback" not in done.stderr
+    if "--endpoint" in words:
+        assert sent[0].startswith(words[words.index("--endpoint") + 1])
+    if words[2] == "list":
+        assert done.stdout, "an example finds something"
+
+
+@pytest.mark.parametrize("verb", trace.list_commands(click.Context(trace)))
+def test_every_verb_has_help_with_examples(verb, place):
+    """Also where there is no store."""
+    done = ael(verb, "--help")
+    assert done.exit_code == 0
+    assert f"ael trace {verb}" in done.stdout.split("Examples:")[1]
+
+
+def test_an_unknown_verb_names_the_nearest(place):
+    """Exit code 2."""
+    done = ael("lst")
+    assert (done.exit_code, "did you mean 'list'?" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("a0", ["a0f63b41"]), ("exec-7", ["exec-7f3a91c20001"]), ("zzz", [])],
+)
+def test_the_shell_completes_ids(typed, offered, place, monkeypatch):
+    """From the store, by trace id or execution id; verbs and options it knows from click."""
+    monkeypatch.setenv("COMP_WORDS", f"ael trace show {typed}")
+    monkeypatch.setenv("COMP_CWORD", "3")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from ael_otel.cli import cli; cli(prog_name='ael', complete_var='_AEL_COMPLETE')",
+        ],
+        env={**os.environ, "_AEL_COMPLETE": "bash_complete"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert [line.split(",")[1] for line in done.stdout.splitlines() if line] == offered
+
+
+def test_completion_is_silent_without_a_store(tmp_path, monkeypatch):
+    """A shell must not print an error while somebody types."""
+    from ael_otel.cli.trace.completion import run_id
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert run_id(click.Context(trace), click.Argument(["x"]), "a") == []

@@ -1,0 +1,209 @@
+"""`ael trace export` and `import`: what is written where, what is refused, and the way back."""
+
+import csv
+import io
+import json
+import stat
+
+import msgspec
+import pytest
+
+from ael_otel.export import push
+from ael_otel.export.formats import FORMATS
+from ael_otel.store import ExecutionRecord
+from tests.unit.cli.trace.runs import ael, make, mixed, runs
+
+ADA, BOB, DECLINED, DECLINED_2, DIRECT, RUNNING = runs()
+ALL = [run.execution_id for run in runs()]
+
+
+def ids(text):
+    """The ids in a JSON export."""
+    return [run["execution_id"] for run in json.loads(text)]
+
+
+def test_json_is_the_default_and_in_the_order_asked_for(place):
+    """An array, also for one run; one that is named twice is there once."""
+    assert ids(ael("export", "a0f6").stdout) == [ADA.execution_id]
+    assert ids(ael("export", "b1e2", "a0f6", "b1e2").stdout) == [BOB.execution_id, ADA.execution_id]
+
+
+def test_all_takes_the_filters_of_list(place):
+    """And no limit."""
+    assert ids(ael("export", "--all").stdout) == ALL
+    found = ael(
+        "export", "--all", "--status", "failed", "--until", "2026-11-20T12:03:00Z", "--format", "json"
+    )
+    assert ids(found.stdout) == [DECLINED_2.execution_id]
+
+
+@pytest.mark.parametrize("form", [*FORMATS, "html"])
+def test_every_format_goes_to_a_private_file(place, form):
+    """It appears whole, readable by this user only; stdout stays empty, the size is told on stderr."""
+    done = ael("export", "a0f6", "--format", form, "--output", "run.out")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr.startswith("Wrote run.out (")
+    path = place / "run.out"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.read_bytes() == ael("export", "a0f6", "-f", form, "-o", "-").stdout_bytes
+    assert [found.name for found in place.iterdir()] == [".ael", "run.out"] or sorted(
+        found.name for found in place.iterdir()
+    ) == [".ael", "run.out"]
+
+
+def test_a_file_that_cannot_be_written_is_a_failure_and_leaves_nothing(place):
+    """One line with its name."""
+    done = ael("export", "a0f6", "--output", "none/run.json")
+    assert (done.exit_code, done.stderr) == (
+        1,
+        "ael: none/run.json: cannot be written: No such file or directory\n",
+    )
+
+
+def test_a_run_that_is_missing_is_told_before_anything_is_written(place):
+    """Exit code 3, no half of a file."""
+    done = ael("export", "a0f6", "zzz", "--output", "runs.json")
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert not (place / "runs.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "name the runs, or write --all"),
+        (["a0f6", "--all"], "either ID or --all"),
+        (["a0f6", "--status", "failed"], "filters choose among all runs"),
+        (["a0f6", "--endpoint", "http://localhost:4318", "--output", "x"], "either --output or --endpoint"),
+        (["a0f6", "--endpoint", "http://localhost:4318", "--format", "csv"], "csv cannot be sent"),
+        (["a0f6", "--header", "a=b"], "--header goes with --endpoint"),
+        (["a0f6", "--endpoint", "http://localhost:4318", "--header", "a"], "--header takes NAME=VALUE"),
+        (
+            ["a0f6", "--endpoint", "http://localhost:4318", "--header", "a=b\nc: d"],
+            "--header takes NAME=VALUE",
+        ),
+        (["--all", "--format", "html"], "html is the page of one run"),
+        (["a0f6", "--format", "xml"], "'xml' is not one of"),
+    ],
+)
+def test_wrong_usage_ends_with_2(place, arguments, said):
+    """Before the store is looked at."""
+    done = ael("export", *arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
+def test_csv_of_everything_is_a_table(place):
+    """A row for each run, step and call, nothing in it that a spreadsheet would execute."""
+    rows = list(csv.DictReader(io.StringIO(ael("export", "--all", "--format", "csv").stdout, newline="")))
+    assert [row["row"] for row in rows].count("run") == 6
+    assert json.loads(rows[0]["input"]) == {"name": "Ada"}
+    assert not [cell for row in rows for cell in row.values() if cell.startswith(("=", "+", "@"))]
+
+
+@pytest.mark.parametrize(
+    ("options", "protocol"),
+    [([], "otlp"), (["-f", "otlp"], "otlp"), (["-f", "jaeger"], "otlp"), (["-f", "zipkin"], "zipkin")],
+)
+def test_an_endpoint_gets_the_runs(place, monkeypatch, options, protocol):
+    """With the headers, by the protocol that the format means; the address is told without its password."""
+    asked = {}
+
+    def pushed(found, endpoint, by, *, headers, **more):
+        asked.update(ids=[run.execution_id for run in found], endpoint=endpoint, by=by, headers=headers)
+        return push.Sent(6, 17, 1, 0)
+
+    monkeypatch.setattr(push, "push", pushed)
+    url = "https://me:secret@localhost:4318"
+    done = ael("export", "--all", "--endpoint", url, "--header", "x-key= a=b ", *options)
+    assert asked == {"ids": ALL, "endpoint": url, "by": protocol, "headers": {"x-key": "a=b"}}
+    assert done.stderr == "Sent 6 runs as 17 spans to https://***@localhost:4318.\n"
+
+
+def test_spans_that_the_server_refused_are_a_failure(place, monkeypatch):
+    """Exit code 1 with their number."""
+    monkeypatch.setattr(push, "push", lambda *a, **k: push.Sent(1, 5, 1, 2))
+    done = ael("export", "a0f6", "--endpoint", "http://localhost:4318")
+    assert done.exit_code == 1
+    assert "the server refused 2 spans" in done.stderr
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+def test_our_json_comes_back_exactly(place, form):
+    """Exported, imported into an empty store, exported again: not a byte differs."""
+    ael("export", "--all", "--format", form, "--output", "all.json")
+    done = ael("import", "all.json", "--db", "new/copy.db")
+    assert (done.exit_code, done.stderr) == (0, "Imported 6 runs.\n")
+    again = ael("export", "--all", "--format", form, "--db", "new/copy.db").stdout_bytes
+    assert again == (place / "all.json").read_bytes()
+
+
+def test_otlp_comes_back_without_its_content(place):
+    """The same runs, steps, calls, times and errors; a run that went on is marked as cut off."""
+    ael("export", "--all", "--format", "otlp", "--output", "all.jsonl")
+    assert ael("import", "all.jsonl", "--db", "copy.db").stderr == "Imported 6 runs.\n"
+    by_trace = {
+        run.trace_id: run
+        for run in msgspec.json.decode(
+            ael("export", "--all", "--db", "copy.db").stdout, type=list[ExecutionRecord]
+        )
+    }
+    copy = by_trace[ADA.trace_id]
+    assert (copy.execution_id, copy.workflow_name, copy.status) == (ADA.execution_id, "mixed", "completed")
+    assert (copy.started_at, copy.duration_ms, copy.inputs) == (ADA.started_at, 40.0, None)
+    assert [(step.step_id, step.step_type, step.duration_ms) for step in copy.steps] == [
+        ("greet", "tool", 10.0),
+        ("crunch", "code", 20.0),
+    ]
+    assert [call.tool_name for call in copy.steps[0].tool_calls] == ["echo"]
+    assert copy.steps[1].code_hash == "c" * 64
+    assert by_trace[DECLINED.trace_id].error.code == "TOOL_FAILED"
+    assert by_trace[DIRECT.trace_id].type == "direct"
+    assert by_trace[RUNNING.trace_id].error.code == "interrupted"
+
+
+def test_what_is_stored_already_stays_as_it_is(place):
+    """A trace has no content: importing it must not take that from a stored run, unless it is asked for."""
+    ael("export", "--all", "--format", "otlp", "--output", "all.jsonl")
+    assert ael("import", "all.jsonl").stderr == "Imported 0 runs; 6 stored already.\n"
+    assert json.loads(ael("show", "a0f6", "-o", "json").stdout)["inputs"] == {"name": "Ada"}
+    assert ael("import", "all.jsonl", "--replace").stderr == "Imported 6 runs.\n"
+    assert json.loads(ael("show", "a0f6", "-o", "json").stdout)["inputs"] is None
+
+
+def test_stdin_is_a_file_too(place):
+    """What one command writes another one reads."""
+    data = ael("export", "a0f6", "--format", "jsonl").stdout_bytes
+    assert ael("import", "-", "--db", "copy.db", stdin=data).stderr == "Imported 1 run.\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "in.json: the file is empty"),
+        (b"hello", "in.json: no JSON"),
+        (b'{"a": 1}', "in.json: line 1: no OTLP/JSON of traces"),
+        (b'{"resourceSpans": []}\n{', "in.json: line 2: no JSON"),
+        (b'{"execution_id": 1}', "in.json: line 1: no run as `ael trace export` writes it"),
+        (b"\xff\xfe", "in.json: no JSON"),
+    ],
+)
+def test_a_file_that_is_none_of_these_is_a_failure(place, data, said):
+    """The message names the file, the line and what is wrong; no store is made."""
+    (place / "in.json").write_bytes(data)
+    done = ael("import", "in.json", "--db", "copy.db")
+    assert done.exit_code == 1
+    assert said in done.stderr
+    assert not (place / "copy.db").exists()
+
+
+def test_a_file_that_is_not_there_is_a_failure(place):
+    """One line."""
+    done = ael("import", "gone.json")
+    assert (done.exit_code, done.stderr) == (1, "ael: gone.json: cannot be read: No such file or directory\n")
+
+
+def test_many_runs_of_one_trace_are_all_imported(place):
+    """A caller's trace that several runs have joined."""
+    make(place / "two.db", [mixed(f"exec-{n}", "a" * 32, ADA.started_at, 1.0, "x") for n in range(3)])
+    ael("export", "--all", "--db", "two.db", "--format", "otlp", "-o", "two.jsonl")
+    assert ael("import", "two.jsonl", "--db", "copy.db").stderr == "Imported 3 runs.\n"

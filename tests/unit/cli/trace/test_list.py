@@ -1,0 +1,222 @@
+"""`ael trace list`: every filter, every form, what is left, and what is wrong."""
+
+import csv
+import io
+import json
+import re
+
+import pytest
+
+from tests.unit.cli.trace.runs import ael, make, runs
+
+ALL = [run.execution_id for run in runs()]
+ADA, BOB, DECLINED, DECLINED_2, DIRECT, RUNNING = ALL
+
+
+def listed(*arguments):
+    """The ids that a list with these options has."""
+    done = ael("list", "--output", "json", *arguments)
+    assert done.exit_code == 0, done.stderr
+    return [run["execution_id"] for run in json.loads(done.stdout)]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], ALL),
+        (["--workflow", "order"], [DECLINED, DECLINED_2]),
+        (["-w", "nothing"], []),
+        (["--status", "failed"], [DECLINED, DECLINED_2]),
+        (["--status", "running"], [RUNNING]),
+        (["--tool", "echo"], [ADA, BOB, DIRECT]),
+        (["--error", "TOOL_FAILED"], [DECLINED, DECLINED_2]),
+        (["--min-duration", "40ms"], [ADA, BOB]),
+        (["--min-duration", "0.04s"], [ADA, BOB]),
+        (["--min-duration", "41"], [BOB]),
+        (["--text", "DECLINED"], [DECLINED, DECLINED_2]),
+        (["--text", "世界", "--workflow", "mixed"], [ADA, BOB]),
+        (["--session", "morning"], [ADA, BOB]),
+        (["--from", "2026-11-20T12:04:00Z"], [ADA, BOB]),
+        (["--since", "2026-11-20T12:04:00"], [ADA, BOB]),
+        (["--since", "2026-11-20T13:04:00+01:00"], [ADA, BOB]),
+        (["--until", "2026-11-20T12:01:00Z"], [RUNNING]),
+        (["--to", "2026-11-20 12:01:00.000001"], [DIRECT, RUNNING]),
+        (["--from", "2026-11-20", "--to", "2026-11-21"], ALL),
+        (["--from", "2026-11-21"], []),
+        (["--status", "failed", "--until", "2026-11-20T12:03:00Z"], [DECLINED_2]),
+    ],
+)
+def test_filters_choose(place, options, expected):
+    """Each alone and with others; times without a zone are UTC, ranges have their start and not their end."""
+    assert listed(*options) == expected
+
+
+def test_pages_follow_each_other_and_tell_what_is_left(place):
+    """Every run is on one page; the number on stderr is right on each; the last one says nothing."""
+    seen, cursor, left = [], [], []
+    while True:
+        done = ael("list", "--limit", "2", "--output", "jsonl", *cursor)
+        seen += [json.loads(line)["execution_id"] for line in done.stdout.splitlines()]
+        more = re.fullmatch(r"(\d+) more: --cursor (\S+)\n", done.stderr)
+        if more is None:
+            break
+        left.append(int(more[1]))
+        cursor = ["--cursor", more[2]]
+    assert (seen, left, done.stderr) == (ALL, [4, 2], "")
+
+
+def test_the_number_that_is_left_is_right_among_runs_of_one_moment(tmp_path, place):
+    """Ten runs that began in the same microsecond."""
+    same = runs()[:1] * 10
+    for number in range(10):
+        same[number] = type(same[0])(f"exec-{number:012}", "workflow", "completed", same[0].started_at)
+    make(tmp_path / "same.db", same)
+    done = ael("list", "--db", "same.db", "--limit", "4")
+    assert done.stderr.startswith("6 more: --cursor ")
+
+
+def test_a_search_in_text_does_not_count_what_is_left(place):
+    """Counting would read every run; the cursor is told all the same."""
+    assert re.fullmatch(r"More match: --cursor \S+\n", ael("list", "--text", "card", "--limit", "1").stderr)
+
+
+def test_the_table_shows_a_run_a_line(place):
+    """Time, workflow, status, steps, duration, what happened, and an id that `show` takes."""
+    done = ael("list")
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == [
+        "started",
+        "(UTC)",
+        "workflow",
+        "status",
+        "steps",
+        "duration",
+        "what",
+        "happened",
+        "id",
+    ]
+    assert lines[1].split() == [
+        "2026-11-20",
+        "12:05:00",
+        "mixed",
+        "completed",
+        "2",
+        "ok",
+        "40.0",
+        "ms",
+        "a0f63b41",
+    ]
+    assert 'TOOL_FAILED "card declined"' in lines[3]
+    assert lines[5].split()[2:5] == ["(direct", "call)", "completed"]
+    assert "\x1b" not in done.stdout
+    assert len(lines) == 7
+
+
+def test_json_is_whole_and_plain(place, monkeypatch):
+    """Neither the width of the terminal nor a wish for colour changes it."""
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    done = ael("list", "--output", "json")
+    assert "\x1b" not in done.stdout
+    first = json.loads(done.stdout)[0]
+    assert (first["workflow_name"], first["started_at"]) == ("mixed", "2026-11-20T12:05:00Z")
+    assert first["steps"] == 2
+
+
+def test_csv_has_a_heading_and_a_line_a_run(place):
+    """Also when nothing matches."""
+    rows = list(csv.DictReader(io.StringIO(ael("list", "--output", "csv").stdout)))
+    assert [row["execution_id"] for row in rows] == ALL
+    assert rows[0]["started_at"] == "2026-11-20T12:05:00.000000Z"
+    empty = ael("list", "--output", "csv", "--workflow", "none").stdout
+    assert empty.splitlines() == [",".join(rows[0])]
+
+
+def test_fields_are_picked_by_their_names_in_json(place):
+    """Of the summary, of the whole run by paths, through lists; what a run lacks is null."""
+    done = ael(
+        "list",
+        "--output",
+        "jsonl",
+        "--fields",
+        "workflow_name,inputs.name,steps.step_id,error.code",
+        "-n",
+        "3",
+    )
+    assert [list(json.loads(line).values()) for line in done.stdout.splitlines()] == [
+        ["mixed", "Ada", ["greet", "crunch"], None],
+        ["mixed", "Bob", ["greet", "crunch"], None],
+        ["order", None, ["pay"], "TOOL_FAILED"],
+    ]
+    rows = list(csv.reader(io.StringIO(ael("list", "--fields", "status,inputs.formula", "-o", "csv").stdout)))
+    assert rows[3] == ["failed", "'=1+1"], "harmless in a spreadsheet"
+    table = ael("list", "--fields", "inputs", "-n", "1").stdout.splitlines()
+    assert [line.rstrip() for line in table] == ["inputs", '{"name":"Ada"}']
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--limit", "0"], "0 is not in the range"),
+        (["--status", "bad"], "'bad' is not one of 'pending', 'running', 'completed', 'failed', 'cancelled'"),
+        (["--since", "soon"], "'soon' is no time"),
+        (["--to", "2026-13-01"], "'2026-13-01' is no time"),
+        (["--min-duration", "long"], "'long' is no duration"),
+        (["--cursor", "x"], "'x' is no cursor"),
+        (["--from", "2026-11-21", "--to", "2026-11-20"], "is after until"),
+        (["--fields", "workflow"], "no field 'workflow'; did you mean 'workflow_name'?"),
+        (["--fields", ","], "names no field"),
+        (["--output", "xml"], "'xml' is not one of"),
+    ],
+)
+def test_wrong_usage_ends_with_2(place, options, said):
+    """And says what is meant, on stderr only."""
+    done = ael("list", *options)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
+def test_nothing_found_is_no_failure(place):
+    """Empty JSON, a word on stderr, exit code 0."""
+    done = ael("list", "--workflow", "none", "--output", "json")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "[]\n", "No runs match.\n")
+    assert ael("list", "--workflow", "none").stdout == ""
+
+
+def test_no_store_ends_with_3(tmp_path, place):
+    """Nothing is made by looking."""
+    done = ael("list", "--db", "none.db")
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert "no runs have been recorded here yet" in done.stderr
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_the_store_is_found_upwards_and_by_the_variable(place, monkeypatch):
+    """In a folder below, with AEL_TELEMETRY_DB, and by the configuration that the engine would use."""
+    below = place / "a" / "b"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    assert listed() == ALL
+    make(place / "other.db", runs()[:1])
+    monkeypatch.setenv("AEL_TELEMETRY_DB", str(place / "other.db"))
+    assert listed() == ALL[:1]
+    monkeypatch.delenv("AEL_TELEMETRY_DB")
+    (below / "ael-config.yaml").write_text(f"telemetry: {{store: {{path: {place}/other.db}}}}")
+    assert listed() == ALL[:1]
+    assert listed("--db", str(place / ".ael" / "telemetry.db")) == ALL
+
+
+def test_a_wrong_configuration_ends_with_2(place):
+    """It is not passed over: it may name another store."""
+    (place / "ael-config.yaml").write_text("telemetry: {store: {pth: x}}")
+    done = ael("list")
+    assert done.exit_code == 2
+    assert "did you mean telemetry.store.path?" in done.stderr
+    assert ael("list", "-c", "gone.yaml").exit_code == 2
+
+
+def test_something_else_than_a_store_ends_with_1(place):
+    """One line, no traceback."""
+    (place / "text.db").write_text("hello " * 1000)
+    done = ael("list", "--db", "text.db")
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)

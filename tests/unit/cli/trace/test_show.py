@@ -1,0 +1,221 @@
+"""`ael trace show` and `diff`: one run in every form, and two side by side."""
+
+import json
+import stat
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+import pytest
+
+from ael_otel.store import ExecutionRecord
+from tests.unit.cli.trace.runs import ael, make, mixed, runs
+
+ADA, BOB, DECLINED, DECLINED_2, DIRECT, RUNNING = runs()
+
+
+@pytest.mark.parametrize(
+    "identifier", ["a0f63b41", "a0f", "exec-7f3a91c20001", "exec-7", "7f3a", ADA.trace_id]
+)
+def test_any_unique_beginning_is_an_id(place, identifier):
+    """Of the trace id, of the execution id, of that without its `exec-`."""
+    done = ael("show", identifier, "--output", "json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["execution_id"] == ADA.execution_id
+
+
+def test_an_ambiguous_beginning_names_those_it_can_mean(place):
+    """Wrong usage: exit code 2."""
+    done = ael("show", "c3d4")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == (
+        "ael: 'c3d4' is the beginning of exec-90bb00000003, exec-90bb00000004: write more of it\n"
+    )
+
+
+@pytest.mark.parametrize("identifier", ["zzz", "", " ", "exec-zzz", "%", "a0f63b41_"])
+def test_a_run_that_is_not_there_ends_with_3(place, identifier):
+    """One line that says where to look."""
+    done = ael("show", identifier)
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert "`ael trace list` shows the latest" in done.stderr
+
+
+def test_the_tree_has_steps_times_content_and_ids(place):
+    """What a person wants to know first, in plain text where it is no terminal."""
+    text = ael("show", "a0f6").stdout
+    assert "mixed  completed in 40.0 ms" in text
+    assert "├─ 1 greet   tool_call  echo@demo  10.0 ms  ▆▆" in text
+    for line in ('"name": "Ada"', "2026-11-20 12:05:00 UTC", "session_id  morning", ADA.trace_id):
+        assert line in text
+    assert "\x1b" not in text
+
+
+def test_a_failure_is_told_with_its_cause(place):
+    """In the tree and in full below it."""
+    text = ael("show", "c3d45e60").stdout
+    assert text.count('TOOL_FAILED "card declined"') == 2
+
+
+def test_a_run_that_goes_on_and_a_direct_call_are_shown(place):
+    """As far as they got."""
+    assert "slow  running after ..." in ael("show", "ffff").stdout
+    assert "(direct call)  completed in 3.0 ms" in ael("show", "d4e5").stdout
+
+
+def test_json_is_the_whole_record(place):
+    """It reads back as what was stored."""
+    done = ael("show", "a0f6", "--output", "json")
+    stored = msgspec.json.decode(done.stdout, type=ExecutionRecord)
+    assert (stored.inputs, stored.outputs, stored.steps[1].code) == (
+        ADA.inputs,
+        ADA.outputs,
+        ADA.steps[1].code,
+    )
+
+
+def test_long_content_is_cut_for_a_person_only(place):
+    """With what is left out counted; the JSON has all of it."""
+    run = mixed("exec-long", "e" * 32, ADA.started_at, 1.0, "\n".join(f"line {n}" for n in range(100)))
+    run.outputs = {"lines": [f"line {n}" for n in range(100)]}
+    make(place / "long.db", [run])
+    assert "lines more: --output json has them" in ael("show", "eeee", "--db", "long.db").stdout
+    assert "line 99" in ael("show", "eeee", "--db", "long.db", "-o", "json").stdout
+
+
+def test_spans_are_listed_with_their_ids(place):
+    """Each below its parent."""
+    lines = ael("show", "a0f6", "--spans").stdout.splitlines()
+    names = [line.split("+")[0].rstrip() for line in lines if "+" in line]
+    assert names == [
+        "Workflow Execution",
+        "  Step 1: tool_call",
+        "    MCP Request",
+        "  Step 2: code_execution",
+        "    Python Exec",
+    ]
+
+
+def test_logs_are_what_the_code_printed(place):
+    """And where the log lines are, when no Loki is named."""
+    text = ael("show", "a0f6", "--logs").stdout
+    assert "crunch stdout\n  first line\n  second line\n" in text
+    assert "set AEL_LOKI_URL=http://HOST:3100" in text
+    assert "Its code printed nothing." in ael("show", "c3d45e60", "--logs").stdout
+
+
+class _Loki(BaseHTTPRequestHandler):
+    asked: dict[str, list[str]] = {}  # noqa: RUF012 - one request, one test
+    answer: object = None
+
+    def do_GET(self):
+        """Answer as Loki does."""
+        type(self).asked = parse_qs(urlsplit(self.path).query)
+        body = json.dumps(self.answer).encode()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format, *args):  # noqa: A002
+        """Keep quiet."""
+
+
+@pytest.fixture
+def loki(monkeypatch):
+    """A server that answers what a test sets."""
+    server = HTTPServer(("127.0.0.1", 0), _Loki)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("AEL_LOKI_URL", f"http://127.0.0.1:{server.server_port}")
+    yield _Loki
+    server.shutdown()
+    server.server_close()
+
+
+def test_log_lines_come_from_loki_in_order(place, loki):
+    """Asked for by trace id within the time of the run; what would steer a terminal is made harmless."""
+    second, first = "1795176300020000000", "1795176300010000000"
+    loki.answer = {
+        "data": {
+            "result": [
+                {"stream": {"severity_text": "ERROR"}, "values": [[second, "it \x1b[31mfailed"]]},
+                {"stream": {"severity_text": "INFO"}, "values": [[first, "it began"]]},
+            ]
+        }
+    }
+    text = ael("show", "c3d45e60", "--logs").stdout
+    assert f'trace_id="{DECLINED.trace_id}"' in loki.asked["query"][0]
+    assert int(loki.asked["start"][0]) < DECLINED.started_at.timestamp() * 1e9 < int(loki.asked["end"][0])
+    assert text.index("INFO      it began") < text.index("ERROR     it \N{REPLACEMENT CHARACTER}[31mfailed")
+
+
+@pytest.mark.parametrize("answer", [{"data": []}, [], {"data": {"result": [{"stream": {}, "values": [[]]}]}}])
+def test_something_else_than_loki_is_a_failure(place, loki, answer):
+    """Exit code 1 and one line."""
+    loki.answer = answer
+    done = ael("show", "a0f6", "--logs")
+    assert done.exit_code == 1
+    assert "does not answer as Loki does" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "said"), [("http://127.0.0.1:9", "cannot be reached"), ("loki", "must be a URL")]
+)
+def test_a_loki_that_is_not_there_is_a_failure(place, monkeypatch, url, said):
+    """It was asked for, so it is told."""
+    monkeypatch.setenv("AEL_LOKI_URL", url)
+    done = ael("show", "a0f6", "--logs")
+    assert done.exit_code == 1
+    assert said in done.stderr
+
+
+def test_web_writes_a_private_page_and_opens_it(place, monkeypatch, tmp_path):
+    """Its name is on stdout; without a browser that is said."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda url: bool(opened.append(url)))
+    done = ael("show", "a0f6", "--web")
+    path = Path(done.stdout.strip())
+    assert opened == [path.as_uri()]
+    assert "No browser could be opened here" in done.stderr
+    assert path.read_text("utf-8").startswith("<!doctype html>")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.name == "mixed-a0f63b41.html"
+    ael("show", "a0f6", "--web", "--no-open")
+    assert len(opened) == 1
+
+
+def test_diff_tells_what_differed(place):
+    """Inputs, outputs, results; times are beside it and are no difference."""
+    done = ael("diff", "a0f6", "b1e2")
+    for words in ("inputs.name", "Ada", "Bob", "outputs.report", "steps.greet.result", "2.0x"):
+        assert words in done.stdout
+    assert "steps.crunch" not in done.stdout
+
+
+def test_diff_as_json_has_everything(place):
+    """Paths with both values, and the durations of each step."""
+    found = json.loads(ael("diff", "a0f6", "b1e2", "--output", "json").stdout)
+    assert (found["a"], found["b"], found["same_workflow"]) == (ADA.execution_id, BOB.execution_id, True)
+    assert {"path": "inputs.name", "a": "Ada", "b": "Bob", "in_a": True, "in_b": True} in found["differences"]
+    assert [(row["step"], row["a_ms"], row["b_ms"]) for row in found["timings"]] == [
+        ("", 40.0, 80.0),
+        ("greet", 10.0, 20.0),
+        ("crunch", 20.0, 40.0),
+    ]
+
+
+def test_diff_of_equal_runs_and_of_different_workflows(place):
+    """Says that only times differ; says that these are two workflows, and compares all the same."""
+    assert "No difference but the times." in ael("diff", "c3d45e60", "c3d45e61").stdout
+    done = ael("diff", "a0f6", "c3d45e60")
+    assert (done.exit_code, "runs of two workflows" in done.stderr) == (0, True)
+    assert "absent" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["a0f6", "zzz"], ["zzz", "a0f6"]])
+def test_diff_needs_two_runs(place, arguments):
+    """Exit code 3 for one that is not there."""
+    assert ael("diff", *arguments).exit_code == 3
