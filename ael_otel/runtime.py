@@ -13,7 +13,7 @@ from typing import Final, TextIO
 
 from prometheus_client import REGISTRY
 
-from ael_otel.admin import AdminServer
+from ael_otel.admin import AdminServer, LiveSchema
 from ael_otel.config import Settings
 from ael_otel.errors import AelOtelError
 from ael_otel.instrument import AelInstrumentor
@@ -133,7 +133,14 @@ def start(
         try:
             metrics = settings.metrics
             admin = AdminServer(
-                pipeline.pull, host=metrics.host, port=metrics.port, path=metrics.endpoint, ready=ready
+                pipeline.pull,
+                host=metrics.host,
+                port=metrics.port,
+                path=metrics.endpoint,
+                ready=ready,
+                live_schema=LiveSchema(pipeline.metrics, pipeline.pull, token=settings.admin.token)
+                if settings.admin.live_schema
+                else None,
             )
         except AelOtelError as error:
             logger.warning("%s", error)

@@ -1,5 +1,6 @@
-"""What a running process says about itself over HTTP: metrics and health, on loopback unless told otherwise."""
+"""What a running process says about itself over HTTP: metrics, health and the live schema; on loopback by default."""
 
+from ael_otel.admin.live_schema import LiveSchema
 from ael_otel.admin.server import AdminServer
 
-__all__ = ["AdminServer"]
+__all__ = ["AdminServer", "LiveSchema"]

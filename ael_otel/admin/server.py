@@ -1,4 +1,4 @@
-"""A small HTTP server for `/metrics`, `/livez` and `/readyz`."""
+"""A small HTTP server for `/metrics`, `/livez`, `/readyz` and, when asked for, the live schema."""
 
 import json
 import socket
@@ -11,6 +11,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from prometheus_client import CollectorRegistry, make_wsgi_app  # pyright: ignore[reportUnknownVariableType]
 from prometheus_client.registry import Collector
 
+from ael_otel.admin.live_schema import PATH, LiveSchema
 from ael_otel.errors import AelOtelError
 from ael_otel.pipeline.guard import fault_barrier
 
@@ -32,6 +33,7 @@ class AdminServer:
         port: 0 takes a free one; see `url`.
         path: where the metrics are; OpenMetrics with exemplars for clients that accept it, else Prometheus text 0.0.4.
         ready: tells whether the engine takes work (`/readyz` answers 503 until then).
+        live_schema: answers `GET /api/v1/telemetry/live-schema`; None leaves that path unknown.
 
     Raises:
         AelOtelError: the address cannot be used.
@@ -45,10 +47,11 @@ class AdminServer:
         port: int = 9464,
         path: str = "/metrics",
         ready: Callable[[], bool] = lambda: True,
+        live_schema: LiveSchema | None = None,
     ) -> None:
         registry = CollectorRegistry(auto_describe=False)
         registry.register(collector)
-        application = _router(cast("WSGIApplication", make_wsgi_app(registry)), path, ready)
+        application = _router(cast("WSGIApplication", make_wsgi_app(registry)), path, ready, live_schema)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         server = type("_Server", (_BoundedServer,), {"address_family": family})
         try:
@@ -71,8 +74,14 @@ class AdminServer:
         self._server.server_close()
 
 
-def _router(metrics: "WSGIApplication", path: str, ready: Callable[[], bool]) -> "WSGIApplication":
+def _router(
+    metrics: "WSGIApplication", path: str, ready: Callable[[], bool], live_schema: LiveSchema | None
+) -> "WSGIApplication":
+    known = [path, "/livez", "/readyz", *([PATH] if live_schema is not None else [])]
+
     def route(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if live_schema is not None and environ.get("PATH_INFO") == PATH:
+            return live_schema(environ, start_response)
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             allow = ("Allow", "GET, HEAD")
             return _answer(start_response, "405 Method Not Allowed", {"error": "only GET"}, allow)
@@ -88,7 +97,6 @@ def _router(metrics: "WSGIApplication", path: str, ready: Callable[[], bool]) ->
                 status = "200 OK" if is_ready else "503 Service Unavailable"
                 return _answer(start_response, status, {"status": "ready" if is_ready else "starting"})
             case _:
-                known = [path, "/livez", "/readyz"]
                 return _answer(start_response, "404 Not Found", {"error": "not found", "paths": known})
 
     def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:

@@ -275,7 +275,7 @@ class Admin(_Section, frozen=True, forbid_unknown_fields=True):
     token: Annotated[
         str,
         _about(
-            "bearer token that the administrative endpoints ask for; empty asks for none",
+            "bearer token that the live schema asks for; empty asks for none, and answers this machine only",
             allowed="text",
             secret=True,
         ),

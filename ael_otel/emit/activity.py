@@ -6,9 +6,12 @@ from time import time
 from typing import Final, Literal
 
 type Kind = Literal["spans", "events"]
+type Unknown = Literal["spans", "events", "metrics", "attributes"]
 
 MAX_UNKNOWN: Final = 100
 """How many unknown names are kept: they come from elsewhere and are not bounded."""
+
+MAX_NAME: Final = 200
 
 
 class Activity:
@@ -35,7 +38,7 @@ class Activity:
 
 
 _known: dict[Kind, dict[str, Activity]] = {"spans": {}, "events": {}}
-_unknown: dict[Kind, dict[str, Activity]] = {"spans": {}, "events": {}}
+_unknown: dict[Unknown, dict[str, Activity]] = {"spans": {}, "events": {}, "metrics": {}, "attributes": {}}
 
 
 def activity(kind: Kind, name: str) -> Activity:
@@ -48,8 +51,9 @@ def activities(kind: Kind) -> dict[str, Activity]:
     return dict(_known[kind])
 
 
-def note_unknown(kind: Kind, name: str) -> None:
+def note_unknown(kind: Unknown, name: str) -> None:
     """Note a name that the registry does not have; beyond `MAX_UNKNOWN` names nothing new is kept."""
+    name = name[:MAX_NAME]
     seen = _unknown[kind]
     found = seen.get(name)
     if found is None:
@@ -59,7 +63,7 @@ def note_unknown(kind: Kind, name: str) -> None:
     found.note()
 
 
-def unknown(kind: Kind) -> dict[str, Activity]:
+def unknown(kind: Unknown) -> dict[str, Activity]:
     """Return the activity of each unknown name."""
     return dict(_unknown[kind])
 

@@ -208,6 +208,11 @@ class MetricSet[R: Row]:
             rows.append(self._overflow)
         return rows
 
+    def rows(self) -> list[R]:
+        """Return the rows that a reader gets, the overflow row last."""
+        with self._lock:
+            return self._shown()
+
     def state(self) -> dict[str, tuple[int, int, float]]:
         """Return for each metric: updates, series, and when a change of it was last seen here (0 for never)."""
         now = time()

@@ -80,13 +80,27 @@ class PullReader(Collector):
 
     def collect(self) -> Iterable[Family]:
         """Collect now and return the families; nothing after shutdown."""
+        return _families_of(self._collected())
+
+    def names(self) -> set[tuple[str, str]]:
+        """Collect now and return the scope and the OTel name of each metric that has data."""
+        data = self._collected()
+        if data is None:
+            return set()
+        return {
+            (scope.scope.name, metric.name)
+            for resource in data.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        }
+
+    def _collected(self) -> MetricsData | None:
         with self._scrape:
             if self._snapshot.closed:
-                return []
+                return None
             self._snapshot.data = None
             self._snapshot.collect()
-            data = self._snapshot.data
-        return _families_of(data)
+            return self._snapshot.data
 
     def describe(self) -> Iterable[Family]:
         """Return nothing: a registry that asks for names must not trigger a collection before there is a provider."""

@@ -26,6 +26,7 @@ from ael_otel.pipeline.logs import RunLogHandler, install, remove_doubles, unins
 from ael_otel.pipeline.metrics import AelMetrics, shared_metrics
 from ael_otel.pipeline.pull import PullReader
 from ael_otel.pipeline.shutdown import ParallelShutdown
+from ael_otel.pipeline.watch import NameWatch
 
 PROBE_SECONDS: Final = 0.3
 SHUTDOWN_SECONDS: Final = 1.5
@@ -151,6 +152,7 @@ def start(settings: Settings, *, log_stream: TextIO | None = None, pull: bool = 
     enabled = settings.enabled and os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true"
 
     if enabled:
+        _watch_names(settings)
         signals = otlp_signals(os.environ)
         _export_traces(parts, signals, metrics.lost)
         _export_logs(parts, signals, metrics.lost)
@@ -162,6 +164,12 @@ def start(settings: Settings, *, log_stream: TextIO | None = None, pull: bool = 
             parts, settings, log_stream, metrics.lost, otlp=enabled and settings.logs.output != "stdout"
         )
     return Pipeline(settings, metrics, parts)
+
+
+def _watch_names(settings: Settings) -> None:
+    provider = get_tracer_provider()
+    if settings.admin.live_schema and isinstance(provider, TracerProvider):
+        provider.add_span_processor(NameWatch())
 
 
 def _export_traces(parts: _Parts, signals: frozenset[str], on_drop: DropCounter) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ael_otel.schema.layout import bracketed, function, imported, module
+from ael_otel.schema.layout import bracketed, docstring, function, imported, module
 from ael_otel.schema.metric_sets import MetricSet, field_name, metric_sets
 from ael_otel.schema.model import Attribute, Metric, Registry
 from ael_otel.schema.names import signal_constant, type_name, values_name
@@ -19,6 +19,7 @@ def render_metric_sets(registry: Registry) -> str:
     return module(
         "Metric sets: metrics that share their attributes, updated together in one call.",
         [
+            "from typing import Any",
             "from opentelemetry.context import Context\nfrom opentelemetry.metrics import Meter",
             "\n".join(
                 part
@@ -84,7 +85,7 @@ def _row(group: MetricSet) -> str:
                 field_name(metric),
                 ["self"],
                 _number(metric),
-                [f'"""{metric.brief} The value so far, `{metric.unit}`."""', _read(metric, slot)],
+                [*docstring(metric.brief, f"The value so far, `{metric.unit}`."), _read(metric, slot)],
                 4,
             ),
         ]
@@ -219,7 +220,15 @@ def _all(sets: tuple[MetricSet, ...]) -> str:
                 "__init__",
                 ["self", "meter: Meter", "on_overflow: OnOverflow = ignore"],
                 "None",
-                [f"self.{_field(group)} = {_title(group)}Metrics(meter, on_overflow)" for group in sets],
+                [
+                    *(f"self.{_field(group)} = {_title(group)}Metrics(meter, on_overflow)" for group in sets),
+                    bracketed(
+                        "self.all: tuple[MetricSet[Any], ...] = (",
+                        [f"self.{_field(group)}" for group in sets],
+                        ",)" if len(sets) == 1 else ")",
+                        indent=8,
+                    ),
+                ],
                 4,
             ),
         ]

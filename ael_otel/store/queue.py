@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from threading import Condition, Event, Lock, Thread
 from typing import Final, NamedTuple
 
+from ael_otel._generated.attributes import TelemetryDropReason
 from ael_otel.pipeline.guard import logger
 from ael_otel.store.base import Events
 from ael_otel.store.codec import Row, encode, row_of
@@ -52,7 +53,7 @@ RETRY_S: Final = (0.1, 0.5, 2.0, 10.0)
 READ_S: Final = 5.0
 """How long a reader waits for what was written before."""
 
-type OnDrop = Callable[[str, int], None]
+type OnDrop = Callable[[TelemetryDropReason, int], None]
 
 
 class _Item(NamedTuple):
@@ -161,7 +162,7 @@ class QueuedStore(Events):
         return count
 
     def _enqueue(self, item: _Item) -> None:
-        reason = ""
+        reason: TelemetryDropReason | None = None
         with self._lock:
             if item.final:
                 self._changed.pop(item.execution_id, None)
@@ -177,14 +178,14 @@ class QueuedStore(Events):
             if reason == "queue_full" and item.final:
                 # What is stored of it by now would stay there as a run that never ends.
                 self._lost.add(item.execution_id)
-        if reason:
+        if reason is not None:
             # A run that only began gets another chance at its end.
             if item.final:
                 self._count(reason, 1)
         elif not self._wake.is_set():
             self._signal()
 
-    def _count(self, reason: str, count: int) -> None:
+    def _count(self, reason: TelemetryDropReason, count: int) -> None:
         if count and self._on_drop is not None:
             with suppress(Exception):
                 self._on_drop(reason, count)
@@ -274,7 +275,7 @@ class QueuedStore(Events):
         """Whether the store takes nothing more."""
         return self._closing
 
-    def lose(self, reason: str, rows: int) -> None:
+    def lose(self, reason: TelemetryDropReason, rows: int) -> None:
         """Count runs that could not be written."""
         self._count(reason, rows)
 

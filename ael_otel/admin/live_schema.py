@@ -1,0 +1,234 @@
+"""`GET /api/v1/telemetry/live-schema`: what this process may emit, and what it has emitted.
+
+The packaged registry with numbers of this process beside it. It shows names, counts and versions of packages: never a
+value of the configuration, of the environment or of a run. Off by default; without a token it answers this machine
+only, under one of this machine's names, so that a web page cannot ask for it through a name of its own.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Iterable
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from ipaddress import IPv6Address, ip_address
+from math import ceil
+from threading import Lock
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+from ael_otel import _generated
+from ael_otel._generated import SCHEMA_URL, SCHEMA_VERSION, events, metrics, scopes, spans
+from ael_otel.emit.activity import Kind, Unknown, activities, note_unknown, unknown
+from ael_otel.pipeline.metrics import AelMetrics
+from ael_otel.pipeline.pull import PullReader
+from ael_otel.pipeline.resource import ENGINE_DISTRIBUTION
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+PATH: Final = "/api/v1/telemetry/live-schema"
+FILE_FORMAT: Final = "live-schema/1"
+BURST: Final = 10
+PER_SECOND: Final = 1.0
+"""Requests that are answered at once, and how fast that many come back."""
+
+PACKAGES: Final = ("ael-otel", "opentelemetry-api", "opentelemetry-sdk", ENGINE_DISTRIBUTION)
+
+_METRICS: Final = frozenset(spec.name for spec in metrics.ALL)
+_OUR_SCOPES: Final = frozenset({scopes.AEL, scopes.AEL_LOG})
+
+
+class TokenBucket:
+    """Lets `burst` requests through at once and `per_second` more each second.
+
+    Args:
+        burst: how many at once.
+        per_second: how many a second in the long run.
+        clock: seconds that only go forward.
+    """
+
+    def __init__(
+        self, burst: int = BURST, per_second: float = PER_SECOND, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._burst = burst
+        self._rate = per_second
+        self._clock = clock
+        self._left = float(burst)
+        self._at = clock()
+        self._lock = Lock()
+
+    def take(self) -> float:
+        """Take one; returns 0, or after how many seconds there will be one."""
+        with self._lock:
+            now = self._clock()
+            self._left = min(self._burst, self._left + (now - self._at) * self._rate)
+            self._at = now
+            if self._left >= 1:
+                self._left -= 1
+                return 0.0
+            return (1 - self._left) / self._rate
+
+
+class LiveSchema:
+    """The endpoint, as a WSGI application.
+
+    Args:
+        sets: the metric sets of this process.
+        pull: tells which metrics the SDK has, those of others included.
+        token: bearer token to ask for; empty asks for none and refuses everybody but this machine.
+        clock: for the rate limit.
+    """
+
+    def __init__(
+        self, sets: AelMetrics, pull: PullReader, *, token: str = "", clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._sets = sets
+        self._pull = pull
+        self._token = token.encode()
+        self._registry = json.loads(files(_generated).joinpath("registry.json").read_bytes())
+        self._packages = {name: found for name in PACKAGES if (found := _version(name))}
+        self._answered = TokenBucket(clock=clock)
+        self._refused = TokenBucket(clock=clock)
+        """Of its own: whoever guesses tokens must not keep others from asking."""
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer one request."""
+        if environ["REQUEST_METHOD"] != "GET":
+            return _answer(start_response, "405 Method Not Allowed", {"error": "only GET"}, ("Allow", "GET"))
+        problem = self._refusal(environ)
+        wait = (self._refused if problem else self._answered).take()
+        if wait:
+            again = ("Retry-After", str(ceil(wait)))
+            return _answer(start_response, "429 Too Many Requests", {"error": "too many requests"}, again)
+        if problem:
+            status, text = problem
+            challenge = [("WWW-Authenticate", 'Bearer realm="ael"')] if status.startswith("401") else []
+            return _answer(start_response, status, {"error": text}, *challenge)
+        content = json.dumps(self.document(), sort_keys=True).encode() + b"\n"
+        tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+        if _matches(environ.get("HTTP_IF_NONE_MATCH", ""), tag):
+            start_response("304 Not Modified", [("ETag", tag), ("Cache-Control", "no-cache")])
+            return []
+        return _send(start_response, "200 OK", content, ("ETag", tag), ("Cache-Control", "no-cache"))
+
+    def _refusal(self, environ: "WSGIEnvironment") -> tuple[str, str] | None:
+        """Why this client gets no answer: status and text, or None."""
+        if self._token:
+            scheme, _, given = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+            # WSGI passes headers as Latin-1. Both sides are compared whole, however much of them is alike.
+            same = hmac.compare_digest(given.strip().encode("latin-1", "replace"), self._token)
+            if scheme.lower() == "bearer" and same:
+                return None
+            return "401 Unauthorized", "a bearer token is needed"
+        if _is_loopback(environ.get("REMOTE_ADDR", "")) and _is_own_name(environ.get("HTTP_HOST", "")):
+            return None
+        return "403 Forbidden", "without telemetry.admin.token only this machine is answered"
+
+    def document(self) -> dict[str, Any]:
+        """What is answered: the registry, and for each signal what became of it."""
+        for scope, name in self._pull.names():
+            if scope in _OUR_SCOPES and name not in _METRICS:
+                note_unknown("metrics", name)
+        return {
+            "file_format": FILE_FORMAT,
+            "schema_url": SCHEMA_URL,
+            "version": SCHEMA_VERSION,
+            "packages": self._packages,
+            "registry": self._registry,
+            "signals": {
+                "metrics": self._metrics(),
+                "spans": _emitted("spans", (spec.type for spec in spans.ALL)),
+                "events": _emitted("events", (spec.name for spec in events.ALL)),
+            },
+            "dropped": self._dropped(),
+            "unknown": {kind: _seen(kind) for kind in ("metrics", "spans", "events", "attributes")},
+        }
+
+    def _dropped(self) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for row in self._sets.telemetry.rows():
+            signal, reason = (str(row.attributes.get(label)) for label in metrics.TELEMETRY_DROPPED.labels)
+            found.setdefault(signal, {})[reason] = row.dropped
+        return found
+
+    def _metrics(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        limits = {spec.name: spec.max_series for spec in metrics.ALL}
+        for group in self._sets.all:
+            lost = group.dropped | {points.spec.name: points.dropped for points in group.histograms}
+            for name, (emitted, series, last) in group.state().items():
+                found[name] = {
+                    "registered": True,
+                    "emitted": emitted,
+                    "last_emitted": _time(last),
+                    "series": series,
+                    "max_series": limits[name],
+                    "dropped": {"cardinality": lost[name]} if lost.get(name) else {},
+                }
+        return found
+
+
+def _emitted(kind: Kind, names: Iterable[str]) -> dict[str, Any]:
+    """The use of the signals of one kind; what was lost of them is known for the kind as a whole (`dropped`)."""
+    known = activities(kind)
+    return {
+        name: {
+            "registered": name in known,
+            "emitted": known[name].emitted if name in known else 0,
+            "last_emitted": _time(known[name].last) if name in known else None,
+        }
+        for name in names
+    }
+
+
+def _time(seconds: float) -> float | None:
+    return round(seconds, 3) or None
+
+
+def _seen(kind: Unknown) -> dict[str, int]:
+    return {name: found.emitted for name, found in unknown(kind).items()}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    inner = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return (inner or found).is_loopback
+
+
+def _is_own_name(host: str) -> bool:
+    """Tell whether the client asked for this machine by a name that cannot point elsewhere."""
+    name = host.partition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
+    return name.lower() == "localhost" or _is_loopback(name)
+
+
+def _matches(header: str, tag: str) -> bool:
+    return any(each.strip().removeprefix("W/") in ("*", tag) for each in header.split(","))
+
+
+def _answer(
+    start_response: "StartResponse", status: str, body: dict[str, Any], *headers: tuple[str, str]
+) -> Iterable[bytes]:
+    return _send(start_response, status, json.dumps(body).encode() + b"\n", *headers)
+
+
+def _send(
+    start_response: "StartResponse", status: str, content: bytes, *headers: tuple[str, str]
+) -> Iterable[bytes]:
+    common = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(content))),
+        ("X-Content-Type-Options", "nosniff"),
+    ]
+    start_response(status, [*common, *headers])
+    return [content]
