@@ -5,7 +5,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from ael_otel.store.codec import Head, Row, decode, encode, has_text, row_of, summary_of
+from ael_otel.store.codec import Head, Row, decode, has_text, row_of, summary_of
 from ael_otel.store.query import (
     Page,
     PruneReport,
@@ -84,7 +84,7 @@ class Backend(Events):
 
     def start_execution(self, record: ExecutionRecord) -> None:
         """Keep a run that has just begun."""
-        self.write([row_of(encode(record))])
+        self.write([row_of(record)])
 
     def step_changed(self, record: ExecutionRecord, step: StepRecord) -> None:
         """Keep the run as it is now."""
@@ -103,7 +103,7 @@ class Backend(Events):
         done = 0
         batch: list[Row] = []
         for record in records:
-            batch.append(row_of(encode(record)))
+            batch.append(row_of(record))
             if len(batch) >= _AT_ONCE:
                 self.write(batch)
                 done += len(batch)

@@ -50,7 +50,7 @@ class MemoryStore(Backend):
 
     def finish_execution(self, record: ExecutionRecord) -> None:
         """Keep the final state of a run, also of one that was pushed out while it went on."""
-        self._keep(record.execution_id, row_of(encode(record)))
+        self._keep(record.execution_id, row_of(record))
 
     def write(self, rows: Sequence[Row]) -> None:
         """Keep the rows."""
@@ -78,7 +78,7 @@ class MemoryStore(Backend):
         """Return all runs, newest first."""
         with self._lock:
             items = list(self._kept.values())
-        rows = [item if isinstance(item, Row) else row_of(encode(item)) for item in items]
+        rows = [item if isinstance(item, Row) else row_of(item) for item in items]
         rows.sort(key=lambda row: (row.head.started_us, row.head.execution_id), reverse=True)
         return rows
 
@@ -181,7 +181,7 @@ def matches(row: Row, query: RunQuery) -> bool:
         and (query.caller is None or head.caller_id == query.caller)
         and (query.session is None or head.session_id == query.session)
         and (query.error is None or query.error in row.errors)
-        and (query.tool is None or any(call.tool_name == query.tool for call in row.calls))
+        and (query.tool is None or any(call[0] == query.tool for call in row.calls))
         and (
             query.min_duration_ms is None
             or (head.duration_us is not None and head.duration_us >= query.min_duration_ms * 1e3)

@@ -83,7 +83,6 @@ _TABLES: Final = (
         position {int} NOT NULL,
         tool_name {text} NOT NULL,
         status {text} NOT NULL,
-        started_us {int} NOT NULL,
         duration_us {int},
         bytes {int} NOT NULL,
         PRIMARY KEY (execution, position)

@@ -1,6 +1,6 @@
 """Opening the store that the settings name: to feed it, or to read it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,9 +11,8 @@ from ael_otel.store.memory import MemoryStore
 from ael_otel.store.protocol import TelemetryStore
 
 if TYPE_CHECKING:
-    from ael_otel.store.mirror import Mirror
     from ael_otel.store.queue import OnDrop
-    from ael_otel.store.sql import SqlBackend
+    from ael_otel.store.sql import SqlBackend, Victim
 
 MIRROR_FOLDER: Final = "traces"
 
@@ -37,10 +36,11 @@ def open_store(
     """
     if settings.store.backend == "memory":
         return MemoryStore()
+    from ael_otel.store.mirror import Mirror
     from ael_otel.store.queue import QueuedStore
     from ael_otel.store.retention import Retention
 
-    mirror = _mirror(settings, environ, start)
+    mirror = Mirror(_mirror_folder(settings, environ, start)) if settings.store.json_mirror else None
 
     def connect() -> "SqlBackend":
         return _backend(settings, environ, start, create=True)
@@ -49,7 +49,7 @@ def open_store(
         connect,
         on_drop=on_drop,
         retention=Retention(settings.retention.days, settings.retention.max_mb),
-        mirror=mirror if settings.store.json_mirror else None,
+        mirror=mirror,
     )
 
 
@@ -86,7 +86,13 @@ def open_reader(
 def _backend(
     settings: Settings, environ: Mapping[str, str] | None, start: Path | None, *, create: bool
 ) -> "SqlBackend":
-    remove = _mirror(settings, environ, start).remove
+    folder = _mirror_folder(settings, environ, start)
+
+    def remove(victims: "Sequence[Victim]") -> None:
+        from ael_otel.store.mirror import Mirror
+
+        Mirror(folder).remove(victims)
+
     if settings.store.backend == "postgresql":
         from ael_otel.store.postgresql import PostgresStore
 
@@ -97,10 +103,8 @@ def _backend(
     return SqliteStore(path, create=create, on_pruned=remove)
 
 
-def _mirror(settings: Settings, environ: Mapping[str, str] | None, start: Path | None) -> "Mirror":
-    """Return the mirror beside the store's file; it is asked to delete even where it is not written any more."""
-    from ael_otel.store.mirror import Mirror
-
+def _mirror_folder(settings: Settings, environ: Mapping[str, str] | None, start: Path | None) -> Path:
+    """Return where the mirror beside the store's file is; it is kept in step also where it is not written any more."""
     sqlite = settings.store.backend == "sqlite"
     path = locate(settings.store.path if sqlite else DEFAULT_PATH, environ=environ, start=start)
-    return Mirror(path.parent / MIRROR_FOLDER)
+    return path.parent / MIRROR_FOLDER

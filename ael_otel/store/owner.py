@@ -1,8 +1,6 @@
 """Which process runs a run, and whether it still can: for the runs whose process ended before they did."""
 
 import os
-import socket
-import subprocess
 import sys
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -53,6 +51,8 @@ def interrupt(record: ExecutionRecord) -> ExecutionRecord:
 
 @lru_cache(maxsize=1)
 def _place() -> str:
+    import socket
+
     return f"{socket.gethostname().replace('/', '-')}/{_boot()}/{_namespace()}"
 
 
@@ -62,6 +62,8 @@ def _boot() -> str:
     except OSError:
         pass
     if sys.platform == "darwin":
+        import subprocess
+
         try:
             done = subprocess.run(
                 ["sysctl", "-n", "kern.bootsessionuuid"],

@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 from ael_otel._generated.attributes import TelemetryDropReason
 from ael_otel.pipeline.guard import logger
 from ael_otel.store.base import Events
-from ael_otel.store.codec import Row, encode, row_of
+from ael_otel.store.codec import Row, row_of
 from ael_otel.store.errors import StoreBusyError, StoreError
 from ael_otel.store.mirror import Mirror
 from ael_otel.store.owner import this_process
@@ -58,7 +58,7 @@ type OnDrop = Callable[[TelemetryDropReason, int], None]
 
 class _Item(NamedTuple):
     execution_id: str
-    body: bytes
+    row: Row
     final: bool
 
 
@@ -133,7 +133,7 @@ class QueuedStore(Events):
         """Keep a run that has just begun; what follows is part of it."""
         if not record.owner:
             record.owner = self._owner
-        self._enqueue(_Item(record.execution_id, encode(record), final=False))
+        self._enqueue(_Item(record.execution_id, row_of(record), final=False))
 
     def step_changed(self, record: ExecutionRecord, step: StepRecord) -> None:
         """Note that the run went on."""
@@ -152,13 +152,13 @@ class QueuedStore(Events):
 
     def finish_execution(self, record: ExecutionRecord) -> None:
         """Keep the final state of a run."""
-        self._enqueue(_Item(record.execution_id, encode(record), final=True))
+        self._enqueue(_Item(record.execution_id, row_of(record), final=True))
 
     def put(self, records: Iterable[ExecutionRecord]) -> int:
         """Keep records as they are; returns how many there were."""
         count = 0
         for count, record in enumerate(records, 1):  # noqa: B007 - the last number is the result
-            self._enqueue(_Item(record.execution_id, encode(record), final=True))
+            self._enqueue(_Item(record.execution_id, row_of(record), final=True))
         return count
 
     def _enqueue(self, item: _Item) -> None:
@@ -166,14 +166,16 @@ class QueuedStore(Events):
         with self._lock:
             if item.final:
                 self._changed.pop(item.execution_id, None)
-            full = len(self._queue) >= self._capacity or self._bytes + len(item.body) > self._capacity_bytes
+            full = (
+                len(self._queue) >= self._capacity or self._bytes + len(item.row.body) > self._capacity_bytes
+            )
             if self._closing or self._broken is not None:
                 reason = "shutdown_timeout" if self._closing else "store_error"
             elif full and self._queue:
                 reason = "queue_full"
             else:
                 self._queue.append(item)
-                self._bytes += len(item.body)
+                self._bytes += len(item.row.body)
                 self._enqueued += 1
             if reason == "queue_full" and item.final:
                 # What is stored of it by now would stay there as a run that never ends.
@@ -223,7 +225,7 @@ class QueuedStore(Events):
         """Hand over what waits: items, records that changed, ids of runs that were lost, the number of the last."""
         with self._lock:
             items = [self._queue.popleft() for _ in range(min(count, len(self._queue)))]
-            self._bytes -= sum(len(item.body) for item in items)
+            self._bytes -= sum(len(item.row.body) for item in items)
             lost: list[str] = []
             if not self._queue:  # or what is still in it would come back
                 lost, self._lost = list(self._lost), set()
@@ -464,23 +466,12 @@ class _Writer:
 
     def _rows_of(self, items: Sequence[_Item], records: Sequence[ExecutionRecord]) -> list[Row]:
         final = {item.execution_id for item in items if item.final}
-        rows: list[Row] = []
-        for item in items:
-            if item.final or item.execution_id not in final:
-                rows += self._row_of(item.body, final=item.final)
+        rows = [item.row for item in items if item.final or item.execution_id not in final]
         for record in records:
             if record.execution_id not in final:
                 with suppress(Exception):
-                    rows += self._row_of(encode(record), final=False)
+                    rows.append(row_of(record))
         return rows
-
-    def _row_of(self, body: bytes, *, final: bool) -> list[Row]:
-        try:
-            return [row_of(body)]
-        except Exception as error:
-            logger.error("a run cannot be kept: %s", error)
-            self._store.lose("store_error", int(final))
-            return []
 
     def _write(self, backend: SqlBackend, rows: Sequence[Row]) -> None:
         try:

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 
 from ael_otel.store.base import Backend
-from ael_otel.store.codec import Head, Row, decode, encode, row_of
+from ael_otel.store.codec import Head, Row, decode, row_of
 from ael_otel.store.content import clean
 from ael_otel.store.owner import interrupt, is_gone, now_us
 from ael_otel.store.query import PruneReport, RunQuery, StatsKey
@@ -146,7 +146,7 @@ class SqlBackend(Backend):
         if calls:
             transaction.insert(
                 "tool_calls",
-                "execution, position, tool_name, status, started_us, duration_us, bytes",
+                "execution, position, tool_name, status, duration_us, bytes",
                 calls,
             )
         errors = [(key, code) for key, row in rows for code in sorted(row.errors)]
@@ -186,7 +186,7 @@ class SqlBackend(Backend):
             if query.tool is not None:
                 where += " AND c.tool_name = ?"
                 parameters.append(query.tool)
-            sql = f"SELECT c.tool_name, c.started_us, c.status, c.duration_us, c.bytes FROM tool_calls c {join}{where}"
+            sql = f"SELECT c.tool_name, 0, c.status, c.duration_us, c.bytes FROM tool_calls c {join}{where}"
         else:
             sql = f"SELECT e.workflow_name, e.started_us, e.status, e.duration_us, e.bytes FROM executions e{where}"
         return (Figure(*row) for row in self.read(sql, parameters))
@@ -337,7 +337,7 @@ class SqlBackend(Backend):
         rows: list[Row] = []
         for body in bodies.values():
             try:
-                rows.append(row_of(encode(interrupt(decode(body)))))
+                rows.append(row_of(interrupt(decode(body))))
             except msgspec.MsgspecError:
                 continue
         if rows:

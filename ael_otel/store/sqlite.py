@@ -215,8 +215,10 @@ class SqliteStore(SqlBackend):
         with self._lock:
             if not self._closed:
                 self._closed = True
-                with suppress(sqlite3.Error):
-                    self._connection.execute("PRAGMA optimize")
+                if self._connection.total_changes:
+                    # Counting rows takes as long as a whole command that only looks.
+                    with suppress(sqlite3.Error):
+                        self._connection.execute("PRAGMA optimize")
                 with suppress(sqlite3.Error):
                     self._connection.close()
 

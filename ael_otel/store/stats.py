@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ael_otel.store.codec import Row, encode, ended, row_of
+from ael_otel.store.codec import Row, ended, row_of
 from ael_otel.store.query import RunQuery, StatsKey, StatsRow
 from ael_otel.store.records import ExecutionRecord
 from ael_otel.store.times import from_us
@@ -77,14 +77,14 @@ def percentile(durations_us: list[int], percent: int) -> float | None:
 
 def figures_of(by: StatsKey, query: RunQuery, run: ExecutionRecord | Row) -> Iterator[Figure]:
     """Yield the figures of one run: itself, or its calls."""
-    row = run if isinstance(run, Row) else row_of(encode(run))
+    row = run if isinstance(run, Row) else row_of(run)
     head = row.head
     if by != "tool":
         yield Figure(head.workflow_name, head.started_us, head.status, head.duration_us, head.bytes)
         return
-    for call in row.calls:
-        if query.tool is None or call.tool_name == query.tool:
-            yield Figure(call.tool_name, call.started_us, call.status, call.duration_us, call.bytes)
+    for tool, status, duration_us, size in row.calls:
+        if query.tool is None or tool == query.tool:
+            yield Figure(tool, head.started_us, status, duration_us, size)
 
 
 _days: dict[int, str] = {}

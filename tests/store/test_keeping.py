@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ael_otel.store.codec import Row, encode, row_of
+from ael_otel.store.codec import Row, row_of
 from ael_otel.store.mirror import INDEX, Mirror
 from ael_otel.store.query import RunQuery
 from ael_otel.store.retention import Retention, last_boundary
@@ -24,7 +24,7 @@ NOW = datetime(2026, 3, 10, 9, tzinfo=UTC)
 
 def row(number: int, **facts: Any) -> Row:
     """A run as the mirror gets it."""
-    return row_of(encode(run(number, **facts)))
+    return row_of(run(number, **facts))
 
 
 # --- when it is due ---------------------------------------------------------------------------------------------------

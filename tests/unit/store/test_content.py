@@ -131,7 +131,7 @@ def test_a_record_too_large_as_a_whole_is_kept_without_its_content() -> None:
     found = decode(body)
     assert len(found.steps[0].tool_calls) == len(calls)
     assert found.steps[0].tool_calls[0].params == {TRUNCATED: {"limit": MAX_BODY}}
-    assert row_of(body).head.tool_calls == len(calls)
+    assert row_of(record).head.tool_calls == len(calls)
 
 
 def test_a_field_that_this_version_does_not_know_is_passed_over() -> None:
