@@ -1,5 +1,8 @@
-"""`ael schema`: the toolchain of the telemetry registry."""
+"""`ael schema`: the toolchain of the telemetry registry, and what a running engine makes of it."""
 
+from ael_otel.cli.live import command as live
 from ael_otel.schema.command import command
+
+command.add_command(live)
 
 __all__ = ["command"]

@@ -1,0 +1,166 @@
+"""`ael schema live`: what a running engine may emit and what it has emitted, as a table."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import urlsplit
+
+import click
+
+from ael_otel.cli.options import examples
+from ael_otel.errors import AelOtelError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+PATH: Final = "/api/v1/telemetry/live-schema"
+DEFAULT_URL: Final = "http://127.0.0.1:9464"
+TIMEOUT_S: Final = 5.0
+MAX_ANSWER: Final = 4 * 1024 * 1024
+
+_MEANINGS: Final[Mapping[int, str]] = {
+    401: "it asks for a token: pass --token, or set AEL_ADMIN_TOKEN",
+    403: "it answers its own machine only: ask there, or set telemetry.admin.token",
+    404: "the live schema is off: set telemetry.admin.live_schema to true and restart",
+    429: "it has been asked too often: wait some seconds",
+}
+
+
+@click.command(
+    "live",
+    short_help="Show what a running engine has emitted of the registry.",
+    epilog=examples("ael schema live", "ael schema live --url http://127.0.0.1:9464 --json"),
+)
+@click.option(
+    "--url",
+    default=DEFAULT_URL,
+    show_default=True,
+    metavar="URL",
+    help="Where the engine serves its metrics.",
+)
+@click.option(
+    "--token",
+    envvar="AEL_ADMIN_TOKEN",
+    default="",
+    metavar="TOKEN",
+    help="Value of telemetry.admin.token. Better in $AEL_ADMIN_TOKEN: other users see a command line.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as it is.")
+def command(url: str, token: str, as_json: bool) -> None:
+    """Ask a running engine for its live schema.
+
+    Shows for each signal how often it was emitted and when last, its series and their limit, what was lost and why,
+    and names that the registry does not have. The engine serves it with `telemetry.admin.live_schema: true`.
+    """
+    document = fetch(url, token)
+    if as_json:
+        click.echo(json.dumps(document, indent=2, sort_keys=True))
+        return
+    from ael_otel.cli.render.terminal import console
+
+    target = console()
+    for part in tables(document, datetime.now(UTC)):
+        target.print(part)
+
+
+def fetch(url: str, token: str = "") -> dict[str, Any]:
+    """Return the live schema of the engine at `url`.
+
+    Raises:
+        AelOtelError: there is none, or it does not answer us; the text says what to do.
+    """
+    where = urlsplit(url if "//" in url else f"//{url}", scheme="http")
+    try:
+        port = where.port
+    except ValueError as error:
+        raise AelOtelError(f"{url} is no address: {error}") from error
+    if where.scheme not in ("http", "https") or not where.hostname or where.username:
+        raise AelOtelError(f"{url} is no address of an engine; write it like {DEFAULT_URL}")
+    make = HTTPSConnection if where.scheme == "https" else HTTPConnection
+    connection = make(where.hostname, port, timeout=TIMEOUT_S)
+    headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    try:
+        connection.request("GET", PATH, headers=headers)
+        # No redirect is followed: the token is for this address.
+        answer = connection.getresponse()
+        body = answer.read(MAX_ANSWER)
+    except (OSError, HTTPException, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise AelOtelError(
+            f"no engine answers at {url} ({why}): start `ael serve` with telemetry.admin.live_schema: true"
+        ) from error
+    finally:
+        connection.close()
+    if answer.status != 200:
+        meaning = _MEANINGS.get(answer.status, "it is no engine with telemetry of ours")
+        raise AelOtelError(f"{url} answers {answer.status}: {meaning}")
+    try:
+        document: Any = json.loads(body)
+    except ValueError as error:
+        raise AelOtelError(f"{url} answers something that is no JSON") from error
+    if not isinstance(document, dict) or "signals" not in document:
+        raise AelOtelError(f"{url} answers something that is no live schema")
+    return cast("dict[str, Any]", document)
+
+
+def tables(document: Mapping[str, Any], now: datetime) -> "list[Table]":
+    """Return the signals, then what was lost and the unknown names where there are any, then who says it."""
+    from ael_otel.cli.render.words import one_line
+    from ael_otel.schema.tables import table
+
+    signals = _mapping(document.get("signals"))
+    rows: list[tuple[str, ...]] = []
+    for kind in ("metrics", "spans", "events"):
+        for name, found in sorted(_mapping(signals.get(kind)).items()):
+            facts = _mapping(found)
+            series = f"{facts.get('series', 0)}/{facts['max_series']}" if "max_series" in facts else "-"
+            last = _ago(facts.get("last_emitted"), now) if facts.get("registered") else "not registered"
+            rows.append(
+                (
+                    kind.removesuffix("s"),
+                    one_line(name),
+                    str(facts.get("emitted", 0)),
+                    series,
+                    last,
+                    _counts(facts.get("dropped")),
+                )
+            )
+    version = one_line(str(document.get("version", "")))
+    found = [table(("", "name", "emitted", "series", "last", "dropped"), rows, f"Telemetry {version}, live")]
+    lost = [
+        (one_line(name), _counts(by_reason)) for name, by_reason in _mapping(document.get("dropped")).items()
+    ]
+    if lost:
+        found.append(table(("signal", "items"), lost, "Lost"))
+    unknown = [
+        (kind.removesuffix("s"), one_line(name), str(count))
+        for kind, names in _mapping(document.get("unknown")).items()
+        for name, count in _mapping(names).items()
+    ]
+    if unknown:
+        found.append(table(("", "name", "seen"), unknown, "Not in the registry"))
+    packages = [
+        (one_line(name), one_line(str(each))) for name, each in _mapping(document.get("packages")).items()
+    ]
+    found.append(table(("package", "version"), packages, "Versions"))
+    return found
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _counts(value: Any) -> str:
+    from ael_otel.cli.render.words import one_line
+
+    return ", ".join(f"{one_line(name)} {count}" for name, count in sorted(_mapping(value).items()))
+
+
+def _ago(seconds: Any, now: datetime) -> str:
+    from ael_otel.cli.render.words import duration
+
+    if not isinstance(seconds, int | float):
+        return "never"
+    return f"{duration(max(0.0, now.timestamp() - seconds) * 1e3)} ago"
