@@ -134,7 +134,7 @@ class StepRow(Row):
 
     @property
     def executions(self) -> int:
-        """Steps that ran and ended; a retried step counts once, one that was passed over not at all.
+        """Steps that ran and ended; a retried step counts once.
 
         The value so far, `{execution}`.
         """

@@ -288,7 +288,7 @@ def test_a_run_that_was_marked_too_early_may_still_end(tmp_path: Path) -> None:
 
 # --- deleted is gone --------------------------------------------------------------------------------------------------
 
-SECRET = "the-patient-is-called-Marigold"
+SECRET = "the-patient-is-called-Marigold"  # hygiene: made up
 
 
 def _bytes_below(folder: Path) -> bytes:
