@@ -166,7 +166,7 @@ def test_the_scrape_endpoint_tells_the_same_once(backends: Backends, driven: Dri
 
 def test_exemplars_lead_to_spans_that_exist(backends: Backends, driven: Driven) -> None:
     """Proves that Prometheus has exemplars of counters and histograms, and each names a stored trace and span."""
-    traces = check_traces(backends, driven.truth)
+    traces = run_traces(backends, driven.truth)
     exemplars = backends.exemplars(SERVICE)
     with_exemplars = {name for name, _ in exemplars}
     for name in CONTRACT.keys() - {"ael_active_workflows", "ael_errors_total"}:
@@ -265,6 +265,6 @@ def test_arguments_stay_out(backends: Backends, driven: Driven) -> None:
     """Proves that what a client passed to a tool is in no line, span or label: only the run itself has it."""
     secret = "no workflow"  # the text that `direct_echo` hands to the tool
     assert secret not in driven.served.stdout.read_text("utf-8")
-    for spans in check_traces(backends, driven.truth).values():
+    for spans in run_traces(backends, driven.truth).values():
         assert not [span for span in spans if secret in f"{span.attributes}{span.events}"]
     assert not [line for line in backends.lines(SERVICE) if secret in f"{line.text}{line.labels}"]
