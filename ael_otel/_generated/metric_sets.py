@@ -38,12 +38,16 @@ class WorkflowRow(Row):
 
     def add(self, *, executions: int = 0, context: Context | None = None) -> None:
         """Update executions; a sampled `context` becomes the exemplar."""
-        with self.lock:
+        lock = self.lock
+        try:
+            lock.acquire()
             slots = self.slots
             slots[0] += executions
             self.updates += 1
             if context is not None:
                 self.context = context
+        finally:
+            lock.release()
         if self.overflowed is not None:
             self.overflowed((executions,))
 
@@ -90,12 +94,16 @@ class ToolRow(Row):
 
     def add(self, *, invocations: int = 0, context: Context | None = None) -> None:
         """Update invocations; a sampled `context` becomes the exemplar."""
-        with self.lock:
+        lock = self.lock
+        try:
+            lock.acquire()
             slots = self.slots
             slots[0] += invocations
             self.updates += 1
             if context is not None:
                 self.context = context
+        finally:
+            lock.release()
         if self.overflowed is not None:
             self.overflowed((invocations,))
 
@@ -142,12 +150,16 @@ class StepRow(Row):
 
     def add(self, *, executions: int = 0, context: Context | None = None) -> None:
         """Update executions; a sampled `context` becomes the exemplar."""
-        with self.lock:
+        lock = self.lock
+        try:
+            lock.acquire()
             slots = self.slots
             slots[0] += executions
             self.updates += 1
             if context is not None:
                 self.context = context
+        finally:
+            lock.release()
         if self.overflowed is not None:
             self.overflowed((executions,))
 
@@ -182,12 +194,16 @@ class EngineRow(Row):
 
     def add(self, *, active_workflows: int = 0, context: Context | None = None) -> None:
         """Update active_workflows; a sampled `context` becomes the exemplar."""
-        with self.lock:
+        lock = self.lock
+        try:
+            lock.acquire()
             slots = self.slots
             slots[0] += active_workflows
             self.updates += 1
             if context is not None:
                 self.context = context
+        finally:
+            lock.release()
         if self.overflowed is not None:
             self.overflowed((active_workflows,))
 
@@ -218,12 +234,16 @@ class ErrorRow(Row):
 
     def add(self, *, errors: int = 0, context: Context | None = None) -> None:
         """Update errors; a sampled `context` becomes the exemplar."""
-        with self.lock:
+        lock = self.lock
+        try:
+            lock.acquire()
             slots = self.slots
             slots[0] += errors
             self.updates += 1
             if context is not None:
                 self.context = context
+        finally:
+            lock.release()
         if self.overflowed is not None:
             self.overflowed((errors,))
 
@@ -254,12 +274,16 @@ class TelemetryRow(Row):
 
     def add(self, *, dropped: int = 0, context: Context | None = None) -> None:
         """Update dropped; a sampled `context` becomes the exemplar."""
-        with self.lock:
+        lock = self.lock
+        try:
+            lock.acquire()
             slots = self.slots
             slots[0] += dropped
             self.updates += 1
             if context is not None:
                 self.context = context
+        finally:
+            lock.release()
         if self.overflowed is not None:
             self.overflowed((dropped,))
 

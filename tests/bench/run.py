@@ -32,7 +32,7 @@ def table(group: Group) -> Table:
         shown.add_row(
             variant.name,
             f"{group.n * group.rounds:,}",
-            f"{variant.median:,.1f} us",
+            f"{variant.median:,.{1 if variant.median >= 10 else 2}f} us",
             "" if found is None else f"{variant.median - baseline(group, variant).median:+,.1f} us",
             "1" if found is None else f"{found[0]:.2f}",
             "" if found is None else f"{found[1]:.2f} .. {found[2]:.2f}",

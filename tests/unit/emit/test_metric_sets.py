@@ -37,13 +37,15 @@ def spec(name: str, **changes: object) -> registry.MetricSpec:
 
 
 class Row3(Row):
-    """What the generator writes for a set of these three, by hand; `test_the_generator_writes_such_a_row` compares."""
+    """What the generator writes for such a set, by hand; its own is in `tests/unit/schema/test_render_sets.py`."""
 
     __slots__ = ()
 
     def add(self, *, calls: int = 0, retries: int = 0, running: int = 0, context=None) -> None:
         """Update calls, retries and running together."""
-        with self.lock:
+        lock = self.lock
+        try:
+            lock.acquire()
             slots = self.slots
             slots[0] += calls
             slots[1] += retries
@@ -51,6 +53,8 @@ class Row3(Row):
             self.updates += 1
             if context is not None:
                 self.context = context
+        finally:
+            lock.release()
         if self.overflowed is not None:
             self.overflowed((calls, retries, running))
 

@@ -29,7 +29,9 @@ ADD = '''
         context: Context | None = None,
     ) -> None:
         """Update invocations, retries, running and load together; a sampled `context` becomes the exemplar."""
-        with self.lock:
+        lock = self.lock
+        try:
+            lock.acquire()
             slots = self.slots
             slots[0] += invocations
             slots[1] += retries
@@ -39,6 +41,8 @@ ADD = '''
             self.updates += 1
             if context is not None:
                 self.context = context
+        finally:
+            lock.release()
         if self.overflowed is not None:
             self.overflowed((invocations, retries, running, load))
 '''
