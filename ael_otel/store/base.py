@@ -5,8 +5,9 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from ael_otel.store.codec import Head, Row, decode, has_text, row_of, summary_of
+from ael_otel.store.codec import Row, decode, has_text, row_of
 from ael_otel.store.query import (
+    ExecutionSummary,
     Page,
     PruneReport,
     RunQuery,
@@ -19,6 +20,7 @@ from ael_otel.store.query import (
 )
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
 from ael_otel.store.stats import Figure, figures_of, summarise
+from ael_otel.store.times import to_us
 
 _AT_ONCE = 200
 
@@ -114,7 +116,9 @@ class Backend(Events):
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    def select(self, query: RunQuery, after: tuple[int, str] | None, limit: int | None) -> list[Head]:
+    def select(
+        self, query: RunQuery, after: tuple[int, str] | None, limit: int | None
+    ) -> list[ExecutionSummary]:
         """Return up to `limit` runs, newest first, after the run that started at `after[0]` with id `after[1]`.
 
         `limit` and `cursor` of `query` do not count here. With `text` the runs are those that can have it.
@@ -141,11 +145,11 @@ class Backend(Events):
         if query.text is None:
             found = self.select(query, _after(query), None if limit is None else limit + 1)
         else:
-            found = [head for head, _ in self._with_text(query, None if limit is None else limit + 1)]
-        more = limit is not None and len(found) > limit
-        shown = found[:limit]
-        cursor = write_cursor(shown[-1].started_us, shown[-1].execution_id) if more else None
-        return Page([summary_of(head) for head in shown], cursor)
+            found = [run for run, _ in self._with_text(query, None if limit is None else limit + 1)]
+        if limit is None or len(found) <= limit:
+            return Page(found)
+        del found[limit:]
+        return Page(found, write_cursor(*_place(found[-1])))
 
     def iterate(self, query: RunQuery) -> Iterator[ExecutionRecord]:
         """Yield whole runs, newest first."""
@@ -177,29 +181,31 @@ class Backend(Events):
         """Return what `stats` sums up; `text` is not asked for."""
         raise NotImplementedError
 
-    def _with_text(self, query: RunQuery, limit: int | None) -> Iterator[tuple[Head, ExecutionRecord]]:
+    def _with_text(
+        self, query: RunQuery, limit: int | None
+    ) -> Iterator[tuple[ExecutionSummary, ExecutionRecord]]:
         """Yield runs with their records, read some at a time so that nothing stays locked."""
         after = _after(query)
         left = limit
         while left is None or left > 0:
             wanted = _AT_ONCE if left is None or query.text is not None else min(_AT_ONCE, left)
-            heads = self.select(query, after, wanted)
-            bodies = self.bodies([head.execution_id for head in heads])
-            for head in heads:
-                body = bodies.get(head.execution_id)
+            runs = self.select(query, after, wanted)
+            bodies = self.bodies([run.execution_id for run in runs])
+            for run in runs:
+                body = bodies.get(run.execution_id)
                 if body is None:
                     continue  # pruned in between
                 record = decode(body)
                 if query.text is not None and not has_text(record, query.text):
                     continue
-                yield head, record
+                yield run, record
                 if left is not None:
                     left -= 1
                     if not left:
                         return
-            if len(heads) < wanted:
+            if len(runs) < wanted:
                 return
-            after = heads[-1].started_us, heads[-1].execution_id
+            after = _place(runs[-1])
 
     def find(self, prefix: str, limit: int = 10) -> list[str]:
         """Return the execution ids that a person can mean."""
@@ -222,6 +228,10 @@ class Backend(Events):
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Return True: everything is written at once."""
         return True
+
+
+def _place(run: ExecutionSummary) -> tuple[int, str]:
+    return to_us(run.started_at), run.execution_id
 
 
 def _after(query: RunQuery) -> tuple[int, str] | None:

