@@ -4,6 +4,7 @@ Everything is in the one file, and its policy forbids it to load or run anything
 Rows open by themselves (`<details>`), so the page works where scripts do not.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from html import escape
@@ -13,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from ael_otel.store import ErrorRecord, ExecutionRecord, StepRecord, ToolCallRecord
+from ael_otel.store.content import to_json
 
 TICKS: Final = 5
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -166,7 +168,7 @@ def _blocks(*pairs: tuple[str, Any]) -> list[tuple[str, str]]:
 
 
 def _json(value: Any) -> str:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    return msgspec.json.format(to_json(value, sys.maxsize), indent=2).decode()
 
 
 def _tool(name: str, server: str | None) -> str:

@@ -1,15 +1,17 @@
 """Reading files of runs: OTLP/JSON of any writer, and the JSON and JSON Lines that we wrote ourselves."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import msgspec
 
+from ael_otel._generated import attributes as attr
+from ael_otel._generated import spans as names
 from ael_otel.export.errors import ImportFormatError
 from ael_otel.export.otlp import spans_in
-from ael_otel.export.records import records_of
 from ael_otel.export.spans import Span
-from ael_otel.store import ExecutionRecord
+from ael_otel.store import INTERRUPTED, ErrorRecord, ExecutionRecord
+from ael_otel.store.derive import derive
 
 
 def read(data: bytes) -> list[ExecutionRecord]:
@@ -33,10 +35,39 @@ def read(data: bytes) -> list[ExecutionRecord]:
             raise ImportFormatError(f"line {line}: no run as `ael trace export` writes it: {error}") from None
         except ImportFormatError as error:
             raise ImportFormatError(f"line {line}: {error}") from None
-    try:
-        return [*records, *records_of(spans)]
-    except OverflowError:
-        raise ImportFormatError("a span is of a time that no calendar has") from None
+    return [*records, *records_of(spans)]
+
+
+def records_of(spans: Iterable[Span]) -> list[ExecutionRecord]:
+    """Return a record for each run in the spans, which may be of many traces and in any order, and there twice.
+
+    Raises ImportFormatError for spans that no run can be made of.
+    """
+    traces: dict[str, list[Span]] = {}
+    for span in spans:
+        traces.setdefault(span.trace_id, []).append(span)
+    found: list[ExecutionRecord] = []
+    for trace_id, some in traces.items():
+        try:
+            found += derive(some)
+        except (ValueError, OverflowError, RecursionError) as error:
+            raise ImportFormatError(f"no run can be made of the trace {trace_id}: {error}") from None
+    ended = {
+        span.span_id
+        for some in traces.values()
+        for span in some
+        if span.name != names.WORKFLOW.name
+        or span.status == "error"
+        or attr.AEL_WORKFLOW_STATUS in span.attributes
+    }
+    for record in found:
+        if record.span_id not in ended:
+            # It went on when it was exported, and can never end here.
+            record.status = "failed"
+            record.error = ErrorRecord(
+                INTERRUPTED, "spans", "the run had not ended when its trace was written"
+            )
+    return found
 
 
 def _documents(data: bytes) -> Iterator[tuple[int, Any]]:

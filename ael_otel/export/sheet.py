@@ -2,13 +2,13 @@
 
 import csv
 import io
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import msgspec
-
 from ael_otel.store import ErrorRecord, ExecutionRecord, StepRecord, ToolCallRecord
+from ael_otel.store.content import to_json
 
 COLUMNS: Final = (
     "row",
@@ -61,7 +61,7 @@ def cell(value: Any) -> Any:
         case str():
             text = value
         case _:
-            text = msgspec.json.encode(value).decode()
+            text = to_json(value, sys.maxsize).decode()
     text = text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
     harmful = text.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA[:4])
     return f"'{text}" if harmful else text

@@ -4,13 +4,14 @@ Follows OpenTelemetry's mapping (https://opentelemetry.io/docs/specs/otel/trace/
 text tags, events are annotations, an error is the tag `error`.
 """
 
+import sys
 from typing import Any, Final
 
 import msgspec
 
 from ael_otel._generated import attributes as attr
 from ael_otel.export.spans import Kind, Span
-from ael_otel.store.content import clean
+from ael_otel.store.content import clean, to_json
 
 _KINDS: Final[dict[Kind, str]] = {
     "client": "CLIENT",
@@ -51,7 +52,7 @@ def as_zipkin(span: Span) -> dict[str, Any]:
 
 def text(value: Any) -> str:
     """Return an attribute as a tag: text as it is, all else as JSON."""
-    return clean(value) if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return clean(value) if isinstance(value, str) else to_json(value, sys.maxsize).decode()
 
 
 def _annotation(name: str, attributes: dict[str, Any]) -> str:

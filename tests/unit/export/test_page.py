@@ -1,0 +1,149 @@
+"""The page of a run: self-contained, harmless whatever is in the run, and readable."""
+
+import re
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+
+from ael_otel.export.page import page
+from ael_otel.store import ErrorRecord
+from tests.support.needs import require
+from tests.unit.export.conftest import records
+
+LOADS = {"src", "href", "srcset", "data", "action", "poster", "background", "ping"}
+ALLOWED = {
+    *("html", "head", "meta", "title", "style", "body", "header", "main", "footer", "details", "summary"),
+    *("h1", "h2", "p", "code", "div", "span", "small", "dl", "dt", "dd", "pre", "i"),
+}
+
+
+class Reader(HTMLParser):
+    """Collects elements, their attributes and the text outside the style."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        """Note an element."""
+        self.elements.append((tag, dict(attrs)))
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        """Check that elements end in order."""
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        """Note text."""
+        if "style" not in self.open:
+            self.text += data
+
+
+def test_a_run_is_a_row_for_each_of_its_parts(full):
+    """Run, steps, attempts, code and calls from it, with names and durations; errors are marked."""
+    read = Reader(page(full))
+    rows = [attributes for tag, attributes in read.elements if tag == "summary"]
+    assert len(rows) == 10
+    for words in (
+        "order",
+        "1 greet",
+        "attempt 2",
+        "2 crunch",
+        "Python",
+        "add@demo",
+        "3 mail",
+        "4 pay",
+        "50.2 ms",
+    ):
+        assert words in read.text
+    assert "TOOL_FAILED: card declined" in read.text
+    assert "hello" in read.text, "what the code printed"
+    assert len([1 for tag, attributes in read.elements if tag == "i" and attributes["class"] == "bad"]) == 4
+
+
+def test_bars_are_where_the_work_was(full, going_on):
+    """In percent of the run; nothing leaves its lane, also while the run goes on."""
+    for run in (full, going_on):
+        bars = re.findall(r"left:([\d.]+)%;width:([\d.]+)%", page(run))
+        assert bars[0] == ("0.000", "100.000")
+        for left, width in bars:
+            assert 0 <= float(left) <= float(left) + float(width) <= 100.001
+    assert re.findall(r"left:([\d.]+)%;width:([\d.]+)%", page(full))[1] == ("1.990", "19.900")
+
+
+@given(records())
+def test_nothing_in_a_run_is_markup(record):
+    """Whatever names, messages and content are: the elements are ours, they end in order, and nothing is loaded."""
+    read = Reader(page(record))
+    assert read.open == []
+    for tag, attributes in read.elements:
+        assert tag in ALLOWED
+        assert not LOADS & set(attributes)
+        assert not [name for name in attributes if name.startswith("on")]
+
+
+def test_an_attack_is_text(full):
+    """Markup in every place that a workflow, a tool or an error can write to."""
+    attack = "</style></pre>\"'><img src=x onerror=alert(1)><script>alert(1)</script>\x00\x1b[31m\ud800"
+    full.workflow_name = full.execution_id = full.caller_id = attack
+    full.inputs = {attack: attack}
+    full.metadata = {attack: attack}
+    full.error = ErrorRecord(attack, attack, attack, detail=attack)
+    full.steps[0].step_id = full.steps[0].tool_calls[0].tool_name = attack
+    full.steps[1].code.stdout = attack
+    text = page(full)
+    text.encode("utf-8")
+    read = Reader(text)
+    assert {tag for tag, _ in read.elements} <= ALLOWED
+    assert read.text.count("<script>alert(1)</script>") > 8
+    assert "\x1b" not in text
+    assert "\x00" not in text
+
+
+def test_the_page_forbids_itself_everything(full):
+    """No script, no network: by its policy, and because there is neither in it."""
+    text = page(full)
+    assert "default-src 'none'" in text
+    assert not re.search(r"https?:|//[a-z]|<script|<link|<img|url\(|@import", text)
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_a_browser_shows_it_without_a_network(full, tmp_path: Path):
+    """Chromium draws it from the file with every name unresolvable; its own view of the page has all rows."""
+    require("chromium")
+    from tests.support.needs import NEEDS
+
+    (tmp_path / "run.html").write_text(page(full), "utf-8")
+    done = subprocess.run(
+        [
+            NEEDS["chromium"].found(),
+            *(
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--no-first-run",
+                "--disable-background-networking",
+            ),
+            *("--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path}/profile"),
+            *("--window-size=1200,800", f"--screenshot={tmp_path}/shot.png", "--dump-dom"),
+            (tmp_path / "run.html").as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.count("<details") == 10
+    assert "Content Security Policy" not in done.stderr
+    shot = (tmp_path / "shot.png").read_bytes()
+    assert shot.startswith(b"\x89PNG")
+    assert len(shot) > 20_000, "it is not an empty page"
