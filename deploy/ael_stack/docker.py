@@ -1,6 +1,7 @@
 """Everything that is asked of the `docker` command."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,12 @@ from typing import Any, TextIO, cast
 from ael_stack.errors import Exit, StackError
 from ael_stack.settings import PROJECT, ROOT
 
-INSTALL_HINT = "The stack needs Docker Engine 20.10 or newer with Compose v2; `make demo` needs neither."
+COMPOSE_MINIMUM = (2, 24)
+"""The first Compose that reads `env_file` as compose.yaml writes it, with `path` and `required`."""
+
+INSTALL_HINT = (
+    "The stack needs Docker Engine 20.10 or newer with Compose 2.24 or newer; `make demo` needs neither."
+)
 
 
 @dataclass(frozen=True)
@@ -154,8 +160,14 @@ def require_docker(docker: Docker) -> None:
         raise StackError(
             f"Docker has no Compose plugin: `docker compose version` fails. {INSTALL_HINT}", Exit.MISSING
         )
-    if version.partition(".")[0] in {"0", "1"}:
+    if compose_is_old(version):
         raise StackError(f"Compose {version} is too old. {INSTALL_HINT}", Exit.MISSING)
+
+
+def compose_is_old(version: str) -> bool:
+    """Whether this Compose cannot read compose.yaml; a version that is no number, as of a development build, can."""
+    numbers = re.match(r"v?(\d+)\.(\d+)", version)
+    return numbers is not None and (int(numbers[1]), int(numbers[2])) < COMPOSE_MINIMUM
 
 
 def daemon_message(said: str) -> str:

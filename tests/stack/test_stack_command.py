@@ -64,10 +64,15 @@ def test_the_daemon_does_not_answer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"), [("exit 1", "no Compose plugin"), ("echo 1.29.2", "Compose 1.29.2 is too old")]
+    ("answer", "said"),
+    [
+        ("exit 1", "no Compose plugin"),
+        ("echo 1.29.2", "Compose 1.29.2 is too old"),
+        ("echo v2.23.3-desktop.2", "Compose 2.23.3-desktop.2 is too old"),
+    ],
 )
 def test_compose_absent_or_old(tmp_path: Path, answer: str, said: str) -> None:
-    """Docker without Compose v2 is a line that says which of the two is missing."""
+    """Docker without a Compose that reads compose.yaml is a line that says what is missing and which one is needed."""
     (tmp_path / "docker").write_text(
         f'#!/bin/sh\n[ "$1" = compose ] && {{ {answer}; exit; }}\necho 20\n', "utf-8"
     )
@@ -75,6 +80,13 @@ def test_compose_absent_or_old(tmp_path: Path, answer: str, said: str) -> None:
     done = stack("up", environment={"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"})
     assert done.returncode == 3
     assert said in one_line(done.stderr)
+    assert "Compose 2.24 or newer" in one_line(done.stderr)
+
+
+@pytest.mark.parametrize("version", ["2.24.0", "v2.24.5+ds1", "2.100.0", "5.2.0", "dev"])
+def test_compose_new_enough(version: str) -> None:
+    """Numbers are compared as numbers, and a build without one is given the benefit of the doubt."""
+    assert not deploy_module("docker").compose_is_old(version)
 
 
 def test_a_port_in_use(fake_docker: dict[str, str]) -> None:

@@ -62,7 +62,10 @@ def _docker() -> str:
 
 
 def _compose() -> str:
-    return _run("docker", "compose", "version", "--short")
+    from ael_stack.docker import compose_is_old
+
+    version = _run("docker", "compose", "version", "--short")
+    return "" if compose_is_old(version) else version
 
 
 def _engine() -> str:
@@ -99,7 +102,7 @@ NEEDS = {
     for need in (
         Need("engine", "install the engine: pip install 'ael-otel[engine]'", _engine),
         Need("docker", "start a Docker engine", _docker),
-        Need("compose", "install Docker Compose v2 or later", _compose),
+        Need("compose", "install Docker Compose 2.24 or later", _compose),
         Need("promtool", "install promtool (Debian: prometheus)", _promtool),
         Need("postgres", "install PostgreSQL and psycopg, or set AEL_TEST_POSTGRES_DSN", _postgres),
         Need("chromium", "install Chromium", _chromium),
