@@ -88,11 +88,12 @@ import io, json, logging, sys, time
 from ael_otel import runtime
 from ael_otel.config import Settings, with_environment
 from ael_otel.pipeline.metrics import shared_metrics
+from ael_otel.store import MemoryStore
 from opentelemetry.trace import get_tracer
 import os
 
 log = io.StringIO()
-running = runtime.start(with_environment(Settings(), os.environ), log_stream=log)
+running = runtime.start(with_environment(Settings(), os.environ), log_stream=log, store=MemoryStore())
 tracer = get_tracer("test")
 for number in range(700):
     with tracer.start_as_current_span("work"):
