@@ -8,13 +8,14 @@ says becomes environment, unless the environment already says it. A wrong file i
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Final
 
 OTEL_PYTHON_AEL_CONFIG: Final = "OTEL_PYTHON_AEL_CONFIG"
 """The configuration file to prepare the SDK from, where the command line does not name it."""
 
 _COMMANDS_WITH_CONFIG: Final = frozenset({"serve", "run"})
+_DEMO_CONFIG: Final = Path(__file__).with_name("demo") / "config.yaml"
 
 
 def wrapped_command(arguments: Sequence[str]) -> list[str] | None:
@@ -46,14 +47,21 @@ def config_argument(command: Sequence[str]) -> str | None:
 
 def _prepare() -> None:
     command = wrapped_command(sys.argv)
-    if command is None or len(command) < 2 or command[1] not in _COMMANDS_WITH_CONFIG:
+    if command is None or len(command) < 2:
+        return
+    named: str | Path | None
+    if command[1] == "demo":
+        named = _DEMO_CONFIG
+    elif command[1] in _COMMANDS_WITH_CONFIG:
+        named = config_argument(command) or os.environ.get(OTEL_PYTHON_AEL_CONFIG)
+    else:
         return
     from ael_otel.config import load_settings
     from ael_otel.errors import AelOtelError
     from ael_otel.pipeline.environment import prepare
 
     try:
-        settings = load_settings(config_argument(command) or os.environ.get(OTEL_PYTHON_AEL_CONFIG))
+        settings = load_settings(named)
     except AelOtelError:
         return
     prepare(settings, os.environ)

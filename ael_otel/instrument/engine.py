@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any, Literal, TextIO
 
 from ael_otel.errors import ConfigError, EngineUnavailableError, WorkflowNotFoundError
-from ael_otel.lifecycle import carried_by, run_observer
+from ael_otel.lifecycle import last_carried_by, run_observer
 from ael_otel.lifecycle.failure import text_of
 
 
@@ -81,18 +81,27 @@ def _told(error: BaseException) -> str:
 def _log_through_root() -> None:
     """Let uvicorn's records reach the root logger: by default it prints its own lines, some of them on stdout.
 
-    One line per HTTP request says nothing that the engine's own lines do not, and has no run to belong to; nor has
-    the line of no content that the engine logs for each collection of its metrics.
+    One line per HTTP request, served or sent, says nothing that the engine's own lines do not, and shows a URL whose
+    query may hold a key; the engine's line for each collection of its metrics has no content at all.
     """
-    logging.getLogger("ploston.chain_detection").setLevel(logging.WARNING)
+    for name in ("ploston.chain_detection", "httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # A filter, because uvicorn sets this logger's level itself when it starts.
+    access = logging.getLogger("uvicorn.access")
+    if _is_worth_a_line not in access.filters:
+        access.addFilter(_is_worth_a_line)
     with contextlib.suppress(ImportError):
         from uvicorn.config import LOGGING_CONFIG
 
         LOGGING_CONFIG["handlers"] = {}
-        levels = {"uvicorn": "INFO", "uvicorn.error": "INFO", "uvicorn.access": "WARNING"}
         LOGGING_CONFIG["loggers"] = {
-            name: {"level": level, "propagate": True, "handlers": []} for name, level in levels.items()
+            name: {"level": "INFO", "propagate": True, "handlers": []}
+            for name in ("uvicorn", "uvicorn.error", "uvicorn.access")
         }
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING
 
 
 def workflow_names(application: Any) -> list[str]:
@@ -165,7 +174,7 @@ async def run_workflow(
 
 
 def _error_of(error: BaseException) -> dict[str, Any]:
-    failure = carried_by(error)
+    failure = last_carried_by(error)
     return {
         "code": failure.type if failure is not None else str(getattr(error, "code", "internal")),
         "component": failure.component if failure is not None else "workflow_engine",

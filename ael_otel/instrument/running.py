@@ -234,7 +234,9 @@ async def invoke(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) ->
             with fault_barrier("invoke"):
                 registry = getattr(instance, "_registry", None)
                 unavailable = getattr(raised, "code", None) == "TOOL_UNAVAILABLE"
-                if unavailable and registry is not None and registry.get(name) is None:
+                if unavailable and (
+                    runner is not None or (registry is not None and registry.get(name) is None)
+                ):
                     frame.tool_unknown()
             raise
         with fault_barrier("invoke"):

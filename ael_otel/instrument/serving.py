@@ -54,11 +54,28 @@ async def execute_runner_tool(wrapped: Wrapped, instance: Any, args: Args, kwarg
     runner = str(argument(args, kwargs, 0, "runner_name", ""))
     tool = str(argument(args, kwargs, 1, "tool_name", ""))
     with ToolCall(record, tool, server=runner) as frame:
+        with fault_barrier("execute_runner_tool"):
+            # The engine takes any name of three parts for a runner's tool, so callers can make them up.
+            if not _offers(instance, runner, tool):
+                frame.tool_unknown()
         result = await wrapped(*args, **kwargs)
         with fault_barrier("execute_runner_tool"):
             if _mapping(result).get("isError"):
                 frame.failure = Failure("TOOL_FAILED", "tool", "the runner's tool returned an error")
         return result
+
+
+def _offers(frontend: Any, runner: str, tool: str) -> bool:
+    registry = getattr(frontend, "_runner_registry", None)
+    if registry is None:
+        return False
+    for known in registry.list():
+        if known.name == runner:
+            tools: list[Any] = known.available_tools or []
+            return any(
+                tool == (each if isinstance(each, str) else _mapping(each).get("name")) for each in tools
+            )
+    return False
 
 
 async def workflows_loaded(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:

@@ -6,7 +6,7 @@ call. Everything above (the instrumentation of the engine, other engines) only s
 
 from ael_otel.lifecycle.code_block import CodeBlock
 from ael_otel.lifecycle.execution import Execution, run_observer
-from ael_otel.lifecycle.failure import Failure, carried_by, classify, mark
+from ael_otel.lifecycle.failure import Failure, carried_by, classify, last_carried_by, mark
 from ael_otel.lifecycle.frame import Frame, current_frame
 from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.lifecycle.step import Step
@@ -23,6 +23,7 @@ __all__ = [
     "carried_by",
     "classify",
     "current_frame",
+    "last_carried_by",
     "mark",
     "run_observer",
 ]

@@ -24,7 +24,7 @@ _MAX_CAUSES: Final = 3
 class Failure:
     """Why a frame failed: an error type of the registry's closed set, the component where it was born, its text."""
 
-    __slots__ = ("category", "component", "counted", "error", "message", "retryable", "type")
+    __slots__ = ("category", "component", "counted", "error", "message", "retryable", "settled", "type")
 
     def __init__(
         self,
@@ -43,6 +43,7 @@ class Failure:
         self.category = category or component
         self.retryable = retryable
         self.counted = False
+        self.settled = False
 
     @property
     def cancelled(self) -> bool:
@@ -149,7 +150,17 @@ def mark(error: BaseException, failure: Failure) -> None:
 
 
 def carried_by(error: BaseException) -> Failure | None:
-    """Return the failure `error` carries, if any."""
+    """Return the failure `error` carries, if any, and if the run it ended in still goes on.
+
+    A client may raise one exception object again and again (a lost connection): each run that it ends is a failure of
+    its own.
+    """
+    found = last_carried_by(error)
+    return None if found is None or found.settled else found
+
+
+def last_carried_by(error: BaseException) -> Failure | None:
+    """Return the failure `error` carries, also when its run has ended."""
     found = getattr(error, _MARK, None)
     return found if isinstance(found, Failure) else None
 

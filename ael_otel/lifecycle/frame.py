@@ -128,8 +128,11 @@ class Frame:
 
     def _leave(self) -> None:
         self.ended = True
-        if self.failure is not None and self.parent is not None:
-            self.parent.child_failure = self.failure
+        if self.failure is not None:
+            if self.parent is not None:
+                self.parent.child_failure = self.failure
+            else:
+                self.failure.settled = True
         # Each is undone on its own: a context entered in another task must not keep the others attached.
         try:
             if self.span is not None:

@@ -5,6 +5,7 @@ come from the current span when the record is handled, also when its trace is no
 """
 
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Mapping
@@ -29,6 +30,8 @@ from ael_otel.privacy.engine_logs import without_quotes
 MAX_MESSAGE: Final = 16_384
 MAX_STACKTRACE: Final = 16_384
 """Characters kept of a message and of a stack trace: an entry stays far below Loki's 64 KB of structured metadata."""
+
+_LOGIN: Final = re.compile(r"(^|[\s/'\"])[^\s/@'\"]+:[^\s/@'\"]*@")
 
 QUIET_SECONDS: Final = 60.0
 """How long a message of the SDK is not repeated."""
@@ -83,6 +86,9 @@ class RunLogHandler(logging.Handler):
             if record.name.startswith("opentelemetry.") and (self._closing or self._repeats(record)):
                 return
             fields = fields_of(record)
+            if record.name.startswith("opentelemetry."):
+                # An exporter names the endpoint as it was given, with whoever it logs in as.
+                fields[events.LOG_MESSAGE] = _LOGIN.sub(r"\1***@", fields[events.LOG_MESSAGE])
             severity, number = _severity(record.levelno)
             if self._stream is not None:
                 try:

@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.trace import get_tracer_provider
 
 from ael_otel.config import Settings
+from ael_otel.config.settings import masked
 from ael_otel.pipeline.environment import otlp_signals, prepare
 from ael_otel.pipeline.export import BoundedLogProcessor, BoundedSpanProcessor, DropCounter, Ledger
 from ael_otel.pipeline.guard import logger
@@ -95,7 +96,7 @@ class Pipeline:
             logger.warning(
                 "%d spans and log records were not delivered: nothing took them at %s within %g s",
                 left,
-                self.settings.exporters.otlp.endpoint,
+                masked("endpoint", self.settings.exporters.otlp.endpoint),
                 timeout_s,
             )
 
@@ -144,9 +145,10 @@ def start(settings: Settings, *, log_stream: TextIO | None = None, pull: bool = 
         log_stream: where log lines go; None writes none (they still go to OTLP if the settings say so).
         pull: also offer the metrics to whoever asks (`Pipeline.pull`).
     """
-    prepare(settings, os.environ)
     if not isinstance(get_tracer_provider(), TracerProvider):
+        prepare(settings, os.environ)
         _initialize_sdk()
+    # An SDK that somebody built before `prepare` has exporters of its own: another pair would send everything twice.
     metrics = shared_metrics()
     parts = _Parts()
     enabled = settings.enabled and os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true"
