@@ -439,7 +439,11 @@ def _nest(values: Mapping[str, object], origin: Mapping[str, str], source: Sourc
 
 
 def _cautions(settings: Settings, given: Mapping[str, object], source: Source) -> list[str]:
-    cautions: list[str] = []
+    cautions = [
+        f"{SECTION}.{name} is not in effect yet: nothing is left out or replaced because of it"
+        for name in given
+        if name in KEYS and KEYS[name].later
+    ]
     if serves_openly(settings.metrics):
         cautions.append(f"{SECTION}.metrics.host is not a loopback address: {OPEN_METRICS}")
     rate = given.get("sampling.rate")

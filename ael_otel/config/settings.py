@@ -33,12 +33,18 @@ def _about(
     allowed: str = "",
     env: str = "",
     secret: bool = False,
+    later: bool = False,
     ge: float | None = None,
     le: float | None = None,
     pattern: str | None = None,
 ) -> Meta:
-    """Describe one key: `allowed` completes "must be ..." in errors, `env` names variables that win over it."""
-    extra: dict[str, object] = {"env": env, "secret": secret}
+    """Describe one key: `allowed` completes "must be ..." in errors, `env` names variables that win over it.
+
+    `later` marks a key that is accepted and checked, and not in effect yet.
+    """
+    extra: dict[str, object] = {"env": env, "secret": secret, "later": later}
+    if later:
+        meaning = f"not in effect yet; meant to {meaning}"
     if pattern is not None:
         return Meta(title=allowed, description=meaning, pattern=pattern, extra=extra)
     return Meta(title=allowed, description=meaning, ge=ge, le=le, extra=extra)
@@ -237,28 +243,32 @@ class Retention(_Section, frozen=True, forbid_unknown_fields=True):
 
 
 class Privacy(_Section, frozen=True, forbid_unknown_fields=True):
-    """What must not leave the process."""
+    """What is not to leave the process. None of it is in effect yet."""
 
-    scrub_pii: Annotated[bool, _about("replace personal data and credentials by markers")] = True
+    scrub_pii: Annotated[bool, _about("replace personal data and credentials by markers", later=True)] = True
     excluded_paths: Annotated[
         tuple[str, ...],
-        _about("files whose names and contents are never captured", allowed="a list of path patterns"),
+        _about(
+            "keep names and contents of these files from being captured",
+            allowed="a list of path patterns",
+            later=True,
+        ),
     ] = ("~/.ssh/*", "~/.aws/credentials")
 
 
 class Redaction(_Section, frozen=True, forbid_unknown_fields=True):
-    """What is blanked whatever it holds."""
+    """What run records keep of inputs and outputs."""
 
-    redact_inputs: Annotated[bool, _about("blank every input")] = False
-    redact_outputs: Annotated[bool, _about("blank every output")] = False
+    redact_inputs: Annotated[bool, _about("blank every input in run records")] = False
+    redact_outputs: Annotated[bool, _about("blank every output in run records")] = False
     sensitive_field_patterns: Annotated[
         tuple[str, ...],
-        _about("fields whose names match are blanked", allowed="a list of regular expressions"),
+        _about("blank fields whose names match", allowed="a list of regular expressions", later=True),
     ] = ()
     max_result_size: Annotated[
         int,
         _about(
-            "size in bytes to which a result is cut, after redaction",
+            "size in bytes to which an input or output is cut in run records",
             allowed="a whole number from 1 to 16777216",
             ge=1,
             le=16777216,
@@ -292,7 +302,7 @@ class Engine(_Section, frozen=True, forbid_unknown_fields=True):
 class Settings(_Section, frozen=True, forbid_unknown_fields=True):
     """Everything the `telemetry:` section and the OTEL_* variables say.
 
-    `notices` holds one line for each thing a person should know (an engine key without effect, two keys that
+    `notices` holds one line for each thing a person should know (a key without effect, two keys that
     disagree, an endpoint open to the network); `path` is the file they come from, None without one.
     """
 

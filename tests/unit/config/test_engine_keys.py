@@ -102,6 +102,20 @@ def test_an_engine_key_sets_ours_without_a_word(
             ["telemetry.sampling.rate 1.0 is 1 percent of traces; for every trace write 100"],
         ),
         ({"sampling": {"rate": 1}}, []),
+        *(
+            (
+                {section: {key: setting}},
+                [
+                    f"telemetry.{section}.{key} is not in effect yet: nothing is left out or replaced because of it"
+                ],
+            )
+            for section, key, setting in (
+                ("privacy", "scrub_pii", True),
+                ("privacy", "excluded_paths", []),
+                ("redaction", "sensitive_field_patterns", ["token"]),
+            )
+        ),
+        ({"redaction": {"redact_inputs": True, "redact_outputs": True, "max_result_size": 10}}, []),
     ],
 )
 def test_what_a_person_should_know_is_one_notice(section: dict[str, object], notices: list[str]) -> None:
