@@ -1,7 +1,10 @@
 """Where the telemetry of a verb goes, in the few facts that are shown to a person."""
 
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlsplit
+
+_DEFAULTS: Final = ("localhost:4317", "localhost:4318")
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +14,11 @@ class Destination:
     endpoint: str
     enabled: bool
     reachable: bool
+
+    @property
+    def is_default(self) -> bool:
+        """Whether the endpoint is the one that the stack of `make up` listens on, by gRPC or HTTP."""
+        return self.endpoint in _DEFAULTS
 
 
 def host_and_port(url: str) -> str:

@@ -93,8 +93,11 @@ def where_to_look(destination: Destination, *, what: str) -> Text:
         return Text(f"OTLP export is off: {what} is not sent anywhere.", style="dim")
     if destination.reachable:
         return Text.assemble(f"Sent to {destination.endpoint}. Grafana: ", (GRAFANA_URL, "cyan"))
+    # What could not be delivered is gone: a stack that is started now sees later runs only.
+    if not destination.is_default:
+        return Text(f"Nothing answers at {destination.endpoint}: the telemetry of {what} was dropped.")
     return Text(
-        f"No Collector on {destination.endpoint}: `make up` starts the stack, then {what} also appears in Grafana."
+        f"No Collector on {destination.endpoint}: to see {what} in Grafana, run it again after `make up`."
     )
 
 

@@ -58,5 +58,7 @@ def _otlp(destination: Destination) -> Text:
     return Text.assemble(
         f"{destination.endpoint} ",
         ("does not answer", "yellow"),
-        ": `make up` starts a Collector; until then all is dropped, and counted",
+        ": `make up` starts a Collector; until then all is dropped, and counted"
+        if destination.is_default
+        else ": until it does, all is dropped, and counted",
     )

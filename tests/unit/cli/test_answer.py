@@ -50,7 +50,7 @@ def test_a_run_is_answered_with_tree_outputs_ids_and_where_to_look(mixed):
         execution  exec-7f3a91c20001
         trace      11111111111111111111111111111111
 
-        No Collector on localhost:4317: `make up` starts the stack, then this run also appears in Grafana.
+        No Collector on localhost:4317: to see this run in Grafana, run it again after `make up`.
     """
     assert text.endswith(dedent(tail).rstrip())
 
@@ -88,7 +88,11 @@ def test_an_output_cannot_steer_the_terminal(mixed):
     [
         (
             NOWHERE,
-            "No Collector on localhost:4317: `make up` starts the stack, then x also appears in Grafana.",
+            "No Collector on localhost:4317: to see x in Grafana, run it again after `make up`.",
+        ),
+        (
+            Destination("collector.example:4317", enabled=True, reachable=False),
+            "Nothing answers at collector.example:4317: the telemetry of x was dropped.",
         ),
         (
             Destination("localhost:4317", enabled=True, reachable=True),
@@ -101,7 +105,7 @@ def test_an_output_cannot_steer_the_terminal(mixed):
     ],
 )
 def test_where_to_look_says_what_is_the_case(destination, text):
-    """A Collector that answers, one that does not, and export that is off."""
+    """A Collector that answers, one that does not, another endpoint that does not, and export that is off."""
     assert shown(answer.where_to_look(destination, what="x")) == text
 
 

@@ -107,7 +107,7 @@ def test_the_demo_is_a_table_and_trees_for_a_person(tmp_path, environment):
     assert "└─ 3 report" in done.stdout
     assert "\x1b" not in done.stdout
     assert "Kept in .ael/telemetry.db:  ael trace list | ael trace show " in done.stdout
-    assert "No Collector on 127.0.0.1:9: `make up` starts the stack" in done.stdout
+    assert "Nothing answers at 127.0.0.1:9: the telemetry of " in done.stdout
 
 
 @pytest.mark.parametrize("line", [line for line in examples() if line.startswith("ael run")])
