@@ -95,7 +95,8 @@ test: setup ## run the whole suite; what needs an absent tool is skipped with a 
 	@$(PYTEST) $(PYTEST_ARGS)
 
 .PHONY: e2e
-e2e: setup ## start the stack, drive it, check every backend
+e2e: setup ## pull the images that are absent, start the stack, drive it, check every backend
+	@$(STACK) pull || echo "e2e: going on with what is here" >&2
 	@$(PYTEST) -m e2e tests/e2e $(PYTEST_ARGS)
 
 .PHONY: bench

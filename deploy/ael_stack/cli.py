@@ -64,6 +64,8 @@ def parser() -> argparse.ArgumentParser:
     )
     verb_images.add_argument("services", nargs="*", metavar="SERVICE")
     verb_images.add_argument("--force", action="store_true", help="build even what is up to date")
+    verb_pull = verbs.add_parser("pull", help="pull the images that are absent; starts nothing")
+    verb_pull.add_argument("services", nargs="*", metavar="SERVICE")
     verbs.add_parser("links", help="print where the services can be reached")
     verb_resolve = verbs.add_parser(
         "resolve", help="print the image that each service would get; pulls nothing"
@@ -91,6 +93,8 @@ def dispatch(arguments: argparse.Namespace) -> Exit:
         lifecycle.clean_data(docker, yes=arguments.yes)
     elif arguments.verb == "images":
         images.build_all(services, docker, force=arguments.force)
+    elif arguments.verb == "pull":
+        return lifecycle.pull_absent(services, docker)
     else:
         lifecycle.print_resolution(services, docker, as_json=arguments.as_json)
     return Exit.OK

@@ -1,4 +1,4 @@
-"""The verbs: up, down, status, clean-data, links, resolve."""
+"""The verbs: up, down, status, clean-data, pull, links, resolve."""
 
 import json
 import subprocess
@@ -34,20 +34,31 @@ def pull(choice: Choice, docker: Docker) -> str:
     return "" if said.returncode == 0 else last_line(said.stderr)
 
 
-def obtain(choices: Sequence[Choice], docker: Docker) -> tuple[list[Choice], dict[str, str]]:
+def obtain(
+    choices: Sequence[Choice], docker: Docker, title: str = "up"
+) -> tuple[list[Choice], dict[str, str]]:
     """Pull what is missing; return what can be started, and why the rest cannot."""
     usable: list[Choice] = []
     refused: dict[str, str] = {}
-    with Progress("up") as progress:
+    with Progress(title) as progress:
         for choice in choices:
             if not choice.present:
-                progress.show(f"pulling {choice.image.partition('@')[0]}")
+                name = choice.image.partition("@")[0]
+                progress.show(name if title == "pull" else f"pulling {name}")
                 reason = pull(choice, docker)
                 if reason:
                     refused[choice.service] = unavailable(choice, reason)
                     continue
             usable.append(choice)
     return usable, refused
+
+
+def pull_absent(services: Iterable[str], docker: Docker) -> Exit:
+    """Pull the images that are absent, one line for each that cannot be had; OK only when all are here."""
+    _, refused = obtain(resolve(services, docker), docker, "pull")
+    for line in refused.values():
+        print(line, file=sys.stderr)
+    return Exit.MISSING if refused else Exit.OK
 
 
 def unavailable(choice: Choice, reason: str) -> str:

@@ -44,7 +44,7 @@ def one_line(text: str) -> str:
     return line
 
 
-@pytest.mark.parametrize("verb", ["up", "down", "status", "images", "resolve", "clean-data"])
+@pytest.mark.parametrize("verb", ["up", "down", "status", "images", "pull", "resolve", "clean-data"])
 def test_docker_absent(no_docker_path: str, verb: str) -> None:
     """Without Docker every verb that needs it says so in one line and exits 3."""
     done = stack(verb, environment={"PATH": no_docker_path})
@@ -131,6 +131,23 @@ def test_images_that_cannot_be_had(fake_docker: dict[str, str]) -> None:
     assert "AEL_TEMPO_IMAGE" in tempo
 
 
+def test_pull_names_each_image_that_cannot_be_had(fake_docker: dict[str, str]) -> None:
+    """It goes on after a failure, says one line for each image and exits 3; `make e2e` then runs with the rest."""
+    done = stack("pull", "loki", "tempo", environment=fake_docker)
+    assert done.returncode == 3
+    loki, tempo = (line for line in done.stderr.splitlines() if "cannot be pulled" in line)
+    assert loki.startswith("loki: grafana/loki:")
+    assert tempo.startswith("tempo: grafana/tempo:")
+
+
+def test_pull_leaves_present_images_alone(fake_docker: dict[str, str], tmp_path: Path) -> None:
+    """What is on this machine is not asked of a registry."""
+    program = tmp_path / "docker"
+    program.write_text(FAKE_DOCKER.replace('"image inspect "*) exit 1', '"image inspect "*) exit 0'), "utf-8")
+    done = stack("pull", environment=fake_docker)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_an_override_that_cannot_be_had(fake_docker: dict[str, str]) -> None:
     """An image that the person named is blamed on the variable that names it."""
     done = stack("up", "tempo", environment={**fake_docker, "AEL_TEMPO_IMAGE": "example/tempo:1"})
@@ -158,7 +175,7 @@ def test_help_explains_every_verb() -> None:
     assert done.returncode == 0
     assert all(
         verb in done.stdout
-        for verb in ("up", "down", "status", "clean-data", "images", "links", "Exit codes")
+        for verb in ("up", "down", "status", "clean-data", "images", "pull", "links", "Exit codes")
     )
 
 
