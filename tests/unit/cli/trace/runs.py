@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 from click.testing import CliRunner, Result
 
 from ael_otel.cli import cli
@@ -116,19 +117,20 @@ def direct(execution_id: str, trace: str, at: datetime) -> ExecutionRecord:
         at,
         duration_ms=3.0,
         trace_id=trace,
-        tool_calls=[_call("echo", at, 3.0, "hi")],
+        tool_calls=[msgspec.structs.replace(_call("echo", at, 3.0, "hi"), source="direct")],
     )
 
 
-def runs() -> list[ExecutionRecord]:
+def runs(first: datetime = NOON) -> list[ExecutionRecord]:
     """Six runs, a minute apart, the last one first."""
+    starts = [first + timedelta(minutes=minutes) for minutes in range(6)]
     return [
-        mixed("exec-7f3a91c20001", "a0f63b41" + "1" * 24, NOON + timedelta(minutes=5), 40.0, "Ada"),
-        mixed("exec-80aa00000002", "b1e29c07" + "2" * 24, NOON + timedelta(minutes=4), 80.0, "Bob"),
-        failed("exec-90bb00000003", "c3d45e60" + "3" * 24, NOON + timedelta(minutes=3)),
-        failed("exec-90bb00000004", "c3d45e61" + "4" * 24, NOON + timedelta(minutes=2)),
-        direct("exec-a0cc00000005", "d4e56f70" + "5" * 24, NOON + timedelta(minutes=1)),
-        running("exec-b0dd00000006", NOON),
+        mixed("exec-7f3a91c20001", "a0f63b41" + "1" * 24, starts[5], 40.0, "Ada"),
+        mixed("exec-80aa00000002", "b1e29c07" + "2" * 24, starts[4], 80.0, "Bob"),
+        failed("exec-90bb00000003", "c3d45e60" + "3" * 24, starts[3]),
+        failed("exec-90bb00000004", "c3d45e61" + "4" * 24, starts[2]),
+        direct("exec-a0cc00000005", "d4e56f70" + "5" * 24, starts[1]),
+        running("exec-b0dd00000006", starts[0]),
     ]
 
 

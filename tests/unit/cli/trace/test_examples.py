@@ -1,15 +1,20 @@
-"""Every example in every help text of `ael trace` runs, and help costs nothing."""
+"""Every example in every help text of `ael trace`, and in docs/trace.md, runs."""
 
 import os
+import re
 import shlex
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import click
 import pytest
 
 from ael_otel.cli.trace import command as trace
 from tests.unit.cli.trace.runs import ael, failed, make, runs
+
+DOCS = Path(__file__).parents[4] / "docs" / "trace.md"
 
 
 def examples():
@@ -18,11 +23,14 @@ def examples():
     for command in [trace, *(trace.get_command(context, name) for name in trace.list_commands(context))]:
         for line in (command.epilog or "").splitlines()[2:]:
             yield line.strip()
+    for block in re.findall(r"^```sh\n(.*?)^```", DOCS.read_text("utf-8"), re.MULTILINE | re.DOTALL):
+        yield from block.splitlines()
 
 
 @pytest.mark.parametrize("line", sorted(set(examples())))
 def test_every_example_works(line, place, monkeypatch):
     """As it stands, on runs with the ids that it names, next to the files that it names; exit code 0."""
+    make(place / ".ael" / "telemetry.db", runs(datetime.now(UTC) - timedelta(hours=1)))
     monkeypatch.setattr("webbrowser.open", lambda url: True)
     sent = []
     monkeypatch.setattr(
