@@ -118,12 +118,13 @@ def up(services: Sequence[str], docker: Docker, *, available: bool, seconds: flo
     require_all(refused, choices, available=available)
     tell_built(choices)
     fresh_data = f"{docker.project}_grafana-data" not in docker.volumes()
-    password = secret.ensure()
+    # Before the start: a password that waits for a start that fails would never be printed.
+    tell_password(secret.ensure(), fresh_data=fresh_data)
     names = [choice.service for choice in choices]
     start(names, docker.with_settings(settings_for(choices, docker)), partial=bool(refused), seconds=seconds)
     print_links(names, docker.environment)
     if "grafana" in names:
-        print_login(password, fresh_data=fresh_data)
+        print(f"Grafana: user admin, password in {secret.FILE}")
 
 
 def settings_for(choices: Sequence[Choice], docker: Docker) -> dict[str, str]:
@@ -138,12 +139,11 @@ def settings_for(choices: Sequence[Choice], docker: Docker) -> dict[str, str]:
     return settings
 
 
-def print_login(password: str | None, *, fresh_data: bool) -> None:
-    """Print how to log in: the password itself only when it was generated just now."""
+def tell_password(password: str | None, *, fresh_data: bool) -> None:
+    """Print Grafana's password if it was generated just now; None says that it was not."""
     if password is None:
-        print(f"Grafana: user admin, password in {secret.FILE}")
         return
-    print(f"Grafana: user admin, password {password}  (kept in {secret.FILE}; not printed again)")
+    print(f"Grafana: user admin, password {password}  (kept in {secret.FILE}; not printed again)", flush=True)
     if not fresh_data:
         print(
             "Grafana's data is older than this password: the old one stays in force until you reset it with\n"

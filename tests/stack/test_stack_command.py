@@ -215,6 +215,32 @@ def test_the_password_is_private(tmp_path: Path) -> None:
     assert file.read_text("utf-8") == f"GF_SECURITY_ADMIN_PASSWORD={password}\n"
 
 
+def test_the_password_is_printed_once_even_if_the_start_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told when it is generated: a first start that fails would else leave it unseen for good."""
+    docker, lifecycle, secret = (deploy_module(name) for name in ("docker", "lifecycle", "secret"))
+    errors, services = deploy_module("errors"), deploy_module("services")
+    file = tmp_path / ".secrets" / "grafana.env"
+
+    def fails(*_arguments: object, **_keywords: object) -> None:
+        raise errors.StackError("Not ready")
+
+    choice = services.Choice("grafana", "example/grafana:1", services.Source.PINNED, present=True)
+    monkeypatch.setattr(docker.Docker, "containers", lambda _self: {})
+    monkeypatch.setattr(docker.Docker, "volumes", lambda _self: [])
+    monkeypatch.setattr(lifecycle.ports, "require_free", lambda *_: None)
+    monkeypatch.setattr(lifecycle, "resolve", lambda *_: [choice])
+    monkeypatch.setattr(lifecycle, "start", fails)
+    ensure = secret.ensure
+    monkeypatch.setattr(secret, "ensure", lambda: ensure(file))
+    for _ in range(2):
+        with pytest.raises(errors.StackError, match="Not ready"):
+            lifecycle.up(["grafana"], docker.Docker({}), available=False, seconds=1)
+    password = file.read_text("utf-8").strip().partition("=")[2]
+    assert capsys.readouterr().out.count(password) == 1
+
+
 def test_two_passwords_differ(tmp_path: Path) -> None:
     """No password is built in."""
     secret = deploy_module("secret")
