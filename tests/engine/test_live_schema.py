@@ -12,7 +12,7 @@ from tests.engine.lab.client import clean_environment, free_port
 from tests.engine.lab.files import write_configuration
 from tests.engine.lab.serving import BIN, Served
 
-TOKEN = "a-token-of-this-test"
+TOKEN = "a-token-of-this-test"  # hygiene: made up
 RUNS = ("success", "tool_error", "retry_succeeds")
 
 

@@ -64,7 +64,7 @@ def test_an_exporters_login_is_not_printed(capsys: pytest.CaptureFixture[str]) -
     handler = RunLogHandler(stream=sys.stdout)
     for text in (
         "exporting logs to user:hunter2@localhost:1, retrying",
-        "at http://user:hunter2@h/v1",
+        "at http://user:hunter2@h/v1",  # hygiene: made up
     ):  # hygiene: made up
         record = logging.LogRecord("opentelemetry.exporter", logging.WARNING, "", len(text), text, None, None)
         handler.handle(record)

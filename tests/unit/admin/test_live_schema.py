@@ -183,7 +183,7 @@ class TestWhatItSays:
         self, serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """No value of the environment, of the configuration or of a run, and not the token itself."""
-        secret = "s3cret-value-of-this-test"
+        secret = "s3cret-value-of-this-test"  # hygiene: made up
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"authorization={secret}")
         served = serve(token=TOKEN)
         served.metrics.workflow.bind(workflow=secret, status="success").record(duration=1, executions=1)

@@ -130,7 +130,14 @@ def test_another_answer_is_one_line(
 
 @pytest.mark.parametrize(
     "url",
-    ["", "ftp://localhost", "http://", "http://localhost:port", "http://user:word@localhost", "file:///etc"],
+    [
+        "",
+        "ftp://localhost",
+        "http://",
+        "http://localhost:port",
+        "http://user:word@localhost",
+        "file:///etc",
+    ],  # hygiene: made up
 )
 def test_what_is_no_address_is_said(url: str) -> None:
     """A mistyped address is named; a file is not read and no password is sent."""
