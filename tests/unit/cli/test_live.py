@@ -135,7 +135,7 @@ def test_another_answer_is_one_line(
         "ftp://localhost",
         "http://",
         "http://localhost:port",
-        "http://user:word@localhost",
+        "http://user:word@localhost",  # hygiene: made up
         "file:///etc",
     ],  # hygiene: made up
 )
