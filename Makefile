@@ -28,7 +28,7 @@ help: ## show this list
 # --- a person's verbs -------------------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: setup ## run real workflows and show them; needs neither Docker nor a network service
+demo: setup ## run real workflows and show them; needs no Docker, and a package index only the first time
 	@$(BIN)/ael demo $(DEMO_ARGS)
 
 .PHONY: up
