@@ -15,10 +15,12 @@ SQLITE: Final[Mapping[str, str]] = {
     "text": "TEXT",
     "clustered": "WITHOUT ROWID",
     "steps": """
-        SELECT e.execution_id, e.workflow_name, s.value ->> 'step_id' AS step_id, s.value ->> 'index' AS step_index,
-            s.value ->> 'step_type' AS step_type, s.value ->> 'status' AS status, s.value ->> 'tool_name' AS tool_name,
-            s.value ->> 'started_at' AS started_at, s.value ->> 'duration_ms' AS duration_ms,
-            s.value ->> 'attempt' AS attempt, s.value ->> '$.error.code' AS error_code
+        SELECT e.execution_id, e.workflow_name, json_extract(s.value, '$.step_id') AS step_id,
+            json_extract(s.value, '$.index') AS step_index, json_extract(s.value, '$.step_type') AS step_type,
+            json_extract(s.value, '$.status') AS status, json_extract(s.value, '$.tool_name') AS tool_name,
+            json_extract(s.value, '$.started_at') AS started_at,
+            json_extract(s.value, '$.duration_ms') AS duration_ms, json_extract(s.value, '$.attempt') AS attempt,
+            json_extract(s.value, '$.error.code') AS error_code
         FROM executions e JOIN bodies b ON b.execution = e.id, json_each(b.body, '$.steps') s""",
 }
 

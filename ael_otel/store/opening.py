@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ael_otel.config import Settings
-from ael_otel.store.errors import StoreError
+from ael_otel.store.errors import StoreBusyError, StoreError
 from ael_otel.store.locate import DEFAULT_PATH, locate
 from ael_otel.store.memory import MemoryStore
 from ael_otel.store.protocol import TelemetryStore
@@ -79,7 +79,8 @@ def open_reader(
             "telemetry.store.backend is memory: runs end with the process that ran them; set sqlite to keep them"
         )
     backend = _backend(settings, environ, start, create=create)
-    backend.mark_interrupted()
+    with suppress(StoreBusyError):  # who only looks need not be able to write
+        backend.mark_interrupted()
     return backend
 
 
