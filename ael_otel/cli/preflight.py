@@ -1,7 +1,7 @@
 """Checks of the engine's part of the configuration file that otherwise fail late and obscurely.
 
 The engine starts without a word about a workflow folder that is not there, and reports a tool server whose program
-does not exist as one error line among hundreds.
+does not exist, or a workflow file that it cannot read, as one error line among hundreds.
 """
 
 import shlex
@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import cast
 
 from ael_otel.config.file import Source, read_document, resolve_references
+from ael_otel.errors import ConfigError
 
 _DEFAULT_WORKFLOWS = "./workflows"
 
 
-def check(config: Path, environ: Mapping[str, str] = os_environ) -> None:
+def check(config: Path, environ: Mapping[str, str] = os_environ) -> tuple[str, ...]:
     """Check workflow folder and tool servers of the configuration file at `config`.
+
+    Returns one line for each workflow file that the engine will pass over: its place, and why, without its text.
 
     Raises ConfigError for a `workflows.directory` that does not exist, for an MCP server that has no address, a program
     that cannot be found, or arguments in a key that the engine does not read, and for a section of a wrong type.
@@ -26,17 +29,37 @@ def check(config: Path, environ: Mapping[str, str] = os_environ) -> None:
     data = resolve_references(document.data, "", document.source, environ)
     source = document.source
     sections = cast("Mapping[str, object]", data)
-    _check_workflows(_mapping(sections.get("workflows"), "workflows", source), source)
+    workflows = _check_workflows(_mapping(sections.get("workflows"), "workflows", source), source)
     tools = _mapping(sections.get("tools"), "tools", source)
     for name, server in _mapping(tools.get("mcp_servers"), "tools.mcp_servers", source).items():
         key = f"tools.mcp_servers.{name}"
         _check_server(key, _mapping(server, key, source), source, environ)
+    return tuple(fault for file in sorted(workflows.glob("*.yaml")) if (fault := _workflow_fault(file)))
 
 
-def _check_workflows(section: Mapping[str, object], source: Source) -> None:
+def _workflow_fault(file: Path) -> str | None:
+    try:
+        document = read_document(file)
+    except ConfigError as error:
+        # Of these two, the reader speaks as of a configuration file.
+        if str(error).startswith(f"{file}: the file "):
+            return f"{file}: is not a mapping with the name and the steps of a workflow"
+        return str(error)
+    if not document.data.get("name"):
+        return f"{file}: has no `name`"
+    steps = document.data.get("steps", [])
+    if not isinstance(steps, list):
+        return str(document.source.error("steps", "`steps` must be a list"))
+    for index, step in enumerate(cast("list[object]", steps)):
+        if not isinstance(step, dict) or "id" not in step:
+            return str(document.source.error(f"steps.{index}", f"step {index + 1} has no `id`"))
+    return None
+
+
+def _check_workflows(section: Mapping[str, object], source: Source) -> Path:
     directory = str(section.get("directory") or _DEFAULT_WORKFLOWS)
     if Path(directory).is_dir():
-        return
+        return Path(directory)
     key = "workflows.directory"
     seen_from = "" if Path(directory).is_absolute() else f" in the current directory {Path.cwd()}"
     what = "is not a directory" if Path(directory).exists() else f"does not exist{seen_from}"

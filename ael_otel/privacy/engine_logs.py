@@ -28,6 +28,7 @@ HARMLESS_FIELDS: Final = frozenset(
         "duration_ms",
         "error_code",
         "event",
+        "file",
         "max_attempts",
         "runner_id",
         "server",
@@ -38,7 +39,10 @@ HARMLESS_FIELDS: Final = frozenset(
         "version",
     }
 )
-"""Fields of the engine's log context that hold names and numbers, never what a user wrote."""
+"""Fields of the engine's log context that hold names and numbers, never what a user wrote.
+
+`file` is the workflow file that the engine could not load. The `error` beside it stays out: it quotes the file.
+"""
 
 
 def without_arguments(message: str) -> str:

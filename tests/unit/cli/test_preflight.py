@@ -19,7 +19,7 @@ def check(tmp_path, monkeypatch):
     def write_and_check(text, **environ):
         path = tmp_path / "c.yaml"
         path.write_text(text)
-        preflight.check(path, {"PATH": "", **environ})
+        return preflight.check(path, {"PATH": "", **environ})
 
     return write_and_check
 
@@ -91,6 +91,27 @@ def test_what_the_engine_would_start_without_is_an_error(check, text, said):
     with pytest.raises(ConfigError) as caught:
         check(text)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: x\nsteps: [\n  secret: 'a\n", "flows/b.yaml:4:1: not valid YAML"),
+        ("", "flows/b.yaml: is not a mapping"),
+        ("- secret\n", "flows/b.yaml: is not a mapping"),
+        ("steps: []\n", "flows/b.yaml: has no `name`"),
+        ("name: x\nsteps: secret\n", "flows/b.yaml:2: `steps` must be a list"),
+        ("name: x\nsteps:\n  - id: a\n  - tool: secret\n", "flows/b.yaml:4: step 2 has no `id`"),
+    ],
+)
+def test_a_workflow_file_that_cannot_be_loaded_is_named(check, tmp_path, text, said):
+    """With its line where there is one, without its text; the others do not suffer, nor do files of other kinds."""
+    (tmp_path / "flows" / "a.yaml").write_text("name: a\nsteps: [{id: b}]\n")
+    (tmp_path / "flows" / "b.yaml").write_text(text)
+    (tmp_path / "flows" / "notes.txt").write_text("[")
+    (fault,) = check(FLOWS)
+    assert fault.startswith(said)
+    assert "secret" not in fault
 
 
 def test_a_free_port_passes_and_stays_free():
