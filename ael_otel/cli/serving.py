@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, TextIO, cast
 
 from ael_otel.cli import preflight
 from ael_otel.cli.listening import check_free
-from ael_otel.cli.session import Telemetry, engine, telemetry
+from ael_otel.cli.session import Telemetry, engine, telemetry, warn_of_workflows
 from ael_otel.cli.stdin import StoppableStdin
 from ael_otel.cli.streams import JsonRpcOnly
 from ael_otel.config import find_config, load_settings
@@ -56,7 +56,7 @@ def serve(config: Path | None, listen: Listen, environ: Mapping[str, str] = os.e
     """
     path = find_config(config, environ)
     settings = load_settings(path, environ)
-    preflight.check(path, environ)
+    warn_of_workflows(preflight.check(path, environ))
     on_http = listen.transport == "http"
     if on_http:
         check_free(listen.host, listen.port)

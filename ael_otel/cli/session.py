@@ -4,19 +4,22 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TextIO
 
+import click
 from msgspec.structs import replace
 
 from ael_otel.cli import preflight
 from ael_otel.cli.destination import Destination, host_and_port
+from ael_otel.cli.render import words
 from ael_otel.cli.streams import nowhere, stdout_to_stderr
 from ael_otel.config import Settings, find_config, load_settings
-from ael_otel.instrument.engine import RunOutcome, open_application, run_workflow
+from ael_otel.errors import WorkflowNotFoundError
+from ael_otel.instrument.engine import RunOutcome, disconnected_servers, open_application, run_workflow
 from ael_otel.runtime import Runtime, start
 from ael_otel.store import ExecutionRecord, StoreError
 
@@ -121,6 +124,16 @@ def as_json(outcome: RunOutcome) -> dict[str, Any]:
     }
 
 
+def warn_of_workflows(passed_over: Iterable[str]) -> None:
+    """Say on stderr which workflow files the engine will not load, as `preflight.check` found them."""
+    for fault in passed_over:
+        _warn(f"this workflow is not loaded: {fault}")
+
+
+def _warn(text: str) -> None:
+    click.echo(f"ael: warning: {text}", err=True)
+
+
 @asynccontextmanager
 async def engine(
     config: Path,
@@ -163,11 +176,18 @@ async def run_once(
 ) -> Ending:
     """Run one workflow and return what came of it; stdout stays untouched.
 
+    What a person should know of the configuration and of tool servers that are not there goes to stderr.
+
     Raises ConfigError, EngineUnavailableError or WorkflowNotFoundError.
     """
     path = find_config(config, environ)
     settings = load_settings(path, environ)
-    preflight.check(path, environ)
+    passed_over = preflight.check(path, environ)
+    warn_of_workflows(passed_over)
+    if not verbose:
+        # The log says them too, where it is shown.
+        for notice in settings.notices:
+            _warn(notice)
     if sys.stderr.isatty():
         # Lines for a person; what is piped or kept follows the configuration.
         settings = replace(settings, logs=replace(settings.logs, format="text"))
@@ -178,5 +198,14 @@ async def run_once(
     ):
         async with engine(path, log_output=sys.stderr if verbose else devnull) as app:
             sent.runtime.own_the_log()
-            outcome = await run_workflow(app, workflow, dict(inputs), timeout_s)
+            for name, reason in disconnected_servers(app).items():
+                _warn(
+                    f"MCP server {name} is not connected: {words.one_line(reason)} (tools.mcp_servers.{name})"
+                )
+            try:
+                outcome = await run_workflow(app, workflow, dict(inputs), timeout_s)
+            except WorkflowNotFoundError as error:
+                if passed_over:
+                    error.args = (f"{error}; it may be in a file that was not loaded: {passed_over[0]}",)
+                raise
         return Ending(outcome, sent.record(outcome.execution_id), sent.destination, sent.kept_in)

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ael_otel.demo.example import write_example
 from ael_otel.demo.scenarios import ROUND, RUNS_PER_ROUND
@@ -138,6 +139,27 @@ def test_a_workflow_that_does_not_exist_ends_with_3(place, environment):
     done = run("run", "helo", cwd=place, env=environment)
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr == "ael: no workflow is named 'helo'; did you mean 'hello'?\n"
+
+
+def test_what_is_not_there_is_told_on_stderr(tmp_path, environment):
+    """A workflow file that is not loaded, a key without effect, a tool server that is not connected: a line each."""
+    config = write_example(tmp_path)
+    (tmp_path / "workflows" / "broken.yaml").write_text("name: broken\nsteps: [\n")
+    document = yaml.safe_load(config.read_text("utf-8"))
+    document.setdefault("telemetry", {})["privacy"] = {"scrub_pii": True}
+    document["tools"]["mcp_servers"]["gone"] = {"command": f"{sys.executable} -c 0"}
+    config.write_text(yaml.safe_dump(document))
+    done = run("run", "hello", "--json", "-c", str(config), cwd=tmp_path, env=environment)
+    assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "completed"), done.stderr
+    broken, key, server = done.stderr.splitlines()
+    assert broken.startswith("ael: warning: this workflow is not loaded: ")
+    assert "broken.yaml:3:1: not valid YAML" in broken
+    assert key.startswith("ael: warning: telemetry.privacy.scrub_pii is not in effect yet")
+    assert server.startswith("ael: warning: MCP server gone is not connected: ")
+    assert server.endswith(" (tools.mcp_servers.gone)")
+    done = run("run", "broken", "-c", str(config), cwd=tmp_path, env=environment)
+    assert done.returncode == 3
+    assert "broken.yaml:3:1" in done.stderr.splitlines()[-1]
 
 
 def test_a_failed_run_answers_on_stdout_and_ends_with_1(place, environment):
