@@ -1,6 +1,7 @@
 """Opening the store that the settings name: to feed it, or to read it."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
