@@ -151,9 +151,24 @@ if [ -z "$uv" ]; then
     uv=.venv/bin/uv
 fi
 
-# uv does not read pip's settings; hand over the ones a closed network sets.
-[ -z "${PIP_INDEX_URL:-}" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$PIP_INDEX_URL}"
-[ -z "${PIP_CERT:-}" ] || export SSL_CERT_FILE="${SSL_CERT_FILE:-$PIP_CERT}"
+# uv does not read pip's settings; hand over the ones a closed network sets: pip's variables, else its files.
+find_pip() {  # an interpreter that has pip; uv makes environments without it
+    for candidate in .venv/bin/python "$(cat "$python_file" 2>/dev/null)" python3; do
+        if "$candidate" -m pip --version >/dev/null 2>&1 </dev/null; then echo "$candidate"; return; fi
+    done
+}
+# From `pip config list`, because `pip config get` reads the user's file alone; a list of values comes on one line.
+pip_setting() {
+    printf '%s\n' "$pip_settings" | sed -n "s/^global\.$1='\(.*\)'\$/\1/p" | sed 's/\\n/ /g' | xargs
+}
+pip=$(find_pip)
+pip_settings=$([ -z "$pip" ] || "$pip" -m pip config list 2>/dev/null </dev/null || true)
+index=${UV_DEFAULT_INDEX:-${UV_INDEX_URL:-${PIP_INDEX_URL:-$(pip_setting index-url)}}}
+[ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
+certificates=${SSL_CERT_FILE:-${PIP_CERT:-$(pip_setting cert)}}
+[ -z "$certificates" ] || export SSL_CERT_FILE="$certificates"
+links=${UV_FIND_LINKS:-$(echo "${PIP_FIND_LINKS:-$(pip_setting find-links)}" | xargs | tr ' ' ',')}
+[ -z "$links" ] || export UV_FIND_LINKS="$links"
 
 quietly "installing ael-otel[$extras]" "$uv" pip install --python .venv/bin/python -e ".[$extras]" \
     || die "the packages above could not be installed"
