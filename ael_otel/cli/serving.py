@@ -18,7 +18,7 @@ from ael_otel.cli import preflight
 from ael_otel.cli.listening import check_free
 from ael_otel.cli.session import Telemetry, engine, telemetry, warn_of_workflows
 from ael_otel.cli.stdin import StoppableStdin
-from ael_otel.cli.streams import JsonRpcOnly
+from ael_otel.cli.streams import keep_stdout_for_json_rpc
 from ael_otel.config import find_config, load_settings
 from ael_otel.instrument.engine import disconnected_servers, tool_names, workflow_names
 
@@ -62,6 +62,9 @@ def serve(config: Path | None, listen: Listen, environ: Mapping[str, str] = os.e
         check_free(listen.host, listen.port)
     log_stream = sys.stdout if on_http else sys.stderr
     ready = Event()
+    if not on_http:
+        # Before telemetry starts, since an exporter may write to stdout.
+        keep_stdout_for_json_rpc()
     with telemetry(settings, log_stream=log_stream, serve_metrics=True, ready=ready.is_set) as sent:
         asyncio.run(_until_stopped(_Server(path, listen, sent, log_stream, ready)))
 
@@ -136,15 +139,15 @@ def _log_failure(task: asyncio.Task[None]) -> None:
 
 async def _serve_stdio(app: Any, stop: asyncio.Event) -> None:
     stdin = StoppableStdin()
-    real_stdin, real_stdout = sys.stdin, sys.stdout
-    sys.stdin, sys.stdout = cast("TextIO", stdin), cast("TextIO", JsonRpcOnly(real_stdout, sys.stderr))
+    real_stdin = sys.stdin
+    sys.stdin = cast("TextIO", stdin)
     waker = asyncio.create_task(_then(stop, stdin.stop))
     try:
         await app.start()
     finally:
         waker.cancel()
         stdin.stop()
-        sys.stdin, sys.stdout = real_stdin, real_stdout
+        sys.stdin = real_stdin
 
 
 async def _then(event: asyncio.Event, action: Callable[[], None]) -> None:

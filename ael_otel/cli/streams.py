@@ -42,6 +42,20 @@ def _duplicate_stdout() -> int | None:
     return saved
 
 
+def keep_stdout_for_json_rpc() -> None:
+    """Let nothing but JSON-RPC messages reach stdout from now on; all else that is written there goes to stderr.
+
+    That holds also for those who have taken hold of `sys.stdout` before, as a console exporter does when it is
+    imported, for child processes and for native code. It holds for the rest of the process, since an exporter may
+    write until its very end.
+    """
+    sys.stdout.flush()
+    messages = nowhere()
+    if (saved := _duplicate_stdout()) is not None:
+        messages = os.fdopen(saved, "w", encoding="utf-8")
+    sys.stdout = cast("TextIO", JsonRpcOnly(messages, sys.stderr))
+
+
 class JsonRpcOnly(io.TextIOBase):
     """A stand-in for `sys.stdout` that lets JSON-RPC messages through and sends all other text to stderr.
 
@@ -59,7 +73,8 @@ class JsonRpcOnly(io.TextIOBase):
 
     def write(self, text: str, /) -> int:
         """Write one message, or pass the text on."""
-        is_message = text.startswith("{") and '"jsonrpc"' in text
+        # A span on the console may name the system "jsonrpc" too, over several lines.
+        is_message = text.startswith("{") and '"jsonrpc":' in text and "\n" not in text.rstrip("\n")
         return (self._messages if is_message else self._other).write(text)
 
     def flush(self) -> None:

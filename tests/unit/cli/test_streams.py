@@ -55,6 +55,32 @@ def test_only_json_rpc_passes_to_the_client():
     assert other.getvalue() == 'a stray line\n{"level": "INFO"}\n'
 
 
+def test_a_span_that_names_json_rpc_is_no_message():
+    """A console exporter writes an object too, over several lines."""
+    messages, other = io.StringIO(), io.StringIO()
+    JsonRpcOnly(messages, other).write(json.dumps({"jsonrpc": "2.0"}, indent=4) + "\n")
+    JsonRpcOnly(messages, other).write(json.dumps({"rpc.system": "jsonrpc"}) + "\n")
+    assert messages.getvalue() == ""
+
+
+def test_whoever_holds_the_real_stdout_does_not_reach_the_client():
+    """As a console exporter does, which is bound to it when it is imported, and may write until the very end."""
+    program = """
+import atexit, os, sys
+from ael_otel.cli.streams import keep_stdout_for_json_rpc
+held = sys.stdout
+keep_stdout_for_json_rpc()
+held.write("span\\n")
+os.write(1, b"native\\n")
+sys.stdout.write('{"jsonrpc": "2.0", "id": 1}\\n')
+sys.stdout.flush()
+atexit.register(lambda: held.write("late\\n"))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == '{"jsonrpc": "2.0", "id": 1}\n'
+    assert sorted(done.stderr.split()) == ["late", "native", "span"]
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
