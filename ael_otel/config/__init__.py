@@ -1,27 +1,34 @@
-"""The `telemetry:` section of the engine's own file, with OTEL_* variables applied, as frozen Settings."""
+"""The `telemetry:` section of the engine's own file, with OTEL_* variables applied, as frozen Settings.
+
+A module of this package is imported when something of it is asked for: `ael trace` mostly needs the defaults and where
+to look for a file, and answers sooner without the rest.
+"""
 
 import os
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
-from ael_otel.config.environment import otel_environment, with_environment
-from ael_otel.config.file import find_config, nearest, read_document, resolve_references, shown_name
-from ael_otel.config.mapping import SECTION, build_settings, settings_as_mapping, settings_from_mapping
-from ael_otel.config.settings import (
-    Admin,
-    Engine,
-    Exporters,
-    Logs,
-    Metrics,
-    Otlp,
-    Privacy,
-    Redaction,
-    Retention,
-    Sampling,
-    Settings,
-    Store,
-    Traces,
-)
+if TYPE_CHECKING:
+    from ael_otel.config.environment import otel_environment, with_environment
+    from ael_otel.config.file import find_config
+    from ael_otel.config.mapping import settings_as_mapping, settings_from_mapping
+    from ael_otel.config.settings import (
+        Admin,
+        Engine,
+        Exporters,
+        Logs,
+        Metrics,
+        Otlp,
+        Privacy,
+        Redaction,
+        Retention,
+        Sampling,
+        Settings,
+        Store,
+        Traces,
+    )
 
 __all__ = [
     "Admin",
@@ -47,18 +54,40 @@ __all__ = [
     "with_environment",
 ]
 
+_MODULES: Final = {
+    "find_config": "file",
+    "otel_environment": "environment",
+    "settings_as_mapping": "mapping",
+    "settings_from_mapping": "mapping",
+    "with_environment": "environment",
+}
 
-def default_settings() -> Settings:
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES.get(name, 'settings')}"), name)
+    globals()[name] = value
+    return value
+
+
+def default_settings() -> "Settings":
     """Return the settings of a file without a `telemetry:` section."""
+    from ael_otel.config.settings import Settings
+
     return Settings()
 
 
-def load_settings(path: Path | str | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+def load_settings(path: Path | str | None = None, environ: Mapping[str, str] = os.environ) -> "Settings":
     """Find and read the configuration file and return its settings, as OTEL_* variables in `environ` change them.
 
     `path` None looks where the engine looks. Only the `telemetry:` section is resolved and checked; `check_file`
     checks the rest. Raises ConfigError: one line that names the file, the line and the key.
     """
+    from ael_otel.config.environment import with_environment
+    from ael_otel.config.file import find_config, nearest, read_document, resolve_references, shown_name
+    from ael_otel.config.mapping import SECTION, build_settings
+
     document = read_document(find_config(path, environ))
     source = document.source
     if SECTION not in document.data:
@@ -76,6 +105,8 @@ def check_file(path: Path | str | None = None, environ: Mapping[str, str] = os.e
     The engine reports an unset ${VAR} without file or line, and takes an empty file for none: its mode without
     any workflow. Raises ConfigError.
     """
+    from ael_otel.config.file import find_config, read_document, resolve_references
+
     document = read_document(find_config(path, environ))
     resolve_references(document.data, "", document.source, environ)
     return document.source.path or Path()
