@@ -41,7 +41,7 @@ CAPACITY_BYTES: Final = 64 * 1024 * 1024
 BATCH: Final = 500
 """Runs written in one transaction."""
 
-LINGER_S: Final = 0.05
+LINGER_S: Final = 0.1
 """How long the writer lets events gather: most runs begin and end in one write."""
 
 CHECK_S: Final = 600.0

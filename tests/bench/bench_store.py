@@ -326,7 +326,7 @@ def main() -> None:
             queries(figures, folder, chosen.runs, 300)
         if chosen.only in (None, "engine"):
             with suppress(ImportError):
-                asyncio.run(overhead(figures, folder, 40, 15))
+                asyncio.run(overhead(figures, folder, 60, 20))
     Console().print(figures.table)
     if chosen.json:
         print(json.dumps(figures.found, indent=2))
