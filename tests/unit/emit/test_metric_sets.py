@@ -351,6 +351,19 @@ def test_a_forked_child_starts_from_zero() -> None:
     }
 
 
+class Interrupted:
+    """A lock that is taken, and then Ctrl-C comes, before the caller gets any further."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self.lock = lock
+        self.release = lock.release
+
+    def acquire(self) -> None:
+        """Take it and be interrupted."""
+        self.lock.acquire()
+        raise KeyboardInterrupt
+
+
 class TestGeneratedSets:
     """The sets of the real registry."""
 
@@ -376,6 +389,18 @@ class TestGeneratedSets:
             "ael.workflow.executions": {labels(workflow="mixed", status="success"): 1},
             "ael.workflow.duration": {labels(workflow="mixed"): 1},
         }
+
+    def test_an_interrupt_inside_an_update_locks_nobody_out(self, metered: Metered) -> None:
+        """Ctrl-C in the middle of an update ends it and nothing else: the next update and the next reader go on."""
+        row = WorkflowMetrics(metered.meter).bind(workflow="mixed", status="success")
+        lock = row.lock
+        row.lock = Interrupted(lock)
+        with pytest.raises(KeyboardInterrupt):
+            row.add(executions=1)
+        row.lock = lock
+        assert not lock.locked()
+        row.add(executions=1)
+        assert metered.series()["ael.workflow.executions"] == {labels(workflow="mixed", status="success"): 1}
 
     @pytest.mark.parametrize("metric", registry.ALL, ids=lambda metric: metric.name)
     def test_every_metric_has_its_instrument(self, metered: Metered, metric: registry.MetricSpec) -> None:
