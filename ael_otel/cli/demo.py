@@ -58,6 +58,8 @@ def command(runs: int | None, seconds: float | None, as_json: bool, directory: P
         show_json(shown)
     else:
         show(shown)
+    if shown.lost:
+        click.echo(f"ael: {shown.lost} of the runs could not be kept: `ael run -v` logs why", err=True)
     for surprise in shown.surprises:
         click.echo(f"ael: unexpected: {surprise}", err=True)
     if shown.surprises:

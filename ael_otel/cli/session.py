@@ -43,12 +43,18 @@ class Telemetry:
     runtime: Runtime
 
     def record(self, execution_id: str) -> ExecutionRecord | None:
-        """Return the record of a run; None when there is none, also because the store cannot be used."""
+        """Return the record of a run that has ended; None when its end is not kept, also because that failed."""
         store = self.runtime.store
         try:
-            return None if store is None else store.get(execution_id)
+            found = None if store is None else store.get(execution_id)
         except StoreError:
             return None  # the log has said why, and the run went well without
+        return None if found is None or found.status in ("pending", "running") else found
+
+    @property
+    def keeps(self) -> bool:
+        """Whether runs are to be kept."""
+        return self.runtime.store is not None
 
     @property
     def kept_in(self) -> str | None:
@@ -76,13 +82,14 @@ class Telemetry:
 class Ending:
     """What came of one run: the engine's outcome, the record of it if there is one, where its telemetry went.
 
-    `kept_in` says where the record stays, None when nowhere.
+    `kept_in` says where the record stays, None when nowhere; `lost` that it was to be kept and could not.
     """
 
     outcome: RunOutcome
     record: ExecutionRecord | None
     destination: Destination
     kept_in: str | None = None
+    lost: bool = False
 
 
 @contextmanager
@@ -208,4 +215,5 @@ async def run_once(
                 if passed_over:
                     error.args = (f"{error}; it may be in a file that was not loaded: {passed_over[0]}",)
                 raise
-        return Ending(outcome, sent.record(outcome.execution_id), sent.destination, sent.kept_in)
+        record = sent.record(outcome.execution_id)
+        return Ending(outcome, record, sent.destination, sent.kept_in, lost=sent.keeps and record is None)

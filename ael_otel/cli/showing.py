@@ -35,7 +35,10 @@ KEPT: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """What the demo did: the runs in the order in which they ended, their records, and where they were sent."""
+    """What the demo did: the runs in the order in which they ended, their records, where they were sent and kept.
+
+    `lost` runs were to be kept and could not be.
+    """
 
     outcomes: list[RunOutcome]
     records: list[ExecutionRecord]
@@ -43,6 +46,7 @@ class Demonstration:
     seconds: float
     destination: Destination
     kept_in: str | None = None
+    lost: int = 0
 
 
 async def demonstrate(*, runs: int | None, seconds: float | None) -> Demonstration:
@@ -79,10 +83,13 @@ async def demonstrate(*, runs: int | None, seconds: float | None) -> Demonstrati
 
                 surprises = await run_scenarios(run, runs=runs, seconds=seconds, on_done=done)
                 progress.end()
-            found = (sent.record(outcome.execution_id) for outcome in outcomes[-KEPT:])
-            records = sorted((record for record in found if record), key=lambda run: run.started_at)
+            wanted = [outcome.execution_id for outcome in outcomes[-KEPT:]]
+            records = sorted(
+                (record for name in wanted if (record := sent.record(name))), key=lambda run: run.started_at
+            )
+            lost = len(wanted) - len(records) if sent.keeps else 0
             return Demonstration(
-                outcomes, records, surprises, progress.seconds, sent.destination, sent.kept_in
+                outcomes, records, surprises, progress.seconds, sent.destination, sent.kept_in, lost
             )
 
 

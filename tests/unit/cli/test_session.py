@@ -1,0 +1,64 @@
+"""What a verb learns of the store that its runs go to."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from ael_otel.cli.session import Telemetry
+from ael_otel.config import Settings, Store
+from ael_otel.store import MemoryStore, StoreError
+from tests.unit.cli.trace.runs import make, runs
+
+
+def telemetry(store: Any, backend: str = "sqlite") -> Telemetry:
+    """Telemetry with this store."""
+    settings = replace(Settings(), store=Store(backend=backend))  # type: ignore[arg-type]
+    return Telemetry(SimpleNamespace(store=store, settings=settings))  # type: ignore[arg-type]
+
+
+class Broken(MemoryStore):
+    """A store that cannot be read."""
+
+    def get(self, execution_id):
+        """Fail."""
+        raise StoreError("disk full")
+
+    def info(self):
+        """Fail."""
+        raise StoreError("disk full")
+
+
+def test_the_record_of_a_run_that_has_ended_is_had():
+    """One that still goes on there has lost its end: it would be shown as running for ever."""
+    store = MemoryStore()
+    store.put(runs())
+    found = telemetry(store)
+    assert found.keeps
+    record = found.record("exec-7f3a91c20001")
+    assert record is not None
+    assert record.workflow_name == "mixed"
+    assert found.record("exec-b0dd00000006") is None
+    assert found.record("exec-unknown") is None
+
+
+@pytest.mark.parametrize("store", [Broken(), None])
+def test_without_a_store_that_works_there_is_none(store):
+    """No exception: the run went well."""
+    found = telemetry(store)
+    assert (found.record("exec-7f3a91c20001"), found.kept_in, found.keeps) == (None, None, store is not None)
+
+
+def test_where_runs_are_kept_is_told_as_seen_from_here(tmp_path, monkeypatch):
+    """A file below the current folder by its relative name, memory as nowhere."""
+    from ael_otel.store.sqlite import SqliteStore
+
+    path = make(tmp_path / ".ael" / "telemetry.db", [])
+    store = SqliteStore(path)
+    monkeypatch.chdir(tmp_path)
+    assert telemetry(store).kept_in == ".ael/telemetry.db"
+    monkeypatch.chdir("/")
+    assert telemetry(store).kept_in == str(path).lstrip("/")
+    store.close()
+    assert telemetry(MemoryStore(), "memory").kept_in is None
