@@ -179,7 +179,7 @@ class _Progress:
 def show(shown: Demonstration) -> None:
     """Print the table of runs, the trees of the two that tell most, and where to look further."""
     out = console()
-    number = len({run.workflow_name for run in shown.records})
+    number = len({outcome.workflow for outcome in shown.outcomes})
     out.print(
         f"{len(shown.outcomes)} runs of {number} workflows on engine {_engine_version()} over one MCP server"
         f" in {shown.seconds:.1f} s\n"
@@ -188,7 +188,8 @@ def show(shown: Demonstration) -> None:
         out.print(table.sums(shown.records))
         out.print()
     listed = sorted(shown.records[-LISTED:], key=lambda run: run.started_at)
-    out.print(table.runs(listed, width=out.width))
+    if listed:
+        out.print(table.runs(listed, width=out.width))
     for run in telling(shown.records):
         out.print()
         out.print(tree.tree(run, width=out.width, ascii_only=ascii_only(out)))

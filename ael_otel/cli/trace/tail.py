@@ -66,7 +66,10 @@ def command(
                 screen.ended(run)
             ended = 0
             while True:
-                for event in follower.events():
+                events = list(follower.events())
+                # First, so that no run stands below the line of its own end.
+                screen.going_on(follower.running)
+                for event in events:
                     if event.ended:
                         screen.ended(event.run)
                         ended += 1
@@ -74,7 +77,6 @@ def command(
                             return
                     else:
                         screen.began(event.run)
-                screen.going_on(follower.running)
                 left = interval if deadline is None else min(interval, deadline - time.monotonic())
                 if left <= 0:
                     return
