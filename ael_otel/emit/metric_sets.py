@@ -203,10 +203,10 @@ class MetricSet[R: Row]:
             return [Observation(row.slots[slot], row.attributes, row.context) for row in self._shown()]
 
     def _shown(self) -> list[R]:
-        rows = [row for row in self._rows.values() if not row.hidden or row.updates]
+        rows = list(self._rows.values())
         if self._overflow is not None:
             rows.append(self._overflow)
-        return rows
+        return [row for row in rows if not row.hidden or row.updates]
 
     def rows(self) -> list[R]:
         """Return the rows that a reader gets, the overflow row last."""
@@ -233,9 +233,11 @@ class MetricSet[R: Row]:
         Rows stay bound for whoever holds them, and are not exported before the child itself uses them.
         """
         self._lock = Lock()
-        self._overflow = None
         self.dropped, self._seen = {}, {}
-        for row in self._rows.values():
+        rows = list(self._rows.values())
+        if self._overflow is not None:
+            rows.append(self._overflow)
+        for row in rows:
             row.lock = self._lock
             row.slots = [0] * len(self.counters)
             row.context = None

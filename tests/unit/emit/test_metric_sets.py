@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import subprocess
 import sys
 import threading
 from collections import Counter
@@ -339,6 +340,36 @@ os.close(writing)
 held.add(errors=1)
 print(json.dumps({"status": status, "child": json.loads(os.read(reading, 4096) or "null"), "parent": counts()}))
 """
+
+
+OVERFLOWED_FORK = """
+import os, signal
+from opentelemetry.sdk.metrics import MeterProvider
+from ael_otel._generated.metric_sets import MetricSets
+
+sets = MetricSets(MeterProvider(shutdown_on_exit=False).get_meter("fork"))
+for number in range(2000):
+    row = sets.workflow.bind(workflow=f"w{number}", status="success")
+assert row.overflowed is not None
+row.add(executions=3)
+sets.workflow._lock.acquire()
+child = os.fork()
+if child == 0:
+    signal.alarm(5)
+    assert sets.workflow.rows()[-1:] != [row]
+    row.add(executions=1)
+    os._exit(0 if sets.workflow.rows()[-1] is row and row.executions == 1 else 7)
+sets.workflow._lock.release()
+print(os.waitpid(child, 0)[1])
+"""
+
+
+def test_a_forked_child_can_use_the_overflow_row_it_inherited() -> None:
+    """The row for what found no room gets the child's lock too, and starts from zero there."""
+    done = subprocess.run(
+        [sys.executable, "-c", OVERFLOWED_FORK], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.strip() == "0", done.stdout + done.stderr
 
 
 def test_a_forked_child_starts_from_zero() -> None:
