@@ -33,6 +33,19 @@ PROBE_SECONDS: Final = 0.3
 SHUTDOWN_SECONDS: Final = 1.5
 """Together with what else happens at exit this keeps a process without a Collector below 2 s."""
 
+PATIENCE_SECONDS: Final = 60.0
+"""How long spans and logs are offered again while the Collector restarts; `OTEL_EXPORTER_OTLP_TIMEOUT` wins.
+
+The SDK's default of 10 s ends its retries after 7, so an outage of a few seconds more cost the batch in hand although
+the queue behind it had room for minutes. Metrics keep the default: the next export has the same sums.
+"""
+
+_RECONNECT: Final[Any] = (
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+)
+"""gRPC's own pauses grow to two minutes, and an export that falls into one fails although the Collector is back."""
+
 _LEVELS: Final = {
     "DEBUG": logging.DEBUG,
     "INFO": logging.INFO,
@@ -247,24 +260,30 @@ def _protocol(signal: str) -> str:
     return specific or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "").strip() or "grpc"
 
 
+def _patience(signal: str) -> float | None:
+    """Return our time-out of an export, None where a variable sets one, which the exporter then reads itself."""
+    named = (f"OTEL_EXPORTER_OTLP_{signal.upper()}_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
+    return None if any(os.environ.get(name, "").strip() for name in named) else PATIENCE_SECONDS
+
+
 def _span_exporter() -> SpanExporter:
     if _protocol("traces") == "http/protobuf":
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 
-        return HttpExporter()
+        return HttpExporter(timeout=_patience("traces"))
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
-    return OTLPSpanExporter()
+    return OTLPSpanExporter(timeout=_patience("traces"), channel_options=_RECONNECT)
 
 
 def _log_exporter() -> LogRecordExporter:
     if _protocol("logs") == "http/protobuf":
         from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as HttpExporter
 
-        return HttpExporter()
+        return HttpExporter(timeout=_patience("logs"))
     from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
 
-    return OTLPLogExporter()
+    return OTLPLogExporter(timeout=_patience("logs"), channel_options=_RECONNECT)
 
 
 def _metric_exporter() -> MetricExporter:
@@ -274,4 +293,4 @@ def _metric_exporter() -> MetricExporter:
         return HttpExporter()
     from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 
-    return OTLPMetricExporter()
+    return OTLPMetricExporter(channel_options=_RECONNECT)
