@@ -2,10 +2,12 @@
 
 import json
 import os
+import random
+import socket
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,7 +17,6 @@ from tests.e2e.expected import RESOURCE_LABELS, row
 from tests.e2e.spans import Tempo, Traces, TraceSink
 from tests.e2e.waiting import wait_until_nothing_is_missing
 from tests.stack.conftest import Running, stack
-from tests.stack.otlp import free_port
 
 NEEDED: Final = ("collector", "prometheus", "loki")
 OVERRIDE: Final = "deploy/compose.e2e.yaml"
@@ -30,6 +31,18 @@ PORTS: Final = (
     "AEL_ALERTMANAGER_PORT",
     "AEL_GRAFANA_PORT",
 )
+
+
+def quiet_port() -> int:
+    """A free port of the loopback below those that the system gives to outgoing connections.
+
+    A port of theirs could be taken while its service is away.
+    """
+    while True:
+        number = random.randrange(20_000, 32_000)  # noqa: S311 - nothing secret
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", number))
+            return number
 
 
 def images_here() -> dict[str, str]:
@@ -139,6 +152,17 @@ class Backends(Running):
         answer.raise_for_status()
         return answer.text
 
+    def last_words(self, service: str, *, lines: int = 25) -> str:
+        """The last lines that a service's container wrote."""
+        said = subprocess.run(
+            ["docker", "logs", "--tail", str(lines), self.container(service)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        return said.stdout + said.stderr
+
     # --- outages ----------------------------------------------------------------------------------------------------
 
     def kill(self, service: str) -> None:
@@ -180,7 +204,7 @@ def started() -> Iterator[Backends]:
     backends = Backends(
         project=f"ael-e2e-{os.getpid()}",
         sink=sink,
-        ports={name: free_port() for name in PORTS},
+        ports={name: quiet_port() for name in PORTS},
         services=services,
     )
     try:

@@ -1,6 +1,6 @@
 """The stack that all tests of this folder share, gone again when the last of them has run."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -19,3 +19,14 @@ def backends() -> Iterator[Backends]:
     require(not absent, f"no image of {', '.join(absent)} on this machine; run `make images`")
     with started() as running:
         yield running
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the services said last beside a failure: on CI nobody can ask them any more."""
+    report = yield
+    running = getattr(item, "funcargs", {}).get("backends")
+    if report.failed and isinstance(running, Backends):
+        for service in running.services:
+            report.sections.append((f"last lines of {service}", running.last_words(service)))
+    return report

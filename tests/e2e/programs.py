@@ -17,9 +17,9 @@ from typing import Any, Final, Literal
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.e2e.backends import quiet_port
 from tests.e2e.expected import CASES, OVERTIME, Case
 from tests.e2e.waiting import wait_until_nothing_is_missing
-from tests.stack.otlp import free_port
 from tests.support.needs import require
 
 SANDBOX_SECONDS: Final = 3
@@ -155,7 +155,7 @@ def serving(folder: Path, service: str, endpoint: str, **more: str) -> Iterator[
         more: further variables.
     """
     require("engine")
-    port, admin_port = free_port(), free_port()
+    port, admin_port = quiet_port(), quiet_port()
     env = environment(folder, service, endpoint, OTEL_EXPORTER_PROMETHEUS_PORT=str(admin_port), **more)
     config = export_demo(folder / "demo", env)
     stdout, stderr = folder / "stdout.txt", folder / "stderr.txt"
