@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TextIO, cast
@@ -14,6 +15,8 @@ from ael_stack.settings import PROJECT, ROOT
 
 COMPOSE_MINIMUM = (2, 24)
 """The first Compose that reads `env_file` as compose.yaml writes it, with `path` and `required`."""
+
+LISTING_TRIES = 3
 
 INSTALL_HINT = (
     "The stack needs Docker Engine 20.10 or newer with Compose 2.24 or newer; `make demo` needs neither."
@@ -108,6 +111,12 @@ class Docker:
     def containers(self) -> dict[str, Container]:
         """Return the containers of the project by service, stopped ones included."""
         result = self.compose("ps", "--all", "--format", "json")
+        for _ in range(LISTING_TRIES):
+            if result.returncode == 0:
+                break
+            # The daemon fails a listing when a container goes meanwhile, be it one of another project.
+            time.sleep(0.2)
+            result = self.compose("ps", "--all", "--format", "json")
         if result.returncode != 0:
             raise StackError(f"docker compose ps failed: {last_line(result.stderr)}")
         return {

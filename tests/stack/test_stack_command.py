@@ -155,6 +155,24 @@ def test_an_override_that_cannot_be_had(fake_docker: dict[str, str]) -> None:
     assert "AEL_TEMPO_IMAGE names it" in done.stderr
 
 
+def test_a_listing_that_fails_is_asked_for_again(tmp_path: Path) -> None:
+    """The daemon fails a listing while any container goes, one of another project too: that ends no `up`."""
+    program = tmp_path / "docker"
+    program.write_text(
+        "#!/bin/sh\n"
+        f'[ -e "{tmp_path}/asked" ] && exit 0\n'
+        f'touch "{tmp_path}/asked"\n'
+        'echo "Error response from daemon: No such container: 0b5e" >&2; exit 1\n',
+        "utf-8",
+    )
+    program.chmod(0o755)
+    docker = deploy_module("docker").Docker({"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"})
+    # The command is looked up on this process's PATH.
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PATH", docker.environment["PATH"])
+        assert docker.containers() == {}
+
+
 def test_an_unknown_service() -> None:
     """A service that does not exist is answered with those that do, exit 2."""
     done = stack("up", "zipkin")
