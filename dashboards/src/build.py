@@ -9,10 +9,11 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards.src.overview import overview
+from dashboards.src.workflows import workflows
 
 FOLDER: Final = Path(__file__).resolve().parents[1]
 
-BOARDS: Final[tuple[Callable[[], Dashboard], ...]] = (overview,)
+BOARDS: Final[tuple[Callable[[], Dashboard], ...]] = (overview, workflows)
 """A new board is one module and one name here."""
 
 

@@ -4,7 +4,6 @@ A panel's number is its id: 1..9 the first section, 11..19 the second, and so on
 """
 
 from collections.abc import Mapping
-from typing import Final
 
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
@@ -18,8 +17,6 @@ from ael_otel._generated.attributes import (
     LABEL_TOOL,
     LABEL_TYPE,
     LABEL_WORKFLOW,
-    ErrorComponent,
-    WorkflowStatus,
 )
 from ael_otel._generated.events import (
     LOG_COMPONENT,
@@ -34,9 +31,7 @@ from ael_otel._generated.metrics import (
     ERRORS,
     TELEMETRY_DROPPED,
     TOOL_DURATION,
-    TOOL_INVOCATIONS,
     WORKFLOW_DURATION,
-    WORKFLOW_EXECUTIONS,
 )
 from ael_otel._generated.spans import WORKFLOW
 from dashboards.src import foreign, links
@@ -58,9 +53,7 @@ from dashboards.src.panels import (
     share,
 )
 from dashboards.src.queries import (
-    among,
     attribute,
-    chosen,
     events,
     legend,
     log_lines,
@@ -75,16 +68,16 @@ from dashboards.src.queries import (
     tagged,
     total,
 )
-
-FAILED: Final[tuple[WorkflowStatus, ...]] = ("error", "timeout")
-JUDGED: Final[tuple[WorkflowStatus, ...]] = ("success", *FAILED)
-"""A cancelled run was called off: neither a success nor a failure."""
-
-ENGINE: Final[ErrorComponent] = "workflow_engine"
-"""The component whose error lines are failed runs, one line for each."""
-
-THIS_WORKFLOW: Final = chosen(LABEL_WORKFLOW, "workflow")
-THIS_TOOL: Final = chosen(LABEL_TOOL, "tool")
+from dashboards.src.selections import (
+    ENGINE,
+    FAILED,
+    JUDGED,
+    THIS_TOOL,
+    THIS_WORKFLOW,
+    calls,
+    failed_runs,
+    runs,
+)
 
 
 def overview() -> Dashboard:
@@ -117,14 +110,6 @@ def _question(question: str) -> Panel:
     )
 
 
-def _runs(*statuses: WorkflowStatus) -> str:
-    return series(WORKFLOW_EXECUTIONS, THIS_WORKFLOW, *([among(LABEL_STATUS, statuses)] if statuses else []))
-
-
-def _calls(*statuses: WorkflowStatus) -> str:
-    return series(TOOL_INVOCATIONS, THIS_TOOL, *([among(LABEL_STATUS, statuses)] if statuses else []))
-
-
 def _health() -> list[Panel]:
     return [
         figure(
@@ -136,7 +121,7 @@ def _health() -> list[Panel]:
             unit="short",
             decimals=0,
             no_value="No engine reported in 24 h",
-            query=total(events(_runs(), "24h")),
+            query=total(events(runs(), "24h")),
         ),
         share(
             number=12,
@@ -145,7 +130,7 @@ def _health() -> list[Panel]:
             description="Successful runs divided by successful, failed and timed-out runs of the last 24 hours. "
             "Cancelled runs count on neither side.",
             no_value="No runs",
-            query=ratio(_runs("success"), _runs(*JUDGED), "24h"),
+            query=ratio(runs("success"), runs(*JUDGED), "24h"),
             base=BAD,
             steps=[(0.9, WARNING), (0.99, GOOD)],
         ),
@@ -171,7 +156,7 @@ def _health() -> list[Panel]:
             no_value="No run ended in this range",
             query=[
                 Line(
-                    query=ratio(_runs(*FAILED), _runs(*JUDGED), "$__rate_interval"),
+                    query=ratio(runs(*FAILED), runs(*JUDGED), "$__rate_interval"),
                     legend="Failed share of runs",
                 )
             ],
@@ -197,9 +182,7 @@ def _errors() -> list[Panel]:
             unit="short",
             no_value="No engine reported in this range",
             query=[
-                Line(
-                    query=total(events(_runs(), "$__interval"), (LABEL_STATUS,)), legend=legend(LABEL_STATUS)
-                )
+                Line(query=total(events(runs(), "$__interval"), (LABEL_STATUS,)), legend=legend(LABEL_STATUS))
             ],
             colours=OUTCOMES,
         ),
@@ -251,11 +234,6 @@ def _errors() -> list[Panel]:
 
 
 def _recent_failures() -> Panel:
-    failures = log_lines(
-        (LOG_COMPONENT, "=", ENGINE),
-        (LOG_ERROR_TYPE, "!=", ""),
-        chosen(LOG_WORKFLOW_ID, "workflow"),
-    )
     return log_table(
         number=31,
         width=24,
@@ -264,7 +242,7 @@ def _recent_failures() -> Panel:
         "trace opens the run's waterfall, the execution every log line of the run.",
         unit="string",
         no_value="No run failed in this range",
-        query=failures,
+        query=failed_runs(),
         limit=50,
         fields=[
             Field(name="Workflow", field=loki_name(LOG_WORKFLOW_ID), width=200),
@@ -344,14 +322,14 @@ def _durations() -> list[Panel]:
                 ),
                 Column(
                     name="Runs",
-                    query=f"{total(events(_runs(), '$__range'), by)} > 0",
+                    query=f"{total(events(runs(), '$__range'), by)} > 0",
                     unit="short",
                     decimals=0,
                     width=80,
                 ),
                 Column(
                     name="Failed",
-                    query=ratio(_runs(*FAILED), _runs(*JUDGED), "$__range", by),
+                    query=ratio(runs(*FAILED), runs(*JUDGED), "$__range", by),
                     unit="percentunit",
                     decimals=1,
                     width=80,
@@ -372,7 +350,7 @@ def _durations() -> list[Panel]:
 
 def _tools() -> list[Panel]:
     by = (LABEL_TOOL,)
-    calls = f"{total(events(_calls(), '$__range'), by)} > 0"
+    called = f"{total(events(calls(), '$__range'), by)} > 0"
     of_row = attribute(AEL_TOOL_NAME, "=", "${__data.fields.Tool}")
     return [
         bars(
@@ -385,7 +363,7 @@ def _tools() -> list[Panel]:
             no_value="No engine reported in this range",
             query=[
                 Line(
-                    query=total(events(_calls(), "$__interval"), (LABEL_STATUS,)), legend=legend(LABEL_STATUS)
+                    query=total(events(calls(), "$__interval"), (LABEL_STATUS,)), legend=legend(LABEL_STATUS)
                 )
             ],
             colours=OUTCOMES,
@@ -406,16 +384,16 @@ def _tools() -> list[Panel]:
                     label=LABEL_TOOL,
                     links=[links.traces("Traces with this tool", spans(of_row))],
                 ),
-                Column(name="Calls", query=calls, decimals=0, width=80),
+                Column(name="Calls", query=called, decimals=0, width=80),
                 Column(
                     name="Failures",
-                    query=f"{total(events(_calls(*FAILED), '$__range'), by)}\nand\n{calls}",
+                    query=f"{total(events(calls(*FAILED), '$__range'), by)}\nand\n{called}",
                     decimals=0,
                     width=90,
                 ),
                 Column(
                     name="Failed",
-                    query=ratio(_calls(*FAILED), _calls(*JUDGED), "$__range", by),
+                    query=ratio(calls(*FAILED), calls(*JUDGED), "$__range", by),
                     unit="percentunit",
                     decimals=1,
                     width=80,
