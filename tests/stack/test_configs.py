@@ -192,10 +192,11 @@ def test_versions_of_source_and_images_agree() -> None:
         assert requirement in (images / service / "go.mod").read_text("utf-8")
     manifest = load("deploy", "images", "collector", "manifest.yaml")
     assert manifest["dist"]["version"] == versions["collector"]
-    modules = [
-        c["gomod"] for kind in ("receivers", "processors", "exporters", "extensions") for c in manifest[kind]
-    ]
-    assert {module.rpartition(" ")[2] for module in modules} == {f"v{versions['collector']}"}
+    kinds = ("receivers", "processors", "exporters", "connectors", "extensions")
+    modules = [c["gomod"].split(" ") for kind in kinds for c in manifest[kind]]
+    # In no configuration of ours, and not on the module proxy at that version.
+    behind = {"github.com/open-telemetry/opentelemetry-collector-contrib/receiver/otlpjsonfilereceiver"}
+    assert {version for name, version in modules if name not in behind} == {f"v{versions['collector']}"}
 
 
 def test_datasources_lead_to_each_other() -> None:
