@@ -19,6 +19,8 @@ AEL_MCP_SERVER: Final = "ael.mcp.server"
 """Name of the MCP server in the engine's configuration."""
 AEL_OTEL_VERSION: Final = "ael.otel.version"
 """Version of this package."""
+AEL_REDACTION_KIND: Final = "ael.redaction.kind"
+"""What was taken out."""
 AEL_STEP_ATTEMPT: Final = "ael.step.attempt"
 """Number of the attempt, from 1."""
 AEL_STEP_INDEX: Final = "ael.step.index"
@@ -65,6 +67,10 @@ EXCEPTION_TYPE: Final = "exception.type"
 """Qualified name of the exception class."""
 GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"
 """Kind of GenAI operation."""
+GEN_AI_TOOL_CALL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
+"""What the tool was given, as JSON."""
+GEN_AI_TOOL_CALL_RESULT: Final = "gen_ai.tool.call.result"
+"""What the tool gave back, as JSON."""
 GEN_AI_TOOL_NAME: Final = "gen_ai.tool.name"
 """Name of the tool an agent or workflow used."""
 GEN_AI_WORKFLOW_NAME: Final = "gen_ai.workflow.name"
@@ -100,6 +106,8 @@ TELEMETRY_SDK_VERSION: Final = "telemetry.sdk.version"
 
 LABEL_COMPONENT: Final = "component"
 """Part of the engine the error, or the log line, comes from."""
+LABEL_KIND: Final = "kind"
+"""What was taken out."""
 LABEL_REASON: Final = "reason"
 """Why a telemetry item was lost."""
 LABEL_SIGNAL: Final = "signal"
@@ -199,6 +207,34 @@ ERROR_TYPE_VALUES: Final[tuple[ErrorType, ...]] = (
     "cancelled",
     "internal",
     "other",
+)
+
+RedactionKind = Literal[
+    "email",
+    "ssn",
+    "api_key",
+    "token",
+    "password",
+    "private_key",
+    "credit_card",
+    "url_credentials",
+    "excluded_path",
+    "field",
+    "error",
+]
+"""What was taken out. Values of ael.redaction.kind."""
+REDACTION_KIND_VALUES: Final[tuple[RedactionKind, ...]] = (
+    "email",
+    "ssn",
+    "api_key",
+    "token",
+    "password",
+    "private_key",
+    "credit_card",
+    "url_credentials",
+    "excluded_path",
+    "field",
+    "error",
 )
 
 StepStatus = Literal["completed", "failed", "skipped"]

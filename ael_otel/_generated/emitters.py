@@ -33,6 +33,8 @@ from ael_otel._generated.attributes import (
     AEL_WORKFLOW_VERSION,
     ERROR_TYPE,
     GEN_AI_OPERATION_NAME,
+    GEN_AI_TOOL_CALL_ARGUMENTS,
+    GEN_AI_TOOL_CALL_RESULT,
     GEN_AI_TOOL_NAME,
     GEN_AI_WORKFLOW_NAME,
     LABEL_REASON,
@@ -276,6 +278,8 @@ def _mcp_request(
     mcp_server: str | None,
     tool_source: ToolSource | None,
     gen_ai_tool_name: str | None,
+    gen_ai_tool_call_arguments: str | None,
+    gen_ai_tool_call_result: str | None,
     mcp_method_name: str | None,
 ) -> tuple[str, Attributes]:
     attributes = given(
@@ -284,6 +288,8 @@ def _mcp_request(
             AEL_MCP_SERVER: mcp_server,
             AEL_TOOL_SOURCE: tool_source,
             GEN_AI_TOOL_NAME: gen_ai_tool_name,
+            GEN_AI_TOOL_CALL_ARGUMENTS: gen_ai_tool_call_arguments,
+            GEN_AI_TOOL_CALL_RESULT: gen_ai_tool_call_result,
             MCP_METHOD_NAME: mcp_method_name,
         }
     )
@@ -297,6 +303,8 @@ def start_mcp_request(
     mcp_server: str | None = None,
     tool_source: ToolSource | None = None,
     gen_ai_tool_name: str | None = None,
+    gen_ai_tool_call_arguments: str | None = None,
+    gen_ai_tool_call_result: str | None = None,
     mcp_method_name: str | None = None,
     context: Context | None = None,
 ) -> Span:
@@ -304,7 +312,15 @@ def start_mcp_request(
 
     One call of a tool on its MCP server.
     """
-    name, attributes = _mcp_request(tool_name, mcp_server, tool_source, gen_ai_tool_name, mcp_method_name)
+    name, attributes = _mcp_request(
+        tool_name,
+        mcp_server,
+        tool_source,
+        gen_ai_tool_name,
+        gen_ai_tool_call_arguments,
+        gen_ai_tool_call_result,
+        mcp_method_name,
+    )
     return _MCP_REQUEST.start(tracer, name, attributes, context)
 
 

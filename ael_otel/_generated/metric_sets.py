@@ -15,6 +15,7 @@ from ael_otel._generated.attributes import (
     WORKFLOW_STATUS_VALUES,
     ErrorComponent,
     ErrorType,
+    RedactionKind,
     StepType,
     TelemetryDropReason,
     TelemetrySignal,
@@ -219,6 +220,46 @@ class EngineMetrics(MetricSet[EngineRow]):
         return self.row(())
 
 
+class ProcessRow(Row):
+    """One row of `ael.process`: running."""
+
+    __slots__ = ()
+
+    @property
+    def running(self) -> int:
+        """1 while the process runs, 0 in the last export of one that ended in order.
+
+        The value so far, `{process}`.
+        """
+        return int(self.slots[0])
+
+    def add(self, *, running: int = 0, context: Context | None = None) -> None:
+        """Update running; a sampled `context` becomes the exemplar."""
+        lock = self.lock
+        try:
+            lock.acquire()
+            slots = self.slots
+            slots[0] += running
+            self.updates += 1
+            if context is not None:
+                self.context = context
+        finally:
+            lock.release()
+        if self.overflowed is not None:
+            self.overflowed((running,))
+
+
+class ProcessMetrics(MetricSet[ProcessRow]):
+    """The metric set `ael.process`: running."""
+
+    def __init__(self, meter: Meter, on_overflow: OnOverflow = ignore) -> None:
+        super().__init__(meter, ProcessRow, counters=(metrics.PROCESS_RUNNING,), on_overflow=on_overflow)
+
+    def bind(self) -> ProcessRow:
+        """Return the row of these values, at zero when it is new; the same one each time."""
+        return self.row(())
+
+
 class ErrorRow(Row):
     """One row of `ael.error`: errors."""
 
@@ -299,6 +340,46 @@ class TelemetryMetrics(MetricSet[TelemetryRow]):
         return self.row((signal, reason))
 
 
+class RedactionRow(Row):
+    """One row of `ael.redaction`: redaction."""
+
+    __slots__ = ()
+
+    @property
+    def redaction(self) -> int:
+        """Secrets and personal data taken out of what is kept and sent, by kind.
+
+        The value so far, `{redaction}`.
+        """
+        return int(self.slots[0])
+
+    def add(self, *, redaction: int = 0, context: Context | None = None) -> None:
+        """Update redaction; a sampled `context` becomes the exemplar."""
+        lock = self.lock
+        try:
+            lock.acquire()
+            slots = self.slots
+            slots[0] += redaction
+            self.updates += 1
+            if context is not None:
+                self.context = context
+        finally:
+            lock.release()
+        if self.overflowed is not None:
+            self.overflowed((redaction,))
+
+
+class RedactionMetrics(MetricSet[RedactionRow]):
+    """The metric set `ael.redaction`: redaction."""
+
+    def __init__(self, meter: Meter, on_overflow: OnOverflow = ignore) -> None:
+        super().__init__(meter, RedactionRow, counters=(metrics.REDACTION,), on_overflow=on_overflow)
+
+    def bind(self, *, kind: RedactionKind) -> RedactionRow:
+        """Return the row of these values, at zero when it is new; the same one each time."""
+        return self.row((kind,))
+
+
 class MetricSets:
     """Every metric set, on one meter."""
 
@@ -307,13 +388,17 @@ class MetricSets:
         self.tool = ToolMetrics(meter, on_overflow)
         self.step = StepMetrics(meter, on_overflow)
         self.engine = EngineMetrics(meter, on_overflow)
+        self.process = ProcessMetrics(meter, on_overflow)
         self.error = ErrorMetrics(meter, on_overflow)
         self.telemetry = TelemetryMetrics(meter, on_overflow)
+        self.redaction = RedactionMetrics(meter, on_overflow)
         self.all: tuple[MetricSet[Any], ...] = (
             self.workflow,
             self.tool,
             self.step,
             self.engine,
+            self.process,
             self.error,
             self.telemetry,
+            self.redaction,
         )

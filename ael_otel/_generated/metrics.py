@@ -13,6 +13,7 @@ from typing import Final, Literal
 from ael_otel._generated.attributes import (
     ERROR_COMPONENT_VALUES,
     ERROR_TYPE_VALUES,
+    REDACTION_KIND_VALUES,
     STEP_TYPE_VALUES,
     TELEMETRY_DROP_REASON_VALUES,
     TELEMETRY_SIGNAL_VALUES,
@@ -130,6 +131,18 @@ ACTIVE_WORKFLOWS: Final = MetricSpec(
     label_values=MappingProxyType({}),
 )
 
+PROCESS_RUNNING: Final = MetricSpec(
+    name="ael.process.running",
+    prometheus="ael_process_running",
+    instrument="updowncounter",
+    unit="{process}",
+    description="1 while the process runs, 0 in the last export of one that ended in order.",
+    labels=(),
+    buckets=None,
+    max_series=1,
+    label_values=MappingProxyType({}),
+)
+
 ERRORS: Final = MetricSpec(
     name="ael.errors",
     prometheus="ael_errors_total",
@@ -156,6 +169,18 @@ TELEMETRY_DROPPED: Final = MetricSpec(
     ),
 )
 
+REDACTION: Final = MetricSpec(
+    name="ael.redaction",
+    prometheus="ael_redaction_total",
+    instrument="counter",
+    unit="{redaction}",
+    description="Secrets and personal data taken out of what is kept and sent, by kind.",
+    labels=("kind",),
+    buckets=None,
+    max_series=11,
+    label_values=MappingProxyType({"kind": REDACTION_KIND_VALUES}),
+)
+
 ALL: Final[tuple[MetricSpec, ...]] = (
     WORKFLOW_EXECUTIONS,
     WORKFLOW_DURATION,
@@ -163,6 +188,8 @@ ALL: Final[tuple[MetricSpec, ...]] = (
     TOOL_DURATION,
     STEP_EXECUTIONS,
     ACTIVE_WORKFLOWS,
+    PROCESS_RUNNING,
     ERRORS,
     TELEMETRY_DROPPED,
+    REDACTION,
 )

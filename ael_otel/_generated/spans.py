@@ -106,10 +106,12 @@ MCP_REQUEST: Final = SpanSpec(
         "ael.error.type",
         "error.type",
         "gen_ai.tool.name",
+        "gen_ai.tool.call.arguments",
+        "gen_ai.tool.call.result",
         "mcp.method.name",
     ),
     required=("ael.tool.name",),
-    opt_in=("gen_ai.tool.name", "mcp.method.name"),
+    opt_in=("gen_ai.tool.name", "gen_ai.tool.call.arguments", "gen_ai.tool.call.result", "mcp.method.name"),
     events=(),
 )
 """One call of a tool on its MCP server."""

@@ -100,6 +100,7 @@ class Pipeline:
         self._closed = True
         if self.log_handler is not None:
             self.log_handler.stop_sending()
+        _say_stopped(self.metrics)
         before = self._lost()
         self._shutdown.run(timeout_s)
         for ledger in self._parts.ledgers:
@@ -167,6 +168,7 @@ def start(settings: Settings, *, log_stream: TextIO | None = None, pull: bool = 
     enabled = settings.enabled and os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true"
 
     if enabled:
+        _say_running(metrics)
         _watch_names(settings)
         signals = otlp_signals(os.environ)
         _export_traces(parts, signals, metrics.lost)
@@ -179,6 +181,18 @@ def start(settings: Settings, *, log_stream: TextIO | None = None, pull: bool = 
             parts, settings, log_stream, metrics.lost, otlp=enabled and settings.logs.output != "stdout"
         )
     return Pipeline(settings, metrics, parts)
+
+
+def _say_running(metrics: AelMetrics) -> None:
+    row = metrics.process.bind()
+    row.add(running=1 - row.running)
+
+
+def _say_stopped(metrics: AelMetrics) -> None:
+    # Before the last export, which tells an end in order from a kill. Zero and not one less: a forked child begins at
+    # zero and never said that it runs.
+    row = metrics.process.bind()
+    row.add(running=-row.running)
 
 
 def _watch_names(settings: Settings) -> None:

@@ -134,6 +134,7 @@ def test_the_contracts_metrics_have_the_contracts_names(pulled: Pulled) -> None:
     metrics.expect_tool("echo")
     metrics.error.bind(type="timeout", component="tool").add(errors=1)
     metrics.telemetry.bind(signal="traces", reason="queue_full").add(dropped=1)
+    metrics.process.bind().add(running=1)
     metrics.workflow.bind(workflow="mixed", status="success").record(duration=1)
     metrics.tool.bind(tool="echo", status="success").record(duration=1)
     labels = {

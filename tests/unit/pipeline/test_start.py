@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ael_otel import __version__
+from ael_otel._generated.metrics import PROCESS_RUNNING
 from tests.unit.pipeline.processes import answer, environment, python
 
 REQUESTS = {
@@ -149,6 +150,44 @@ def test_flush_tells_when_nothing_was_taken(collector: Collector) -> None:
     collector.status = 400
     said = answer(START + EMIT + "print(pipeline.flush()); pipeline.shutdown()", env=env(collector))
     assert said == "False"
+
+
+@pytest.mark.parametrize(
+    ("end", "last"),
+    [
+        ("pipeline.shutdown()", 0),
+        ("pipeline.flush(); os.kill(os.getpid(), 9)", 1),
+    ],
+)
+def test_an_end_in_order_differs_from_a_kill(collector: Collector, end: str, last: int) -> None:
+    """The metric that says a process runs is 0 in the last export of one that ended, and stays 1 after a kill."""
+    done = python(f"{START}pipeline.flush(); {end}", env=env(collector))
+    assert done.returncode == (0 if last == 0 else -9), done.stderr
+    told = [
+        metric.sum.data_points[0].as_int
+        for part in collector.resources("metrics")
+        for scope in part.scope_metrics
+        for metric in scope.metrics
+        if metric.name == PROCESS_RUNNING.name
+    ]
+    assert told[0] == 1
+    assert told[-1] == last
+
+
+def test_a_forked_child_does_not_say_that_its_parent_stopped(collector: Collector) -> None:
+    """A child that shuts the inherited pipeline down reports no value below zero, and none at all of its own."""
+    code = """
+pipeline.flush()
+child = os.fork()
+if child == 0:
+    pipeline.shutdown(0.1)
+    print(pipeline.metrics.process.bind().running, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+print(pipeline.metrics.process.bind().running)
+pipeline.shutdown()
+"""
+    assert answer(START + code, env=env(collector)).split() == ["0", "1"]
 
 
 def test_a_second_shutdown_does_nothing(collector: Collector) -> None:

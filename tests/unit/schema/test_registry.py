@@ -35,8 +35,12 @@ def test_the_contract_metrics(name: str) -> None:
 
 
 def test_no_other_metric_than_ours() -> None:
-    """Besides the seven there is only the count of what telemetry lost."""
-    assert {spec.prometheus for spec in metrics.ALL} == {*CONTRACT, "ael_telemetry_dropped_total"}
+    """Besides the seven there are the count of what telemetry lost, and the sign of life of the process."""
+    assert {spec.prometheus for spec in metrics.ALL} == {
+        *CONTRACT,
+        "ael_process_running",
+        "ael_telemetry_dropped_total",
+    }
 
 
 def test_closed_labels() -> None:

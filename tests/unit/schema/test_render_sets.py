@@ -157,6 +157,7 @@ def test_labels_are_known_before_or_after(registry: Registry) -> None:
         "ael.tool": (["tool"], ["status"]),
         "ael.step": (["workflow", "step", "type"], []),
         "ael.engine": ([], []),
+        "ael.process": ([], []),
         "ael.error": ([], ["type", "component"]),
         "ael.telemetry": ([], ["signal", "reason"]),
     }
