@@ -6,7 +6,7 @@ histograms are the SDK's, recorded with the row's attributes in the context that
 
 Rows are capped: beyond `max_series` everything lands in one overflow row (`otel.metric.overflow=true`, OTel metrics
 SDK specification, cardinality limits) and is reported. A forked child starts from zero: inherited sums under a new
-process would count everything before the fork twice.
+process would count everything before the fork twice (docs/adr/0004 says how that is done for histograms).
 
 Trade-offs: a counter's value appears when a reader collects, and its exemplar is the last sampled context of its row.
 """
@@ -21,6 +21,8 @@ from weakref import WeakSet
 
 from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
+
+from ael_otel.emit.fork import forget_inherited
 
 OVERFLOW_ATTRIBUTES: Final[Mapping[str, str | bool | int]] = {"otel.metric.overflow": True}
 
@@ -256,13 +258,13 @@ class _Points:
         self._on_overflow = on_overflow
         self._series: dict[Values, Point] = {}
         self._lock = Lock()
-        histogram: Histogram = meter.create_histogram(
+        self._histogram: Histogram = meter.create_histogram(
             spec.name,
             unit=spec.unit,
             description=spec.description,
             explicit_bucket_boundaries_advisory=spec.buckets,
         )
-        self._record = histogram.record
+        self._record = self._histogram.record
         self.overflow = Point(self._record, spec.name).overflowing(self._overflowed)
 
     def of(self, attributes: Attributes) -> Point:
@@ -290,9 +292,10 @@ class _Points:
         return sum(point.recorded for point in points), sum(1 for point in points if point.recorded)
 
     def reset_after_fork(self) -> None:
-        """Give a child process a lock of its own. The sums are the SDK's."""
+        """Start from zero in a child process, with a lock of its own: the SDK's sums are forgotten as well."""
         self._lock = Lock()
         self.dropped = 0
+        forget_inherited(self._histogram)
         for point in (*self._series.values(), self.overflow):
             point.recorded = 0
 
