@@ -1,7 +1,6 @@
 """Errors that a person can act on: one line each that says what is wrong, where, and what to set."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 
 __all__ = [
@@ -41,6 +40,8 @@ class WorkflowNotFoundError(AelOtelError):
     def __init__(self, name: str, known: Iterable[str]) -> None:
         self.name = name
         self.known: tuple[str, ...] = tuple(sorted(known))
+        from difflib import get_close_matches
+
         near = get_close_matches(name, self.known, n=1)
         if near:
             hint = f"did you mean {near[0]!r}?"

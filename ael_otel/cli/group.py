@@ -1,7 +1,6 @@
 """The group behind `ael`: verbs are modules of this package, loaded when asked for; errors end as one line."""
 
 import keyword
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, Final
 
@@ -49,6 +48,8 @@ class VerbGroup(click.Group):
         """Find the verb, or say which one may have been meant."""
         name = args[0]
         if not name.startswith("-") and name not in self._verbs:
+            from difflib import get_close_matches
+
             near = get_close_matches(name, self._verbs, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(self._verbs)}"
             ctx.fail(f"no verb is named {name!r}; {hint}")

@@ -3,37 +3,43 @@
 Records are plain values (`records`), written as events happen by `ael_otel.lifecycle` and read by the CLI. A process
 that runs workflows calls `open_store(settings)`, one that only looks calls `open_reader(settings)`; both return a
 `TelemetryStore` (`protocol`), over SQLite, PostgreSQL or memory.
+
+A module of this package is imported when something of it is asked for: `ael trace list` answers sooner without those
+that it does not need.
 """
 
-from ael_otel.store.content import Capture
-from ael_otel.store.errors import QueryError, SchemaTooNewError, StoreError, StoreNotFoundError
-from ael_otel.store.locate import locate
-from ael_otel.store.memory import MemoryStore
-from ael_otel.store.opening import open_reader, open_store
-from ael_otel.store.protocol import TelemetryStore
-from ael_otel.store.query import (
-    ExecutionSummary,
-    Page,
-    PruneReport,
-    RunQuery,
-    StatsKey,
-    StatsRow,
-    StoreInfo,
-)
-from ael_otel.store.records import (
-    INTERRUPTED,
-    CodeRecord,
-    ErrorRecord,
-    ExecutionRecord,
-    ExecutionStatus,
-    ExecutionType,
-    StepRecord,
-    StepStatus,
-    StepType,
-    ToolCallRecord,
-    ToolCallSource,
-    ToolCallStatus,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from ael_otel.store.content import Capture
+    from ael_otel.store.errors import QueryError, SchemaTooNewError, StoreError, StoreNotFoundError
+    from ael_otel.store.memory import MemoryStore
+    from ael_otel.store.opening import open_reader, open_store
+    from ael_otel.store.protocol import TelemetryStore
+    from ael_otel.store.query import (
+        ExecutionSummary,
+        Page,
+        PruneReport,
+        RunQuery,
+        StatsKey,
+        StatsRow,
+        StoreInfo,
+    )
+    from ael_otel.store.records import (
+        INTERRUPTED,
+        CodeRecord,
+        ErrorRecord,
+        ExecutionRecord,
+        ExecutionStatus,
+        ExecutionType,
+        StepRecord,
+        StepStatus,
+        StepType,
+        ToolCallRecord,
+        ToolCallSource,
+        ToolCallStatus,
+    )
 
 __all__ = [
     "INTERRUPTED",
@@ -62,7 +68,27 @@ __all__ = [
     "ToolCallRecord",
     "ToolCallSource",
     "ToolCallStatus",
-    "locate",
     "open_reader",
     "open_store",
 ]
+
+_MODULES: Final = {
+    "content": "Capture",
+    "errors": "QueryError SchemaTooNewError StoreError StoreNotFoundError",
+    "memory": "MemoryStore",
+    "opening": "open_reader open_store",
+    "protocol": "TelemetryStore",
+    "query": "ExecutionSummary Page PruneReport RunQuery StatsKey StatsRow StoreInfo",
+    "records": "INTERRUPTED CodeRecord ErrorRecord ExecutionRecord ExecutionStatus ExecutionType StepRecord StepStatus"
+    " StepType ToolCallRecord ToolCallSource ToolCallStatus",
+}
+_MODULE_OF: Final = {name: module for module, names in _MODULES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = value
+    return value

@@ -79,9 +79,9 @@ class AsyncStore:
         """See `TelemetryStore.query`."""
         return await asyncio.to_thread(self.store.query, query)
 
-    async def count(self, query: RunQuery) -> int:
+    async def count(self, query: RunQuery, at_most: int | None = None) -> int:
         """See `TelemetryStore.count`."""
-        return await asyncio.to_thread(self.store.count, query)
+        return await asyncio.to_thread(self.store.count, query, at_most)
 
     async def iterate(self, query: RunQuery) -> AsyncIterator[ExecutionRecord]:
         """See `TelemetryStore.iterate`."""

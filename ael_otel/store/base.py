@@ -156,14 +156,14 @@ class Backend(Events):
         check(query)
         return (record for _, record in self._with_text(query, query.limit))
 
-    def count(self, query: RunQuery) -> int:
-        """Return how many runs there are."""
+    def count(self, query: RunQuery, at_most: int | None = None) -> int:
+        """Return how many runs there are, `at_most` if there are more."""
         check(query)
         if query.text is None:
-            return self.count_rows(query, _after(query))
-        return sum(1 for _ in self._with_text(query, None))
+            return self.count_rows(query, _after(query), at_most)
+        return sum(1 for _ in self._with_text(query, at_most))
 
-    def count_rows(self, query: RunQuery, after: tuple[int, str] | None) -> int:
+    def count_rows(self, query: RunQuery, after: tuple[int, str] | None, at_most: int | None) -> int:
         """Return how many runs `select` would; `text` is not asked for."""
         raise NotImplementedError
 

@@ -99,9 +99,9 @@ class MemoryStore(Backend):
             found = {each: self._kept[each] for each in execution_ids if each in self._kept}
         return {each: item.body if isinstance(item, Row) else encode(item) for each, item in found.items()}
 
-    def count_rows(self, query: RunQuery, after: tuple[int, str] | None) -> int:
+    def count_rows(self, query: RunQuery, after: tuple[int, str] | None, at_most: int | None) -> int:
         """Return how many runs there are."""
-        return len(self.select(query, after, None))
+        return len(self.select(query, after, at_most))
 
     def figures(self, by: StatsKey, query: RunQuery) -> Iterable[Figure]:
         """Return what `stats` sums up."""

@@ -99,9 +99,12 @@ _TABLES: Final = (
     "CREATE VIEW steps AS {steps}",
 )
 
+_TOOLS: Final = ("CREATE INDEX tool_calls_by_tool ON tool_calls (tool_name, execution)",)
+"""Finding the few runs that called a rare tool among all; 1.5 % of the file."""
+
 _SEQUENCE: Final = ("CREATE SEQUENCE execution_ids OWNED BY executions.id",)
 
-MIGRATIONS: Final[tuple[tuple[int, tuple[str, ...]], ...]] = ((1, _TABLES),)
+MIGRATIONS: Final[tuple[tuple[int, tuple[str, ...]], ...]] = ((1, _TABLES), (2, _TOOLS))
 SCHEMA_VERSION: Final = MIGRATIONS[-1][0]
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from ael_otel.config import Settings
 from ael_otel.store.errors import StoreBusyError, StoreError
 from ael_otel.store.locate import DEFAULT_PATH, locate
-from ael_otel.store.memory import MemoryStore
 from ael_otel.store.protocol import TelemetryStore
 
 if TYPE_CHECKING:
@@ -36,6 +35,8 @@ def open_store(
         start: where a relative path begins; default the working directory.
     """
     if settings.store.backend == "memory":
+        from ael_otel.store.memory import MemoryStore
+
         return MemoryStore()
     from ael_otel.store.mirror import Mirror
     from ael_otel.store.queue import QueuedStore

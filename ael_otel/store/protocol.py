@@ -99,8 +99,11 @@ class TelemetryStore(Protocol):
         """Return a page of summaries."""
         ...
 
-    def count(self, query: RunQuery) -> int:
-        """Return how many runs there are, after the cursor if there is one, whatever `limit` says; slow with `text`."""
+    def count(self, query: RunQuery, at_most: int | None = None) -> int:
+        """Return how many runs there are, after the cursor if there is one, whatever `limit` says; slow with `text`.
+
+        At `at_most` it stops counting.
+        """
         ...
 
     def iterate(self, query: RunQuery) -> Iterator[ExecutionRecord]:

@@ -333,9 +333,9 @@ class QueuedStore(Events):
         """Return a page of summaries."""
         return self.backend.query(query)
 
-    def count(self, query: RunQuery) -> int:
-        """Return how many runs there are."""
-        return self.backend.count(query)
+    def count(self, query: RunQuery, at_most: int | None = None) -> int:
+        """Return how many runs there are, `at_most` if there are more."""
+        return self.backend.count(query, at_most)
 
     def iterate(self, query: RunQuery) -> Iterator[ExecutionRecord]:
         """Yield whole runs."""

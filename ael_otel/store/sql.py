@@ -167,10 +167,13 @@ class SqlBackend(Backend):
             parameters.append(limit)
         return [summary_of(row) for row in self.read(sql, parameters)]
 
-    def count_rows(self, query: RunQuery, after: tuple[int, str] | None) -> int:
+    def count_rows(self, query: RunQuery, after: tuple[int, str] | None, at_most: int | None) -> int:
         """Return how many runs there are."""
         where, parameters = self._where(query, after)
-        return int(self.read(f"SELECT count(*) FROM executions e{where}", parameters)[0][0])
+        if at_most is None:
+            return int(self.read(f"SELECT count(*) FROM executions e{where}", parameters)[0][0])
+        sql = f"SELECT count(*) FROM (SELECT 1 FROM executions e{where} LIMIT ?) found"
+        return int(self.read(sql, [*parameters, at_most])[0][0])
 
     def bodies(self, execution_ids: Sequence[str]) -> dict[str, bytes]:
         """Return the records of these runs."""

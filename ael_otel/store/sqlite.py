@@ -7,7 +7,6 @@ is deleted is gone: pages are given back (`incremental_vacuum`), what is overwri
 
 # ruff: noqa: S608 - what is put into statements are names of this package; values are parameters
 
-import json
 import os
 import sqlite3
 import time
@@ -16,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 from typing import Any, Final
+
+import msgspec
 
 from ael_otel import __version__
 from ael_otel.store.errors import StoreBusyError, StoreError, StoreNotFoundError
@@ -163,7 +164,7 @@ class SqliteStore(SqlBackend):
 
     def among(self, column: str, values: Sequence[str | int]) -> tuple[str, Any]:
         """Return the condition that a column has one of the values; one statement however many there are."""
-        return f"{column} IN (SELECT value FROM json_each(?))", json.dumps(values)
+        return f"{column} IN (SELECT value FROM json_each(?))", msgspec.json.encode(values).decode()
 
     def contains(self, column: str, pattern: str) -> tuple[str, Any]:
         """Return the condition that a column is LIKE the pattern."""

@@ -17,7 +17,7 @@ import pytest
 
 from ael_otel import __version__
 from ael_otel.store import RunQuery, SchemaTooNewError, StoreError, StoreNotFoundError
-from ael_otel.store.migrations import SCHEMA_VERSION
+from ael_otel.store.migrations import SCHEMA_VERSION, statements
 from ael_otel.store.owner import this_process
 from ael_otel.store.sqlite import APPLICATION_ID, SqliteStore
 from tests.store.making import START, call, run, step
@@ -153,7 +153,34 @@ def test_an_interrupted_migration_leaves_nothing_behind(
             SqliteStore(path)
     assert raw(path, "SELECT count(*) FROM sqlite_master") == [(0,)]
     SqliteStore(path).close()
-    assert raw(path, "SELECT version, written_by FROM ael_versions") == [(SCHEMA_VERSION, __version__)]
+    versions = [(number, __version__) for number in range(1, SCHEMA_VERSION + 1)]
+    assert raw(path, "SELECT version, written_by FROM ael_versions") == versions
+
+
+def test_an_older_schema_becomes_the_present_one_with_its_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves that a file which the first schema wrote gets each later step once, and loses nothing."""
+    from ael_otel.store import sqlite
+
+    path = tmp_path / "telemetry.db"
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            sqlite,
+            "statements",
+            lambda dialect, applied: [step for step in statements(dialect, applied) if step[0] == 1],
+        )
+        store = SqliteStore(path)
+        store.put(run(number) for number in range(3))
+        store.close()
+    assert raw(path, "PRAGMA user_version") == [(1,)]
+    for _ in range(2):
+        store = SqliteStore(path)
+        assert store.count(RunQuery(tool="echo")) == 3
+        plan = store.read("EXPLAIN QUERY PLAN SELECT execution FROM tool_calls WHERE tool_name = ?", ["echo"])
+        store.close()
+        assert "tool_calls_by_tool" in str(plan)
+    assert raw(path, "SELECT version FROM ael_versions") == [(n,) for n in range(1, SCHEMA_VERSION + 1)]
 
 
 def _open_and_write(path: Path, number: int, go: str, answers: "multiprocessing.Queue[str]") -> None:
@@ -180,7 +207,7 @@ def test_processes_that_open_a_new_file_together_make_it_once(tmp_path: Path) ->
     assert [answers.get(timeout=60) for _ in workers] == [""] * 6
     for worker in workers:
         worker.join()
-    assert raw(path, "SELECT count(*) FROM ael_versions") == [(1,)]
+    assert raw(path, "SELECT count(*) FROM ael_versions") == [(SCHEMA_VERSION,)]
     assert raw(path, "SELECT count(*) FROM executions") == [(6,)]
 
 

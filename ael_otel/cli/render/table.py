@@ -1,7 +1,6 @@
 """The table of runs, and the table of sums for when there are too many runs to list."""
 
 from collections.abc import Iterable, Sequence
-from statistics import median
 
 from rich.table import Table
 from rich.text import Text
@@ -57,6 +56,8 @@ def runs(records: Sequence[ExecutionRecord], *, width: int = 100) -> Table:
 
 def sums(records: Iterable[ExecutionRecord]) -> Table:
     """Sum runs up by workflow: how many, how many failed, the middle and the longest duration."""
+    from statistics import median
+
     groups: dict[str, list[ExecutionRecord]] = {}
     for run in records:
         groups.setdefault(run.workflow_name or "(direct call)", []).append(run)

@@ -1,6 +1,6 @@
 """`ael trace list`: the latest runs, or those that match."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -9,6 +9,10 @@ from ael_otel.cli.trace.options import Filters, Place, filter_options, output_op
 
 if TYPE_CHECKING:
     from ael_otel.store import Page, TelemetryStore
+
+
+MAX_COUNTED: Final = 10_000
+"""Counting more of what is left than this would take longer than listing."""
 
 
 @click.command(
@@ -51,8 +55,6 @@ def command(
 
 
 def _show(page: "Page", output: str) -> None:
-    from ael_otel.cli.trace import writing
-
     if output == "table":
         from ael_otel.cli.render import listing
         from ael_otel.cli.render.terminal import console
@@ -60,7 +62,10 @@ def _show(page: "Page", output: str) -> None:
         out = console()
         if page.runs:
             out.print(listing.runs(page.runs, width=out.width))
-    elif output == "json":
+        return
+    from ael_otel.cli.trace import writing
+
+    if output == "json":
         writing.print_document(page.runs)
     elif output == "jsonl":
         writing.print_lines(page.runs)
@@ -111,11 +116,7 @@ def _tell_what_is_left(store: "TelemetryStore", page: "Page", filters: Filters, 
         # Counting them would read every run.
         click.echo(f"More match: --cursor {page.cursor}", err=True)
         return
-    from dataclasses import replace
-    from datetime import timedelta
-
-    last = page.runs[-1].started_at
-    # Runs that started in the same microsecond as the last one are on this page or left.
-    upto = store.count(replace(filters, until=last + timedelta(microseconds=1)).query())
-    left = upto - sum(run.started_at == last for run in page.runs)
-    click.echo(f"{max(left, 1)} more: --cursor {page.cursor}", err=True)
+    left = store.count(filters.query(cursor=page.cursor), MAX_COUNTED + 1)
+    # Some may have been deleted since the page was read.
+    told = f"{MAX_COUNTED:,}+" if left > MAX_COUNTED else str(max(left, 1))
+    click.echo(f"{told} more: --cursor {page.cursor}", err=True)

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +36,8 @@ def write_file(path: Path, parts: Iterable[bytes]) -> int:
 
     Raises ExportError that names the file.
     """
+    import tempfile
+
     size = 0
     temporary = None
     try:

@@ -75,6 +75,13 @@ def test_the_number_that_is_left_is_right_among_runs_of_one_moment(tmp_path, pla
     assert done.stderr.startswith("6 more: --cursor ")
 
 
+def test_counting_what_is_left_has_an_end(place, monkeypatch):
+    """Up to the bound the number is exact, beyond it `+` says that there are more."""
+    for bound, told in ((4, "4 more: --cursor "), (3, "3+ more: --cursor ")):
+        monkeypatch.setattr("ael_otel.cli.trace.list.MAX_COUNTED", bound)
+        assert ael("list", "--limit", "2").stderr.startswith(told)
+
+
 def test_a_search_in_text_does_not_count_what_is_left(place):
     """Counting would read every run; the cursor is told all the same."""
     assert re.fullmatch(r"More match: --cursor \S+\n", ael("list", "--text", "card", "--limit", "1").stderr)
