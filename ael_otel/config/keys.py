@@ -19,7 +19,7 @@ class Key(Struct, frozen=True):
 
     `name` is dotted and leaves out the leading `telemetry.`; `type` is what msgspec converts to; `allowed`
     completes "must be ..."; `choices` is empty unless the key takes one of a closed set; `pattern` says that not every
-    text is allowed; `env` names the variables that win; `later` says that the key is not in effect yet.
+    text is allowed; `env` names the variables that win.
     """
 
     name: str
@@ -31,7 +31,6 @@ class Key(Struct, frozen=True):
     meaning: str
     env: str
     secret: bool
-    later: bool
 
 
 def _key(name: str, annotation: object, default: object) -> Key:
@@ -58,7 +57,6 @@ def _key(name: str, annotation: object, default: object) -> Key:
         meta.description,
         extra["env"],
         extra["secret"],
-        extra["later"],
     )
 
 

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from ael_otel.config.file import Source, Substituted, kind_of, nearest, shown_name
 from ael_otel.config.keys import KEYS, Key
+from ael_otel.config.patterns import pattern_fault
 from ael_otel.config.settings import Metrics, Settings, masked
 from ael_otel.errors import ConfigError
 
@@ -314,6 +315,7 @@ def _refused(name: str, value: object, entry: Key | Alias, source: Source) -> Co
         shown = (
             _odd_one(list(items), "a mapping whose key")
             or _odd_one(list(items.values()), "a mapping whose value")
+            or _odd_choice(list(items.values()), entry)
             or shown
         )
     dotted = f"{SECTION}.{name}"
@@ -354,6 +356,14 @@ def _odd_one(items: list[object], what: str) -> str | None:
     return None
 
 
+def _odd_choice(items: list[object], entry: Key | Alias) -> str | None:
+    """Name the value of a mapping that is none of the words that the key takes."""
+    for position, item in enumerate(items, start=1):
+        if not re.search(rf"\b{re.escape(str(item))}\b", entry.allowed) or not item:
+            return f"a mapping whose value {position} is another text"
+    return None
+
+
 # Checks that a type cannot state: each returns what is wrong, without the value, or None.
 
 
@@ -386,11 +396,27 @@ def _headers_fault(value: Any) -> str | None:
 
 def _patterns_fault(value: Any) -> str | None:
     for position, pattern in enumerate(cast("tuple[str, ...]", value), start=1):
-        try:
-            re.compile(pattern)
-        except (re.error, OverflowError, RecursionError) as error:
-            reason = error.msg if isinstance(error, re.error) else "too large"
-            return f"has a pattern ({position}) that is not a regular expression: {reason}"
+        if fault := pattern_fault(pattern):
+            return f"has a pattern ({position}: {_excerpt(pattern)}) that {fault}"
+    return None
+
+
+def _excerpt(pattern: str) -> str:
+    # A pattern is no secret: it names fields. Without it nobody finds it in a list of many.
+    return repr(pattern if len(pattern) <= _SHOWN_PATTERN else pattern[:_SHOWN_PATTERN] + "…")
+
+
+def _fields_fault(value: Any) -> str | None:
+    for position, name in enumerate(cast("tuple[str, ...]", value), start=1):
+        if not name.strip(" *?"):
+            return f"has a name ({position}) that matches every field"
+    return None
+
+
+def _tools_fault(value: Any) -> str | None:
+    for position, tool in enumerate(cast("dict[str, str]", value), start=1):
+        if not tool.strip():
+            return f"has a name ({position}) that is empty"
     return None
 
 
@@ -398,8 +424,13 @@ def _paths_fault(value: Any) -> str | None:
     for position, path in enumerate(cast("tuple[str, ...]", value), start=1):
         if not path.strip() or "\0" in path:
             return f"has a path ({position}) that is empty or holds a NUL character"
+        if path.strip() in _EVERY_PATH:
+            return f"has a path ({position}) that matches every path"
     return None
 
+
+_SHOWN_PATTERN: Final = 80
+_EVERY_PATH: Final = frozenset({"*", "**", "/", "/*"})
 
 _EXTRA_CHECKS: Final[Mapping[str, Callable[[Any], str | None]]] = {
     "exporters.otlp.endpoint": _endpoint_fault,
@@ -408,6 +439,8 @@ _EXTRA_CHECKS: Final[Mapping[str, Callable[[Any], str | None]]] = {
     "exporters.otlp.headers": _headers_fault,
     "export.otlp.headers": _headers_fault,
     "redaction.sensitive_field_patterns": _patterns_fault,
+    "redaction.allow_fields": _fields_fault,
+    "redaction.tools": _tools_fault,
     "privacy.excluded_paths": _paths_fault,
 }
 
@@ -440,9 +473,10 @@ def _nest(values: Mapping[str, object], origin: Mapping[str, str], source: Sourc
 
 def _cautions(settings: Settings, given: Mapping[str, object], source: Source) -> list[str]:
     cautions = [
-        f"{SECTION}.{name} is not in effect yet: nothing is left out or replaced because of it"
-        for name in given
-        if name in KEYS and KEYS[name].later
+        f"{SECTION}.redaction.tools says full for {shown_name(tool)}: run records keep its parameters and results "
+        "as they are, secrets and all"
+        for tool, mode in settings.redaction.tools.items()
+        if mode == "full"
     ]
     if serves_openly(settings.metrics):
         cautions.append(f"{SECTION}.metrics.host is not a loopback address: {OPEN_METRICS}")

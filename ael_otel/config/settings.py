@@ -33,18 +33,12 @@ def _about(
     allowed: str = "",
     env: str = "",
     secret: bool = False,
-    later: bool = False,
     ge: float | None = None,
     le: float | None = None,
     pattern: str | None = None,
 ) -> Meta:
-    """Describe one key: `allowed` completes "must be ..." in errors, `env` names variables that win over it.
-
-    `later` marks a key that is accepted and checked, and not in effect yet.
-    """
-    extra: dict[str, object] = {"env": env, "secret": secret, "later": later}
-    if later:
-        meaning = f"not in effect yet; meant to {meaning}"
+    """Describe one key: `allowed` completes "must be ..." in errors, `env` names variables that win over it."""
+    extra: dict[str, object] = {"env": env, "secret": secret}
     if pattern is not None:
         return Meta(title=allowed, description=meaning, pattern=pattern, extra=extra)
     return Meta(title=allowed, description=meaning, ge=ge, le=le, extra=extra)
@@ -243,37 +237,53 @@ class Retention(_Section, frozen=True, forbid_unknown_fields=True):
 
 
 class Privacy(_Section, frozen=True, forbid_unknown_fields=True):
-    """What is not to leave the process. None of it is in effect yet."""
+    """What is not to be kept or to leave the process. Credentials never are, whatever stands here."""
 
-    scrub_pii: Annotated[bool, _about("replace personal data and credentials by markers", later=True)] = True
+    scrub_pii: Annotated[
+        bool, _about("also replace e-mail addresses, US social security numbers and payment cards by markers")
+    ] = True
     excluded_paths: Annotated[
         tuple[str, ...],
         _about(
-            "keep names and contents of these files from being captured",
+            "replace names of these files by a marker, and what a tool gives back that is called with one",
             allowed="a list of path patterns",
-            later=True,
         ),
     ] = ("~/.ssh/*", "~/.aws/credentials")
 
 
 class Redaction(_Section, frozen=True, forbid_unknown_fields=True):
-    """What run records keep of inputs and outputs."""
+    """What run records keep of inputs and outputs, and which fields are secret."""
 
     redact_inputs: Annotated[bool, _about("blank every input in run records")] = False
     redact_outputs: Annotated[bool, _about("blank every output in run records")] = False
     sensitive_field_patterns: Annotated[
         tuple[str, ...],
-        _about("blank fields whose names match", allowed="a list of regular expressions", later=True),
+        _about(
+            "also blank fields whose names one of these matches anywhere, upper or lower case",
+            allowed="a list of regular expressions",
+        ),
+    ] = ()
+    allow_fields: Annotated[
+        tuple[str, ...],
+        _about("take nothing out of fields of these names", allowed="a list of names of fields"),
     ] = ()
     max_result_size: Annotated[
         int,
         _about(
-            "size in bytes to which an input or output is cut in run records",
+            "size in bytes to which an input or output is cut in run records, after redaction",
             allowed="a whole number from 1 to 16777216",
             ge=1,
             le=16777216,
         ),
     ] = 65536
+    tools: Annotated[
+        dict[str, Literal["none", "keys", "redacted", "full"]],
+        _about(
+            "what run records keep of a tool's parameters and results; the first name that matches counts, "
+            "and `redacted` where none does",
+            allowed="a mapping of names of tools to none, keys, redacted or full",
+        ),
+    ] = msgspec.field(default_factory=dict[str, Literal["none", "keys", "redacted", "full"]])
 
 
 class Admin(_Section, frozen=True, forbid_unknown_fields=True):

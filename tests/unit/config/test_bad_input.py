@@ -172,7 +172,7 @@ SECTIONS: dict[str, tuple[Any, str]] = {
     "pattern that does not compile": (
         {"redaction": {"sensitive_field_patterns": ["^ok$", "("]}},
         (
-            "telemetry.redaction.sensitive_field_patterns has a pattern (2) that is not a regular expression: "
+            "telemetry.redaction.sensitive_field_patterns has a pattern (2: '(') that is not a regular expression: "
             "missing ), unterminated subpattern"
         ),
     ),
@@ -186,6 +186,30 @@ SECTIONS: dict[str, tuple[Any, str]] = {
             "telemetry.redaction.sensitive_field_patterns must be a list of regular expressions, "
             "not a list whose item 2 is a number"
         ),
+    ),
+    "pattern that takes forever": (
+        {"redaction": {"sensitive_field_patterns": ["^ok$", "(x+)+$"]}},
+        (
+            "telemetry.redaction.sensitive_field_patterns has a pattern (2: '(x+)+$') that repeats a group that holds "
+            "a repetition or a choice, which can take exponential time"
+        ),
+    ),
+    "allow-list that matches all": (
+        {"redaction": {"allow_fields": ["note", "*"]}},
+        "telemetry.redaction.allow_fields has a name (2) that matches every field",
+    ),
+    "misspelt allow-list": (
+        {"redaction": {"allowed_fields": ["note"]}},
+        "telemetry.redaction.allowed_fields is not a known key; did you mean telemetry.redaction.allow_fields?",
+    ),
+    "no such capture policy": (
+        {"redaction": {"tools": {"echo": "redact"}}},
+        "telemetry.redaction.tools must be a mapping of names of tools to none, keys, redacted or full, "
+        "not a mapping whose value 1 is another text",
+    ),
+    "excluded path that is all": (
+        {"privacy": {"excluded_paths": ["*"]}},
+        "telemetry.privacy.excluded_paths has a path (1) that matches every path",
     ),
     "empty excluded path": (
         {"privacy": {"excluded_paths": ["~/.ssh/*", " "]}},

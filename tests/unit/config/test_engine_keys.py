@@ -103,17 +103,21 @@ def test_an_engine_key_sets_ours_without_a_word(
         ),
         ({"sampling": {"rate": 1}}, []),
         *(
-            (
-                {section: {key: setting}},
-                [
-                    f"telemetry.{section}.{key} is not in effect yet: nothing is left out or replaced because of it"
-                ],
-            )
+            ({section: {key: setting}}, [])
             for section, key, setting in (
                 ("privacy", "scrub_pii", True),
                 ("privacy", "excluded_paths", []),
                 ("redaction", "sensitive_field_patterns", ["token"]),
+                ("redaction", "allow_fields", ["note"]),
+                ("redaction", "tools", {"vault_*": "none", "*": "keys"}),
             )
+        ),
+        (
+            {"redaction": {"tools": {"weather": "full", "*": "redacted"}}},
+            [
+                "telemetry.redaction.tools says full for weather: run records keep its parameters and results "
+                "as they are, secrets and all"
+            ],
         ),
         ({"redaction": {"redact_inputs": True, "redact_outputs": True, "max_result_size": 10}}, []),
     ],

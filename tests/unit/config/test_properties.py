@@ -99,8 +99,14 @@ SPECIAL = {
     "metrics.endpoint": st.sampled_from(["/", "/metrics", "/a/b"]),
     "metrics.host": st.sampled_from(["127.0.0.1", "::1", "example.com"]),
     "store.path": TEXT.filter(bool),
-    "privacy.excluded_paths": st.lists(TEXT.filter(str.strip), max_size=3),
+    "privacy.excluded_paths": st.lists(
+        TEXT.filter(lambda path: path.strip() not in ("", "*", "**", "/", "/*")), max_size=3
+    ),
     "redaction.sensitive_field_patterns": st.lists(TEXT.map(re.escape), max_size=3),
+    "redaction.allow_fields": st.lists(TEXT.filter(lambda name: name.strip(" *?")), max_size=3),
+    "redaction.tools": st.dictionaries(
+        TEXT.filter(str.strip), st.sampled_from(["none", "keys", "redacted", "full"]), max_size=3
+    ),
     "exporters.otlp.insecure": st.just(True),
 }
 

@@ -1,0 +1,73 @@
+"""Judges a user's regular expression before it is ever run: is it one, and can it take forever?"""
+
+import re
+from typing import Final
+
+LONGEST: Final = 500
+"""Characters that a pattern may have."""
+
+MOST_OPEN: Final = 4
+"""Quantifiers without a bound that a pattern may have: each one more multiplies the worst time by a name's length."""
+
+_TOKEN: Final = re.compile(
+    r"\\(?P<back>[1-9]|k)|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?P<named>\(\?P=)|(?P<open>\((?:\?(?:[aiLmsux-]*:|P<\w+>|<?[=!]|>|#))?)"
+    r"|(?P<close>\))|(?P<alt>\|)|(?P<loop>[*+]|\{\d*,\d*\}|\{\d+\})(?P<how>[?+]?)|(?P<maybe>\?\??)|.",
+    re.DOTALL,
+)
+_BIG: Final = 16
+
+
+def pattern_fault(pattern: str) -> str | None:
+    """Return why a pattern cannot be used, None if it can.
+
+    Refused are what is no regular expression, a pattern of more than 500 characters, a reference back to a group, a
+    repeated group that holds a repetition or a choice (`(a+)+`, `(a|aa)*`), and more than four repetitions without a
+    bound: these take exponential time, or a high power of it, on a name made for it.
+    """
+    if len(pattern) > LONGEST:
+        return f"is longer than {LONGEST} characters"
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        return f"is not a regular expression: {error.msg if isinstance(error, re.error) else 'too large'}"
+    return _slow(pattern)
+
+
+def _slow(pattern: str) -> str | None:
+    # Of each open group: whether it holds a repetition or a choice. The bottom one is the pattern itself.
+    groups = [False]
+    closed = False
+    unbounded = 0
+    for token in _TOKEN.finditer(pattern):
+        was_closed, closed = closed, False
+        if token["back"] or token["named"]:
+            return "refers back to a group, which can take exponential time"
+        if token["open"]:
+            groups.append(False)
+        elif token["close"]:
+            closed = groups.pop() if len(groups) > 1 else False
+            groups[-1] = groups[-1] or closed
+        elif token["alt"]:
+            groups[-1] = True
+        elif token["loop"]:
+            times = _most(token["loop"])
+            if was_closed and times > 1:
+                return "repeats a group that holds a repetition or a choice, which can take exponential time"
+            if times > _BIG:
+                unbounded += 1
+            if times > 1:
+                groups[-1] = True
+        elif token["maybe"]:
+            groups[-1] = True
+    if unbounded > MOST_OPEN:
+        return f"has more than {MOST_OPEN} repetitions without a bound, which can take too long"
+    return None
+
+
+def _most(loop: str) -> int:
+    """Return how often a quantifier repeats at most; a number that no bound reaches when there is none."""
+    if loop in "*+":
+        return 1 << 30
+    inside = loop[1:-1]
+    last = inside.rpartition(",")[2]
+    return int(last) if last else 1 << 30
