@@ -1,0 +1,167 @@
+"""Secrets that only their name gives away, in text: `password=...`, `"api_key": "..."`, `--token ...`, `Cookie: ...`.
+
+A word such as `token` anywhere in the text is where to look; the whole name around it is then judged as a field's name
+is, so that `max_tokens=5` and `primary_key: id` stay. What is not in quotes must also look like a value: `token = next()`
+is code, not a secret.
+"""
+
+import re
+from typing import Final
+
+from ael_otel.privacy import markers
+from ael_otel.privacy.checks import entropy, is_random
+from ael_otel.privacy.names import kind_of
+
+WORDS: Final = (
+    "pass", "pwd", "secret", "token", "key", "cred", "auth", "cookie", "jwt", "ssn", "cvv", "cvc", "otp", "csrf", "xsrf",
+    "signature", "sig=", "bearer", "mnemonic", "phrase", "kennwort", "security", "card", "connection",
+)  # fmt: skip
+"""In lower case; one of them is in every name that `names` knows."""
+
+_MOST: Final = 8192
+_BEFORE: Final = re.compile(r"[\w.-]{0,48}(?: [A-Za-z][\w.-]{0,23})?")
+# Behind the word: the rest of the name, what closes its quotes or brackets, and the sign between name and value.
+_SIGN: Final = re.compile(
+    r"(?P<rest>[\w.-]{0,40}+)(?P<close>\\{0,3}[\"'`]?\]?)"
+    r"(?P<sign>\s{0,3}(?:=>|:=|==|[:=]|%3[aAdD])\s{0,4}|[ \t]{1,2}(?:is|was)[ \t]{1,2}:?[ \t]{0,2}|[ \t]{1,3})"
+)
+_QUOTE: Final = re.compile(r"(?:[rbuRBU]{1,2})?(\\{0,3}[\"'`])")
+_IN_DOUBLE: Final = re.compile(r'(?:[^"\\\n]|\\.){0,8192}', re.DOTALL)
+_IN_SINGLE: Final = re.compile(r"(?:[^'\\\n]|\\.){0,8192}", re.DOTALL)
+_BARE: Final = re.compile(r"[^\s\"'`&,;<>|(){}\[\]\\]{1,8192}")
+_TO_LINE_END: Final = re.compile(r"[^\r\n\"'\\]{1,8192}")
+_SCHEME: Final = re.compile(
+    r"(?i)(?:bearer|basic|token|digest|apikey|api-key|negotiate|ntlm|aws4-hmac-sha256|hmac|signature|key|sharedkey)\s+\S"
+)
+_COOKIES: Final = re.compile(r"[^\s=;,]{1,256}=[^\s;]{1,4096}(?:;[^\r\n\"'\\]{0,4096})?")
+_MARKER: Final = re.compile(
+    r"\[(?:EMAIL|SSN|API_KEY|TOKEN|PASSWORD|PRIVATE_KEY|CREDIT_CARD|URL_CREDENTIALS|EXCLUDED_PATH|REDACTED"
+    r"|REDACTION_ERROR)\]"
+)
+_PLACEHOLDER: Final = re.compile(
+    r"\$\{?[A-Za-z_][\w.:-]*\}?|\$\(.*|%\(?\w+\)?s?%?|\{\{?[^{}]*\}?\}?|<[^<>]*>?|[*.xX#_-]+|\.\.\..*"
+)
+_IDENTIFIER: Final = re.compile(r"[A-Za-z_]+(?:[.\-/:_][A-Za-z_]*)*")
+_PATH: Final = re.compile(r"(?:~|\.{0,2})/[\w.~-]+(?:/[\w.~*-]*)+|[a-z][a-z0-9+.-]*://.*")
+_NO_VALUE: Final = frozenset(
+    "none null nil true false str string bytes int integer number bool boolean any object self cls optional required "
+    "undefined empty missing unset set invalid valid expired secret password passwd token key value text unknown yes no "
+    "and or not in is the a an this that used disabled enabled redacted hidden masked default const final var let type "
+    "for from to with must should may can will has have was were are be as at by on if of it".split()
+)
+
+
+def find(text: str, at: int) -> tuple[int, int, str] | None:
+    """Return where the value of the name around `text[at:]` is, and its kind; None if there is none or it is harmless."""
+    signed = _SIGN.match(text, at)
+    if signed is None:
+        return None
+    before = _BEFORE.match(text[max(0, at - 72) : at][::-1])
+    assert before is not None  # it matches nothing too
+    head = before[0][::-1]
+    name = (head + signed["rest"]).strip("-.")
+    kind = kind_of(name)
+    if kind is None:
+        if not (name.lower().endswith("sig") and head[-1:] == "" and text[at - 1 : at] in {"&", "?"}):
+            return None
+        kind = markers.TOKEN
+    sign = signed["sign"]
+    if not sign.strip():
+        # A blank between them: an option of a command, or a name and something that nobody types.
+        sign = "=" if text[at - len(head.rpartition(" ")[2]) :].startswith("-") or "--" in head else " "
+    elif sign.strip()[:1] in {"i", "w"}:
+        sign = "is"
+    return _value(text, signed.end(), kind, name, sign, quoted=bool(signed["close"]))
+
+
+def _value(
+    text: str, at: int, kind: str, name: str, sign: str, *, quoted: bool
+) -> tuple[int, int, str] | None:
+    if _MARKER.match(text, at):
+        return None
+    quote = _QUOTE.match(text, at)
+    if quote is not None and sign != " ":
+        start = quote.end()
+        end = _closing(text, start, quote[1])
+        value = text[start:end]
+        # The name was in quotes as well: that is data, where a word is enough; in code it may be a word of the program.
+        return (start, end, kind) if _meant(value, kind, data=quoted) else None
+    lowered = name.lower()
+    if lowered.endswith("authorization") and _SCHEME.match(text, at):
+        return _to(_TO_LINE_END, text, at, kind)
+    if "cookie" in lowered:
+        return _to(_COOKIES, text, at, kind)
+    bare = _BARE.match(text, at)
+    if bare is None:
+        return None
+    value = bare[0].rstrip(".:!?") if sign != "=" else bare[0].rstrip(".")
+    end = at + len(value)
+    return (at, end, kind) if _looks(value, kind, sign, text[end : end + 1], text, end) else None
+
+
+def _to(pattern: re.Pattern[str], text: str, at: int, kind: str) -> tuple[int, int, str] | None:
+    match = pattern.match(text, at)
+    if match is None or _MARKER.fullmatch(match[0].strip()):
+        return None
+    return at, at + len(match[0].rstrip()), kind
+
+
+def _closing(text: str, start: int, quote: str) -> int:
+    """Return where a quoted value ends; where nothing closes it, at the end of the line."""
+    if len(quote) > 1:
+        end = text.find(quote, start, start + _MOST)
+        return end if end >= 0 else min(len(text), start + _MOST)
+    if quote == "`":
+        end = text.find(quote, start, start + _MOST)
+        return end if end >= 0 else start
+    match = (_IN_DOUBLE if quote == '"' else _IN_SINGLE).match(text, start)
+    return match.end() if match is not None else start
+
+
+def _meant(value: str, kind: str, *, data: bool) -> bool:
+    """Return whether a value in quotes is one to keep secret."""
+    plain = value.strip()
+    if not plain or _MARKER.fullmatch(plain) or plain.lower() in _NO_VALUE or _PLACEHOLDER.fullmatch(plain):
+        return False
+    if data or kind in {markers.PASSWORD, markers.SSN, markers.CREDIT_CARD}:
+        return True
+    if _PATH.fullmatch(plain) or " " in plain:
+        return False
+    return len(plain) >= 8 and (not _IDENTIFIER.fullmatch(plain) or entropy(plain) > 3.9)
+
+
+def _looks(value: str, kind: str, sign: str, following: str, text: str, end: int) -> bool:
+    """Return whether a value without quotes looks like a secret and not like a word of a sentence or of a program."""
+    if (
+        len(value) < 4
+        or value.lower() in _NO_VALUE
+        or _PLACEHOLDER.fullmatch(value)
+        or _PATH.fullmatch(value)
+        or following in {"(", "[", "{"}
+    ):
+        return False
+    if sign == " ":
+        return len(value) >= 16 and is_random(value)
+    word = _IDENTIFIER.fullmatch(value)
+    digit = any("0" <= c <= "9" for c in value)
+    if sign == "is":
+        return len(value) >= 6 and digit and not word
+    if kind in {markers.PASSWORD, markers.FIELD}:
+        if word is None:
+            return True
+        if sign.strip() != sign or not sign:
+            # `password: changeme`, alone on its line
+            return (
+                len(value) >= 6
+                and "." not in value
+                and text[end : end + 1] in {"", "\n", "\r"}
+                and ":" in sign
+            )
+        return following not in {",", ")", "."} and "." not in value and not value.endswith(":")
+    if kind in {markers.SSN, markers.CREDIT_CARD}:
+        return digit
+    if value.isdigit():
+        return len(value) >= 6 and sign == "="
+    if word is not None:
+        return len(value) >= 20 and entropy(value) > 3.9 and "." not in value
+    return len(value) >= 8 and digit

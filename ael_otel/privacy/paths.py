@@ -1,0 +1,173 @@
+"""Which files nothing is captured of, and where a text names one of them."""
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from fnmatch import translate
+from pathlib import Path
+from time import monotonic
+from typing import Final
+from urllib.parse import unquote
+
+_MOST_RESOLVED: Final = 512
+"""Paths of one text whose symbolic links are looked up; of further ones only the names are compared."""
+_REMEMBERED: Final = 4096
+_FRESH_S: Final = 5.0
+_LONGEST: Final = 4096
+
+_TOKEN: Final = re.compile(r"[^\s\"'`<>|;,()\[\]{}=]{1,4096}")
+_WILD: Final = re.compile(r"[*?\[]")
+_FOLDS: Final = sys.platform in {"darwin", "win32"}
+_WINDOWS_DRIVE: Final = re.compile(r"[A-Za-z]:[\\/]")
+
+
+class ExcludedPaths:
+    """Patterns of files: `~`, `..` and symbolic links are resolved on both sides.
+
+    Args:
+        patterns: as `privacy.excluded_paths`. `*` matches any characters, also `/`; a folder stands for what is in it; a
+            pattern without `/` is compared with the last part of a path.
+    """
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        names: list[str] = []
+        places: list[str] = []
+        for pattern in patterns:
+            written = pattern.strip()
+            (places if "/" in written or "\\" in written or written.startswith("~") else names).append(
+                written
+            )
+        self._name = _compiled(names, "")
+        resolved = {form for place in places for form in _forms(place)}
+        self._place = _compiled(sorted(resolved), r"(?:/.*)?")
+        # Without wild cards the last parts of the patterns tell most relative names apart without asking the system.
+        self._answers: dict[str, tuple[float, bool]] = {}
+        self._some = bool(patterns)
+
+    def __bool__(self) -> bool:
+        """Return whether anything is excluded."""
+        return self._some
+
+    def matches(self, path: str, *, resolve: bool = True) -> bool:
+        """Return whether a path is excluded.
+
+        Args:
+            path: absolute, relative to the working directory, or a `file:` address.
+            resolve: also ask the file system where symbolic links lead.
+        """
+        if not self._some or not path or len(path) > _LONGEST or "\0" in path:
+            return False
+        now = monotonic()
+        known = self._answers.get(path)
+        if known is not None and now - known[0] < _FRESH_S:
+            return known[1]
+        answer = self._judge(path, resolve=resolve)
+        if resolve:
+            if len(self._answers) >= _REMEMBERED:
+                self._answers.clear()
+            self._answers[path] = (now, answer)
+        return answer
+
+    def _judge(self, path: str, *, resolve: bool) -> bool:
+        plain = _plain(path)
+        for form in dict.fromkeys((plain, plain.replace("\\", "/"))):
+            lexical = _absolute(form)
+            if self._fits(lexical):
+                return True
+            if resolve:
+                try:
+                    real = os.path.realpath(lexical)
+                except (OSError, ValueError):
+                    continue
+                if real != lexical and self._fits(real):
+                    return True
+        return False
+
+    def _fits(self, path: str) -> bool:
+        return bool(
+            (self._place is not None and self._place.fullmatch(path))
+            or (self._name is not None and any(map(self._name.fullmatch, path.split("/"))))
+        )
+
+    def spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield where a text names excluded files."""
+        if not self._some:
+            return
+        if len(text) <= 1024 and self.matches(text.strip()):
+            yield 0, len(text)
+            return
+        if "/" not in text and "\\" not in text and self._name is None and "~" not in text:
+            return
+        resolved = 0
+        for token in _TOKEN.finditer(text):
+            word = token[0]
+            start = token.start()
+            if "/" not in word and "\\" not in word and "%2" not in word and self._name is None:
+                continue
+            # A colon may belong to the path (`file://`, `C:`) or stand before or behind it (`scp host:path`, `path:12`).
+            for begin, part in _parts(word):
+                resolved += 1
+                if self.matches(part, resolve=resolved <= _MOST_RESOLVED):
+                    yield start + begin, start + begin + len(part)
+                    break
+
+
+def _parts(word: str) -> Iterator[tuple[int, str]]:
+    stripped = word.rstrip(".!?:")
+    yield 0, stripped
+    if ":" in stripped and not stripped.startswith("file:"):
+        begin = 0
+        for part in stripped.split(":"):
+            if part and ("/" in part or "\\" in part or "." in part or part.startswith("~")):
+                yield begin, part
+            begin += len(part) + 1
+    at = stripped.find("file:")
+    if at > 0:
+        yield at, stripped[at:]
+    at = stripped.find("~/")
+    if at > 0:
+        yield at, stripped[at:]
+
+
+def _plain(path: str) -> str:
+    """Return a path without what addresses wrap it in."""
+    if path[:5].lower() == "file:":
+        path = path[5:]
+        if path.startswith("//"):
+            host, slash, rest = path[2:].partition("/")
+            path = f"/{rest}" if slash and host.lower() in {"", "localhost", "127.0.0.1"} else path[2:]
+        path = path.partition("?")[0].partition("#")[0]
+    if "%" in path:
+        path = unquote(path)
+    for home in ("$HOME", "${HOME}", "%USERPROFILE%"):
+        if path.startswith(home):
+            return "~" + path[len(home) :]
+    return path
+
+
+def _absolute(path: str) -> str:
+    return os.path.normpath(os.path.join(os.getcwd(), os.path.expanduser(path)))  # noqa: PTH109, PTH111, PTH118
+
+
+def _forms(pattern: str) -> Iterator[str]:
+    """Yield a pattern as it is written and as the system resolves the part of it before the first wild card."""
+    plain = _absolute(pattern.replace("\\", "/") if not _WINDOWS_DRIVE.match(pattern) else pattern)
+    yield plain.rstrip("/")
+    wild = _WILD.search(plain)
+    head = plain if wild is None else plain[: wild.start()].rpartition("/")[0]
+    if head:
+        try:
+            real = str(Path(head).resolve())
+        except (OSError, RuntimeError, ValueError):
+            return
+        if real != head:
+            yield (real + plain[len(head) :]).rstrip("/")
+
+
+def _compiled(patterns: Sequence[str], behind: str) -> re.Pattern[str] | None:
+    if not patterns:
+        return None
+    # `**` is what others write for what `*` is here.
+    joined = "|".join(f"(?:{translate(re.sub(r'[*]{2,}', '*', each))[:-2]}){behind}" for each in patterns)
+    return re.compile(f"(?:{joined})", re.DOTALL | (re.IGNORECASE if _FOLDS else 0))
