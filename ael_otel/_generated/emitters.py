@@ -278,8 +278,6 @@ def _mcp_request(
     mcp_server: str | None,
     tool_source: ToolSource | None,
     gen_ai_tool_name: str | None,
-    gen_ai_tool_call_arguments: str | None,
-    gen_ai_tool_call_result: str | None,
     mcp_method_name: str | None,
 ) -> tuple[str, Attributes]:
     attributes = given(
@@ -288,8 +286,6 @@ def _mcp_request(
             AEL_MCP_SERVER: mcp_server,
             AEL_TOOL_SOURCE: tool_source,
             GEN_AI_TOOL_NAME: gen_ai_tool_name,
-            GEN_AI_TOOL_CALL_ARGUMENTS: gen_ai_tool_call_arguments,
-            GEN_AI_TOOL_CALL_RESULT: gen_ai_tool_call_result,
             MCP_METHOD_NAME: mcp_method_name,
         }
     )
@@ -303,8 +299,6 @@ def start_mcp_request(
     mcp_server: str | None = None,
     tool_source: ToolSource | None = None,
     gen_ai_tool_name: str | None = None,
-    gen_ai_tool_call_arguments: str | None = None,
-    gen_ai_tool_call_result: str | None = None,
     mcp_method_name: str | None = None,
     context: Context | None = None,
 ) -> Span:
@@ -312,15 +306,7 @@ def start_mcp_request(
 
     One call of a tool on its MCP server.
     """
-    name, attributes = _mcp_request(
-        tool_name,
-        mcp_server,
-        tool_source,
-        gen_ai_tool_name,
-        gen_ai_tool_call_arguments,
-        gen_ai_tool_call_result,
-        mcp_method_name,
-    )
+    name, attributes = _mcp_request(tool_name, mcp_server, tool_source, gen_ai_tool_name, mcp_method_name)
     return _MCP_REQUEST.start(tracer, name, attributes, context)
 
 
@@ -329,6 +315,8 @@ def update_mcp_request(
     *,
     mcp_server: str | None = None,
     tool_source: ToolSource | None = None,
+    gen_ai_tool_call_arguments: str | None = None,
+    gen_ai_tool_call_result: str | None = None,
 ) -> None:
     """Say what is known by now of a span `MCP Request`; None says nothing."""
     if not span.is_recording():
@@ -338,6 +326,10 @@ def update_mcp_request(
         attributes[AEL_MCP_SERVER] = mcp_server
     if tool_source is not None:
         attributes[AEL_TOOL_SOURCE] = tool_source
+    if gen_ai_tool_call_arguments is not None:
+        attributes[GEN_AI_TOOL_CALL_ARGUMENTS] = gen_ai_tool_call_arguments
+    if gen_ai_tool_call_result is not None:
+        attributes[GEN_AI_TOOL_CALL_RESULT] = gen_ai_tool_call_result
     span.set_attributes(attributes)
 
 

@@ -111,7 +111,7 @@ MCP_REQUEST: Final = SpanSpec(
         "mcp.method.name",
     ),
     required=("ael.tool.name",),
-    opt_in=("gen_ai.tool.name", "gen_ai.tool.call.arguments", "gen_ai.tool.call.result", "mcp.method.name"),
+    opt_in=("gen_ai.tool.name", "mcp.method.name"),
     events=(),
 )
 """One call of a tool on its MCP server."""
