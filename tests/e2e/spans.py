@@ -48,6 +48,10 @@ class Traces(Protocol):
         """All traces of a service by id, in whole."""
         ...
 
+    def trace(self, trace_id: str) -> list[StoredSpan]:
+        """The spans of one trace, none when it is unknown."""
+        ...
+
 
 class TraceSink(Sink):
     """Takes OTLP over gRPC in Tempo's place and keeps all spans; one that came twice is kept once, and counted."""
@@ -79,6 +83,11 @@ class TraceSink(Sink):
             if span.service == service:
                 traces[span.trace_id].append(span)
         return dict(traces)
+
+    def trace(self, trace_id: str) -> list[StoredSpan]:
+        """The spans of one trace, none when it is unknown."""
+        with self._guard:
+            return [span for span in self._kept.values() if span.trace_id == trace_id]
 
 
 class Tempo:

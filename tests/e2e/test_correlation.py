@@ -1,0 +1,284 @@
+"""Every link between metrics, logs, traces and boards, followed as Grafana follows it, over runs of the real engine.
+
+Variables are filled in by the rules of Grafana's template service (tests/e2e/links.py) and each target is asked for
+what it holds. Grafana itself is not needed. Where this machine has no image of Tempo the suite's sink of spans stands
+in for it: a trace is then found by its id, and what needs a TraceQL search is skipped by name.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.dashboards.boards import Json, committed, name_of
+from tests.e2e.backends import Backends, LogLine
+from tests.e2e.checks import Known, Truth, settle
+from tests.e2e.expected import BUNDLED
+from tests.e2e.links import Board, Explore, fill, opened, unfilled
+from tests.e2e.panels import SOURCES, Stores, View, linked, of_row, shown
+from tests.e2e.programs import Clients, asks, serving
+from tests.e2e.spans import StoredSpan, root_of
+from tests.stack.conftest import ROOT
+from tests.support.needs import require
+
+pytestmark = pytest.mark.timeout(400)  # the first test of all waits for the stack
+
+SERVICE = "e2e-links"
+BOARDS = committed()
+PLANS = (
+    asks("hello x3 mixed tool_fails code_fails", traced=True),
+    asks("flaky_tool skips tool_fails needs_input tools_in_code", "workflow_run", traced=True),
+)
+
+
+@dataclass(frozen=True)
+class Day:
+    """Runs whose telemetry has arrived, and the stores that have it."""
+
+    stores: Stores
+    truth: Truth
+    began: float
+    ended: float
+
+    @property
+    def backends(self) -> Backends:
+        """The running stack."""
+        return self.stores.backends
+
+    def view(self, name: str, **chosen: str) -> View:
+        """A board opened on the time of these runs."""
+        return View(BOARDS[name], self.began - 600, self.ended + 60, chosen)
+
+    def lines(self) -> list[LogLine]:
+        """Every line in Loki that was written inside a run."""
+        return [line for line in self.backends.lines(SERVICE) if line.labels.get("execution_id")]
+
+
+@pytest.fixture(scope="module")
+def day(backends: Backends, tmp_path_factory: pytest.TempPathFactory) -> Day:
+    """Runs of every kind, each under a trace id that its caller knows, and then the end of the process."""
+    began = time.time()
+    with serving(
+        tmp_path_factory.mktemp("links"), SERVICE, backends.otlp, OTEL_METRIC_EXPORT_INTERVAL="1000"
+    ) as served:
+        answers = Clients(served.port, pause_s=0.3).drive(PLANS)
+        assert served.stop() == 0
+    calls = tuple(Known(each.ask.case, each.trace_id, each.parent_id, each.execution_id) for each in answers)
+    truth = Truth(SERVICE, calls, BUNDLED | {"overtime"})
+    settle(backends, truth, served.lines())
+    return Day(Stores(backends), truth, began, time.time())
+
+
+@pytest.fixture(scope="module")
+def sources() -> Mapping[str, Json]:
+    """The provisioned data sources by uid, as Grafana reads them: `$$` is one `$`."""
+    path = ROOT / "deploy/grafana/provisioning/datasources/ael.yaml"
+    found = yaml.safe_load(path.read_text("utf-8").replace("$$", "$"))["datasources"]
+    return {source["uid"]: source for source in found}
+
+
+def run_of(spans: list[StoredSpan]) -> str:
+    """The execution id of a trace."""
+    return str(root_of(spans).attributes["ael.workflow.id"])
+
+
+# --- between the stores -----------------------------------------------------------------------------------------------
+
+
+def test_every_line_of_a_run_opens_that_runs_trace(day: Day, sources: Mapping[str, Json]) -> None:
+    """Proves for each line inside a run that Loki's derived field finds the trace id in its structured metadata, and
+    that the trace behind it is the run that the line names.
+    """
+    (derived,) = sources["loki"]["jsonData"]["derivedFields"]
+    assert (derived["matcherType"], derived["datasourceUid"]) == ("label", "tempo")
+    lines = day.lines()
+    assert len(lines) >= len(day.truth.calls)
+    for line in lines:
+        raw = line.labels[derived["matcherRegex"]]
+        spans = day.backends.traces.trace(fill(derived["url"], {"__value": {"raw": raw}}))
+        assert run_of(spans) == line.labels["execution_id"]
+
+
+def test_a_span_opens_the_lines_of_its_run(day: Day, sources: Mapping[str, Json]) -> None:
+    """Proves for each span that the query behind "Logs for this span", in the time that Grafana cuts out around the
+    span, returns all lines of the run and none of another.
+    """
+    link = sources["tempo"]["jsonData"]["tracesToLogsV2"]
+    assert link["customQuery"]
+    assert link["datasourceUid"] == "loki"
+    written = Counter(line.labels.get("trace_id") for line in day.backends.lines(SERVICE))
+    for call in day.truth.calls:
+        for span in day.backends.traces.trace(call.trace_id):
+            tags = ", ".join(f'{tag["value"]}="{_tag(span, tag["key"])}"' for tag in link["tags"])
+            query = fill(link["query"], {"__tags": tags, "__trace": {"traceId": span.trace_id}})
+            view = View(
+                BOARDS["ael-overview"],
+                span.start / 1e9 + _seconds(link["spanStartTimeShift"]),
+                span.end / 1e9 + _seconds(link["spanEndTimeShift"]),
+            )
+            found = day.stores.lines(query, view)
+            assert {row["trace_id"] for row in found} == {call.trace_id}
+            assert len(found) == written[call.trace_id]
+
+
+def test_a_span_opens_the_metrics_of_its_workflow_and_tool(day: Day, sources: Mapping[str, Json]) -> None:
+    """Proves that each query behind "Metrics of this span" returns series of the span's own workflow or tool, with a
+    value above zero in the time around it, for every span that has the tag.
+    """
+    link = sources["tempo"]["jsonData"]["tracesToMetrics"]
+    assert link["datasourceUid"] == "prometheus"
+    asked: Counter[str] = Counter()
+    for call in day.truth.calls:
+        for span in day.backends.traces.trace(call.trace_id):
+            view = View(
+                BOARDS["ael-overview"],
+                span.start / 1e9 + _seconds(link["spanStartTimeShift"]),
+                span.end / 1e9 + _seconds(link["spanEndTimeShift"]),
+            )
+            for query in link["queries"]:
+                text = fill(
+                    query["query"],
+                    {**view.values, "__rate_interval": "1m", "__span": {"tags": span.attributes}},
+                )
+                if unfilled(text):
+                    continue  # the span has no such tag, and Grafana shows nothing for it
+                found = day.stores.metric(text, view, instant=False)
+                assert found, text
+                own = {span.attributes.get("ael.workflow.name"), span.attributes.get("ael.tool.name")}
+                for row in found:
+                    assert {row[label] for label in ("workflow", "tool") if label in row} <= own
+                # What lasted less than an interval has a count and no rate yet: a positive one in some status.
+                if "p95" not in query["name"]:
+                    assert any(float(value) > 0 for row in found for _, value in row["values"]), text
+                asked[query["name"]] += 1
+    assert set(asked) == {query["name"] for query in link["queries"]}
+
+
+def test_every_exemplar_opens_a_trace_of_its_series(day: Day, sources: Mapping[str, Json]) -> None:
+    """Proves that exemplars carry the label that the data source links by, and that the trace behind each is one in
+    which this workflow, or this tool, ran.
+    """
+    (link,) = sources["prometheus"]["jsonData"]["exemplarTraceIdDestinations"]
+    assert link["datasourceUid"] == "tempo"
+    found = day.backends.prometheus(
+        "query_exemplars",
+        query=f'{{__name__=~"ael_.+_bucket",job="{SERVICE}"}}',
+        start=f"{day.began:.0f}",
+        end=f"{day.ended + 1:.0f}",
+    )
+    seen: Counter[str] = Counter()
+    for series in found:
+        for exemplar in series["exemplars"]:
+            spans = day.backends.traces.trace(exemplar["labels"][link["name"]])
+            label, key = (
+                ("workflow", "ael.workflow.name")
+                if "workflow" in series["seriesLabels"]
+                else ("tool", "ael.tool.name")
+            )
+            assert series["seriesLabels"][label] in {span.attributes.get(key) for span in spans}
+            seen[label] += 1
+    assert set(seen) == {"workflow", "tool"}
+
+
+# --- from the boards --------------------------------------------------------------------------------------------------
+
+LINKS = [
+    pytest.param(name, panel, column, link, id=f"{name} {name_of(panel)} {link['title']}")
+    for name, board in BOARDS.items()
+    for panel, column, link in linked(board)
+]
+
+
+@pytest.mark.parametrize(("name", "panel", "column", "link"), LINKS)
+def test_every_link_of_a_panel_leads_on(name: str, panel: Json, column: str, link: Json, day: Day) -> None:
+    """Proves that a link on each row or series that a panel shows, filled in from that row, opens something: a trace
+    that exists, lines, traces or series that are found, or a board that knows every variable it is given; and that
+    what it opens is about the row's own run and workflow.
+    """
+    view = day.view(name)
+    targets = [target for target in panel["targets"] if _can_ask(target, day.stores)]
+    if not targets:
+        require(False, f"no image of Tempo on this machine: {name_of(panel)} asks by TraceQL", ci=False)
+    rows = shown((target["refId"], row) for target in targets for row in day.stores.rows(target, view))
+    assert rows, f"{name_of(panel)} shows nothing, so that nobody can click"
+    followed = 0
+    for row in rows:
+        own = of_row(panel, column, row)
+        if own is None:
+            continue
+        target = opened(link["url"], {**view.values, **own})
+        if isinstance(target, Board):
+            known = {variable["name"] for variable in BOARDS[target.uid]["templating"]["list"]}
+            assert target.variables.keys() <= known
+            for chosen in target.variables.values():
+                assert not [text for value in chosen for text in unfilled(value)]
+            followed += 1
+            continue
+        if unfilled(target.text):
+            continue  # a series of another query of the panel, without the column that the link stands on
+        if _needs_search(target) and not day.stores.has_tempo:
+            require(False, "no image of Tempo on this machine: the link opens a TraceQL search", ci=False)
+        if not _is_about_a_failure(target) or _failed(row, day):
+            found = day.stores.open(target, view)
+            assert found, f"nothing behind {target.text}"
+            _is_the_right_one(row, target, found, day)
+            followed += 1
+    assert followed, f"no row of {name_of(panel)} has what the link {link['title']!r} needs"
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_boards_lead_to_each_other(name: str) -> None:
+    """Proves that every board links to all others, by a tag that they have, and takes time and variables along."""
+    board = BOARDS[name]
+    others = [link for link in board["links"] if link["type"] == "dashboards"]
+    assert others
+    for link in others:
+        assert link["keepTime"]
+        assert link["includeVars"]
+        reached = {uid for uid, other in BOARDS.items() if set(link["tags"]) <= set(other["tags"])}
+        assert reached == set(BOARDS)
+
+
+def _can_ask(target: Json, stores: Stores) -> bool:
+    kind = target.get("datasource", {}).get("type", "")
+    return kind in SOURCES and (kind != "tempo" or stores.has_tempo) and not target.get("hide", False)
+
+
+def _needs_search(link: Explore) -> bool:
+    return link.query["datasource"]["type"] == "tempo" and link.text.lstrip().startswith("{")
+
+
+def _is_about_a_failure(link: Explore) -> bool:
+    return "error_type" in link.text or "status = error" in link.text
+
+
+def _failed(row: Mapping[str, Any], day: Day) -> bool:
+    workflow = row.get("workflow")
+    return workflow is None or any(
+        call.case.workflow == workflow and not call.case.succeeds for call in day.truth.calls
+    )
+
+
+def _is_the_right_one(row: Mapping[str, Any], link: Explore, found: list[dict[str, Any]], day: Day) -> None:
+    kind = link.query["datasource"]["type"]
+    if kind == "tempo" and not _needs_search(link):
+        spans = day.backends.traces.trace(link.text)
+        if "execution_id" in row:
+            assert run_of(spans) == row["execution_id"]
+    if kind == "loki" and "workflow" in row:
+        assert {each["workflow_id"] for each in found} == {row["workflow"]}
+    if kind == "loki" and "execution_id" in row and row["execution_id"] in link.text:
+        assert {each["execution_id"] for each in found} == {row["execution_id"]}
+
+
+def _tag(span: StoredSpan, key: str) -> str:
+    return span.service if key == "service.name" else str(span.attributes[key])
+
+
+def _seconds(shift: str) -> float:
+    assert shift.endswith("m")
+    return float(shift.removesuffix("m")) * 60
