@@ -253,10 +253,10 @@ def lint_queries(root: Path | None, paths: tuple[Path, ...], every_metric: bool)
     click.echo(
         f"{linted.files} files, {len(linted.queries)} queries ({kinds}), {len(linted.problems)} to correct."
     )
-    unused = linted.unused if every_metric else ()
-    for name in unused:
-        click.echo(f"metrics: {name}: no query asks for it; show it on a panel in dashboards/src", err=True)
-    if linted.problems or unused:
+    forgotten = linted.forgotten if every_metric else []
+    for problem in forgotten:
+        click.echo(problem, err=True)
+    if linted.problems or forgotten:
         raise click.exceptions.Exit(1)
 
 

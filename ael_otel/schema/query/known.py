@@ -5,40 +5,30 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
-import msgspec
-import yaml
-
 from ael_otel.prometheus import prometheus_label
-from ael_otel.schema.model import Attribute, Metric, Registry, Strict
-
-FOREIGN = Path(__file__).parent / "foreign.yaml"
-_SERIES = ("_bucket", "_sum", "_count")
+from ael_otel.schema.model import Attribute, Metric, Registry
+from ael_otel.schema.query.foreign import read_foreign
 
 Part = Literal["", "_bucket", "_sum", "_count"]
-
-
-class Foreign(Strict, frozen=True):
-    """What is not ours: see foreign.yaml."""
-
-    every_series: tuple[str, ...]
-    metrics: dict[str, tuple[str, ...]]
-    logs: tuple[str, ...]
-    spans: tuple[str, ...]
+_PARTS: tuple[Part, ...] = ("_bucket", "_sum", "_count")
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One kind of series in Prometheus: its labels, the closed sets of some, the metric it belongs to if it is ours."""
+    """One kind of series in Prometheus: its labels, the closed sets of some, the metric it belongs to if it is ours.
+
+    `instrument` is counter, updowncounter or gauge; empty where it is not known, as of what a rule records.
+    """
 
     labels: frozenset[str]
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     metric: Metric | None = None
     part: Part = ""
     open: bool = False
+    instrument: str = ""
 
 
 class Known:
@@ -53,21 +43,13 @@ class Known:
         foreign = read_foreign()
         self.registry = registry
         self.every_series = frozenset(foreign.every_series)
-        self.series: dict[str, Series] = {
-            name: Series(self.every_series | set(labels)) for name, labels in foreign.metrics.items()
-        }
+        self.series: dict[str, Series] = {}
+        for name, other in foreign.metrics.items():
+            self._add(name, other.instrument, self.every_series | set(other.labels))
         self.series |= {name: Series(frozenset(), open=True) for name in recorded}
         for metric in registry.metrics:
-            values = {
-                prometheus_label(label.key): label.values for label in metric.attributes if label.values
-            }
-            labels = self.every_series | {prometheus_label(label.key) for label in metric.attributes}
-            parts: tuple[Part, ...] = (
-                ("_bucket", "_sum", "_count") if metric.instrument == "histogram" else ("",)
-            )
-            for part in parts:
-                mine = labels | {"le"} if part == "_bucket" else labels
-                self.series[metric.prometheus + part] = Series(mine, values, metric, part)
+            labels = {prometheus_label(label.key): label.values for label in metric.attributes}
+            self._add(metric.prometheus, metric.instrument, self.every_series | labels.keys(), labels, metric)
         self.log_values = _log_values(registry)
         self.log_fields = frozenset(foreign.logs) | set(self.log_values)
         self.events = frozenset(event.name for event in registry.events)
@@ -90,6 +72,23 @@ class Known:
             for key in event.ael.span_event.attributes
         }
 
+    def _add(
+        self,
+        name: str,
+        instrument: str,
+        labels: frozenset[str],
+        values: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+        metric: Metric | None = None,
+    ) -> None:
+        closed = {label: allowed for label, allowed in values.items() if allowed}
+        if instrument != "histogram":
+            self.series[name] = Series(labels, closed, metric, instrument=instrument)
+            return
+        for part in _PARTS:
+            mine = labels | {"le"} if part == "_bucket" else labels
+            # Its parts only ever grow.
+            self.series[name + part] = Series(mine, closed, metric, part, instrument="counter")
+
 
 def wrong_values(operator: str, text: str, allowed: Iterable[str]) -> list[str]:
     """Values of a comparison that a closed set does not have; a real pattern or a variable is let through."""
@@ -102,12 +101,6 @@ def wrong_values(operator: str, text: str, allowed: Iterable[str]) -> list[str]:
         words = text.split("|")
     known = set(allowed)
     return [word for word in words if word and word not in known]
-
-
-@cache
-def read_foreign() -> Foreign:
-    """The table of what is not ours."""
-    return msgspec.convert(yaml.safe_load(FOREIGN.read_text("utf-8")), Foreign)
 
 
 def _log_values(registry: Registry) -> dict[str, tuple[str, ...]]:

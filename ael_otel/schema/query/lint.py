@@ -29,6 +29,14 @@ class Linted(NamedTuple):
     problems: tuple[Problem, ...]
     unused: tuple[str, ...]
 
+    @property
+    def forgotten(self) -> list[str]:
+        """What to do about each metric that no query asks for."""
+        return [
+            f"metrics: {name}: no query asks for it; show it on a panel in dashboards/src, then `make generate`"
+            for name in self.unused
+        ]
+
 
 def lint_queries(registry: Registry, paths: Sequence[Path]) -> Linted:
     """Check the queries of files, and of the files below folders.

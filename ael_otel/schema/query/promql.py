@@ -11,6 +11,8 @@ from ael_otel.schema.errors import SchemaError
 from ael_otel.schema.query.grafana import PLACEHOLDER, candidates
 from ael_otel.schema.query.known import Known, Series, wrong_values
 
+# Functions that take a fall for a restart of the counter, so that anything that may fall gives nonsense.
+_OF_COUNTERS = ("rate", "irate", "increase")
 _OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
 
 type Labels = frozenset[str] | None
@@ -125,7 +127,7 @@ class _Checker:
         hint = (
             f"; did you mean {near[0]}?"
             if near
-            else "; declare it in ael_otel/registry or query/foreign.yaml"
+            else "; declare it in ael_otel/registry or ael_otel/schema/query/foreign.yaml"
         )
         return f"metric {name} is not emitted{hint}"
 
@@ -146,6 +148,8 @@ class _Checker:
     def _call(self, node: Any) -> Labels:
         name = str(node.func.name)
         found = [self.labels(argument) for argument in node.args]
+        if name in _OF_COUNTERS:
+            self._counters_only(name, node.args[0])
         texts = [str(argument.val) for argument in node.args if type(argument).__name__ == "StringLiteral"]
         if name in ("label_replace", "label_join"):
             source = texts[2:3] if name == "label_replace" else texts[2:]
@@ -165,6 +169,26 @@ class _Checker:
         if len(known) < len(found):
             return None
         return frozenset[str]().union(*known)
+
+    def _counters_only(self, function: str, node: Any) -> None:
+        match type(node).__name__:
+            case "VectorSelector":
+                series = self._known.series.get(str(node.name))
+                if series is not None and series.instrument not in ("", "counter"):
+                    kind = "a gauge" if series.instrument == "gauge" else "an updowncounter"
+                    self.problems.append(
+                        f"{function}() of {node.name}, {kind}: it takes every fall for a restart; "
+                        "use delta(), deriv(), avg_over_time() or max_over_time()"
+                    )
+            case "MatrixSelector":
+                self._counters_only(function, node.vector_selector)
+            case "ParenExpr" | "SubqueryExpr" | "UnaryExpr" | "AggregateExpr":
+                self._counters_only(function, node.expr)
+            case "BinaryExpr":
+                self._counters_only(function, node.lhs)
+                self._counters_only(function, node.rhs)
+            case _:
+                return
 
     def _aggregate(self, node: Any) -> Labels:
         inner = self.labels(node.expr)

@@ -242,7 +242,10 @@ def test_lint_queries_counts_and_fails(tmp_path: Path, capsys: pytest.CaptureFix
     assert (status, out) == (0, "1 files, 1 queries (1 PromQL, 0 LogQL, 0 TraceQL), 0 to correct.\n")
     status, _, err = run(capsys, "lint-queries", "--every-metric", str(path))
     assert status == 1
-    assert "metrics: ael.tool.duration: no query asks for it; show it on a panel in dashboards/src" in err
+    assert (
+        "metrics: ael.tool.duration: no query asks for it; show it on a panel in dashboards/src, then `make"
+        in err
+    )
     assert "ael.errors" not in err
     path.write_text("ael_faults_total\n", "utf-8")
     status, out, err = run(capsys, "lint-queries", str(path))
