@@ -8,10 +8,24 @@ import time
 from concurrent import futures
 
 import grpc
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceStub
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import MetricsServiceStub
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import (
+    LogsServiceServicer,
+    LogsServiceStub,
+    add_LogsServiceServicer_to_server,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import (
+    MetricsServiceServicer,
+    MetricsServiceStub,
+    add_MetricsServiceServicer_to_server,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -46,15 +60,44 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class _Logs(LogsServiceServicer):
+    def __init__(self, taken: list[ExportLogsServiceRequest]) -> None:
+        self._taken = taken
+
+    def Export(  # noqa: N802  (the service's own name)
+        self, request: ExportLogsServiceRequest, context: grpc.ServicerContext
+    ) -> ExportLogsServiceResponse:
+        """Keep a request."""
+        self._taken.append(request)
+        return ExportLogsServiceResponse()
+
+
+class _Metrics(MetricsServiceServicer):
+    def __init__(self, taken: list[ExportMetricsServiceRequest]) -> None:
+        self._taken = taken
+
+    def Export(  # noqa: N802  (the service's own name)
+        self, request: ExportMetricsServiceRequest, context: grpc.ServicerContext
+    ) -> ExportMetricsServiceResponse:
+        """Keep a request."""
+        self._taken.append(request)
+        return ExportMetricsServiceResponse()
+
+
 class Sink(TraceServiceServicer):
-    """Keeps every span it is sent, as Tempo would."""
+    """Keeps every span it is sent, as Tempo would, and the requests of all three signals as they came."""
 
     def __init__(self) -> None:
         """Listen on the address that containers reach this host by."""
         self.spans: list[Span] = []
+        self.traces: list[ExportTraceServiceRequest] = []
+        self.logs: list[ExportLogsServiceRequest] = []
+        self.metrics: list[ExportMetricsServiceRequest] = []
         self._lock = threading.Lock()
         self._server = grpc.server(futures.ThreadPoolExecutor(4))
         add_TraceServiceServicer_to_server(self, self._server)
+        add_LogsServiceServicer_to_server(_Logs(self.logs), self._server)
+        add_MetricsServiceServicer_to_server(_Metrics(self.metrics), self._server)
         self.port = self._server.add_insecure_port(f"{bridge_address()}:0")
         self._server.start()
 
@@ -67,6 +110,7 @@ class Sink(TraceServiceServicer):
         ]
         with self._lock:
             self.spans += found
+            self.traces.append(request)
         return ExportTraceServiceResponse()
 
     def stop(self) -> None:

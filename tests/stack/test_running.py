@@ -93,7 +93,7 @@ def test_secrets_do_not_pass(running: Running) -> None:
     }
     query = f'{{service_name="{SERVICE}"}} | trace_id="{trace_id(100).hex()}"'
     ((labels, line),) = eventually(lambda: running.log_lines(query))
-    assert line == "Authorization: Bearer [SECRET] to [EMAIL] with [API_KEY] 100"
+    assert line == "Authorization: [TOKEN] to [EMAIL] with [API_KEY] 100"
     assert labels["note"] == "mail [EMAIL] with [API_KEY]"
     assert not any(re.search("password|authorization", name) for name in labels)
 

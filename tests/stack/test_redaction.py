@@ -1,0 +1,171 @@
+"""The Collector's second line: what a client sends that redacts nothing reaches no store."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from google.protobuf.json_format import MessageToJson
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+
+from tests.stack import otlp, planted
+from tests.stack.collector import Alone, Config, alone, merged
+from tests.stack.conftest import Running, eventually
+from tests.stack.planted import BENIGN, NUMBERS, Plant
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
+
+MARKERS = (
+    "[EMAIL]",
+    "[SSN]",
+    "[API_KEY]",
+    "[TOKEN]",
+    "[PASSWORD]",
+    "[PRIVATE_KEY]",
+    "[CREDIT_CARD]",
+    "[URL_CREDENTIALS]",
+    "[REDACTED]",
+)
+
+
+def without_redaction(config: Config) -> None:
+    """Take the processor out of every pipeline."""
+    del config["processors"]["transform/redact"]
+    for pipeline in config["service"]["pipelines"].values():
+        pipeline["processors"] = [name for name in pipeline["processors"] if name != "transform/redact"]
+
+
+def passed_through(collector: Alone, plant: Plant) -> str:
+    """Send all three signals through, and return all that came out as text."""
+    sender = collector.sender()
+    for request in (planted.spans(plant), planted.logs(plant), planted.metrics(plant)):
+        sender.send(request)
+    sender.close()
+    sink = collector.sink
+    eventually(lambda: sink.traces and sink.logs and sink.metrics)
+    # As JSON that leaves letters as they are: a search in it is a search in every string of every message.
+    taken = [*sink.traces, *sink.logs, *sink.metrics]
+    return "\n".join(MessageToJson(message, ensure_ascii=False) for message in taken)
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
+    """The Collector as configured."""
+    with alone(tmp_path_factory.mktemp("guarded"), merged("config.yaml")) as collector:
+        yield collector
+
+
+@pytest.fixture(scope="module")
+def output(guarded: Alone) -> str:
+    """What the Collector lets out of the planted telemetry."""
+    return passed_through(guarded, Plant())
+
+
+def test_every_planted_secret_would_arrive_without_the_processor(tmp_path: Path) -> None:
+    """The control: with the redaction taken out each secret of each place comes out, so the search can find them."""
+    plant = Plant()
+    with alone(tmp_path, merged("config.yaml"), without_redaction) as collector:
+        seen = passed_through(collector, plant)
+    assert plant.leaks(seen) == sorted(plant.secrets)
+    assert len(plant.secrets) > 500
+
+
+def test_no_planted_secret_leaves_the_collector(output: str) -> None:
+    """No secret of any kind comes out of any place of the three signals, and every marker stands somewhere."""
+    plant = Plant()
+    planted.spans(plant), planted.logs(plant), planted.metrics(plant)
+    assert plant.leaks(output) == []
+    assert [marker for marker in MARKERS if marker not in output] == []
+
+
+def values(attributes: Any) -> dict[str, object]:
+    """Attributes as a mapping, strings and numbers only."""
+    return {
+        each.key: each.value.string_value or each.value.int_value
+        for each in attributes
+        if each.value.WhichOneof("value") in {"string_value", "int_value"}
+    }
+
+
+def test_what_is_no_secret_comes_through_unchanged(guarded: Alone, output: str) -> None:
+    """Ids, counts, hashes, times, paths, models and plain sentences are the same at every place, beside secrets."""
+    assert output
+    sink = guarded.sink
+    span = sink.traces[0].resource_spans[0].scope_spans[0].spans[0]
+    record = sink.logs[0].resource_logs[0].scope_logs[0].log_records[0]
+    group = sink.metrics[0].resource_metrics[0]
+    point = group.scope_metrics[0].metrics[1].histogram.data_points[0]
+    places = [span.attributes, span.events[0].attributes, record.attributes, point.attributes]
+    places += [group.resource.attributes, group.scope_metrics[0].scope.attributes]
+    places.append(point.exemplars[0].filtered_attributes)
+    for attributes in places:
+        found = values(attributes)
+        assert {key: found.get(key) for key in {**BENIGN, **NUMBERS}} == {**BENIGN, **NUMBERS}
+    assert span.trace_id == record.trace_id == point.exemplars[0].trace_id == otlp.trace_id(planted.TRACE)
+
+
+def test_harmless_nesting_keeps_its_form(guarded: Alone) -> None:
+    """Lists and maps without a secret come out as they went in: they are laid flat only where one was found."""
+    argv = KeyValue(key="process.command_args")
+    for word in ("ael", "serve", "--config", "a.yaml"):
+        argv.value.array_value.values.add().string_value = word
+    deep = KeyValue(key="deep")
+    deep.value.kvlist_value.values.add(key="n").value.int_value = 3
+    deep.value.kvlist_value.values.add(key="list").value.array_value.values.add().double_value = 0.5
+    request = otlp.spans(7_100_000, 1, argv, deep)
+    sender = guarded.sender()
+    sender.send(request)
+    sender.close()
+    wanted = otlp.trace_id(7_100_000)
+    (span,) = eventually(lambda: [each for each in guarded.sink.spans if each.trace_id == wanted])
+    assert {each.key: each.value for each in span.attributes} == {
+        "process.command_args": argv.value,
+        "deep": deep.value,
+    }
+
+
+def test_redacting_twice_changes_nothing(guarded: Alone, output: str) -> None:
+    """What came out goes through a second time unchanged, so chained Collectors and the SDK's markers do no harm."""
+    assert output
+    first = guarded.sink.traces[0]
+    before = len(guarded.sink.traces)
+    sender = guarded.sender()
+    sender.send(first)
+    sender.close()
+    eventually(lambda: len(guarded.sink.traces) > before)
+    assert guarded.sink.traces[-1] == first
+
+
+def test_no_planted_secret_reaches_a_store(running: Running) -> None:
+    """The same through the whole stack: nothing in Loki, in Prometheus, on the scrape page, or where Tempo would be."""
+    plant = Plant()
+    sender = running.sender()
+    for request in (planted.spans(plant), planted.logs(plant), planted.metrics(plant)):
+        sender.send(request)
+    sender.close()
+
+    eventually(lambda: running.sink.traces)
+    assert plant.leaks(MessageToJson(running.sink.traces[-1], ensure_ascii=False)) == []
+
+    query = f'{{service_name="{otlp.SERVICE}"}}'
+    lines = eventually(lambda: found if len(found := running.log_lines(query)) == 3 else [])
+    unescaped = "\n".join(f"{labels} {line}" for labels, line in lines).replace("\\n", "\n")
+    assert plant.leaks(unescaped) == []
+    assert all(marker in unescaped for marker in MARKERS)
+
+    eventually(lambda: running.prometheus("query", query="foreign_calls_total")["result"])
+    now = time.time()
+    times = {"start": f"{now - 600:.0f}", "end": f"{now + 60:.0f}"}
+    matching = {"match[]": '{job="stack-test"}'}
+    seen = str(running.prometheus("series", **matching))
+    seen += str(running.prometheus("metadata"))
+    exemplars = eventually(
+        lambda: running.prometheus("query_exemplars", query="foreign_duration_seconds_bucket", **times)
+    )
+    seen += str(exemplars)
+    page = requests.get(f"http://127.0.0.1:{running.ports['AEL_COLLECTOR_METRICS_PORT']}/metrics", timeout=5)
+    seen += page.text
+    assert plant.leaks(seen.replace("\\n", "\n")) == []
+    assert BENIGN["ael.workflow.name"] in seen
