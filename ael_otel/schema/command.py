@@ -254,8 +254,8 @@ def lint_queries(root: Path | None, paths: tuple[Path, ...], every_metric: bool)
         f"{linted.files} files, {len(linted.queries)} queries ({kinds}), {len(linted.problems)} to correct."
     )
     forgotten = linted.forgotten if every_metric else []
-    for problem in forgotten:
-        click.echo(problem, err=True)
+    for line in forgotten:
+        click.echo(line, err=True)
     if linted.problems or forgotten:
         raise click.exceptions.Exit(1)
 

@@ -1,6 +1,7 @@
 """Which declared signals were seen, and whether what was not seen is a gap that somebody has declared.
 
-A counter that stayed zero or a histogram without a value was announced, not seen: zeros are emitted in advance.
+A metric that stayed zero and a histogram without a value were announced, not seen: rows are exported at zero as soon as
+they are bound, whatever their instrument.
 """
 
 from __future__ import annotations
@@ -18,6 +19,11 @@ from ael_otel.schema.model import Metric, Registry, Strict
 
 Section = Literal["metrics", "spans", "events", "span_events", "entities", "scopes"]
 SECTIONS: tuple[Section, ...] = ("metrics", "spans", "events", "span_events", "entities", "scopes")
+_ELSE = "make it opt_in, or declare the gap in ael_otel/schema/gaps.yaml"
+_NEVER: dict[Section, str] = dict.fromkeys(SECTIONS, f"declared and never seen; emit it, {_ELSE}") | {
+    "metrics": "declared and never seen with a value; call its metric set's `add` or `record` where it happens "
+    f"(a zero is exported without a call), {_ELSE}"
+}
 
 
 class Gap(Strict, frozen=True):
@@ -41,9 +47,11 @@ class Coverage:
         self.seen[section][name] += 1
 
     def saw_metric(self, declared: Metric, points: tuple[samples.Point, ...]) -> None:
-        """Count a metric, unless all it says is that nothing has happened yet."""
-        moves = declared.instrument in ("gauge", "updowncounter")
-        if any(moves or point.value for point in points):
+        """Count a metric, unless all it says is that nothing has happened yet.
+
+        A gauge or up-down counter must be exported once while it is not zero: a run under way when a reader collects.
+        """
+        if any(point.value for point in points):
             self.saw("metrics", declared.name)
 
     def declared(self, *, recommended: bool = True) -> dict[Section, list[str]]:
@@ -88,7 +96,7 @@ class Coverage:
         excused = {(gap.section, gap.name) for gap in gaps}
         return [
             *(
-                f"{section}: {name}: declared and never seen; emit it, make it opt_in, or declare the gap"
+                f"{section}: {name}: {_NEVER[section]}"
                 for section, name in missing
                 if (section, name) not in excused
             ),

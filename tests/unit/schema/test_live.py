@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.sdk._logs import LoggerProvider
@@ -27,6 +28,7 @@ from ael_otel.schema.live.check import LiveCheck, Report
 from ael_otel.schema.live.coverage import Gap, read_gaps
 from ael_otel.schema.live.sources import from_file, from_logs, from_metrics, from_spans
 from ael_otel.schema.model import Registry
+from ael_otel.schema.project import packaged_registry
 
 RESOURCE = {
     attr.SERVICE_NAME: "shop",
@@ -91,10 +93,11 @@ class Emitter:
             made.record(amount, dict(labels))
         elif spec.instrument == "counter":
             self.meter.create_counter(spec.name, spec.unit, spec.description).add(amount, dict(labels))
+        elif spec.instrument == "gauge":
+            self.meter.create_gauge(spec.name, spec.unit, spec.description).set(amount, dict(labels))
         else:
-            self.meter.create_up_down_counter(spec.name, spec.unit, spec.description).add(
-                amount, dict(labels)
-            )
+            made = self.meter.create_up_down_counter(spec.name, spec.unit, spec.description)
+            made.add(amount, dict(labels))
 
     def log(
         self, attributes: Mapping[str, Any] = LINE, event: str | None = None, body: str = "It happened"
@@ -126,6 +129,13 @@ def check(registry: Registry, emit: Emit, *, gaps: tuple[Gap, ...] = (), **more:
     return live.report()
 
 
+def some_values(spec: metrics.MetricSpec) -> dict[str, Any]:
+    """A value that the registry allows for each label of a metric."""
+    metric = next(each for each in packaged_registry().metrics if each.name == spec.name)
+    by_type = {"string": "shop", "int": 1, "double": 1.0, "boolean": True}
+    return {label.key: (label.values or (by_type[label.type],))[0] for label in metric.attributes}
+
+
 def good(emitter: Emitter) -> None:
     """Emit one of everything that the registry recommends, as it says."""
     failed = {attr.AEL_ERROR_TYPE: "TOOL_FAILED", attr.ERROR_TYPE: "TOOL_FAILED"}
@@ -141,8 +151,7 @@ def good(emitter: Emitter) -> None:
     emitter.span(spans.MCP_REQUEST.name, call, SpanKind.CLIENT)
     emitter.span(spans.CODE_EXEC.name, {})
     for spec in metrics.ALL:
-        values = {label: spec.label_values.get(label, ("shop",))[0] for label in spec.labels}
-        emitter.count(spec, values, 1)
+        emitter.count(spec, some_values(spec), 1)
     emitter.log()
     emitter.log(FAIL, events.EXECUTION_FAIL.name)
     step = {**LINE, "step_id": "pay"}
@@ -475,16 +484,43 @@ def test_an_event_never_emitted_fails_the_coverage(registry: Registry) -> None:
     """A declared event that no code emits any more is named, with what can be done about it."""
     report = check(registry, without("ael.step.skip"))
     assert report.violations == []
-    assert report.coverage.problems(()) == [
-        "events: ael.step.skip: declared and never seen; emit it, make it opt_in, or declare the gap"
-    ]
+    (problem,) = report.coverage.problems(())
+    assert problem == (
+        "events: ael.step.skip: declared and never seen; emit it, make it opt_in, or declare the gap in "
+        "ael_otel/schema/gaps.yaml"
+    )
     assert 0.9 < report.coverage.share() < 1
 
 
-def test_a_counter_that_stays_zero_was_not_seen(registry: Registry) -> None:
-    """Zeros are emitted in advance: they do not prove that anything counts."""
-    report = check(registry, lambda e: e.count(metrics.ERRORS, ERROR, 0))
-    assert ("metrics", "ael.errors") in report.coverage.missing()
+@pytest.mark.parametrize("amount", [0, 2])
+@pytest.mark.parametrize(
+    "metric", [each for each in metrics.ALL if each.instrument != "histogram"], ids=lambda metric: metric.name
+)
+def test_a_metric_that_stays_zero_was_not_seen(
+    registry: Registry, metric: metrics.MetricSpec, amount: int
+) -> None:
+    """Zeros are emitted in advance, also of what goes up and down: they do not prove that anything is called."""
+    report = check(registry, lambda e: e.count(metric, some_values(metric), amount))
+    assert (("metrics", metric.name) in report.coverage.missing()) == (amount == 0)
+
+
+def test_a_forgotten_call_of_a_gauge_is_found(registry: Registry) -> None:
+    """A bound gauge that nobody sets is named, with the call that is missing and where a gap is declared."""
+    metric = next(each for each in registry.metrics if each.name == metrics.ACTIVE_WORKFLOWS.name)
+    gauge = msgspec.structs.replace(metric, instrument="gauge", name="ael.queue.size")
+    changed = msgspec.structs.replace(registry, metrics=(*registry.metrics, gauge))
+
+    def emit(emitter: Emitter, value: int) -> None:
+        good(emitter)
+        emitter.count(spec(metrics.ACTIVE_WORKFLOWS, name="ael.queue.size", instrument="gauge"), {}, value)
+
+    (problem,) = check(changed, lambda emitter: emit(emitter, 0)).coverage.problems(())
+    assert problem == (
+        "metrics: ael.queue.size: declared and never seen with a value; call its metric set's `add` or `record` where "
+        "it happens (a zero is exported without a call), make it opt_in, or declare the gap in "
+        "ael_otel/schema/gaps.yaml"
+    )
+    assert check(changed, lambda emitter: emit(emitter, 1)).coverage.problems(()) == []
 
 
 def test_a_declared_gap_excuses_and_is_not_outlived(registry: Registry) -> None:
