@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import isfinite
 from time import time_ns
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, cast
 
 import msgspec
 from opentelemetry._logs import Logger, LoggerProvider, LogRecord, SeverityNumber, get_logger
@@ -25,6 +25,7 @@ from ael_otel.emit import events as extras
 from ael_otel.emit.activity import note_unknown
 from ael_otel.pipeline.export import DropCounter
 from ael_otel.pipeline.run_context import current_run
+from ael_otel.pipeline.shield import shield
 from ael_otel.privacy.engine_logs import without_quotes
 
 MAX_MESSAGE: Final = 16_384
@@ -167,10 +168,13 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     Only what the instrumentation put there on purpose (`ael_*`) is taken from a record's extras: anything else may
     hold arguments or results. `ael_event` is the name of the event that the record is.
     """
-    scope = current_run.get()
-    message = without_quotes(_message_of(record))
+    scope, guard = current_run.get(), shield()
+    message = _message_of(record)
+    # What a caller passed in comes back in complaints; an ordinary line that has the same word in it stays whole.
+    complains = record.levelno >= logging.WARNING
+    message = guard.error_text(message) if complains else guard.text(without_quotes(message))
     fields: dict[str, Any] = {
-        events.LOG_COMPONENT: getattr(record, extras.COMPONENT, None) or record.name,
+        events.LOG_COMPONENT: guard.name(getattr(record, extras.COMPONENT, None) or record.name),
         events.LOG_WORKFLOW_ID: "" if scope is None else scope.workflow_id,
         events.LOG_EXECUTION_ID: "" if scope is None else scope.execution_id,
         events.LOG_MESSAGE: message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "…",
@@ -187,19 +191,19 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
             note_unknown("events", event)
     extra: Mapping[str, Any] | None = getattr(record, extras.FIELDS, None)
     if extra:
-        fields.update(extra)
+        fields.update(cast("Mapping[str, Any]", guard.attributes(extra)))
     error_type = getattr(record, extras.ERROR_TYPE, None)
     if error_type is not None:
         fields[events.LOG_ERROR_TYPE] = error_type
-        fields[events.LOG_EXCEPTION_MESSAGE] = getattr(record, extras.ERROR_MESSAGE, "")
+        fields[events.LOG_EXCEPTION_MESSAGE] = guard.error_text(getattr(record, extras.ERROR_MESSAGE, ""))
     if record.exc_info and record.exc_info[0] is not None:
         kind, error, trace = record.exc_info
         fields[events.LOG_EXCEPTION_TYPE] = (
             kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
         )
-        fields.setdefault(events.LOG_EXCEPTION_MESSAGE, without_quotes(_text_of(error))[:MAX_MESSAGE])
+        fields.setdefault(events.LOG_EXCEPTION_MESSAGE, guard.error_text(_text_of(error))[:MAX_MESSAGE])
         if trace is not None:
-            text = without_quotes("".join(traceback.format_exception(kind, error, trace)))
+            text = guard.error_text("".join(traceback.format_exception(kind, error, trace)))
             # The end of a stack trace tells where it broke, so the beginning goes.
             fields[events.LOG_EXCEPTION_STACKTRACE] = (
                 text if len(text) <= MAX_STACKTRACE else "…" + text[-MAX_STACKTRACE:]

@@ -29,6 +29,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString  # pyright: ignore[reportUnknownVariableType]
 
+from ael_otel.pipeline.clean import clean_metrics
+from ael_otel.pipeline.shield import shield
 from ael_otel.prometheus import prometheus_label, prometheus_name
 
 _LATEST_EXEMPLAR: Final = -1
@@ -100,7 +102,8 @@ class PullReader(Collector):
                 return None
             self._snapshot.data = None
             self._snapshot.collect()
-            return self._snapshot.data
+            data = self._snapshot.data
+            return None if data is None else clean_metrics(data, shield())
 
     def describe(self) -> Iterable[Family]:
         """Return nothing: a registry that asks for names must not trigger a collection before there is a provider."""

@@ -2,17 +2,35 @@
 
 from contextvars import ContextVar
 
+from ael_otel.privacy.seen import Given, RunSecrets
+
 
 class RunScope:
-    """The run, step and tool around the current code; ids are empty strings until they are known."""
+    """The run, step and tool around the current code; ids are empty strings until they are known.
 
-    __slots__ = ("execution_id", "step_id", "tool_name", "workflow_id")
+    `secrets` is what the run has shown to be secret, `given` what was passed in, both None where nothing is kept of
+    it; `excluded` says that the current call reads a file that is not to be captured.
+    """
 
-    def __init__(self, workflow_id: str, execution_id: str, step_id: str = "", tool_name: str = "") -> None:
+    __slots__ = ("excluded", "execution_id", "given", "secrets", "step_id", "tool_name", "workflow_id")
+
+    def __init__(
+        self,
+        workflow_id: str,
+        execution_id: str,
+        step_id: str = "",
+        tool_name: str = "",
+        *,
+        secrets: RunSecrets | None = None,
+        given: Given | None = None,
+    ) -> None:
         self.workflow_id = workflow_id
         self.execution_id = execution_id
         self.step_id = step_id
         self.tool_name = tool_name
+        self.secrets = secrets
+        self.given = given
+        self.excluded = False
 
 
 current_run: ContextVar[RunScope | None] = ContextVar("ael_otel_run", default=None)

@@ -20,6 +20,7 @@ from opentelemetry.trace import get_tracer_provider
 
 from ael_otel.config import Settings
 from ael_otel.config.settings import masked
+from ael_otel.pipeline.clean import CleanLogExporter, CleanMetricExporter, CleanSpanExporter
 from ael_otel.pipeline.environment import otlp_signals, prepare
 from ael_otel.pipeline.export import BoundedLogProcessor, BoundedSpanProcessor, DropCounter, Ledger
 from ael_otel.pipeline.guard import logger
@@ -204,7 +205,7 @@ def _watch_names(settings: Settings) -> None:
 def _export_traces(parts: _Parts, signals: frozenset[str], on_drop: DropCounter) -> None:
     provider = get_tracer_provider()
     if "traces" in signals and isinstance(provider, TracerProvider):
-        processor = BoundedSpanProcessor(_span_exporter(), on_drop)
+        processor = BoundedSpanProcessor(CleanSpanExporter(_span_exporter()), on_drop)
         provider.add_span_processor(processor)
         parts.ledgers.append(processor.ledger)
         parts.add(processor.force_flush, processor.shutdown, processor.exporter.shutdown)
@@ -213,7 +214,7 @@ def _export_traces(parts: _Parts, signals: frozenset[str], on_drop: DropCounter)
 def _export_logs(parts: _Parts, signals: frozenset[str], on_drop: DropCounter) -> None:
     provider = get_logger_provider()
     if "logs" in signals and isinstance(provider, LoggerProvider):
-        processor = BoundedLogProcessor(_log_exporter(), on_drop)
+        processor = BoundedLogProcessor(CleanLogExporter(_log_exporter()), on_drop)
         provider.add_log_record_processor(processor)
         parts.ledgers.append(processor.ledger)
         parts.add(processor.force_flush, processor.shutdown, lambda: _shut(processor.exporter))
@@ -224,7 +225,7 @@ def _export_metrics(parts: _Parts, signals: frozenset[str], *, pull: bool) -> No
     if not isinstance(provider, MeterProvider):
         return
     if "metrics" in signals:
-        exporter = _metric_exporter()
+        exporter = CleanMetricExporter(_metric_exporter())
         reader = PeriodicExportingMetricReader(exporter)
         _add_reader(provider, reader)
         parts.add(reader.force_flush, lambda: _shut(reader), lambda: _shut(exporter))

@@ -7,6 +7,7 @@ with as much of it (of its JSON, unless it is text) as fits. NUL and lone surrog
 """
 
 import base64
+import contextlib
 import math
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
@@ -28,6 +29,12 @@ PREVIEW: Final = "preview"
 BLANK: Final = "[REDACTED]"
 REDACTION_ERROR: Final = "[REDACTION_ERROR]"
 
+OVERLAP: Final = 16_384
+"""Characters in which the end of a text that was cut before redaction may hide a part of a secret: a long key in PEM."""
+
+MAX_PARSED: Final = 4_194_304
+"""Characters of JSON in a text that is read when it must be cut; of a longer one nothing but its size is kept."""
+
 _MAX_DEPTH: Final = 64
 _MAX_REPR: Final = 1_000
 _NUL: Final = b"\\u0000"
@@ -41,6 +48,10 @@ class Capture:
         limit: bytes kept of each value.
         blank: keep nothing but that there was a value.
         redact: applied to plain JSON values before they are cut; what it raises blanks the value.
+
+    Only so much is redacted as can be kept, so a large value is cut twice: roughly before, exactly after. What the
+    first cut may have halved is not kept: of a text its last `OVERLAP` characters go, and text that holds JSON, whose
+    fields are judged by their names, is cut as the value that it stands for.
     """
 
     __slots__ = ("_redact", "blank", "limit")
@@ -56,18 +67,19 @@ class Capture:
         self.blank = blank
         self._redact = redact
 
-    def __call__(self, value: Any) -> Any:
-        """Return `value` frozen (`msgspec.Raw`), None for None; never raises."""
-        if value is None:
+    def __call__(self, value: Any, mode: str = "redacted") -> Any:
+        """Return `value` frozen (`msgspec.Raw`), None for None; never raises.
+
+        `mode` is what is kept: `none`, `keys` (with a marker for each value), `redacted` or `full`, which keeps
+        secrets too. `blank` goes before all but `none`.
+        """
+        if value is None or mode == "none":
             return None
         if self.blank:
             return BLANK
-        if self._redact is not None:
-            try:
-                value = self._redact(as_plain(value, self.limit * 4))
-            except Exception:
-                value = REDACTION_ERROR
-        elif isinstance(value, str) and len(value) > self.limit:
+        if self._redact is not None and mode != "full":
+            return self._redacted(value, self._redact, keys=mode == "keys")
+        if isinstance(value, str) and len(value) > self.limit:
             # Its end would only be thrown away, after having been copied twice.
             return msgspec.Raw(_truncated(value, _bytes_of(value), self.limit))
         data = to_json(value, self.limit)
@@ -75,6 +87,64 @@ class Capture:
             return msgspec.Raw(data)
         text = value if isinstance(value, str) else data.decode()
         return msgspec.Raw(_truncated(text, len(data), self.limit))
+
+    def _redacted(self, value: Any, redact: Callable[[Any], Any], *, keys: bool) -> Any:
+        try:
+            budget = max(self.limit * 4, 2 * OVERLAP)
+            plain, data = _decoded(value, budget)
+            cut = data is None
+            if cut:
+                walk = _Plain(budget, redact)
+                plain = walk.of(value, 0)
+                cut = walk.cut
+            if keys:
+                plain, data = _keys_only(plain, 0), None
+            clean = redact(plain)
+            if clean is not plain or data is None:
+                data = to_json(clean, self.limit)
+            if len(data) <= self.limit and not cut:
+                return msgspec.Raw(data)
+            text = clean if isinstance(clean, str) else data.decode()
+            return msgspec.Raw(_truncated(text, _size_of(value), self.limit))
+        except Exception:
+            return REDACTION_ERROR
+
+
+def _decoded(value: Any, budget: int) -> tuple[Any, bytes | None]:
+    """Return a value as JSON has it, and its JSON; None for what must be walked: too large, or no JSON."""
+    if isinstance(value, str):
+        if len(value) > budget:
+            return None, None
+    elif not isinstance(value, (dict, list, int, float)):
+        return None, None
+    try:
+        data = _encoder.encode(value)
+        if len(data) > budget or _NUL in data:
+            return None, None
+        return (value if isinstance(value, str) else msgspec.json.decode(data)), data
+    except Exception:
+        return None, None
+
+
+def _size_of(value: Any) -> int:
+    """Return how many bytes of JSON, or of text, a value has; 0 where that cannot be told."""
+    if isinstance(value, str):
+        return _bytes_of(value)
+    try:
+        return len(_encoder.encode(value))
+    except Exception:
+        return 0
+
+
+def _keys_only(value: Any, depth: int) -> Any:
+    if depth >= _MAX_DEPTH:
+        return BLANK
+    if isinstance(value, dict):
+        items = cast("dict[str, Any]", value)
+        return {key: _keys_only(item, depth + 1) for key, item in items.items()}
+    if isinstance(value, list):
+        return [_keys_only(item, depth + 1) for item in cast("list[Any]", value)]
+    return None if value is None else BLANK
 
 
 def to_json(value: Any, limit: int = DEFAULT_LIMIT) -> bytes:
@@ -106,10 +176,15 @@ def clean(text: str) -> str:
 
 
 class _Plain:
-    """One walk through one value; `left` bytes may still be kept, about."""
+    """One walk through one value; `left` bytes may still be kept, about.
 
-    def __init__(self, budget: int) -> None:
+    With `redact`, a text that must be cut is redacted first, and loses its end, where the cut may have halved a secret.
+    """
+
+    def __init__(self, budget: int, redact: Callable[[Any], Any] | None = None) -> None:
         self.left = budget
+        self.cut = False
+        self._redact = redact
         self._around: set[int] = set()
 
     def of(self, value: Any, depth: int) -> Any:
@@ -125,11 +200,9 @@ class _Plain:
         if isinstance(value, (datetime, date, time, timedelta, Decimal, UUID, PurePath)):
             return str(value)
         if isinstance(value, (bytes, bytearray, memoryview)):
-            some = bytes(cast("bytes", value)[: max(self.left, 0)])
-            return self._text(base64.b64encode(some).decode())
+            return self._bytes(bytes(cast("bytes", value)[: max(self.left, 0)]), len(cast("bytes", value)))
         if isinstance(value, msgspec.Raw):
-            value = msgspec.json.decode(value)
-            return self.of(value, depth)
+            return self.of(msgspec.json.decode(value), depth)
         return self._container(value, depth)
 
     def _container(self, value: Any, depth: int) -> Any:
@@ -137,6 +210,7 @@ class _Plain:
         if identity in self._around:
             return {CYCLE: True}
         if depth >= _MAX_DEPTH or self.left <= 0:
+            self.cut = self.cut or self.left <= 0
             return {TRUNCATED: True}
         self._around.add(identity)
         try:
@@ -154,6 +228,7 @@ class _Plain:
         found: dict[str, Any] = {}
         for key, item in list(value.items()):
             if self.left <= 0:
+                self.cut = True
                 found[TRUNCATED] = True
                 break
             found[self._text(key if isinstance(key, str) else _repr(key))] = self.of(item, depth + 1)
@@ -163,15 +238,49 @@ class _Plain:
         found: list[Any] = []
         for item in list(value):
             if self.left <= 0:
+                self.cut = True
                 found.append({TRUNCATED: True})
                 break
             found.append(self.of(item, depth + 1))
         return found
 
+    def _bytes(self, some: bytes, size: int) -> str:
+        self.cut = self.cut or len(some) < size
+        if self._redact is not None:
+            # In base64 no rule would find what it finds in the text that bytes often are.
+            with contextlib.suppress(UnicodeDecodeError):
+                text = some.decode()
+                found = self._redact(text)
+                if found != text or len(some) < size:
+                    some = str(found)[: -OVERLAP if len(some) < size else None].encode()
+        return self._text(base64.b64encode(some).decode())
+
     def _text(self, text: str) -> str:
-        kept = clean(text[: max(self.left, 0)])
+        room = max(self.left, 0)
+        if len(text) <= room:
+            kept = clean(text)
+        elif self._redact is None:
+            self.cut = True
+            kept = clean(text[:room])
+        else:
+            self.cut = True
+            kept = self._cut_safely(text, room, self._redact)
         self.left -= len(kept)
         return kept
+
+    def _cut_safely(self, text: str, room: int, redact: Callable[[Any], Any]) -> str:
+        if text.lstrip()[:1] in ("{", "["):
+            # Its fields are judged by their names, which needs the whole of it.
+            if len(text) > MAX_PARSED:
+                return ""
+            try:
+                held = msgspec.json.decode(text)
+            except Exception:
+                return ""
+            self.left -= room // 2
+            return _encoder.encode(redact(_Plain(room // 2, redact).of(held, 0))).decode()[:room]
+        found = str(redact(clean(text[:room])))
+        return found[:-OVERLAP]
 
 
 def _plain_or_marked(value: Any) -> Any:
