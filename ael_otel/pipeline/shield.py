@@ -1,0 +1,212 @@
+"""The one redactor of this process, with what the configuration says of it: everything kept or sent passes here once.
+
+Content goes through `content` when it is captured, names through `name` (each is looked at once), texts of errors and
+log lines through `error_text` and `text`. What the SDK hands over, of others too, goes through `attributes` on its way
+out. No fault gets out of here: what cannot be examined is replaced by `[REDACTION_ERROR]` and counted.
+"""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, Final, cast
+
+from ael_otel._generated.attributes import RedactionKind
+from ael_otel.config import Settings
+from ael_otel.pipeline.metrics import AelMetrics, shared_metrics
+from ael_otel.pipeline.run_context import current_run
+from ael_otel.privacy.engine_logs import without_quotes
+from ael_otel.privacy.markers import ERROR, EXCLUDED_PATH, FAULT, MARKERS
+from ael_otel.privacy.policy import Policy
+from ael_otel.privacy.redactor import Redactor
+
+type Mode = str
+"""What is captured of a tool's parameters and results: `none`, `keys`, `redacted` or `full`."""
+
+CONTENT_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+
+_KEPT: Final = 8_192
+_LONGEST_KEPT: Final = 256
+_SCALARS: Final = (bool, int, float, type(None))
+
+logger = logging.getLogger("ael.privacy")
+
+
+class Shield:
+    """What the configuration says about privacy, ready to be applied.
+
+    Args:
+        settings: the configuration; its `privacy` and `redaction` sections count.
+        metrics: where redactions are counted; None takes the rows on the global meter provider.
+    """
+
+    def __init__(self, settings: Settings, metrics: AelMetrics | None = None) -> None:
+        privacy, redaction = settings.privacy, settings.redaction
+        self._metrics = metrics
+        self.redactor = Redactor(
+            Policy(
+                sensitive_field_patterns=redaction.sensitive_field_patterns,
+                scrub_pii=privacy.scrub_pii,
+                excluded_paths=privacy.excluded_paths,
+                allow_fields=redaction.allow_fields,
+            ),
+            on_redacted=self._count,
+        )
+        self.hides_inputs = redaction.redact_inputs
+        self._modes = tuple(redaction.tools.items())
+        self._mode_of: dict[str, Mode] = {}
+        self._clean: set[object] = set()
+
+    # --- texts and values -------------------------------------------------------------------------------------------------
+
+    def text(self, text: str) -> str:
+        """Return a text with what is secret in it replaced, also what the current run has shown to be secret."""
+        try:
+            found = self.redactor.text(text)
+            run = current_run.get()
+            if run is not None and run.secrets is not None and run.secrets.values:
+                found = run.secrets.mask_text(found)
+        except Exception:
+            return self._fault()
+        return found
+
+    def error_text(self, text: str, *, told: bool = True) -> str:
+        """Return the text of an error without what is secret, what a validator quotes, and what the caller passed in.
+
+        `told` False is for the run store, which keeps inputs: there they stay, unless `redact_inputs` blanks them.
+        """
+        try:
+            run = current_run.get()
+            if run is not None and run.excluded:
+                self._count(EXCLUDED_PATH, 1)
+                return MARKERS[EXCLUDED_PATH]
+            text = without_quotes(text)
+            if run is not None and run.given is not None and (told or self.hides_inputs):
+                text = run.given.hide(text)
+        except Exception:
+            return self._fault()
+        return self.text(text)
+
+    def content(self, value: Any) -> Any:
+        """Return plain JSON with what is secret in it replaced; the same object where there is nothing.
+
+        What is found is looked for in everything else that the current run says.
+        """
+        try:
+            found = self.redactor.value(value)
+            run = current_run.get()
+            if run is not None and run.secrets is not None:
+                if found is not value:
+                    run.secrets.learn(value, found)
+                found = run.secrets.mask(found)
+        except Exception:
+            return self._fault()
+        return found
+
+    def excludes(self, params: Any) -> bool:
+        """Return whether a call's parameters name a file that is not to be captured; True when that cannot be told."""
+        try:
+            return self.redactor.names_excluded(params)
+        except Exception:
+            self._fault()
+            return True
+
+    def mode(self, tool: str) -> Mode:
+        """Return what is captured of a tool's parameters and results: what the first matching pattern says.
+
+        `full` is said in the log, once for each tool.
+        """
+        found = self._mode_of.get(tool)
+        if found is None:
+            found = next((mode for glob, mode in self._modes if fnmatchcase(tool, glob)), "redacted")
+            if len(self._mode_of) < _KEPT:
+                self._mode_of[tool] = found
+            if found == "full":
+                logger.warning(
+                    "NOT REDACTED: the run store keeps the parameters and results of %s as they are "
+                    "(telemetry.redaction.tools says full)",
+                    self.name(tool),
+                )
+        return found
+
+    # --- what is said again and again -------------------------------------------------------------------------------------
+
+    def name(self, name: str) -> str:
+        """Return a name (of a workflow, a step, a tool) with what is secret in it replaced; clean ones are remembered."""
+        if name in self._clean:
+            return name
+        found = self.text(name)
+        if found == name:
+            self._remember(name)
+        return found
+
+    def attributes(self, attributes: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """Return attributes with what is secret in them replaced; the same object where there is nothing."""
+        if not attributes:
+            return attributes
+        changed: dict[str, Any] = {}
+        try:
+            for key, value in attributes.items():
+                found = self._attribute(key, value)
+                if found is not value:
+                    changed[key] = found
+        except Exception:
+            return {key: self._fault() for key in attributes}
+        return {**attributes, **changed} if changed else attributes
+
+    def _attribute(self, key: str, value: Any) -> Any:
+        known = (key, value) if isinstance(value, (str, *_SCALARS)) else None
+        if known is not None and known in self._clean:
+            return value
+        found = self.redactor.field(key, value)
+        if found is value or found == value:
+            if known is not None and not (isinstance(value, str) and len(value) > _LONGEST_KEPT):
+                self._remember(known)
+            return value
+        return list(cast("Sequence[Any]", found)) if isinstance(found, tuple) else found
+
+    def _remember(self, what: object) -> None:
+        if len(self._clean) >= _KEPT:
+            self._clean = set()
+        self._clean.add(what)
+
+    # --- counting ---------------------------------------------------------------------------------------------------------
+
+    def _count(self, kind: str, number: int = 1) -> None:
+        """Count redactions: for the process, and for the run that goes on here."""
+        run = current_run.get()
+        if run is not None and run.secrets is not None:
+            counts = run.secrets.counts
+            counts[kind] = counts.get(kind, 0) + number
+        metrics = self._metrics if self._metrics is not None else shared_metrics()
+        metrics.redaction.bind(kind=cast("RedactionKind", kind)).add(redaction=number)
+
+    def _fault(self) -> str:
+        try:
+            self._count(ERROR)
+        except Exception:  # noqa: S110 - the value is gone, which is what counts
+            pass
+        return FAULT
+
+
+class _InForce:
+    shield: Shield | None = None
+
+
+def shield() -> Shield:
+    """Return what is in force; before `put_in_force`, what the defaults say."""
+    found = _InForce.shield
+    if found is None:
+        found = _InForce.shield = Shield(Settings())
+    return found
+
+
+def put_in_force(new: Shield | None) -> None:
+    """Apply `new` from now on; None goes back to the defaults."""
+    _InForce.shield = new
+
+
+def content_on_spans(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether spans carry content: off unless `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` asks for it."""
+    stated = environ.get(CONTENT_VARIABLE, "").strip().lower()
+    return stated in ("true", "1", "span_only", "span_and_event")
