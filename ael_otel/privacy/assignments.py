@@ -13,27 +13,30 @@ from ael_otel.privacy.checks import entropy, is_random
 from ael_otel.privacy.names import kind_of
 
 WORDS: Final = (
-    "pass", "pwd", "secret", "token", "key", "cred", "auth", "cookie", "jwt", "ssn", "cvv", "cvc", "otp", "csrf", "xsrf",
-    "signature", "sig=", "bearer", "mnemonic", "phrase", "kennwort", "security", "card", "connection",
+    "pass", "pwd", "secret", "token", "key", "cred", "auth", "cookie", "jwt", "ssn", "cv", "otp", "srf", "sig", "phrase",
 )  # fmt: skip
-"""In lower case; one of them is in every name that `names` knows."""
+"""In lower case. Names of numbers that are found by their shape need none: cards and social security numbers."""
 
-_MOST: Final = 8192
+_MOST: Final = 65_536
+_DECIDING: Final = 120
 _BEFORE: Final = re.compile(r"[\w.-]{0,48}(?: [A-Za-z][\w.-]{0,23})?")
 # Behind the word: the rest of the name, what closes its quotes or brackets, and the sign between name and value.
 _SIGN: Final = re.compile(
     r"(?P<rest>[\w.-]{0,40}+)(?P<close>\\{0,3}[\"'`]?\]?)"
-    r"(?P<sign>\s{0,3}(?:=>|:=|==|[:=]|%3[aAdD])\s{0,4}|[ \t]{1,2}(?:is|was)[ \t]{1,2}:?[ \t]{0,2}|[ \t]{1,3})"
+    r"(?P<sign>\s{0,3}(?:=>|:=|==|[:=]|%3[aAdD])\s{0,4}|[ \t]{1,2}(?:is|was)[ \t]{1,2}:?[ \t]{0,2}|[ \t]{1,3}(?=[^\s\"'`&,;<>|(){}\[\]\\]{16}))"
 )
 _QUOTE: Final = re.compile(r"(?:[rbuRBU]{1,2})?(\\{0,3}[\"'`])")
-_IN_DOUBLE: Final = re.compile(r'(?:[^"\\\n]|\\.){0,8192}', re.DOTALL)
-_IN_SINGLE: Final = re.compile(r"(?:[^'\\\n]|\\.){0,8192}", re.DOTALL)
-_BARE: Final = re.compile(r"[^\s\"'`&,;<>|(){}\[\]\\]{1,8192}")
-_TO_LINE_END: Final = re.compile(r"[^\r\n\"'\\]{1,8192}")
+_IN_DOUBLE: Final = re.compile(r'(?:[^"\\\n]|\\.){0,65536}', re.DOTALL)
+_IN_SINGLE: Final = re.compile(r"(?:[^'\\\n]|\\.){0,65536}", re.DOTALL)
+# What decides is the beginning; were all of a long run looked at, each name inside it would look at it again.
+_BARE: Final = re.compile(r"[^\s\"'`&,;<>|(){}\[\]\\]{1,128}")
+_MORE: Final = re.compile(r"[^\s\"'`&,;<>|(){}\[\]\\]{0,65536}+")
+_ANY_DIGIT: Final = re.compile("[0-9]")
+_TO_LINE_END: Final = re.compile(r"[^\r\n\"'\\]{1,65536}")
 _SCHEME: Final = re.compile(
     r"(?i)(?:bearer|basic|token|digest|apikey|api-key|negotiate|ntlm|aws4-hmac-sha256|hmac|signature|key|sharedkey)\s+\S"
 )
-_COOKIES: Final = re.compile(r"[^\s=;,]{1,256}=[^\s;]{1,4096}(?:;[^\r\n\"'\\]{0,4096})?")
+_COOKIES: Final = re.compile(r"[^\s=;,]{1,256}=[^\s;]{1,4096}(?:;[^\r\n\"'\\]{0,65536})?")
 _MARKER: Final = re.compile(
     r"\[(?:EMAIL|SSN|API_KEY|TOKEN|PASSWORD|PRIVATE_KEY|CREDIT_CARD|URL_CREDENTIALS|EXCLUDED_PATH|REDACTED"
     r"|REDACTION_ERROR)\]"
@@ -67,11 +70,23 @@ def find(text: str, at: int) -> tuple[int, int, str] | None:
         kind = markers.TOKEN
     sign = signed["sign"]
     if not sign.strip():
-        # A blank between them: an option of a command, or a name and something that nobody types.
-        sign = "=" if text[at - len(head.rpartition(" ")[2]) :].startswith("-") or "--" in head else " "
+        # A blank between them: a name and something that nobody types.
+        sign = " "
     elif sign.strip()[:1] in {"i", "w"}:
         sign = "is"
     return _value(text, signed.end(), kind, name, sign, quoted=bool(signed["close"]))
+
+
+_OPTION: Final = re.compile(r"--(?P<name>[A-Za-z][\w-]{0,60}+)(?:=|[ \t]{1,3})(?=[^\s-])")
+
+
+def option(text: str, at: int) -> tuple[int, int, str] | None:
+    """Return where the value of a command's option is, `--db-password hunter2`, and its kind."""
+    match = _OPTION.match(text, at)
+    kind = kind_of(match["name"]) if match is not None else None
+    if match is None or kind is None:
+        return None
+    return _value(text, match.end(), kind, match["name"], "=", quoted=False)
 
 
 def _value(
@@ -96,7 +111,10 @@ def _value(
         return None
     value = bare[0].rstrip(".:!?") if sign != "=" else bare[0].rstrip(".")
     end = at + len(value)
-    return (at, end, kind) if _looks(value, kind, sign, text[end : end + 1], text, end) else None
+    if not _looks(value, kind, sign, text[end : end + 1], text, end):
+        return None
+    more = _MORE.match(text, end) if end - at >= _DECIDING else None
+    return at, end if more is None else more.end(), kind
 
 
 def _to(pattern: re.Pattern[str], text: str, at: int, kind: str) -> tuple[int, int, str] | None:
@@ -143,7 +161,7 @@ def _looks(value: str, kind: str, sign: str, following: str, text: str, end: int
     if sign == " ":
         return len(value) >= 16 and is_random(value)
     word = _IDENTIFIER.fullmatch(value)
-    digit = any("0" <= c <= "9" for c in value)
+    digit = _ANY_DIGIT.search(value) is not None
     if sign == "is":
         return len(value) >= 6 and digit and not word
     if kind in {markers.PASSWORD, markers.FIELD}:

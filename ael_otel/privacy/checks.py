@@ -36,7 +36,7 @@ _CARD: Final = re.compile(
 def is_card(text: str) -> bool:
     """Return whether a number can be that of a payment card: an issuer's first digits, its length, the check digit."""
     number = digits_of(text)
-    if not 13 <= len(number) <= 19 or not _CARD.fullmatch(number) or len(set(number)) < 3:
+    if not 13 <= len(number) <= 19 or not _CARD.fullmatch(number) or len(set(number)) < 2:
         return False
     total = 0
     for place, digit in enumerate(reversed(number)):

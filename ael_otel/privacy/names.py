@@ -5,6 +5,7 @@ it alone says nothing: `access_key` is a secret, `primary_key` is not; `token` i
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from ael_otel.privacy import markers
@@ -67,6 +68,7 @@ def words(name: str) -> list[str]:
     return [word.lower() for word in _WORD.findall(name)]
 
 
+@lru_cache(maxsize=4096)
 def kind_of(name: str) -> str | None:
     """Return the kind of secret that a field of this name holds, None if the name does not say so."""
     found = words(name)

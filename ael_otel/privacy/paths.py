@@ -17,6 +17,8 @@ _FRESH_S: Final = 5.0
 _LONGEST: Final = 4096
 
 _TOKEN: Final = re.compile(r"[^\s\"'`<>|;,()\[\]{}=]{1,4096}")
+_SLASH: Final = re.compile(r"[/\\]|%2[fF]")
+_LONGEST_HEAD: Final = 256
 _WILD: Final = re.compile(r"[*?\[]")
 _FOLDS: Final = sys.platform in {"darwin", "win32"}
 _WINDOWS_DRIVE: Final = re.compile(r"[A-Za-z]:[\\/]")
@@ -97,20 +99,34 @@ class ExcludedPaths:
         if len(text) <= 1024 and self.matches(text.strip()):
             yield 0, len(text)
             return
-        if "/" not in text and "\\" not in text and self._name is None and "~" not in text:
-            return
         resolved = 0
-        for token in _TOKEN.finditer(text):
-            word = token[0]
-            start = token.start()
-            if "/" not in word and "\\" not in word and "%2" not in word and self._name is None:
-                continue
+        for start, word in self._words(text):
             # A colon may belong to the path (`file://`, `C:`) or stand before or behind it (`scp host:path`, `path:12`).
             for begin, part in _parts(word):
                 resolved += 1
                 if self.matches(part, resolve=resolved <= _MOST_RESOLVED):
                     yield start + begin, start + begin + len(part)
                     break
+
+    def _words(self, text: str) -> Iterator[tuple[int, str]]:
+        """Yield the words of a text that can be paths: all that hold a slash, or each where names alone are excluded."""
+        if self._name is not None:
+            for word in _TOKEN.finditer(text):
+                yield word.start(), word[0]
+            return
+        if "/" not in text and "\\" not in text and "%2" not in text:
+            return
+        behind = 0
+        for sign in _SLASH.finditer(text):
+            if sign.start() < behind:
+                continue
+            before = _TOKEN.match(text[max(behind, sign.start() - _LONGEST_HEAD) : sign.start()][::-1])
+            start = sign.start() - (len(before[0]) if before is not None else 0)
+            word = _TOKEN.match(text, start)
+            if word is None:  # a slash alone
+                continue
+            behind = word.end()
+            yield start, word[0]
 
 
 def _parts(word: str) -> Iterator[tuple[int, str]]:

@@ -81,6 +81,7 @@ class Redactor:
         self._tell = on_redacted
         self._scanner = Scanner(pii=self.policy.scrub_pii)
         self._paths = ExcludedPaths(self.policy.excluded_paths)
+        self._has_paths = bool(self._paths)
         self._patterns = [re.compile(each, re.IGNORECASE) for each in self.policy.sensitive_field_patterns]
         allowed = "|".join(translate(each) for each in self.policy.allow_fields)
         self._allowed = re.compile(allowed, re.IGNORECASE) if allowed else None
@@ -340,7 +341,7 @@ class Redactor:
                 return clean
         for _ in range(_PASSES):
             spans = self._scanner.spans(clean)
-            if self._paths:
+            if self._has_paths:
                 spans = self._with_paths(clean, spans)
             if not spans:
                 return clean

@@ -28,7 +28,9 @@ class Rule(NamedTuple):
         pattern: matched at an anchor. A group `secret` is what goes; without it the whole match.
         fold: whether anchors are looked for without regard to case.
         check: what else must hold of a match, and where the secret in it is.
-        short: fewest characters of a text that can hold a match.
+        in_run: whether a match begins a run of 20 letters, digits and `_ . ~ -` that no letter or digit stands before.
+        find: instead of the pattern.
+        group: what of a match is the secret.
     """
 
     name: str
@@ -40,7 +42,9 @@ class Rule(NamedTuple):
     pattern: re.Pattern[str]
     fold: bool = False
     check: Callable[[str, "re.Match[str]"], Found | None] | None = None
-    short: int = 20
+    in_run: bool = False
+    find: Callable[[str, int], Found | None] | None = None
+    group: str | int = 0
 
 
 _NO_WORD_BEFORE: Final = r"(?<![A-Za-z0-9])"
@@ -56,11 +60,14 @@ def _shape(
     pattern: str,
     *,
     check: Callable[[str, "re.Match[str]"], Found | None] | None = None,
+    find: Callable[[str, int], Found | None] | None = None,
     fold: bool = False,
-    short: int = 20,
+    in_run: bool = False,
 ) -> Rule:
     compiled = re.compile(pattern, re.IGNORECASE if fold else 0)
-    return Rule(name, kind, summary, example, counter, tuple(anchors.split()), compiled, fold, check, short)
+    group = "secret" if "secret" in compiled.groupindex else 0
+    words = tuple(anchors.split())
+    return Rule(name, kind, summary, example, counter, words, compiled, fold, check, in_run, find, group)
 
 
 # --- checks that need the text around a match -------------------------------------------------------------------------
@@ -137,16 +144,17 @@ def _pem(text: str, match: "re.Match[str]") -> Found | None:
 _KEY_BODY: Final = re.compile(r"[A-Za-z0-9+/=]{16}")
 
 
-def _assignment(text: str, match: "re.Match[str]") -> Found | None:
-    return assignments.find(text, match.start())
-
-
 def _mixed(text: str, match: "re.Match[str]") -> Found | None:
     """Leave words alone that only begin like a key: `sk-learn-contrib-something-or-other`."""
     del text
     if not any("0" <= c <= "9" for c in match[0]):
         return None
     return match.start(), match.end(), markers.API_KEY
+
+
+def _mixed_token(text: str, match: "re.Match[str]") -> Found | None:
+    found = _mixed(text, match)
+    return None if found is None else (*found[:2], markers.TOKEN)
 
 
 # --- the table --------------------------------------------------------------------------------------------------------
@@ -167,20 +175,20 @@ RULES: Final[tuple[Rule, ...]] = (
     _shape(
         "email", markers.EMAIL, "e-mail addresses", "write to ada.l+x@mail.example.org today",
         "pip install demo@1.2.0, icon@2x.png, echo@demo", "@ %40",
-        r"(?:@|%40)(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?P<tld>[^\W\d_]{2,24})(?![\w-])(?!\.\w)", check=_email, short=5,
+        r"(?:@|%40)(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?P<tld>[^\W\d_]{2,24})(?![\w-])(?!\.\w)", check=_email,
     ),
     _shape(
         "us_ssn", markers.SSN, "US social security numbers with valid areas", "her SSN, 219-09-9999, is here",
         "000-12-3456 666-12-3456 912-34-5678 2026-03-01", "",
         "[0-9](?<![0-9A-Za-z_.\u2010-\u2013-].)[0-9]{2}([- \u00a0\u2010-\u2013])[0-9]{2}\\1[0-9]{4}(?![0-9A-Za-z_-])",
-        check=_ssn, short=11,
+        check=_ssn,
     ),
     _shape(
         "payment_card", markers.CREDIT_CARD, "payment cards: issuer, length and check digit",
         "paid with 4111 1111 1111 1111", "order 4111 1111 1111 1112 at 1767225600000000", "",
         "[2-6](?<![0-9A-Za-z_.-].)[0-9]{3}(?:[0-9]{9,15}|(?:([ \u00a0\u2010-\u2013-])[0-9]{4}){2,3}\\1[0-9]{1,4}"
         "|([ \u00a0-])[0-9]{6}\\2[0-9]{4,5})(?![0-9A-Za-z_])(?!\\.[0-9])",
-        check=_number, short=13,
+        check=_number,
     ),
     _shape(
         "private_key", markers.PRIVATE_KEY, "private keys in PEM form, also cut off or with escaped line ends",
@@ -192,34 +200,39 @@ RULES: Final[tuple[Rule, ...]] = (
     _shape(
         "url_credentials", markers.URL_CREDENTIALS, "user and password in an address or a connection string",
         "postgres://ada:" + "s3cret@db.example.org/x", "https://example.org:8080/a@b ssh://git@example.org/x", "://",
-        r"://(?P<secret>[^\s/?#\"'<>`\\@:]{0,256}(?::(?![0-9]{1,5}(?:[/?#\s]|$))[^\s\"'<>`]{1,256}?)?)@(?=[\w\[])"
-        , check=_url, short=8,
+        r"://(?P<secret>[^\s/?#\"'<>`\\:]{0,256}:(?![0-9]{1,5}(?:[/?#\s]|$))"
+        r"(?:[^\s/?#\"'<>`]{1,256}(?=@[\w\[])|[^\s\"'<>`]{1,256}?(?=@[\w\[]))|[^\s/?#\"'<>`\\@:]{20,256}(?=@))"
+        , check=_url,
     ),
     _shape(
         "basic_credentials", markers.PASSWORD, "`Basic` with name and password in base64",
         "Basic " + "YWRhOmh1bnRlcjI=", "basic authentication, Basic understanding", "basic",
-        _B + r"basic\s{1,4}(?P<secret>[A-Za-z0-9+/]{6,512}={0,2})(?![\w+/])", check=_basic, fold=True, short=12,
+        _B + r"basic\s{1,4}(?P<secret>[A-Za-z0-9+/]{6,512}={0,2})(?![\w+/])", check=_basic, fold=True,
     ),
     _shape(
         "bearer_token", markers.TOKEN, "`Bearer` and a token", "Bearer " + "mF9.B5f-4.1JqM", "bearer authentication", "bearer",
-        _B + r"bearer(?:\s|%20|\+){1,4}(?P<secret>[\w.~+/=-]{8,4096})", check=_bearer, fold=True, short=15,
+        _B + r"bearer(?:\s|%20|\+){1,4}(?P<secret>[\w.~+/=-]{8,4096})", check=_bearer, fold=True,
     ),
     _shape(
         "jwt", markers.TOKEN, "JSON web tokens", _made_up("eyJ", 20) + "." + _made_up("eyJ", 30) + "." + _made_up("", 24),
-        "eyJust.a.word", "eyJ", _B + r"eyJ[\w-]{8,8192}+(?:\.[\w-]{0,8192}+){1,4}",
+        "eyJust.a.word", "eyJ", r"(?<![\w-])eyJ[\w-]{8,8192}+(?:\.[\w-]{0,8192}+){1,4}", in_run=True,
     ),
     _shape(
         "named_secret", markers.FIELD, "values that their name gives away: `password=`, `\"api_key\":`, `--token`, `Cookie:`",
         "db_password=hunter2", "max_tokens=4096 primary_key=id monkey=george author: ada",
-        " ".join(assignments.WORDS), "", check=_assignment, fold=True, short=6,
+        " ".join(assignments.WORDS), "", find=assignments.find, fold=True,
+    ),
+    _shape(
+        "command_option", markers.FIELD, "values of options whose name gives them away", "curl --token abc123xyz -v",
+        "tool --max-tokens 4096 --token-count 17", "--", "", find=assignments.option,
     ),
     _shape(
         "aws_key_id", markers.API_KEY, "AWS access key ids", _made_up("AKIA", 0) + (_UP + "234567")[8:24],
-        "AKIAnotakey AKIA1234", "AKIA ASIA ABIA ACCA", _B + r"A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}" + _E,
+        "AKIAnotakey AKIA1234", "AKIA ASIA ABIA ACCA", _B + r"A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}" + _E, in_run=True,
     ),
     _shape(
         "google_key", markers.API_KEY, "Google API keys and OAuth secrets", _made_up("AIza", 35), "AIzaShort",
-        "AIza GOCSPX- ya29.", r"(?<![A-Za-z0-9])(?:AIza[\w-]{35}|GOCSPX-[\w-]{20,64}|ya29\.[\w-]{20,2048})",
+        "AIza GOCSPX- ya29.", r"(?<![A-Za-z0-9])(?:AIza[\w-]{35}|GOCSPX-[\w-]{20,64}|ya29\.[\w-]{20,2048})", in_run=True,
     ),
     _shape(
         "azure_secret", markers.API_KEY, "Azure client secrets", _made_up("abc", 0) + "8Q~" + _made_up("", 34), "8Q~ alone",
@@ -227,16 +240,16 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     _shape(
         "github_token", markers.TOKEN, "GitHub tokens", _made_up("ghp_", 36), "ghp_short",
-        "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_", _B + r"(?:gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_\w{22,255})",
+        "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_", _B + r"(?:gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_\w{22,255})", in_run=True,
     ),
     _shape(
         "gitlab_token", markers.TOKEN, "GitLab tokens", _made_up("glpat-", 20), "glpat-short",
         "glpat- gldt- glrt- glcbt- glptt- glft- glimt- glagent- glsoat- gloas-",
-        _B + r"gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat|oas)-[\w.-]{20,128}",
+        _B + r"gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|soat|oas)-[\w.-]{20,128}", in_run=True,
     ),
     _shape(
         "slack_token", markers.TOKEN, "Slack tokens", _made_up("xoxb-", 24), "xoxb-no",
-        "xoxa- xoxb- xoxc- xoxd- xoxe- xoxe. xoxo- xoxp- xoxr- xoxs- xapp-", _B + r"(?:xox[abcdeoprs][-.]|xapp-)[\w.%-]{10,400}",
+        "xoxa- xoxb- xoxc- xoxe- xoxe. xoxo- xoxp- xoxr- xoxs- xapp-", _B + r"(?:xox[abceoprs][-.]|xapp-)[\w.%-]{10,400}", in_run=True,
     ),
     _shape(
         "webhook", markers.TOKEN, "webhook addresses of Slack, Discord and Teams",
@@ -247,7 +260,12 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     _shape(
         "stripe_key", markers.API_KEY, "Stripe secret keys", _made_up("sk_" + "live_", 24), "pk_live_is_public",
-        "sk_live_ sk_test_ rk_live_ rk_test_ whsec_", _B + r"(?:[sr]k_(?:live|test)_[A-Za-z0-9]{10,255}|whsec_[A-Za-z0-9+/=]{16,128})",
+        "sk_live_ sk_test_ rk_live_ rk_test_", _B + r"[sr]k_(?:live|test)_[A-Za-z0-9]{12,255}", in_run=True,
+    ),
+    _shape(
+        "base64_token", markers.TOKEN, "tokens in base64: Stripe webhooks, Grafana Cloud, Sentry, Slack cookies",
+        _made_up("whsec_", 32), "whsec_short", "whsec_ glc_ sntrys_ xoxd-",
+        _B + r"(?:whsec_|glc_|sntrys_|xoxd-)[\w=+/%-]{16,512}", check=_mixed_token,
     ),
     _shape(
         "model_key", markers.API_KEY, "keys of model providers: OpenAI, Anthropic, OpenRouter, Groq, xAI, Hugging Face and others",
@@ -255,21 +273,21 @@ RULES: Final[tuple[Rule, ...]] = (
         "sk- gsk_ xai- hf_ r8_ pplx- nvapi- tvly- fw_ jina_",
         _B + r"(?:sk-[\w-]{20,400}|gsk_[A-Za-z0-9]{40,80}|xai-[A-Za-z0-9]{40,120}|hf_[A-Za-z0-9]{30,60}|r8_[A-Za-z0-9]{36,60}"
         r"|pplx-[A-Za-z0-9]{40,80}|nvapi-[\w-]{40,120}|tvly-[\w-]{20,80}|fw_[A-Za-z0-9]{20,60}|jina_[A-Za-z0-9]{40,100})",
-        check=_mixed,
+        check=_mixed, in_run=True,
     ),
     _shape(
         "package_token", markers.TOKEN, "tokens of npm, PyPI, RubyGems, Docker Hub and crates.io",
         _made_up("npm_", 36), "npm_config_registry", "npm_ pypi- rubygems_ dckr_pat_ cio",
-        _B + r"(?:npm_[A-Za-z0-9]{36}|pypi-[\w-]{40,400}|rubygems_[0-9a-f]{40,64}|dckr_pat_[\w-]{20,64}|cio[A-Za-z0-9]{32})" + _E,
+        _B + r"(?:npm_[A-Za-z0-9]{36}|pypi-[\w-]{40,400}|rubygems_[0-9a-f]{40,64}|dckr_pat_[\w-]{20,64}|cio[A-Za-z0-9]{32})" + _E, in_run=True,
     ),
     _shape(
         "mail_key", markers.API_KEY, "keys of SendGrid, Mailgun, Mailchimp and Brevo", "SG." + _made_up("", 22) + "." + _made_up("", 43),
         "SG.22 key-value", "SG. key- xkeysib-",
-        _B + r"(?:SG\.[\w-]{16,32}\.[\w-]{16,64}|key-[0-9a-f]{32}|xkeysib-[0-9a-f]{64}-[A-Za-z0-9]{16})" + _E,
+        _B + r"(?:SG\.[\w-]{16,32}\.[\w-]{16,64}|key-[0-9a-f]{32}|xkeysib-[0-9a-f]{64}-[A-Za-z0-9]{16})" + _E, in_run=True,
     ),
     _shape(
         "twilio_key", markers.API_KEY, "Twilio API keys", "SK" + "0123456789abcdef" * 2, "SKU0123456789", "SK",
-        _B + r"SK[0-9a-f]{32}" + _E,
+        _B + r"SK[0-9a-f]{32}" + _E, in_run=True,
     ),
     _shape(
         "telegram_token", markers.TOKEN, "Telegram bot tokens", "bot123456789" + _made_up(":AA", 33), "a:AAA", ":AA",
@@ -280,13 +298,13 @@ RULES: Final[tuple[Rule, ...]] = (
         "tokens of DigitalOcean, Databricks, Vault, Grafana, Shopify, Square, Atlassian, Linear, Notion, Figma and others",
         _made_up("hvs.", 24), "hvs.short dapine",
         "dop_v1_ doo_v1_ dapi hvs. hvb. hvr. glsa_ glc_ shpat_ shpss_ shpca_ shppa_ sq0atp- sq0csp- EAAA ATATT3 ATBB lin_api_ ntn_ "
-        "figd_ dp.pt. dp.st. pul- NRAK- NRJS- sntrys_ phx_ PMAK- CFPAT- sbp_ LTAI AGE-SECRET-KEY-1 tskey- rpa_ sgp_",
-        _B + r"(?:do[op]_v1_[0-9a-f]{64}|dapi[0-9a-f]{32}|hv[sbr]\.[\w-]{20,256}|glsa_\w{32,48}|glc_[\w=+/]{32,400}"
+        "figd_ dp.pt. dp.st. pul- NRAK- NRJS- phx_ PMAK- CFPAT- sbp_ LTAI AGE-SECRET-KEY-1 tskey- rpa_ sgp_",
+        _B + r"(?:do[op]_v1_[0-9a-f]{64}|dapi[0-9a-f]{32}|hv[sbr]\.[\w-]{20,256}|glsa_\w{32,48}"
         r"|shp(?:at|ss|ca|pa)_[0-9a-fA-F]{32}|sq0(?:atp|csp)-[\w-]{22,48}|EAAA[\w-]{60}|ATATT3[\w=-]{60,400}|ATBB[A-Za-z0-9]{32}"
         r"|lin_api_[A-Za-z0-9]{32,48}|ntn_[A-Za-z0-9]{40,60}|figd_[\w-]{38,60}|dp\.[ps]t\.[A-Za-z0-9]{40,44}|pul-[0-9a-f]{40}"
-        r"|NR(?:AK|JS)-[A-Za-z0-9-]{19,40}|sntrys_[\w=+/]{40,400}|phx_[A-Za-z0-9]{40,60}|PMAK-[0-9a-f]{24}-[0-9a-f]{34}"
+        r"|NR(?:AK|JS)-[A-Za-z0-9-]{19,40}|phx_[A-Za-z0-9]{40,60}|PMAK-[0-9a-f]{24}-[0-9a-f]{34}"
         r"|CFPAT-[\w-]{43}|sbp_[0-9a-f]{40}|LTAI[A-Za-z0-9]{17,22}|AGE-SECRET-KEY-1[A-Z0-9]{58}|tskey-\w{3,10}-[A-Za-z0-9-]{20,80}"
-        r"|rpa_[A-Z0-9]{32,60}|sgp_[0-9a-f_]{40,80})",
+        r"|rpa_[A-Z0-9]{32,60}|sgp_[0-9a-f_]{40,80})", in_run=True,
     ),
 )  # fmt: skip
 """All rules, in the order in which a span that two of them find takes its kind."""
