@@ -11,7 +11,6 @@ from grafana_foundation_sdk.models.dashboard import (
     DashboardCursorSync,
     DashboardDashboardTemplating,
     DashboardDashboardTime,
-    DashboardLink,
     GridPos,
     Panel,
     RowPanel,
@@ -50,7 +49,7 @@ def board(
     tags: Sequence[str],
     variables: Sequence[VariableModel],
     sections: Sequence[Section],
-    more_links: Sequence[DashboardLink] = (),
+    refresh: str = "30s",
 ) -> Dashboard:
     """Make a board: read-only, shared crosshair, the last 24 hours, links to the other boards."""
     return Dashboard(
@@ -63,11 +62,11 @@ def board(
         graph_tooltip=DashboardCursorSync.CROSSHAIR,
         time=DashboardDashboardTime(from_val="now-24h", to="now"),
         timepicker=TimePickerConfig(),
-        refresh="30s",
+        refresh=refresh,
         panels=_layout(sections),
         templating=DashboardDashboardTemplating(list_val=[*_datasources(), *variables]),
         annotations=AnnotationContainer(list_val=[]),
-        links=[links.boards(), *more_links],
+        links=[links.boards()],
         preload=False,
     )
 
@@ -80,6 +79,33 @@ def workflow_variable() -> VariableModel:
 def tool_variable() -> VariableModel:
     """`$tool`: one, several or all tools."""
     return _choice("tool", "Tool", TOOL_INVOCATIONS, LABEL_TOOL)
+
+
+def list_variable(name: str, label: str, description: str, values: Sequence[str]) -> VariableModel:
+    """A variable of which one, several or all of a closed set of values can be chosen."""
+    return VariableModel(
+        type_val=VariableType.CUSTOM,
+        name=name,
+        label=label,
+        description=description,
+        query=",".join(values),
+        multi=True,
+        include_all=True,
+        all_value=".*",
+        current=VariableOption(selected=True, text=["All"], value=["$__all"]),
+    )
+
+
+def text_variable(name: str, label: str, description: str, value: str) -> VariableModel:
+    """A variable that a person, or a link, writes; `value` at first."""
+    return VariableModel(
+        type_val=VariableType.TEXTBOX,
+        name=name,
+        label=label,
+        description=description,
+        query=value,
+        current=VariableOption(selected=True, text=value, value=value),
+    )
 
 
 def _datasources() -> list[VariableModel]:

@@ -8,56 +8,58 @@ from collections.abc import Mapping
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
 from ael_otel._generated.attributes import (
+    AEL_ENGINE_VERSION,
+    AEL_OTEL_VERSION,
     AEL_TOOL_NAME,
     AEL_WORKFLOW_NAME,
     LABEL_COMPONENT,
+    LABEL_KIND,
     LABEL_REASON,
     LABEL_SIGNAL,
     LABEL_STATUS,
     LABEL_TOOL,
     LABEL_TYPE,
     LABEL_WORKFLOW,
+    TELEMETRY_SDK_VERSION,
 )
 from ael_otel._generated.events import (
     LOG_COMPONENT,
     LOG_ERROR_TYPE,
-    LOG_EXCEPTION_MESSAGE,
-    LOG_EXECUTION_ID,
-    LOG_TRACE_ID,
     LOG_WORKFLOW_ID,
 )
 from ael_otel._generated.metrics import (
     ACTIVE_WORKFLOWS,
     ERRORS,
+    PROCESS_RUNNING,
+    REDACTION,
     TELEMETRY_DROPPED,
     TOOL_DURATION,
     WORKFLOW_DURATION,
 )
 from ael_otel._generated.spans import WORKFLOW
+from ael_otel.prometheus import prometheus_label
 from dashboards.src import foreign, links
 from dashboards.src.board import Section, board, tool_variable, workflow_variable
+from dashboards.src.failures import recent_failures
 from dashboards.src.panels import (
     BAD,
     GOOD,
     OUTCOMES,
     WARNING,
-    Column,
-    Field,
     Line,
     bars,
     figure,
     lines,
-    log_table,
     note,
     ranking,
     share,
 )
+from dashboards.src.parts import Column
 from dashboards.src.queries import (
     attribute,
     events,
     legend,
     log_lines,
-    loki_name,
     mean,
     per_second,
     quantile,
@@ -75,7 +77,6 @@ from dashboards.src.selections import (
     THIS_TOOL,
     THIS_WORKFLOW,
     calls,
-    failed_runs,
     runs,
 )
 
@@ -84,7 +85,7 @@ def overview() -> Dashboard:
     """Make the board AEL Overview."""
     question = "Do the agents' workflows do their work, and if not, where does it go wrong?"
     return board(
-        uid="ael-overview",
+        uid=links.OVERVIEW,
         title="AEL Overview",
         description=question,
         tags=["overview"],
@@ -93,7 +94,7 @@ def overview() -> Dashboard:
             Section(number=1, title="", height=2, panels=[_question(question)]),
             Section(number=10, title="Runs", height=7, panels=_health()),
             Section(number=20, title="Outcomes and errors", height=8, panels=_errors()),
-            Section(number=30, title="Recent failures", height=9, panels=[_recent_failures()]),
+            Section(number=30, title="Recent failures", height=9, panels=[recent_failures(number=31)]),
             Section(number=40, title="How long runs take", height=9, panels=_durations()),
             Section(number=50, title="Tool calls", height=9, panels=_tools()),
             Section(number=60, title="The telemetry itself", height=7, panels=_telemetry()),
@@ -231,39 +232,6 @@ def _errors() -> list[Panel]:
             ],
         ),
     ]
-
-
-def _recent_failures() -> Panel:
-    return log_table(
-        number=31,
-        width=24,
-        title="Recent failures",
-        description="The newest 50 runs of the time range that failed, timed out or were cancelled, from the log. The "
-        "trace opens the run's waterfall, the execution every log line of the run.",
-        unit="string",
-        no_value="No run failed in this range",
-        query=failed_runs(),
-        limit=50,
-        fields=[
-            Field(name="Workflow", field=loki_name(LOG_WORKFLOW_ID), width=200),
-            Field(name="Error", field=loki_name(LOG_ERROR_TYPE), width=200),
-            Field(name="Message", field=loki_name(LOG_EXCEPTION_MESSAGE)),
-            Field(
-                name="Execution",
-                field=loki_name(LOG_EXECUTION_ID),
-                width=200,
-                links=[
-                    links.logs("Log lines of this run", log_lines((LOG_EXECUTION_ID, "=", "${__value.raw}")))
-                ],
-            ),
-            Field(
-                name="Trace",
-                field=loki_name(LOG_TRACE_ID),
-                width=300,
-                links=[links.trace("Trace of this run", "${__value.raw}")],
-            ),
-        ],
-    )
 
 
 def _durations() -> list[Panel]:
@@ -435,9 +403,20 @@ def _telemetry() -> list[Panel]:
             base=GOOD,
             steps=[(120, WARNING)],
         ),
+        figure(
+            number=66,
+            width=4,
+            title="Processes",
+            description="Processes with ael_otel that are running now. One that was killed counts for five more "
+            "minutes; one that ended in order does not.",
+            unit="short",
+            decimals=0,
+            no_value="No process is reporting",
+            query=total(series(PROCESS_RUNNING)),
+        ),
         bars(
             number=62,
-            width=10,
+            width=8,
             title="Telemetry lost in the application",
             description="Spans, log lines, metric series and records that ael_otel could not deliver or keep, by "
             "reason. The engine never waits for telemetry: what finds no room is dropped and counted.",
@@ -452,7 +431,7 @@ def _telemetry() -> list[Panel]:
         ),
         bars(
             number=63,
-            width=10,
+            width=8,
             title="Telemetry lost in the Collector",
             description="Items that the Collector refused (the sender tries again), had no room for, or gave up "
             "sending. What waits in its disk queue is not lost.",
@@ -473,7 +452,7 @@ def _telemetry() -> list[Panel]:
         ),
         lines(
             number=64,
-            width=12,
+            width=8,
             title="Queue of the Collector",
             description="How full the disk queue in front of each store is. It fills while a store is away; when it is "
             "full the Collector refuses new data.",
@@ -489,7 +468,7 @@ def _telemetry() -> list[Panel]:
         ),
         lines(
             number=65,
-            width=12,
+            width=8,
             title="Delivered by the Collector",
             description="Spans, log lines and metric points that each store took over, per second.",
             unit="cps",
@@ -506,4 +485,59 @@ def _telemetry() -> list[Panel]:
                 )
             ],
         ),
+        bars(
+            number=67,
+            width=8,
+            title="Redactions",
+            description="Secrets and personal data that ael_otel took out of what is kept and sent, by kind, in each "
+            "interval. Many of one kind mean that a tool or a workflow hands them around.",
+            unit="short",
+            no_value="Nothing was redacted in this range",
+            query=[
+                Line(
+                    query=f"{total(events(series(REDACTION), '$__interval'), (LABEL_KIND,))} > 0",
+                    legend=legend(LABEL_KIND),
+                )
+            ],
+        ),
+        _processes(),
     ]
+
+
+def _processes() -> Panel:
+    engine, package, sdk = map(
+        prometheus_label, (AEL_ENGINE_VERSION, AEL_OTEL_VERSION, TELEMETRY_SDK_VERSION)
+    )
+    by = ("service_name", "instance", engine, package, sdk)
+    return ranking(
+        number=68,
+        width=24,
+        title="Processes and versions",
+        description="The processes that report now, with the versions of the engine, of ael_otel and of the telemetry "
+        "SDK. The instance leads to the process's log lines.",
+        unit="short",
+        no_value="No process is reporting",
+        order_by="Service",
+        limit=50,
+        query=[
+            Column(name="Service", label="service_name"),
+            Column(
+                name="Instance",
+                label="instance",
+                links=[
+                    links.logs(
+                        "Log lines of this process", log_lines(("service_instance_id", "=", links.VALUE))
+                    )
+                ],
+            ),
+            Column(name="Engine", label=engine, width=120),
+            Column(name="Instrumentation", label=package, width=120),
+            Column(name="SDK", label=sdk, width=120),
+            Column(
+                name="Processes",
+                query=f"count by ({', '.join(by)}) ({series(foreign.TARGET_INFO, (package, '!=', ''))})",
+                decimals=0,
+                width=100,
+            ),
+        ],
+    )

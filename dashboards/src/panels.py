@@ -8,28 +8,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from grafana_foundation_sdk.cog.variants import Dataquery
-from grafana_foundation_sdk.models import common, gauge, loki, prometheus, stat, table, text, timeseries
+from grafana_foundation_sdk.models import common, gauge, heatmap, prometheus, stat, text, timeseries
 from grafana_foundation_sdk.models.dashboard import (
-    DashboardFieldConfigSourceOverrides,
     DashboardLink,
     DataTransformerConfig,
-    DynamicConfigValue,
-    FieldColor,
-    FieldColorModeId,
-    FieldConfig,
     FieldConfigSource,
     GridPos,
-    MatcherConfig,
     Panel,
-    Threshold,
-    ThresholdsConfig,
-    ThresholdsMode,
 )
 
 from ael_otel._generated.attributes import WorkflowStatus
+from dashboards.src.parts import (
+    PROMETHEUS,
+    Column,
+    Steps,
+    cells,
+    column_override,
+    fixed,
+    last_value,
+    letter,
+    make,
+    override,
+    table_options,
+    thresholds_of,
+    values_config,
+)
 
-type Steps = Sequence[tuple[float, str]]
 type Calculation = Literal["lastNotNull", "max", "mean", "sum"]
 
 GOOD: Final = "green"
@@ -45,9 +49,6 @@ OUTCOMES: Final[Mapping[WorkflowStatus, str]] = {
 }
 """An outcome has the same colour on every board."""
 
-PROMETHEUS: Final = common.DataSourceRef(type_val="prometheus", uid="${prometheus}")
-LOKI: Final = common.DataSourceRef(type_val="loki", uid="${loki}")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
@@ -56,29 +57,6 @@ class Line:
     query: str
     legend: str
     exemplars: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """A column of a table: an instant PromQL query with one row for each set of labels, or a label itself."""
-
-    name: str
-    query: str = ""
-    label: str = ""
-    unit: str = ""
-    decimals: int | None = None
-    width: int | None = None
-    links: Sequence[DashboardLink] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Field:
-    """A column of a log table: the name that Loki gives the field."""
-
-    name: str
-    field: str
-    width: int | None = None
-    links: Sequence[DashboardLink] = ()
 
 
 def figure(
@@ -96,7 +74,7 @@ def figure(
     links: Sequence[DashboardLink] = (),
 ) -> Panel:
     """One number, as of the end of the time range; `steps` are the values from which a colour holds."""
-    return _panel(
+    return make(
         "stat",
         number=number,
         width=width,
@@ -104,8 +82,8 @@ def figure(
         description=description,
         targets=[_instant(query, "A")],
         datasource=PROMETHEUS,
-        field_config=_config(
-            unit, no_value, decimals=decimals, thresholds=_thresholds(base, steps), links=links
+        field_config=values_config(
+            unit, no_value, decimals=decimals, thresholds=thresholds_of(base, steps), links=links
         ),
         options=stat.Options(
             graph_mode=common.BigValueGraphMode.NONE,
@@ -113,7 +91,7 @@ def figure(
             text_mode=common.BigValueTextMode.VALUE,
             justify_mode=common.BigValueJustifyMode.AUTO,
             orientation=common.VizOrientation.AUTO,
-            reduce_options=_last(),
+            reduce_options=last_value(),
         ),
     )
 
@@ -131,10 +109,10 @@ def share(
     links: Sequence[DashboardLink] = (),
 ) -> Panel:
     """A share of 0..1 as a gauge from 0 % to 100 %."""
-    config = _config(
-        "percentunit", no_value, decimals=1, bounds=(0, 1), thresholds=_thresholds(base, steps), links=links
+    config = values_config(
+        "percentunit", no_value, decimals=1, bounds=(0, 1), thresholds=thresholds_of(base, steps), links=links
     )
-    return _panel(
+    return make(
         "gauge",
         number=number,
         width=width,
@@ -143,7 +121,7 @@ def share(
         targets=[_instant(query, "A")],
         datasource=PROMETHEUS,
         field_config=config,
-        options=gauge.Options(reduce_options=_last(), orientation=common.VizOrientation.AUTO),
+        options=gauge.Options(reduce_options=last_value(), orientation=common.VizOrientation.AUTO),
     )
 
 
@@ -181,8 +159,8 @@ def lines(
         description=description,
         query=query,
         interval=interval,
-        field_config=_config(unit, no_value, bounds=bounds, custom=custom, links=links),
-        legend=_legend(query, calculations),
+        field_config=values_config(unit, no_value, bounds=bounds, custom=custom, links=links),
+        legend=_legend_options(query, calculations),
     )
 
 
@@ -211,8 +189,8 @@ def bars(
         stacking=common.StackingConfig(mode=common.StackingMode.NORMAL, group="A"),
         axis_soft_min=0,
     )
-    config = _config(unit, no_value, decimals=0, custom=custom, links=links)
-    config.overrides = [_override(name, color=_fixed(colour)) for name, colour in (colours or {}).items()]
+    config = values_config(unit, no_value, decimals=0, custom=custom, links=links)
+    config.overrides = [override(name, color=fixed(colour)) for name, colour in (colours or {}).items()]
     panel = _over_time(
         number=number,
         width=width,
@@ -221,10 +199,61 @@ def bars(
         query=query,
         interval="1m",
         field_config=config,
-        legend=_legend(query, ("sum",)),
+        legend=_legend_options(query, ("sum",)),
     )
     panel.max_data_points = 100
     return panel
+
+
+def distribution(
+    *,
+    number: int,
+    width: int,
+    title: str,
+    description: str,
+    unit: str,
+    no_value: str,
+    query: str,
+    links: Sequence[DashboardLink] = (),
+) -> Panel:
+    """How many observations fell into each bucket of a histogram (rows) in each interval (columns), with exemplars.
+
+    `unit` is that of the observations; the cells count.
+
+    `query` counts by `le`: `total(events(series(..., part="bucket"), "$__interval"), ("le",))`.
+    """
+    return make(
+        "heatmap",
+        number=number,
+        width=width,
+        title=title,
+        description=description,
+        targets=[
+            prometheus.Dataquery(
+                expr=query,
+                legend_format="{{le}}",
+                format_val=prometheus.PromQueryFormat.HEATMAP,
+                exemplar=True,
+                range_val=True,
+                instant=False,
+                ref_id="A",
+                editor_mode=prometheus.QueryEditorMode.CODE,
+                datasource=PROMETHEUS,
+            )
+        ],
+        datasource=PROMETHEUS,
+        interval="1m",
+        max_data_points=100,
+        field_config=values_config("short", no_value, decimals=0, links=links),
+        options=heatmap.Options(
+            color=heatmap.HeatmapColorOptions(
+                mode=heatmap.HeatmapColorMode.SCHEME, scheme="Blues", exponent=0.5, fill="dark-blue", steps=32
+            ),
+            y_axis=heatmap.YAxisConfig(unit=unit, axis_placement=common.AxisPlacement.LEFT),
+            cell_values=heatmap.CellValues(unit="short", decimals=0),
+            tooltip=heatmap.HeatmapTooltip(mode=common.TooltipDisplayMode.SINGLE, y_histogram=False),
+        ),
+    )
 
 
 def ranking(
@@ -244,7 +273,7 @@ def ranking(
     `unit` is for columns that state none.
     """
     asked = [column for column in query if column.query]
-    values = {f"Value #{_ref(index)}": column for index, column in enumerate(asked)}
+    values = {f"Value #{letter(index)}": column for index, column in enumerate(asked)}
     if len(asked) == 1:  # Grafana numbers the value columns only when there are several
         values = {"Value": asked[0]}
     sources = {column.label: column for column in query if column.label} | values
@@ -254,15 +283,15 @@ def ranking(
         "indexByName": {source: position[column.name] for source, column in sources.items()},
         "renameByName": {source: column.name for source, column in sources.items()},
     }
-    config = _config(unit, no_value, custom=_cells())
-    config.overrides = [_column(column) for column in query]
-    return _panel(
+    config = values_config(unit, no_value, custom=cells())
+    config.overrides = [column_override(column) for column in query]
+    return make(
         "table",
         number=number,
         width=width,
         title=title,
         description=description,
-        targets=[_instant(column.query, _ref(index), as_table=True) for index, column in enumerate(asked)],
+        targets=[_instant(column.query, letter(index), as_table=True) for index, column in enumerate(asked)],
         datasource=PROMETHEUS,
         field_config=config,
         transformations=[
@@ -273,60 +302,7 @@ def ranking(
             ),
             DataTransformerConfig(id_val="limit", options={"limitField": limit}),
         ],
-        options=_table(),
-    )
-
-
-def log_table(
-    *,
-    number: int,
-    width: int,
-    title: str,
-    description: str,
-    unit: str,
-    no_value: str,
-    query: str,
-    fields: Sequence[Field],
-    limit: int,
-) -> Panel:
-    """The newest `limit` log lines that a LogQL query finds, one row each, with these fields as columns."""
-    time_names = ("Time", "timestamp")  # before and since Loki's data-plane frames
-    sources = dict.fromkeys(time_names, "Time") | {field.field: field.name for field in fields}
-    organize = {
-        "excludeByName": {},
-        "includeByName": dict.fromkeys(sources, True),
-        "indexByName": {source: index for index, source in enumerate(sources)},
-        "renameByName": sources,
-    }
-    config = _config(unit, no_value, custom=_cells())
-    config.overrides = [
-        _column(Column(name="Time", width=180)),
-        *(_column(Column(name=field.name, width=field.width, links=field.links)) for field in fields),
-    ]
-    target = loki.Dataquery(
-        expr=query,
-        ref_id="A",
-        query_type="range",
-        max_lines=limit,
-        direction=loki.LokiQueryDirection.BACKWARD,
-        datasource=LOKI,
-    )
-    return _panel(
-        "table",
-        number=number,
-        width=width,
-        title=title,
-        description=description,
-        targets=[target],
-        datasource=LOKI,
-        field_config=config,
-        transformations=[
-            DataTransformerConfig(
-                id_val="extractFields", options={"source": "labels", "format": "json", "replace": False}
-            ),
-            DataTransformerConfig(id_val="organize", options=organize),
-        ],
-        options=_table(common.TableSortByFieldState(display_name="Time", desc=True)),
+        options=table_options(),
     )
 
 
@@ -340,10 +316,6 @@ def note(*, number: int, width: int, content: str) -> Panel:
         grid_pos=GridPos(w=width, h=0),
         options=text.Options(mode=text.TextMode.MARKDOWN, content=content),
     )
-
-
-def _panel(kind: str, *, number: int, width: int, targets: Sequence[Dataquery], **more: Any) -> Panel:
-    return Panel(type_val=kind, id_val=number, grid_pos=GridPos(w=width, h=0), targets=list(targets), **more)
 
 
 def _over_time(
@@ -364,13 +336,13 @@ def _over_time(
             exemplar=line.exemplars,
             range_val=True,
             instant=False,
-            ref_id=_ref(index),
+            ref_id=letter(index),
             editor_mode=prometheus.QueryEditorMode.CODE,
             datasource=PROMETHEUS,
         )
         for index, line in enumerate(query)
     ]
-    return _panel(
+    return make(
         "timeseries",
         number=number,
         width=width,
@@ -401,86 +373,8 @@ def _instant(query: str, ref: str, *, as_table: bool = False) -> prometheus.Data
     )
 
 
-def _ref(index: int) -> str:
-    return chr(ord("A") + index)
-
-
-def _config(
-    unit: str,
-    no_value: str,
-    *,
-    decimals: int | None = None,
-    bounds: tuple[float, float] | None = None,
-    thresholds: ThresholdsConfig | None = None,
-    custom: object | None = None,
-    links: Sequence[DashboardLink] = (),
-) -> FieldConfigSource:
-    mode = FieldColorModeId.THRESHOLDS if thresholds else FieldColorModeId.PALETTE_CLASSIC_BY_NAME
-    defaults = FieldConfig(
-        unit=unit,
-        no_value=no_value,
-        decimals=decimals,
-        min_val=bounds[0] if bounds else None,
-        max_val=bounds[1] if bounds else None,
-        thresholds=thresholds,
-        color=FieldColor(mode=mode),
-        custom=custom,
-        links=list(links) or None,
-    )
-    return FieldConfigSource(defaults=defaults, overrides=[])
-
-
-def _thresholds(base: str, steps: Steps) -> ThresholdsConfig:
-    return ThresholdsConfig(
-        mode=ThresholdsMode.ABSOLUTE,
-        steps=[
-            Threshold(value=None, color=base),
-            *(Threshold(value=at, color=colour) for at, colour in steps),
-        ],
-    )
-
-
-def _fixed(colour: str) -> dict[str, str]:
-    return {"mode": "fixed", "fixedColor": colour}
-
-
-def _override(name: str, **properties: object) -> DashboardFieldConfigSourceOverrides:
-    return DashboardFieldConfigSourceOverrides(
-        matcher=MatcherConfig(id_val="byName", options=name),
-        properties=[DynamicConfigValue(id_val=key, value=value) for key, value in properties.items()],
-    )
-
-
-def _column(column: Column) -> DashboardFieldConfigSourceOverrides:
-    properties: dict[str, object] = {
-        "noValue": "–"
-    }  # an empty cell must not repeat why the whole table is empty
-    if column.unit:
-        properties["unit"] = column.unit
-    if column.decimals is not None:
-        properties["decimals"] = column.decimals
-    if column.width is not None:
-        properties["custom.width"] = column.width
-    if column.links:
-        properties["links"] = [
-            {"title": link.title, "url": link.url, "targetBlank": link.target_blank} for link in column.links
-        ]
-    return _override(column.name, **properties)
-
-
-def _last() -> common.ReduceDataOptions:
-    return common.ReduceDataOptions(values=False, calcs=["lastNotNull"], fields="")
-
-
-def _cells() -> common.TableFieldOptions:
-    return common.TableFieldOptions(align=common.FieldTextAlignment.AUTO, inspect=False, filterable=True)
-
-
-def _table(*order: common.TableSortByFieldState) -> table.Options:
-    return table.Options(show_header=True, cell_height=common.TableCellHeight.SM, sort_by=list(order))
-
-
-def _legend(query: Sequence[Line], calculations: Sequence[Calculation]) -> common.VizLegendOptions:
+def _legend_options(query: Sequence[Line], calculations: Sequence[Calculation]) -> common.VizLegendOptions:
+    """A legend; none where one series needs no name."""
     alone = len(query) == 1 and "{{" not in query[0].legend
     return common.VizLegendOptions(
         show_legend=not alone,

@@ -92,7 +92,11 @@ def ratio(part: str, whole: str, window: Window, by: Sequence[str] = ()) -> str:
 
 
 def quantile(
-    level: float, metric: MetricSpec, *matchers: Matcher, window: Window, by: Sequence[str] = ()
+    level: float,
+    metric: MetricSpec | ForeignMetric,
+    *matchers: Matcher,
+    window: Window,
+    by: Sequence[str] = (),
 ) -> str:
     """Return the `level` quantile (0..1) of a histogram's observations within `window`; nothing where there is none.
 
@@ -102,7 +106,9 @@ def quantile(
     return f"histogram_quantile({level:g}, {counted}) >= 0"
 
 
-def mean(metric: MetricSpec, *matchers: Matcher, window: Window, by: Sequence[str] = ()) -> str:
+def mean(
+    metric: MetricSpec | ForeignMetric, *matchers: Matcher, window: Window, by: Sequence[str] = ()
+) -> str:
     """Return the mean of a histogram's observations within `window`; nothing where there is none."""
     sums, counts = (
         total(events(series(metric, *matchers, part=part), window), by) for part in ("sum", "count")
@@ -141,9 +147,34 @@ def log_lines(*matchers: Matcher) -> str:
     return f'{{service_name=~".+"}}{conditions}'
 
 
+def line_counts(selected: str, by: Sequence[str]) -> str:
+    """Count log lines in each interval of a panel, by fields; the counts of the intervals add up."""
+    return f"sum by ({', '.join(loki_name(field) for field in by)}) (count_over_time({selected} [$__auto]))"
+
+
+def line_totals(selected: str, by: Sequence[str]) -> str:
+    """Count log lines in the time range of the board, by fields."""
+    return f"sum by ({', '.join(loki_name(field) for field in by)}) (count_over_time({selected} [$__range]))"
+
+
+def containing(selected: str, text: str) -> str:
+    """Keep the log lines that contain a text; the text may hold quotes, but no backtick."""
+    return f"{selected} |= `{text}`"
+
+
 def spans(*conditions: str) -> str:
     """Select spans that meet all conditions; build those with `span_is` and `attribute`."""
     return f"{{ {' && '.join(conditions)} }}"
+
+
+def selecting(found: str, *keys: str) -> str:
+    """Have a TraceQL query return these attributes of each span it finds."""
+    return f"{found} | select({', '.join(f'span.{key}' for key in keys)})"
+
+
+def lasts(at_least: str) -> str:
+    """Return the condition that a span took at least that long: a number and a unit, such as `250ms`."""
+    return f"duration >= {at_least}"
 
 
 def span_is(name: str) -> str:

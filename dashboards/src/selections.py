@@ -11,6 +11,8 @@ from ael_otel._generated.attributes import (
 )
 from ael_otel._generated.events import LOG_COMPONENT, LOG_ERROR_TYPE, LOG_WORKFLOW_ID
 from ael_otel._generated.metrics import STEP_EXECUTIONS, TOOL_INVOCATIONS, WORKFLOW_EXECUTIONS
+from ael_otel.prometheus import prometheus_label
+from dashboards.src.foreign import SPAN_CALLS, SPAN_FAILED
 from dashboards.src.queries import Matcher, among, chosen, log_lines, series
 
 FAILED: Final[tuple[WorkflowStatus, ...]] = ("error", "timeout")
@@ -51,3 +53,13 @@ def failed_runs(*matchers: Matcher) -> str:
 
 def _ended(statuses: tuple[WorkflowStatus, ...]) -> list[Matcher]:
     return [among(LABEL_STATUS, statuses)] if statuses else []
+
+
+def span_calls(of: str, *matchers: Matcher) -> str:
+    """Select the spans that Tempo has counted and that have the attribute `of`; needs the store of traces."""
+    return series(SPAN_CALLS, (prometheus_label(of), "!=", ""), *matchers)
+
+
+def failed_spans(of: str, *matchers: Matcher) -> str:
+    """Select those of them that ended with an error."""
+    return span_calls(of, ("status_code", "=", SPAN_FAILED), *matchers)

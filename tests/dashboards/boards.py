@@ -1,6 +1,7 @@
 """The committed boards as data, and what the checks ask of them."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,17 @@ def kind_of(target: Json) -> str:
     return str(target.get("datasource", {}).get("type", ""))
 
 
+def text_of(target: Json) -> str:
+    """The text of a query: PromQL, LogQL, TraceQL, or the selector of a service graph."""
+    return str(target.get("expr") or target.get("query") or target.get("serviceMapQuery") or "")
+
+
 def queries(board: Json, kind: str) -> Iterator[tuple[str, str]]:
     """Where and what: every query of a panel to a kind of data source."""
     for panel in data_panels(board):
         for target in panel["targets"]:
             if kind_of(target) == kind:
-                yield f"{name_of(panel)} {target['refId']}", target.get("expr") or target.get("query", "")
+                yield f"{name_of(panel)} {target['refId']}", text_of(target)
 
 
 def variable_queries(board: Json) -> Iterator[tuple[str, str]]:
@@ -65,6 +71,8 @@ def linked_queries(board: Json, kind: str) -> Iterator[tuple[str, str]]:
     """Where and what: every query that a data link carries to Explore, decoded as Grafana does."""
     for panel in data_panels(board):
         for link in data_links(panel):
+            if link["url"].startswith("/d/"):
+                continue
             for pane in panes(link).values():
                 for query in pane["queries"]:
                     if kind_of(query) == kind:
@@ -79,3 +87,13 @@ def panes(link: Json) -> Mapping[str, Json]:
     found = parse_qs(urlsplit(link["url"]).query, strict_parsing=True)["panes"][0]
     loaded: Mapping[str, Json] = json.loads(found)
     return loaded
+
+
+def board_of(link: Json) -> tuple[str, dict[str, list[str]]] | None:
+    """The uid of the board that a link opens and the variables it gives it; None for a link to Explore."""
+    address = urlsplit(link["url"])
+    found = re.fullmatch(r"/d/([\w-]+)/[\w-]+", address.path)
+    if found is None:
+        return None
+    asked = parse_qs(address.query, strict_parsing=True)
+    return found[1], {key.removeprefix("var-"): asked[key] for key in asked if key.startswith("var-")}

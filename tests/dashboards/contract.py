@@ -1,117 +1,117 @@
-"""Every name that a board uses, compared with those that are emitted."""
+"""Every name that a board uses, compared with those that are emitted.
+
+Queries are checked as `ael schema lint-queries` checks them, here also those that links carry; what only a board has,
+its columns and the boards that its links open, is checked here.
+"""
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Final
 
 import promql_parser as promql
 
 from ael_otel._generated import events, spans
 from ael_otel._generated.events import LOG_EXTRA_FIELDS, LOG_FIELDS
+from ael_otel.schema.project import load_registry
+from ael_otel.schema.query.grafana import variable_query
+from ael_otel.schema.query.known import Known
+from ael_otel.schema.query.lint import check_query
+from ael_otel.schema.query.problem import Language, Query
+from dashboards.src.panels_traces import TRACE_ID
 from dashboards.src.queries import loki_name
-from tests.dashboards.boards import Json, data_panels, linked_queries, name_of, queries, variable_queries
-from tests.dashboards.promql import known_series, parse, selectors, walk
+from tests.dashboards.boards import (
+    Json,
+    board_of,
+    data_links,
+    data_panels,
+    linked_queries,
+    name_of,
+    queries,
+    text_of,
+    variable_queries,
+)
+from tests.dashboards.promql import parse, walk
 
 ROOT = Path(__file__).resolve().parents[2]
 
 # Loki's stream labels, from loki/loki.yaml.
 STREAM_LABELS = {"service_name", "service_namespace", "deployment_environment_name"}
-# What Grafana's Loki data source calls time, in either form of its answer.
-TIME_FIELDS = {"Time", "timestamp"}
+# What Grafana's Loki data source calls time, in either form of its answer, and a number.
+LOKI_FIELDS = {"Time", "timestamp", "Value #A", "Value"}
+# What Grafana's Tempo data source calls the columns of a table of spans.
+TEMPO_FIELDS = {"Start time", "Duration", TRACE_ID}
 
-
-LINE_FIELDS = {loki_name(field) for field in (*LOG_FIELDS, *LOG_EXTRA_FIELDS)}
-FIELDS = LINE_FIELDS | {loki_name(field) for event in events.ALL for field in event.attributes}
-EVENTS = {event.name for event in events.ALL}
-SPANS = {span.name for span in spans.ALL}
+LINE_FIELDS = {loki_name(field) for field in (*LOG_FIELDS, *LOG_EXTRA_FIELDS)} | {
+    loki_name(field) for event in events.ALL for field in event.attributes
+}
 ATTRIBUTES = {key for span in spans.ALL for key in span.attributes}
 
-_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
-_LABEL = re.compile(r"(?<![\w.])([\w.]+)\s*(?:=~|!~|!=|>=|<=|=|>|<)")
+LANGUAGES: Final[dict[str, Language]] = {"prometheus": "promql", "loki": "logql", "tempo": "traceql"}
+
+_LABEL = re.compile(r"(?<![\w.])([\w.]+)\s*(?:=~|!~|!=|=)")
 
 
-def unknown_in_promql(text: str) -> Iterator[str]:
-    """Metrics, matchers, label values and grouping labels of a PromQL query that nobody emits."""
-    try:
-        tree = parse(text)
-    except ValueError as error:
-        yield f"does not parse: {error}"
-        return
-    known = known_series()
-    for found in selectors(tree):
-        assert isinstance(found.node, promql.VectorSelector)
-        name = found.node.name or ""
-        if name not in known:
-            yield f"metric {name!r}"
-            continue
-        for matcher in found.node.matchers.matchers:
-            if matcher.name not in known[name].labels:
-                yield f"label {matcher.name!r} of {name}"
-            elif (closed := known[name].values.get(matcher.name)) and "chosen" not in matcher.value:
-                yield from (
-                    f"{matcher.name}={it!r} of {name}" for it in matcher.value.split("|") if it not in closed
-                )
-    for found in walk(tree):
-        labels: list[str] = []
-        if isinstance(found.node, promql.AggregateExpr) and found.node.modifier:
-            labels = found.node.modifier.labels
-        if isinstance(found.node, promql.BinaryExpr) and found.node.modifier and found.node.modifier.matching:
-            labels = found.node.modifier.matching.labels
-        if labels:
+@cache
+def known() -> Known:
+    """What the registry and the table of other programs' metrics know."""
+    return Known(load_registry(ROOT))
+
+
+def unknown(language: Language, text: str) -> Iterator[str]:
+    """What a query names that nobody emits; a trace's id names nothing."""
+    yield from check_query(Query(language, text, ""), known())
+    if language == "logql":
+        selected = re.findall(r"\{([^}]*)\}", text)
+        if not selected:
+            yield "no stream selector"
+        for selector in selected:
             yield from (
-                f"grouping by {label!r}" for label in labels if label not in _labels_below(found.node)
+                f"stream label {label!r}" for label in _LABEL.findall(selector) if label not in STREAM_LABELS
             )
 
 
-def unknown_in_logql(text: str) -> Iterator[str]:
-    """Stream labels, fields and events of a LogQL query that nobody emits."""
-    selector = re.match(r"\s*\{([^}]*)\}", text)
-    if selector is None:
-        yield "no stream selector"
-        return
-    yield from (
-        f"stream label {label!r}" for label in _LABEL.findall(selector[1]) if label not in STREAM_LABELS
-    )
-    after = text[selector.end() :]
-    yield from (
-        f"field {it!r}" for it in _LABEL.findall(_TEXT.sub('""', after)) if it not in FIELDS | STREAM_LABELS
-    )
-    yield from (
-        f"event {it!r}" for it in re.findall(r'\bevent_name\s*=\s*"([^"]*)"', after) if it not in EVENTS
-    )
-
-
-def unknown_in_traceql(text: str) -> Iterator[str]:
-    """Attributes and span names of a TraceQL query that nobody emits; a trace id, which is one too, has none."""
-    used = re.findall(r"\b(?:span|event)\.([\w.]+)", _TEXT.sub('""', text))
-    yield from (f"attribute {it!r}" for it in used if it not in ATTRIBUTES)
-    yield from (
-        f"span {it!r}" for it in re.findall(r'(?<![\w.])name\s*=\s*"([^"]*)"', text) if it not in SPANS
-    )
-
-
-def unknown_in_variable(text: str) -> Iterator[str]:
-    """The metric and label of a `label_values` query that nobody emits."""
-    found = re.fullmatch(r"label_values\((\w+), (\w+)\)", text)
-    if found is None:
-        yield f"not label_values(metric, label): {text}"
-    elif found[1] not in known_series():
-        yield f"metric {found[1]!r}"
-    elif found[2] not in known_series()[found[1]].labels:
-        yield f"label {found[2]!r} of {found[1]}"
-
-
 def unknown_columns(board: Json) -> Iterator[str]:
-    """Columns of a table that stay empty: fields that no log line has, labels that no query of the table keeps."""
+    """Columns of a table that stay empty: what no line and no span has, labels that no query of the table keeps."""
     for panel in data_panels(board):
         organize = next((step for step in panel.get("transformations", []) if step["id"] == "organize"), None)
         if organize is None:
             continue
-        columns = [name for name in organize["options"]["renameByName"] if not name.startswith("Value")]
-        kept = LINE_FIELDS | TIME_FIELDS
-        if panel["datasource"]["type"] == "prometheus":
-            kept = {label for target in panel["targets"] for label in grouping(parse(target["expr"]))}
+        columns = [name for name in organize["options"]["renameByName"] if not re.match(r"Value( #|$)", name)]
+        match panel["datasource"]["type"]:
+            case "prometheus":
+                kept = {label for target in panel["targets"] for label in grouping(parse(target["expr"]))}
+            case "loki":
+                kept = LINE_FIELDS | LOKI_FIELDS
+            case _:
+                selected = {
+                    key.removeprefix("span.")
+                    for target in panel["targets"]
+                    for found in re.findall(r"select\(([^)]*)\)", text_of(target))
+                    for key in found.split(", ")
+                }
+                kept = (selected & ATTRIBUTES) | TEMPO_FIELDS
         yield from (f"{name_of(panel)}: column {name!r}" for name in columns if name not in kept)
+
+
+def unknown_targets(board: Json, boards: dict[str, Json]) -> Iterator[str]:
+    """Links to a board that does not exist, or with a variable that it does not have."""
+    for panel in data_panels(board):
+        for link in data_links(panel):
+            opened = board_of(link)
+            if opened is None:
+                continue
+            uid, variables = opened
+            if uid not in boards:
+                yield f"{name_of(panel)} link {link['title']!r}: board {uid!r}"
+                continue
+            there = {variable["name"] for variable in boards[uid]["templating"]["list"]}
+            yield from (
+                f"{name_of(panel)} link {link['title']!r}: variable {name!r} of {uid}"
+                for name in variables
+                if name not in there
+            )
 
 
 def grouping(tree: promql.Expr) -> set[str]:
@@ -121,31 +121,20 @@ def grouping(tree: promql.Expr) -> set[str]:
     return {label for modifier in kept for label in modifier.labels}
 
 
-def unknown_in(board: Json) -> Iterator[str]:
+def asked(board: Json) -> Iterator[tuple[str, Language, str]]:
+    """Every query of a board: where it stands, its language, its text."""
+    for kind, language in LANGUAGES.items():
+        for place, text in (*queries(board, kind), *linked_queries(board, kind)):
+            yield place, language, text
+    for place, text in variable_queries(board):
+        yield place, "promql", variable_query(text)
+
+
+def unknown_in(board: Json, boards: dict[str, Json]) -> Iterator[str]:
     """Everything on a board that nobody emits, with its place."""
-    checks = (
-        (queries(board, "prometheus"), unknown_in_promql),
-        (queries(board, "loki"), unknown_in_logql),
-        (queries(board, "tempo"), unknown_in_traceql),
-        (linked_queries(board, "prometheus"), unknown_in_promql),
-        (linked_queries(board, "loki"), unknown_in_logql),
-        (linked_queries(board, "tempo"), unknown_in_traceql),
-        (variable_queries(board), unknown_in_variable),
-    )
-    for places, check in checks:
-        for place, text in places:
-            yield from (f"{place}: {problem}" for problem in check(text))
+    for place, language, text in asked(board):
+        if not text:
+            yield f"{place}: no query"
+        yield from (f"{place}: {problem}" for problem in unknown(language, text))
     yield from unknown_columns(board)
-
-
-def _labels_below(node: promql.Expr) -> set[str]:
-    """The labels that series below a node can have: their own, and those that label_replace gives them."""
-    labels: set[str] = set()
-    for found in walk(node):
-        if isinstance(found.node, promql.VectorSelector) and found.node.name in known_series():
-            labels |= known_series()[found.node.name].labels
-        if isinstance(found.node, promql.Call) and found.node.func.name == "label_replace":
-            target = found.node.args[1]
-            if isinstance(target, promql.StringLiteral):
-                labels.add(target.val)
-    return labels
+    yield from unknown_targets(board, boards)

@@ -35,13 +35,16 @@ from tests.dashboards.promql import (
 type Rule = Callable[[str, Json], Iterator[str]]
 
 # Grafana's ids of the units we use; an id that Grafana does not know is shown as text after the number.
-UNITS = {"short", "s", "percentunit", "cps", "string"}
+UNITS = {"short", "s", "ns", "percentunit", "cps", "string"}
 
 # Windows that a query may have besides Grafana's macros, with the title that must announce the first.
 EXCEPTIONS: Mapping[str, str] = {
     "24h": "a figure of the last day whatever the range of the board, which its title or description says",
     BEFORE: "looks for what a series was before the window, so it must not depend on it",
 }
+
+# Panels that show how values change.
+OVER_TIME = ("timeseries", "heatmap")
 
 # Variables that Grafana brings.
 BUILT_IN = re.compile(r"__\w+")
@@ -130,11 +133,16 @@ def windows_follow_the_board(_: str, board: Json) -> Iterator[str]:
 
 
 def log_windows_automatic(_: str, board: Json) -> Iterator[str]:
-    """A window in LogQL is `$__auto`."""
-    for place, text in queries(board, "loki"):
-        yield from (
-            f"{place} has a window of {it}" for it in re.findall(r"\[([^\]]*)\]", text) if it != "$__auto"
-        )
+    """A window in LogQL is `$__auto` over time, and the range of the board where it is asked once."""
+    for panel in data_panels(board):
+        for target in panel["targets"]:
+            if kind_of(target) == "loki":
+                wanted = "$__range" if target.get("queryType") == "instant" else "$__auto"
+                yield from (
+                    f"{name_of(panel)} {target['refId']} has a window of {it}"
+                    for it in re.findall(r"\[([^\]]*)\]", target["expr"])
+                    if it != wanted
+                )
 
 
 def asked_once_where_one_answer_is_shown(_: str, board: Json) -> Iterator[str]:
@@ -143,7 +151,7 @@ def asked_once_where_one_answer_is_shown(_: str, board: Json) -> Iterator[str]:
         for target in panel["targets"]:
             if kind_of(target) != "prometheus":
                 continue
-            over_time = panel["type"] == "timeseries"
+            over_time = panel["type"] in OVER_TIME
             if target.get("range") is not over_time or target.get("instant") is over_time:
                 yield f"{name_of(panel)} {target['refId']} asks for the wrong span of time"
             if panel["type"] == "table" and target.get("format") != "table":
@@ -242,8 +250,9 @@ def links_keep_time(_: str, board: Json) -> Iterator[str]:
 def tables_and_durations_lead_on(_: str, board: Json) -> Iterator[str]:
     """From every table and every duration over time a click leads on; durations carry exemplars, once."""
     for panel in data_panels(board):
-        durations = panel["type"] == "timeseries" and any(
-            "histogram_quantile" in target.get("expr", "") for target in panel["targets"]
+        durations = panel["type"] == "heatmap" or (
+            panel["type"] == "timeseries"
+            and any("histogram_quantile" in target.get("expr", "") for target in panel["targets"])
         )
         if (panel["type"] == "table" or durations) and not data_links(panel):
             yield f"{name_of(panel)} leads nowhere"

@@ -45,9 +45,13 @@ def known_series() -> Mapping[str, Known]:
             counter = spec.instrument == "counter"
             series[spec.prometheus] = Known(labels, counter=counter, values=spec.label_values)
     for metric in foreign.ALL:
-        series[metric.prometheus] = Known(
-            frozenset(metric.labels), counter=metric.instrument == "counter", values={}
-        )
+        labels = frozenset(metric.labels)
+        if metric.instrument == "histogram":
+            series[f"{metric.prometheus}_bucket"] = Known(labels | {"le"}, counter=True, values={})
+            for part in ("sum", "count"):
+                series[f"{metric.prometheus}_{part}"] = Known(labels, counter=True, values={})
+        else:
+            series[metric.prometheus] = Known(labels, counter=metric.instrument == "counter", values={})
     return series
 
 

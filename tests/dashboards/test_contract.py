@@ -1,22 +1,22 @@
 """Every metric, label, field, attribute and span name on a board is one that is emitted."""
 
 import copy
+import json
 import re
 
 import pytest
 import yaml
 
+from ael_otel.schema.query.problem import Language
 from dashboards.src import foreign
-from tests.dashboards.boards import committed, data_links, data_panels, linked_queries, panes, queries
+from tests.dashboards.boards import board_of, committed, data_links, data_panels, panes
 from tests.dashboards.contract import (
     ROOT,
     STREAM_LABELS,
+    asked,
+    unknown,
     unknown_columns,
     unknown_in,
-    unknown_in_logql,
-    unknown_in_promql,
-    unknown_in_traceql,
-    unknown_in_variable,
 )
 
 BOARDS = committed()
@@ -25,84 +25,69 @@ BOARDS = committed()
 @pytest.mark.parametrize("name", sorted(BOARDS))
 def test_board_uses_only_what_is_emitted(name: str):
     """Queries, links, variables and columns of the committed board name nothing that does not exist."""
-    assert list(unknown_in(BOARDS[name])) == []
+    assert list(unknown_in(BOARDS[name], BOARDS)) == []
 
 
 def test_the_checks_reach_every_kind_of_query():
-    """The overview has PromQL, LogQL and TraceQL, so a check that reads none of one kind would not pass unseen."""
-    board = BOARDS["ael-overview"]
-    assert len(list(queries(board, "prometheus"))) >= 20
-    assert len(list(queries(board, "loki"))) >= 1
-    assert len(list(linked_queries(board, "loki"))) >= 3
-    assert len(list(linked_queries(board, "tempo"))) >= 3
+    """PromQL, LogQL and TraceQL are found on panels and in links, so a check that reads none would not pass unseen."""
+    found = {
+        (language, "link" if " link " in place else place.split()[0])
+        for board in BOARDS.values()
+        for place, language, _ in asked(board)
+    }
+    assert found == {
+        ("promql", "panel"),
+        ("promql", "variable"),
+        ("logql", "panel"),
+        ("logql", "link"),
+        ("traceql", "panel"),
+        ("traceql", "link"),
+    }
 
 
 @pytest.mark.parametrize(
-    ("query", "problem"),
+    ("language", "query", "problem"),
     [
-        ("sum(ael_workflows_total)", "metric 'ael_workflows_total'"),
-        ("sum(ael_workflow_duration_seconds)", "metric 'ael_workflow_duration_seconds'"),
-        ("sum(otelcol_exporter_sent_spans_total)", "metric 'otelcol_exporter_sent_spans_total'"),
-        ('ael_active_workflows{workflow="x"}', "label 'workflow'"),
-        ('ael_errors_total{status="error"}', "label 'status'"),
-        ('ael_workflow_executions_total{status="failed"}', "status='failed'"),
-        ('ael_workflow_executions_total{status=~"error|timed_out"}', "status='timed_out'"),
-        ("sum by (tool) (ael_workflow_executions_total)", "grouping by 'tool'"),
-        ("sum by (le) (ael_workflow_duration_seconds_count)", "grouping by 'le'"),
-        ("ael_errors_total / on (workflow) ael_active_workflows", "grouping by 'workflow'"),
-        ("sum(rate(ael_errors_total))", "does not parse"),
-        ("sum(rate(ael_errors_total[$__rate_interval])", "does not parse"),
+        ("promql", "sum(ael_workflows_total)", "ael_workflows_total"),
+        ("promql", 'ael_active_workflows{workflow="x"}', "workflow"),
+        ("promql", 'ael_workflow_executions_total{status=~"error|timed_out"}', "timed_out"),
+        ("promql", "sum by (tool) (ael_workflow_executions_total)", "tool"),
+        ("promql", "sum by (ael_step) (traces_spanmetrics_calls_total)", "ael_step"),
+        ("promql", "sum(rate(ael_errors_total))", "is no PromQL"),
+        ("promql", "count by (workflow) (ael_errors_total)", "workflow"),
+        ("logql", '{app="ael"}', "stream label 'app'"),
+        ("logql", '{trace_id="1"}', "stream label 'trace_id'"),
+        ("logql", '{service_name=~".+"} | workflow="x"', "workflow"),
+        ("logql", '{service_name=~".+"} | event_name="ael.run.fail"', "ael.run.fail"),
+        ("logql", "count_over_time([1m])", "no stream selector"),
+        ("traceql", '{ span.workflow.name = "x" }', "workflow.name"),
+        ("traceql", '{ name = "Workflow Run" }', "Workflow Run"),
     ],
 )
-def test_promql_that_would_stay_empty_is_found(query: str, problem: str):
-    """A metric, matcher, value or grouping that nobody emits is named, and so is a query that does not parse."""
-    assert problem in " ".join(unknown_in_promql(query))
+def test_a_query_that_would_stay_empty_is_found(language: Language, query: str, problem: str):
+    """A metric, label, value, field, event, attribute or span that nobody emits is named."""
+    assert problem in " ".join(unknown(language, query))
+
+
+def test_every_place_of_a_board_is_checked():
+    """The same unknown name is found in a panel's query, in a link, in a variable and in a column."""
+    for planted in (
+        ("ael_workflow_executions_total", "ael_workflow_execution_total"),
+        ("error_type", "error_kind"),
+        ("ael.workflow.name", "ael.workflow.label"),
+        ("var-trace", "var-traceid"),
+        ("/d/ael-traces/", "/d/ael-spans/"),
+    ):
+        board = json.loads(json.dumps(BOARDS["ael-overview"]).replace(*planted))
+        assert list(unknown_in(board, BOARDS)) != [], planted
 
 
 @pytest.mark.parametrize(
-    ("query", "problem"),
-    [
-        ('{app="ael"}', "stream label 'app'"),
-        ('{trace_id="1"}', "stream label 'trace_id'"),
-        ('{service_name=~".+"} | workflow="x"', "workflow"),
-        ('{service_name=~".+"} | event_name="ael.run.fail"', "ael.run.fail"),
-        ('count_over_time({service_name=~".+"}[1m])', "no stream selector"),
-    ],
+    ("name", "kind"), [("ael-overview", "prometheus"), ("ael-overview", "loki"), ("ael-traces", "tempo")]
 )
-def test_logql_that_would_stay_empty_is_found(query: str, problem: str):
-    """A stream label, field or event that nobody emits is named."""
-    assert problem in " ".join(unknown_in_logql(query))
-
-
-@pytest.mark.parametrize(
-    ("query", "problem"),
-    [
-        ('{ span.workflow.name = "x" }', "workflow.name"),
-        ('{ name = "Workflow Run" }', "Workflow Run"),
-    ],
-)
-def test_traceql_that_would_stay_empty_is_found(query: str, problem: str):
-    """A span name or attribute that nobody emits is named."""
-    assert problem in " ".join(unknown_in_traceql(query))
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        "label_values(workflow)",
-        "label_values(ael_runs_total, workflow)",
-        "label_values(ael_errors_total, workflow)",
-    ],
-)
-def test_variable_that_would_offer_nothing_is_found(query: str):
-    """A variable asks for a label of a metric that has it."""
-    assert list(unknown_in_variable(query)) != []
-
-
-@pytest.mark.parametrize("kind", ["prometheus", "loki"])
-def test_column_that_would_stay_empty_is_found(kind: str):
-    """A column of a log table is a field of log lines; a column of another table is a label that its queries keep."""
-    board = copy.deepcopy(BOARDS["ael-overview"])
+def test_column_that_would_stay_empty_is_found(name: str, kind: str):
+    """A column is a field of log lines, an attribute that the query selects, or a label that the queries keep."""
+    board = copy.deepcopy(BOARDS[name])
     assert list(unknown_columns(board)) == []
     table = next(
         panel
@@ -115,10 +100,12 @@ def test_column_that_would_stay_empty_is_found(kind: str):
 
 
 def test_links_open_what_explore_understands():
-    """Each link to Explore decodes to one pane with a query, a data source of the person's choice and the range."""
+    """Each link is to a board, or decodes to one pane of Explore with a query, the data source chosen and the range."""
     links = [link for board in BOARDS.values() for panel in data_panels(board) for link in data_links(panel)]
     assert links
     for link in links:
+        if board_of(link) is not None:
+            continue
         assert link["url"].startswith("/explore?schemaVersion=1&panes=")
         (pane,) = panes(link).values()
         (query,) = pane["queries"]
@@ -151,3 +138,14 @@ def test_alerts_and_boards_agree_on_foreign_names():
     used = set(re.findall(r"\botelcol_(?:exporter|receiver)_\w+", rules))
     assert used
     assert used <= known
+
+
+def test_tempo_makes_the_labels_that_the_boards_ask_for():
+    """The attributes that Tempo turns into labels are those that the boards know, and it calls exemplars `trace_id`."""
+    loaded = yaml.safe_load((ROOT / "tempo/tempo.yaml").read_text("utf-8"))
+    assert tuple(loaded["metrics_generator"]["processor"]["span_metrics"]["dimensions"]) == (
+        foreign.SPAN_DIMENSIONS
+    )
+    generator = loaded["overrides"]["defaults"]["metrics_generator"]
+    assert generator["trace_id_label_name"] == "trace_id"
+    assert set(generator["processors"]) == {"service-graphs", "span-metrics"}
