@@ -120,6 +120,7 @@ def up(services: Sequence[str], docker: Docker, *, available: bool, seconds: flo
     fresh_data = f"{docker.project}_grafana-data" not in docker.volumes()
     # Before the start: a password that waits for a start that fails would never be printed.
     tell_password(secret.ensure(), fresh_data=fresh_data)
+    secret.ensure_folder()
     names = [choice.service for choice in choices]
     start(names, docker.with_settings(settings_for(choices, docker)), partial=bool(refused), seconds=seconds)
     print_links(names, docker.environment)

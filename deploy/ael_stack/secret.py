@@ -1,4 +1,4 @@
-"""Grafana's generated password."""
+"""Grafana's generated password, and the folder for the secrets that a person gives to Alertmanager."""
 
 import os
 import secrets
@@ -8,6 +8,7 @@ from ael_stack.errors import StackError
 from ael_stack.settings import DEPLOY, read_env_file
 
 FILE = DEPLOY / ".secrets" / "grafana.env"
+FOLDER = DEPLOY / ".secrets" / "alertmanager"
 VARIABLE = "GF_SECURITY_ADMIN_PASSWORD"
 
 
@@ -27,6 +28,16 @@ def ensure(path: Path = FILE) -> str | None:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(f"{VARIABLE}={password}\n")
     return password
+
+
+def ensure_folder(path: Path = FOLDER) -> None:
+    """Make the folder that Alertmanager reads secrets from: Docker would make it itself, as root.
+
+    Alertmanager's user may look into it; other users of this machine may not, because they cannot pass the folder above.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.mkdir(exist_ok=True)
+    path.chmod(0o755)
 
 
 def check(path: Path) -> None:

@@ -265,6 +265,15 @@ def test_two_passwords_differ(tmp_path: Path) -> None:
     assert secret.ensure(tmp_path / "a.env") != secret.ensure(tmp_path / "b.env")
 
 
+def test_secrets_of_alertmanager_have_a_folder_of_ours(tmp_path: Path) -> None:
+    """Alertmanager's user can look into the folder, and nobody else on this machine can reach it."""
+    folder = tmp_path / ".secrets" / "alertmanager"
+    for _ in range(2):
+        deploy_module("secret").ensure_folder(folder)
+        assert folder.stat().st_mode & 0o777 == 0o755
+        assert folder.parent.stat().st_mode & 0o777 == 0o700
+
+
 def test_a_password_that_others_can_read_is_refused(tmp_path: Path) -> None:
     """A file whose mode was widened is not used, and the message has the command that mends it."""
     secret, errors = deploy_module("secret"), deploy_module("errors")
