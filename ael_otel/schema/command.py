@@ -43,8 +43,23 @@ def _json_option[F: Callable[..., Any]](function: F) -> F:
 @command.command()
 @_root_option
 def check(root: Path | None) -> None:
-    """Check each file of the registry against its format and the whole against its rules."""
-    _checked(_root(root))
+    """Check each file of the registry against its JSON Schema and the whole against its rules."""
+    from ael_otel.schema.project import REGISTRY, UPSTREAM
+    from ael_otel.schema.validate import validate
+
+    folder = _root(root)
+    # First what says best what to set.
+    _checked(folder)
+    validated = validate([folder / REGISTRY, folder / UPSTREAM])
+    for problem in validated.problems:
+        click.echo(problem, err=True)
+    if validated.problems:
+        click.echo(
+            f"{len(validated.problems)} to correct, or `ael schema generate` to bring the schema up to date",
+            err=True,
+        )
+        raise click.exceptions.Exit(1)
+    click.echo(f"JSON Schema: {validated.files} files with {validated.items} items are valid.")
 
 
 @command.command()

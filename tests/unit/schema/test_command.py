@@ -10,12 +10,14 @@ import time
 import urllib.request
 from pathlib import Path
 
-import jsonschema
 import pytest
 import yaml
 
 from ael_otel.schema.__main__ import main
+from ael_otel.schema.errors import SchemaError
+from ael_otel.schema.load import load
 from ael_otel.schema.project import GAPS, load_sources, packaged_registry
+from ael_otel.schema.validate import SCHEMA, validate
 
 ROOT = Path(__file__).parents[3]
 SPAN = {
@@ -148,29 +150,33 @@ def test_a_stable_metric_removed_without_a_bump_fails(
     checkout: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Removing a stable metric is refused until the version is a new major one and a note says what to do."""
+    now = packaged_registry().version
+    later = f"{int(now.partition('.')[0]) + 1}.0.0"
+    # Whatever has been added since the last release: here it is released.
+    run(capsys, "release", "--again", "--root", str(checkout))
     path = checkout / "ael_otel/registry/metrics.yaml"
     document = yaml.safe_load(path.read_text("utf-8"))
     document["metrics"] = [each for each in document["metrics"] if each["name"] != "ael.active_workflows"]
     path.write_text(yaml.safe_dump(document), "utf-8")
-    status, out, err = run(capsys, "diff", "0.1.0", "--root", str(checkout))
+    status, out, err = run(capsys, "diff", now, "--root", str(checkout))
     assert status == 1
     assert "ael.active_workflows" in out
     assert "removed" in out
-    assert "version 0.1.0 must be 1.0.0 or later; set the end of schema_url" in err
+    assert f"version {now} must be {later} or later; set the end of schema_url" in err
     assert "what users of `ael.active_workflows` do" in err
     status, out, _ = run(capsys, "diff", "--json", "--root", str(checkout))
     assert status == 1
     (change,) = json.loads(out)["changes"]
     assert (change["what"], change["name"], change["impact"]) == ("removed", "ael.active_workflows", "major")
-    edit(checkout / "ael_otel/registry/manifest.yaml", "/ael/0.1.0", "/ael/1.0.0")
+    edit(checkout / "ael_otel/registry/manifest.yaml", f"/ael/{now}", f"/ael/{later}")
     notes = checkout / "ael_otel/registry/MIGRATIONS.md"
     notes.write_text(
-        notes.read_text("utf-8") + "\n## 1.0.0\n\n- `ael.active_workflows`: use the store.\n", "utf-8"
+        notes.read_text("utf-8") + f"\n## {later}\n\n- `ael.active_workflows`: use the store.\n", "utf-8"
     )
     assert run(capsys, "diff", "--root", str(checkout))[0] == 0
     assert (
         run(capsys, "release", "--root", str(checkout))[1]
-        == "ael_otel/registry/released/1.0.0.json written.\n"
+        == f"ael_otel/registry/released/{later}.json written.\n"
     )
 
 
@@ -253,22 +259,72 @@ def test_lint_queries_counts_and_fails(tmp_path: Path, capsys: pytest.CaptureFix
     assert err.startswith(f"{path}:1: metric ael_faults_total is not emitted")
 
 
-def test_the_json_schema_is_what_check_reads() -> None:
-    """The generated schema accepts every file of the registry and refuses a misspelt key, as `check` does."""
-    schema = json.loads((ROOT / "ael_otel/schema/definition.schema.json").read_text("utf-8"))
-    validator = jsonschema.Draft202012Validator(schema)
-    files = [path for path in (ROOT / "ael_otel/registry").glob("*.yaml") if path.name != "manifest.yaml"]
-    files += list((ROOT / "ael_otel/schema/upstream").glob("*s.yaml"))
-    assert len(files) >= 8
-    for path in files:
-        document = yaml.safe_load(path.read_text("utf-8"))
-        assert [error.message for error in validator.iter_errors(document)] == [], path
-    document = yaml.safe_load((ROOT / "ael_otel/registry/metrics.yaml").read_text("utf-8"))
-    for spoil in ({"unit": 7}, {"instrument": "meter"}, {"colour": "red"}, {"requirement_level": "required"}):
-        broken = {**document, "metrics": [{**document["metrics"][0], **spoil}]}
-        assert not validator.is_valid(broken), spoil
-    del document["file_format"]
-    assert not validator.is_valid(document)
+REGISTRIES = [ROOT / "ael_otel/registry", ROOT / "ael_otel/schema/upstream"]
+
+
+def test_check_validates_every_file_against_the_json_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    """The check says how many files and items it validated; they are those of the folders, counted by other means."""
+    paths = [path for folder in REGISTRIES for path in folder.glob("*.yaml") if path.name != "manifest.yaml"]
+    documents = [yaml.safe_load(path.read_text("utf-8")) for path in paths]
+    items = sum(len(part) for document in documents for part in document.values() if isinstance(part, list))
+    assert len(paths) >= 8
+    assert items >= 80
+    status, out, _ = run(capsys, "check")
+    assert status == 0
+    assert f"JSON Schema: {len(paths)} files with {items} items are valid.\n" in out
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (
+            {"unit": 7},
+            "all.yaml: metrics[0].unit: 7 is not of type 'string'; definition.schema.json does not",
+        ),
+        ({"instrument": "meter"}, "metrics[0].instrument: 'meter' is not one of"),
+        ({"colour": "red"}, "metrics[0]: Additional properties are not allowed ('colour' was unexpected)"),
+        ({"requirement_level": "required"}, "metrics[0].requirement_level: 'required' is not one of"),
+    ],
+    ids=["type", "value", "key", "level"],
+)
+def test_the_json_schema_refuses_what_the_loader_refuses(
+    spoil: dict[str, object], says: str, tmp_path: Path
+) -> None:
+    """A wrong type, value, key or level is named with its file and place, by the schema as by the typed loader."""
+    document = yaml.safe_load((REGISTRIES[0] / "metrics.yaml").read_text("utf-8"))
+    document["metrics"][0] |= spoil
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump(document), "utf-8")
+    shutil.copy(REGISTRIES[0] / "manifest.yaml", tmp_path)
+    (problem,) = validate([tmp_path]).problems
+    assert says in problem
+    with pytest.raises(SchemaError):
+        load(tmp_path)
+
+
+def test_a_file_that_only_the_schema_refuses_fails_the_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The verb really asks the schema: one that knows no `buckets` any more, as after a type was edited, fails it."""
+    schema = json.loads(SCHEMA.read_text("utf-8"))
+    assert schema["$defs"]["SignalNotes"]["properties"].pop("buckets")
+    older = tmp_path / "older.json"
+    older.write_text(json.dumps(schema), "utf-8")
+    monkeypatch.setattr(validate, "__defaults__", (older,))
+    status, _, err = run(capsys, "check")
+    assert status == 1
+    assert "metrics.yaml: metrics[1].annotations.ael: Additional properties are not allowed ('buckets'" in err
+    assert "`ael schema generate` to bring the schema up to date" in err
+
+
+def test_without_jsonschema_check_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Jsonschema is a development dependency: without it the check fails in one line and validates nothing."""
+    monkeypatch.setitem(sys.modules, "jsonschema", None)
+    status, out, err = run(capsys, "check")
+    assert status == 1
+    assert "JSON Schema" not in out
+    assert "jsonschema: is not installed; `pip install 'ael-otel[dev]'` brings it" in err
 
 
 def test_every_item_of_the_registry_was_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
