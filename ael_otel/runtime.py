@@ -18,7 +18,9 @@ from ael_otel.config import Settings
 from ael_otel.errors import AelOtelError
 from ael_otel.instrument import AelInstrumentor
 from ael_otel.instrument.active import current
+from ael_otel.lifecycle.recorder import redacted
 from ael_otel.pipeline.guard import logger
+from ael_otel.pipeline.shield import Shield, put_in_force
 from ael_otel.pipeline.start import SHUTDOWN_SECONDS, Pipeline
 from ael_otel.pipeline.start import start as start_pipeline
 from ael_otel.store import Capture, TelemetryStore, open_store
@@ -109,6 +111,7 @@ def start(
         store: where execution records go; None opens the configured one, which `Runtime.shutdown` closes.
         ready: what `/readyz` answers.
     """
+    put_in_force(Shield(settings))
     pipeline = start_pipeline(settings, log_stream=log_stream, pull=serve_metrics)
     instrumentor = AelInstrumentor()
     if not instrumentor.is_instrumented_by_opentelemetry:
@@ -120,8 +123,8 @@ def start(
     if active is not None:
         active.recorder.store = store
         limit, redaction = settings.redaction.max_result_size, settings.redaction
-        active.recorder.capture_input = Capture(limit, blank=redaction.redact_inputs)
-        active.recorder.capture_output = Capture(limit, blank=redaction.redact_outputs)
+        active.recorder.capture_input = Capture(limit, blank=redaction.redact_inputs, redact=redacted)
+        active.recorder.capture_output = Capture(limit, blank=redaction.redact_outputs, redact=redacted)
         active.recorder.mcp_spans = settings.traces.mcp_spans
         active.native_spans = settings.engine.native_spans
         active.native_store = settings.engine.telemetry_store

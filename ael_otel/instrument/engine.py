@@ -11,6 +11,7 @@ from typing import Any, Literal, TextIO
 from ael_otel.errors import ConfigError, EngineUnavailableError, WorkflowNotFoundError
 from ael_otel.lifecycle import last_carried_by, run_observer
 from ael_otel.lifecycle.failure import text_of
+from ael_otel.pipeline.shield import shield
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ async def open_application(
     except (TypeError, ValueError, AttributeError, KeyError) as error:
         # The engine checks little of its file: a wrong type shows as whatever Python says about it.
         raise ConfigError(
-            f"{config}: the engine does not accept this file: {text_of(error)}", path=config
+            f"{config}: the engine does not accept this file: {shield().text(text_of(error))}", path=config
         ) from error
     if application.config_loader is not None and application.config_loader.used_defaults:
         raise ConfigError(f"{config}: the engine found no configuration in this file", path=config)
@@ -74,7 +75,7 @@ async def open_application(
 
 def _told(error: BaseException) -> str:
     detail = getattr(error, "detail", None)
-    message = text_of(error)
+    message, detail = shield().text(text_of(error)), shield().text(str(detail or ""))
     return message if not detail or detail in message else f"{message}: {detail}"
 
 
@@ -121,7 +122,8 @@ def disconnected_servers(application: Any) -> dict[str, str]:
     for name, status in statuses.items():
         state = getattr(getattr(status, "status", None), "value", "")
         if state != "connected":
-            broken[name] = str(getattr(status, "error", None) or getattr(status, "last_error", None) or state)
+            told = str(getattr(status, "error", None) or getattr(status, "last_error", None) or state)
+            broken[name] = shield().text(told)
     return broken
 
 
@@ -178,5 +180,5 @@ def _error_of(error: BaseException) -> dict[str, Any]:
     return {
         "code": failure.type if failure is not None else str(getattr(error, "code", "internal")),
         "component": failure.component if failure is not None else "workflow_engine",
-        "message": text_of(error),
+        "message": shield().text(text_of(error)),
     }

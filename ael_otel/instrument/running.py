@@ -168,6 +168,7 @@ def _step_frame(record: Recorder, args: Args, kwargs: Kwargs) -> Step:
         tool=_text(getattr(step, "tool", None)) if kind == "tool_call" else None,
         code=_text(getattr(step, "code", None)) if kind == "code" else None,
         max_attempts=_max_attempts(step, argument(args, kwargs, 1, "context")),
+        literals=getattr(step, "params", None),
     )
 
 

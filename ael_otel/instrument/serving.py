@@ -15,6 +15,7 @@ from ael_otel.lifecycle import Failure, ToolCall
 from ael_otel.pipeline.guard import fault_barrier
 from ael_otel.pipeline.logs import RunLogHandler
 from ael_otel.pipeline.run_context import current_run
+from ael_otel.pipeline.shield import shield
 from ael_otel.privacy.engine_logs import harmless, without_arguments
 
 
@@ -107,7 +108,7 @@ def _expect_workflows(registry: Any) -> None:
     record = recorder()
     if record is not None:
         for workflow in registry.list_workflows():
-            record.metrics.expect_workflow(workflow.name)
+            record.metrics.expect_workflow(shield().name(workflow.name))
 
 
 async def tools_listed(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
@@ -118,7 +119,7 @@ async def tools_listed(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwar
         if record is not None:
             for tool in instance.list_tools():
                 if tool.name != PYTHON_EXEC:
-                    record.metrics.expect_tool(split_runner(tool.name)[1])
+                    record.metrics.expect_tool(shield().name(split_runner(tool.name)[1]))
     return outcome
 
 
@@ -137,10 +138,13 @@ def engine_log(wrapped: Callable[..., None], instance: Any, args: Args, kwargs: 
         wrapped(*args, **kwargs)
         return
     text: str = str(message)
+    number = logging.INFO
     fields: dict[str, Any] = {}
     owned = False
     with fault_barrier("engine_log"):
+        number = logging.getLevelNamesMapping().get(str(getattr(level, "value", level)), logging.INFO)
         text = without_arguments(text)
+        text = shield().error_text(text) if number >= logging.WARNING else shield().text(text)
         fields = harmless(context)
         owned = any(isinstance(handler, RunLogHandler) for handler in logging.getLogger().handlers)
         scope = current_run.get()
@@ -160,5 +164,4 @@ def engine_log(wrapped: Callable[..., None], instance: Any, args: Args, kwargs: 
         return
     with fault_barrier("engine_log"):
         if instance._should_log(level) and instance.config.components.get(component, True):
-            number = logging.getLevelNamesMapping().get(str(getattr(level, "value", level)), logging.INFO)
             line(instance._stdlib_logger, number, text, component=str(component), fields=fields)

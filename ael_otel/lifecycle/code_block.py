@@ -2,9 +2,10 @@
 
 import ast
 import logging
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
@@ -15,6 +16,9 @@ from ael_otel.lifecycle.failure_log import log_failure
 from ael_otel.lifecycle.frame import Frame
 from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.lifecycle.step import Step, hash_of
+from ael_otel.pipeline.run_context import RunScope
+from ael_otel.pipeline.shield import shield
+from ael_otel.privacy.seen import Given, RunSecrets
 from ael_otel.store import CodeRecord
 
 
@@ -26,11 +30,12 @@ class CodeBlock(Frame):
         code: the source; its SHA-256 and the names of the modules it imports are kept.
     """
 
-    __slots__ = ("record",)
+    __slots__ = ("code", "record")
     where = "code_block"
 
     def __init__(self, recorder: Recorder, *, code: str | None = None) -> None:
         super().__init__(recorder)
+        self.code = code
         self.record = None if code is None else CodeRecord(hash_of(code), imports_of(code), datetime.now(UTC))
 
     def _begin(self) -> None:
@@ -38,9 +43,13 @@ class CodeBlock(Frame):
         if isinstance(parent, Step):
             parent.record.code = self.record
         self.execution = None if parent is None else parent.execution
-        self._enter_context(None if parent is None else parent.scope)
+        self._enter_context(self._scope_alone() if parent is None else parent.scope)
         if self.record is not None:
             self.record.span_id = self._span_id()
+
+    def _scope_alone(self) -> RunScope:
+        """Return the scope of code that a client runs by itself: what stands in it was passed in."""
+        return RunScope("", "", secrets=RunSecrets(), given=Given(_QUOTED.findall(self.code or "")))
 
     def _start_span(self, context: Context | None) -> Span:
         parent = self.parent
@@ -89,9 +98,12 @@ class CodeBlock(Frame):
             log_failure(failure, "sandbox", f"code failed: {failure.type}")
 
 
+_QUOTED: Final = re.compile(r"""(?s)(?<=['"])[^'"\\]{4,}(?=['"])""")
+
+
 def imports_of(code: str) -> list[str]:
     """Return the modules that Python source names in its imports, sorted; none where it is no Python."""
-    return list(_imports_of(code))
+    return [shield().name(name) for name in _imports_of(code)]
 
 
 @lru_cache(maxsize=1_024)

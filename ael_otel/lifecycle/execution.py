@@ -20,8 +20,11 @@ from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.lifecycle.step import Step
 from ael_otel.lifecycle.unknown import UNKNOWN_WORKFLOW
 from ael_otel.pipeline.guard import fault_barrier
-from ael_otel.pipeline.run_context import RunScope
+from ael_otel.pipeline.run_context import RunScope, current_run
+from ael_otel.pipeline.shield import shield
+from ael_otel.privacy.seen import Given, RunSecrets
 from ael_otel.store import ExecutionRecord
+from ael_otel.store.records import REDACTIONS
 
 run_observer: ContextVar[Callable[[str, str], None] | None] = ContextVar(
     "ael_otel_run_observer", default=None
@@ -40,7 +43,7 @@ class Execution(Frame):
         version: the workflow's version.
     """
 
-    __slots__ = ("_known", "steps_seen", "version", "workflow")
+    __slots__ = ("_known", "_own_scope", "_secrets", "steps_seen", "version", "workflow")
     where = "execution"
 
     def __init__(
@@ -53,23 +56,30 @@ class Execution(Frame):
         version: str | None = None,
     ) -> None:
         super().__init__(recorder)
-        self.workflow = workflow
+        guard = shield()
+        self.workflow = workflow = guard.name(workflow)
         self.steps_seen: set[str] = set()
         self._known = True
+        execution_id = guard.text(execution_id)
+        self._secrets = RunSecrets()
+        self._own_scope = RunScope(workflow, execution_id, secrets=self._secrets, given=Given(inputs))
+        # What is found secret in the inputs is looked for in all that the run says.
+        token = current_run.set(self._own_scope)
+        kept = recorder.content_in(inputs)
+        current_run.reset(token)
         self.execution = ExecutionRecord(
             execution_id=execution_id,
             type="workflow",
             status="running",
             started_at=datetime.now(UTC),
             workflow_name=workflow,
-            workflow_version=version,
-            inputs=recorder.content_in(inputs),
+            workflow_version=None if version is None else guard.name(version),
+            inputs=kept,
         )
 
     def _begin(self) -> None:
         record = self._record
-        scope = RunScope(self.workflow, record.execution_id)
-        self._enter_context(scope)
+        self._enter_context(self._own_scope)
         record.trace_id, record.span_id = self._trace_id(), self._span_id()
         self.recorder.metrics.engine.bind().add(active_workflows=1)
         if record.execution_id:
@@ -95,10 +105,10 @@ class Execution(Frame):
         """Say the run's id as soon as the engine has chosen it; the first one counts."""
         record = self._record
         if version is not None:
-            record.workflow_version = version
+            record.workflow_version = shield().name(version)
         if record.execution_id or not execution_id:
             return
-        record.execution_id = execution_id
+        record.execution_id = execution_id = shield().text(execution_id)
         if self.scope is not None:
             self.scope.execution_id = execution_id
         if self.span is not None:
@@ -167,6 +177,8 @@ class Execution(Frame):
                 error_type=failure.type,
                 duration_ms=round(seconds * 1e3),
                 exception=shown(failure),
-                exception_message=failure.message,
+                exception_message=failure.told,
             )
+        if self._secrets.counts:
+            record.metadata[REDACTIONS] = dict(self._secrets.counts)
         self.recorder.execution_finished(record)

@@ -9,7 +9,9 @@ import asyncio
 from typing import Final
 
 from ael_otel._generated.attributes import ERROR_TYPE_VALUES, ErrorComponent, ErrorType
-from ael_otel.privacy.engine_logs import quotes_input, without_quotes
+from ael_otel.pipeline.run_context import current_run
+from ael_otel.pipeline.shield import shield
+from ael_otel.privacy.engine_logs import quotes_input
 from ael_otel.store import ErrorRecord
 
 MAX_MESSAGE: Final = 2_000
@@ -22,9 +24,24 @@ _MAX_CAUSES: Final = 3
 
 
 class Failure:
-    """Why a frame failed: an error type of the registry's closed set, the component where it was born, its text."""
+    """Why a frame failed: an error type of the registry's closed set, the component where it was born, its text.
 
-    __slots__ = ("category", "component", "counted", "error", "message", "retryable", "settled", "type")
+    `message` is the text as the run store keeps it, redacted; `told` the same for logs, without what the caller of the
+    run or the tool passed in. Where the failure is born it is known what that was.
+    """
+
+    __slots__ = (
+        "_run",
+        "category",
+        "component",
+        "counted",
+        "error",
+        "message",
+        "retryable",
+        "settled",
+        "told",
+        "type",
+    )
 
     def __init__(
         self,
@@ -38,7 +55,10 @@ class Failure:
     ) -> None:
         self.type: ErrorType = type
         self.component: ErrorComponent = component
+        self._run = current_run.get()
         self.message = bounded(message)
+        hidden = shield().without_given(message)
+        self.told = self.message if hidden == message else bounded(hidden)
         self.error = error
         self.category = category or component
         self.retryable = retryable
@@ -55,6 +75,14 @@ class Failure:
         """Whether the work ran out of time."""
         return self.type in _TIMEOUTS
 
+    def clean(self, text: str) -> str:
+        """Return a text of this failure as logs may show it."""
+        token = current_run.set(self._run)
+        try:
+            return shield().error_text(text)
+        finally:
+            current_run.reset(token)
+
     def record(self, *, step_id: str | None = None, tool_name: str | None = None) -> ErrorRecord:
         """Return the failure as a record for the store, with up to three causes."""
         return ErrorRecord(
@@ -69,8 +97,8 @@ class Failure:
 
 
 def bounded(text: str) -> str:
-    """Return `text` without what a validator quotes, cut to `MAX_MESSAGE` characters, saying how long it was."""
-    text = without_quotes(text)
+    """Return the text of an error, redacted and cut to `MAX_MESSAGE` characters, saying how long it was."""
+    text = shield().error_text(text, told=False)
     if len(text) <= MAX_MESSAGE:
         return text
     return f"{text[:MAX_MESSAGE]}… ({len(text)} characters)"

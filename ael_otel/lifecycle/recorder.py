@@ -11,10 +11,16 @@ from ael_otel._generated import SCHEMA_URL
 from ael_otel.lifecycle.failure import Failure
 from ael_otel.pipeline.guard import count_faults_with, report_fault
 from ael_otel.pipeline.metrics import SCOPE, AelMetrics, shared_metrics
+from ael_otel.pipeline.shield import content_on_spans, shield
 from ael_otel.store import Capture, ExecutionRecord, StepRecord, TelemetryStore, ToolCallRecord
 
 SEMCONV_OPT_IN: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
 GENAI_OPT_IN: Final = "gen_ai_latest_experimental"
+
+
+def redacted(value: Any) -> Any:
+    """Return plain JSON as the configuration in force lets it be kept."""
+    return shield().content(value)
 
 
 class Recorder:
@@ -40,8 +46,9 @@ class Recorder:
         self.tracer: Tracer = get_tracer(SCOPE, __version__, tracer_provider, SCHEMA_URL)
         self.metrics = metrics if metrics is not None else shared_metrics()
         self.store = store
-        self.capture_input = Capture()
-        self.capture_output = Capture()
+        self.capture_input = Capture(redact=redacted)
+        self.capture_output = Capture(redact=redacted)
+        self.spans_carry_content = content_on_spans()
         self.mcp_spans = mcp_spans
         self._genai = genai
         self.stop_counting = count_faults_with(self._count_fault)
@@ -58,13 +65,13 @@ class Recorder:
             return self._genai
         return GENAI_OPT_IN in {part.strip() for part in os.environ.get(SEMCONV_OPT_IN, "").split(",")}
 
-    def content_in(self, value: Any) -> Any:
-        """Return what the store keeps of inputs or parameters: as they are now, bounded; nothing without a store."""
-        return None if self.store is None else self.capture_input(value)
+    def content_in(self, value: Any, mode: str = "redacted") -> Any:
+        """Return what the store keeps of inputs or parameters: as they are now, redacted; None without a store."""
+        return None if self.store is None else self.capture_input(value, mode)
 
-    def content_out(self, value: Any) -> Any:
+    def content_out(self, value: Any, mode: str = "redacted") -> Any:
         """Return what the store keeps of outputs, results or printed text."""
-        return None if self.store is None else self.capture_output(value)
+        return None if self.store is None else self.capture_output(value, mode)
 
     def count(self, failure: Failure) -> None:
         """Count a failure in `ael_errors_total`, once however many frames it passes."""

@@ -4,6 +4,7 @@ import logging
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
+from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
@@ -24,6 +25,7 @@ from ael_otel.lifecycle.frame import Frame
 from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.lifecycle.unknown import UNKNOWN_TOOL
 from ael_otel.pipeline.run_context import RunScope
+from ael_otel.pipeline.shield import shield
 from ael_otel.store import StepRecord
 
 
@@ -38,9 +40,10 @@ class Step(Frame):
         tool: name of the tool of a tool step.
         code: source of a code step; only its SHA-256 is kept.
         max_attempts: how often the engine may try it.
+        literals: what the definition of the step says of its parameters: no caller passed that in.
     """
 
-    __slots__ = ("_attempt", "_ran", "_skip_reason", "record", "step", "step_type", "workflow")
+    __slots__ = ("_attempt", "_ran", "_skip_reason", "literals", "record", "step", "step_type", "workflow")
     where = "step"
 
     def __init__(
@@ -53,9 +56,12 @@ class Step(Frame):
         tool: str | None = None,
         code: str | None = None,
         max_attempts: int = 1,
+        literals: Any = None,
     ) -> None:
         super().__init__(recorder)
-        self.step = step
+        guard = shield()
+        self.step = step = guard.name(step)
+        self.literals = literals
         self.step_type: StepType = step_type
         self.workflow = ""
         self._attempt = 0
@@ -67,7 +73,7 @@ class Step(Frame):
             step_type="code" if step_type == "code" else "tool",
             status="running",
             started_at=datetime.now(UTC),
-            tool_name=tool,
+            tool_name=None if tool is None else guard.name(tool),
             max_attempts=max_attempts,
             code_hash=None if code is None else hash_of(code),
         )
@@ -78,7 +84,12 @@ class Step(Frame):
         self.workflow = run.workflow_id if run is not None else ""
         record = self.record
         scope = RunScope(
-            self.workflow, run.execution_id if run is not None else "", self.step, record.tool_name or ""
+            self.workflow,
+            run.execution_id if run is not None else "",
+            self.step,
+            record.tool_name or "",
+            secrets=None if run is None else run.secrets,
+            given=None if run is None else run.given,
         )
         self._enter_context(scope)
         record.span_id = self._span_id()
@@ -139,7 +150,7 @@ class Step(Frame):
 
     def skipped(self, reason: str, *, ran: bool = False) -> None:
         """Say that the step was passed over (`ran` False) or that its failure was tolerated (`ran` True)."""
-        self._skip_reason = reason
+        self._skip_reason = shield().name(reason)
         self._ran = ran
 
     def failed(self, error: BaseException) -> None:
@@ -200,7 +211,7 @@ class Step(Frame):
             step_skip_reason=reason,
             error_type=None if tolerated is None else tolerated.type,
             exception=None if tolerated is None else shown(tolerated),
-            exception_message=None if tolerated is None else tolerated.message,
+            exception_message=None if tolerated is None else tolerated.told,
         )
 
     def _execution_id(self) -> str:

@@ -15,10 +15,14 @@ from ael_otel.lifecycle.failure_log import logger, shown
 from ael_otel.lifecycle.frame import Frame
 from ael_otel.lifecycle.outcome import execution_status, status_of
 from ael_otel.lifecycle.recorder import Recorder
-from ael_otel.lifecycle.step import step_around
+from ael_otel.lifecycle.step import Step, step_around
 from ael_otel.lifecycle.unknown import UNKNOWN_TOOL
 from ael_otel.pipeline.run_context import RunScope
-from ael_otel.store import ExecutionRecord, ToolCallRecord, ToolCallSource
+from ael_otel.pipeline.shield import shield
+from ael_otel.privacy.seen import Given, RunSecrets
+from ael_otel.store import Capture, ExecutionRecord, ToolCallRecord, ToolCallSource
+from ael_otel.store.content import as_plain
+from ael_otel.store.records import REDACTIONS
 
 
 class ToolCall(Frame):
@@ -35,7 +39,8 @@ class ToolCall(Frame):
 
     def __init__(self, recorder: Recorder, tool: str, *, server: str | None = None) -> None:
         super().__init__(recorder)
-        self.tool = tool
+        guard = shield()
+        self.tool = tool = guard.name(tool)
         self.direct = False
         self._label = tool
         self._origin: Failure | None = None
@@ -45,7 +50,7 @@ class ToolCall(Frame):
             source="direct",
             sequence=1,
             started_at=datetime.now(UTC),
-            server=server,
+            server=None if server is None else guard.name(server),
         )
 
     def _begin(self) -> None:
@@ -60,13 +65,20 @@ class ToolCall(Frame):
                 status="running",
                 started_at=record.started_at,
             )
-            scope = RunScope("", self.execution.execution_id, "", self.tool)
+            scope = RunScope("", self.execution.execution_id, "", self.tool, secrets=RunSecrets())
         else:
             self.execution = parent.execution
             scope = (
                 RunScope("", "", "", self.tool)
                 if outer is None
-                else RunScope(outer.workflow_id, outer.execution_id, outer.step_id, self.tool)
+                else RunScope(
+                    outer.workflow_id,
+                    outer.execution_id,
+                    outer.step_id,
+                    self.tool,
+                    secrets=outer.secrets,
+                    given=outer.given,
+                )
             )
         self._enter_context(scope)
         record.span_id = self._span_id()
@@ -101,7 +113,7 @@ class ToolCall(Frame):
 
     def served_by(self, server: str) -> None:
         """Say which MCP server or runner takes the call."""
-        record = self.record
+        record, server = self.record, shield().name(server)
         if record.server == server:
             return
         record.server = server
@@ -112,12 +124,44 @@ class ToolCall(Frame):
             update_mcp_request(self.span, mcp_server=server)
 
     def called_with(self, params: Any) -> None:
-        """Say what the tool is given; kept in the store only."""
-        self.record.params = self.recorder.content_in(params)
+        """Say what the tool is given: kept in the store, and on the span where content is asked for."""
+        guard, scope, recorder = shield(), self.scope, self.recorder
+        if scope is not None:
+            scope.given = Given(params, literals=self._literals(), outer=scope.given)
+            scope.excluded = guard.excludes(params)
+        mode = guard.mode(self.tool)
+        self.record.params = recorder.content_in(params, mode)
+        if recorder.spans_carry_content and self.span is not None:
+            update_mcp_request(
+                self.span, gen_ai_tool_call_arguments=_shown(recorder.capture_input, params, mode)
+            )
 
     def returned(self, result: Any) -> None:
-        """Say what the tool gave back; kept in the store only."""
-        self.record.result = self.recorder.content_out(result)
+        """Say what the tool gave back: kept in the store, and on the span where content is asked for.
+
+        Of what a call gives back that names a file which is not to be captured, only that is kept; and it is taken out
+        of whatever the run says later.
+        """
+        guard, scope, recorder = shield(), self.scope, self.recorder
+        mode = guard.mode(self.tool)
+        if scope is not None and scope.excluded:
+            marker = guard.excluded(as_plain(result))
+            self.record.result = None if mode == "none" or result is None else marker
+            return
+        self.record.result = recorder.content_out(result, mode)
+        if recorder.spans_carry_content and self.span is not None:
+            update_mcp_request(
+                self.span, gen_ai_tool_call_result=_shown(recorder.capture_output, result, mode)
+            )
+
+    def _literals(self) -> Any:
+        """Return what the definition says, not a caller: a step's parameters, or the source around a call from code."""
+        parent = self.parent
+        if isinstance(parent, Step):
+            return parent.literals
+        if isinstance(parent, CodeBlock) and parent.parent is not None:
+            return parent.code
+        return None
 
     def tool_unknown(self) -> None:
         """Say that no such tool exists: a name that a client or code made up stays out of the metrics' labels.
@@ -167,7 +211,7 @@ class ToolCall(Frame):
                     error_type=failure.type,
                     duration_ms=round(seconds * 1e3),
                     exception=shown(failure),
-                    exception_message=failure.message,
+                    exception_message=failure.told,
                 )
         execution = self.execution
         if execution is None:
@@ -177,7 +221,15 @@ class ToolCall(Frame):
             execution.completed_at, execution.duration_ms = record.completed_at, record.duration_ms
             execution.status = execution_status(failure)
             execution.error = record.error
+            if self.scope is not None and self.scope.secrets is not None and self.scope.secrets.counts:
+                execution.metadata[REDACTIONS] = dict(self.scope.secrets.counts)
             self.recorder.execution_finished(execution)
+
+
+def _shown(capture: Capture, value: Any, mode: str) -> str | None:
+    """Return content as spans carry it: JSON, redacted also where the run store keeps it in full."""
+    frozen = capture(value, "redacted" if mode == "full" else mode)
+    return None if frozen is None else frozen if isinstance(frozen, str) else bytes(frozen).decode()
 
 
 def _source_of(parent: Frame | None) -> ToolCallSource:

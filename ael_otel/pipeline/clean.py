@@ -135,7 +135,9 @@ def clean_resource(resource: Resource, guard: Shield) -> Resource:
     if isinstance(arguments, (list, tuple)):
         attributes[_COMMAND_ARGUMENTS] = _clean_arguments([str(each) for each in arguments])
     found = guard.attributes(attributes) or {}
-    return resource if dict(found) == dict(resource.attributes) else Resource(dict(found), resource.schema_url)
+    return (
+        resource if dict(found) == dict(resource.attributes) else Resource(dict(found), resource.schema_url)
+    )
 
 
 def _clean_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
@@ -154,7 +156,7 @@ def clean_span(
     """Return a span without secrets: the same object when there are none, and nothing but ids when that fails."""
     try:
         return _clean_span(span, guard, resource)
-    except Exception:  # noqa: BLE001 - fails closed
+    except Exception:
         return ReadableSpan(
             FAULT,
             span.context,
@@ -223,7 +225,9 @@ def _clean_link(link: Link, guard: Shield) -> Link:
 
 
 def clean_log(
-    record: ReadableLogRecord, guard: Shield, resource: Callable[[Resource, Shield], Resource] = clean_resource
+    record: ReadableLogRecord,
+    guard: Shield,
+    resource: Callable[[Resource, Shield], Resource] = clean_resource,
 ) -> ReadableLogRecord:
     """Return a log record without secrets: the same object when there are none."""
     try:
@@ -246,7 +250,7 @@ def clean_log(
         clean.body, clean.event_name = body, event
         clean.attributes = _bounded(attributes, record.dropped_attributes)  # type: ignore[assignment]
         return replace(record, log_record=clean, resource=origin)
-    except Exception:  # noqa: BLE001 - fails closed
+    except Exception:
         clean = copy.copy(record.log_record)
         clean.body, clean.attributes, clean.event_name = FAULT, {}, None
         return replace(record, log_record=clean, resource=Resource({}))
@@ -262,7 +266,7 @@ def clean_metrics(
     """
     try:
         found = [_clean_resource_metrics(each, guard, resource) for each in data.resource_metrics]
-    except Exception:  # noqa: BLE001 - fails closed
+    except Exception:
         return MetricsData([])
     same = all(new is old for new, old in zip(found, data.resource_metrics, strict=True))
     return data if same else MetricsData(found)

@@ -8,6 +8,7 @@ out. No fault gets out of here: what cannot be examined is replaced by `[REDACTI
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import Any, Final, cast
 
@@ -57,7 +58,7 @@ class Shield:
         self._mode_of: dict[str, Mode] = {}
         self._clean: set[object] = set()
 
-    # --- texts and values -------------------------------------------------------------------------------------------------
+    # --- texts and values ---------------------------------------------------------------------------------------------
 
     def text(self, text: str) -> str:
         """Return a text with what is secret in it replaced, also what the current run has shown to be secret."""
@@ -81,11 +82,19 @@ class Shield:
                 self._count(EXCLUDED_PATH, 1)
                 return MARKERS[EXCLUDED_PATH]
             text = without_quotes(text)
-            if run is not None and run.given is not None and (told or self.hides_inputs):
-                text = run.given.hide(text)
         except Exception:
             return self._fault()
-        return self.text(text)
+        return self.text(self.without_given(text) if told or self.hides_inputs else text)
+
+    def without_given(self, text: str) -> str:
+        """Return a text without what the caller of the current run or tool passed in; the same when none is in it."""
+        run = current_run.get()
+        if run is None or run.given is None:
+            return text
+        try:
+            return run.given.hide(text)
+        except Exception:
+            return self._fault()
 
     def content(self, value: Any) -> Any:
         """Return plain JSON with what is secret in it replaced; the same object where there is nothing.
@@ -111,6 +120,14 @@ class Shield:
             self._fault()
             return True
 
+    def excluded(self, result: Any) -> str:
+        """Count and return the marker of what an excluded file holds; the run says nothing of it from now on."""
+        run = current_run.get()
+        if run is not None and run.secrets is not None:
+            run.secrets.learn_all(result, MARKERS[EXCLUDED_PATH])
+        self._count(EXCLUDED_PATH)
+        return MARKERS[EXCLUDED_PATH]
+
     def mode(self, tool: str) -> Mode:
         """Return what is captured of a tool's parameters and results: what the first matching pattern says.
 
@@ -129,10 +146,10 @@ class Shield:
                 )
         return found
 
-    # --- what is said again and again -------------------------------------------------------------------------------------
+    # --- what is said again and again ---------------------------------------------------------------------------------
 
     def name(self, name: str) -> str:
-        """Return a name (of a workflow, a step, a tool) with what is secret in it replaced; clean ones are remembered."""
+        """Return a name (of a workflow, step, tool) with what is secret in it replaced; clean ones are remembered."""
         if name in self._clean:
             return name
         found = self.text(name)
@@ -170,7 +187,7 @@ class Shield:
             self._clean = set()
         self._clean.add(what)
 
-    # --- counting ---------------------------------------------------------------------------------------------------------
+    # --- counting -----------------------------------------------------------------------------------------------------
 
     def _count(self, kind: str, number: int = 1) -> None:
         """Count redactions: for the process, and for the run that goes on here."""
@@ -182,10 +199,8 @@ class Shield:
         metrics.redaction.bind(kind=cast("RedactionKind", kind)).add(redaction=number)
 
     def _fault(self) -> str:
-        try:
+        with suppress(Exception):  # the value is gone, which is what counts
             self._count(ERROR)
-        except Exception:  # noqa: S110 - the value is gone, which is what counts
-            pass
         return FAULT
 
 
@@ -207,6 +222,6 @@ def put_in_force(new: Shield | None) -> None:
 
 
 def content_on_spans(environ: Mapping[str, str] = os.environ) -> bool:
-    """Return whether spans carry content: off unless `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` asks for it."""
+    """Return whether spans carry content: off unless the variable above asks for it."""
     stated = environ.get(CONTENT_VARIABLE, "").strip().lower()
     return stated in ("true", "1", "span_only", "span_and_event")

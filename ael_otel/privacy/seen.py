@@ -5,6 +5,8 @@ the password it was given, an error quotes it, a later step gets the contents of
 is found once is remembered for as long as the run goes on, and taken out of everything else that the run says.
 """
 
+import contextlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, cast
 
@@ -13,7 +15,7 @@ from ael_otel.privacy.markers import ALL_MARKERS, REDACTED
 MIN_SECRET: Final = 6
 """Characters that a value must have to be looked for: a shorter one would be found by chance."""
 
-MAX_SECRETS: Final = 256
+MAX_SECRETS: Final = 2_048
 """Values remembered of one run."""
 
 MIN_GIVEN: Final = 4
@@ -53,6 +55,10 @@ class RunSecrets:
             if "\n" in leaf:
                 for line in leaf.splitlines():
                     self.remember(line, marker)
+            if leaf.lstrip()[:1] in ("{", "["):
+                with contextlib.suppress(ValueError, RecursionError):
+                    for inner in _leaves(json.loads(leaf)):
+                        self.remember(inner, marker)
 
     def mask_text(self, text: str) -> str:
         """Return `text` with what is remembered replaced."""

@@ -30,7 +30,7 @@ BLANK: Final = "[REDACTED]"
 REDACTION_ERROR: Final = "[REDACTION_ERROR]"
 
 OVERLAP: Final = 16_384
-"""Characters in which the end of a text that was cut before redaction may hide a part of a secret: a long key in PEM."""
+"""Characters in which the end of a text that was cut before redaction may hide part of a secret: a long key."""
 
 MAX_PARSED: Final = 4_194_304
 """Characters of JSON in a text that is read when it must be cut; of a longer one nothing but its size is kept."""

@@ -23,6 +23,9 @@ type ToolCallStatus = Literal["running", "success", "error", "timeout", "cancell
 MAX_CAUSE_DEPTH = 3
 """How many causes an error keeps below itself (DOC-033)."""
 
+REDACTIONS = "redactions"
+"""Name in a run's metadata of how much was taken out of it, by kind; not there where nothing was."""
+
 INTERRUPTED = "interrupted"
 """Error code of a run whose process ended before the run did. It is in records only: nobody was left to count it."""
 

@@ -203,7 +203,9 @@ def test_a_tool_called_without_a_workflow_is_told_whole(lab: Lab, entry: str, to
         for line in lines
     )
     told = view.failures_told(taken.lines)
-    assert [line["exception.message"] for line in told] == (["card declined"] if status == "failed" else [])
+    # The caller passed the words in: the run store keeps them, the log does not repeat them.
+    assert [line["exception.message"] for line in told] == (["[REDACTED]"] if status == "failed" else [])
+    assert (record["error"] or {}).get("message") == ("card declined" if status == "failed" else None)
 
 
 def test_a_tool_that_nobody_has_is_no_label(lab: Lab) -> None:
