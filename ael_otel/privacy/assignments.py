@@ -36,7 +36,10 @@ _TO_LINE_END: Final = re.compile(r"[^\r\n\"'\\]{1,65536}")
 _SCHEME: Final = re.compile(
     r"(?i)(?:bearer|basic|token|digest|apikey|api-key|negotiate|ntlm|aws4-hmac-sha256|hmac|signature|key|sharedkey)\s+\S"
 )
-_COOKIES: Final = re.compile(r"[^\s=;,]{1,256}=[^\s;]{1,4096}(?:;[^\r\n\"'\\]{0,65536})?")
+_COOKIES: Final = re.compile(
+    r"[^\s=;,\"'\\]{1,256}=(?:\"(?:[^\"\\\r\n]|\\.){0,4096}\"?|[^\s;\"'\\]{1,8192})"
+    r"(?:;[^\r\n\"'\\]{0,65536}+(?:\"(?:[^\"\\\r\n]|\\.){0,4096}\")?){0,64}"
+)
 _MARKER: Final = re.compile(
     r"\[(?:EMAIL|SSN|API_KEY|TOKEN|PASSWORD|PRIVATE_KEY|CREDIT_CARD|URL_CREDENTIALS|EXCLUDED_PATH|REDACTED"
     r"|REDACTION_ERROR)\]"
@@ -49,7 +52,7 @@ _PATH: Final = re.compile(r"(?:~|\.{0,2})/[\w.~-]+(?:/[\w.~*-]*)+|[a-z][a-z0-9+.
 _NO_VALUE: Final = frozenset(
     "none null nil true false str string bytes int integer number bool boolean any object self cls optional required "
     "undefined empty missing unset set invalid valid expired secret password passwd token key value text unknown yes no "
-    "and or not in is the a an this that used disabled enabled redacted hidden masked default const final var let type "
+    "and or not in is the a an this that used disabled enabled redacted hidden masked option options flag flags argument arguments parameter parameters default const final var let type "
     "for from to with must should may can will has have was were are be as at by on if of it".split()
 )
 
@@ -141,6 +144,8 @@ def _meant(value: str, kind: str, *, data: bool) -> bool:
     plain = value.strip()
     if not plain or _MARKER.fullmatch(plain) or plain.lower() in _NO_VALUE or _PLACEHOLDER.fullmatch(plain):
         return False
+    if not data and plain[0] in "),]":
+        return False  # the quote closes a text that ends with the name, as in `getpass("Password: ")`
     if data or kind in {markers.PASSWORD, markers.SSN, markers.CREDIT_CARD}:
         return True
     if _PATH.fullmatch(plain) or " " in plain:

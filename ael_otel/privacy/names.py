@@ -60,6 +60,9 @@ _COUNTED: Final = frozenset(
 )
 """Words before `token` that make it a unit of text, a page or a question: `max_token`, `next_page_token`, `is_token`."""
 
+_ASKS: Final = frozenset("has is use uses require requires need needs show hide allow enable disable missing".split())
+"""First words that make a name a question: `has_password`."""
+
 
 def words(name: str) -> list[str]:
     """Return the words of a name in lower case."""
@@ -75,6 +78,8 @@ def kind_of(name: str) -> str | None:
     while found and (found[-1].isdigit() or found[-1] in {"value", "raw", "plain", "plaintext"}):
         found.pop()
     if not found:
+        return None
+    if found[0] in _ASKS and len(found) > 1:
         return None
     last = found[-1]
     before = found[-2] if len(found) > 1 else ""
