@@ -114,6 +114,7 @@ EXECUTION_FAIL: Final = EventSpec(
         "status",
         "error_type",
         "component",
+        "step_id",
         "tool_name",
         "duration_ms",
         "exception.type",

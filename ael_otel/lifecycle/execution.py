@@ -145,6 +145,10 @@ class Execution(Frame):
         with Step(self.recorder, step, step_type, index=len(self._record.steps), tool=tool) as frame:
             frame.skipped(reason)
 
+    def _failed_step(self) -> str | None:
+        """The step that failed the run: the last one that failed, None where the run failed outside any step."""
+        return next((step.step_id for step in reversed(self._record.steps) if step.status == "failed"), None)
+
     def _end(self, seconds: float) -> None:
         record, failure, metrics = self._record, self.failure, self.recorder.metrics
         if not record.execution_id:
@@ -175,6 +179,7 @@ class Execution(Frame):
                 workflow_id=self.workflow,
                 status=status,
                 error_type=failure.type,
+                step_id=self._failed_step(),
                 duration_ms=round(seconds * 1e3),
                 exception=shown(failure),
                 exception_message=failure.told,

@@ -795,3 +795,26 @@ def test_times_are_utc(telemetry: Telemetry) -> None:
     (step,) = run.steps
     for part in (run, step, *step.tool_calls):
         assert part.started_at.utcoffset() == part.completed_at.utcoffset() == timedelta(0)
+
+
+def test_a_failed_run_names_the_step_that_failed_it(
+    telemetry: Telemetry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The event of a run that a step failed has the step's id, after a step that was fine; the event of a run that
+    failed before its first step has none.
+    """
+    recorder = telemetry.recorder
+    with ends_with(EngineError), Execution(recorder, "shop", execution_id="exec-1") as run:
+        with Step(recorder, "cart", "code"):
+            pass
+        with Step(recorder, "pay", "code") as step:
+            error = EngineError("TOOL_REJECTED", "card declined")
+            step.failed(error)
+            run.failed(error)
+            raise error
+    with ends_with(EngineError), Execution(recorder, "shop", execution_id="exec-2") as run:
+        error = EngineError("INPUT_INVALID", "no order")
+        run.failed(error)
+        raise error
+    found = [record for record in caplog.records if getattr(record, "ael_event", "") == "ael.execution.fail"]
+    assert [vars(record)["ael_fields"].get("step_id") for record in found] == ["pay", None]
