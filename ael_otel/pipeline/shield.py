@@ -54,6 +54,7 @@ class Shield:
             on_redacted=self._count,
         )
         self.hides_inputs = redaction.redact_inputs
+        self.hides_outputs = redaction.redact_outputs
         self._modes = tuple(redaction.tools.items())
         self._mode_of: dict[str, Mode] = {}
         self._clean: set[object] = set()

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ael_otel.pipeline.guard import report_fault
 from ael_otel.pipeline.metrics import SCOPE
-from ael_otel.store.content import Capture
+from ael_otel.pipeline.shield import Shield, shield
+from ael_otel.store.content import BLANK, Capture
 from ael_otel.store.derive import derive, tells_of_an_agent
 from ael_otel.store.protocol import TelemetryStore
 from ael_otel.store.records import ExecutionRecord
@@ -105,7 +106,7 @@ class StoreSpanProcessor:
     ) -> None:
         self._store = store
         self._keep = keep
-        self._capture = capture or Capture()
+        self._capture = capture or Capture(redact=lambda value: shield().content(value))
         self._max_traces = max_traces
         self._on_drop = on_drop
         self._traces: OrderedDict[int, _Trace] = OrderedDict()
@@ -149,7 +150,7 @@ class StoreSpanProcessor:
             type="workflow",
             status="running",
             started_at=from_us((span.start_time or 0) // 1000),
-            workflow_name=span.name,
+            workflow_name=shield().name(span.name),
             metadata={"source": "spans"},
             trace_id=trace_id,
             span_id=format(trace.root, "016x"),
@@ -182,22 +183,42 @@ class StoreSpanProcessor:
             self._hand_over(trace)
 
     def _hand_over(self, trace: _Trace) -> None:
-        spans = {each.span_id: each for each in trace.ended}
-        records = [record for record in derive(trace.ended) if record.span_id == format(trace.root, "016x")]
+        guard = shield()
+        ended = [_clean(each, guard) for each in trace.ended]
+        spans = {each.span_id: each for each in ended}
+        records = [record for record in derive(ended) if record.span_id == format(trace.root, "016x")]
         for record in records:
             if trace.left_out or trace.open:
                 record.metadata["spans_left_out"] = trace.left_out + trace.open
             root = spans[record.span_id].attributes
-            record.inputs, record.outputs = self._content(root, _INPUTS), self._content(root, _OUTPUTS)
+            record.inputs, record.outputs = self._inputs(root, guard), self._outputs(root, guard)
             record.caller_id = _text(root.get("user.id") or root.get("enduser.id"))
             for step in record.steps:
                 for call in step.tool_calls:
                     facts = spans[call.span_id].attributes
-                    call.params, call.result = self._content(facts, _INPUTS), self._content(facts, _OUTPUTS)
+                    mode = guard.mode(call.tool_name)
+                    if guard.excludes(next((facts[key] for key in _INPUTS if key in facts), None)):
+                        mode = "excluded"
+                    call.params, call.result = (
+                        self._inputs(facts, guard, mode),
+                        self._outputs(facts, guard, mode),
+                    )
         self._store.put(records)
 
-    def _content(self, facts: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
-        return self._capture(next((facts[key] for key in keys if key in facts), None))
+    def _inputs(self, facts: Mapping[str, Any], guard: Shield, mode: str = "redacted") -> Any:
+        return self._content(facts, _INPUTS, mode, blank=guard.hides_inputs)
+
+    def _outputs(self, facts: Mapping[str, Any], guard: Shield, mode: str = "redacted") -> Any:
+        if mode == "excluded":
+            return guard.excluded(None)
+        return self._content(facts, _OUTPUTS, mode, blank=guard.hides_outputs)
+
+    def _content(self, facts: Mapping[str, Any], keys: tuple[str, ...], mode: str, *, blank: bool) -> Any:
+        value = next((facts[key] for key in keys if key in facts), None)
+        if value is None or mode == "none":
+            return None
+        # Of spans `full` keeps what they carry, which is redacted by now: whoever made them may send them elsewhere too.
+        return BLANK if blank else self._capture(value, "keys" if mode == "keys" else "redacted")
 
     def _on_ending(self, span: "Span") -> None:
         """Do nothing; newer SDKs ask."""
@@ -209,6 +230,18 @@ class StoreSpanProcessor:
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Write what is complete."""
         return self._store.flush(timeout_millis / 1000)
+
+
+def _clean(span: Ended, guard: Shield) -> Ended:
+    """Return a span without secrets, its content included."""
+    return span._replace(
+        name=guard.name(span.name),
+        attributes=guard.attributes(span.attributes) or {},
+        events=tuple(
+            Event(guard.name(event.name), guard.attributes(event.attributes) or {}) for event in span.events
+        ),
+        status_message=guard.text(span.status_message),
+    )
 
 
 def _text(value: object) -> str | None:
