@@ -252,6 +252,8 @@ TelemetryDropReason = Literal[
     "serialization",
     "cardinality",
     "store_error",
+    "keep_full",
+    "keep_expired",
     "internal",
 ]
 """Why a telemetry item was lost. Values of ael.telemetry.drop_reason."""
@@ -262,6 +264,8 @@ TELEMETRY_DROP_REASON_VALUES: Final[tuple[TelemetryDropReason, ...]] = (
     "serialization",
     "cardinality",
     "store_error",
+    "keep_full",
+    "keep_expired",
     "internal",
 )
 

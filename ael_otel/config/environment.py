@@ -12,7 +12,10 @@ from ael_otel.config.mapping import OPEN_METRICS, serves_openly
 from ael_otel.config.settings import Otlp, Sampling, Settings
 from ael_otel.errors import ConfigError
 
-__all__ = ["otel_environment", "with_environment"]
+__all__ = ["RECORDING_SAMPLER", "otel_environment", "split_sampler", "with_environment"]
+
+RECORDING_SAMPLER: Final = "ael_record"
+"""Our sampler of `OTEL_TRACES_SAMPLER`: another one's decisions, with every span recorded all the same."""
 
 _DEFAULT_ENDPOINT: Final = KEYS["exporters.otlp.endpoint"].default
 _HTTP_ENDPOINT: Final = "http://localhost:4318"
@@ -150,19 +153,28 @@ def _port(environ: Mapping[str, str]) -> int | None:
     return int(stated)
 
 
+def split_sampler(sampler: str, argument: str) -> tuple[str, str]:
+    """Return the name and argument of the sampler that decides, which ours names in its argument: `name=argument`."""
+    if sampler != RECORDING_SAMPLER:
+        return sampler, argument
+    name, _, inner = argument.partition("=")
+    return name, inner
+
+
 def _sampling(sampling: Sampling, environ: Mapping[str, str]) -> tuple[Sampling, str | None]:
-    sampler = _set(environ, "OTEL_TRACES_SAMPLER")
+    stated = _set(environ, "OTEL_TRACES_SAMPLER")
+    sampler, argument = split_sampler(stated, _set(environ, "OTEL_TRACES_SAMPLER_ARG"))
     if not sampler:
         return sampling, None
     if sampler in _ALL_SAMPLERS:
-        return Sampling(rate=100.0), None
+        return msgspec.structs.replace(sampling, rate=100.0), None
     if sampler in _RATIO_SAMPLERS:
         try:
-            ratio = float(_set(environ, "OTEL_TRACES_SAMPLER_ARG") or "1")
+            ratio = float(argument or "1")
         except ValueError:
             ratio = 1.0  # what the SDK does with it, with a warning of its own
         if 0 < ratio <= 1:
-            return Sampling(rate=round(ratio * 100, 9)), None
+            return msgspec.structs.replace(sampling, rate=round(ratio * 100, 9)), None
     return sampling, "telemetry.sampling.rate is ignored: OTEL_TRACES_SAMPLER says otherwise"
 
 

@@ -20,6 +20,7 @@ from ael_otel.errors import ConfigError
 __all__ = [
     "ALIASES",
     "OPEN_METRICS",
+    "SAMPLING_RATES",
     "SECTION",
     "Alias",
     "build_settings",
@@ -29,6 +30,9 @@ __all__ = [
 ]
 
 SECTION: Final = "telemetry"
+SAMPLING_RATES: Final = MappingProxyType({"production": 1, "normal": 10, "debugging": 100})
+"""Names that `sampling.rate` takes, and the percentages that they stand for."""
+
 OPEN_METRICS: Final = "anyone who reaches it can read the metrics"
 
 
@@ -268,14 +272,32 @@ def _check(name: str, value: object, source: Source) -> object:
     if name == "logs.level" and isinstance(plain, str):
         # The engine writes WARN, and case carries no meaning in a level.
         plain = {"WARN": "WARNING"}.get(plain.upper(), plain.upper())
+    plain = _in_short(name, plain)
     try:
         checked: object = msgspec.convert(plain, entry.type, strict=not isinstance(value, Substituted))
     except (msgspec.ValidationError, ValueError, TypeError, OverflowError, RecursionError):
         raise _refused(name, value, entry, source) from None
+    if name == "sampling.rate" and _reads_like_a_ratio(plain):
+        raise source.error(
+            f"{SECTION}.{name}",
+            f"{SECTION}.{name} 1.0 reads like a ratio, and it is a percentage: "
+            "write 100 to export every trace, 1 for one in a hundred",
+        )
     extra = _EXTRA_CHECKS.get(name)
     if extra is not None and (wrong := extra(checked)):
         raise source.error(f"{SECTION}.{name}", f"{SECTION}.{name} {wrong}")
     return checked
+
+
+def _in_short(name: str, plain: object) -> object:
+    """Return what a short form stands for: the name of a rate, `keep` as one text."""
+    if not isinstance(plain, str):
+        return plain
+    if name == "sampling.rate":
+        return SAMPLING_RATES.get(plain.strip().lower(), plain)
+    if name == "sampling.keep":
+        return [word.strip() for word in plain.split(",") if word.strip()]
+    return plain
 
 
 def _plain(value: object) -> object:
@@ -302,7 +324,7 @@ def _refused(name: str, value: object, entry: Key | Alias, source: Source) -> Co
         hint = "; give a value or remove the key"
     elif isinstance(value, str):
         shown = "text" if value else "empty text"
-        near = nearest(value.lower(), list(entry.choices))
+        near = nearest(value.lower(), list(SAMPLING_RATES if name == "sampling.rate" else entry.choices))
         hint = f"; did you mean {near}?" if near else ""
         if entry.choices and value:
             shown = "another text"
@@ -347,6 +369,12 @@ def _rate_hint(name: str, number: float) -> str:
     if name == "tracing.sample_rate" and 1 < number <= 100:
         return f"; it is a ratio, not a percentage: use {round(number / 100, 9):g}"
     return ""
+
+
+def _reads_like_a_ratio(plain: object) -> bool:
+    if isinstance(plain, str):
+        return "." in plain and float(plain) == 1
+    return isinstance(plain, float) and plain == 1.0
 
 
 def _odd_one(items: list[object], what: str) -> str | None:
@@ -480,9 +508,8 @@ def _cautions(settings: Settings, given: Mapping[str, object], source: Source) -
     ]
     if serves_openly(settings.metrics):
         cautions.append(f"{SECTION}.metrics.host is not a loopback address: {OPEN_METRICS}")
-    rate = given.get("sampling.rate")
-    if isinstance(rate, float) and rate == 1.0:
-        cautions.append(f"{SECTION}.sampling.rate 1.0 is 1 percent of traces; for every trace write 100")
+    if settings.sampling.keep and settings.sampling.rate == 100:
+        cautions.append(f"{SECTION}.sampling.keep has no effect: every trace is exported at rate 100")
     cautions.extend(
         f"{SECTION}.{name} is given more than once; the last one counts"
         for name in given

@@ -187,13 +187,31 @@ class Sampling(_Section, frozen=True, forbid_unknown_fields=True):
     rate: Annotated[
         float,
         _about(
-            "percent of traces that are exported; metrics, logs and run records are never sampled",
+            "percent of traces that are exported, or `production` (1), `normal` (10), `debugging` (100); metrics, logs "
+            "and run records are never sampled",
             allowed="a percentage from 1 to 100",
             env="OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG (a ratio)",
             ge=1,
             le=100,
         ),
     ] = 100.0
+    keep: Annotated[
+        tuple[Literal["errors", "slow"], ...],
+        _about(
+            "export these traces although they are not sampled: those with a failed span, those whose topmost span "
+            "takes long",
+            allowed="a list of errors and slow",
+        ),
+    ] = ()
+    slow_over: Annotated[
+        float,
+        _about(
+            "seconds from which on `keep: [slow]` takes a trace for slow",
+            allowed="a number of seconds from 0.001 to 86400",
+            ge=0.001,
+            le=86400,
+        ),
+    ] = 30.0
 
 
 class Store(_Section, frozen=True, forbid_unknown_fields=True):

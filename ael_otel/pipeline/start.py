@@ -172,7 +172,7 @@ def start(settings: Settings, *, log_stream: TextIO | None = None, pull: bool = 
         _say_running(metrics)
         _watch_names(settings)
         signals = otlp_signals(os.environ)
-        _export_traces(parts, signals, metrics.lost)
+        _export_traces(parts, settings, signals, metrics.lost)
         _export_logs(parts, signals, metrics.lost)
         _export_metrics(
             parts, signals, pull=pull and settings.metrics.enabled and settings.metrics.prometheus_enabled
@@ -202,13 +202,26 @@ def _watch_names(settings: Settings) -> None:
         provider.add_span_processor(NameWatch())
 
 
-def _export_traces(parts: _Parts, signals: frozenset[str], on_drop: DropCounter) -> None:
+def _export_traces(parts: _Parts, settings: Settings, signals: frozenset[str], on_drop: DropCounter) -> None:
     provider = get_tracer_provider()
     if "traces" in signals and isinstance(provider, TracerProvider):
         processor = BoundedSpanProcessor(CleanSpanExporter(_span_exporter()), on_drop)
         provider.add_span_processor(processor)
         parts.ledgers.append(processor.ledger)
-        parts.add(processor.force_flush, processor.shutdown, processor.exporter.shutdown)
+        close: Callable[[], object] = processor.shutdown
+        if settings.sampling.keep:
+            from ael_otel.pipeline.keep import Keeper
+
+            keeper = Keeper(processor.on_end, settings.sampling.keep, settings.sampling.slow_over, on_drop)
+            provider.add_span_processor(keeper)
+
+            def close_both() -> None:
+                keeper.shutdown()
+                _shut(processor)
+
+            close = close_both
+
+        parts.add(processor.force_flush, close, processor.exporter.shutdown)
 
 
 def _export_logs(parts: _Parts, signals: frozenset[str], on_drop: DropCounter) -> None:

@@ -98,6 +98,25 @@ SECTIONS: dict[str, tuple[Any, str]] = {
             "to export no traces set telemetry.traces.enabled to false"
         ),
     ),
+    "rate of one as a ratio": (
+        {"sampling": {"rate": 1.0}},
+        (
+            "telemetry.sampling.rate 1.0 reads like a ratio, and it is a percentage: "
+            "write 100 to export every trace, 1 for one in a hundred"
+        ),
+    ),
+    "rate by a wrong name": (
+        {"sampling": {"rate": "prodution"}},
+        "telemetry.sampling.rate must be a percentage from 1 to 100, not text; did you mean production?",
+    ),
+    "keep of something else": (
+        {"sampling": {"keep": ["failures"]}},
+        "telemetry.sampling.keep must be a list of errors and slow, not a list",
+    ),
+    "slow over nothing": (
+        {"sampling": {"slow_over": 0}},
+        "telemetry.sampling.slow_over must be a number of seconds from 0.001 to 86400, not 0",
+    ),
     "rate over 100": (
         {"sampling": {"rate": 101}},
         "telemetry.sampling.rate must be a percentage from 1 to 100, not 101",

@@ -97,11 +97,11 @@ def test_an_engine_key_sets_ours_without_a_word(
         ({"metrics": {"host": "::1"}}, []),
         ({"metrics": {"host": "localhost"}}, []),
         ({"metrics": {"host": "0.0.0.0", "enabled": False}}, []),
+        ({"sampling": {"rate": 1, "keep": ["errors"]}}, []),
         (
-            {"sampling": {"rate": 1.0}},
-            ["telemetry.sampling.rate 1.0 is 1 percent of traces; for every trace write 100"],
+            {"sampling": {"keep": ["errors"]}},
+            ["telemetry.sampling.keep has no effect: every trace is exported at rate 100"],
         ),
-        ({"sampling": {"rate": 1}}, []),
         *(
             ({section: {key: setting}}, [])
             for section, key, setting in (

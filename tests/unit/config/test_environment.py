@@ -230,3 +230,28 @@ def test_loading_again_in_the_environment_that_was_set_changes_nothing(write: Ca
     inherited = otel_environment(first, {})
     assert load_settings(path, inherited) == first
     assert otel_environment(first, inherited) == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "rate"), [("production", 1), ("normal", 10), ("Debugging", 100), (1, 1), (2.5, 2.5)]
+)
+def test_a_rate_has_names(given: object, rate: float) -> None:
+    """Each preset stands for its percentage, in any case; a number is itself."""
+    assert settings_from_mapping({"sampling": {"rate": given}}).sampling.rate == rate
+
+
+@pytest.mark.parametrize("given", ["errors,slow", " errors , slow ", ["errors", "slow"]])
+def test_keep_is_a_list_or_one_text(given: object) -> None:
+    """`errors,slow` and a list of both say the same."""
+    assert settings_from_mapping({"sampling": {"keep": given}}).sampling.keep == ("errors", "slow")
+
+
+def test_a_sampler_of_the_environment_leaves_what_is_kept() -> None:
+    """OTEL_TRACES_SAMPLER wins over the rate only; seen through our own sampler too."""
+    settings = settings_from_mapping({"sampling": {"rate": 50, "keep": ["slow"], "slow_over": 2}})
+    stated = {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.07"}
+    around = {"OTEL_TRACES_SAMPLER": "ael_record", "OTEL_TRACES_SAMPLER_ARG": "traceidratio=0.07"}
+    for environ in (stated, around):
+        found = with_environment(settings, environ)
+        assert (found.sampling.rate, found.sampling.keep, found.sampling.slow_over) == (7, ("slow",), 2)
+        assert found.notices == settings.notices

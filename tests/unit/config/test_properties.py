@@ -108,6 +108,9 @@ SPECIAL = {
         TEXT.filter(str.strip), st.sampled_from(["none", "keys", "redacted", "full"]), max_size=3
     ),
     "exporters.otlp.insecure": st.just(True),
+    # 1.0 reads like a ratio and is refused; 1 is not.
+    "sampling.rate": st.floats(1, 100).map(lambda rate: int(rate) if rate.is_integer() else rate),
+    "sampling.keep": st.lists(st.sampled_from(["errors", "slow"]), unique=True, max_size=2),
 }
 
 
