@@ -1,5 +1,6 @@
 """The group behind `ael`: verbs are modules of this package, loaded when asked for; errors end as one line."""
 
+import errno
 import keyword
 from importlib import import_module
 from typing import Any, Final
@@ -64,6 +65,11 @@ class VerbGroup(click.Group):
             ctx.exit(exit_code(error))
         except KeyboardInterrupt:
             ctx.exit(EXIT_INTERRUPTED)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            click.echo(f"ael: {error.filename or 'stdout'}: {error.strerror}", err=True)
+            ctx.exit(EXIT_FAILURE)
 
 
 def exit_code(error: AelOtelError) -> int:

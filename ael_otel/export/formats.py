@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from ael_otel.export import jaeger, otlp, sheet, zipkin
-from ael_otel.export.spans import spans_of
+from ael_otel.export.spans import SERVICE, spans_of
 from ael_otel.store import ExecutionRecord
 from ael_otel.store.codec import encode
 
@@ -35,32 +35,41 @@ def write_csv(runs: Runs) -> Iterator[bytes]:
             yield line.encode()
 
 
-def write_otlp(runs: Runs) -> Iterator[bytes]:
+def write_otlp(runs: Runs, service: str = SERVICE) -> Iterator[bytes]:
     """Yield OTLP/JSON, an object a line for some runs each: OpenTelemetry's own file format, so of any length."""
     for some in batched(runs, _RUNS_A_LINE):
-        yield otlp.encode(span for run in some for span in spans_of(run)) + b"\n"
+        yield otlp.encode(span for run in some for span in spans_of(run, service)) + b"\n"
 
 
-def write_zipkin(runs: Runs) -> Iterator[bytes]:
+def write_zipkin(runs: Runs, service: str = SERVICE) -> Iterator[bytes]:
     """Yield one JSON array of Zipkin v2 spans."""
-    spans = (msgspec.json.encode(zipkin.as_zipkin(span)) for run in runs for span in spans_of(run))
+    spans = (msgspec.json.encode(zipkin.as_zipkin(span)) for run in runs for span in spans_of(run, service))
     yield from _array(spans, b"[", b"]\n")
 
 
-def write_jaeger(runs: Runs) -> Iterator[bytes]:
+def write_jaeger(runs: Runs, service: str = SERVICE) -> Iterator[bytes]:
     """Yield one JSON object as the Jaeger interface opens it."""
-    traces = (msgspec.json.encode(jaeger.as_jaeger(spans_of(run))) for run in runs)
+    traces = (msgspec.json.encode(jaeger.as_jaeger(spans_of(run, service))) for run in runs)
     yield from _array(traces, b'{"data":[', b"]}\n")
 
 
-FORMATS: Final[dict[str, Callable[[Runs], Iterator[bytes]]]] = {
+RECORD_FORMATS: Final[dict[str, Callable[[Runs], Iterator[bytes]]]] = {
     "json": write_json,
     "jsonl": write_jsonl,
     "csv": write_csv,
+}
+SPAN_FORMATS: Final[dict[str, Callable[[Runs, str], Iterator[bytes]]]] = {
     "otlp": write_otlp,
     "zipkin": write_zipkin,
     "jaeger": write_jaeger,
 }
+
+
+def write(form: str, runs: Runs, service: str = SERVICE) -> Iterator[bytes]:
+    """Yield the runs in one of these forms; spans say that they are of `service`."""
+    if form in RECORD_FORMATS:
+        return RECORD_FORMATS[form](runs)
+    return SPAN_FORMATS[form](runs, service)
 
 
 def _array(items: Iterable[bytes], opening: bytes, closing: bytes) -> Iterator[bytes]:

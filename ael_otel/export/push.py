@@ -9,7 +9,7 @@ import msgspec
 from ael_otel.export import otlp, zipkin
 from ael_otel.export.errors import ExportError
 from ael_otel.export.http import request
-from ael_otel.export.spans import Span, spans_of
+from ael_otel.export.spans import SERVICE, Span, spans_of
 from ael_otel.store import ExecutionRecord
 
 type Protocol = Literal["otlp", "zipkin"]
@@ -34,6 +34,7 @@ def push(
     endpoint: str,
     protocol: Protocol = "otlp",
     *,
+    service: str = SERVICE,
     headers: Mapping[str, str] | None = None,
     on_sent: Callable[[int], None] = lambda _runs: None,
 ) -> Sent:
@@ -43,6 +44,7 @@ def push(
         runs: the runs.
         endpoint: the server; a URL without a path gets that of the protocol.
         protocol: `otlp` or `zipkin`.
+        service: name of the service that the spans are of.
         headers: sent with every request, for authentication.
         on_sent: told how many runs have been sent so far.
 
@@ -50,7 +52,7 @@ def push(
     """
     url = address(endpoint, protocol)
     totals = [0, 0, 0, 0]
-    for count, spans in _portions(runs):
+    for count, spans in _portions(runs, service):
         answer = request("POST", url, body=_body(spans, protocol), headers=headers)
         rejected = _rejected(answer) if protocol == "otlp" else 0
         for position, number in enumerate((count, len(spans), 1, rejected)):
@@ -76,10 +78,10 @@ def address(endpoint: str, protocol: Protocol) -> str:
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
 
 
-def _portions(runs: Iterable[ExecutionRecord]) -> Iterator[tuple[int, list[Span]]]:
+def _portions(runs: Iterable[ExecutionRecord], service: str) -> Iterator[tuple[int, list[Span]]]:
     count, spans = 0, list[Span]()
     for run in runs:
-        of_run = spans_of(run)
+        of_run = spans_of(run, service)
         if spans and len(spans) + len(of_run) > SPANS_A_REQUEST:
             yield count, spans
             count, spans = 0, []

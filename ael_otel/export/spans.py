@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from ael_otel._generated import attributes as attr
+from ael_otel._generated import scopes
 from ael_otel._generated import spans as names
 from ael_otel.store import ErrorRecord, ExecutionRecord, StepRecord, ToolCallRecord
 from ael_otel.store.times import to_us
@@ -22,7 +23,7 @@ type SpanStatus = Literal["unset", "ok", "error"]
 SERVICE: Final = "ael"
 """`service.name` of exported runs: the default of `telemetry.service_name`."""
 
-SCOPE: Final = "ael_otel"
+SCOPE: Final = scopes.AEL
 
 _TIMEOUT: Final = "TIMEOUT"
 

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
+import msgspec
 from msgspec.structs import replace
 
 from ael_otel.store.codec import Row, decode, has_text, row_of
+from ael_otel.store.errors import StoreError
 from ael_otel.store.query import (
     ExecutionSummary,
     Page,
@@ -132,7 +134,7 @@ class Backend(Events):
     def get(self, execution_id: str) -> ExecutionRecord | None:
         """Return the run with this id, or None."""
         body = self.bodies([execution_id]).get(execution_id)
-        return None if body is None else decode(body)
+        return None if body is None else _decoded(execution_id, body)
 
     def recent(self, limit: int = 50) -> list[ExecutionRecord]:
         """Return up to `limit` runs, the one that started last first."""
@@ -195,7 +197,7 @@ class Backend(Events):
                 body = bodies.get(run.execution_id)
                 if body is None:
                     continue  # pruned in between
-                record = decode(body)
+                record = _decoded(run.execution_id, body)
                 if query.text is not None and not has_text(record, query.text):
                     continue
                 yield run, record
@@ -228,6 +230,13 @@ class Backend(Events):
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Return True: everything is written at once."""
         return True
+
+
+def _decoded(execution_id: str, body: bytes) -> ExecutionRecord:
+    try:
+        return decode(body)
+    except msgspec.MsgspecError as error:
+        raise StoreError(f"the record of run {execution_id} is damaged: {error}") from error
 
 
 def _place(run: ExecutionSummary) -> tuple[int, str]:

@@ -14,6 +14,8 @@ from ael_otel.store.times import to_us
 type StatsKey = Literal["workflow", "tool", "day"]
 
 DEFAULT_LIMIT = 20
+MAX_LIMIT = 2**31 - 1
+"""More runs than any store holds; a database would not take the number."""
 
 
 class RunQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,10 +131,10 @@ def check(query: RunQuery) -> RunQuery:
     """Return `query` if it makes sense.
 
     Raises:
-        QueryError: the limit is less than 1, the cursor is none, or the time range is turned around.
+        QueryError: the limit is less than 1 or absurd, the cursor is none, or the time range is turned around.
     """
-    if query.limit is not None and query.limit < 1:
-        raise QueryError(f"limit must be 1 or more, not {query.limit}")
+    if query.limit is not None and not 1 <= query.limit <= MAX_LIMIT:
+        raise QueryError(f"limit must be 1 to {MAX_LIMIT:,}, not {query.limit}")
     if query.cursor is not None:
         read_cursor(query.cursor)
     if query.since is not None and query.until is not None and to_us(query.since) > to_us(query.until):
@@ -154,7 +156,7 @@ def read_cursor(cursor: str) -> tuple[int, str]:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         started, dot, execution_id = text.partition(".")
-        if dot:
+        if dot and abs(int(started)) < 2**62:
             return int(started), execution_id
     except (binascii.Error, ValueError):
         pass

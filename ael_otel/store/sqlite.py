@@ -60,11 +60,16 @@ class SqliteStore(SqlBackend):
         self._lock = RLock()
         self._closed = False
         try:
+            if path.is_dir():
+                raise StoreError(f"{path} is a folder; the run store is a file")
             if create:
                 _make_file(path)
-            elif not path.is_file():
+            elif not path.is_file() or not path.stat().st_size:
+                # An empty one is being made at this moment, or is nobody's: who only looks does not fill it.
                 raise StoreNotFoundError(f"{path}: no runs have been recorded here yet")
-            self._connection = self._open()
+            # A file that this user may only read, or on a disk that takes nothing, can be looked at all the same.
+            can_write = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)
+            self._connection = self._open() if create or can_write else self._open_to_read()
         except (sqlite3.Error, OSError) as error:
             kind = StoreBusyError if "locked" in str(error) else StoreError
             raise kind(f"{path}: the run store cannot be opened: {error}") from error
@@ -84,6 +89,29 @@ class SqliteStore(SqlBackend):
             # texts before `shrink` gives them back, and the rest of the old text would stay behind the new one.
             connection.execute("PRAGMA secure_delete = ON").fetchone()
             self._migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _open_to_read(self) -> sqlite3.Connection:
+        # Where a log lies beside the file, somebody may be writing; without one nobody is, and none need be made.
+        log = Path(f"{self.path}-wal")
+        quiet = "" if log.exists() and log.stat().st_size else "&immutable=1"
+        connection = sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode=ro{quiet}",
+            uri=True,
+            timeout=BUSY_S,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            version = self._version(connection)
+            if version != SCHEMA_VERSION:
+                raise StoreError(
+                    f"{self.path} has schema {version} and cannot be brought to {SCHEMA_VERSION}, since it cannot be"
+                    " written here: look at a copy of it"
+                )
         except BaseException:
             connection.close()
             raise

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from ael_otel.store import ErrorRecord, ExecutionRecord, QueryError, RunQuery, TelemetryStore
 from ael_otel.store.asynchronous import AsyncStore
 from ael_otel.store.content import CYCLE, PREVIEW, TRUNCATED, TYPE, Capture
+from ael_otel.store.query import write_cursor
 from tests.store.making import NEAR, QUERY, START, Model, call, filled, run, runs, step
 
 FAST = settings(
@@ -308,6 +309,8 @@ def test_a_time_in_another_zone_or_without_one_is_the_same_moment(store: Any) ->
     "query",
     [
         RunQuery(limit=0),
+        RunQuery(limit=2**70),
+        RunQuery(cursor=write_cursor(2**80, "exec-1")),
         RunQuery(cursor="nonsense"),
         RunQuery(cursor="bm8"),
         RunQuery(since=START, until=START - timedelta(seconds=1)),

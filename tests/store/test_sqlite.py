@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -107,8 +108,77 @@ def test_what_cannot_be_opened_is_said(tmp_path: Path) -> None:
         SqliteStore(tmp_path / "other.db")
     assert raw(tmp_path / "other.db", "SELECT count(*) FROM sqlite_master") == [(1,)]
     (tmp_path / "folder.db").mkdir()
-    with pytest.raises(StoreError, match="cannot be opened"):
-        SqliteStore(tmp_path / "folder.db")
+    for create in (True, False):
+        with pytest.raises(StoreError, match="is a folder; the run store is a file"):
+            SqliteStore(tmp_path / "folder.db", create=create)
+    (tmp_path / "empty.db").touch()
+    with pytest.raises(StoreNotFoundError, match="no runs have been recorded here yet"):
+        SqliteStore(tmp_path / "empty.db", create=False)
+    assert not (tmp_path / "empty.db").stat().st_size
+
+
+def test_a_damaged_record_is_named(tmp_path: Path) -> None:
+    """Proves that a record that no longer reads is an error with the run's id, and that the others are there."""
+    store = SqliteStore(tmp_path / "telemetry.db")
+    store.put([run(1), run(2)])
+    with store.transaction() as transaction:
+        transaction.run("UPDATE bodies SET body = '{nope' WHERE execution = 1")
+    for ask in (lambda: store.get("exec-000001"), lambda: list(store.iterate(RunQuery(limit=None)))):
+        with pytest.raises(StoreError, match="the record of run exec-000001 is damaged"):
+            ask()
+    assert store.get("exec-000002") == run(2)
+    assert len(store.query(RunQuery()).runs) == 2
+    store.close()
+
+
+def _look_as_somebody_else(path: Path, answers: "multiprocessing.Queue[object]") -> None:
+    if os.getuid() == 0:  # who may write everything
+        os.setgid(65534)
+        os.setuid(65534)
+    try:
+        store = SqliteStore(path, create=False)
+        store.mark_interrupted()
+        found = [each.execution_id for each in store.query(RunQuery()).runs]
+        pruned = ""
+        try:
+            store.prune(older_than=START + timedelta(days=9))
+        except StoreError as error:
+            pruned = str(error)
+        answers.put((found, store.get(found[0]) == run(2), "readonly" in pruned))
+        store.close()
+    except Exception as error:  # noqa: BLE001 - the answer
+        answers.put(repr(error))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork, no other user")
+@pytest.mark.parametrize("open_elsewhere", [False, True])
+def test_who_may_only_read_can_look(open_elsewhere: bool) -> None:
+    """Proves that a file on a disk or of a user that lets nobody write can be listed and shown, also while its owner
+    has it open, that nothing is made beside it, and that deleting is refused.
+    """
+    # Not pytest's folder, which other users may not enter.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = folder / "telemetry.db"
+        store = SqliteStore(path)
+        store.put([run(1), run(2)])
+        if not open_elsewhere:
+            store.close()
+        before = sorted(each.name for each in folder.iterdir())
+        for each in folder.iterdir():
+            each.chmod(0o444)
+        folder.chmod(0o555)
+        try:
+            fork = multiprocessing.get_context("fork")
+            answers = fork.Queue()
+            other = fork.Process(target=_look_as_somebody_else, args=(path, answers))
+            other.start()
+            assert answers.get(timeout=30) == (["exec-000002", "exec-000001"], True, True)
+            other.join()
+            assert sorted(each.name for each in folder.iterdir()) == before
+        finally:
+            folder.chmod(0o700)
+            store.close()
 
 
 def test_a_closed_store_says_so(tmp_path: Path) -> None:

@@ -67,16 +67,16 @@ def command(
     file that the Collector's otlpjsonfile receiver reads; zipkin and jaeger are what their interfaces open.
     """
     _check(identifiers, everything, filters, form, output, endpoint, headers)
-    from ael_otel.cli.trace.reading import opened
+    from ael_otel.cli.trace.reading import opened, service_of
 
     with opened(place) as store:
+        service = service_of(place)
         runs = _chosen(store, identifiers, filters)
         if endpoint is not None:
-            _send(
-                runs, endpoint, form or "otlp", headers, store.count(filters.query()) if everything else None
-            )
+            total = store.count(filters.query()) if everything else None
+            _send(runs, endpoint, form or "otlp", service, headers, total)
             return
-        parts = _written(runs, form or "json")
+        parts = _written(runs, form or "json", service)
         if output is None or output == "-":
             from ael_otel.cli.trace.writing import print_bytes
 
@@ -131,18 +131,23 @@ def _chosen(
     return store.iterate(filters.query())
 
 
-def _written(runs: "Iterator[ExecutionRecord]", form: str) -> Iterator[bytes]:
+def _written(runs: "Iterator[ExecutionRecord]", form: str, service: str) -> Iterator[bytes]:
     if form == "html":
         from ael_otel.export.page import page
 
         return (page(run).encode("utf-8") for run in runs)
-    from ael_otel.export.formats import FORMATS as WRITERS
+    from ael_otel.export.formats import write
 
-    return WRITERS[form](runs)
+    return write(form, runs, service)
 
 
 def _send(
-    runs: "Iterator[ExecutionRecord]", endpoint: str, form: str, headers: tuple[str, ...], total: int | None
+    runs: "Iterator[ExecutionRecord]",
+    endpoint: str,
+    form: str,
+    service: str,
+    headers: tuple[str, ...],
+    total: int | None,
 ) -> None:
     from ael_otel.cli.render import words
     from ael_otel.cli.render.terminal import console
@@ -163,11 +168,12 @@ def _send(
                 runs,
                 endpoint,
                 protocol,
+                service=service,
                 headers=given,
                 on_sent=lambda done: progress.update(task, completed=done),
             )
     else:
-        sent = push(runs, endpoint, protocol, headers=given)
+        sent = push(runs, endpoint, protocol, service=service, headers=given)
     click.echo(
         f"Sent {words.plural(sent.runs, 'run')} as {words.plural(sent.spans, 'span')}"
         f" to {masked('endpoint', endpoint)}.",

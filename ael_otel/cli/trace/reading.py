@@ -51,6 +51,14 @@ def settings_of(place: Place) -> Settings:
     return load_settings(path)
 
 
+def service_of(place: Place) -> str:
+    """Return the name of the service whose runs these are, as the configuration and OTEL_* variables have it now."""
+    from ael_otel.config import with_environment
+
+    settings = settings_of(place)
+    return (settings if settings.path else with_environment(settings, os.environ)).service_name
+
+
 def find(store: TelemetryStore, wanted: str) -> ExecutionRecord:
     """Return the run that an id, or the beginning of one, names.
 
@@ -60,8 +68,17 @@ def find(store: TelemetryStore, wanted: str) -> ExecutionRecord:
     found = store.find(wanted, CANDIDATES) if wanted else []
     if len(found) > 1:
         more = f", ... ({CANDIDATES} or more)" if len(found) == CANDIDATES else ""
-        raise QueryError(f"{wanted!r} is the beginning of {', '.join(found)}{more}: write more of it")
+        meant = ", ".join(_as_asked(store, wanted, each) for each in found)
+        raise QueryError(f"{wanted!r} is the beginning of {meant}{more}: write more of it")
     run = store.get(found[0]) if found else None
     if run is None:
         raise RunNotFoundError(wanted)
     return run
+
+
+def _as_asked(store: TelemetryStore, wanted: str, execution_id: str) -> str:
+    """Return the id that a person began to write: that of the run, or that of its trace."""
+    if execution_id.startswith((wanted, f"exec-{wanted}")):
+        return execution_id
+    run = store.get(execution_id)
+    return execution_id if run is None else run.trace_id

@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from ael_otel.store import ExecutionRecord
 
 
+def _attribution(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        # Parameters of calls could name files, but not whose the lines in them are: a guess would look like knowledge.
+        raise click.UsageError(
+            "--attribution is not available in this version: who wrote which lines of a file is not recorded;"
+            " what the tool calls of a run were given and answered is in --output json"
+        )
+
+
 @click.command(
     "show",
     short_help="Show one run: steps, tool calls, errors, times.",
@@ -29,6 +38,13 @@ if TYPE_CHECKING:
     "--logs",
     is_flag=True,
     help="Show what its code printed, and its log lines if Loki answers at $AEL_LOKI_URL.",
+)
+@click.option(
+    "--attribution",
+    is_flag=True,
+    hidden=True,
+    expose_value=False,
+    callback=_attribution,
 )
 @click.option(
     "--web", is_flag=True, help="Write it as a page that needs no network, and open that in the browser."

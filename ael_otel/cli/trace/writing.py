@@ -34,6 +34,8 @@ def print_bytes(parts: Iterable[bytes]) -> None:
 def write_file(path: Path, parts: Iterable[bytes]) -> int:
     """Write parts to a file that only this user can read; it appears whole or not at all. Returns its bytes.
 
+    A device or a pipe takes them as they come.
+
     Raises ExportError that names the file.
     """
     import tempfile
@@ -41,12 +43,17 @@ def write_file(path: Path, parts: Iterable[bytes]) -> int:
     size = 0
     temporary = None
     try:
+        if path.exists() and not path.is_file():
+            # A device or a pipe is written to; putting a file in its place would take it away from everybody.
+            with path.open("wb") as file:
+                return sum(file.write(part) for part in parts)
+        target = path.resolve()  # a link stays one
         # Beside the file, so that it can be renamed; mkstemp makes it readable for its owner only.
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         with os.fdopen(handle, "wb") as file:
             for part in parts:
                 size += file.write(part)
-        Path(temporary).replace(path)
+        Path(temporary).replace(target)
         temporary = None
     except OSError as error:
         raise ExportError(f"{path}: cannot be written: {error.strerror or error}") from None

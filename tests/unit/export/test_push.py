@@ -248,7 +248,7 @@ def test_the_real_collector_reads_our_json(full, direct, tmp_path: Path):
         assert [event["attributes"] for event in found["events"]] == [
             event.attributes for event in span.events
         ]
-        assert (found["scope"], found["resource"]["service.name"]) == ("ael_otel", "ael")
+        assert (found["scope"], found["resource"]["service.name"]) == ("ael", "ael")
     assert expected == {}
 
 

@@ -5,6 +5,7 @@ import os
 import statistics
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +58,24 @@ def test_a_reader_that_has_gone_is_no_fault(place):
         assert errors.splitlines() in ([], [errors.strip()])
         assert "Error" not in errors
         assert "Traceback" not in errors
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no /dev/full here")
+@pytest.mark.parametrize(
+    "arguments", [["list"], ["list", "-o", "json"], ["show", "a0f6"], ["export", "--all"]]
+)
+def test_a_full_disk_is_told_in_a_line(place, arguments):
+    """Stdout is a file on it: exit code 1, no traceback."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*AEL, "trace", *arguments],
+            cwd=place,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "ael: stdout: No space left on device\n")
 
 
 def test_list_imports_neither_the_sdk_nor_the_engine(place):

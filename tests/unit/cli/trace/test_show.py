@@ -31,7 +31,10 @@ def test_an_ambiguous_beginning_names_those_it_can_mean(place):
     done = ael("show", "c3d4")
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == (
-        "ael: 'c3d4' is the beginning of exec-90bb00000003, exec-90bb00000004: write more of it\n"
+        f"ael: 'c3d4' is the beginning of {DECLINED.trace_id}, {DECLINED_2.trace_id}: write more of it\n"
+    )
+    assert ael("show", "90bb").stderr == (
+        "ael: '90bb' is the beginning of exec-90bb00000003, exec-90bb00000004: write more of it\n"
     )
 
 
@@ -96,6 +99,14 @@ def test_spans_are_listed_with_their_ids(place):
         "  Step 2: code_execution",
         "    Python Exec",
     ]
+
+
+def test_attribution_is_refused_in_words(place):
+    """It is not recorded in this version; nothing is printed that could be taken for it, and no help promises it."""
+    done = ael("show", "a0f6", "--attribution")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "not available in this version" in done.stderr
+    assert "attribution" not in ael("show", "--help").stdout
 
 
 def test_logs_are_what_the_code_printed(place):
