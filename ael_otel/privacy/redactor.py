@@ -336,9 +336,9 @@ class Redactor:
             text = self._cut(text, findings, where)
         clean = text
         if size > 8 and text[-1] in "]} \n\r\t" and (first := text.lstrip()[:1]) and first in "[{":
-            clean = self._json(text, findings, where)
-            if findings is not None and clean is not text:
-                return clean
+            read = self._json(text, findings, where)
+            if read is not None:
+                return read
         for _ in range(_PASSES):
             spans = self._scanner.spans(clean)
             if self._has_paths:
@@ -346,8 +346,7 @@ class Redactor:
             if not spans:
                 return clean
             clean = self._replaced(clean, merged(spans), findings, where)
-            findings_seen, findings = findings, None
-            if findings_seen is not None:
+            if findings is not None:
                 return clean
         # Each pass made something new that looks like a secret.
         return self._fault(findings, where)
@@ -373,8 +372,8 @@ class Redactor:
                 self._count(kind, count)
         return "".join(parts)
 
-    def _json(self, text: str, findings: list[Finding] | None, where: str) -> str:
-        """Redact the JSON that a text holds; the text itself where it holds none, or nothing to redact."""
+    def _json(self, text: str, findings: list[Finding] | None, where: str) -> str | None:
+        """Redact the JSON that a text holds; the text itself where there is nothing to redact, None where it is none."""
         repeated: list[bool] = []
 
         def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -386,7 +385,7 @@ class Redactor:
         try:
             value = json.loads(text, object_pairs_hook=once)
         except (ValueError, RecursionError):
-            return text
+            return None
         clean = self._value(value, _Walk(findings), where, 1)
         # Of names that are there twice only the last was seen; the text is written anew without the others.
         if clean is value and not repeated:

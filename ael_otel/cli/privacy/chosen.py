@@ -1,0 +1,21 @@
+"""The redactor that the configuration asks for."""
+
+from pathlib import Path
+
+from ael_otel.cli.trace.options import Place
+from ael_otel.cli.trace.reading import settings_of
+from ael_otel.privacy.policy import Policy
+from ael_otel.privacy.redactor import Redactor
+
+
+def redactor(config: Path | None) -> Redactor:
+    """Return the redactor of a configuration file, or of the one that the engine would find; ConfigError if it is bad."""
+    settings = settings_of(Place(config, None))
+    return Redactor(
+        Policy(
+            sensitive_field_patterns=settings.redaction.sensitive_field_patterns,
+            scrub_pii=settings.privacy.scrub_pii,
+            excluded_paths=settings.privacy.excluded_paths,
+            allow_fields=settings.redaction.allow_fields,
+        )
+    )

@@ -1,0 +1,59 @@
+"""`ael privacy scan`: secrets in a run store or a file, and removing them for good."""
+
+from pathlib import Path
+
+import click
+
+from ael_otel.cli.options import config_option, examples
+from ael_otel.cli.trace.options import output_option
+
+
+@click.command(
+    "scan",
+    short_help="Find secrets that are stored already; --fix removes them.",
+    epilog=examples(
+        "ael privacy scan .ael/telemetry.db",
+        "ael privacy scan runs.jsonl --output json",
+        "ael privacy scan .ael/telemetry.db --fix",
+    ),
+)
+@click.argument("target", type=click.Path(path_type=Path), metavar="DB|FILE")
+@click.option("--fix", is_flag=True, help="Put markers in their place, for good.")
+@output_option("text", "json")
+@config_option
+def command(target: Path, fix: bool, output: str, config: Path | None) -> None:
+    """Look for secrets in a SQLite run store, or in a file of JSON, JSON lines or text.
+
+    Said are the rule, the run or line, and the place; never what was found. The exit code is 1 if something was found
+    and is still there. With --fix a store is rewritten without a trace on its pages or in its log, and a file is
+    replaced by one that only its owner can read.
+    """
+    from ael_otel.cli.privacy.chosen import redactor
+    from ael_otel.cli.privacy.stored import scan
+
+    found = scan(target, redactor(config), fix=fix)
+    if output == "json":
+        from ael_otel.cli.streams import print_json
+
+        print_json({"fixed": fix, "findings": [each._asdict() for each in found]})
+    elif not found:
+        click.echo("Nothing found.")
+    else:
+        from rich.text import Text
+
+        from ael_otel.cli.render.table import bare_table
+        from ael_otel.cli.render.terminal import console
+        from ael_otel.cli.render.words import plural
+
+        table = bare_table(gap=2)
+        for heading in ("rule", "run or line", "column", "where", "times"):
+            table.add_column(heading, overflow="fold")
+        for each in found:
+            table.add_row(
+                Text(each.rule), Text(each.run), Text(each.column), Text(each.where), str(each.times)
+            )
+        console().print(table)
+        total = plural(sum(each.times for each in found), "secret")
+        click.echo(f"\n{total} {'replaced by markers' if fix else 'found; --fix replaces them by markers'}.")
+    if found and not fix:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,243 @@
+"""Looking for secrets in what is stored, and rewriting it without them."""
+
+# ruff: noqa: S608 - what is put into statements are names of tables and columns; values are parameters
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from ael_otel.cli.trace.writing import write_file
+from ael_otel.errors import AelOtelError
+from ael_otel.privacy.redactor import MAX_CHARS, Finding, Redactor
+from ael_otel.store.errors import StoreError, StoreNotFoundError
+from ael_otel.store.sqlite import BUSY_S, SqliteStore
+
+_HEADER: Final = b"SQLite format 3\0"
+_ROWS: Final = 200
+# Words of our own and keys that rows hang together by.
+_NOT_CONTENT: Final = frozenset(
+    {"execution_id", "trace_id", "status", "type", "code", "error_code", "owner", "key"}
+)
+
+
+class Stored(NamedTuple):
+    """Where a rule found something: in which run or line, column and place, and how often; never what."""
+
+    rule: str
+    run: str
+    column: str
+    where: str
+    times: int
+
+
+def scan(target: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
+    """Return what is found in a run store or a file; with `fix` it is gone afterwards.
+
+    Raises:
+        StoreNotFoundError: there is no such file.
+        StoreError: it is a database of something else, a newer version's, or in use.
+        AelOtelError: it cannot be read or written.
+    """
+    try:
+        if target.is_dir():
+            raise AelOtelError(f"{target}: is a folder; name a file in it")
+        with target.open("rb") as file:
+            head = file.read(len(_HEADER))
+    except FileNotFoundError:
+        raise StoreNotFoundError(f"{target}: no such file") from None
+    except OSError as error:
+        raise AelOtelError(f"{target}: cannot be read: {error.strerror or error}") from None
+    if head == _HEADER:
+        return _in_store(target, redactor, fix=fix)
+    if target.suffix in {".db", ".sqlite", ".sqlite3"}:
+        raise StoreError(f"{target}: is not a database")
+    return _in_file(target, redactor, fix=fix)
+
+
+def _summed(found: Sequence[tuple[str, str, Finding]]) -> list[Stored]:
+    times = Counter((each.rule, run, column, each.where) for run, column, each in found)
+    return [Stored(*place, number) for place, number in times.items()]
+
+
+# --- a run store ------------------------------------------------------------------------------------------------------
+
+
+def _in_store(path: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
+    SqliteStore(path, create=False).close()  # refuses what is not ours, and what is newer
+    found: list[tuple[str, str, Finding]] = []
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)) as connection:
+            connection.execute("PRAGMA secure_delete = ON").fetchone()
+            if fix:
+                connection.execute("BEGIN IMMEDIATE")
+            for table, keys, columns in list(_tables(connection)):
+                _in_table(connection, table, keys, columns, redactor, found, fix=fix)
+            if fix:
+                connection.execute("COMMIT")
+                if found:
+                    _forget(connection, path)
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {error}") from None
+    return _summed(found)
+
+
+def _tables(connection: sqlite3.Connection) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield each table with the columns that name a row and those that hold text."""
+    names = connection.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+    ).fetchall()
+    for (table,) in names:
+        rows = connection.execute(f'PRAGMA table_info("{table}")').fetchall()
+        keys = [row[1] for row in rows if row[5]]
+        columns = [
+            row[1]
+            for row in rows
+            if row[2].upper() in {"TEXT", "BLOB", ""} and not row[5] and row[1] not in _NOT_CONTENT
+        ]
+        if keys and columns and not table.startswith("ael_"):
+            yield table, keys, columns
+
+
+def _in_table(
+    connection: sqlite3.Connection,
+    table: str,
+    keys: list[str],
+    columns: list[str],
+    redactor: Redactor,
+    found: list[tuple[str, str, Finding]],
+    *,
+    fix: bool,
+) -> None:
+    named = "id" if table == "executions" else "execution"
+    run = (
+        f"(SELECT execution_id FROM executions e WHERE e.id = t.{named})"
+        if named in (*keys, *columns)
+        else "''"
+    )
+    cursor = connection.execute(f"SELECT {run}, {', '.join((*keys, *columns))} FROM {table} t")
+    where = " AND ".join(f"{key} = ?" for key in keys)
+    changes: list[tuple[str, list[Any]]] = []
+    while rows := cursor.fetchmany(_ROWS):
+        for owner, *values in rows:
+            key = values[: len(keys)]
+            for column, value in zip(columns, values[len(keys) :], strict=True):
+                if not isinstance(value, (str, bytes)):
+                    continue
+                findings, clean = _judged(value, redactor)
+                if findings or clean is not value:
+                    found += [(owner or "", f"{table}.{column}", each) for each in findings]
+                    changes.append((f"UPDATE {table} SET {column} = ? WHERE {where}", [clean, *key]))
+    if fix:
+        for statement, parameters in changes:
+            connection.execute(statement, parameters)
+
+
+def _judged(value: str | bytes, redactor: Redactor) -> tuple[list[Finding], str | bytes]:
+    """Return what is found in a value and the value without it; a document of JSON stays one, however long."""
+    if isinstance(value, str) and value[:1] in {"{", "["}:
+        try:
+            document = json.loads(value)
+        except (ValueError, RecursionError):
+            pass
+        else:
+            clean = redactor.value(document)
+            if clean is document:
+                return [], value
+            return redactor.explain(document), json.dumps(clean, ensure_ascii=False, separators=(",", ":"))
+    if isinstance(value, bytes) or len(value) <= MAX_CHARS:
+        clean = redactor.value(value)
+        return ([], value) if clean is value else (redactor.explain(value), clean)
+    findings: list[Finding] = []
+    parts: list[str] = []
+    for _, part in _pieces(value):
+        findings += redactor.explain(part)
+        parts.append(redactor.text(part))
+    return findings, ("".join(parts) if findings else value)
+
+
+def _forget(connection: sqlite3.Connection, path: Path) -> None:
+    """Write all pages anew and cut the log: what was overwritten or deleted is on none of them."""
+    connection.execute("VACUUM")
+    busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    if busy:
+        raise StoreError(
+            f"{path}: the secrets are replaced, but another process reads the store, and its log still holds them; "
+            "run this again when it has ended"
+        )
+
+
+# --- a file -----------------------------------------------------------------------------------------------------------
+
+
+def _in_file(path: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise AelOtelError(f"{path}: cannot be read: {error.strerror or error}") from None
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        text = None
+    if text is None:
+        findings, clean = redactor.explain(data), redactor.value(data)
+        found = [("", "bytes", each) for each in findings]
+    else:
+        found, clean = _in_text(text, redactor)
+    if fix and found:
+        write_file(path, [clean.encode("utf-8", "surrogatepass") if isinstance(clean, str) else clean])
+    return _summed(found)
+
+
+def _in_text(text: str, redactor: Redactor) -> tuple[list[tuple[str, str, Finding]], str]:
+    try:
+        document = json.loads(text) if text.lstrip()[:1] in {"{", "["} else None
+    except (ValueError, RecursionError):
+        document = None
+    if document is not None:
+        # The text as well: a name that is there twice has a value that reading it does not give.
+        clean = redactor.value(document)
+        findings = redactor.explain(document)
+        written = json.dumps(clean, ensure_ascii=False, indent=2 if "\n" in text.strip() else None) + "\n"
+        if not findings and len(text) <= MAX_CHARS and (again := redactor.text(text)) is not text:
+            findings, written = redactor.explain(text) or [Finding("repeated_name", "field", "", "$")], again
+        return [("", "json", each) for each in findings], written if findings else text
+    lines = text.splitlines(keepends=True)
+    found: list[tuple[str, str, Finding]] = []
+    parts: list[str] = []
+    if lines and all(_is_document(line) for line in lines[:5]):
+        for number, line in enumerate(lines, 1):
+            findings, clean_line = _judged(line.rstrip("\r\n"), redactor)
+            found += [(f"line {number}", "json", each) for each in findings]
+            parts.append(str(clean_line) + line[len(line.rstrip("\r\n")) :])
+        return found, "".join(parts)
+    for begin, part in _pieces(text):
+        findings = redactor.explain(part)
+        found += [
+            (f"line {text.count(chr(10), 0, begin + each.start) + 1}", "text", each) for each in findings
+        ]
+        parts.append(redactor.text(part) if findings else part)
+    return found, "".join(parts)
+
+
+def _is_document(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict | list)
+    except (ValueError, RecursionError):
+        return not line.strip()
+
+
+def _pieces(text: str) -> Iterator[tuple[int, str]]:
+    """Yield parts of a text that the redactor searches whole, cut between lines and never inside a key."""
+    at = 0
+    while len(text) - at > MAX_CHARS:
+        end = text.rfind("\n", at, at + MAX_CHARS) + 1 or at + MAX_CHARS
+        begun = text.rfind("-----BEGIN", at, end)
+        if begun > at and text.find("-----END", begun, end) < 0:
+            end = begun
+        yield at, text[at:end]
+        at = end
+    yield at, text[at:]

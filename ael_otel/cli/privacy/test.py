@@ -1,0 +1,72 @@
+"""`ael privacy test`: what would be redacted in a text, and by which rule."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from ael_otel.cli.options import config_option, examples
+from ael_otel.cli.trace.options import output_option
+from ael_otel.errors import AelOtelError
+
+
+@click.command(
+    "test",
+    short_help="Show what would be redacted, and why.",
+    epilog=examples(
+        'ael privacy test "write to ada@example.org"',
+        'ael privacy test \'{"user": "ada", "api_key": "abc"}\' --output json',
+        "ael privacy test - < result.json",
+        "ael privacy test result.json",
+    ),
+)
+@click.argument("source", metavar="[TEXT|-|FILE]", default="-")
+@output_option("text", "json")
+@config_option
+def command(source: str, output: str, config: Path | None) -> None:
+    """Redact a TEXT, what stdin has (-, the default), or a FILE, and say which rule took what; JSON is read as JSON.
+
+    What was found is never shown, neither in the text nor in the table. Places are JSON paths, and characters in the
+    text there.
+    """
+    from ael_otel.cli.privacy.chosen import redactor
+
+    chosen = redactor(config)
+    text = _text(source)
+    clean, found = chosen.text(text), chosen.explain(text)
+    if output == "json":
+        from ael_otel.cli.streams import print_json
+
+        print_json({"text": clean, "findings": [finding._asdict() for finding in found]})
+        return
+    click.echo(clean, nl=not clean.endswith("\n"))
+    click.echo()
+    if not found:
+        click.echo("Nothing to redact.")
+        return
+    from rich.text import Text
+
+    from ael_otel.cli.render.table import bare_table
+    from ael_otel.cli.render.terminal import console
+
+    table = bare_table(gap=2)
+    for heading in ("rule", "where", "characters", "marker"):
+        table.add_column(heading, overflow="fold")
+    for each in found:
+        span = f"{each.start}-{each.end}" if each.end else "all"
+        table.add_row(Text(each.rule), Text(each.where), span, Text(each.marker))
+    console().print(table)
+
+
+def _text(source: str) -> str:
+    if source == "-":
+        return sys.stdin.buffer.read().decode("utf-8", "replace")
+    path = Path(source)
+    try:
+        if path.is_file():
+            return path.read_bytes().decode("utf-8", "replace")
+    except (OSError, ValueError) as error:
+        # A text may be longer than any name of a file.
+        if isinstance(error, PermissionError):
+            raise AelOtelError(f"{path}: cannot be read: {error.strerror}") from None
+    return source

@@ -1,0 +1,291 @@
+"""`ael privacy`: what it shows never holds the secret, and what it fixes is gone from the disk."""
+
+import json
+import os
+import re
+import shlex
+import sqlite3
+import stat
+from pathlib import Path
+
+import click
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from ael_otel.cli import cli
+from ael_otel.cli.privacy import command as privacy
+from ael_otel.privacy.rules import RULES
+from ael_otel.store.sqlite import SqliteStore
+from tests.unit.cli.trace.runs import NOON, failed, make, mixed, runs
+
+DOCS = Path(__file__).parents[3] / "docs" / "privacy.md"
+TOKEN = "ghp_" + "a1B2c3D4e5F6" * 3
+MAIL = "ada.lovelace@example.org"
+
+
+def ael(*arguments, stdin=None):
+    """Run `ael privacy` in this process."""
+    return CliRunner().invoke(cli, ["privacy", *arguments], prog_name="ael", input=stdin)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder to work in, and no configuration anywhere."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "140")
+    for name in ("AEL_CONFIG_PATH", "PLOSTON_CONFIG_PATH", "AEL_TELEMETRY_DB", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def leaky(path):
+    """A store as a version without redaction wrote it: in an input, a result, an error, printed text, a workflow's name."""
+    first = mixed("exec-7f3a91c20001", "a0f63b41" + "1" * 24, NOON, 40.0, f"Ada <{MAIL}>")
+    first.outputs = {"report": {"deep": [f"token {TOKEN}"]}, "api_key": "short-one"}
+    second = failed("exec-90bb00000003", "c3d45e60" + "3" * 24, NOON)
+    second.error = msgspec.structs.replace(second.error, message=f"refused {TOKEN}")
+    second.workflow_name = f"order for {MAIL}"
+    make(path, [first, second, *runs()[3:5]])
+    return path
+
+
+def everything(folder):
+    """All bytes of all files."""
+    return b"".join(file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file())
+
+
+def examples():
+    """All example lines of the help texts and of the document."""
+    context = click.Context(privacy)
+    for command in [
+        privacy,
+        *(privacy.get_command(context, name) for name in privacy.list_commands(context)),
+    ]:
+        for line in (command.epilog or "").splitlines()[2:]:
+            yield line.strip()
+    for block in re.findall(r"^```sh\n(.*?)^```", DOCS.read_text("utf-8"), re.MULTILINE | re.DOTALL):
+        yield from block.splitlines()
+
+
+@pytest.mark.parametrize("line", sorted(set(examples())))
+def test_every_example_works(line, place):
+    """As it stands; exit code 0, or 1 where a scan finds what it does not fix."""
+    leaky(place / ".ael" / "telemetry.db")
+    (place / "result.json").write_text(json.dumps({"mail": MAIL}))
+    (place / "runs.jsonl").write_text(json.dumps({"mail": MAIL}) + "\n")
+    words = shlex.split(line)
+    assert words[:2] == ["ael", "privacy"]
+    stdin = None
+    if "<" in words:
+        *words, _, name = words
+        stdin = (place / name).read_bytes()
+    done = ael(*words[2:], stdin=stdin)
+    assert done.exit_code == (1 if words[2] == "scan" and "--fix" not in words else 0), done.output
+    assert MAIL not in done.output
+    assert TOKEN not in done.output
+
+
+def test_a_text_is_shown_redacted_with_the_rule_that_did_it(place):
+    """The text, then rule, place, characters and marker of each; never the match."""
+    done = ael("test", f"mail {MAIL} now")
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[0] == "mail [EMAIL] now"
+    assert re.search(r"^email +\$ +5-29 +\[EMAIL\]", done.stdout, re.MULTILINE)
+    assert MAIL not in done.output
+    assert "Nothing to redact." in ael("test", "all is well").stdout
+
+
+def test_json_is_shown_by_places_and_told_as_json(place):
+    """From stdin, from a file and from the command line alike."""
+    text = json.dumps({"user": {"apiKey": "x1", "note": [f"by {MAIL}"]}})
+    (place / "in.json").write_text(text)
+    answers = [
+        ael("test", *arguments, "-o", "json", stdin=stdin)
+        for arguments, stdin in (((text,), None), (("-",), text), ((), text), (("in.json",), None))
+    ]
+    for done in answers:
+        answer = json.loads(done.stdout)
+        assert json.loads(answer["text"]) == {"user": {"apiKey": "[API_KEY]", "note": ["by [EMAIL]"]}}
+        assert [(each["rule"], each["where"]) for each in answer["findings"]] == [
+            ("field_name", "$.user.apiKey"),
+            ("email", "$.user.note[0]"),
+        ]
+        assert MAIL not in done.output
+
+
+def test_the_configuration_counts(place):
+    """Its patterns, its files and its allowed fields; a bad one is an error of configuration."""
+    (place / "ael-config.yaml").write_text(
+        "telemetry:\n  privacy: {scrub_pii: false, excluded_paths: [/srv/vault/*]}\n"
+        "  redaction: {sensitive_field_patterns: ['^patient'], allow_fields: [token]}\n"
+    )
+    text = json.dumps(
+        {"patient_name": "Ada", "token": "kept-one", "mail": MAIL, "f": "cat /srv/vault/../vault/x"}
+    )
+    done = ael("test", text, "-o", "json")
+    assert json.loads(json.loads(done.stdout)["text"]) == {
+        "patient_name": "[REDACTED]",
+        "token": "kept-one",  # hygiene: made up
+        "mail": MAIL,
+        "f": "cat [EXCLUDED_PATH]",
+    }
+    (place / "ael-config.yaml").write_text("telemetry:\n  redaction: {sensitive_field_patterns: ['(a+)+']}\n")
+    done = ael("test", "x")
+    assert done.exit_code == 2
+    assert "(a+)+" in done.stderr
+
+
+def test_the_rules_are_listed_with_examples_that_are_redacted(place):
+    """Each rule of the table, as a table and as JSON."""
+    listed = json.loads(ael("rules", "-o", "json").stdout)
+    assert [each["name"] for each in listed] == [rule.name for rule in RULES]
+    assert all("[" in each["example"] for each in listed)
+    shown = ael("rules").stdout
+    assert all(rule.name in shown for rule in RULES)
+
+
+def test_a_scan_of_a_store_names_run_column_and_place_and_nothing_else(place):
+    """Exit code 1; the store is as it was."""
+    path = leaky(place / "old.db")
+    done = ael("scan", "old.db", "-o", "json")
+    assert done.exit_code == 1
+    found = {(each["rule"], each["run"], each["column"]) for each in json.loads(done.stdout)["findings"]}
+    assert ("email", "exec-7f3a91c20001", "bodies.body") in found
+    assert ("field_name", "exec-7f3a91c20001", "bodies.body") in found
+    assert ("github_token", "exec-90bb00000003", "executions.error_message") in found
+    assert ("email", "exec-90bb00000003", "executions.workflow_name") in found
+    assert {run for _, run, _ in found} == {"exec-7f3a91c20001", "exec-90bb00000003"}
+    shown = ael("scan", "old.db")
+    assert shown.exit_code == 1
+    assert "--fix" in shown.stdout
+    for output in (done.output, shown.output):
+        assert TOKEN not in output
+        assert MAIL not in output
+    store = SqliteStore(path, create=False)
+    assert TOKEN.encode() in everything(place)
+    store.close()
+
+
+def test_a_fixed_store_holds_no_byte_of_the_secrets_and_all_else(place):
+    """Not in its pages, free ones included, nor in its log; runs stay readable, and a second scan finds nothing."""
+    path = leaky(place / "old.db")
+    # What was deleted before anybody zeroed deleted pages.
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA secure_delete = OFF").fetchone()
+        connection.execute("CREATE TABLE gone (id INTEGER PRIMARY KEY, body TEXT)")
+        connection.execute("INSERT INTO gone (body) VALUES (?)", (f"{MAIL} {TOKEN} " * 400,))
+        connection.commit()
+        connection.execute("DROP TABLE gone")
+    connection.close()
+    assert TOKEN.encode() in everything(place)
+    done = ael("scan", "old.db", "--fix")
+    assert done.exit_code == 0, done.output
+    left = everything(place)
+    for secret in (TOKEN, MAIL, "short-one", "lovelace"):
+        assert secret.encode() not in left
+    assert ael("scan", "old.db").exit_code == 0
+    store = SqliteStore(path, create=False)
+    run = store.get("exec-7f3a91c20001")
+    assert run is not None
+    assert run.inputs == {"name": "Ada <[EMAIL]>"}
+    assert run.outputs == {"report": {"deep": ["token [TOKEN]"]}, "api_key": "[API_KEY]"}
+    assert run.steps[1].code.stdout == "first line\nsecond line\n"
+    other = store.get("exec-90bb00000003")
+    assert other.error.message == "refused [TOKEN]"
+    assert store.info().executions == 4
+    store.close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_store_that_somebody_reads_is_not_said_to_be_clean(place):
+    """Its log cannot be cut under a reader: the message says so and the exit code is 1, and later it works."""
+    path = leaky(place / "old.db")
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM executions").fetchone()
+    done = ael("scan", "old.db", "--fix")
+    assert done.exit_code == 1
+    assert "old.db" in done.stderr
+    reader.execute("COMMIT")
+    reader.close()
+    ael("scan", "old.db", "--fix")
+    assert TOKEN.encode() not in everything(place)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("runs.json", json.dumps({"a": [{"password": "hunter2"}, MAIL], "n": "Grüße"}, indent=2)),
+        ("runs.jsonl", "".join(json.dumps({"n": n, "mail": MAIL, "token": TOKEN}) + "\n" for n in range(9))),
+        ("out.log", f"first line\nBearer {TOKEN}\r\nfrom {MAIL}\nlast line\n"),
+        ("twice.json", '{"note": "' + MAIL + '", "note": "harmless"}'),
+        ("latin.txt", f"Grüße von {MAIL}\n".encode("latin-1")),
+    ],
+)
+def test_a_file_is_fixed_and_only_its_owner_can_read_it(place, name, content):
+    """JSON stays JSON and text keeps its other lines; nothing of the old file is left beside it."""
+    data = content if isinstance(content, bytes) else content.encode()
+    (place / name).write_bytes(data)
+    done = ael("scan", name)
+    assert done.exit_code == 1, done.output
+    assert (place / name).read_bytes() == data
+    fixed = ael("scan", name, "--fix")
+    assert fixed.exit_code == 0, fixed.output
+    for output in (done.output, fixed.output, everything(place).decode("latin-1")):
+        assert MAIL not in output
+        assert TOKEN not in output
+        assert "hunter2" not in output
+    assert stat.S_IMODE((place / name).stat().st_mode) == 0o600
+    assert ael("scan", name).exit_code == 0
+    assert [path.name for path in place.iterdir()] == [name]
+    text = (place / name).read_bytes()
+    if name.endswith(".json"):
+        json.loads(text)
+    if name == "runs.json":
+        assert json.loads(text) == {"a": [{"password": "[PASSWORD]"}, "[EMAIL]"], "n": "Grüße"}
+    if name == "out.log":
+        assert text == b"first line\nBearer [TOKEN]\r\nfrom [EMAIL]\nlast line\n"
+
+
+def test_the_line_of_a_find_is_told(place):
+    """In text and in JSON lines."""
+    (place / "out.log").write_text(f"one\ntwo\nfrom {MAIL}\n")
+    assert "line 3" in ael("scan", "out.log").stdout
+
+
+def test_what_cannot_be_scanned_is_said_in_one_line(place):
+    """No such file 3; no database, another program's, a newer version's, a folder 1; wrong usage 2."""
+    (place / "text.db").write_text("no database")
+    with sqlite3.connect(place / "other.db") as connection:
+        connection.execute("CREATE TABLE t (x)")
+    connection.close()
+    make(place / "newer.db", [])
+    with sqlite3.connect(place / "newer.db") as connection:
+        connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    for name, code, said in (
+        ("nothing.db", 3, "no such file"),
+        ("text.db", 1, "is not a database"),
+        ("other.db", 1, "a database of something else"),
+        ("newer.db", 1, "newer"),
+        (".", 1, "is a folder"),
+    ):
+        done = ael("scan", name)
+        assert (done.exit_code, said in done.stderr) == (code, True), (name, done.output)
+        assert "Traceback" not in done.stderr
+    assert ael("scan").exit_code == 2
+    assert ael("scn").exit_code == 2
+    if os.getuid():
+        (place / "locked.txt").write_text("x")
+        (place / "locked.txt").chmod(0)
+        assert ael("scan", "locked.txt").exit_code == 1
+
+
+@pytest.mark.parametrize("verb", privacy.list_commands(click.Context(privacy)))
+def test_every_verb_has_help_with_examples(verb, place):
+    """Also where there is nothing to look at."""
+    done = ael(verb, "--help")
+    assert done.exit_code == 0
+    assert f"ael privacy {verb}" in done.stdout.split("Examples:")[1]
