@@ -90,6 +90,14 @@ schema: setup ## hold the registry, what is made from it, and every query to the
 generate-check: schema
 	@if [ -f dashboards/src/__main__.py ]; then $(PY) -m dashboards.src --check; fi
 
+.PHONY: boards
+boards: setup ## write dashboards/*.json from their sources
+	@$(PY) -m dashboards.src
+
+.PHONY: boards-check
+boards-check: setup ## run the demo against a stack of its own, print what every query of every board returned (BOARDS=uid, ARGS=--help)
+	@$(PY) -m tests.dashboards.check $(BOARDS) $(ARGS)
+
 .PHONY: test
 test: setup ## run the whole suite; what needs an absent tool is skipped with a reason
 	@$(PYTEST) $(PYTEST_ARGS)

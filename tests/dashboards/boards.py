@@ -38,6 +38,11 @@ def text_of(target: Json) -> str:
     return str(target.get("expr") or target.get("query") or target.get("serviceMapQuery") or "")
 
 
+def needs_tempo(target: Json) -> bool:
+    """Whether a query has no answer without Tempo: it asks Tempo, or what Tempo counts."""
+    return kind_of(target) == "tempo" or "traces_" in text_of(target)
+
+
 def queries(board: Json, kind: str) -> Iterator[tuple[str, str]]:
     """Where and what: every query of a panel to a kind of data source."""
     for panel in data_panels(board):

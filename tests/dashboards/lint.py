@@ -289,15 +289,46 @@ def variables_ready(_: str, board: Json) -> Iterator[str]:
 def several_choices_match(_: str, board: Json) -> Iterator[str]:
     """A variable that may stand for several values is matched by `=~`."""
     several = {variable["name"] for variable in board["templating"]["list"] if variable.get("multi")}
-    for kind in ("prometheus", "loki"):
+    for kind in ("prometheus", "loki", "tempo"):
         for place, text in queries(board, kind):
             for operator, name in re.findall(r'(=~|!~|!=|=)\s*"\$\{?(\w+)', text):
                 if name in several and operator not in {"=~", "!~"}:
                     yield f"{place} compares ${name} by {operator}"
 
 
+def titles_tell_panels_apart(_: str, board: Json) -> Iterator[str]:
+    """Two panels of a board have two titles: an alert, a message or a person names a panel by it."""
+    titles = [panel["title"] for panel in data_panels(board)]
+    yield from (
+        f"{title!r} is the title of {titles.count(title)}" for title in set(titles) if titles.count(title) > 1
+    )
+
+
+def variables_explained(_: str, board: Json) -> Iterator[str]:
+    """A variable has a name for people and says what it chooses."""
+    for variable in board["templating"]["list"]:
+        if not variable.get("label") or len(variable.get("description", "").split()) < 3:
+            yield f"${variable['name']} is not explained"
+
+
+def legends_readable(_: str, board: Json) -> Iterator[str]:
+    """Series are named by labels or words, not by whole label sets; one series without labels needs no legend."""
+    for panel in data_panels(board):
+        if panel["type"] != "timeseries":
+            continue
+        names = [target.get("legendFormat", "") for target in panel["targets"]]
+        if not all(names):
+            yield f"{name_of(panel)} leaves the names of its series to Grafana"
+        alone = len(names) == 1 and "{{" not in names[0]
+        if panel["options"]["legend"]["showLegend"] is alone:
+            yield f"{name_of(panel)} shows a legend for one series, or none for several"
+
+
 RULES: tuple[Rule, ...] = (
     described,
+    titles_tell_panels_apart,
+    variables_explained,
+    legends_readable,
     unit_stated,
     silence_explained,
     datasource_by_variable,

@@ -58,6 +58,14 @@ class Server:
         ]
         return [(fields, text) for _, fields, text in sorted(lines, key=lambda line: -line[0])]
 
+    def counts(self, query: str, *, once: bool) -> list[dict[str, str]]:
+        """Labels of the series that a LogQL count over the last hour gives, at one moment or over time."""
+        if once:
+            found = self.get("/loki/api/v1/query", query=query)
+        else:
+            found = self.get("/loki/api/v1/query_range", query=query, since="1h", step="900")
+        return [series["metric"] for series in found["data"]["result"]]
+
 
 def image(service: str) -> str:
     """The image that a service of the stack would get here; skips (on CI: fails) where there is none."""

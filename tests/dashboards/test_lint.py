@@ -122,6 +122,17 @@ BROKEN: dict[lint.Rule, list[Callable[[Json], None]]] = {
         sets("stat", "description", "Runs."),
         lambda board: next(each for each in board["panels"] if each["type"] == "row").update(title=""),
     ],
+    lint.titles_tell_panels_apart: [
+        sets("stat", "title", "Slowest workflows"),
+    ],
+    lint.variables_explained: [
+        of_variable("workflow", "label", ""),
+        of_variable("tool", "description", "The tool"),
+    ],
+    lint.legends_readable: [
+        target("timeseries", "legendFormat", ""),
+        lambda board: durations(board)["options"]["legend"].update(showLegend=False),
+    ],
     lint.unit_stated: [
         defaults("stat", "unit", "seconds"),
         defaults("table", "unit", ""),

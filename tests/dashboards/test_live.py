@@ -1,6 +1,7 @@
 """The boards' queries against a real Prometheus and a real Loki, over a day whose numbers are known."""
 
 import math
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from ael_otel._generated import metrics
+from ael_otel._generated.events import EXECUTION_FAIL, STEP_RETRY, STEP_SKIP
 from dashboards.src import foreign
 from dashboards.src.queries import events, total
 from tests.dashboards.boards import committed, data_panels, kind_of, name_of
@@ -24,7 +26,16 @@ NOW = float(int(time.time() / 60) * 60)
 INTERVAL = 900.0
 
 BOARDS = committed()
-MACROS = {"$__rate_interval": f"{INTERVAL + STEP:g}s", "$__interval": f"{INTERVAL:g}s", "$__range": "86400s"}
+MACROS = {
+    "$__rate_interval": f"{INTERVAL + STEP:g}s",
+    "$__interval": f"{INTERVAL:g}s",
+    "$__range": "86400s",
+    "$__auto": "900s",
+}
+
+# Values of other programs' labels that a board asks for; the others have their label's name as value.
+SAMPLE_LABELS = {"receiver": "otlp", "status_code": foreign.SPAN_FAILED}
+TEMPO_BUCKETS = (0.1, 0.25, 0.5, 1.0, 10.0, 60.0)
 
 # Runs that ended within the last 24 hours, by workflow and status.
 TRUTH: Counter[tuple[str, str]] = Counter()
@@ -126,14 +137,19 @@ def everything_else() -> list[Sample]:
     ):
         assert spec.buckets is not None
         samples += histogram(spec.prometheus, labels | ours, spec.buckets, [0.2] * 9 + [40.0], NOW - 600)
-    collector = {"job": "collector", "instance": "collector:8888"}
+    running = labelled(metrics.PROCESS_RUNNING.prometheus, **ours)
+    samples += reports(running, {2: 1}, 2, 0)
+    kind = metrics.REDACTION.label_values["kind"][0]
+    samples += reports(labelled(metrics.REDACTION.prometheus, kind=kind, **ours), {1: 6}, 1, 0)
+    other = {"job": "collector", "instance": "collector:8888"}
     for metric in foreign.ALL:
         labels = {
-            label: "otlp" if label == "receiver" else label
-            for label in metric.labels
-            if label not in collector
-        }
-        samples += reports(labelled(metric.prometheus, **labels, **collector), {2: 10, 1: 20}, 2, 0)
+            label: SAMPLE_LABELS.get(label, label) for label in metric.labels if label not in other
+        } | other
+        if metric.instrument == "histogram":
+            samples += histogram(metric.prometheus, labels, TEMPO_BUCKETS, [0.2] * 9 + [40.0], NOW - 600)
+        else:
+            samples += reports(labelled(metric.prometheus, **labels), {2: 10, 1: 20}, 2, 0)
     return samples
 
 
@@ -161,6 +177,8 @@ def filled(query: str, chosen: str = ".*") -> str:
     """A query as Grafana sends it."""
     for macro, value in MACROS.items():
         query = query.replace(macro, value)
+    for variable, value in {"component": "", "execution": "", "text": "", "level": ".*"}.items():
+        query = query.replace(f"${variable}", value)
     for variable in ("workflow", "tool"):
         query = query.replace(f"${variable}", chosen)
     assert "$" not in query
@@ -307,36 +325,95 @@ def test_last_report_survives_the_silence(day: Server):
     assert float(day.instant(query, NOW + 2 * HOUR)[0]["value"][1]) == pytest.approx(2 * HOUR, abs=120)
 
 
-def test_recent_failures_are_the_failed_runs():
-    """Loki finds the failed runs, newest first, with every column of the table; a choice of workflows narrows it."""
-    failed = {
-        "message": "workflow pay failed: TOOL_FAILED",
-        "trace_id": "0af7651916cd43dd8448eb211c80319c",
-        "component": "workflow_engine",
-        "error_type": "TOOL_FAILED",
-        "workflow_id": "pay",
-        "execution_id": "exec-1",
-        "exception.message": "card declined",
-    }
-    timed_out = failed | {"workflow_id": "slow", "error_type": "timeout", "execution_id": "exec-2"}
-    others = [
-        failed | {"component": "step", "message": "step skipped"},
-        {key: value for key, value in failed.items() if key != "error_type"}
-        | {"message": "workflow started"},
-    ]
-    panel = next(each for each in data_panels(BOARDS["ael-overview"]) if each["id"] == 31)
-    query = panel["targets"][0]["expr"]
-    columns = next(step for step in panel["transformations"] if step["id"] == "organize")["options"][
-        "includeByName"
-    ]
+FAILED = {
+    "message": "workflow pay failed: TOOL_FAILED",
+    "trace_id": "0af7651916cd43dd8448eb211c80319c",
+    "component": "workflow_engine",
+    "event_name": EXECUTION_FAIL.name,
+    "error_type": "TOOL_FAILED",
+    "workflow_id": "pay",
+    "execution_id": "exec-1",
+    "step_id": "charge",
+    "exception.message": "card declined",
+}
+TIMED_OUT = FAILED | {"workflow_id": "slow", "error_type": "timeout", "execution_id": "exec-2"}
+SKIPPED = {key: value for key, value in FAILED.items() if key != "error_type"} | {
+    "component": "step",
+    "event_name": STEP_SKIP.name,
+    "message": "step charge skipped",
+    "ael.step.skip_reason": "dependency: pay",
+}
+RETRIED = FAILED | {"component": "step", "event_name": STEP_RETRY.name, "message": "step charge: attempt 2"}
+STARTED = {key: SKIPPED[key] for key in ("trace_id", "component", "workflow_id", "execution_id")} | {
+    "message": "workflow started"
+}
+
+
+@pytest.fixture(scope="module")
+def log() -> Iterator[Server]:
+    """A Loki that has two failed runs, a skip, a retry, and a line about nothing special."""
     with loki() as server:
-        push_logs(server, "ael", [failed, *others, timed_out])
+        push_logs(server, "ael", [FAILED, SKIPPED, RETRIED, STARTED, TIMED_OUT])
         deadline = time.monotonic() + 20
-        while len(found := server.lines(filled(query))) < 2 and time.monotonic() < deadline:
+        while len(server.lines('{service_name="ael"}')) < 5 and time.monotonic() < deadline:
             time.sleep(0.2)
-        assert [fields["execution_id"] for fields, _ in found] == ["exec-2", "exec-1"]
-        for fields, _ in found:
-            assert set(columns) - {"Time", "timestamp"} <= set(fields)
-        assert [fields["workflow_id"] for fields, _ in server.lines(filled(query, chosen="(pay|other)"))] == [
-            "pay"
-        ]
+        yield server
+
+
+LOG_QUERIES = [
+    pytest.param(panel, target, id=f"{name} {name_of(panel)} {target['refId']}")
+    for name, board in BOARDS.items()
+    for panel in data_panels(board)
+    for target in panel["targets"]
+    if kind_of(target) == "loki"
+]
+
+
+@pytest.mark.parametrize(("panel", "target"), LOG_QUERIES)
+def test_every_log_query_returns_data_with_its_columns(
+    panel: dict[str, Any], target: dict[str, Any], log: Server
+):
+    """Loki accepts the query and finds something; every column of a table is a field of some line, and every field
+    that a count is grouped by is on its series.
+    """
+    query = filled(target["expr"])
+    once = target["queryType"] == "instant"
+    counts = "count_over_time" in query
+    found = log.counts(query, once=once) if counts else [fields for fields, _ in log.lines(query)]
+    assert found
+    fields = {name for each in found for name in each}
+    if counts:
+        grouped = re.findall(r"by \(([^)]*)\)", query)
+        assert {name for group in grouped for name in group.split(", ")} <= fields
+    for step in panel.get("transformations", []):
+        columns = set(step["options"].get("includeByName", {})) - {"Time", "timestamp", "Value", "Value #A"}
+        assert columns <= fields
+
+
+def test_recent_failures_are_the_failed_runs(log: Server):
+    """Loki finds the failed runs, newest first, and no skip or retry; a choice of workflows narrows it."""
+    query = asked(31)["expr"]
+    assert [fields["execution_id"] for fields, _ in log.lines(filled(query))] == ["exec-2", "exec-1"]
+    assert [fields["workflow_id"] for fields, _ in log.lines(filled(query, chosen="(pay|other)"))] == ["pay"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "found"),
+    [
+        ({}, 5),
+        ({"text": "skipped"}, 1),
+        ({"text": 'no "such" line'}, 0),
+        ({"execution": "exec-2"}, 1),
+        ({"execution": "exec-"}, 5),
+        ({"component": "engine"}, 2),
+        ({"level": "INFO|WARN"}, 0),
+        ({"workflow": "slow"}, 1),
+    ],
+)
+def test_search_of_the_log(choice: dict[str, str], found: int, log: Server):
+    """The live log shows what the variables choose; an empty text, component or execution chooses everything."""
+    panel = next(each for each in data_panels(BOARDS["ael-logs"]) if each["type"] == "logs")
+    query = panel["targets"][0]["expr"]
+    for name, value in choice.items():
+        query = query.replace(f"${name}", value)
+    assert len(log.lines(filled(query))) == found
