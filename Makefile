@@ -85,6 +85,7 @@ schema: setup ## hold the registry, what is made from it, and every query to the
 	@$(BIN)/ael schema generate --check
 	@$(BIN)/ael schema diff
 	@$(BIN)/ael schema lint-queries $(wildcard dashboards) prometheus collector/config.yaml docs README.md
+	@$(BIN)/ael schema lint-queries --every-metric dashboards prometheus/rules
 
 .PHONY: generate-check
 generate-check: schema

@@ -79,7 +79,7 @@ def judge(base: Registry, current: Registry, migrations: str) -> Verdict:
         if now < needed:
             problems.append(
                 f"version {now} must be {needed} or later; set the end of schema_url in "
-                f"ael_otel/registry/manifest.yaml to {needed}"
+                f"ael_otel/registry/manifest.yaml to {needed}, then `make generate`"
             )
         # A version that is still to come is where the note belongs, also while the old one is set.
         told = _told(migrations, was)

@@ -244,8 +244,10 @@ def test_what_is_new_needs_a_minor_version_and_no_note(spoiled: Spoiled) -> None
     assert compare(base, registry_of(spoiled, add)) == [
         Change("added", "metrics", "ael.fruit.peeling", "Time to peel.", "minor")
     ]
-    assert judge(base, registry_of(spoiled, add, "1.2.4"), "").problems == (
-        "version 1.2.4 must be 1.3.0 or later; set the end of schema_url in ael_otel/registry/manifest.yaml to 1.3.0",
+    (problem,) = judge(base, registry_of(spoiled, add, "1.2.4"), "").problems
+    assert problem == (
+        "version 1.2.4 must be 1.3.0 or later; set the end of schema_url in ael_otel/registry/manifest.yaml to 1.3.0, "
+        "then `make generate`"
     )
     assert judge(base, registry_of(spoiled, add, "1.3.0"), "").problems == ()
 
