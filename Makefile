@@ -81,11 +81,13 @@ generate: setup ## write what is generated from the registry: names, docs, dashb
 
 .PHONY: schema
 schema: setup ## hold the registry, what is made from it, and every query to their rules
-	@$(BIN)/ael schema check
-	@$(BIN)/ael schema generate --check
-	@$(BIN)/ael schema diff
-	@$(BIN)/ael schema lint-queries $(wildcard dashboards) prometheus collector/config.yaml docs README.md
-	@$(BIN)/ael schema lint-queries --every-metric dashboards prometheus/rules
+	@status=0; \
+	$(BIN)/ael schema check || status=1; \
+	$(BIN)/ael schema generate --check || status=1; \
+	$(BIN)/ael schema diff || status=1; \
+	$(BIN)/ael schema lint-queries dashboards prometheus collector/config.yaml docs README.md || status=1; \
+	$(BIN)/ael schema lint-queries --every-metric dashboards prometheus/rules || status=1; \
+	exit $$status
 
 .PHONY: generate-check
 generate-check: schema

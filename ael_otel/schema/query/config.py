@@ -10,6 +10,8 @@ from ael_otel.schema.query.known import Known
 _ATTRIBUTE = re.compile(r"attributes\[\"([^\"]+)\"\]")
 _OURS = re.compile(r"(?<![\w./-])(ael(?:\.[a-z][a-z0-9_]*)+)(?![\w/-])")
 _SERIES = re.compile(r"(?<![\w./-])(ael_[a-z0-9_]+)(?![\w./-])")
+# What a statement keeps for itself while it works, under names of its own choice; nothing of it is emitted.
+_CACHE = re.compile(r"\bcache(?:\[\"[^\"]*\"\])+")
 _FILES = re.compile(r"\.(?:ya?ml|json|db|toml|md|py)$")
 
 
@@ -21,7 +23,7 @@ def check_config(text: str, known: Known) -> Iterator[str]:
     entities = {entity.type for entity in known.registry.entities}
     names = metrics | types | scopes | entities | set(known.attributes)
     labels = {label for series in known.series.values() for label in series.labels}
-    bare = re.sub(r"(?m)(^|\s)#.*$", "", text)
+    bare = _CACHE.sub("cache", re.sub(r"(?m)(^|\s)#.*$", "", text))
     for key in dict.fromkeys(_ATTRIBUTE.findall(bare)):
         if key.startswith("ael.") and key not in known.attributes:
             yield f"attribute {key} does not exist"

@@ -285,20 +285,26 @@ def test_documents_and_plain_files_are_read(registry: Registry, tmp_path: Path) 
 
 
 def test_configuration_is_searched_for_names_of_ours(registry: Registry, tmp_path: Path) -> None:
-    """The Collector's statements may use our names; one that does not exist is found, a comment and a path are not."""
+    """The Collector's statements may use our names; one that does not exist is found, a comment, a path and what a
+    statement keeps for itself are not.
+    """
     path = tmp_path / "config.yaml"
     path.write_text(
         "# ael.no.such\n"
         'a: set(attributes["ael.workflow.name"], "x")\n'
         'b: delete_key(attributes["ael.workflow.colour"])\n'
-        'c: name == "ael.coffee" or name == "ael.errors" or ael_otel/x.yaml or ael_coffee_total\n',
+        'c: name == "ael.coffee" or name == "ael.errors" or ael_otel/x.yaml or ael_coffee_total\n'
+        'd: set(cache["v"]["ael.own.name"], name) where cache["ael.own"] != nil\n'
+        'e: set(attributes["ael.own.name"], cache["v"]["ael.own.name"])\n',
         "utf-8",
     )
     found = [problem.message for problem in lint_queries(registry, [path]).problems]
     assert found == [
         "attribute ael.workflow.colour does not exist",
+        "attribute ael.own.name does not exist",
         "ael.workflow.colour is in the registry neither as a signal nor as an attribute",
         "ael.coffee is in the registry neither as a signal nor as an attribute",
+        "ael.own.name is in the registry neither as a signal nor as an attribute",
         "ael_coffee_total is no series and no label",
     ]
 
