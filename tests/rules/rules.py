@@ -1,0 +1,109 @@
+"""The alerts, their unit tests and their runbook, as the tests of this folder read them."""
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.stack.conftest import require_image
+
+ROOT = Path(__file__).resolve().parents[2]
+PROMETHEUS = ROOT / "prometheus"
+RULES = PROMETHEUS / "rules"
+TESTS = RULES / "tests"
+LABELS_OF_A_RULE = ("window", "severity")
+"""What tells rules of one name apart."""
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One alerting rule; `key` tells it from the others of its name and is empty where there is one only."""
+
+    name: str
+    key: str
+    rule: dict[str, Any]
+
+    @property
+    def title(self) -> str:
+        """Its name as the unit tests write it."""
+        return f"{self.name} {self.key}".strip()
+
+    def among(self, expected: list[dict[str, Any]]) -> bool:
+        """Whether it is among the alerts that a unit test expects."""
+        own: dict[str, str] = self.rule["labels"]
+        return any(own.items() <= each["exp_labels"].items() for each in expected)
+
+
+def groups(*files: str) -> list[dict[str, Any]]:
+    """The rule groups of the files, by default of all."""
+    names = files or tuple(sorted(file.name for file in RULES.glob("*.rules.yml")))
+    return [group for name in names for group in yaml.safe_load((RULES / name).read_text("utf-8"))["groups"]]
+
+
+def rules() -> list[dict[str, Any]]:
+    """Every rule of every file."""
+    return [rule for group in groups() for rule in group["rules"]]
+
+
+def alerts() -> list[Alert]:
+    """Every alerting rule."""
+    found = [rule for rule in rules() if "alert" in rule]
+    names = [rule["alert"] for rule in found]
+
+    def key(rule: dict[str, Any]) -> str:
+        if names.count(rule["alert"]) == 1:
+            return ""
+        return next(str(rule["labels"][label]) for label in LABELS_OF_A_RULE if label in rule["labels"])
+
+    return [Alert(rule["alert"], key(rule), rule) for rule in found]
+
+
+def unit_tests() -> Iterator[dict[str, Any]]:
+    """Every unit test of every file."""
+    for file in sorted(TESTS.glob("*.test.yml")):
+        yield from yaml.safe_load(file.read_text("utf-8"))["tests"]
+
+
+def minutes(time: str) -> float:
+    """A time as promtool writes it (`2h5m30s`) in minutes."""
+    total, number = 0.0, ""
+    for sign in time:
+        if sign.isdigit():
+            number += sign
+        else:
+            total, number = total + int(number) * {"h": 60, "m": 1, "s": 1 / 60}[sign], ""
+    return total
+
+
+def in_container(
+    service: str, program: str, *arguments: str, folder: Path = ROOT, seconds: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """Run a program of a service's image over a folder, which it sees, read-only, as its working directory."""
+    command = [
+        "docker",
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "--read-only",
+        "--tmpfs",
+        "/tmp",
+        "--cap-drop",
+        "ALL",
+    ]
+    mount = ["--volume", f"{folder}:/here:ro", "--workdir", "/here", "--entrypoint", program]
+    return subprocess.run(
+        [*command, *mount, require_image(service), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
+def promtool(*arguments: str, folder: Path = ROOT, seconds: float = 240) -> subprocess.CompletedProcess[str]:
+    """Run the promtool of the pinned Prometheus."""
+    return in_container("prometheus", "/bin/promtool", *arguments, folder=folder, seconds=seconds)

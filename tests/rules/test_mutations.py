@@ -1,0 +1,189 @@
+"""An alert that was broken is found by its unit tests: each change below makes one of them fail."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.rules.cases import claims
+from tests.rules.rules import TESTS, Alert, alerts, groups, promtool
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
+
+BURN = "AelWorkflowErrorBudgetBurn"
+RUNS = "workflow_status:ael_workflow_executions:"
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A change of one rule: `old`, a regular expression, becomes `new` everywhere in it.
+
+    Args:
+        alert: whose unit tests must notice; with its key where several rules have the name.
+        old: what is found in the rule, spaces for any white space.
+        new: what is put in its place.
+        record: the recording rule that is changed, where it is not the alert itself.
+    """
+
+    alert: str
+    old: str
+    new: str
+    record: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.record or self.alert}: {self.old} -> {self.new or 'nothing'}"
+
+
+NO_BIRTH = (r" or last_over_time\([^()]*\) \)", " )")
+MUTATIONS = [
+    *(
+        Mutation(f"{BURN} {window}", old, new)
+        for window in ("1h", "6h", "1d", "3d")
+        for old, new in (
+            (r"ratio(\w+) > ", r"ratio\1 < "),
+            (r" and sum\(.*$", ""),
+            (r"and ael:workflow_failures:ratio\w+ > [^\n]*?\)\) ", ""),
+            (r"1 - scalar", "0.01 - 0 * scalar" if window == "3d" else "9 - 0 * scalar"),
+        )
+    ),
+    Mutation(f"{BURN} 1h", *NO_BIRTH, record=RUNS + "count1h"),
+    Mutation(f"{BURN} 1h", *NO_BIRTH, record=RUNS + "count5m"),
+    Mutation(f"{BURN} 6h", *NO_BIRTH, record=RUNS + "count6h"),
+    Mutation(f"{BURN} 1d", *NO_BIRTH, record=RUNS + "count1h_settled"),
+    Mutation(f"{BURN} 1h", r"\( increase\(.*? > 0 \) or ", "", record=RUNS + "count5m"),
+    Mutation(f"{BURN} 1d", r"1d:1h", "1d:10m", record=RUNS + "count1d"),
+    Mutation(BURN, r'status!="cancelled"', 'status!=""', record="ael:workflow_failures:ratio1h"),
+    Mutation("AelWorkflowSlow", " > ", " < "),
+    Mutation("AelWorkflowSlow", r" and sum by .*$", ""),
+    Mutation(
+        "AelWorkflowSlow",
+        *(r" or last_over_time\([^()]*\) \)\)", " ))"),
+        record="workflow:ael_workflow_duration_seconds:p95_1h",
+    ),
+    Mutation("AelWorkflowSlow", r"max by \(workflow\) .* or ", "", record="workflow:objective:p95_seconds"),
+    Mutation("AelWorkflowFirstFailure", r" unless .*$", ""),
+    Mutation("AelWorkflowFirstFailure", r" and \(.*\) unless", " unless"),
+    Mutation("AelWorkflowFirstFailure", r"error\|timeout", "error"),
+    Mutation("AelWorkflowFirstFailure", *NO_BIRTH, record=RUNS + "count2h"),
+    Mutation("AelToolFailing", r"> scalar", "< scalar"),
+    Mutation("AelToolFailing", r" and sum by .*$", ""),
+    Mutation("AelToolFailing", r'status!="cancelled"', 'status="success"'),
+    Mutation("AelToolFailing", *NO_BIRTH, record="tool_status:ael_tool_invocations:count15m"),
+    Mutation("AelRunStuck", r" unless .*$", ""),
+    Mutation("AelRunStuck", r"\) > 0 unless", ") > 1 unless"),
+    Mutation("AelTelemetrySilent", r"> scalar", "< scalar"),
+    Mutation("AelTelemetrySilent", r"and last_over_time\(\S+\) == 1", ""),
+    Mutation("AelTelemetrySilent", r"unless on .*$", ""),
+    *(
+        Mutation(name, old, new)
+        for name in ("AelTelemetryDropped", "AelStoreFailing")
+        for old, new in (
+            NO_BIRTH,
+            (r'\{signal!?="store"\}', ""),
+            (r"offset 10m >= 0", "offset 10m >= 10"),
+            (r"\[1d\]", "[1m]"),
+        )
+        if (name, old) != ("AelStoreFailing", r"\[1d\]")
+    ),
+    *(
+        Mutation(name, old, new)
+        for name in ("AelCollectorExportFailing", "AelCollectorRefusing")
+        for old, new in (
+            (r" or last_over_time\([^()]*\) \),", " ),"),
+            (r"> 0$", "< 0"),
+            (r"_log_records", "_spans"),
+        )
+    ),
+    Mutation("AelCollectorExportFailing", r"\( increase\(.*? > 0 \) or ", ""),
+    Mutation("AelCollectorDown", r" or absent\(.*$", ""),
+    Mutation("AelCollectorDown", r"== 0", "== 1"),
+    *(
+        Mutation(f"{name} {severity}", "> scalar", new)
+        for name in ("AelCollectorQueueFilling", "AelDiskFilling")
+        for severity in ("warning", "critical")
+        for new in ("< scalar", "> 2 * scalar")
+    ),
+    Mutation("AelStackTargetDown", r"\|grafana", ""),
+    Mutation("AelStackTargetDown", r'job=~"[^"]*"', 'job!=""'),
+    Mutation("AelMetricsSizeLimit", r"> scalar", "< scalar"),
+    Mutation("AelMetricsSizeLimit", r" > 0\)", ")"),
+    Mutation("Watchdog", r"vector\(1\)", "vector(1) > 1"),
+]
+
+
+def find(title: str) -> list[Alert]:
+    """The alerting rules of a name, or the one of a name and a key."""
+    return [alert for alert in alerts() if title in (alert.title, alert.name)]
+
+
+def outcome(folder: Path, alert: Alert, changed: str, change: Any) -> bool:
+    """Whether the unit tests of an alert hold when the rule `changed` is changed by a function."""
+    kept: list[dict[str, Any]] = []
+    for group in groups():
+        if (
+            any(rule.get("alert") == alert.name for rule in group["rules"])
+            or group["name"] == "ael-objectives"
+        ):
+            rules = [
+                change(rule)
+                if rule.get("record") == changed or (not changed and rule == alert.rule)
+                else rule
+                for rule in group["rules"]
+                if "record" in rule or rule["alert"] == alert.name
+            ]
+            kept.append({**group, "rules": rules})
+    (folder / "all.rules.yml").write_text(json.dumps({"groups": kept}), "utf-8")
+    files = []
+    for file in sorted(TESTS.glob("*.test.yml")):
+        document = yaml.safe_load(file.read_text("utf-8"))
+        tests = []
+        for test in document["tests"]:
+            asked = [case for case in test["alert_rule_test"] if case["alertname"] == alert.name]
+            if asked and (claims(test, alert) or not test["input_series"]):
+                tests.append({**test, "alert_rule_test": asked})
+        if tests:
+            files.append(file.name)
+            document |= {"rule_files": ["all.rules.yml"], "tests": tests}
+            (folder / file.name).write_text(json.dumps(document), "utf-8")
+    assert files
+    folder.chmod(0o755)
+    done = promtool("test", "rules", *files, folder=folder)
+    assert "FAILED" in done.stdout + done.stderr or done.returncode == 0, done.stdout + done.stderr
+    return done.returncode == 0
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=str)
+def test_a_broken_expression_is_found(mutation: Mutation, tmp_path: Path) -> None:
+    """The unit tests fail when the expression is changed."""
+
+    def change(rule: dict[str, Any]) -> dict[str, Any]:
+        text = re.sub(r"\s+", " ", rule["expr"]).strip()
+        changed = re.sub(mutation.old, mutation.new, text)
+        assert changed != text, f"{mutation.old} is not in {text}"
+        return {**rule, "expr": changed}
+
+    alert = find(mutation.alert)[0]
+    assert not outcome(tmp_path, alert, mutation.record, change), "no unit test noticed"
+
+
+@pytest.mark.parametrize(
+    "alert", [alert for alert in alerts() if "for" in alert.rule], ids=lambda alert: alert.title
+)
+def test_a_changed_wait_is_found(alert: Alert, tmp_path: Path) -> None:
+    """The unit tests fail when the alert waits for an hour and a half: they ask when it must have fired."""
+    assert not outcome(tmp_path, alert, "", lambda rule: {**rule, "for": "90m"})
+
+
+@pytest.mark.parametrize("name", sorted({alert.name for alert in alerts()}))
+def test_unchanged_it_holds(name: str, tmp_path: Path) -> None:
+    """The control: without a change the same tests hold in the same way."""
+    assert outcome(tmp_path, find(name)[0], "", lambda rule: rule)
+
+
+def test_every_alert_is_mutated() -> None:
+    """No alert is left out of the table."""
+    assert {alert.title for alert in alerts()} <= {found.title for m in MUTATIONS for found in find(m.alert)}
