@@ -90,8 +90,9 @@ def print_boards(console: Console, boards: Mapping[str, Json], addresses: Addres
                     Text(answer.words, style=style),
                 )
         console.print(table)
+    noun = "board" if len(boards) == 1 else "boards"
     console.print(
-        f"{len(boards)} boards, {sum(counts.values())} queries: {counts['data']} returned data, "
+        f"{len(boards)} {noun}, {sum(counts.values())} queries: {counts['data']} returned data, "
         f"{counts['empty']} nothing, {counts['skipped']} not asked, {counts['failed']} failed."
     )
     return 1 if counts["failed"] else 0

@@ -1,5 +1,6 @@
 """The boards' queries against a real Prometheus and a real Loki, over a day whose numbers are known."""
 
+import json
 import math
 import re
 import time
@@ -13,6 +14,7 @@ from ael_otel._generated import metrics
 from ael_otel._generated.events import EXECUTION_FAIL, STEP_RETRY, STEP_SKIP
 from dashboards.src import foreign
 from dashboards.src.queries import events, total
+from tests.dashboards import check
 from tests.dashboards.boards import committed, data_panels, kind_of, name_of
 from tests.dashboards.contract import grouping
 from tests.dashboards.promql import parse
@@ -417,3 +419,29 @@ def test_search_of_the_log(choice: dict[str, str], found: int, log: Server):
     for name, value in choice.items():
         query = query.replace(f"${name}", value)
     assert len(log.lines(filled(query))) == found
+
+
+def test_boards_check_prints_every_query_and_its_answer(day: Server, capsys: pytest.CaptureFixture[str]):
+    """The command names each panel with its query and what came back, and counts what it could not ask."""
+    assert check.main(["ael-overview", "--prometheus", day.address, "--minutes", "1440"]) == 0
+    printed = " ".join(re.sub(r"[│┃]", " ", capsys.readouterr().out).split())
+    for panel in data_panels(BOARDS["ael-overview"]):
+        assert str(panel["id"]) in printed
+    assert "PromQL" in printed
+    assert "workflow=serve" in printed
+    assert "no Loki to ask" in printed
+    assert re.search(r"1 board, \d+ queries: \d+ returned data, 0 nothing, 1 not asked, 0 failed", printed)
+
+
+def test_boards_check_fails_where_a_query_does(
+    day: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """A query that Prometheus refuses, or a variable that the board has not, ends the command with 1 and is shown."""
+    broken = json.loads(json.dumps(BOARDS["ael-overview"]).replace("$workflow", "$nobody"))
+    panel = next(each for each in data_panels(broken) if each["id"] == 13)
+    panel["targets"][0]["expr"] = "sum(rate(x))"
+    monkeypatch.setattr(check, "committed", lambda: {"ael-overview": broken})
+    assert check.main(["ael-overview", "--prometheus", day.address]) == 1
+    printed = capsys.readouterr().out
+    assert "$nobody" in printed
+    assert "400" in printed
