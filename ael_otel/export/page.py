@@ -54,7 +54,7 @@ def page(run: ExecutionRecord) -> str:
         + "</p></header>",
     ]
     if run.error is not None:
-        parts.append(f'<p class="error" role="alert">{_text(_error(run.error))}</p>')
+        parts.append(f'<p class="why" role="alert">{_text(_error(run.error))}</p>')
     parts += ["<main>", _scale(span_ms), *(_row(row, run.started_at, span_ms) for row in rows), "</main>"]
     parts += [
         "<footer>Times are UTC. Click a row for its parameters, results and ids.</footer></body></html>",

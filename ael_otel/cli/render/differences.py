@@ -1,6 +1,6 @@
 """`ael trace diff`: two runs side by side."""
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -85,10 +85,16 @@ def _values(found: list[Difference]) -> Table:
     table.add_column("A", overflow="fold", ratio=3)
     table.add_column("B", overflow="fold", ratio=3)
     for row in found:
-        table.add_row(
-            Text(words.one_line(row.path)), _value(row.a, there=row.in_a), _value(row.b, there=row.in_b)
-        )
+        a, b = row.a, row.b
+        if row.in_a != row.in_b and row.path.startswith("steps."):
+            # A step that one run has and the other has not: that it is there says enough.
+            a, b = _in_a_word(a), _in_a_word(b)
+        table.add_row(Text(words.one_line(row.path)), _value(a, there=row.in_a), _value(b, there=row.in_b))
     return table
+
+
+def _in_a_word(item: Any) -> Any:
+    return cast("dict[str, Any]", item).get("status", item) if isinstance(item, dict) else item
 
 
 def _value(item: Any, *, there: bool) -> Text:

@@ -1,6 +1,6 @@
 """`ael trace stats`: the table of figures, and one line about the store."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -47,6 +47,12 @@ def summary(info: StoreInfo, days: Sequence[StatsRow]) -> Text:
     if info.oldest is not None:
         text += f", since {when(info.oldest)[:16]} UTC"
     return Text(f"{text}; grows by {words.size(growth(days))} a day.", style="dim")
+
+
+def taken_out(counts: Mapping[str, int]) -> Text:
+    """Say how many secrets of each kind were taken out."""
+    told = ", ".join(f"{number:,} {words.one_line(kind)}" for kind, number in counts.items())
+    return Text(f"Taken out before they were kept: {told}.", style="dim")
 
 
 def growth(days: Sequence[StatsRow]) -> float:

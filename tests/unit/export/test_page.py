@@ -47,6 +47,21 @@ class Reader(HTMLParser):
             self.text += data
 
 
+def test_the_box_of_the_error_is_not_drawn_around_rows(full):
+    """What the style sheet says of the box is said of no class that a row can have: statuses of runs and calls."""
+    full.error = ErrorRecord("TOOL_FAILED", "tool", "declined")
+    read = Reader(page(full))
+    (box,) = [found["class"] for tag, found in read.elements if tag == "p" and found.get("role") == "alert"]
+    rows = {
+        word
+        for tag, found in read.elements
+        if tag == "span" and "name" in (found.get("class") or "").split()
+        for word in (found["class"] or "").split()
+    }
+    assert "error" in rows
+    assert not rows & set(box.split())
+
+
 def test_a_run_is_a_row_for_each_of_its_parts(full):
     """Run, steps, attempts, code and calls from it, with names and durations; errors are marked."""
     read = Reader(page(full))
