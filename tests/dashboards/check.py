@@ -21,12 +21,12 @@ from rich.table import Table
 from rich.text import Text
 
 from tests.dashboards.boards import Json, committed, data_panels, kind_of, needs_tempo, text_of
+from tests.dashboards.lint import OVER_TIME
 from tests.e2e.links import fill, unfilled
 from tests.e2e.panels import View
 
 SOURCES: Final = ("prometheus", "loki", "tempo")
 LANGUAGES: Final = {"prometheus": "PromQL", "loki": "LogQL", "tempo": "TraceQL"}
-MATRIX: Final = ("timeseries", "heatmap")
 
 type Addresses = Mapping[str, str]
 
@@ -103,7 +103,10 @@ def ask(panel: Json, target: Json, view: View, addresses: Addresses) -> Answer:
     kind = kind_of(target)
     if kind not in addresses:
         return Answer("skipped", f"no {kind.title()} to ask")
-    query = fill(text_of(target), view.values)
+    step = _step(panel, view)
+    # As Grafana computes them: the interval is the panel's step, a rate looks back one scrape further.
+    windows = {"__interval": f"{step}s", "__auto": f"{step}s", "__rate_interval": f"{max(step + 15, 60)}s"}
+    query = fill(text_of(target), {**view.values, **windows})
     if target.get("queryType") == "serviceMap":
         return Answer("skipped", "Grafana asks Prometheus for this graph: see the panel beside it")
     if left := unfilled(query):
@@ -208,7 +211,8 @@ def _last(series: Json) -> str:
 
 
 def _step(panel: Json, view: View) -> int:
-    return max(view.step, 60 if panel["type"] in MATRIX and panel.get("interval") == "1m" else 0)
+    least = {"1m": 60, "5m": 300}.get(panel.get("interval", ""), 15)
+    return max(view.step, least) if panel["type"] in OVER_TIME else view.step
 
 
 @contextmanager
