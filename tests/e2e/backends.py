@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import requests
 
@@ -145,6 +145,11 @@ class Backends(Running):
             for exemplar in series["exemplars"]
         ]
 
+    def span_metrics(self, service: str) -> list[Any]:
+        """What Tempo's generator has counted of the spans of a service."""
+        found = self.prometheus("query", query=f'traces_spanmetrics_calls_total{{service="{service}"}}')
+        return list(found["result"])
+
     def scraped(self) -> str:
         """The Collector's page of the applications' metrics."""
         port = self.ports["AEL_COLLECTOR_METRICS_PORT"]
@@ -194,7 +199,7 @@ class Backends(Running):
 
 
 @contextmanager
-def started() -> Iterator[Backends]:
+def started(name: str = "e2e") -> Iterator[Backends]:
     """Start the services whose images are here, and remove them and their data at the end, whatever happened."""
     here = images_here()
     # Grafana waits for Tempo in compose.yaml.
@@ -202,7 +207,7 @@ def started() -> Iterator[Backends]:
     services = tuple(service for service in here if service not in left_out)
     sink = TraceSink()
     backends = Backends(
-        project=f"ael-e2e-{os.getpid()}",
+        project=f"ael-{name}-{os.getpid()}",
         sink=sink,
         ports={name: quiet_port() for name in PORTS},
         services=services,

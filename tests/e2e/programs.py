@@ -145,19 +145,24 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, service: str, endpoint: str, **more: str) -> Iterator[Served]:
+def serving(
+    folder: Path, service: str, endpoint: str, *, workflows: Mapping[str, str] | None = None, **more: str
+) -> Iterator[Served]:
     """Run `opentelemetry-instrument ael serve` on the exported demo until the block ends.
 
     Args:
         folder: for its configuration, its home and what it prints.
         service: the service's name.
         endpoint: where it sends OTLP.
+        workflows: files of further workflows, by name.
         more: further variables.
     """
     require("engine")
     port, admin_port = quiet_port(), quiet_port()
     env = environment(folder, service, endpoint, OTEL_EXPORTER_PROMETHEUS_PORT=str(admin_port), **more)
     config = export_demo(folder / "demo", env)
+    for name, text in (workflows or {}).items():
+        (folder / "demo" / "workflows" / f"{name}.yaml").write_text(text, "utf-8")
     stdout, stderr = folder / "stdout.txt", folder / "stderr.txt"
     command = [
         program("opentelemetry-instrument"),

@@ -5,6 +5,8 @@ what it holds. Grafana itself is not needed. Where this machine has no image of 
 in for it: a trace is then found by its id, and what needs a TraceQL search is skipped by name.
 """
 
+import json
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -14,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.dashboards.boards import Json, committed, name_of
+from tests.dashboards.boards import Json, committed, data_panels, name_of
 from tests.e2e.backends import Backends, LogLine
 from tests.e2e.checks import Known, Truth, settle
 from tests.e2e.expected import BUNDLED
@@ -22,6 +24,7 @@ from tests.e2e.links import Board, Explore, fill, opened, unfilled
 from tests.e2e.panels import SOURCES, Stores, View, linked, of_row, shown
 from tests.e2e.programs import Clients, asks, serving
 from tests.e2e.spans import StoredSpan, root_of
+from tests.e2e.waiting import wait_until_nothing_is_missing
 from tests.stack.conftest import ROOT
 from tests.support.needs import require
 
@@ -50,7 +53,8 @@ class Day:
         return self.stores.backends
 
     def view(self, name: str, **chosen: str) -> View:
-        """A board opened on the time of these runs."""
+        """A board opened on the time of these runs, with one of their traces where a board asks for one."""
+        chosen = {"trace": self.truth.calls[0].trace_id, **chosen}
         return View(BOARDS[name], self.began - 600, self.ended + 60, chosen)
 
     def lines(self) -> list[LogLine]:
@@ -70,6 +74,11 @@ def day(backends: Backends, tmp_path_factory: pytest.TempPathFactory) -> Day:
     calls = tuple(Known(each.ask.case, each.trace_id, each.parent_id, each.execution_id) for each in answers)
     truth = Truth(SERVICE, calls, BUNDLED | {"overtime"})
     settle(backends, truth, served.lines())
+    if "tempo" in backends.services:
+        # Tempo's generator counts what it has seen every 15 s.
+        wait_until_nothing_is_missing(
+            lambda: "" if backends.span_metrics(SERVICE) else "no span metrics of Tempo", seconds=60
+        )
     return Day(Stores(backends), truth, began, time.time())
 
 
@@ -212,21 +221,18 @@ def test_every_link_of_a_panel_leads_on(name: str, panel: Json, column: str, lin
             continue
         target = opened(link["url"], {**view.values, **own})
         if isinstance(target, Board):
-            known = {variable["name"] for variable in BOARDS[target.uid]["templating"]["list"]}
-            assert target.variables.keys() <= known
-            for chosen in target.variables.values():
-                assert not [text for value in chosen for text in unfilled(value)]
-            followed += 1
-            continue
-        if unfilled(target.text):
-            continue  # a series of another query of the panel, without the column that the link stands on
-        if _needs_search(target) and not day.stores.has_tempo:
+            _shows_something(target, day)
+        elif unfilled(target.text):
+            continue  # the row of another query of the panel, without the column that the link names
+        elif _needs_search(target) and not day.stores.has_tempo:
             require(False, "no image of Tempo on this machine: the link opens a TraceQL search", ci=False)
-        if not _is_about_a_failure(target) or _failed(row, day):
+        elif "error_type" in target.text and not _failed(row, day):
+            continue
+        else:
             found = day.stores.open(target, view)
             assert found, f"nothing behind {target.text}"
             _is_the_right_one(row, target, found, day)
-            followed += 1
+        followed += 1
     assert followed, f"no row of {name_of(panel)} has what the link {link['title']!r} needs"
 
 
@@ -252,14 +258,34 @@ def _needs_search(link: Explore) -> bool:
     return link.query["datasource"]["type"] == "tempo" and link.text.lstrip().startswith("{")
 
 
-def _is_about_a_failure(link: Explore) -> bool:
-    return "error_type" in link.text or "status = error" in link.text
+def _shows_something(target: Board, day: Day) -> None:
+    """Check that the board knows each variable that it is given, and that a panel which uses it shows something."""
+    view = day.view(target.uid, **{name: "|".join(values) for name, values in target.variables.items()})
+    known = {variable["name"]: variable["type"] for variable in view.board["templating"]["list"]}
+    assert target.variables.keys() <= known.keys()
+    chosen = [name for name in target.variables if known[name] != "datasource"]
+    assert chosen, "a link to another board says what it is about"
+    for name in chosen:
+        asked = [
+            query
+            for panel in data_panels(view.board)
+            for query in panel["targets"]
+            if _can_ask(query, day.stores) and re.search(rf"\$\{{?{name}\b", json.dumps(query))
+        ]
+        if not asked and not day.stores.has_tempo:
+            require(False, f"no image of Tempo on this machine: ${name} is asked for by TraceQL", ci=False)
+        assert any(day.stores.rows(query, view) for query in asked), (
+            f"no panel shows ${name}={view.values[name]}"
+        )
 
 
 def _failed(row: Mapping[str, Any], day: Day) -> bool:
-    workflow = row.get("workflow")
-    return workflow is None or any(
-        call.case.workflow == workflow and not call.case.succeeds for call in day.truth.calls
+    """Whether anything of the row's workflow or tool failed; a row of neither is about all of them."""
+    about = {f"call {row['tool']} error"} if "tool" in row else set[str]()
+    return ("workflow" not in row and not about) or any(
+        (case.workflow == row.get("workflow", "") and not case.succeeds)
+        or any(each in case.counts for each in about)
+        for case in day.truth.cases
     )
 
 

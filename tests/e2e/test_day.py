@@ -1,0 +1,272 @@
+"""A day of the real engine, and what the boards make of it: every panel asked, every number compared with the script.
+
+The day has every outcome there is, a burst, a workflow whose second version fails, a storm of failures, and two
+processes one after the other. It takes a minute, in a stack of its own. Where this machine has no image of Tempo,
+what is asked in TraceQL is skipped by name.
+"""
+
+import math
+import time
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from ael_otel._generated import metrics
+from tests.dashboards.boards import Json, committed, data_panels, kind_of, name_of
+from tests.dashboards.contract import grouping
+from tests.dashboards.promql import parse
+from tests.e2e.backends import NEEDED, Backends, images_here, started
+from tests.e2e.checks import Known, Truth, settle
+from tests.e2e.expected import BUNDLED, Case
+from tests.e2e.panels import Stores, View
+from tests.e2e.programs import Answer, Ask, Clients, asks, serving
+from tests.e2e.spans import root_of
+from tests.e2e.waiting import wait_until_nothing_is_missing
+from tests.support.needs import require
+
+pytestmark = pytest.mark.timeout(600)
+
+SERVICE = "e2e-day"
+BOARDS = committed()
+
+_INVOICE = """\
+name: invoice
+version: {version}
+description: Add an invoice up, and charge it.
+steps:
+  - id: sum
+    tool: add
+    mcp: demo
+    params: {{a: 40, b: 2}}
+  - id: pay
+    depends_on: [sum]
+    tool: {tool}
+    mcp: demo
+    params: {params}
+outputs:
+  - name: paid
+    from: steps.pay.output
+"""
+GOOD = _INVOICE.format(version="1.0.0", tool="echo", params='{text: "paid"}')
+BAD = _INVOICE.format(version="2.0.0", tool="charge", params='{card: "empty", amount: 42}')
+
+PAID = Case(
+    "invoice 1.0.0",
+    "Workflow Execution invoice success\n  Step 1: tool_call sum completed\n    MCP Request add demo\n"
+    "  Step 2: tool_call pay completed\n    MCP Request echo demo",
+    "run success\nstep sum tool_call\nstep pay tool_call\ncall add success\ncall echo success",
+    workflow="invoice",
+)
+UNPAID = Case(
+    "invoice 2.0.0",
+    "Workflow Execution invoice error ERROR TOOL_FAILED\n  Step 1: tool_call sum completed\n    MCP Request add demo\n"
+    "  Step 2: tool_call pay failed ERROR TOOL_FAILED\n    MCP Request charge demo ERROR TOOL_FAILED",
+    "run error\nstep sum tool_call\nstep pay tool_call\ncall add success\ncall charge error\n"
+    "error TOOL_FAILED tool",
+    workflow="invoice",
+    succeeds=False,
+)
+
+MORNING = (
+    [
+        *asks("hello mixed tools_in_code flaky_tool skips tool_fails code_fails needs_input"),
+        *asks("answered_late overtime direct_echo direct_charge"),
+    ],
+    [Ask(PAID)] * 5,
+)
+BURST = (asks("hello x25"),) * 8
+EVENING = ([Ask(UNPAID)] * 4, *((asks("tool_fails x10"),) * 3), asks("hello x5 mixed x2"))
+
+NOTHING_TO_SHOW = {
+    "Telemetry lost in the application": "nothing was lost",
+    "Telemetry lost in the Collector": "nothing was lost",
+}
+"""Panels that an untroubled day leaves empty; tests/dashboards/test_live.py shows that they can fill."""
+
+
+@dataclass(frozen=True)
+class Day:
+    """The stores after the day, and the truth."""
+
+    stores: Stores
+    truth: Truth
+    began: float
+    ended: float
+
+    def view(self, name: str, **chosen: str) -> View:
+        """A board that shows the whole day, with one of its traces chosen where a board asks for one."""
+        return View(BOARDS[name], self.began - 30, self.ended, {"trace": self.some_trace, **chosen})
+
+    @property
+    def some_trace(self) -> str:
+        """The id of a trace of the day."""
+        return min(self.stores.backends.traces.of_service(SERVICE))
+
+    def row(self, board: str, title: str, letter: str = "A") -> list[dict[str, Any]]:
+        """What one query of a panel returns."""
+        (target,) = (
+            target
+            for panel in data_panels(BOARDS[board])
+            if panel["title"] == title
+            for target in panel["targets"]
+            if target["refId"] == letter
+        )
+        return self.stores.rows(target, self.view(board))
+
+    def figure(self, board: str, title: str) -> float:
+        """The one number of a panel."""
+        (row,) = self.row(board, title)
+        return float(row["Value"])
+
+    @property
+    def statuses(self) -> Counter[str]:
+        """How many runs ended how."""
+        return Counter(
+            line.split()[1]
+            for case in self.truth.cases
+            for line in case.counts.splitlines()
+            if line.startswith("run ")
+        )
+
+    @property
+    def errors(self) -> Counter[tuple[str, str]]:
+        """How many errors of which type in which component."""
+        found: Counter[tuple[str, str]] = Counter()
+        for case in self.truth.cases:
+            for line in case.counts.splitlines():
+                kind, *words = line.split()
+                if kind == "error":
+                    found[words[0], words[1]] += int(words[2][1:]) if len(words) > 2 else 1
+        return found
+
+
+@pytest.fixture(scope="module")
+def own_stack() -> Iterator[Backends]:
+    """A stack that has seen nothing else: some panels count whatever there is."""
+    require("docker")
+    require("compose")
+    require("engine")
+    absent = [service for service in NEEDED if service not in images_here()]
+    require(not absent, f"no image of {', '.join(absent)} on this machine; run `make images`")
+    with started("day") as backends:
+        yield backends
+
+
+@pytest.fixture(scope="module")
+def day(own_stack: Backends, tmp_path_factory: pytest.TempPathFactory) -> Day:
+    """The script, carried out."""
+    often = {"OTEL_METRIC_EXPORT_INTERVAL": "1000"}
+    answers: list[Answer] = []
+    printed: list[dict[str, Any]] = []
+    began = time.time()
+    for file, plans in ((GOOD, (MORNING, BURST)), (BAD, (EVENING,))):
+        folder = tmp_path_factory.mktemp("day")
+        with serving(folder, SERVICE, own_stack.otlp, workflows={"invoice": file}, **often) as served:
+            for part in plans:
+                answers += Clients(served.port).drive(part)
+            assert served.stop() == 0
+        printed += served.lines()
+    for answer in answers:
+        assert answer.succeeded is answer.ask.case.succeeds, answer
+    calls = tuple(Known(each.ask.case, each.trace_id, each.parent_id, each.execution_id) for each in answers)
+    truth = Truth(SERVICE, calls, BUNDLED | {"overtime", "invoice"})
+    settle(own_stack, truth, printed)
+    if "tempo" in own_stack.services:
+        # Tempo's generator counts what it has seen every 15 s.
+        wait_until_nothing_is_missing(
+            lambda: "" if own_stack.span_metrics(SERVICE) else "no span metrics of Tempo", seconds=60
+        )
+    return Day(Stores(own_stack), truth, began, time.time())
+
+
+# --- every panel ------------------------------------------------------------------------------------------------------
+
+QUERIES = [
+    pytest.param(name, panel, target, id=f"{name} {name_of(panel)} {target['refId']}")
+    for name, board in BOARDS.items()
+    for panel in data_panels(board)
+    for target in panel["targets"]
+]
+
+
+@pytest.mark.parametrize(("name", "panel", "target"), QUERIES)
+def test_every_panel_shows_the_day(name: str, panel: Json, target: Json, day: Day) -> None:
+    """Proves that each query of each panel finds something on that day, with every label that it groups by, and no
+    value that is not a number; but for the panels that must be empty on an untroubled day, which are.
+    """
+    if kind_of(target) == "tempo" and not day.stores.has_tempo:
+        require(False, f"no image of Tempo on this machine: {name_of(panel)} asks by TraceQL", ci=False)
+    rows = day.stores.rows(target, day.view(name))
+    if panel["title"] in NOTHING_TO_SHOW:
+        assert rows == []
+        return
+    assert rows
+    if kind_of(target) == "prometheus":
+        labels = grouping(parse(_plain(target["expr"]))) - {"le"}
+        assert all(labels <= set(row) for row in rows)
+    assert any(math.isfinite(row["Value"]) for row in rows if "Value" in row) or "Value" not in rows[0]
+
+
+def _plain(query: str) -> str:
+    """A query as the parser of the static checks takes it, its own fixture of variables."""
+    return query
+
+
+# --- the numbers ------------------------------------------------------------------------------------------------------
+
+
+def test_runs_of_the_day_are_the_scripts(day: Day) -> None:
+    """Proves that the total is exact over two processes, a burst and a restart."""
+    assert day.figure("ael-overview", "Runs in 24 h") == pytest.approx(day.statuses.total(), abs=0.01)
+
+
+def test_the_success_rate_is_the_scripts(day: Day) -> None:
+    """Proves that the share of successes among runs that ended by themselves is exact."""
+    found = day.statuses
+    judged = found["success"] + found["error"] + found["timeout"]
+    assert day.figure("ael-overview", "Success rate in 24 h") == pytest.approx(
+        found["success"] / judged, abs=0.0005
+    )
+
+
+def test_errors_by_type_are_the_scripts(day: Day) -> None:
+    """Proves that the table has each type and component of the script with its number, and no other above zero."""
+    rows = day.row("ael-overview", "Errors by type and component")
+    found = {(row["type"], row["component"]): round(row["Value"], 2) for row in rows if row["Value"]}
+    assert found == dict(day.errors)
+
+
+def test_a_workflows_second_version_shows_where_it_fails(day: Day) -> None:
+    """Proves that five paid and four unpaid invoices are 4/9 failed in the table, and that each failure is listed."""
+    rows = day.row("ael-overview", "Slowest workflows", "D")
+    assert {row["workflow"]: row["Value"] for row in rows}["invoice"] == pytest.approx(4 / 9, abs=0.001)
+    failures = day.row("ael-overview", "Recent failures")
+    assert Counter(row["workflow_id"] for row in failures)["invoice"] == 4
+    assert len(failures) == day.statuses["error"] + day.statuses["timeout"]
+
+
+def test_p95_is_within_a_bucket_of_the_traces(day: Day) -> None:
+    """Proves that p95 as the table computes it from buckets lies in the bucket of the exact p95 of the root spans."""
+    roots = [
+        root_of(spans)
+        for spans in day.stores.backends.traces.of_service(SERVICE).values()
+        if any(span.name == "Workflow Execution" for span in spans)
+    ]
+    durations = sorted(
+        (root.end - root.start) / 1e9 for root in roots if root.attributes.get("ael.workflow.name") == "hello"
+    )
+    rank = math.ceil(0.95 * len(durations)) - 1
+    buckets = metrics.WORKFLOW_DURATION.buckets
+    assert buckets is not None
+    shown = {row["workflow"]: row["Value"] for row in day.row("ael-overview", "Slowest workflows")}["hello"]
+    exact, told = bisect_left(buckets, durations[rank]), bisect_left(buckets, shown)
+    assert abs(exact - told) <= 1, f"{durations[rank]:.4f} s exactly, {shown:.4f} s on the board"
+
+
+def test_nothing_runs_at_the_end(day: Day) -> None:
+    """Proves that the number of active workflows is back at zero."""
+    assert day.figure("ael-overview", "Active workflows") == 0
