@@ -16,6 +16,8 @@ Exit codes: 0 done; 1 a service failed or did not become ready; 2 wrong command 
 Settings come from the environment and from .env in the root of the repository: see deploy/.env.example.
 """
 
+TAIL_SAMPLING = "deploy/compose.tail-sampling.yaml"
+
 
 def positive(text: str) -> float:
     """Return a number of seconds above zero."""
@@ -54,6 +56,9 @@ def parser() -> argparse.ArgumentParser:
     verb_up.add_argument(
         "--timeout", type=positive, default=180, metavar="SECONDS", help="default: %(default)s"
     )
+    verb_up.add_argument(
+        "--tail-sampling", action="store_true", help="keep failed and slow traces, and a share of the others"
+    )
     verbs.add_parser("down", help="stop; data is kept")
     verb_status = verbs.add_parser("status", help="show what runs")
     verb_status.add_argument("services", nargs="*", metavar="SERVICE")
@@ -76,7 +81,11 @@ def parser() -> argparse.ArgumentParser:
 
 def dispatch(arguments: argparse.Namespace) -> Exit:
     """Run the verb that was asked for."""
-    docker = Docker(load_environment(), arguments.project, tuple(arguments.override))
+    overrides = [
+        *([TAIL_SAMPLING] if getattr(arguments, "tail_sampling", False) else []),
+        *arguments.override,
+    ]
+    docker = Docker(load_environment(), arguments.project, tuple(overrides))
     if arguments.verb == "links":
         lifecycle.print_links(SERVICES, docker.environment)
         return Exit.OK

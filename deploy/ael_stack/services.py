@@ -16,7 +16,7 @@ SERVICES = ("collector", "prometheus", "loki", "tempo", "alertmanager", "grafana
 
 
 CONFIGURATION: Mapping[str, Sequence[str]] = {
-    "collector": ["collector/config.yaml"],
+    "collector": ["collector/*.yaml"],
     "prometheus": ["prometheus/prometheus.yml", "prometheus/rules/*.rules.yml"],
     "loki": ["loki/loki.yaml"],
     "tempo": ["tempo/tempo.yaml"],
