@@ -101,6 +101,10 @@ class AsyncStore:
         """See `TelemetryStore.stats`."""
         return await asyncio.to_thread(self.store.stats, by, query)
 
+    async def redactions(self, query: RunQuery) -> dict[str, int]:
+        """See `TelemetryStore.redactions`."""
+        return await asyncio.to_thread(self.store.redactions, query)
+
     async def info(self) -> StoreInfo:
         """See `TelemetryStore.info`."""
         return await asyncio.to_thread(self.store.info)

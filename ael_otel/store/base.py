@@ -179,6 +179,22 @@ class Backend(Events):
         )
         return summarise(by, rows)
 
+    def redactions(self, query: RunQuery) -> dict[str, int]:
+        """Return how much was taken out of these runs, by kind, most first."""
+        query = replace(check(query), cursor=None, limit=None)
+        if query.text is None:
+            found = self.redactions_of(query)
+        else:
+            found = {}
+            for _, record in self._with_text(query, None):
+                for kind, number in row_of(record).redactions.items():
+                    found[kind] = found.get(kind, 0) + number
+        return dict(sorted(found.items(), key=lambda each: (-each[1], each[0])))
+
+    def redactions_of(self, query: RunQuery) -> dict[str, int]:
+        """Return what `redactions` gives; `text` is not asked for."""
+        raise NotImplementedError
+
     def figures(self, by: StatsKey, query: RunQuery) -> Iterable[Figure]:
         """Return what `stats` sums up; `text` is not asked for."""
         raise NotImplementedError

@@ -5,8 +5,9 @@ migration, and reading one run is one read.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, cast
 
 import msgspec
@@ -15,7 +16,7 @@ from msgspec.structs import replace
 
 from ael_otel.store.content import TRUNCATED, Capture, as_plain, clean, to_json
 from ael_otel.store.query import ExecutionSummary
-from ael_otel.store.records import CodeRecord, ExecutionRecord, StepRecord, ToolCallRecord
+from ael_otel.store.records import REDACTIONS, CodeRecord, ExecutionRecord, StepRecord, ToolCallRecord
 from ael_otel.store.times import from_us, to_us
 
 MAX_BODY: Final = 16 * 1024 * 1024
@@ -148,6 +149,9 @@ class Head(NamedTuple):
     owner: str
 
 
+NOTHING_TAKEN_OUT: Final[Mapping[str, int]] = MappingProxyType({})
+
+
 class Row(NamedTuple):
     """A run as the backends keep it."""
 
@@ -155,6 +159,7 @@ class Row(NamedTuple):
     body: bytes
     calls: list[Call]
     errors: frozenset[str]
+    redactions: Mapping[str, int] = NOTHING_TAKEN_OUT
 
     @property
     def ended(self) -> bool:
@@ -190,6 +195,7 @@ class _Step(Struct):
 
 class _Metadata(Struct, frozen=True):
     session_id: Any = None
+    redactions: Any = None
 
 
 class _Run(Struct):
@@ -252,7 +258,10 @@ def _row(run: "_Run | ExecutionRecord", body: bytes) -> Row:
     if error is not None:
         errors.add(error.code)
     metadata = run.metadata
-    session = metadata.get("session_id") if isinstance(metadata, dict) else metadata.session_id
+    if isinstance(metadata, dict):
+        session, taken_out = metadata.get("session_id"), metadata.get(REDACTIONS)
+    else:
+        session, taken_out = metadata.session_id, metadata.redactions
     head = Head(
         run.execution_id,
         run.type,
@@ -275,7 +284,15 @@ def _row(run: "_Run | ExecutionRecord", body: bytes) -> Row:
         len(body),
         run.owner,
     )
-    return Row(head, body, calls, frozenset(errors))
+    return Row(head, body, calls, frozenset(errors), _counts(taken_out) if taken_out else NOTHING_TAKEN_OUT)
+
+
+def _counts(taken_out: Any) -> Mapping[str, int]:
+    """Return how many redactions of each kind a record tells of; what is no such count is left out."""
+    if not isinstance(taken_out, dict):
+        return NOTHING_TAKEN_OUT
+    counts = cast("dict[str, Any]", taken_out)
+    return {clean(kind)[:64]: n for kind, n in counts.items() if isinstance(n, int) and 0 < n < 2**31}
 
 
 def _call(call: "_Call | ToolCallRecord", errors: set[str]) -> Call:

@@ -109,6 +109,15 @@ class MemoryStore(Backend):
             figure for row in self._rows() if matches(row, query) for figure in figures_of(by, query, row)
         )
 
+    def redactions_of(self, query: RunQuery) -> dict[str, int]:
+        """Return what `redactions` gives; `text` is not asked for."""
+        found: dict[str, int] = {}
+        for row in self._rows():
+            if matches(row, query):
+                for kind, number in row.redactions.items():
+                    found[kind] = found.get(kind, 0) + number
+        return found
+
     def find(self, prefix: str, limit: int = 10) -> list[str]:
         """Return the execution ids that a person can mean."""
         rows = self._rows()

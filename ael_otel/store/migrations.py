@@ -102,9 +102,20 @@ _TABLES: Final = (
 _TOOLS: Final = ("CREATE INDEX tool_calls_by_tool ON tool_calls (tool_name, execution)",)
 """Finding the few runs that called a rare tool among all; 1.5 % of the file."""
 
+_REDACTIONS: Final = (
+    """
+    CREATE TABLE redactions (
+        execution {int} NOT NULL REFERENCES executions (id) ON DELETE CASCADE,
+        kind {text} NOT NULL,
+        number {int} NOT NULL,
+        PRIMARY KEY (execution, kind)
+    ) {clustered}""",
+)
+"""How much was taken out of each run, by kind; runs out of which nothing was have no row."""
+
 _SEQUENCE: Final = ("CREATE SEQUENCE execution_ids OWNED BY executions.id",)
 
-MIGRATIONS: Final[tuple[tuple[int, tuple[str, ...]], ...]] = ((1, _TABLES), (2, _TOOLS))
+MIGRATIONS: Final[tuple[tuple[int, tuple[str, ...]], ...]] = ((1, _TABLES), (2, _TOOLS), (3, _REDACTIONS))
 SCHEMA_VERSION: Final = MIGRATIONS[-1][0]
 
 

@@ -166,7 +166,7 @@ class PostgresStore(SqlBackend):
 
     def shrink(self) -> None:
         """Let the server reuse the space of what was deleted."""
-        self.read_nothing("VACUUM ael.bodies, ael.tool_calls, ael.errors, ael.executions")
+        self.read_nothing("VACUUM ael.bodies, ael.tool_calls, ael.errors, ael.redactions, ael.executions")
 
     def read_nothing(self, sql: str) -> None:
         """Run a statement outside any transaction."""

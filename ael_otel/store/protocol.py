@@ -117,6 +117,10 @@ class TelemetryStore(Protocol):
         """
         ...
 
+    def redactions(self, query: RunQuery) -> dict[str, int]:
+        """Return how much was taken out of these runs, by kind (`ael.redaction.kind`), most first."""
+        ...
+
     def info(self) -> StoreInfo:
         """Return what the store is and how much it holds."""
         ...

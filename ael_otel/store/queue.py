@@ -345,6 +345,10 @@ class QueuedStore(Events):
         """Return figures by workflow, tool or day."""
         return self.backend.stats(by, query)
 
+    def redactions(self, query: RunQuery) -> dict[str, int]:
+        """Return how much was taken out of these runs, by kind."""
+        return self.backend.redactions(query)
+
     def info(self) -> StoreInfo:
         """Return what the store is and how much it holds."""
         return self.backend.info()

@@ -140,6 +140,7 @@ class SqlBackend(Backend):
         keys = [(key,) for key, _ in rows]
         transaction.many("DELETE FROM tool_calls WHERE execution = ?", keys)
         transaction.many("DELETE FROM errors WHERE execution = ?", keys)
+        transaction.many("DELETE FROM redactions WHERE execution = ?", keys)
         self._insert_children(transaction, rows)
 
     def _insert_children(self, transaction: Transaction, rows: Sequence[tuple[int, Row]]) -> None:
@@ -153,6 +154,9 @@ class SqlBackend(Backend):
         errors = [(key, code) for key, row in rows for code in sorted(row.errors)]
         if errors:
             transaction.insert("errors", "execution, code", errors)
+        taken_out = [(key, kind, number) for key, row in rows for kind, number in row.redactions.items()]
+        if taken_out:
+            transaction.insert("redactions", "execution, kind, number", taken_out)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -196,6 +200,13 @@ class SqlBackend(Backend):
         else:
             sql = f"SELECT e.workflow_name, e.started_us, e.status, e.duration_us, e.bytes FROM executions e{where}"
         return (Figure(*row) for row in self.read(sql, parameters))
+
+    def redactions_of(self, query: RunQuery) -> dict[str, int]:
+        """Return what `redactions` gives; `text` is not asked for."""
+        where, parameters = self._where(query, None)
+        join = "JOIN executions e ON e.id = r.execution " if where else ""
+        sql = f"SELECT r.kind, sum(r.number) FROM redactions r {join}{where} GROUP BY r.kind"
+        return {kind: int(number) for kind, number in self.read(sql, parameters)}
 
     def find(self, prefix: str, limit: int = 10) -> list[str]:
         """Return the execution ids that a person can mean."""

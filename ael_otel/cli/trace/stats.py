@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 def command(by: Literal["workflow", "tool", "day"], filters: Filters, output: str, place: Place) -> None:
     """Sum runs up by workflow or UTC day, or the tool calls of runs by tool.
 
-    Percentiles are of what ended (nearest rank). The line below the table tells the size of the store and its growth.
+    Percentiles are of what ended (nearest rank). The lines below the table tell the size of the store and
+    its growth, and what was taken out of these runs before they were kept, by kind.
     """
     from ael_otel.cli.trace import writing
     from ael_otel.cli.trace.reading import opened
@@ -56,6 +57,8 @@ def command(by: Literal["workflow", "tool", "day"], filters: Filters, output: st
                 out.print(figures.table(by, rows))
                 out.print()
             out.print(figures.summary(store.info(), days))
+            if taken_out := store.redactions(filters.query()):
+                out.print(figures.taken_out(taken_out))
 
 
 def _as_csv(rows: "list[StatsRow]") -> None:
