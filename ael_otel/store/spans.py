@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ael_otel._generated.attributes import GEN_AI_TOOL_CALL_ARGUMENTS, GEN_AI_TOOL_CALL_RESULT
 from ael_otel.pipeline.guard import report_fault
 from ael_otel.pipeline.metrics import SCOPE
 from ael_otel.pipeline.shield import Shield, shield
@@ -30,8 +31,8 @@ MAX_TRACES: Final = 1_000
 MAX_SPANS: Final = 10_000
 """Spans kept of one trace; further ones are left out of the record, which says how many."""
 
-_INPUTS: Final = ("gen_ai.tool.call.arguments", "input.value", "gen_ai.input.messages")
-_OUTPUTS: Final = ("gen_ai.tool.call.result", "output.value", "gen_ai.output.messages")
+_INPUTS: Final = (GEN_AI_TOOL_CALL_ARGUMENTS, "input.value", "gen_ai.input.messages")
+_OUTPUTS: Final = (GEN_AI_TOOL_CALL_RESULT, "output.value", "gen_ai.output.messages")
 
 
 class Event(NamedTuple):
