@@ -1,7 +1,7 @@
 """Secrets that only their name gives away, in text: `password=...`, `"api_key": "..."`, `--token ...`, `Cookie: ...`.
 
 A word such as `token` anywhere in the text is where to look; the whole name around it is then judged as a field's name
-is, so that `max_tokens=5` and `primary_key: id` stay. What is not in quotes must also look like a value: `token = next()`
+is, so that `max_tokens=5` and `primary_key: id` stay. What is not in quotes must also look like a value: `token = f()`
 is code, not a secret.
 """
 
@@ -10,10 +10,11 @@ from typing import Final
 
 from ael_otel.privacy import markers
 from ael_otel.privacy.checks import entropy, is_random
-from ael_otel.privacy.names import kind_of
+from ael_otel.privacy.names import a_set, kind_of
 
 WORDS: Final = (
-    "pass", "pwd", "secret", "token", "key", "cred", "auth", "cookie", "jwt", "ssn", "cv", "otp", "srf", "sig", "phrase",
+    "pass", "pwd", "secret", "token", "key", "cred", "auth", "cookie", "jwt", "ssn", "cv", "otp", "srf", "sig",
+    "phrase",
 )  # fmt: skip
 """In lower case. Names of numbers that are found by their shape need none: cards and social security numbers."""
 
@@ -23,7 +24,8 @@ _BEFORE: Final = re.compile(r"[\w.-]{0,48}(?: [A-Za-z][\w.-]{0,23})?")
 # Behind the word: the rest of the name, what closes its quotes or brackets, and the sign between name and value.
 _SIGN: Final = re.compile(
     r"(?P<rest>[\w.-]{0,40}+)(?P<close>\\{0,3}[\"'`]?\]?)"
-    r"(?P<sign>\s{0,3}(?:=>|:=|==|[:=]|%3[aAdD])\s{0,4}|[ \t]{1,2}(?:is|was)[ \t]{1,2}:?[ \t]{0,2}|[ \t]{1,3}(?=[^\s\"'`&,;<>|(){}\[\]\\]{16}))"
+    r"(?P<sign>\s{0,3}(?:=>|:=|==|[:=]|%3[aAdD])\s{0,4}|[ \t]{1,2}(?:is|was)[ \t]{1,2}:?[ \t]{0,2}"
+    r"|[ \t]{1,3}(?=[^\s\"'`&,;<>|(){}\[\]\\]{16}))"
 )
 _QUOTE: Final = re.compile(r"(?:[rbuRBU]{1,2})?(\\{0,3}[\"'`])")
 _IN_DOUBLE: Final = re.compile(r'(?:[^"\\\n]|\\.){0,65536}', re.DOTALL)
@@ -49,16 +51,17 @@ _PLACEHOLDER: Final = re.compile(
 )
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_]+(?:[.\-/:_][A-Za-z_]*)*")
 _PATH: Final = re.compile(r"(?:~|\.{0,2})/[\w.~-]+(?:/[\w.~*-]*)+|[a-z][a-z0-9+.-]*://.*")
-_NO_VALUE: Final = frozenset(
+_NO_VALUE: Final = a_set(
     "none null nil true false str string bytes int integer number bool boolean any object self cls optional required "
-    "undefined empty missing unset set invalid valid expired secret password passwd token key value text unknown yes no "
-    "and or not in is the a an this that used disabled enabled redacted hidden masked option options flag flags argument arguments parameter parameters default const final var let type "
-    "for from to with must should may can will has have was were are be as at by on if of it".split()
+    "undefined empty missing unset set invalid valid expired secret password passwd token key value text unknown yes "
+    "no and or not in is the a an this that used disabled enabled redacted hidden masked option options flag flags "
+    "argument arguments parameter parameters default const final var let type for from to with must should may can "
+    "will has have was were are be as at by on if of it"
 )
 
 
 def find(text: str, at: int) -> tuple[int, int, str] | None:
-    """Return where the value of the name around `text[at:]` is, and its kind; None if there is none or it is harmless."""
+    """Return where the value of the name around `text[at:]` is, and its kind; None if there is none to hide."""
     signed = _SIGN.match(text, at)
     if signed is None:
         return None

@@ -15,7 +15,7 @@ def digits_of(text: str) -> str:
 
 
 def is_ssn(text: str) -> bool:
-    """Return whether nine digits can be a US social security number: no area 000, 666 or 9xx, no zero group or serial."""
+    """Return whether digits can be a US social security number: not area 000, 666, 9xx, no part of zeros."""
     number = digits_of(text)
     area, group, serial = number[:3], number[3:5], number[5:]
     return (
@@ -67,7 +67,7 @@ _HEX: Final = re.compile(r"[0-9a-fA-F-]+")
 
 
 def is_random(text: str) -> bool:
-    """Return whether a value looks drawn at random: letters of both cases and digits, and varied; never a plain hash."""
+    """Return whether a value looks drawn at random: letters, digits, and many different ones; never a plain hash."""
     if _HEX.fullmatch(text) or not _DIGIT.search(text):
         return False
     mixed = bool(_LOWER.search(text)) + bool(_UPPER.search(text))

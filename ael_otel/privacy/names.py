@@ -1,7 +1,8 @@
 """Which names of fields say that the value is a secret: judged by their words, never by a part of a word.
 
 `apiKey`, `api_key`, `API-KEY` and `x.api.key` are the same words. The last word decides, with the one before it where
-it alone says nothing: `access_key` is a secret, `primary_key` is not; `token` is, `max_tokens` and `token_count` are not.
+it alone says nothing: `access_key` is a secret, `primary_key` is not; `token` is, `max_tokens` and `token_count` are
+not.
 """
 
 import re
@@ -13,54 +14,64 @@ from ael_otel.privacy import markers
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_a-zA-Z]+")
 _LONGEST: Final = 160
 
+
+def a_set(text: str) -> frozenset[str]:
+    """Return the words of a text as a set."""
+    return frozenset(text.split())
+
+
 ALONE: Final = {
     **dict.fromkeys(
-        "password passwords passwd passwds pwd passphrase passphrases passcode mypwd pgpassword dbpassword dbpass "
-        "userpassword userpass rootpassword sshpass kennwort motdepasse contrasena".split(),
+        a_set(
+            "password passwords passwd passwds pwd passphrase passphrases passcode mypwd pgpassword dbpassword dbpass "
+            "userpassword userpass rootpassword sshpass kennwort motdepasse contrasena"
+        ),
         markers.PASSWORD,
     ),
     **dict.fromkeys(
-        "secret secrets apikey apikeys accesskey secretkey accountkey authkey signingkey encryptionkey "
-        "masterkey clientsecret appsecret secretaccesskey sharedaccesskey servicekey subscriptionkey".split(),
+        a_set(
+            "secret secrets apikey apikeys accesskey secretkey accountkey authkey signingkey encryptionkey "
+            "masterkey clientsecret appsecret secretaccesskey sharedaccesskey servicekey subscriptionkey"
+        ),
         markers.API_KEY,
     ),
     **dict.fromkeys(
-        "token accesstoken refreshtoken authtoken idtoken sessiontoken bearertoken apitoken usertoken bearer jwt "
-        "authorization cookie cookies setcookie otp totp csrf xsrf csrftoken csrfmiddlewaretoken xsrftoken".split(),
+        a_set(
+            "token accesstoken refreshtoken authtoken idtoken sessiontoken bearertoken apitoken usertoken bearer jwt "
+            "authorization cookie cookies setcookie otp totp csrf xsrf csrftoken csrfmiddlewaretoken xsrftoken"
+        ),
         markers.TOKEN,
     ),
-    **dict.fromkeys("privatekey sshkey".split(), markers.PRIVATE_KEY),
-    **dict.fromkeys("ssn".split(), markers.SSN),
-    **dict.fromkeys("creditcard cardnumber cvv cvv2 cvc cvc2".split(), markers.CREDIT_CARD),
+    **dict.fromkeys(a_set("privatekey sshkey"), markers.PRIVATE_KEY),
+    **dict.fromkeys(a_set("ssn"), markers.SSN),
+    **dict.fromkeys(a_set("creditcard cardnumber cvv cvv2 cvc cvc2"), markers.CREDIT_CARD),
     **dict.fromkeys(
-        "credential credentials creds cred mnemonic seedphrase keystore htpasswd".split(), markers.FIELD
+        a_set("credential credentials creds cred mnemonic seedphrase keystore htpasswd"), markers.FIELD
     ),
 }
 """Last words that are enough."""
 
-_KEY_OWNERS: Final = frozenset(
-    "api access secret signing encryption decryption auth account master service subscription shared session deploy aes "
-    "des hmac rsa ecdsa ed25519 storage consumer admin root app application license webhook wrapping symmetric sign "
-    "project functions function host integration ingest ingestion".split()
+_KEY_OWNERS: Final = a_set(
+    "api access secret signing encryption decryption auth account master service subscription shared session deploy "
+    "aes des hmac rsa ecdsa ed25519 storage consumer admin root app application license webhook wrapping symmetric "
+    "sign project functions function host integration ingest ingestion"
 )
-_PRIVATE: Final = frozenset("private ssh pgp gpg pem tls ssl".split())
-_PASS_OWNERS: Final = frozenset(
-    "db user smtp admin root redis mysql ftp http proxy mail ldap imap login my".split()
-)
-_TOKEN_OWNERS: Final = frozenset(
+_PRIVATE: Final = a_set("private ssh pgp gpg pem tls ssl")
+_PASS_OWNERS: Final = a_set("db user smtp admin root redis mysql ftp http proxy mail ldap imap login my")
+_TOKEN_OWNERS: Final = a_set(
     "access refresh auth api bearer id device session security personal csrf xsrf user bot oauth oauth2 service admin "
-    "deploy registration verification reset invite secret private jwt".split()
+    "deploy registration verification reset invite secret private jwt"
 )
 _NUMBER_OWNERS: Final = {"card": markers.CREDIT_CARD, "security": markers.SSN, "ssn": markers.SSN}
 
-_COUNTED: Final = frozenset(
+_COUNTED: Final = a_set(
     "max min num n total input output prompt completion cached reasoning remaining avg mean count next page "
     "continuation eos bos pad unk mask stop special sep cls first last prev previous cancellation per lookahead is has "
-    "no use require requires".split()
+    "no use require requires"
 )
-"""Words before `token` that make it a unit of text, a page or a question: `max_token`, `next_page_token`, `is_token`."""
+"""Words before `token` that make it a unit of text, a page or a question: `max_token`, `next_page_token`."""
 
-_ASKS: Final = frozenset("has is use uses require requires need needs show hide allow enable disable missing".split())
+_ASKS: Final = a_set("has is use uses require requires need needs show hide allow enable disable missing")
 """First words that make a name a question: `has_password`."""
 
 

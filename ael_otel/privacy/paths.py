@@ -16,9 +16,10 @@ _REMEMBERED: Final = 4096
 _FRESH_S: Final = 5.0
 _LONGEST: Final = 4096
 
-_TOKEN: Final = re.compile(r"[^\s\"'`<>|;,()\[\]{}=]{1,4096}")
+_TOKEN: Final = re.compile(r"[^\s\"'`<>|;,()\[\]=]{1,4096}")
 _SLASH: Final = re.compile(r"[/\\]|%2[fF]")
 _LONGEST_HEAD: Final = 256
+_SHORT_TEXT: Final = 1024
 _WILD: Final = re.compile(r"[*?\[]")
 _FOLDS: Final = sys.platform in {"darwin", "win32"}
 _WINDOWS_DRIVE: Final = re.compile(r"[A-Za-z]:[\\/]")
@@ -28,8 +29,8 @@ class ExcludedPaths:
     """Patterns of files: `~`, `..` and symbolic links are resolved on both sides.
 
     Args:
-        patterns: as `privacy.excluded_paths`. `*` matches any characters, also `/`; a folder stands for what is in it; a
-            pattern without `/` is compared with the last part of a path.
+        patterns: as `privacy.excluded_paths`. `*` matches any characters, also `/`; a folder stands for what is in it;
+            a pattern without `/` is compared with the last part of a path.
     """
 
     def __init__(self, patterns: Sequence[str]) -> None:
@@ -43,8 +44,9 @@ class ExcludedPaths:
         self._name = _compiled(names, "")
         resolved = {form for place in places for form in _forms(place)}
         self._place = _compiled(sorted(resolved), r"(?:/.*)?")
-        # Without wild cards the last parts of the patterns tell most relative names apart without asking the system.
         self._answers: dict[str, tuple[float, bool]] = {}
+        self._folders: dict[str, str] = {}
+        self._folders_since = 0.0
         self._some = bool(patterns)
 
     def __bool__(self) -> bool:
@@ -73,18 +75,39 @@ class ExcludedPaths:
 
     def _judge(self, path: str, *, resolve: bool) -> bool:
         plain = _plain(path)
-        for form in dict.fromkeys((plain, plain.replace("\\", "/"))):
+        for form in (plain, plain.replace("\\", "/")) if "\\" in plain else (plain,):
             lexical = _absolute(form)
             if self._fits(lexical):
                 return True
             if resolve:
-                try:
-                    real = os.path.realpath(lexical)
-                except (OSError, ValueError):
-                    continue
+                real = self._real(lexical)
                 if real != lexical and self._fits(real):
                     return True
         return False
+
+    def _real(self, path: str) -> str:
+        """Return where a path leads, asking the system once for each folder in a while."""
+        if path == "/" or path in self._folders:
+            return self._folders.get(path, "/")
+        folder, _, name = path.rpartition("/")
+        if not name or not path.startswith("/"):
+            return os.path.realpath(path)
+        parent = self._folder(folder) if folder else ""
+        here = f"{parent}/{name}"
+        try:
+            os.readlink(here)  # noqa: PTH115 - a Path takes longer than the question
+        except (OSError, ValueError):
+            return here
+        return os.path.realpath(here)
+
+    def _folder(self, path: str) -> str:
+        now = monotonic()
+        if now - self._folders_since > _FRESH_S or len(self._folders) >= _REMEMBERED:
+            self._folders = {}
+            self._folders_since = now
+        real = self._real(path)
+        self._folders[path] = real
+        return real
 
     def _fits(self, path: str) -> bool:
         return bool(
@@ -92,24 +115,30 @@ class ExcludedPaths:
             or (self._name is not None and any(map(self._name.fullmatch, path.split("/"))))
         )
 
+    def may_name(self, text: str) -> bool:
+        """Return False for a text that certainly names no excluded file."""
+        return "/" in text or "\\" in text or "%2" in text or "~" in text or self._name is not None
+
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield where a text names excluded files."""
-        if not self._some:
-            return
-        if len(text) <= 1024 and self.matches(text.strip()):
-            yield 0, len(text)
+        if not self._some or not self.may_name(text):
             return
         resolved = 0
+        some = False
         for start, word in self._words(text):
-            # A colon may belong to the path (`file://`, `C:`) or stand before or behind it (`scp host:path`, `path:12`).
+            # A colon may belong to the path (`file://`, `C:`) or stand before or behind it (`host:path`, `path:12`).
             for begin, part in _parts(word):
                 resolved += 1
                 if self.matches(part, resolve=resolved <= _MOST_RESOLVED):
                     yield start + begin, start + begin + len(part)
+                    some = True
                     break
+        if not some and " " in text and len(text) <= _SHORT_TEXT and self.matches(text.strip()):
+            # One path, with blanks in it.
+            yield 0, len(text)
 
     def _words(self, text: str) -> Iterator[tuple[int, str]]:
-        """Yield the words of a text that can be paths: all that hold a slash, or each where names alone are excluded."""
+        """Yield the words of a text that can be paths: those with a slash, or all where names alone are excluded."""
         if self._name is not None:
             for word in _TOKEN.finditer(text):
                 yield word.start(), word[0]
@@ -122,15 +151,17 @@ class ExcludedPaths:
                 continue
             before = _TOKEN.match(text[max(behind, sign.start() - _LONGEST_HEAD) : sign.start()][::-1])
             start = sign.start() - (len(before[0]) if before is not None else 0)
-            word = _TOKEN.match(text, start)
-            if word is None:  # a slash alone
-                continue
-            behind = word.end()
-            yield start, word[0]
+            whole = _TOKEN.match(text, start)
+            if whole is not None:
+                behind = whole.end()
+                yield start, whole[0]
 
 
 def _parts(word: str) -> Iterator[tuple[int, str]]:
     stripped = word.rstrip(".!?:")
+    if stripped.endswith("}") or stripped.startswith("{"):
+        inner = stripped.lstrip("{")
+        yield len(stripped) - len(inner), inner.rstrip("}.")
     yield 0, stripped
     if ":" in stripped and not stripped.startswith("file:"):
         begin = 0
@@ -163,6 +194,8 @@ def _plain(path: str) -> str:
 
 
 def _absolute(path: str) -> str:
+    if path[:1] == "/" and "/." not in path and "//" not in path and path[-1] != "/":
+        return path
     return os.path.normpath(os.path.join(os.getcwd(), os.path.expanduser(path)))  # noqa: PTH109, PTH111, PTH118
 
 

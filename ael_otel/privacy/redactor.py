@@ -1,13 +1,14 @@
 """The one redactor: what it returns may leave the process and lie on disk.
 
-Names of fields are judged first, and a secret name takes the whole value; then every text is searched, and only what was
-found goes. A text that holds JSON is read as what it holds. A fault never lets a value through: it becomes
+Names of fields are judged first, and a secret name takes the whole value; then every text is searched, and only what
+was found goes. A text that holds JSON is read as what it holds. A fault never lets a value through: it becomes
 `[REDACTION_ERROR]`.
 """
 
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from fnmatch import translate
 from typing import Any, Final, NamedTuple, cast
@@ -33,7 +34,9 @@ _LONGEST_NAME: Final = 256
 _PASSES: Final = 6
 _SMALLEST_CARD: Final = 10**12
 
+_MARKER: Final = re.compile("|".join(map(re.escape, sorted(markers.ALL_MARKERS))))
 _UNSEEN: Final = object()
+_CONTAINERS: Final[frozenset[type[Any]]] = frozenset({list, tuple, dict, set, frozenset})
 _SCALARS: Final = frozenset({int, float, bool, type(None), complex})
 
 
@@ -150,7 +153,7 @@ class Redactor:
             return self._fault(findings, "$")
 
     def _value(self, value: Any, walk: "_Walk", where: str, depth: int) -> Any:
-        kind = type(value)
+        kind = type(value)  # pyright: ignore[reportUnknownVariableType]
         if kind is str:
             return self._text(value, walk.findings, where)
         if kind in _SCALARS:
@@ -171,24 +174,25 @@ class Redactor:
             clean = self._text(plain, walk.findings, where)
             return value if clean is plain else clean
         if isinstance(value, (bytes, bytearray, memoryview)):
-            return self._bytes(cast("bytes | bytearray | memoryview[Any]", value), walk, where)
+            return self._bytes(cast("bytes | bytearray | memoryview[int]", value), walk, where)
         return self._container(value, walk, where, depth)
 
     def _container(self, value: Any, walk: "_Walk", where: str, depth: int) -> Any:
-        known = walk.seen.get(id(value), _UNSEEN)
+        identity = id(value)
+        known = walk.seen.get(identity, _UNSEEN)
         if known is not _UNSEEN:
             # Inside itself, it has no result yet.
             return self._marked(markers.FIELD, "cycle", walk.findings, where) if known is walk else known
-        walk.seen[id(value)] = walk
+        walk.seen[identity] = walk
         walk.alive.append(value)
         result: Any
         if isinstance(value, Mapping):
-            result = self._mapping(cast("Mapping[Any, Any]", value), walk, where, depth)
+            result = self._mapping(cast("Mapping[object, object]", value), walk, where, depth)
         elif isinstance(value, (list, tuple, set, frozenset)):
-            result = self._items(cast("Iterable[Any]", value), walk, where, depth)
+            result = self._items(cast("Iterable[object]", value), walk, where, depth)
         else:
             result = self._object(value, walk, where, depth)
-        walk.seen[id(value)] = result
+        walk.seen[identity] = result
         return result
 
     def _mapping(self, value: Mapping[Any, Any], walk: "_Walk", where: str, depth: int) -> Any:
@@ -302,7 +306,8 @@ class Redactor:
         ):
             name = _Name(None, "", key, allowed=True)
         else:
-            kind, rule = kind_of(key), "field_name"
+            # A marker in a name is what a secret has left behind: it says nothing of the value.
+            kind, rule = kind_of(_MARKER.sub(" x ", key) if "[" in key else key), "field_name"
             if kind in markers.PII and not self.policy.scrub_pii:
                 kind = None
             shown = key if len(key) <= _LONGEST_NAME else key[:128] + key[-128:]
@@ -322,7 +327,7 @@ class Redactor:
             return self._value(value, walk, where, depth + 1)
         if isinstance(value, str) and value in markers.ALL_MARKERS:
             return value
-        if isinstance(value, (list, tuple, dict, set, frozenset)) and not value:
+        if type(value) in _CONTAINERS and not value:
             return value
         return self._marked(name.kind, name.rule, walk.findings, where)
 
@@ -341,7 +346,7 @@ class Redactor:
                 return read
         for _ in range(_PASSES):
             spans = self._scanner.spans(clean)
-            if self._has_paths:
+            if self._has_paths and self._paths.may_name(clean):
                 spans = self._with_paths(clean, spans)
             if not spans:
                 return clean
@@ -373,7 +378,7 @@ class Redactor:
         return "".join(parts)
 
     def _json(self, text: str, findings: list[Finding] | None, where: str) -> str | None:
-        """Redact the JSON that a text holds; the text itself where there is nothing to redact, None where it is none."""
+        """Redact the JSON that a text holds; the text itself if there is nothing to redact, None if it is no JSON."""
         repeated: list[bool] = []
 
         def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -422,13 +427,13 @@ class Redactor:
             return False
         if isinstance(value, Mapping):
             seen.add(id(cast("object", value)))
-            pairs = cast("Mapping[Any, Any]", value).items()
+            pairs = cast("Mapping[object, object]", value).items()
             return any(
                 self._any_excluded(part, depth + 1, seen) for pair in pairs for part in pair
-            ) or self._joined(cast("Mapping[Any, Any]", value))
+            ) or self._joined(cast("Mapping[object, object]", value))
         if isinstance(value, (list, tuple, set, frozenset)):
             seen.add(id(cast("object", value)))
-            return any(self._any_excluded(item, depth + 1, seen) for item in cast("Iterable[Any]", value))
+            return any(self._any_excluded(item, depth + 1, seen) for item in cast("Iterable[object]", value))
         if isinstance(value, _PATH_LIKE):
             return self._paths.matches(str(value))
         return False
@@ -459,10 +464,8 @@ class Redactor:
 
     def _count(self, kind: str, count: int) -> None:
         if self._tell is not None:
-            try:
+            with suppress(Exception):  # counting must not cost the value
                 self._tell(kind, count)
-            except Exception:  # noqa: BLE001, S110 - counting must not cost the value
-                pass
 
 
 class _Walk:

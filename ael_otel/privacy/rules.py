@@ -4,12 +4,15 @@ A rule names literal texts (`anchors`) that every match of it begins with; only 
 and every repetition in a pattern has a bound. So the time that a text takes grows with its length, whatever it holds.
 """
 
+# ruff: noqa: E501 - a table of patterns
+
 import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from ael_otel.privacy import assignments, markers
 from ael_otel.privacy.checks import is_basic_pair, is_card, is_ssn
+from ael_otel.privacy.names import a_set
 
 Found = tuple[int, int, str]
 """Where a secret begins and ends, and its kind."""
@@ -74,7 +77,7 @@ def _shape(
 
 _LOCAL: Final = re.compile(r"[\w.#$%*+^~'-]{1,64}")
 _QUOTED_LOCAL: Final = re.compile(r'"[^"\r\n@]{1,64}"')
-_FILES: Final = frozenset("png jpg jpeg gif svg webp ico css js ts map json yaml yml py md txt html".split())
+_FILES: Final = a_set("png jpg jpeg gif svg webp ico css js ts map json yaml yml py md txt html")
 
 
 def _email(text: str, match: "re.Match[str]") -> Found | None:
@@ -218,7 +221,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "eyJust.a.word", "eyJ", r"(?<![\w-])eyJ[\w-]{8,8192}+(?:\.[\w-]{0,8192}+){1,4}", in_run=True,
     ),
     _shape(
-        "named_secret", markers.FIELD, "values that their name gives away: `password=`, `\"api_key\":`, `--token`, `Cookie:`",
+        "named_secret", markers.FIELD, 'values that their name gives away: `password=`, `"api_key":`, `Cookie:`',
         "db_password=hunter2", "max_tokens=4096 primary_key=id monkey=george author: ada",
         " ".join(assignments.WORDS), "", find=assignments.find, fold=True,
     ),

@@ -108,10 +108,7 @@ def _try(rule: Rule, text: str, at: int, found: list[Span]) -> int:
         match = rule.pattern.match(text, at)
         if match is None:
             return 0
-        if rule.check is None:
-            place = (*match.span(rule.group), rule.kind)
-        else:
-            place = rule.check(text, match)
+        place = (*match.span(rule.group), rule.kind) if rule.check is None else rule.check(text, match)
     if place is None:
         return 0
     found.append(Span(*place, rule.name))
@@ -119,7 +116,7 @@ def _try(rule: Rule, text: str, at: int, found: list[Span]) -> int:
 
 
 def merged(spans: Sequence[Span]) -> list[Span]:
-    """Return spans in order without overlaps: overlapping ones become one, whose kind is that of the worst, then widest."""
+    """Return spans in order without overlaps: overlapping ones become one, of the kind of the worst, then widest."""
     if len(spans) == 1:
         return list(spans)
     addresses = [span for span in spans if span.kind == URL_CREDENTIALS]

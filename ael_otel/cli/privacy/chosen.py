@@ -9,7 +9,7 @@ from ael_otel.privacy.redactor import Redactor
 
 
 def redactor(config: Path | None) -> Redactor:
-    """Return the redactor of a configuration file, or of the one that the engine would find; ConfigError if it is bad."""
+    """Return the redactor of a configuration file, or of the one that the engine would find."""
     settings = settings_of(Place(config, None))
     return Redactor(
         Policy(

@@ -13,7 +13,7 @@ from ael_otel.cli.trace.options import output_option
 )
 @output_option("text", "json")
 def command(output: str) -> None:
-    """List the rules: what each finds, its marker, and what an example becomes. docs/privacy.md says what none finds."""
+    """List the rules: what each finds, and what an example becomes. docs/privacy.md says what none finds."""
     from ael_otel.privacy.markers import MARKERS
     from ael_otel.privacy.redactor import Redactor
     from ael_otel.privacy.rules import RULES
