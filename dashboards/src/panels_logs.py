@@ -157,7 +157,7 @@ def log_table(
     time_names = ("Time", "timestamp")  # before and since Loki's data-plane frames
     sources = dict.fromkeys(time_names, "Time") | {field.field: field.name for field in fields}
     config = values_config(unit, no_value, custom=cells())
-    config.overrides = [column_override(Column(name="Time", width=180)), *_overrides(fields)]
+    config.overrides = [column_override(Column(name="Time", width=170)), *_overrides(fields)]
     return make(
         "table",
         number=number,

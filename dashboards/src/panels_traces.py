@@ -44,10 +44,10 @@ def span_table(
     sources = {_TIME: "Time", **{field.field: field.name for field in fields}}
     sources |= {_DURATION: _DURATION, TRACE_ID: "Trace"}
     config = values_config(unit, no_value, custom=cells())
-    trace = column_override(Column(name="Trace", width=290, links=links))
+    trace = column_override(Column(name="Trace", width=280, links=links))
     trace.properties += override("Trace", **{"custom.hidden": False}).properties
     config.overrides = [
-        column_override(Column(name="Time", width=180)),
+        column_override(Column(name="Time", width=170)),
         *(
             column_override(Column(name=field.name, unit=field.unit, width=field.width, links=field.links))
             for field in fields
