@@ -23,8 +23,10 @@ from ael_otel._generated import metrics as registry
 from ael_otel.emit.metric_sets import MetricSet, Row
 from ael_otel.lifecycle import Execution, Recorder, Step, ToolCall
 from ael_otel.pipeline.export import BoundedLogProcessor, BoundedSpanProcessor
+from ael_otel.pipeline.keep import Keeper
 from ael_otel.pipeline.logs import RunLogHandler
 from ael_otel.pipeline.metrics import AelMetrics
+from ael_otel.pipeline.sampling import RecordingSampler
 from ael_otel.schema.names import signal_constant
 from ael_otel.schema.project import packaged_registry
 from ael_otel.schema.render_sets import render_metric_sets
@@ -164,10 +166,12 @@ def counters() -> Group:
 class Stepping:
     """Steps in a run, on providers of their own."""
 
-    def __init__(self, sampler: Sampler) -> None:
+    def __init__(self, sampler: Sampler, *, keep: bool = False) -> None:
         self._processor = BoundedSpanProcessor(NullSpans(), dropped)
         provider = TracerProvider(sampler, Resource({}), shutdown_on_exit=False)
         provider.add_span_processor(self._processor)
+        if keep:
+            provider.add_span_processor(Keeper(self._processor.on_end, ("errors",), 30.0, dropped))
         self._recorder = Recorder(
             tracer_provider=provider, metrics=AelMetrics(meters()), store=MemoryStore(10), genai=False
         )
@@ -256,6 +260,7 @@ def steps() -> Group:
     """(b) A step beside a raw span."""
     raw, unsampled = Raw(ALWAYS_ON), Raw(ALWAYS_OFF)
     ours, ours_unsampled = Stepping(ALWAYS_ON), Stepping(ALWAYS_OFF)
+    keeping = Stepping(RecordingSampler(ALWAYS_OFF), keep=True)
     base = "raw span, 5 attributes"
     return Group(
         "A step: span, count, record",
@@ -267,6 +272,12 @@ def steps() -> Group:
             Variant("raw span, unsampled", unsampled.batch(unsampled.span), base),
             Variant(
                 "our step, unsampled", ours_unsampled.batch(step), base, "counter row + record; aim <= 0.6"
+            ),
+            Variant(
+                "our step, unsampled, keep: errors",
+                keeping.batch(step),
+                base,
+                "recorded until its run has ended, then forgotten",
             ),
             Variant(
                 "naive step and call", raw.batch(raw.naive), base, "2 spans, 7 set_attribute, 4 SDK metrics"

@@ -125,7 +125,9 @@ def test_images_are_pinned_in_one_place(compose: dict[str, Any]) -> None:
 
 def test_every_variable_is_described(compose: dict[str, Any]) -> None:
     """What a person may set is in deploy/.env.example with its default, and nothing there is without effect."""
-    used = dict(re.findall(r"\$\{(AEL_[A-Z_]+):-([^}]*)\}", (ROOT / "compose.yaml").read_text("utf-8")))
+    files = (ROOT / "compose.yaml", ROOT / "deploy" / "compose.tail-sampling.yaml")
+    written = "".join(file.read_text("utf-8") for file in files)
+    used = dict(re.findall(r"\$\{(AEL_[A-Z_]+):-([^}]*)\}", written))
     used = {name: default for name, default in used.items() if not name.endswith("_CONFIG")}
     described = dict(
         re.findall(
