@@ -160,6 +160,12 @@ def _mixed_token(text: str, match: "re.Match[str]") -> Found | None:
     return None if found is None else (*found[:2], markers.TOKEN)
 
 
+def _with_beginning(text: str, match: "re.Match[str]") -> Found:
+    """Take the three characters before the sign that tells an Azure secret."""
+    at = match.start()
+    return max(at - 3, at - len(text[max(0, at - 3) : at].rpartition(" ")[2])), match.end(), markers.API_KEY
+
+
 # --- the table --------------------------------------------------------------------------------------------------------
 
 _UP: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -239,7 +245,7 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     _shape(
         "azure_secret", markers.API_KEY, "Azure client secrets", _made_up("abc", 0) + "8Q~" + _made_up("", 34), "8Q~ alone",
-        "7Q~ 8Q~", r"[78]Q~[\w.~-]{31,40}",
+        "7Q~ 8Q~", r"[78]Q~[\w.~-]{31,40}", check=_with_beginning,
     ),
     _shape(
         "github_token", markers.TOKEN, "GitHub tokens", _made_up("ghp_", 36), "ghp_short",

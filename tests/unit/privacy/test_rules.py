@@ -187,3 +187,31 @@ def test_json_in_a_text_is_read():
     assert REDACTOR.text(clean) is clean
     assert "hunter2" not in REDACTOR.text('{"\\u0070assword": "hunter2"}')
     assert "hunter2" not in REDACTOR.text('{"password": "hunter2", "password": null}')
+
+
+def test_the_document_lists_the_rules_as_they_are():
+    """docs/privacy.md: each rule with what it finds, what its example becomes and what it leaves alone."""
+    text = (REPO / "docs" / "privacy.md").read_text("utf-8")
+    listed = text.partition("<!-- rules: begin -->\n")[2].partition("<!-- rules: end -->")[0].splitlines()
+
+    def cell(words):
+        return words.replace("|", "\\|").replace("\n", " ")
+
+    def code(words):
+        return f"`{cell(words).replace('`', '')}`"
+
+    assert listed[2:] == [
+        f"| `{rule.name}` | {cell(rule.summary)} | {code(REDACTOR.text(rule.example))} | {code(rule.counter)} |"
+        for rule in RULES
+    ]
+
+
+def test_the_document_says_rightly_which_names_are_secret():
+    """Each name in its table of names."""
+    text = (REPO / "docs" / "privacy.md").read_text("utf-8")
+    rows = text.partition("| secret | not secret |\n| --- | --- |\n")[2].partition("\n\n")[0].splitlines()
+    assert len(rows) >= 6
+    for row in rows:
+        secret, harmless = (re.findall(r"`([^`]+)`", cell) for cell in row.strip("|").split("|"))
+        assert all(kind_of(name) for name in secret), secret
+        assert not any(kind_of(name) for name in harmless), harmless
