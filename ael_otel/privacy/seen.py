@@ -7,7 +7,7 @@ is found once is remembered for as long as the run goes on, and taken out of eve
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
 from ael_otel.privacy.markers import ALL_MARKERS, REDACTED
@@ -22,6 +22,9 @@ MIN_GIVEN: Final = 4
 MAX_GIVEN: Final = 256
 _HEAD: Final = 24
 """So much of a long value tells that a text quotes it, also where the text cuts it off."""
+
+_LONG: Final = 16
+"""A value of so many characters is no part of another word by chance."""
 
 _MAX_LEAVES: Final = 2_048
 _MAX_DEPTH: Final = 64
@@ -114,8 +117,8 @@ class Given:
             return text
         if self._found is None:
             self._found = self._read()
-        for value in self._found:
-            text = _without(text, value)
+        if self._found:
+            text = _without(text, self._found)
         return text if self._outer is None else self._outer.hide(text)
 
     def _read(self) -> tuple[str, ...]:
@@ -139,18 +142,37 @@ _WORDS: Final = frozenset({"true", "false", "none", "null", "error", "default"})
 """Values that say nothing, and that many a text holds."""
 
 
-def _without(text: str, value: str) -> str:
-    head = value[:_HEAD]
-    at = text.find(head)
-    while at >= 0:
-        end = at + len(head)
-        while end - at < len(value) and end < len(text) and text[end] == value[end - at]:
-            end += 1
-        if end - at >= 16 or _stands_alone(text, at, end):
+def _without(text: str, values: Sequence[str]) -> str:
+    """Replace values that stand in a text whole, then what is left of those that the text cuts off."""
+    for value in values:
+        at = text.find(value)
+        while at >= 0:
+            end = at + len(value)
+            if len(value) >= _LONG or _stands_alone(text, at, end):
+                text = text[:at] + REDACTED + text[end:]
+                end = at + len(REDACTED)
+            at = text.find(value, end)
+    for value in values:
+        if len(value) <= _HEAD:
+            break
+        head = value[:_HEAD]
+        at = text.find(head)
+        while at >= 0:
+            # Other forms of the value begin alike: as much goes as the longest of them explains.
+            end = at + max(_common(text, at, other) for other in values if other.startswith(head))
             text = text[:at] + REDACTED + text[end:]
-            end = at + len(REDACTED)
-        at = text.find(head, end)
+            at = text.find(head, at + len(REDACTED))
     return text
+
+
+def _common(text: str, at: int, value: str) -> int:
+    """Return how many characters of `value` stand in `text` from there on."""
+    length = 0
+    for one, other in zip(value, text[at : at + len(value)], strict=False):
+        if one != other:
+            break
+        length += 1
+    return length
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:
