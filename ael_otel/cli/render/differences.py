@@ -30,7 +30,7 @@ def comparison(found: Comparison, a: ExecutionRecord, b: ExecutionRecord) -> Ren
             Text(words.one_line(run.workflow_name or "(direct call)")),
             Text(run.status, style=STATUS_STYLE.get(run.status, "")),
             when(run.started_at),
-            words.duration(run.duration_ms),
+            words.lasted(run.status, run.duration_ms),
             Text(identifier(run.trace_id, run.execution_id), style="dim"),
         )
     parts: list[RenderableType] = [heads, Text()]
@@ -66,7 +66,7 @@ def _how(status: str | None, took_ms: float | None) -> Text:
         return Text("-", style="dim")
     if status == "completed":
         return Text(words.duration(took_ms))
-    text = status if status == "skipped" else f"{status} {words.duration(took_ms)}"
+    text = status if status == "skipped" else f"{status} {words.lasted(status, took_ms)}"
     return Text(text, style=STATUS_STYLE.get(status, ""))
 
 

@@ -35,7 +35,7 @@ def runs(found: Sequence[ExecutionSummary], *, width: int = 100) -> Table:
             Text(words.one_line(run.workflow_name or "(direct call)")),
             Text(run.status, style=STATUS_STYLE.get(run.status, "")),
             Text(steps(run)),
-            Text(words.duration(run.duration_ms)),
+            Text(words.lasted(run.status, run.duration_ms)),
             Text(what_happened(run), style="red" if trouble else "yellow"),
             Text(identifier(run.trace_id, run.execution_id)),
         ]

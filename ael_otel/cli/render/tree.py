@@ -70,7 +70,8 @@ def headline(workflow: str, status: str, duration_ms: float | None) -> Text:
     """Return the first words about a run: `mixed  completed in 41.2 ms`."""
     joint = "in" if status == "completed" else "after"
     styled = (status, STATUS_STYLE.get(status, ""))
-    return Text.assemble((workflow, "bold"), _GAP, styled, f" {joint} {words.duration(duration_ms)}")
+    took = words.lasted(status, duration_ms)
+    return Text.assemble((workflow, "bold"), _GAP, styled, "" if took == "-" else f" {joint} {took}")
 
 
 def _header(run: ExecutionRecord, width: int) -> list[Text]:
@@ -128,7 +129,7 @@ def _step_row(step: StepRecord, scale: "_Scale", guide: str, below: str) -> _Row
         status=step.status,
         kind=words.step_type(step),
         tool=words.tool(step.tool_name, step.server) if step.tool_name else "",
-        took="" if skipped else words.duration(step.duration_ms),
+        took="" if skipped else words.lasted(step.status, step.duration_ms),
         span=None if skipped else scale.part(step.started_at, step.duration_ms),
         note=words.skip_reason(step) if skipped else "",
         trouble=trouble,
@@ -145,7 +146,7 @@ def _call_row(call: ToolCallRecord, scale: "_Scale", guide: str, below: str, lab
         status={"success": "completed", "running": "running", "cancelled": "cancelled"}.get(
             call.status, "failed"
         ),
-        took=words.duration(call.duration_ms),
+        took=words.lasted(call.status, call.duration_ms),
         span=scale.part(call.started_at, call.duration_ms),
         trouble=trouble,
     )

@@ -31,6 +31,12 @@ def duration(milliseconds: float | None) -> str:
     return f"{minutes} m {rest:02} s"
 
 
+def lasted(status: str, milliseconds: float | None) -> str:
+    """Write how long a run or step took; `-` where nobody knows, since its process died before it ended."""
+    ended = status not in ("pending", "running")
+    return "-" if ended and milliseconds is None else duration(milliseconds)
+
+
 def size(count: float) -> str:
     """Write a number of bytes with about three digits: `812 B`, `6.7 kB`, `666 MB`."""
     if count < 1000:

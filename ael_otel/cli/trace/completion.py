@@ -21,7 +21,8 @@ def run_id(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) ->
                     run.execution_id if by_execution else listing.identifier(run.trace_id, run.execution_id)
                 )
                 if name.startswith(incomplete):
-                    about = f"{run.workflow_name or '(direct call)'} {run.status} {words.duration(run.duration_ms)}"
+                    took = words.lasted(run.status, run.duration_ms)
+                    about = f"{run.workflow_name or '(direct call)'} {run.status} {took}"
                     offered.append(CompletionItem(name, help=words.one_line(about)))
     except AelOtelError:
         return []

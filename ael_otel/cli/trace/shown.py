@@ -102,7 +102,8 @@ def line(run: ExecutionSummary) -> Text:
     text.append(words.one_line(run.workflow_name or "(direct call)").ljust(16), style="default not dim")
     text.append(f"  {run.status.ljust(9)}", style=f"not dim {STATUS_STYLE.get(run.status, '')}")
     text.append(
-        f"  {listing.steps(run).ljust(12)}  {words.duration(run.duration_ms).rjust(8)}", style="not dim"
+        f"  {listing.steps(run).ljust(12)}  {words.lasted(run.status, run.duration_ms).rjust(8)}",
+        style="not dim",
     )
     text.append(f"  {listing.identifier(run.trace_id, run.execution_id)}")
     if happened := listing.what_happened(run):

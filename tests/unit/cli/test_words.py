@@ -2,7 +2,7 @@
 
 import pytest
 
-from ael_otel.cli.render import words
+from ael_otel.cli.render import tree, words
 from ael_otel.store import ErrorRecord
 from tests.unit.cli.conftest import run, step
 
@@ -87,3 +87,16 @@ def test_counts_have_their_plural():
         "2 runs",
         "2 retries",
     ]
+
+
+def test_a_run_that_ended_unseen_does_not_look_as_if_it_went_on():
+    """Three dots are work that goes on; a run whose process died has a dash, and its headline no time."""
+    assert [words.lasted(status, None) for status in ("pending", "running", "failed", "cancelled")] == [
+        "...",
+        "...",
+        "-",
+        "-",
+    ]
+    assert words.lasted("failed", 12.0) == "12.0 ms"
+    assert tree.headline("order", "failed", None).plain == "order  failed"
+    assert tree.headline("order", "running", None).plain.endswith("...")
