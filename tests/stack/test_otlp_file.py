@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def ael(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
 
 
 @contextmanager
-def reading(image: str, folder: Path, port: int) -> Iterator[str]:
+def reading(image: str, folder: Path, port: int) -> Generator[str]:
     """A Collector that reads the files of a folder and sends what is in them to a port of this host."""
     name = f"ael-otlp-file-{uuid.uuid4().hex[:8]}"
     folder.chmod(0o755)
