@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from ael_otel.privacy import markers
-from ael_otel.privacy.checks import entropy, is_random
+from ael_otel.privacy.checks import entropy, is_random, is_ssn
 from ael_otel.privacy.names import a_set, kind_of
 
 WORDS: Final = (
@@ -24,8 +24,9 @@ _BEFORE: Final = re.compile(r"[\w.-]{0,48}(?: [A-Za-z][\w.-]{0,23})?")
 # Behind the word: the rest of the name, what closes its quotes or brackets, and the sign between name and value.
 _SIGN: Final = re.compile(
     r"(?P<rest>[\w.-]{0,40}+)(?P<close>\\{0,3}[\"'`]?\]?)"
-    r"(?P<sign>\s{0,3}(?:=>|:=|==|[:=]|%3[aAdD])\s{0,4}|[ \t]{1,2}(?:is|was)[ \t]{1,2}:?[ \t]{0,2}"
-    r"|[ \t]{1,3}(?=[^\s\"'`&,;<>|(){}\[\]\\]{16}))"
+    r"(?P<sign>\s{0,3}(?:=>|->|:=|==|[:=\uff1a\uff1d]|%3[aAdD])\s{0,4}(?:[\[(]{1,2}(?=[\"']))?"
+    r"|[ \t]{1,2}(?:is|was)[ \t]{1,2}:?[ \t]{0,2}|[ \t]{0,3}\|[ \t]{0,3}(?=[^\s\"'`|])|>(?=[^\s<])|\((?=[\"'])"
+    r"|\s{1,3}value\s{0,2}=\s{0,2}(?=[\"'])|[ \t]{1,3}(?=[^\s\"'`&,;<>|(){}\[\]\\]{8}))"
 )
 _QUOTE: Final = re.compile(r"(?:[rbuRBU]{1,2})?(\\{0,3}[\"'`])")
 _IN_DOUBLE: Final = re.compile(r'(?:[^"\\\n]|\\.){0,65536}', re.DOTALL)
@@ -33,6 +34,7 @@ _IN_SINGLE: Final = re.compile(r"(?:[^'\\\n]|\\.){0,65536}", re.DOTALL)
 # What decides is the beginning; were all of a long run looked at, each name inside it would look at it again.
 _BARE: Final = re.compile(r"[^\s\"'`&,;<>|(){}\[\]\\]{1,128}")
 _MORE: Final = re.compile(r"[^\s\"'`&,;<>|(){}\[\]\\]{0,65536}+")
+_MIXED: Final = re.compile("(?=[^a-z]{0,64}[a-z])(?=[^A-Z]{0,64}[A-Z])(?=[^0-9]{0,64}[0-9])")
 _ANY_DIGIT: Final = re.compile("[0-9]")
 _TO_LINE_END: Final = re.compile(r"[^\r\n\"'\\]{1,65536}")
 _SCHEME: Final = re.compile(
@@ -78,8 +80,10 @@ def find(text: str, at: int) -> tuple[int, int, str] | None:
     if not sign.strip():
         # A blank between them: a name and something that nobody types.
         sign = " "
-    elif sign.strip()[:1] in {"i", "w"}:
+    elif sign.strip()[:1] in {"i", "w", "|"}:
         sign = "is"
+    elif sign == ">":
+        sign = "="
     return _value(text, signed.end(), kind, name, sign, quoted=bool(signed["close"]))
 
 
@@ -117,7 +121,7 @@ def _value(
         return None
     value = bare[0].rstrip(".:!?") if sign != "=" else bare[0].rstrip(".")
     end = at + len(value)
-    if not _looks(value, kind, sign, text[end : end + 1], text, end):
+    if not _looks(value, kind, sign, text[end : end + 1], text, end, once=lowered.endswith("otp")):
         return None
     more = _MORE.match(text, end) if end - at >= _DECIDING else None
     return at, end if more is None else more.end(), kind
@@ -156,7 +160,7 @@ def _meant(value: str, kind: str, *, data: bool) -> bool:
     return len(plain) >= 8 and (not _IDENTIFIER.fullmatch(plain) or entropy(plain) > 3.9)
 
 
-def _looks(value: str, kind: str, sign: str, following: str, text: str, end: int) -> bool:
+def _looks(value: str, kind: str, sign: str, following: str, text: str, end: int, *, once: bool) -> bool:
     """Return whether a value without quotes looks like a secret and not like a word of a sentence or of a program."""
     if (
         len(value) < 4
@@ -167,6 +171,10 @@ def _looks(value: str, kind: str, sign: str, following: str, text: str, end: int
     ):
         return False
     if sign == " ":
+        if kind == markers.SSN:
+            return value.isdigit() and is_ssn(value)
+        if kind == markers.PASSWORD and _MIXED.match(value):
+            return True
         return len(value) >= 16 and is_random(value)
     word = _IDENTIFIER.fullmatch(value)
     digit = _ANY_DIGIT.search(value) is not None
@@ -187,7 +195,7 @@ def _looks(value: str, kind: str, sign: str, following: str, text: str, end: int
     if kind in {markers.SSN, markers.CREDIT_CARD}:
         return digit
     if value.isdigit():
-        return len(value) >= 6 and sign == "="
+        return len(value) >= 6 and (sign == "=" or (once and len(value) <= 8))
     if word is not None:
         return len(value) >= 20 and entropy(value) > 3.9 and "." not in value
     return len(value) >= 8 and digit

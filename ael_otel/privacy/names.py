@@ -130,6 +130,8 @@ def _by_two(last: str, before: str, found: list[str]) -> str | None:
             kind = markers.TOKEN
         case "phrase" if before in {"seed", "recovery", "pass"}:
             kind = markers.FIELD
+        case "base" if found[-3:-1] == ["secret", "key"]:
+            kind = markers.API_KEY
         case "word" if before == "pass":
             kind = markers.PASSWORD
         case "string" if before == "connection":

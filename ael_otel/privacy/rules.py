@@ -220,7 +220,7 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     _shape(
         "bearer_token", markers.TOKEN, "`Bearer` and a token", "Bearer " + "mF9.B5f-4.1JqM", "bearer authentication", "bearer",
-        _B + r"bearer(?:\s|%20|\+){1,4}(?P<secret>[\w.~+/=-]{8,4096})", check=_bearer, fold=True,
+        _B + r"bearer(?:\s|%20|\+|:){1,4}(?P<secret>[\w.~+/=-]{8,4096})", check=_bearer, fold=True,
     ),
     _shape(
         "jwt", markers.TOKEN, "JSON web tokens", _made_up("eyJ", 20) + "." + _made_up("eyJ", 30) + "." + _made_up("", 24),

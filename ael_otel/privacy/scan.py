@@ -25,6 +25,9 @@ _DIGITS: Final = re.compile(
     "|[0-9](?:[0-9]{9}|[ \u00a0\u2010-\u2013-][0-9]{4}))"
 )
 
+# One of these or a blank stands between a name and its value.
+_SIGN: Final = re.compile("[:=%>(|\\s\uff1a\uff1d]")
+
 
 class Scanner:
     """Finds secrets in texts.
@@ -59,7 +62,7 @@ class Scanner:
             for candidate in _DIGITS.finditer(text):
                 for rule in self._digits:
                     _try(rule, text, candidate.start(), found)
-        if size > 5 and (":" in text or "=" in text or " " in text or "%3" in text or "\t" in text):
+        if size > 5 and (" " in text or _SIGN.search(text)):
             self._by_word(text, size, found)
         if size >= 20:
             for rule in self._direct:
