@@ -291,7 +291,7 @@ def _servers() -> list[Panel]:
             width=12,
             title="Calls by MCP server",
             description="Calls of the chosen tools that ended in each interval, by the MCP server they went to. "
-            "Counted from the traces: it lacks what sampling left out.",
+            "Counted from the spans.",
             unit="short",
             no_value=no_value,
             query=[Line(query=f"{total(events(counted, '$__interval'), by)} > 0", legend=legend(_SERVER))],

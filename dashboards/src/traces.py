@@ -149,7 +149,7 @@ def _spans() -> list[Panel]:
             number=32,
             width=8,
             title="Spans by name",
-            description="Spans that Tempo received in each interval, by name; it lacks what sampling left out.",
+            description="Spans that ended in each interval, by name. Those of steps are numbered by position.",
             unit="short",
             no_value=_COUNTED,
             query=[Line(query=f"{total(events(counted, '$__interval'), by)} > 0", legend=legend(_NAME))],

@@ -229,7 +229,7 @@ def _steps() -> list[Panel]:
             width=12,
             title="Time in steps by type",
             description="Seconds that the steps which ended in each interval took together, all attempts included. "
-            "Counted from the traces: it lacks what sampling left out.",
+            "Counted from the spans.",
             unit="s",
             no_value=no_time,
             query=[

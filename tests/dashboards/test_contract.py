@@ -140,12 +140,17 @@ def test_alerts_and_boards_agree_on_foreign_names():
     assert used <= known
 
 
-def test_tempo_makes_the_labels_that_the_boards_ask_for():
-    """The attributes that Tempo turns into labels are those that the boards know, and it calls exemplars `trace_id`."""
+def test_spans_are_counted_with_the_labels_that_the_boards_ask_for():
+    """The attributes that Tempo turns into labels, and the Collector when it samples, are those that the boards know;
+    Tempo calls exemplars `trace_id`, as the SDK does.
+    """
     loaded = yaml.safe_load((ROOT / "tempo/tempo.yaml").read_text("utf-8"))
     assert tuple(loaded["metrics_generator"]["processor"]["span_metrics"]["dimensions"]) == (
         foreign.SPAN_DIMENSIONS
     )
     generator = loaded["overrides"]["defaults"]["metrics_generator"]
     assert generator["trace_id_label_name"] == "trace_id"
-    assert set(generator["processors"]) == {"service-graphs", "span-metrics"}
+    assert "service-graphs, span-metrics" in generator["processors"]
+    sampling = yaml.safe_load((ROOT / "collector/tail-sampling.yaml").read_text("utf-8"))
+    dimensions = [each["name"] for each in sampling["connectors"]["span_metrics"]["dimensions"]]
+    assert tuple(dimensions) == foreign.SPAN_DIMENSIONS
