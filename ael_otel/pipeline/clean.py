@@ -91,20 +91,19 @@ class CleanMetricExporter(MetricExporter):
             preferred_temporality=getattr(inner, "_preferred_temporality", None),
             preferred_aggregation=getattr(inner, "_preferred_aggregation", None),
         )
-        self._inner = inner
+        self._inner: Any = inner
         self._resource = _Resources()
 
     def export(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
     ) -> MetricExportResult:
         """Export `metrics_data`, redacted."""
-        return self._inner.export(
-            clean_metrics(metrics_data, shield(), self._resource), timeout_millis, **kwargs
-        )
+        clean = clean_metrics(metrics_data, shield(), self._resource)
+        return cast("MetricExportResult", self._inner.export(clean, timeout_millis, **kwargs))
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         """Flush the inner exporter."""
-        return self._inner.force_flush(timeout_millis)
+        return bool(self._inner.force_flush(timeout_millis))
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
         """Shut the inner exporter down."""
@@ -248,7 +247,7 @@ def clean_log(
             return record
         clean = copy.copy(inner)
         clean.body, clean.event_name = body, event
-        clean.attributes = _bounded(attributes, record.dropped_attributes)  # type: ignore[assignment]
+        clean.attributes = _bounded(attributes, record.dropped_attributes)
         return replace(record, log_record=clean, resource=origin)
     except Exception:
         clean = copy.copy(record.log_record)
@@ -324,7 +323,8 @@ def _clean_exemplar(exemplar: Any, guard: Shield) -> Any:
 def _merged(points: Sequence[Any], data: Any) -> list[Any]:
     found: dict[frozenset[tuple[str, str]], Any] = {}
     for point in points:
-        key = frozenset((name, repr(value)) for name, value in (point.attributes or {}).items())
+        labels = cast("Mapping[str, object]", point.attributes or {})
+        key = frozenset((name, repr(value)) for name, value in labels.items())
         found[key] = _sum(found[key], point, data) if key in found else point
     return list(found.values())
 

@@ -6,7 +6,7 @@ contract's labels only, the same as through the Collector.
 
 from collections.abc import Iterable, Iterator, Mapping
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from opentelemetry.sdk.metrics.export import (
     Gauge,
@@ -102,8 +102,8 @@ class PullReader(Collector):
                 return None
             self._snapshot.data = None
             self._snapshot.collect()
-            data = self._snapshot.data
-            return None if data is None else clean_metrics(data, shield())
+            data = cast("MetricsData | None", self._snapshot.data)
+        return None if data is None else clean_metrics(data, shield())
 
     def describe(self) -> Iterable[Family]:
         """Return nothing: a registry that asks for names must not trigger a collection before there is a provider."""

@@ -83,11 +83,11 @@ class RunSecrets:
             items = cast("dict[str, Any]", value)
             found = {self.mask_text(key): self._mask(item, depth + 1) for key, item in items.items()}
             same = all(new is old for new, old in zip(found.values(), items.values(), strict=False))
-            return value if same and found.keys() == items.keys() else found
+            return items if same and found.keys() == items.keys() else found
         if isinstance(value, list):
-            listed = cast("list[Any]", value)
+            listed = cast("list[object]", value)
             replaced = [self._mask(item, depth + 1) for item in listed]
-            return value if all(new is old for new, old in zip(replaced, listed, strict=True)) else replaced
+            return listed if all(new is old for new, old in zip(replaced, listed, strict=True)) else replaced
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             text = repr(value)
             return self.values.get(text, value) if len(text) >= MIN_SECRET else value
@@ -192,12 +192,12 @@ def _pairs(raw: Any, clean: Any, depth: int) -> Iterator[tuple[Any, str]]:
         if clean in ALL_MARKERS and clean != raw:
             yield raw, clean
     elif isinstance(raw, dict) and isinstance(clean, dict):
-        after = cast("dict[Any, Any]", clean)
-        for key, item in cast("dict[Any, Any]", raw).items():
+        after = cast("dict[object, object]", clean)
+        for key, item in cast("dict[object, object]", raw).items():
             if key in after:
                 yield from _pairs(item, after[key], depth + 1)
     elif isinstance(raw, list) and isinstance(clean, list):
-        for one, other in zip(cast("list[Any]", raw), cast("list[Any]", clean), strict=False):
+        for one, other in zip(cast("list[object]", raw), cast("list[object]", clean), strict=False):
             yield from _pairs(one, other, depth + 1)
 
 
@@ -217,8 +217,8 @@ def _gather(value: Any, found: list[str], depth: int) -> None:
         if len(text) >= MIN_SECRET:
             found.append(text)
     elif isinstance(value, Mapping):
-        for item in list(cast("Mapping[Any, Any]", value).values()):
+        for item in list(cast("Mapping[object, object]", value).values()):
             _gather(item, found, depth + 1)
     elif isinstance(value, (list, tuple, set, frozenset)):
-        for item in list(cast("Iterable[Any]", value)):
+        for item in list(cast("Iterable[object]", value)):
             _gather(item, found, depth + 1)

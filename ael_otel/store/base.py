@@ -185,7 +185,7 @@ class Backend(Events):
         if query.text is None:
             found = self.redactions_of(query)
         else:
-            found = {}
+            found = dict[str, int]()
             for _, record in self._with_text(query, None):
                 for kind, number in row_of(record).redactions.items():
                     found[kind] = found.get(kind, 0) + number

@@ -73,10 +73,13 @@ class Capture:
         `mode` is what is kept: `none`, `keys` (with a marker for each value), `redacted` or `full`, which keeps
         secrets too. `blank` goes before all but `none`.
         """
-        if value is None or mode == "none":
+        if value is None:
             return None
-        if self.blank:
-            return BLANK
+        if self.blank or mode == "none":
+            if self._redact is not None:
+                # What is not kept is looked at all the same: the run may say its secrets elsewhere.
+                self._redacted(value, self._redact, keys=False)
+            return None if mode == "none" else BLANK
         if self._redact is not None and mode != "full":
             return self._redacted(value, self._redact, keys=mode == "keys")
         if isinstance(value, str) and len(value) > self.limit:
@@ -97,9 +100,9 @@ class Capture:
                 walk = _Plain(budget, redact)
                 plain = walk.of(value, 0)
                 cut = walk.cut
-            if keys:
-                plain, data = _keys_only(plain, 0), None
             clean = redact(plain)
+            if keys:
+                clean = _keys_only(clean, 0)
             if clean is not plain or data is None:
                 data = to_json(clean, self.limit)
             if len(data) <= self.limit and not cut:
@@ -143,7 +146,7 @@ def _keys_only(value: Any, depth: int) -> Any:
         items = cast("dict[str, Any]", value)
         return {key: _keys_only(item, depth + 1) for key, item in items.items()}
     if isinstance(value, list):
-        return [_keys_only(item, depth + 1) for item in cast("list[Any]", value)]
+        return [_keys_only(item, depth + 1) for item in cast("list[object]", value)]
     return None if value is None else BLANK
 
 

@@ -218,7 +218,7 @@ class StoreSpanProcessor:
         value = next((facts[key] for key in keys if key in facts), None)
         if value is None or mode == "none":
             return None
-        # Of spans `full` keeps what they carry, which is redacted by now: whoever made them may send them elsewhere too.
+        # `full` keeps what foreign spans carry once it is redacted: who made them may send them elsewhere too.
         return BLANK if blank else self._capture(value, "keys" if mode == "keys" else "redacted")
 
     def _on_ending(self, span: "Span") -> None:

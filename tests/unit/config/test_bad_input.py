@@ -223,8 +223,10 @@ SECTIONS: dict[str, tuple[Any, str]] = {
     ),
     "no such capture policy": (
         {"redaction": {"tools": {"echo": "redact"}}},
-        "telemetry.redaction.tools must be a mapping of names of tools to none, keys, redacted or full, "
-        "not a mapping whose value 1 is another text",
+        (
+            "telemetry.redaction.tools must be a mapping of names of tools to none, keys, redacted or full, "
+            "not a mapping whose value 1 is another text"
+        ),
     ),
     "excluded path that is all": (
         {"privacy": {"excluded_paths": ["*"]}},

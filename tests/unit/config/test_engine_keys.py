@@ -115,8 +115,10 @@ def test_an_engine_key_sets_ours_without_a_word(
         (
             {"redaction": {"tools": {"weather": "full", "*": "redacted"}}},
             [
-                "telemetry.redaction.tools says full for weather: run records keep its parameters and results "
-                "as they are, secrets and all"
+                (
+                    "telemetry.redaction.tools says full for weather: run records keep its parameters and results "
+                    "as they are, secrets and all"
+                )
             ],
         ),
         ({"redaction": {"redact_inputs": True, "redact_outputs": True, "max_result_size": 10}}, []),

@@ -1,0 +1,118 @@
+"""The command `ael` in a process where other instrumentations say secrets too; with the redactor off on demand.
+
+`CANARIES` holds the canaries as JSON, `CANARY_REDACTOR=off` takes every redaction away: the control of the search.
+"""
+
+import json
+import logging
+import os
+from typing import Any
+
+from ael_otel import runtime
+from ael_otel.pipeline import clean, shield
+from ael_otel.privacy import engine_logs, seen
+
+
+class Off(shield.Shield):
+    """Redacts nothing."""
+
+    def text(self, text: str) -> str:
+        """Return the text."""
+        return text
+
+    def error_text(self, text: str, *, told: bool = True) -> str:
+        """Return the text."""
+        return text
+
+    def without_given(self, text: str) -> str:
+        """Return the text."""
+        return text
+
+    def content(self, value: Any) -> Any:
+        """Return the value."""
+        return value
+
+    def excludes(self, params: Any) -> bool:
+        """Exclude nothing."""
+        return False
+
+    def name(self, name: str) -> str:
+        """Return the name."""
+        return name
+
+    def attributes(self, attributes: Any) -> Any:
+        """Return the attributes."""
+        return attributes
+
+
+def switch_off() -> None:
+    """Take away every redaction of this process: the shield, the cuts of log lines and of command lines."""
+    runtime.Shield = Off  # type: ignore[misc]
+    shield.Shield = Off  # type: ignore[misc]
+    engine_logs.ArgumentFilter.filter = lambda _self, _record: True  # type: ignore[method-assign]
+    seen.Given.hide = lambda _self, text: text  # type: ignore[method-assign]
+    clean.clean_resource = lambda resource, _guard: resource  # type: ignore[assignment]
+
+
+def say_everything(canaries: dict[str, str]) -> None:
+    """Put each canary where another instrumentation of the process may put it, in all three signals."""
+    from opentelemetry import metrics, trace
+    from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
+
+    everything = " ".join(canaries.values())
+    tracer, meter = trace.get_tracer("foreign"), metrics.get_meter("foreign")
+    elsewhere = Link(SpanContext(1, 1, is_remote=True, trace_flags=TraceFlags(1)), {"said": everything})
+    with tracer.start_as_current_span(
+        f"chat {everything}", links=[elsewhere], record_exception=False
+    ) as span:
+        span.set_attribute("gen_ai.operation.name", "chat")
+        span.set_attribute("gen_ai.input.messages", json.dumps([{"content": everything}]))
+        for kind, canary in canaries.items():
+            span.set_attribute(f"app.{kind}", canary)
+        span.set_attribute("db.password", canaries["keyed"])
+        span.add_event("said", {"text": everything})
+        try:
+            raise ValueError(everything)
+        except ValueError as error:
+            span.record_exception(error)
+            logging.getLogger("foreign").exception("failed with %s", everything)
+        span.set_status(Status(StatusCode.ERROR, everything))
+        for kind, canary in canaries.items():
+            meter.create_counter(f"foreign.{kind}").add(1, {"who": canary})
+            meter.create_histogram(f"foreign.{kind}.time").record(1.0, {"who": canary})
+    logging.getLogger("foreign").info("an ordinary line with %s", everything)
+
+
+def main() -> None:
+    """Run `ael` with the arguments of this process."""
+    if os.environ.get("CANARY_REDACTOR") == "off":
+        switch_off()
+    from ael_otel.cli import main as ael
+    from ael_otel.cli import session
+
+    begin = session.start
+
+    def start(*arguments: Any, **options: Any) -> Any:
+        from opentelemetry import trace
+
+        from ael_otel.store.spans import StoreSpanProcessor
+
+        running = begin(*arguments, **options)
+        provider: Any = trace.get_tracer_provider()
+        if running.store is not None:
+            provider.add_span_processor(StoreSpanProcessor(running.store))
+        # Of these the name or the shape says in any text that they are secrets.
+        said = {
+            kind: canary
+            for kind, canary in json.loads(os.environ["CANARIES"]).items()
+            if kind not in ("plain", "contents", "environment")
+        }
+        say_everything({**said, "keyed": f"password={said['keyed']}"})
+        return running
+
+    session.start = start
+    ael()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""The tool server of these tests, over stdio: it repeats what it is given, reads files, tells its environment."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from fastmcp import FastMCP
+from fastmcp.exceptions import ToolError
+
+server: FastMCP[None] = FastMCP("leaky")
+
+
+@server.tool
+def repeat(what: Any) -> Any:
+    """Give it back in a sentence and as it is."""
+    return {"said": f"you said: {what}", "what": what}
+
+
+@server.tool
+def complain(what: Any) -> str:
+    """Answer with an error that repeats it."""
+    raise ToolError(f"cannot work with {what}")
+
+
+@server.tool
+def read_file(path: str) -> str:
+    """Give a file's contents."""
+    return Path(path).expanduser().read_text("utf-8")
+
+
+@server.tool
+def environment(name: str) -> str:
+    """Tell a variable of the environment as a program would print it."""
+    return f"{name}={os.environ.get(name, '')}"
+
+
+if __name__ == "__main__":
+    logging.disable(logging.CRITICAL)
+    server.run(transport="stdio", show_banner=False)
