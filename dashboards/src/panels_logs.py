@@ -116,7 +116,7 @@ def log_ranking(
     count: str,
 ) -> Panel:
     """A table of an instant LogQL count, the largest first; `count` is the name of its column."""
-    sources = {field.field: field.name for field in fields} | {"Value #A": count, "Value": count}
+    sources = {field.field: field.name for field in fields} | {"Value #A": count}
     config = values_config(unit, no_value, custom=cells())
     config.overrides = [*_overrides(fields), column_override(Column(name=count, decimals=0, width=90))]
     return make(
@@ -129,9 +129,6 @@ def log_ranking(
         datasource=LOKI,
         field_config=config,
         transformations=[
-            # Loki answers with one frame for each set of labels; as a table they are rows.
-            DataTransformerConfig(id_val="labelsToFields", options={"mode": "columns"}),
-            DataTransformerConfig(id_val="merge", options={}),
             _organize(sources),
             DataTransformerConfig(
                 id_val="sortBy", options={"fields": {}, "sort": [{"field": count, "desc": True}]}
