@@ -148,7 +148,7 @@ _KEY_BODY: Final = re.compile(r"[A-Za-z0-9+/=]{16}")
 
 
 def _mixed(text: str, match: "re.Match[str]") -> Found | None:
-    """Leave words alone that only begin like a key: `sk-learn-contrib-something-or-other`."""
+    """Leave words alone that only begin like a key: `sk-learn` and a long name behind it."""
     del text
     if not any("0" <= c <= "9" for c in match[0]):
         return None
@@ -278,7 +278,7 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     _shape(
         "model_key", markers.API_KEY, "keys of model providers: OpenAI, Anthropic, OpenRouter, Groq, xAI, Hugging Face and others",
-        _made_up("sk-" + "ant-api03-", 40), "sk-learn-contrib-imbalanced-learn",
+        _made_up("sk-" + "ant-api03-", 40), "task-learn-contrib, sk-learn-contrib",
         "sk- gsk_ xai- hf_ r8_ pplx- nvapi- tvly- fw_ jina_",
         _B + r"(?:sk-[\w-]{20,400}|gsk_[A-Za-z0-9]{40,80}|xai-[A-Za-z0-9]{40,120}|hf_[A-Za-z0-9]{30,60}|r8_[A-Za-z0-9]{36,60}"
         r"|pplx-[A-Za-z0-9]{40,80}|nvapi-[\w-]{40,120}|tvly-[\w-]{20,80}|fw_[A-Za-z0-9]{20,60}|jina_[A-Za-z0-9]{40,100})",

@@ -54,7 +54,7 @@ def test_a_path_is_excluded_however_it_is_written(home, written):
             assert judge.names_excluded(params)
 
 
-@pytest.mark.parametrize("written", ["~/.ssh", "~/.sshd/config", "/etc/hosts", "~/work/.ssh.md", "id_rsa", "a/b", "~/.aws/config", ""])  # fmt: skip
+@pytest.mark.parametrize("written", ["~/.ssh", "~/.sshd/config", "/etc/hosts", "~/notes/.ssh.md", "id_rsa", "a/b", "~/.aws/config", ""])  # fmt: skip
 def test_other_paths_stay(home, written):
     """Also the folder itself, whose name is no secret, and names that only resemble one."""
     judge = redactor()

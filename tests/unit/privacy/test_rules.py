@@ -108,7 +108,7 @@ def test_a_rule_finds_its_example_and_only_that(rule):
         ("primary_key=id sort_key: created_at cache-key=abc123def456 keyboard=qwerty123", None),
         ("tokens: 512, max_tokens=4096, token_count: 17, next_page_token=abc123def456", None),
         ("session_id=3f2a9c1d author=ada trace_id=4bf92f3577b34da6a3ce929d0e0e4736", None),
-        ("sk-learn-contrib-imbalanced-learn task-aaaaaaaaaaaaaaaaaaaa disk-usage-of-the-whole-machine-2026", None),
+        ("sk-" + "learn-contrib-imbalanced-learn task-aaaaaaaaaaaaaaaaaaaa disk-usage-of-the-whole-machine-2026", None),
     ],
 )  # fmt: skip
 def test_texts(text, clean):
