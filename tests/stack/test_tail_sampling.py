@@ -6,6 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+import yaml
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
@@ -20,9 +21,9 @@ START = time.time_ns() - 60 * 10**9
 
 
 def quick(config: Config) -> None:
-    """Decide after two seconds, take one second for slow, and send metrics at once."""
+    """Decide after four seconds, take one second for slow, and send metrics at once."""
     sampling = config["processors"]["tail_sampling"]
-    sampling["decision_wait"] = "2s"
+    sampling["decision_wait"] = "4s"
     sampling["policies"][1]["latency"]["threshold_ms"] = 1000
     sampling["policies"][2]["probabilistic"]["sampling_percentage"] = 10
     config["connectors"]["span_metrics"]["metrics_flush_interval"] = "1s"
@@ -48,6 +49,7 @@ def part(number: int, position: int) -> ExportTraceServiceRequest:
     span = group.scope_spans.add().spans.add(trace_id=identity(number), name="run" if topmost else "step")
     span.span_id = (number * SPANS + position + 1).to_bytes(8, "big")
     if not topmost:
+        span.attributes.append(text("ael.step.name", "greet"))
         span.parent_span_id = (number * SPANS + SPANS).to_bytes(8, "big")
     seconds = 2 if topmost and FAILED <= number < FAILED + SLOW else 0.01
     span.start_time_unix_nano, span.end_time_unix_nano = START, START + int(seconds * 1e9)
@@ -57,11 +59,13 @@ def part(number: int, position: int) -> ExportTraceServiceRequest:
 
 
 def send_all(collector: Alone) -> None:
-    """Send every trace span by span, all of them interleaved."""
+    """Send every trace in four requests, all of them interleaved; well within the wait, on a busy machine too."""
     sender = collector.sender()
     for position in range(SPANS):
+        request = ExportTraceServiceRequest()
         for number in range(TRACES):
-            sender.send(part(number, position))
+            request.MergeFrom(part(number, position))
+        sender.send(request)
     sender.close()
 
 
@@ -122,7 +126,7 @@ def test_failed_and_slow_traces_arrive_whole_and_of_the_others_a_share(tmp_path:
             for point in metric.histogram.data_points
             for attribute in point.attributes
         }
-        assert {"service", "span.name", "span.kind", "status.code"} <= labels
+        assert {"service", "span.name", "span.kind", "status.code", "ael.step.name"} <= labels
 
         late = part(0, 0)
         late.resource_spans[0].scope_spans[0].spans[0].span_id = (10**6).to_bytes(8, "big")
@@ -162,6 +166,17 @@ def test_redaction_comes_before_both_ways() -> None:
     }
     used = {name for pipeline in after.values() for name in (*pipeline["receivers"], *pipeline["exporters"])}
     assert set(profile["connectors"]) <= used
+
+
+def test_span_metrics_are_those_of_tempo() -> None:
+    """The same labels of ours and the same buckets as Tempo's, so that a board shows the same with the profile."""
+    connector = merged(*FILES)["connectors"]["span_metrics"]
+    tempo = yaml.safe_load((ROOT / "tempo" / "tempo.yaml").read_text("utf-8"))
+    theirs = tempo["metrics_generator"]["processor"]["span_metrics"]
+    assert [each["name"] for each in connector["dimensions"]] == theirs["dimensions"]
+    units = {"ms": 0.001, "s": 1.0}
+    parts = [re.fullmatch(r"([0-9]+)(ms|s)", each) for each in connector["histogram"]["explicit"]["buckets"]]
+    assert [int(part[1]) * units[part[2]] for part in parts if part] == theirs["histogram_buckets"]
 
 
 def test_the_overlay_changes_what_it_says() -> None:
