@@ -35,8 +35,10 @@ SHORT = (
 
 
 def prose() -> str:
-    """Documents of this repository, about 200 kB."""
-    return "\n".join(path.read_text("utf-8") for path in sorted((REPO / "docs").rglob("*.md")))
+    """Documents of this repository but the one that is full of examples, about 90 kB."""
+    return "\n".join(
+        path.read_text("utf-8") for path in sorted((REPO / "docs").rglob("*.md")) if path.name != "privacy.md"
+    )
 
 
 def code() -> str:
