@@ -172,14 +172,15 @@ def _clean_span(
     span: ReadableSpan, guard: Shield, resource: Callable[[Resource, Shield], Resource]
 ) -> ReadableSpan:
     name, status = guard.name(span.name), span.status
-    attributes = guard.attributes(span.attributes)
+    # The SDK makes a new view of the attributes each time.
+    given, attributes = _looked_at(span.attributes, guard)
     events = [_clean_event(event, guard) for event in span.events] if span.events else span.events
     links = [_clean_link(link, guard) for link in span.links] if span.links else span.links
     described = guard.name(status.description) if status.description else status.description
     origin = resource(span.resource, guard)
     if (
         name is span.name
-        and attributes is span.attributes
+        and attributes is given
         and described == status.description
         and origin is span.resource
         and all(new is old for new, old in zip(events, span.events, strict=True))
@@ -202,6 +203,13 @@ def _clean_span(
     )
 
 
+def _looked_at(
+    attributes: Mapping[str, Any] | None, guard: Shield
+) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
+    """Return attributes as they are and as they go out: the same object twice where they are clean."""
+    return attributes, guard.attributes(attributes)
+
+
 def _bounded(attributes: Mapping[str, Any] | None, dropped: int) -> Mapping[str, Any] | None:
     """Return attributes that still say how many the SDK's limits took away."""
     if not dropped:
@@ -212,15 +220,16 @@ def _bounded(attributes: Mapping[str, Any] | None, dropped: int) -> Mapping[str,
 
 
 def _clean_event(event: Event, guard: Shield) -> Event:
-    name, attributes = guard.name(event.name), guard.attributes(event.attributes)
-    if name is event.name and attributes is event.attributes:
+    name = guard.name(event.name)
+    given, attributes = _looked_at(event.attributes, guard)
+    if name is event.name and attributes is given:
         return event
     return Event(name, _bounded(attributes, event.dropped_attributes), event.timestamp)
 
 
 def _clean_link(link: Link, guard: Shield) -> Link:
-    attributes = guard.attributes(link.attributes)
-    return link if attributes is link.attributes else Link(link.context, attributes)
+    given, attributes = _looked_at(link.attributes, guard)
+    return link if attributes is given else Link(link.context, attributes)
 
 
 def clean_log(

@@ -84,7 +84,7 @@ class RunSecrets:
             found = {self.mask_text(key): self._mask(item, depth + 1) for key, item in items.items()}
             same = all(new is old for new, old in zip(found.values(), items.values(), strict=False))
             return items if same and found.keys() == items.keys() else found
-        if isinstance(value, list):
+        if isinstance(value, (list, tuple)):
             listed = cast("list[object]", value)
             replaced = [self._mask(item, depth + 1) for item in listed]
             return listed if all(new is old for new, old in zip(replaced, listed, strict=True)) else replaced
@@ -196,7 +196,7 @@ def _pairs(raw: Any, clean: Any, depth: int) -> Iterator[tuple[Any, str]]:
         for key, item in cast("dict[object, object]", raw).items():
             if key in after:
                 yield from _pairs(item, after[key], depth + 1)
-    elif isinstance(raw, list) and isinstance(clean, list):
+    elif isinstance(raw, (list, tuple)) and isinstance(clean, (list, tuple)):
         for one, other in zip(cast("list[object]", raw), cast("list[object]", clean), strict=False):
             yield from _pairs(one, other, depth + 1)
 

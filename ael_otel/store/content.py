@@ -124,9 +124,15 @@ def _decoded(value: Any, budget: int) -> tuple[Any, bytes | None]:
         data = _encoder.encode(value)
         if len(data) > budget or _NUL in data:
             return None, None
-        return (value if isinstance(value, str) else msgspec.json.decode(data)), data
+        if isinstance(value, str):
+            return value, data
+        # Bytes stay bytes: in base64 no rule finds what it finds in the text that they often are.
+        return msgspec.to_builtins(value, builtin_types=_BYTES, str_keys=True, enc_hook=_hook), data
     except Exception:
         return None, None
+
+
+_BYTES: Final = (bytes, bytearray, memoryview)
 
 
 def _size_of(value: Any) -> int:

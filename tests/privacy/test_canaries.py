@@ -23,6 +23,8 @@ from tests.privacy.canaries import found, in_place, made_up
 from tests.support.needs import require
 from tests.support.otlp_sink import OtlpSink
 
+pytestmark = pytest.mark.timeout(900)
+
 HERE = Path(__file__).parent
 LAB = HERE.parent / "engine" / "lab" / "tools.py"
 FORMATS = ("json", "jsonl", "csv", "otlp", "zipkin", "jaeger")
