@@ -30,7 +30,7 @@ CONTRACT = frozenset(
         "ael.telemetry.dropped",
     }
 )
-"""The published seven, and losses. What else is counted one day must not break a test that says what these are to count."""
+"""The published seven, and losses: a metric more must not break a test that says what these are to count."""
 
 type Tree = dict[str, Any]
 
@@ -144,7 +144,7 @@ class Telemetry:
         }
 
     def counts(self) -> dict[str, float]:
-        """Collect now: value (a histogram's count) of each of the contract's series as `name{label values}`, no zeros."""
+        """Collect now: value or count of each of the contract's series as `name{label values}`, without zeros."""
         return {
             f"{name}{{{','.join(str(value) for value in point.attributes.values())}}}": value
             for name, points in self.points().items()
