@@ -105,6 +105,10 @@ boards-check: setup ## run the demo against a stack of its own, print what every
 test: setup ## run the whole suite; what needs an absent tool is skipped with a reason
 	@$(PYTEST) $(PYTEST_ARGS)
 
+.PHONY: rules
+rules: setup ## check the alerts: unit tests, what breaks them, and live from fault to message (Docker)
+	@$(PYTEST) tests/rules $(PYTEST_ARGS)
+
 .PHONY: e2e
 e2e: setup ## pull the images that are absent, start the stack, drive it, check every backend
 	@$(STACK) pull || echo "e2e: going on with what is here" >&2
