@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from opentelemetry.trace import SpanKind
 
 from ael_otel._generated import metrics as registry
+from ael_otel.config import Settings
 from ael_otel.emit.metric_sets import MetricSet, Row
 from ael_otel.lifecycle import Execution, Recorder, Step, ToolCall
 from ael_otel.pipeline.export import BoundedLogProcessor, BoundedSpanProcessor
@@ -27,6 +28,7 @@ from ael_otel.pipeline.keep import Keeper
 from ael_otel.pipeline.logs import RunLogHandler
 from ael_otel.pipeline.metrics import AelMetrics
 from ael_otel.pipeline.sampling import RecordingSampler
+from ael_otel.pipeline.shield import Shield, put_in_force
 from ael_otel.schema.names import signal_constant
 from ael_otel.schema.project import packaged_registry
 from ael_otel.schema.render_sets import render_metric_sets
@@ -203,6 +205,85 @@ def step_with_call(recorder: Recorder, index: int) -> None:
         frame.attempt()
         with ToolCall(recorder, "charge", server="demo"):
             pass
+
+
+PARAMS = {
+    "city": "Oslo",
+    "days": 3,
+    "note": "for the report of Monday",
+    "order_id": "ord-2291",
+    "token": "abc",
+}
+RESULT = {
+    "content": [{"type": "text", "text": "Oslo: 7 degrees, wind from the north-west, rain later in the day"}]
+}
+
+
+class Unredacted(Shield):
+    """Takes nothing out, and looks at nothing."""
+
+    def text(self, text: str) -> str:
+        """Return the text."""
+        return text
+
+    def content(self, value: Any) -> Any:
+        """Return the value."""
+        return value
+
+    def excludes(self, params: Any) -> bool:
+        """Exclude nothing."""
+        return False
+
+    def name(self, name: str) -> str:
+        """Return the name."""
+        return name
+
+    def attributes(self, attributes: Any) -> Any:
+        """Return the attributes."""
+        return attributes
+
+
+def redaction() -> Group:
+    """(d) A step whose parameters and result are kept, redacted and not."""
+    stepping = Stepping(ALWAYS_ON)
+    counter = iter(range(1 << 60))
+
+    def with_content(recorder: Recorder, index: int) -> None:
+        with Step(recorder, "pay", "tool_call", index=index, tool="charge") as frame:
+            frame.attempt()
+            with ToolCall(recorder, "charge", server="demo") as call:
+                # No two calls alike, as in life: nothing that is remembered helps.
+                number = next(counter)
+                call.called_with({**PARAMS, "number": f"n-{number}"})
+                call.returned({**RESULT, "number": f"r-{number}"})
+
+    def under(shield: Shield) -> Callable[[int], int]:
+        batch = stepping.batch(with_content)
+
+        def run(n: int) -> int:
+            put_in_force(shield)
+            try:
+                return batch(n)
+            finally:
+                put_in_force(None)
+
+        return run
+
+    base = "step, call and content, not redacted"
+    return Group(
+        "Redaction of a step",
+        [
+            Variant(base, under(Unredacted(Settings()))),
+            Variant(
+                "the same, redacted",
+                under(Shield(Settings())),
+                base,
+                "what it adds: aim <= 10 % of the engine's step below",
+            ),
+        ],
+        n=500,
+        rounds=25,
+    )
 
 
 ATTRIBUTES = {

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from time import perf_counter
 
 from measure import Group, baseline, ratio, run
-from parts import counters, log_lines, steps
+from parts import counters, log_lines, redaction, steps
 from rich.console import Console
 from rich.table import Table
 
@@ -52,7 +52,7 @@ def main() -> None:
         f"Python {platform.python_version()}, opentelemetry-sdk {version('opentelemetry-sdk')}, "
         f"ploston-core {version('ploston-core')}; medians of interleaved batches, exporters that take everything\n"
     )
-    for make in (counters, steps, log_lines):
+    for make in (counters, steps, log_lines, redaction):
         group = make()
         with console.status(group.title):
             run(group)
