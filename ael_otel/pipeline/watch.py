@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from ael_otel._generated import scopes, spans
 from ael_otel.emit.activity import note_unknown
+from ael_otel.pipeline.shield import shield
 
 _SCOPES: Final = frozenset({scopes.AEL, scopes.AEL_LOG})
 _ATTRIBUTES: Final = frozenset(key for spec in spans.ALL for key in spec.attributes)
@@ -28,10 +29,10 @@ class NameWatch(SpanProcessor):
         if scope is None or scope.name not in _SCOPES:
             return
         if not _is_known(span.name):
-            note_unknown("spans", span.name)
+            note_unknown("spans", shield().name(span.name))
         attributes: Mapping[str, object] = span.attributes or {}
         for key in attributes.keys() - _ATTRIBUTES:
-            note_unknown("attributes", key)
+            note_unknown("attributes", shield().name(key))
 
 
 @lru_cache(maxsize=1_024)
