@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.dashboards.boards import Json, committed, data_panels, name_of
+from tests.dashboards.boards import Json, committed, data_panels, name_of, needs_tempo
 from tests.e2e.backends import Backends, LogLine
 from tests.e2e.checks import Known, Truth, settle
 from tests.e2e.expected import BUNDLED
@@ -251,7 +251,7 @@ def test_boards_lead_to_each_other(name: str) -> None:
 
 def _can_ask(target: Json, stores: Stores) -> bool:
     kind = target.get("datasource", {}).get("type", "")
-    return kind in SOURCES and (kind != "tempo" or stores.has_tempo) and not target.get("hide", False)
+    return kind in SOURCES and (stores.has_tempo or not needs_tempo(target)) and not target.get("hide", False)
 
 
 def _needs_search(link: Explore) -> bool:
