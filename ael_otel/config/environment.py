@@ -12,7 +12,10 @@ from ael_otel.config.mapping import OPEN_METRICS, serves_openly
 from ael_otel.config.settings import Otlp, Sampling, Settings
 from ael_otel.errors import ConfigError
 
-__all__ = ["RECORDING_SAMPLER", "otel_environment", "split_sampler", "with_environment"]
+__all__ = ["RECORDING_SAMPLER", "SAMPLER_VARIABLE", "otel_environment", "with_environment"]
+
+SAMPLER_VARIABLE: Final = "AEL_OTEL_SAMPLER"
+"""The sampler that decides, where ours stands around it; `OTEL_TRACES_SAMPLER_ARG`, which others read, is its own."""
 
 RECORDING_SAMPLER: Final = "ael_record"
 """Our sampler of `OTEL_TRACES_SAMPLER`: another one's decisions, with every span recorded all the same."""
@@ -153,17 +156,10 @@ def _port(environ: Mapping[str, str]) -> int | None:
     return int(stated)
 
 
-def split_sampler(sampler: str, argument: str) -> tuple[str, str]:
-    """Return the name and argument of the sampler that decides, which ours names in its argument: `name=argument`."""
-    if sampler != RECORDING_SAMPLER:
-        return sampler, argument
-    name, _, inner = argument.partition("=")
-    return name, inner
-
-
 def _sampling(sampling: Sampling, environ: Mapping[str, str]) -> tuple[Sampling, str | None]:
     stated = _set(environ, "OTEL_TRACES_SAMPLER")
-    sampler, argument = split_sampler(stated, _set(environ, "OTEL_TRACES_SAMPLER_ARG"))
+    sampler = _set(environ, SAMPLER_VARIABLE) if stated == RECORDING_SAMPLER else stated
+    argument = _set(environ, "OTEL_TRACES_SAMPLER_ARG")
     if not sampler:
         return sampling, None
     if sampler in _ALL_SAMPLERS:

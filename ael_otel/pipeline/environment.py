@@ -10,7 +10,7 @@ from collections.abc import Mapping, MutableMapping
 from typing import Final
 
 from ael_otel.config import Settings, otel_environment
-from ael_otel.config.environment import RECORDING_SAMPLER
+from ael_otel.config.environment import RECORDING_SAMPLER, SAMPLER_VARIABLE
 
 SIGNALS_VARIABLE: Final = "AEL_OTEL_OTLP_SIGNALS"
 _SIGNALS: Final = ("traces", "metrics", "logs")
@@ -41,9 +41,8 @@ def prepare(settings: Settings, environ: MutableMapping[str, str]) -> None:
 def _record_everything(environ: MutableMapping[str, str]) -> None:
     """Put our sampler around the one in force: what is not sampled is recorded, for whoever looks at spans here."""
     sampler = environ.get("OTEL_TRACES_SAMPLER", "").strip() or "parentbased_always_on"
-    argument = environ.get("OTEL_TRACES_SAMPLER_ARG", "").strip()
     environ["OTEL_TRACES_SAMPLER"] = RECORDING_SAMPLER
-    environ["OTEL_TRACES_SAMPLER_ARG"] = f"{sampler}={argument}" if argument else sampler
+    environ[SAMPLER_VARIABLE] = sampler
 
 
 def otlp_signals(environ: Mapping[str, str]) -> frozenset[str]:

@@ -5,6 +5,7 @@ A span that is dropped is no span: no processor sees it. Recorded only, it is se
 attributes that the span was started with, and older SDKs have none.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from typing import Any, Final
@@ -15,7 +16,7 @@ from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import Link, SpanKind, TraceState
 from opentelemetry.util.types import Attributes
 
-from ael_otel.config.environment import RECORDING_SAMPLER, split_sampler
+from ael_otel.config.environment import SAMPLER_VARIABLE
 from ael_otel.pipeline.guard import logger
 
 _FIXED: Final[dict[str, Sampler]] = {
@@ -63,9 +64,9 @@ def recording_sampler(argument: str | None) -> Sampler:
     """Make the sampler that `OTEL_TRACES_SAMPLER=ael_record` names; entry point `opentelemetry_traces_sampler`.
 
     Args:
-        argument: `OTEL_TRACES_SAMPLER_ARG`: the sampler that decides, then `=` and its own argument if it has one.
+        argument: `OTEL_TRACES_SAMPLER_ARG`, for the sampler that `AEL_OTEL_SAMPLER` names.
     """
-    return RecordingSampler(_named(*split_sampler(RECORDING_SAMPLER, argument or "")))
+    return RecordingSampler(_named(os.environ.get(SAMPLER_VARIABLE, ""), argument or ""))
 
 
 def _named(name: str, argument: str) -> Sampler:

@@ -250,7 +250,7 @@ def test_a_sampler_of_the_environment_leaves_what_is_kept() -> None:
     """OTEL_TRACES_SAMPLER wins over the rate only; seen through our own sampler too."""
     settings = settings_from_mapping({"sampling": {"rate": 50, "keep": ["slow"], "slow_over": 2}})
     stated = {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.07"}
-    around = {"OTEL_TRACES_SAMPLER": "ael_record", "OTEL_TRACES_SAMPLER_ARG": "traceidratio=0.07"}
+    around = {**stated, "OTEL_TRACES_SAMPLER": "ael_record", "AEL_OTEL_SAMPLER": "traceidratio"}
     for environ in (stated, around):
         found = with_environment(settings, environ)
         assert (found.sampling.rate, found.sampling.keep, found.sampling.slow_over) == (7, ("slow",), 2)

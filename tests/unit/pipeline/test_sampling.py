@@ -82,31 +82,36 @@ def test_an_unsampled_span_keeps_its_attributes_and_is_not_exported() -> None:
         (None, "ParentBased{root:AlwaysOnSampler"),
     ],
 )
-def test_the_sampler_named_by_the_environment_is_made(argument: str | None, description: str) -> None:
+def test_the_sampler_named_by_the_environment_is_made(
+    argument: str | None, description: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every sampler of the specification, with its argument; one that cannot be made samples everything."""
-    assert description in recording_sampler(argument).get_description()
+    name, _, own = (argument or "").partition("=")
+    monkeypatch.setenv("AEL_OTEL_SAMPLER", name)
+    assert description in recording_sampler(own or None).get_description()
 
 
 @pytest.mark.parametrize(
     ("telemetry", "environ", "wanted"),
     [
-        ({"sampling": {"rate": 10}}, {}, ("parentbased_traceidratio", "0.1")),
-        ({"sampling": {"rate": 10, "keep": "errors"}}, {}, ("ael_record", "parentbased_traceidratio=0.1")),
-        ({"admin": {"live_schema": True}}, {}, ("ael_record", "parentbased_always_on")),
+        ({"sampling": {"rate": 10}}, {}, ("parentbased_traceidratio", "", "0.1")),
+        ({"sampling": {"rate": 10, "keep": "errors"}}, {}, ("ael_record", "parentbased_traceidratio", "0.1")),
+        ({"admin": {"live_schema": True}}, {}, ("ael_record", "parentbased_always_on", "")),
         (
             {"sampling": {"rate": 10, "keep": "slow"}},
             {"OTEL_TRACES_SAMPLER": "always_off"},
-            ("ael_record", "always_off"),
+            ("ael_record", "always_off", ""),
         ),
     ],
 )
 def test_spans_are_recorded_only_where_somebody_looks(
-    telemetry: dict[str, object], environ: dict[str, str], wanted: tuple[str, str]
+    telemetry: dict[str, object], environ: dict[str, str], wanted: tuple[str, str, str]
 ) -> None:
     """Without `keep` and the live schema an unsampled span costs what it always did; the variable wins."""
     environ = dict(environ)
     prepare(settings_from_mapping(telemetry), environ)
-    assert (environ["OTEL_TRACES_SAMPLER"], environ["OTEL_TRACES_SAMPLER_ARG"]) == wanted
+    names = ("OTEL_TRACES_SAMPLER", "AEL_OTEL_SAMPLER", "OTEL_TRACES_SAMPLER_ARG")
+    assert tuple(environ.get(name, "") for name in names) == wanted
 
 
 def test_the_sdk_finds_the_sampler_by_its_name() -> None:
@@ -115,7 +120,7 @@ def test_the_sdk_finds_the_sampler_by_its_name() -> None:
         "from opentelemetry.sdk._configuration import _import_sampler;"
         "print(_import_sampler('ael_record').get_description())"
     )
-    environ = {**os.environ, "OTEL_TRACES_SAMPLER_ARG": "traceidratio=0.01"}
+    environ = {**os.environ, "AEL_OTEL_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.01"}
     said = subprocess.run(
         [sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True
     )
