@@ -62,7 +62,7 @@ def test_every_place_of_a_span_is_redacted_and_the_span_itself_left_as_it_is() -
 
     def make(tracer: Any) -> None:
         with tracer.start_as_current_span(f"GET {KEY}", links=[Link(ELSEWHERE, {"why": KEY})]) as span:
-            span.set_attributes({"a": 1, "token": "no-shape-at-all", "said": ["ok", KEY]})
+            span.set_attributes({"a": 1, "token": "no-shape-at-all", "said": ["ok", KEY]})  # hygiene: made up
             span.add_event(f"got {KEY}", {"text": KEY})
             span.record_exception(ValueError(KEY))
             span.set_status(Status(StatusCode.ERROR, f"no: {KEY}"))
