@@ -249,6 +249,62 @@ def test_boards_lead_to_each_other(name: str) -> None:
         assert reached == set(BOARDS)
 
 
+# --- from the alerts --------------------------------------------------------------------------------------------------
+
+ALERTS = [
+    pytest.param(rule, id=f"{rule['alert']} {rule['labels']['severity']}")
+    for path in sorted((ROOT / "prometheus/rules").glob("*.rules.yml"))
+    for group in yaml.safe_load(path.read_text("utf-8"))["groups"]
+    for rule in group["rules"]
+    if "alert" in rule
+]
+
+
+@pytest.mark.parametrize("rule", ALERTS)
+def test_an_alert_leads_by_its_board_to_a_trace(rule: Json, day: Day) -> None:
+    """Proves that an alert's link, filled in for a workflow or tool that failed, opens a board that shows it, and that
+    a link on that board opens the trace of a run that failed.
+    """
+    failed = {"workflow": "tool_fails", "tool": "charge"}
+    url = re.sub(
+        r"{{ \$labels\.(\w+) \| urlquery }}",
+        lambda label: failed[label[1]],
+        rule["annotations"]["dashboard_url"],
+    )
+    url = url.replace("{{ $externalLabels.grafana }}", "")
+    assert "{{" not in url
+    board = opened(url, {})
+    assert isinstance(board, Board)
+    if board.variables:
+        _shows_something(board, day)
+    view = day.view(board.uid, **{name: "|".join(values) for name, values in board.variables.items()})
+    reached: set[str] = set()
+    for panel, column, link in linked(view.board):
+        targets = [target for target in panel["targets"] if _can_ask(target, day.stores)]
+        for row in shown(
+            (target["refId"], row) for target in targets for row in day.stores.rows(target, view)
+        ):
+            own = of_row(panel, column, row)
+            if own is not None:
+                reached |= _traces_behind(opened(link["url"], {**view.values, **own}))
+    if not reached and not day.stores.has_tempo:
+        require(
+            False,
+            f"no image of Tempo on this machine: the traces of {board.uid} are found by TraceQL",
+            ci=False,
+        )
+    failures = {call.trace_id for call in day.truth.calls if not call.case.succeeds}
+    assert reached & failures, f"no link on {board.uid} opens the trace of a failed run"
+    for trace_id in reached & failures:
+        assert day.backends.traces.trace(trace_id)
+
+
+def _traces_behind(target: Explore | Board) -> set[str]:
+    """The traces that a link opens by id."""
+    found = target.variables.get("trace", ()) if isinstance(target, Board) else [target.text]
+    return {text for text in found if len(text) == 32}
+
+
 def _can_ask(target: Json, stores: Stores) -> bool:
     kind = target.get("datasource", {}).get("type", "")
     return kind in SOURCES and (stores.has_tempo or not needs_tempo(target)) and not target.get("hide", False)
