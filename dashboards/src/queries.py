@@ -168,8 +168,11 @@ def spans(*conditions: str) -> str:
 
 
 def selecting(found: str, *keys: str) -> str:
-    """Have a TraceQL query return these attributes of each span it finds."""
-    return f"{found} | select({', '.join(f'span.{key}' for key in keys)})"
+    """Have a TraceQL query return these attributes of each span it finds, the newest spans first.
+
+    Without the hint Tempo returns the first that it comes across.
+    """
+    return f"{found} | select({', '.join(f'span.{key}' for key in keys)}) with (most_recent=true)"
 
 
 def lasts(at_least: str) -> str:
