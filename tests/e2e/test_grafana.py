@@ -1,16 +1,24 @@
 """Grafana over the stores that the other tests fill: its data sources answer, its board is there, its links lead on."""
 
+import base64
 import json
 import re
-from collections.abc import Callable
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from tests.dashboards.boards import Json, committed, data_panels, kind_of, name_of
 from tests.e2e.backends import Backends
 from tests.e2e.checks import Known, Truth, check_metrics, run_traces
 from tests.e2e.expected import BUNDLED, CASES
+from tests.e2e.links import fill
+from tests.e2e.panels import View
 from tests.e2e.programs import environment, export_demo, run
 from tests.e2e.waiting import wait_until_nothing_is_missing
 from tests.stack.conftest import ROOT
@@ -19,6 +27,7 @@ from tests.support.needs import require
 pytestmark = pytest.mark.timeout(400)  # the first test of all waits for the stack
 
 SERVICE = "e2e-grafana"
+BOARDS = committed()
 
 
 class Grafana:
@@ -33,6 +42,8 @@ class Grafana:
         self.url = url
         self._session = requests.Session()
         self._session.auth = ("admin", password)
+        token = base64.b64encode(f"admin:{password}".encode()).decode()
+        self.authorization = f"Basic {token}"
 
     def get(self, path: str, **parameters: str) -> Any:
         """What a GET answers with; fails unless it succeeds."""
@@ -45,7 +56,9 @@ class Grafana:
         body = {"from": "now-1h", "to": "now", "queries": [{"refId": "A", **query}]}
         answer = self._session.post(f"{self.url}/api/ds/query", json=body, timeout=15)
         assert answer.ok, answer.text[:300]
-        frames = answer.json()["results"]["A"].get("frames", [])
+        (result,) = answer.json()["results"].values()
+        assert "error" not in result, result["error"]
+        frames = result.get("frames", [])
         return sum(len((frame["data"]["values"] or [[]])[0]) for frame in frames)
 
 
@@ -131,6 +144,108 @@ def test_the_boards_are_listed(grafana: Grafana) -> None:
 
     wait_until_nothing_is_missing(missing, seconds=45)
     assert grafana.get("/api/dashboards/uid/ael-overview")["dashboard"]["panels"]
+
+
+def test_it_starts_without_an_error(backends: Backends, grafana: Grafana) -> None:
+    """Proves that provisioning of data sources and boards, and all else until now, logged no error."""
+    said = subprocess.run(
+        ["docker", "logs", backends.container("grafana")],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    lines = (said.stdout + said.stderr).splitlines()
+    assert [line for line in lines if re.search(r'"?level"?[=:] ?"?(error|eror)', line)] == []
+
+
+QUERIES = [
+    pytest.param(name, panel, target, id=f"{name} {name_of(panel)} {target['refId']}")
+    for name, board in BOARDS.items()
+    for panel in data_panels(board)
+    for target in panel["targets"]
+]
+
+
+@pytest.mark.parametrize(("name", "panel", "target"), QUERIES)
+def test_grafana_answers_every_query_of_every_panel(
+    name: str, panel: Json, target: Json, grafana: Grafana, run_of_hello: Known
+) -> None:
+    """Proves that each query, sent as the panel sends it, is accepted by the data source behind Grafana."""
+    require(
+        target.get("queryType") != "serviceMap",
+        "the service graph is put together in the browser, from metrics that other panels ask for",
+        ci=False,
+    )
+    now = time.time()
+    view = View(BOARDS[name], now - 3600, now, {"trace": run_of_hello.trace_id})
+    query = {
+        **{
+            key: fill(value, view.values) if isinstance(value, str) else value
+            for key, value in target.items()
+        },
+        "datasource": {"type": kind_of(target), "uid": kind_of(target)},
+        # Given an id alone, the data source's browser part asks for that trace.
+        **({"queryType": "traceId"} if target.get("query") == "$trace" else {}),
+        "intervalMs": 15_000,
+        "maxDataPoints": 200,
+    }
+    assert grafana.rows(query) >= 0
+
+
+WIDTHS = (1280, 1920)
+OWN_WORDS = {"nodeGraph": 'Grafana\'s node graph says "No data" whatever its panel is told to say'}
+"""Kinds of panel that ignore `noValue`, with the reason."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium of this machine."""
+    executable = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
+    require(
+        executable is not None, "no Chromium on this machine; install Debian's package chromium", ci=False
+    )
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        require(False, "no playwright; install the extra `browser`", ci=False)
+        raise
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        chromium = playwright.chromium.launch(executable_path=executable, args=flags)
+        yield chromium
+        chromium.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_board_looks_whole(
+    name: str, width: int, browser: Any, grafana: Grafana, run_of_hello: Known, tmp_path: Path
+) -> None:
+    """Proves that a person's browser draws every panel of a board: none has an error, none is left loading, and what
+    has nothing to show says so in the words of its panel, never in Grafana's "No data".
+    """
+    context = browser.new_context(
+        viewport={"width": width, "height": 4000}, extra_http_headers={"Authorization": grafana.authorization}
+    )
+    page = context.new_page()
+    page.goto(f"{grafana.url}/d/{name}?from=now-1h&to=now&var-trace={run_of_hello.trace_id}&kiosk")
+    titles = [panel["title"] for panel in data_panels(BOARDS[name]) if "$" not in panel["title"]]
+    for title in titles:
+        page.get_by_text(title, exact=True).first.wait_for(timeout=30_000)
+    # Not "network idle": the live log never is.
+    loading = page.locator('[aria-label="Panel loading bar"]')
+    wait_until_nothing_is_missing(lambda: "panels still load" if loading.count() else "", seconds=30)
+    page.wait_for_timeout(1_000)
+    page.screenshot(path=tmp_path / f"{name}-{width}.png")
+    assert page.locator('[data-testid*="Panel status error"], [aria-label="Panel status"]').count() == 0
+    nothing = page.get_by_text("No data", exact=True)
+    assert nothing.count() <= sum(panel["type"] in OWN_WORDS for panel in data_panels(BOARDS[name]))
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    context.close()
 
 
 def test_a_line_links_to_its_trace(backends: Backends, grafana: Grafana, run_of_hello: Known) -> None:

@@ -174,6 +174,7 @@ def test_grafana_is_closed_and_silent(compose: dict[str, Any]) -> None:
         "GF_PLUGINS_PLUGIN_ADMIN_ENABLED",
     } <= off
     assert environment["GF_PLUGINS_PREINSTALL_DISABLED"] == "true"
+    assert environment["GF_PLUGINS_PUBLIC_KEY_RETRIEVAL_DISABLED"] == "true"
     assert "GF_SECURITY_ADMIN_PASSWORD" not in environment
     assert grafana["env_file"] == [{"path": "deploy/.secrets/grafana.env", "required": True}]
 
