@@ -109,6 +109,7 @@ MUTATIONS = [
     ),
     Mutation("AelStackTargetDown", r"\|grafana", ""),
     Mutation("AelStackTargetDown", r'job=~"[^"]*"', 'job!=""'),
+    Mutation("AelStackTargetDown", r" and max_over_time.*$", ""),
     Mutation("AelMetricsSizeLimit", r"> scalar", "< scalar"),
     Mutation("AelMetricsSizeLimit", r" > 0\)", ")"),
     Mutation("Watchdog", r"vector\(1\)", "vector(1) > 1"),
