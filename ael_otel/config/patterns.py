@@ -22,7 +22,8 @@ def pattern_fault(pattern: str) -> str | None:
 
     Refused are what is no regular expression, a pattern of more than 500 characters, a reference back to a group, a
     repeated group that holds a repetition or a choice (`(a+)+`, `(a|aa)*`), and more than four repetitions without a
-    bound: these take exponential time, or a high power of it, on a name made for it.
+    bound: these take exponential time, or a high power of it, on a name made for it. So is one that finds nothing in
+    particular: it would blank every field.
     """
     if len(pattern) > LONGEST:
         return f"is longer than {LONGEST} characters"
@@ -30,6 +31,8 @@ def pattern_fault(pattern: str) -> str | None:
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         return f"is not a regular expression: {error.msg if isinstance(error, re.error) else 'too large'}"
+    if re.search(pattern, ""):
+        return "matches every name"
     return _slow(pattern)
 
 

@@ -23,8 +23,8 @@ _DECIDING: Final = 120
 _BEFORE: Final = re.compile(r"[\w.-]{0,48}(?: [A-Za-z][\w.-]{0,23})?")
 # Behind the word: the rest of the name, what closes its quotes or brackets, and the sign between name and value.
 _SIGN: Final = re.compile(
-    r"(?P<rest>[\w.-]{0,40}+)(?P<close>\\{0,3}[\"'`]?\]?)"
-    r"(?P<sign>\s{0,3}(?:=>|->|:=|==|[:=\uff1a\uff1d]|%3[aAdD])\s{0,4}(?:[\[(]{1,2}(?=[\"']))?"
+    r"(?P<rest>[\w.-]{0,40}+)(?P<close>\\{0,3}[\"'`]?\]?\*{0,2})"
+    r"(?P<sign>\s{0,3}(?:=>|->|:=|==|[:=\uff1a\uff1d]|%3[aAdD])\*{0,2}\s{0,4}(?:[\[(]{1,2}(?=[\"']))?"
     r"|[ \t]{1,2}(?:is|was)[ \t]{1,2}:?[ \t]{0,2}|[ \t]{0,3}\|[ \t]{0,3}(?=[^\s\"'`|])|>(?=[^\s<])|\((?=[\"'])"
     r"|\s{1,3}value\s{0,2}=\s{0,2}(?=[\"'])|[ \t]{1,3}(?=[^\s\"'`&,;<>|(){}\[\]\\]{8}))"
 )
@@ -111,6 +111,8 @@ def _value(
         value = text[start:end]
         # The name was in quotes as well: that is data, where a word is enough; in code it may be a word of the program.
         return (start, end, kind) if _meant(value, kind, data=quoted) else None
+    if name in {"PWD", "OLDPWD"} and text.startswith("/", at):
+        return None  # the shell's working directory
     lowered = name.lower()
     if lowered.endswith("authorization") and _SCHEME.match(text, at):
         return _to(_TO_LINE_END, text, at, kind)

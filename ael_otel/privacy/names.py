@@ -54,7 +54,7 @@ ALONE: Final = {
 _KEY_OWNERS: Final = a_set(
     "api access secret signing encryption decryption auth account master service subscription shared session deploy "
     "aes des hmac rsa ecdsa ed25519 storage consumer admin root app application license webhook wrapping symmetric "
-    "sign project functions function host integration ingest ingestion"
+    "sign functions function host integration ingest ingestion"
 )
 _PRIVATE: Final = a_set("private ssh pgp gpg pem tls ssl")
 _PASS_OWNERS: Final = a_set("db user smtp admin root redis mysql ftp http proxy mail ldap imap login my")

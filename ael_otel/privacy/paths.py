@@ -16,7 +16,11 @@ _REMEMBERED: Final = 4096
 _FRESH_S: Final = 5.0
 _LONGEST: Final = 4096
 
-_TOKEN: Final = re.compile(r"[^\s\"'`<>|;,()\[\]=]{1,4096}")
+_TOKEN: Final = re.compile(
+    "[^\\s\"'`<>|;,()\\[\\]=\u3001\u3002\uff0c\uff1b\uff1a\uff08\uff09\u300a-\u3011\u2018-\u201f\u00ab\u00bb]{1,4096}"
+)
+_ASCII: Final = re.compile("[!-~]{2,4096}")
+_STUCK: Final = re.compile(r"[@*&#!+^](?=~?[/\\])")
 _SLASH: Final = re.compile(r"[/\\]|%2[fF]")
 _LONGEST_HEAD: Final = 256
 _SHORT_TEXT: Final = 1024
@@ -175,6 +179,15 @@ def _parts(word: str) -> Iterator[tuple[int, str]]:
     at = stripped.find("~/")
     if at > 0:
         yield at, stripped[at:]
+    stuck = _STUCK.search(stripped)
+    if stuck is not None:
+        # `@/a/file` of curl, `**/a/file**` of Markdown
+        yield stuck.end(), stripped[stuck.end() :].rstrip("*.!?:")
+    if not stripped.isascii():
+        # In a sentence without blanks.
+        for run in _ASCII.finditer(stripped):
+            if "/" in run[0] or "\\" in run[0]:
+                yield run.start(), run[0]
 
 
 def _plain(path: str) -> str:
@@ -196,7 +209,9 @@ def _plain(path: str) -> str:
 def _absolute(path: str) -> str:
     if path[:1] == "/" and "/." not in path and "//" not in path and path[-1] != "/":
         return path
-    return os.path.normpath(os.path.join(os.getcwd(), os.path.expanduser(path)))  # noqa: PTH109, PTH111, PTH118
+    plain = os.path.normpath(os.path.join(os.getcwd(), os.path.expanduser(path)))  # noqa: PTH109, PTH111, PTH118
+    # Two slashes at the beginning are kept by the rules of POSIX, and one by every system that we know.
+    return plain[1:] if plain[:2] == "//" and sys.platform != "win32" else plain
 
 
 def _forms(pattern: str) -> Iterator[str]:

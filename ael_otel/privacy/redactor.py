@@ -33,6 +33,10 @@ _NAMES_KEPT: Final = 4096
 _LONGEST_NAME: Final = 256
 _PASSES: Final = 6
 _SMALLEST_CARD: Final = 10**12
+_WORKING_FOLDERS: Final = frozenset({"PWD", "OLDPWD"})
+_NAMING: Final = ("name", "key", "Name", "Key", "header")
+# The second of two texts may be another name, or what a person reads beside it.
+_WORDS: Final = re.compile(r"[^\W\d]{0,64}(?:[ .\-/:_][^\W\d]{0,64}){0,32}")
 
 _MARKER: Final = re.compile("|".join(map(re.escape, sorted(markers.ALL_MARKERS))))
 _UNSEEN: Final = object()
@@ -158,11 +162,12 @@ class Redactor:
             return self._text(value, walk.findings, where)
         if kind in _SCALARS:
             if (
-                kind is int
-                and (value >= _SMALLEST_CARD)
+                (kind is int or kind is float)
+                and value >= _SMALLEST_CARD
                 and self.policy.scrub_pii
                 and value < 10**19
-                and is_card(str(value))
+                and value == int(value)
+                and is_card(str(int(value)))
             ):
                 return self._marked(markers.CREDIT_CARD, "payment_card", walk.findings, where)
             return value
@@ -199,6 +204,7 @@ class Redactor:
         changed: dict[Any, Any] | None = None
         taken = 0
         names = self._names
+        named = self._named_value(value) if "value" in value or "Value" in value else None
         for key, item in value.items():
             if type(key) is str:
                 name = names.get(key) or self._name(key)
@@ -208,6 +214,8 @@ class Redactor:
             else:
                 name, clean_key = self._odd_name(key, walk, where, depth)
             inner = where if walk.findings is None else _below(where, clean_key)
+            if named is not None and key in {"value", "Value"}:
+                name = named
             clean = self._field(name, item, walk, inner, depth)
             if changed is None and (clean is not item or clean_key is not key):
                 if type(key) is str and clean is item and clean_key == key:
@@ -224,6 +232,25 @@ class Redactor:
                 changed[clean_key] = clean
         return value if changed is None else changed
 
+    def _named_value(self, value: Mapping[Any, Any]) -> _Name | None:
+        """Return the name that another field gives to `value`, if it is a secret's: headers, variables, parameters."""
+        for field in _NAMING:
+            name = value.get(field)
+            if type(name) is str and (known := self._name(name)).kind is not None:
+                return known
+        return None
+
+    def _before(self, name: str, value: Any) -> _Name | None:
+        """Return the name that stands before an item, if it is a secret's: an option, the first of a pair."""
+        if type(value) is not str or len(name) > _LONGEST_NAME:
+            return None
+        known = self._name(name)
+        if known.kind is None or value[:1] == "-" or len(value) < 4:
+            return None
+        if name[:2] != "--" and _WORDS.fullmatch(value):
+            return None
+        return known
+
     def _odd_name(self, key: Any, walk: "_Walk", where: str, depth: int) -> tuple[_Name, Any]:
         """Judge a name that is no text: bytes, a tuple, a number."""
         if isinstance(key, (int, float, type(None))) and not isinstance(key, str):
@@ -237,9 +264,15 @@ class Redactor:
         changed: list[Any] | None = None
         items = list(value)
         kind = type(value)
+        pair = len(items) == 2 and (kind is list or kind is tuple)
+        before: str | None = None
         for place, item in enumerate(items):
             inner = where if walk.findings is None else f"{where}[{place}]"
-            clean = self._value(item, walk, inner, depth + 1)
+            if before is not None and (name := self._before(before, item)) is not None:
+                clean = self._field(name, item, walk, inner, depth)
+            else:
+                clean = self._value(item, walk, inner, depth + 1)
+            before = item if type(item) is str and (pair or item[:2] == "--") else None
             if clean is not item and changed is None:
                 changed = items[:place]
             if changed is not None:
@@ -271,9 +304,11 @@ class Redactor:
             clean = self._mapping(inside, walk, where, depth + 1)
             if clean is not inside:
                 return dict(clean)
-        shown = str(value)
-        clean_text = self._text(shown, walk.findings, where)
-        return value if clean_text is shown else clean_text
+        for shown in (str(value), repr(value)):  # whoever keeps it may write either
+            clean_text = self._text(shown, walk.findings, where)
+            if clean_text is not shown:
+                return clean_text
+        return value
 
     def _raw(self, value: msgspec.Raw, walk: "_Walk", where: str) -> Any:
         data = bytes(value)
@@ -325,10 +360,12 @@ class Redactor:
             return value
         if name.kind is None or value is None or value is True or value is False or value in ("", b""):
             return self._value(value, walk, where, depth + 1)
-        if isinstance(value, str) and value in markers.ALL_MARKERS:
+        if isinstance(value, str) and (value in markers.ALL_MARKERS or value.lower() in {"none", "null"}):
             return value
         if type(value) in _CONTAINERS and not value:
             return value
+        if name.clean in _WORKING_FOLDERS and type(value) is str and value[0] == "/":
+            return self._value(value, walk, where, depth + 1)
         return self._marked(name.kind, name.rule, walk.findings, where)
 
     # --- texts --------------------------------------------------------------------------------------------------------
@@ -415,6 +452,8 @@ class Redactor:
         if isinstance(value, str):
             if any(True for _ in self._paths.spans(value)):
                 return True
+            if len(value) <= _LONGEST_NAME and "/" not in value and self._paths.matches(value):
+                return True  # a name in the working directory; only the file system knows where it leads
             if value[:1] in {"{", "["}:
                 try:
                     return self._any_excluded(json.loads(value), depth + 1, seen)

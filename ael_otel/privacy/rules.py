@@ -77,7 +77,7 @@ def _shape(
 
 _LOCAL: Final = re.compile(r"[\w.#$%*+^~'-]{1,64}")
 _QUOTED_LOCAL: Final = re.compile(r'"[^"\r\n@]{1,64}"')
-_FILES: Final = a_set("png jpg jpeg gif svg webp ico css js ts map json yaml yml py md txt html")
+_FILES: Final = a_set("png jpg jpeg gif svg webp ico css js ts map json yaml yml txt html")
 
 
 def _email(text: str, match: "re.Match[str]") -> Found | None:
@@ -196,7 +196,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "payment_card", markers.CREDIT_CARD, "payment cards: issuer, length and check digit",
         "paid with 4111 1111 1111 1111", "order 4111 1111 1111 1112 at 1767225600000000", "",
         "[2-6](?<![0-9A-Za-z_.-].)[0-9]{3}(?:[0-9]{9,15}|(?:([ \u00a0\u2010-\u2013-])[0-9]{4}){2,3}\\1[0-9]{1,4}"
-        "|([ \u00a0-])[0-9]{6}\\2[0-9]{4,5})(?![0-9A-Za-z_])(?!\\.[0-9])",
+        "|([ \u00a0-])[0-9]{6}\\2[0-9]{4,5})(?![0-9A-Za-z_])(?!\\.(?!0(?![0-9]))[0-9])",
         check=_number,
     ),
     _shape(

@@ -43,6 +43,7 @@ class Scanner:
         self._digits = [rules.pop(name) for name in ("us_ssn", "payment_card") if name in rules]
         self._url = rules.pop("url_credentials")
         self._named = rules.pop("named_secret")
+        self._option = rules.pop("command_option")
         self._folded = [rules.pop(name) for name in [rule.name for rule in rules.values() if rule.fold]]
         self._direct = [rule for rule in rules.values() if not rule.in_run]
         self._by_prefix = {anchor: rule for rule in rules.values() if rule.in_run for anchor in rule.anchors}
@@ -64,6 +65,8 @@ class Scanner:
                     _try(rule, text, candidate.start(), found)
         if size > 5 and (" " in text or _SIGN.search(text)):
             self._by_word(text, size, found)
+        if size > 5 and "--" in text:
+            _at_anchors(self._option, text, text, found)
         if size >= 20:
             for rule in self._direct:
                 _at_anchors(rule, text, text, found)

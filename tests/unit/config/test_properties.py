@@ -102,7 +102,7 @@ SPECIAL = {
     "privacy.excluded_paths": st.lists(
         TEXT.filter(lambda path: path.strip() not in ("", "*", "**", "/", "/*")), max_size=3
     ),
-    "redaction.sensitive_field_patterns": st.lists(TEXT.map(re.escape), max_size=3),
+    "redaction.sensitive_field_patterns": st.lists(TEXT.filter(bool).map(re.escape), max_size=3),
     "redaction.allow_fields": st.lists(TEXT.filter(lambda name: name.strip(" *?")), max_size=3),
     "redaction.tools": st.dictionaries(
         TEXT.filter(str.strip), st.sampled_from(["none", "keys", "redacted", "full"]), max_size=3

@@ -1,0 +1,110 @@
+"""What once passed the redactor, or was lost in it, when somebody tried with values of their own."""
+
+import os
+
+import pytest
+
+from ael_otel.errors import ConfigError
+from ael_otel.privacy.policy import Policy
+from ael_otel.privacy.redactor import Redactor
+
+REDACTOR = Redactor()
+WORD = "hunter2"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [["X-Api-Key", "abc-9z9z"], ["Accept", "text/html"]],
+        [("password", "pass phrase 77")],
+        [{"name": "password", "value": "two words"}],
+        {"Key": "client_secret", "Value": "two words"},
+        ["mysql", "--password", "letmein", "--verbose"],
+        {"amount": 4111111111111111.0},
+        "card 4111111111111111.0",
+        "--password hunter2",
+        "**Password:** hunter2",
+        "**Password**: hunter2",
+        "ada@example.py",
+        "ada@firma.md",
+        ExceptionGroup("several", [ValueError("token=abcd1234efgh")]),
+    ],
+    ids=str,
+)
+def test_these_secrets_are_found(value):
+    """Headers and variables as pairs, options in lists, cards that became fractions, Markdown, causes in a group."""
+    clean = REDACTOR.value(value)
+    assert clean is not value
+    for secret in ("9z9z", "77", "two words", "letmein", WORD, "4111", "ada", "abcd1234"):
+        assert secret not in repr(clean)
+    assert REDACTOR.explain(value)
+    assert REDACTOR.value(clean) == clean
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"PWD": "/work", "OLDPWD": "/a/b"},
+        "PWD=/work",
+        {"project_key": "ABC"},
+        {"auth": "none"},
+        ["password", "user_name"],
+        ["Password", "Enter your password"],
+        ["--max-tokens", "4096"],
+        ["--token", "--verbose"],
+        [{"name": "max_tokens", "value": "4096"}],
+        {"key": "primary_key", "value": "id"},
+        4111111111111111.5,
+        {"ratio": float("nan"), "most": float("inf")},
+    ],
+    ids=str,
+)
+def test_these_are_no_secrets(value):
+    """The working directory, Jira's keys, names beside names, numbers that are no cards."""
+    assert REDACTOR.value(value) is value
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Return a working directory with an excluded folder, and symbolic links to it."""
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private" / "file.txt").write_text("contents", "utf-8")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "private" / "file.txt")
+    (tmp_path / "other.txt").write_text("contents", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_bare_name_that_leads_to_an_excluded_file_counts(folder):
+    """A symbolic link in the working directory has no slash in its name, and is followed all the same."""
+    redactor = Redactor(Policy(excluded_paths=(f"{folder}/private/*",)))
+    assert redactor.names_excluded({"file": "link.txt"})
+    assert not redactor.names_excluded({"file": "other.txt", "text": "a sentence"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["/{0}/private/file.txt", "@{0}/private/file.txt", "**{0}/private/file.txt**", "读取{0}/private/file.txt",
+     "“{0}/private/file.txt”。"],
+)  # fmt: skip
+def test_an_excluded_file_is_found_where_texts_write_it(folder, text):
+    """Two slashes first, curl's sign, Markdown, Chinese without blanks."""
+    redactor = Redactor(Policy(excluded_paths=(f"{folder}/private/*",)))
+    written = text.format(folder)
+    assert redactor.names_excluded({"x": written})
+    assert "private" not in redactor.text(written)
+    assert redactor.text(f"{folder}/privateer {os.sep}") == f"{folder}/privateer {os.sep}"
+
+
+def test_a_file_without_wild_card_is_found_before_chinese_marks(folder):
+    """A full stop or a word of another script behind the name is none of the name."""
+    redactor = Redactor(Policy(excluded_paths=(f"{folder}/private/file.txt",)))
+    for text in (f"读取{folder}/private/file.txt的内容", f"{folder}/private/file.txt。"):
+        assert "private" not in redactor.text(text)
+
+
+@pytest.mark.parametrize("pattern", ["", "x*", ".*", "(?:)"])
+def test_a_pattern_that_finds_nothing_in_particular_is_refused(pattern):
+    """It would blank every field there is."""
+    with pytest.raises(ConfigError, match="matches every name"):
+        Policy(sensitive_field_patterns=(pattern,))
