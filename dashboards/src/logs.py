@@ -97,7 +97,7 @@ def _volume() -> list[Panel]:
             title="Lines by level",
             description="Log lines of the choice in each interval, by severity. The bars add up to the number of lines "
             "in the time range.",
-            unit="short",
+            unit="locale",
             no_value=_NO_LINE,
             query=line_counts(_of_choice(), (LOG_LEVEL_FIELD,)),
             legend=legend(LOG_LEVEL_FIELD),
@@ -109,7 +109,7 @@ def _volume() -> list[Panel]:
             width=12,
             title="Lines by component",
             description="Log lines of the choice in each interval, by the part of the engine that wrote them.",
-            unit="short",
+            unit="locale",
             no_value=_NO_LINE,
             query=line_counts(_of_choice(), (LOG_COMPONENT,)),
             legend=legend(LOG_COMPONENT),

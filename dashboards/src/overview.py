@@ -119,7 +119,7 @@ def _health() -> list[Panel]:
             title="Runs in 24 h",
             description="Workflow runs that ended in the last 24 hours, whatever the outcome and whatever the time "
             "range of the board. A run that is under way is not counted yet.",
-            unit="short",
+            unit="locale",
             decimals=0,
             no_value="No engine reported in 24 h",
             query=total(events(runs(), "24h")),
@@ -137,18 +137,18 @@ def _health() -> list[Panel]:
         ),
         figure(
             number=13,
-            width=4,
+            width=5,
             title="Active workflows",
             description="Runs that are under way now, of all workflows. After a process was killed its last value "
             "stays for up to five minutes.",
-            unit="short",
+            unit="locale",
             decimals=0,
             no_value="No engine is reporting",
             query=total(series(ACTIVE_WORKFLOWS)),
         ),
         lines(
             number=14,
-            width=11,
+            width=10,
             title="Error rate",
             description="Failed and timed-out runs divided by all that were not cancelled, over at least five minutes "
             "at a time. A gap means that no run ended, not that none failed.",
@@ -180,7 +180,7 @@ def _errors() -> list[Panel]:
             width=8,
             title="Runs by outcome",
             description="Runs that ended in each interval. The bars add up to the number of runs in the time range.",
-            unit="short",
+            unit="locale",
             no_value="No engine reported in this range",
             query=[
                 Line(query=total(events(runs(), "$__interval"), (LABEL_STATUS,)), legend=legend(LABEL_STATUS))
@@ -193,7 +193,7 @@ def _errors() -> list[Panel]:
             title="Errors by type",
             description="Errors of all workflows, each counted once, where it arose. An error that was retried or "
             "skipped over counts too, so there can be more errors than failed runs.",
-            unit="short",
+            unit="locale",
             no_value="No errors in this range",
             query=[
                 Line(
@@ -208,7 +208,7 @@ def _errors() -> list[Panel]:
             title="Errors by type and component",
             description="Errors of all workflows in the time range, by what went wrong and the part in which it "
             "arose. The type leads to the log lines that carry it.",
-            unit="short",
+            unit="locale",
             no_value="No errors in this range",
             order_by="Errors",
             limit=50,
@@ -291,7 +291,7 @@ def _durations() -> list[Panel]:
                 Column(
                     name="Runs",
                     query=f"{total(events(runs(), '$__range'), by)} > 0",
-                    unit="short",
+                    unit="locale",
                     decimals=0,
                     width=80,
                 ),
@@ -327,7 +327,7 @@ def _tools() -> list[Panel]:
             title="Tool calls by outcome",
             description="Tool calls that ended in each interval, whether a step, code or a client made them. Retries "
             "count, so there can be more failed calls than failed runs.",
-            unit="short",
+            unit="locale",
             no_value="No engine reported in this range",
             query=[
                 Line(
@@ -342,7 +342,7 @@ def _tools() -> list[Panel]:
             title="Tools",
             description="Calls of each tool in the time range, the tools with the most failures first. The name leads "
             "to the calls' traces.",
-            unit="short",
+            unit="locale",
             no_value="No tool was called in this range",
             order_by="Failures",
             limit=20,
@@ -393,7 +393,7 @@ def _telemetry() -> list[Panel]:
         figure(
             number=61,
             width=4,
-            title="Last report of an engine",
+            title="Last report",
             description="Time since metrics of any engine arrived, looked for over 24 hours. A running engine reports "
             "every 15 s; one that has ended is silent, which is as it should be.",
             unit="s",
@@ -409,7 +409,7 @@ def _telemetry() -> list[Panel]:
             title="Processes",
             description="Processes with ael_otel that are running now. One that was killed counts for five more "
             "minutes; one that ended in order does not.",
-            unit="short",
+            unit="locale",
             decimals=0,
             no_value="No process is reporting",
             query=total(series(PROCESS_RUNNING)),
@@ -420,7 +420,7 @@ def _telemetry() -> list[Panel]:
             title="Telemetry lost in the application",
             description="Spans, log lines, metric series and records that ael_otel could not deliver or keep, by "
             "reason. The engine never waits for telemetry: what finds no room is dropped and counted.",
-            unit="short",
+            unit="locale",
             no_value="Nothing was lost in this range",
             query=[
                 Line(
@@ -435,7 +435,7 @@ def _telemetry() -> list[Panel]:
             title="Telemetry lost in the Collector",
             description="Items that the Collector refused (the sender tries again), had no room for, or gave up "
             "sending. What waits in its disk queue is not lost.",
-            unit="short",
+            unit="locale",
             no_value="Nothing was lost in this range, or the Collector is not scraped",
             query=[
                 Line(
@@ -491,7 +491,7 @@ def _telemetry() -> list[Panel]:
             title="Redactions",
             description="Secrets and personal data that ael_otel took out of what is kept and sent, by kind, in each "
             "interval. Many of one kind mean that a tool or a workflow hands them around.",
-            unit="short",
+            unit="locale",
             no_value="Nothing was redacted in this range",
             query=[
                 Line(
@@ -515,7 +515,7 @@ def _processes() -> Panel:
         title="Processes and versions",
         description="The processes that report now, with the versions of the engine, of ael_otel and of the telemetry "
         "SDK. The instance leads to the process's log lines.",
-        unit="short",
+        unit="locale",
         no_value="No process is reporting",
         order_by="Service",
         limit=50,

@@ -49,6 +49,9 @@ OUTCOMES: Final[Mapping[WorkflowStatus, str]] = {
 }
 """An outcome has the same colour on every board."""
 
+QUANTILES: Final[Mapping[str, str]] = {"p50": "blue", "p95": "orange", "p99": "purple"}
+"""So has a quantile; these three can be told apart with any kind of colour vision."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
@@ -152,6 +155,11 @@ def lines(
         span_nulls=3_600_000,  # ms: joins points up to an hour apart
         axis_soft_min=0,
     )
+    config = values_config(unit, no_value, bounds=bounds, custom=custom, links=links)
+    named = {line.legend for line in query}
+    config.overrides = [
+        override(name, color=fixed(colour)) for name, colour in QUANTILES.items() if name in named
+    ]
     return _over_time(
         number=number,
         width=width,
@@ -159,7 +167,7 @@ def lines(
         description=description,
         query=query,
         interval=interval,
-        field_config=values_config(unit, no_value, bounds=bounds, custom=custom, links=links),
+        field_config=config,
         legend=_legend_options(query, calculations),
     )
 
@@ -244,13 +252,13 @@ def distribution(
         datasource=PROMETHEUS,
         interval="1m",
         max_data_points=100,
-        field_config=values_config("short", no_value, decimals=0, links=links),
+        field_config=values_config("locale", no_value, decimals=0, links=links),
         options=heatmap.Options(
             color=heatmap.HeatmapColorOptions(
                 mode=heatmap.HeatmapColorMode.SCHEME, scheme="Blues", exponent=0.5, fill="dark-blue", steps=32
             ),
             y_axis=heatmap.YAxisConfig(unit=unit, axis_placement=common.AxisPlacement.LEFT),
-            cell_values=heatmap.CellValues(unit="short", decimals=0),
+            cell_values=heatmap.CellValues(unit="locale", decimals=0),
             tooltip=heatmap.HeatmapTooltip(mode=common.TooltipDisplayMode.SINGLE, y_histogram=False),
         ),
     )

@@ -103,14 +103,14 @@ def _calls() -> list[Panel]:
             title="Calls",
             description="Calls of the chosen tools that ended in the time range, whoever made them: a step, code or "
             "a client.",
-            unit="short",
+            unit="locale",
             decimals=0,
             no_value="No engine reported in this range",
             query=total(events(calls(), "$__range")),
         ),
         share(
             number=12,
-            width=4,
+            width=5,
             title="Successful calls",
             description="Successful calls divided by successful, failed and timed-out calls of the time range. "
             "Cancelled calls count on neither side.",
@@ -121,10 +121,10 @@ def _calls() -> list[Panel]:
         ),
         bars(
             number=13,
-            width=9,
+            width=8,
             title="Calls by tool",
             description="Calls that ended in each interval. A step that is retried calls its tool once more each time.",
-            unit="short",
+            unit="locale",
             no_value=_NO_CALL,
             query=[
                 Line(query=f"{total(events(calls(), '$__interval'), _BY)} > 0", legend=legend(LABEL_TOOL))
@@ -136,7 +136,7 @@ def _calls() -> list[Panel]:
             width=8,
             title="Calls by outcome",
             description="Calls that ended in each interval. The bars add up to the number of calls in the time range.",
-            unit="short",
+            unit="locale",
             no_value="No engine reported in this range",
             query=[
                 Line(
@@ -222,7 +222,7 @@ def _failing() -> Panel:
         title="Error rate by tool",
         description="Failed and timed-out calls of each tool in the time range, the largest share first. The share "
         "leaves cancelled calls out.",
-        unit="short",
+        unit="locale",
         no_value=_NO_CALL,
         order_by="Failed",
         limit=50,
@@ -292,7 +292,7 @@ def _servers() -> list[Panel]:
             title="Calls by MCP server",
             description="Calls of the chosen tools that ended in each interval, by the MCP server they went to. "
             "Counted from the spans.",
-            unit="short",
+            unit="locale",
             no_value=no_value,
             query=[Line(query=f"{total(events(counted, '$__interval'), by)} > 0", legend=legend(_SERVER))],
             links=[_traces_of_these()],
@@ -302,7 +302,7 @@ def _servers() -> list[Panel]:
             width=12,
             title="MCP servers",
             description="Calls, failures and duration of each MCP server in the time range, counted from the traces.",
-            unit="short",
+            unit="locale",
             no_value=no_value,
             order_by="Calls",
             limit=20,

@@ -150,7 +150,7 @@ def _spans() -> list[Panel]:
             width=8,
             title="Spans by name",
             description="Spans that ended in each interval, by name. Those of steps are numbered by position.",
-            unit="short",
+            unit="locale",
             no_value=_COUNTED,
             query=[Line(query=f"{total(events(counted, '$__interval'), by)} > 0", legend=legend(_NAME))],
             links=[all_spans],
@@ -161,7 +161,7 @@ def _spans() -> list[Panel]:
             title="Spans",
             description="Number, failed share and p95 of the spans of each name in the time range, as Tempo counted "
             "them.",
-            unit="short",
+            unit="locale",
             no_value=_COUNTED,
             order_by="Spans",
             limit=50,
@@ -208,7 +208,7 @@ def _graph() -> list[Panel]:
             title="Calls between services",
             description="Calls from one service to another in the time range, as Tempo counted them, and the share "
             "that failed.",
-            unit="short",
+            unit="locale",
             no_value="Tempo has seen no call between services in this range",
             order_by="Calls",
             limit=50,

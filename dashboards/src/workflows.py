@@ -111,7 +111,7 @@ def _outcomes() -> list[Panel]:
             title="Runs by outcome",
             description="Runs of the chosen workflows that ended in each interval. The bars add up to the number of "
             "runs in the time range.",
-            unit="short",
+            unit="locale",
             no_value="No engine reported in this range",
             query=[
                 Line(query=total(events(runs(), "$__interval"), (LABEL_STATUS,)), legend=legend(LABEL_STATUS))
@@ -124,7 +124,7 @@ def _outcomes() -> list[Panel]:
             title="Success rate by workflow",
             description="Successful runs divided by successful, failed and timed-out runs of the time range; a "
             "workflow of which every run was cancelled has no rate.",
-            unit="short",
+            unit="locale",
             no_value=_NO_RUN,
             order_by="Failures",
             limit=100,
@@ -215,7 +215,7 @@ def _steps() -> list[Panel]:
             width=12,
             title="Steps by type",
             description="Steps that ran and ended in each interval. A retried step counts once, a skipped one not.",
-            unit="short",
+            unit="locale",
             no_value="No step ended in this range",
             query=[
                 Line(
@@ -241,11 +241,11 @@ def _steps() -> list[Panel]:
         ),
         ranking(
             number=42,
-            width=12,
+            width=9,
             title="Steps",
             description="How often each step of the chosen workflows ran in the time range. The step leads to its log "
             "lines.",
-            unit="short",
+            unit="locale",
             no_value="No step ended in this range",
             order_by="Ran",
             limit=50,
@@ -279,7 +279,7 @@ def _time_of_steps(no_value: str) -> Panel:
     of_steps: tuple[Matcher, ...] = ((_STEP, "!=", ""), _OF_CHOICE)
     return ranking(
         number=44,
-        width=12,
+        width=15,
         title="Time of steps",
         description="How long each step took in the time range, all its attempts included, the one with the most time "
         "first. Counted from the traces; a skipped step is a span of no length.",
@@ -302,15 +302,15 @@ def _time_of_steps(no_value: str) -> Panel:
                     )
                 ],
             ),
-            Column(name="Type", label=_STEP_TYPE, width=110),
+            Column(name="Type", label=_STEP_TYPE, width=100),
             Column(
                 name="Total",
                 query=total(events(series(SPAN_LATENCY, *of_steps, part="sum"), "$__range"), by),
-                width=90,
+                width=85,
             ),
-            Column(name="Mean", query=mean(SPAN_LATENCY, *of_steps, window="$__range", by=by), width=90),
+            Column(name="Mean", query=mean(SPAN_LATENCY, *of_steps, window="$__range", by=by), width=85),
             Column(
-                name="p95", query=quantile(0.95, SPAN_LATENCY, *of_steps, window="$__range", by=by), width=90
+                name="p95", query=quantile(0.95, SPAN_LATENCY, *of_steps, window="$__range", by=by), width=85
             ),
             Column(
                 name="Failed",
@@ -322,7 +322,7 @@ def _time_of_steps(no_value: str) -> Panel:
                 ),
                 unit="percentunit",
                 decimals=1,
-                width=90,
+                width=85,
             ),
         ],
     )
@@ -339,33 +339,39 @@ def _retries_and_skips() -> list[Panel]:
     return [
         log_bars(
             number=51,
-            width=10,
+            width=9,
             title="Retries and skips",
             description="Attempts that followed a failed one, and steps that were passed over or whose error was waved "
             "through, in each interval; from the log.",
-            unit="short",
+            unit="locale",
             no_value="No step was retried or skipped in this range",
             query=line_counts(both, (LOG_EVENT_NAME,)),
             legend=legend(LOG_EVENT_NAME),
+            colours={STEP_RETRY.name: "orange", STEP_SKIP.name: "blue"},
             links=[links.logs("Log lines of these", both)],
         ),
         log_ranking(
             number=52,
-            width=14,
+            width=15,
             title="Retried and skipped steps",
             description="Retries and skips of each step in the time range. A skip has the error that was waved "
             "through, or the reason why the step did not run.",
-            unit="short",
+            unit="locale",
             no_value="No step was retried or skipped in this range",
             query=line_totals(
                 both, (LOG_EVENT_NAME, LOG_WORKFLOW_ID, LOG_STEP_ID, LOG_ERROR_TYPE, AEL_STEP_SKIP_REASON)
             ),
             count="Times",
             fields=[
-                Field(name="What", field=LOG_EVENT_NAME, width=140),
-                Field(name="Workflow", field=LOG_WORKFLOW_ID),
-                Field(name="Step", field=LOG_STEP_ID, links=[links.logs("Log lines of these", of_row)]),
-                Field(name="Error", field=LOG_ERROR_TYPE),
+                Field(name="What", field=LOG_EVENT_NAME, width=120),
+                Field(name="Workflow", field=LOG_WORKFLOW_ID, width=120),
+                Field(
+                    name="Step",
+                    field=LOG_STEP_ID,
+                    width=110,
+                    links=[links.logs("Log lines of these", of_row)],
+                ),
+                Field(name="Error", field=LOG_ERROR_TYPE, width=130),
                 Field(name="Reason", field=loki_name(AEL_STEP_SKIP_REASON)),
             ],
         ),

@@ -35,7 +35,7 @@ from tests.dashboards.promql import (
 type Rule = Callable[[str, Json], Iterator[str]]
 
 # Grafana's ids of the units we use; an id that Grafana does not know is shown as text after the number.
-UNITS = {"short", "s", "ns", "percentunit", "cps", "string"}
+UNITS = {"locale", "s", "ns", "percentunit", "cps", "string"}
 
 # Windows that a query may have besides Grafana's macros, with the title that must announce the first.
 EXCEPTIONS: Mapping[str, str] = {

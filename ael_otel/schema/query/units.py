@@ -81,7 +81,7 @@ def shown_wrong(tree: Any, known: Known, shown: str) -> str:
         fits = shown in _SHOWS[unit.what]
         better = sorted(_SHOWS[unit.what] - {"", "none", "short", "string"})
     else:
-        fits, better = shown not in _OF_A_KIND, ["short"]
+        fits, better = shown not in _OF_A_KIND, ["locale"]
     return (
         ""
         if fits

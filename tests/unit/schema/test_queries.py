@@ -178,7 +178,7 @@ UNITS = [
         "s",
         "percentunit",
     ),
-    ("sum(increase(ael_errors_total[1h]))", "short", "s"),
+    ("sum(increase(ael_errors_total[1h]))", "locale", "s"),
     ("rate(ael_errors_total[5m])", "reqps", "ms"),
     ("ael_errors_total / ael_errors_total", "percentunit", "percent"),
     ("time() - max(timestamp(ael_active_workflows))", "s", "bytes"),
