@@ -20,6 +20,7 @@ from opentelemetry.trace import get_tracer_provider
 
 from ael_otel.config import Settings
 from ael_otel.config.settings import masked
+from ael_otel.pipeline import baggage
 from ael_otel.pipeline.clean import CleanLogExporter, CleanMetricExporter, CleanSpanExporter
 from ael_otel.pipeline.environment import otlp_signals, prepare
 from ael_otel.pipeline.export import BoundedLogProcessor, BoundedSpanProcessor, DropCounter, Ledger
@@ -169,6 +170,7 @@ def start(settings: Settings, *, log_stream: TextIO | None = None, pull: bool = 
     enabled = settings.enabled and os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true"
 
     if enabled:
+        baggage.install()
         _say_running(metrics)
         _watch_names(settings)
         signals = otlp_signals(os.environ)

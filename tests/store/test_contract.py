@@ -418,6 +418,26 @@ def test_statistics_tell_workflows_tools_and_days_apart(store: Any) -> None:
     assert info.bytes > 0
 
 
+def test_redactions_are_summed_over_the_runs_asked_for_and_go_with_them(store: Any) -> None:
+    """Proves that counts are summed by kind, most first, follow every filter, and end with their run."""
+    taken = {1: {"email": 2, "token": 1}, 2: {"token": 4}, 3: {}}
+    for number, counts in taken.items():
+        metadata = {"redactions": counts} if counts else {}
+        store.finish_execution(run(number, workflow_name=f"flow-{number}", metadata=metadata))
+    assert list(store.redactions(RunQuery()).items()) == [("token", 5), ("email", 2)]
+    assert store.redactions(RunQuery(workflow="flow-1")) == {"email": 2, "token": 1}
+    assert store.redactions(RunQuery(text="flow-2")) == {"token": 4}
+    assert store.redactions(RunQuery(workflow="flow-3")) == {}
+    assert store.redactions(RunQuery(limit=1)) == {"token": 5, "email": 2}, "whatever the limit says"
+    store.finish_execution(run(1, workflow_name="flow-1", metadata={"redactions": {"ssn": 1}}))
+    assert store.redactions(RunQuery()) == {"token": 4, "ssn": 1}, "a run written again counts as it is now"
+    store.prune(older_than=START + timedelta(seconds=1, milliseconds=500))
+    assert store.redactions(RunQuery()) == {"token": 4}
+    odd = {"email": "many", "token": -1, "ssn": 3}
+    store.finish_execution(run(4, metadata={"redactions": odd}))
+    assert store.redactions(RunQuery(workflow="hello")) == {"ssn": 3}, "what is no count is left out"
+
+
 # --- pruning ----------------------------------------------------------------------------------------------------------
 
 

@@ -243,7 +243,10 @@ def check_lines(taken: Taken, spans: list[Span], execution_id: str, workflow: st
         around = span
         while not around["name"].startswith("Step") and around["parent_id"] in by_id:
             around = by_id[around["parent_id"]]
-        assert line.get("step_id", "") == around["attributes"].get("ael.step.name", "")
+        step = around["attributes"].get("ael.step.name", "")
+        if line.get("event_name") == "ael.execution.fail":
+            step = _failed_step(spans)  # the run's own line names the step that ended it
+        assert line.get("step_id", "") == step
     written = [
         _essence(line)
         for line in taken.lines
@@ -254,6 +257,16 @@ def check_lines(taken: Taken, spans: list[Span], execution_id: str, workflow: st
     named = Counter((line["event_name"], line["span_id"]) for line in inside if "event_name" in line)
     assert named == _events_of(spans)
     return inside
+
+
+def _failed_step(spans: list[Span]) -> str:
+    """The name of the last step that failed, nothing where the run failed outside any step."""
+    failed = [
+        span
+        for span in spans
+        if span["name"].startswith("Step") and span["attributes"].get("ael.step.status") == "failed"
+    ]
+    return max(failed, key=lambda span: span["start"])["attributes"]["ael.step.name"] if failed else ""
 
 
 def _events_of(spans: list[Span]) -> Counter[tuple[str, str]]:
