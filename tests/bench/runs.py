@@ -14,17 +14,20 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
-from parts import NOWHERE, NullLogs, NullSpans, dropped, meters
+from parts import NOWHERE, NullLogs, NullSpans, Unredacted, dropped, meters
 
+from ael_otel.config import Settings
 from ael_otel.demo.example import write_example
 from ael_otel.instrument.active import Active, activate
 from ael_otel.instrument.engine import open_application
 from ael_otel.instrument.targets import TARGETS
 from ael_otel.instrument.wrapping import Wrapping
 from ael_otel.lifecycle import Recorder
+from ael_otel.pipeline.clean import CleanLogExporter, CleanSpanExporter
 from ael_otel.pipeline.export import BoundedLogProcessor, BoundedSpanProcessor
 from ael_otel.pipeline.logs import RunLogHandler
 from ael_otel.pipeline.metrics import AelMetrics
+from ael_otel.pipeline.shield import Shield, put_in_force
 from ael_otel.store import MemoryStore
 
 WORKFLOW = "hello"
@@ -33,9 +36,10 @@ WORKFLOW = "hello"
 class Instrumentation:
     """Everything that `ael serve` puts around the engine, on null exporters; switched on and off between batches."""
 
-    def __init__(self, sampler: Sampler) -> None:
-        self._spans = BoundedSpanProcessor(NullSpans(), dropped)
-        self._logs = BoundedLogProcessor(NullLogs(), dropped)
+    def __init__(self, sampler: Sampler, shield: Shield | None = None) -> None:
+        self._shield = shield if shield is not None else Shield(Settings())
+        self._spans = BoundedSpanProcessor(CleanSpanExporter(NullSpans()), dropped)
+        self._logs = BoundedLogProcessor(CleanLogExporter(NullLogs()), dropped)
         tracers = TracerProvider(sampler, Resource({}), shutdown_on_exit=False)
         tracers.add_span_processor(self._spans)
         loggers = LoggerProvider(Resource({}), shutdown_on_exit=False)
@@ -49,6 +53,7 @@ class Instrumentation:
 
     def on(self) -> None:
         """Wrap the engine and take over the log."""
+        put_in_force(self._shield)
         activate(self._active)
         self._wrapping = Wrapping(TARGETS)
         self._wrapping.apply()
@@ -62,6 +67,7 @@ class Instrumentation:
         activate(None)
         self._spans.force_flush()
         self._logs.force_flush()
+        put_in_force(None)
 
 
 @asynccontextmanager
@@ -99,21 +105,26 @@ def batches(application: Any, instrumentation: Instrumentation | None) -> Callab
 
 
 def variants(application: Any) -> list[AsyncVariant]:
-    """The three ways of running a workflow."""
+    """The ways of running a workflow."""
     base = "engine alone"
 
-    def make(name: str, instrumentation: Instrumentation | None, note: str) -> AsyncVariant:
+    def make(
+        name: str, instrumentation: Instrumentation | None, note: str, against: str = base
+    ) -> AsyncVariant:
         return AsyncVariant(
             name,
             lambda n: n,
-            None if instrumentation is None else base,
+            None if instrumentation is None else against,
             note,
             async_batch=batches(application, instrumentation),
         )
 
+    plain = "with ael_otel, not redacted"
     return [
         make(base, None, "its own metrics and flat spans, log to /dev/null"),
         make("with ael_otel", Instrumentation(ALWAYS_ON), "3 spans, 5 metrics, 6 lines JSON + OTLP, record"),
+        make(plain, Instrumentation(ALWAYS_ON, Unredacted(Settings())), "the same with redaction off"),
+        make("redaction", Instrumentation(ALWAYS_ON), "aim <= 1.10", plain),
         make("with ael_otel, unsampled", Instrumentation(ALWAYS_OFF), "the same without spans"),
     ]
 

@@ -184,8 +184,6 @@ def _run(folder: Path, canaries: Mapping[str, str], **more: str) -> Result:
     variables = {
         "CANARIES": json.dumps(texts),
         "CANARY_SECRET": canaries["environment"],
-        # logfire is here for a bench; as a plugin of pydantic it takes OTEL_TRACES_SAMPLER_ARG for a number of its own.
-        "PYDANTIC_DISABLE_PLUGINS": "__all__",
         # hygiene: made up
         "OTEL_RESOURCE_ATTRIBUTES": f"app.api_key={canaries['github']},app.contact={canaries['email']}",
         **more,
@@ -205,13 +203,16 @@ def _run(folder: Path, canaries: Mapping[str, str], **more: str) -> Result:
             )
             schema = httpx.get(f"http://127.0.0.1:{port}/api/v1/telemetry/live-schema")
             assert (page.status_code, schema.status_code) == (200, 200)
+            # What the database has not taken over yet is in files that its last user deletes.
+            running = _files(folder / "work" / ".ael", "while it runs: ")
+            assert running.get("while it runs: telemetry.db-wal"), "the log of the database was there"
             served.stop(signal.SIGINT)
         places = {"stdout": served.stdout.encode(), "stderr": served.stderr.encode()}
         places |= {"/metrics": page.content, "live schema": schema.content, "OTLP": sink.raw()}
         spans = len(sink.spans())
     kept = folder / "work" / ".ael"
     assert (kept / "telemetry.db").exists()
-    places |= {str(path.relative_to(kept)): path.read_bytes() for path in kept.rglob("*") if path.is_file()}
+    places |= running | _files(kept)
     for form in FORMATS:
         told = _ael(
             folder / "work", "trace", "export", "--all", "--format", form, "--db", str(kept / "telemetry.db")
@@ -231,6 +232,14 @@ def _run(folder: Path, canaries: Mapping[str, str], **more: str) -> Result:
     places["trace stats"] = stats
     places["trace list"] = _ael(folder / "work", "trace", "list", "--db", str(kept / "telemetry.db"))
     return Result(canaries, places, spans, stats.decode())
+
+
+def _files(folder: Path, before: str = "") -> dict[str, bytes]:
+    return {
+        f"{before}{path.relative_to(folder)}": path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def _ael(folder: Path, *words: str) -> bytes:
@@ -262,7 +271,7 @@ def _told(hits: Iterable[tuple[str, str, str]]) -> list[str]:
     return sorted({f"{kind} ({form}) in {place}" for kind, form, place in hits})
 
 
-STORED = ("telemetry.db", "traces/", "export ")
+STORED = ("telemetry.db", "traces/", "export ", "while it runs: ")
 """Where the run store shows: there a plain input may be, since it keeps inputs."""
 
 
@@ -296,7 +305,10 @@ def test_with_the_redactor_off_the_search_finds_each_secret(leaking: Result) -> 
     """Proves that the search works and that the canaries go everywhere: each is found, in the store and outside."""
     hits = {(kind, place.partition(":")[0]) for kind, _, place in found(leaking.canaries, leaking.places)}
     assert {kind for kind, _ in hits} == set(leaking.canaries)
-    for place in ("OTLP", "stdout", "/metrics", "telemetry.db", *(f"export {each}" for each in FORMATS[:3])):
+    for place in (
+        *("OTLP", "stdout", "/metrics", "telemetry.db", "while it runs"),
+        *(f"export {each}" for each in FORMATS[:3]),
+    ):
         assert [kind for kind, where in hits if where == place], f"nothing was found in {place}"
 
 
