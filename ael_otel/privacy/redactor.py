@@ -33,6 +33,7 @@ _NAMES_KEPT: Final = 4096
 _LONGEST_NAME: Final = 256
 _PASSES: Final = 6
 _SMALLEST_CARD: Final = 10**12
+_COUNTS: Final = "counts"
 _WORKING_FOLDERS: Final = frozenset({"PWD", "OLDPWD"})
 _NAMING: Final = ("name", "key", "Name", "Key", "header")
 # The second of two texts may be another name, or what a person reads beside it.
@@ -191,7 +192,7 @@ class Redactor:
         walk.seen[identity] = walk
         walk.alive.append(value)
         result: Any
-        if isinstance(value, Mapping):
+        if type(value) is dict or isinstance(value, Mapping):
             result = self._mapping(cast("Mapping[object, object]", value), walk, where, depth)
         elif isinstance(value, (list, tuple, set, frozenset)):
             result = self._items(cast("Iterable[object]", value), walk, where, depth)
@@ -348,6 +349,8 @@ class Redactor:
             shown = key if len(key) <= _LONGEST_NAME else key[:128] + key[-128:]
             if any(pattern.search(shown) for pattern in self._patterns):
                 kind, rule = markers.FIELD, "field_pattern"
+            if key == "redactions" and kind is None:
+                kind, rule = markers.FIELD, _COUNTS
             name = _Name(kind, rule, self._text(key, None, "$"), allowed=False)
         if len(key) <= _LONGEST_NAME:
             if len(self._names) >= _NAMES_KEPT:
@@ -360,6 +363,8 @@ class Redactor:
             return value
         if name.kind is None or value is None or value is True or value is False or value in ("", b""):
             return self._value(value, walk, where, depth + 1)
+        if name.rule == _COUNTS:
+            return value if _are_counts(value) else self._value(value, walk, where, depth + 1)
         if isinstance(value, str) and (value in markers.ALL_MARKERS or value.lower() in {"none", "null"}):
             return value
         if type(value) in _CONTAINERS and not value:
@@ -447,34 +452,42 @@ class Redactor:
     # --- excluded files -----------------------------------------------------------------------------------------------
 
     def _any_excluded(self, value: Any, depth: int, seen: set[int]) -> bool:
-        if isinstance(value, bytes):
+        # Exact types first: asking an abstract class takes longer than all the rest.
+        kind = type(value)
+        if kind in _SCALARS and depth <= MAX_DEPTH:
+            return False
+        if kind is bytes or isinstance(value, bytes):
             value = value.decode("utf-8", "replace")
         if isinstance(value, str):
-            if any(True for _ in self._paths.spans(value)):
-                return True
-            if len(value) <= _LONGEST_NAME and "/" not in value and self._paths.matches(value):
-                return True  # a name in the working directory; only the file system knows where it leads
-            if value[:1] in {"{", "["}:
-                try:
-                    return self._any_excluded(json.loads(value), depth + 1, seen)
-                except (ValueError, RecursionError):
-                    return False
-            return False
+            return self._text_excluded(value, depth, seen)
         if depth > MAX_DEPTH:
             return True
         if id(value) in seen:
             return False
-        if isinstance(value, Mapping):
+        if kind is dict or isinstance(value, Mapping):
             seen.add(id(cast("object", value)))
-            pairs = cast("Mapping[object, object]", value).items()
-            return any(
-                self._any_excluded(part, depth + 1, seen) for pair in pairs for part in pair
-            ) or self._joined(cast("Mapping[object, object]", value))
+            for key, item in cast("Mapping[object, object]", value).items():
+                if self._any_excluded(key, depth + 1, seen) or self._any_excluded(item, depth + 1, seen):
+                    return True
+            return self._joined(cast("Mapping[object, object]", value))
         if isinstance(value, (list, tuple, set, frozenset)):
             seen.add(id(cast("object", value)))
             return any(self._any_excluded(item, depth + 1, seen) for item in cast("Iterable[object]", value))
         if isinstance(value, _PATH_LIKE):
             return self._paths.matches(str(value))
+        return False
+
+    def _text_excluded(self, text: str, depth: int, seen: set[int]) -> bool:
+        paths = self._paths
+        if paths.may_name(text) and any(True for _ in paths.spans(text)):
+            return True
+        if len(text) <= _LONGEST_NAME and "/" not in text and paths.matches(text):
+            return True  # a name in the working directory; only the file system knows where it leads
+        if text[:1] in {"{", "["}:
+            try:
+                return self._any_excluded(json.loads(text), depth + 1, seen)
+            except (ValueError, RecursionError):
+                return False
         return False
 
     def _joined(self, value: Mapping[Any, Any]) -> bool:
@@ -516,6 +529,14 @@ class _Walk:
         self.findings = findings
         self.seen: dict[int, Any] = {}
         self.alive: list[Any] = []
+
+
+def _are_counts(value: Any) -> bool:
+    """Return whether a value is what a run record says of its redactions: a number for each kind of secret."""
+    return isinstance(value, dict) and all(
+        kind in markers.KINDS and type(number) is int and 0 <= number < 2**31
+        for kind, number in cast("dict[object, object]", value).items()
+    )
 
 
 _PLAIN_NAME: Final = _Name(None, "", "", allowed=False)
