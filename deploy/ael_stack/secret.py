@@ -33,7 +33,7 @@ def ensure(path: Path = FILE) -> str | None:
 def ensure_folder(path: Path = FOLDER) -> None:
     """Make the folder that Alertmanager reads secrets from: Docker would make it itself, as root.
 
-    Alertmanager's user may look into it; other users of this machine may not, because they cannot pass the folder above.
+    Alertmanager's user may look into it; other users of this machine may not, as they cannot pass the folder above.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.mkdir(exist_ok=True)
