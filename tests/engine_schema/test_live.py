@@ -31,6 +31,7 @@ def run_everything(lab: Lab) -> None:
     lab.mcp("refuse", {"why": "card declined"})
     lab.mcp("python_exec", {"code": "result = 1 / 0"})
     lab.ask("execute", workflow="secrets", inputs={"text": CANARY})
+    lab.ask("execute", workflow="secrets", inputs={"text": "write to ada@example.com"})  # something to redact
     lab.ask("break_store")
     lab.ask("execute", workflow="success", inputs={})
     lab.ask("mend")
