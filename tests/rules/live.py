@@ -206,28 +206,7 @@ def alerting(folder: Path) -> Iterator[Alerting]:
                 f"--web.listen-address=127.0.0.1:{ports['alertmanager']}",
             )
         )
-        variables = [part for name, value in BASES.items() for part in ("--env", f"{name}={value}")]
-        stack.enter_context(
-            _container(
-                require_image("prometheus"),
-                [
-                    "--network",
-                    "host",
-                    *data,
-                    *variables,
-                    "--tmpfs",
-                    "/data:uid=65534",
-                    "--volume",
-                    f"{folder}:/etc/ael:ro",
-                ],
-                [
-                    "--config.file=/etc/ael/prometheus.yml",
-                    "--storage.tsdb.path=/data",
-                    "--web.enable-otlp-receiver",
-                ],
-                f"--web.listen-address={bridge}:{ports['prometheus']}",
-            )
-        )
+        # Before Prometheus, which would otherwise miss it for a moment, and with these rules' short patience say so.
         collector = stack.enter_context(
             _container(
                 require_image("collector"),
@@ -250,6 +229,30 @@ def alerting(folder: Path) -> Iterator[Alerting]:
                 ["--config=/etc/otelcol/config.yaml"],
             )
         )
+        own = f"http://127.0.0.1:{ports['own']}/metrics"
+        wait_for(lambda: _answers(own), 60, own)
+        variables = [part for name, value in BASES.items() for part in ("--env", f"{name}={value}")]
+        stack.enter_context(
+            _container(
+                require_image("prometheus"),
+                [
+                    "--network",
+                    "host",
+                    *data,
+                    *variables,
+                    "--tmpfs",
+                    "/data:uid=65534",
+                    "--volume",
+                    f"{folder}:/etc/ael:ro",
+                ],
+                [
+                    "--config.file=/etc/ael/prometheus.yml",
+                    "--storage.tsdb.path=/data",
+                    "--web.enable-otlp-receiver",
+                ],
+                f"--web.listen-address={bridge}:{ports['prometheus']}",
+            )
+        )
         found = Alerting(
             f"http://{bridge}:{ports['prometheus']}",
             f"http://127.0.0.1:{ports['alertmanager']}",
@@ -260,7 +263,6 @@ def alerting(folder: Path) -> Iterator[Alerting]:
         for address in (
             f"{found.prometheus}/-/ready",
             f"{found.alertmanager}/-/ready",
-            f"http://127.0.0.1:{ports['own']}/metrics",
         ):
             wait_for(lambda address=address: _answers(address), 60, address)
         # Until the first scrape the Collector is not known to be there.
