@@ -54,7 +54,7 @@ def logs() -> Dashboard:
         ],
         sections=[
             Section(number=1, title="", height=2, panels=[_question(question)]),
-            Section(number=10, title="Volume", height=7, panels=_volume()),
+            Section(number=10, title="Volume", height=9, panels=_volume()),
             Section(number=20, title="Errors", height=8, panels=[_errors()]),
             Section(number=30, title="Live log", height=18, panels=[_live()]),
         ],

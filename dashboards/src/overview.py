@@ -93,9 +93,9 @@ def overview() -> Dashboard:
         sections=[
             Section(number=1, title="", height=2, panels=[_question(question)]),
             Section(number=10, title="Runs", height=7, panels=_health()),
-            Section(number=20, title="Outcomes and errors", height=8, panels=_errors()),
+            Section(number=20, title="Outcomes and errors", height=10, panels=_errors()),
             Section(number=30, title="Recent failures", height=9, panels=[recent_failures(number=31)]),
-            Section(number=40, title="How long runs take", height=9, panels=_durations()),
+            Section(number=40, title="How long runs take", height=10, panels=_durations()),
             Section(number=50, title="Tool calls", height=9, panels=_tools()),
             Section(number=60, title="The telemetry itself", height=7, panels=_telemetry()),
         ],

@@ -70,8 +70,8 @@ def tools() -> Dashboard:
         variables=[tool_variable()],
         sections=[
             Section(number=1, title="", height=2, panels=[_question(question)]),
-            Section(number=10, title="Calls", height=8, panels=_calls()),
-            Section(number=20, title="How long calls take", height=9, panels=_durations()),
+            Section(number=10, title="Calls", height=10, panels=_calls()),
+            Section(number=20, title="How long calls take", height=10, panels=_durations()),
             Section(number=30, title="Tool by tool", height=9, panels=[_failing(), _slowest()]),
             Section(number=40, title="MCP servers", height=9, panels=_servers()),
             Section(number=50, title="Failed calls", height=9, panels=[_failed_calls()]),

@@ -197,7 +197,7 @@ def _graph() -> list[Panel]:
             width=14,
             title="Service graph",
             description="Who called whom in the time range: a service that sends spans, and the MCP servers it called. "
-            "The numbers are mean time and calls per second.",
+            "The numbers are calls per second and mean time, which is 0 for a server that sends no spans of its own.",
             unit="string",
             no_value="Tempo has seen no call between services in this range",
             query="{}",

@@ -72,8 +72,8 @@ def workflows() -> Dashboard:
         variables=[workflow_variable()],
         sections=[
             Section(number=1, title="", height=2, panels=[_question(question)]),
-            Section(number=10, title="Outcomes", height=9, panels=_outcomes()),
-            Section(number=20, title="How long runs take", height=9, panels=_durations()),
+            Section(number=10, title="Outcomes", height=10, panels=_outcomes()),
+            Section(number=20, title="How long runs take", height=10, panels=_durations()),
             Section(
                 number=30,
                 title="Recent failures",
