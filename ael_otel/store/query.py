@@ -156,7 +156,7 @@ def read_cursor(cursor: str) -> tuple[int, str]:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         started, dot, execution_id = text.partition(".")
-        if dot and abs(int(started)) < 2**62:
+        if dot and abs(int(started)) <= 2**62:
             return int(started), execution_id
     except (binascii.Error, ValueError):
         pass
