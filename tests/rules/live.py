@@ -186,26 +186,6 @@ def alerting(folder: Path) -> Iterator[Alerting]:
     with ExitStack() as stack:
         stack.callback(receiver.server_close)
         stack.callback(receiver.shutdown)
-        stack.enter_context(
-            _container(
-                require_image("alertmanager"),
-                [
-                    "--network",
-                    "host",
-                    *data,
-                    "--tmpfs",
-                    "/data:uid=65534",
-                    "--volume",
-                    f"{folder}:/etc/ael:ro",
-                ],
-                [
-                    "--config.file=/etc/ael/alertmanager.yml",
-                    "--storage.path=/data",
-                    "--cluster.listen-address=",
-                ],
-                f"--web.listen-address=127.0.0.1:{ports['alertmanager']}",
-            )
-        )
         # Before Prometheus, which would otherwise miss it for a moment, and with these rules' short patience say so.
         collector = stack.enter_context(
             _container(
@@ -249,6 +229,8 @@ def alerting(folder: Path) -> Iterator[Alerting]:
                     "--config.file=/etc/ael/prometheus.yml",
                     "--storage.tsdb.path=/data",
                     "--web.enable-otlp-receiver",
+                    # What fired before Alertmanager was there is told again after this time, by default a minute.
+                    "--rules.alert.resend-delay=3s",
                 ],
                 f"--web.listen-address={bridge}:{ports['prometheus']}",
             )
@@ -260,14 +242,33 @@ def alerting(folder: Path) -> Iterator[Alerting]:
             collector,
             receiver,
         )
-        for address in (
-            f"{found.prometheus}/-/ready",
-            f"{found.alertmanager}/-/ready",
-        ):
-            wait_for(lambda address=address: _answers(address), 60, address)
-        # Until the first scrape the Collector is not known to be there.
-        wait_for(lambda: {name for name, _ in found.states()} == {"Watchdog"}, 30, found.states)
-        time.sleep(1)
+        wait_for(lambda: _answers(f"{found.prometheus}/-/ready"), 60, found.prometheus)
+        # Until the first scrape the Collector is not known to be there; a busy machine may take longer for it than
+        # these rules are patient. So who tells people comes last.
+        wait_for(lambda: {name for name, _ in found.states()} == {"Watchdog"}, 60, found.states)
+        stack.enter_context(
+            _container(
+                require_image("alertmanager"),
+                [
+                    "--network",
+                    "host",
+                    *data,
+                    "--tmpfs",
+                    "/data:uid=65534",
+                    "--volume",
+                    f"{folder}:/etc/ael:ro",
+                ],
+                [
+                    "--config.file=/etc/ael/alertmanager.yml",
+                    "--storage.path=/data",
+                    "--cluster.listen-address=",
+                ],
+                f"--web.listen-address=127.0.0.1:{ports['alertmanager']}",
+            )
+        )
+        wait_for(lambda: _answers(f"{found.alertmanager}/-/ready"), 60, found.alertmanager)
+        told = f"{found.alertmanager}/api/v2/alerts"
+        wait_for(lambda: requests.get(told, timeout=10).json(), 30, told)
         found.started = time.time()
         yield found
 
