@@ -264,7 +264,7 @@ class Redactor:
     def _items(self, value: Iterable[Any], walk: "_Walk", where: str, depth: int) -> Any:
         changed: list[Any] | None = None
         items = list(value)
-        kind = type(value)
+        kind = cast("type[object]", type(value))
         pair = len(items) == 2 and (kind is list or kind is tuple)
         before: str | None = None
         for place, item in enumerate(items):
@@ -453,7 +453,7 @@ class Redactor:
 
     def _any_excluded(self, value: Any, depth: int, seen: set[int]) -> bool:
         # Exact types first: asking an abstract class takes longer than all the rest.
-        kind = type(value)
+        kind = cast("type[object]", type(value))
         if kind in _SCALARS and depth <= MAX_DEPTH:
             return False
         if kind is bytes or isinstance(value, bytes):

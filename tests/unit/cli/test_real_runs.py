@@ -146,7 +146,7 @@ def test_what_is_not_there_is_told_on_stderr(tmp_path, environment):
     config = write_example(tmp_path)
     (tmp_path / "workflows" / "broken.yaml").write_text("name: broken\nsteps: [\n")
     document = yaml.safe_load(config.read_text("utf-8"))
-    document.setdefault("telemetry", {})["privacy"] = {"scrub_pii": True}
+    document.setdefault("telemetry", {})["sampling"] = {"rate": 100, "keep": ["errors"]}
     document["tools"]["mcp_servers"]["gone"] = {"command": f"{sys.executable} -c 0"}
     config.write_text(yaml.safe_dump(document))
     done = run("run", "hello", "--json", "-c", str(config), cwd=tmp_path, env=environment)
@@ -154,7 +154,7 @@ def test_what_is_not_there_is_told_on_stderr(tmp_path, environment):
     broken, key, server = done.stderr.splitlines()
     assert broken.startswith("ael: warning: this workflow is not loaded: ")
     assert "broken.yaml:3:1: not valid YAML" in broken
-    assert key.startswith("ael: warning: telemetry.privacy.scrub_pii is not in effect yet")
+    assert key.startswith("ael: warning: telemetry.sampling.keep has no effect: ")
     assert server.startswith("ael: warning: MCP server gone is not connected: ")
     assert server.endswith(" (tools.mcp_servers.gone)")
     done = run("run", "broken", "-c", str(config), cwd=tmp_path, env=environment)
