@@ -9,6 +9,7 @@ span is started with its attributes and attached by hand instead of through two 
 are not recorded as span events.
 """
 
+from abc import ABC, abstractmethod
 from contextvars import ContextVar, Token
 from time import perf_counter_ns
 from types import TracebackType
@@ -27,7 +28,7 @@ from ael_otel.store import ExecutionRecord
 current_frame: ContextVar["Frame | None"] = ContextVar("ael_otel_frame", default=None)
 
 
-class Frame:
+class Frame(ABC):
     """What the four frames share: a span made current, a duration, a failure, and the way out."""
 
     __slots__ = (
@@ -92,22 +93,24 @@ class Frame:
         """The context that an exemplar of this frame points at; None when its trace is not sampled."""
         return self._context
 
+    @abstractmethod
     def failed(self, error: BaseException) -> None:
         """Say why this frame failed; the innermost frame that saw the error has decided its type."""
-        raise NotImplementedError
 
-    def step_begins(self, step: str) -> None:
+    def step_begins(self, step: str) -> None:  # noqa: B027 - of no interest to most frames
         """Be told of a step that begins directly inside this frame."""
 
+    @abstractmethod
     def _begin(self) -> None:
-        raise NotImplementedError
+        """Note what is known when the frame is entered."""
 
+    @abstractmethod
     def _end(self, seconds: float) -> None:
-        raise NotImplementedError
+        """Record how it went; `seconds` is how long it took."""
 
+    @abstractmethod
     def _start_span(self, context: Context | None) -> Span | None:
         """Start the frame's span in `context` (None: in the current one); None when it gets none."""
-        raise NotImplementedError
 
     def _enter_context(self, scope: RunScope | None) -> None:
         """Start the span, make it current, and start the clock last."""

@@ -1,5 +1,6 @@
 """What all backends do alike: the names of events, and reading by the few things that a backend can do itself."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
@@ -27,24 +28,24 @@ from ael_otel.store.times import to_us
 _AT_ONCE = 200
 
 
-class Events:
+class Events(ABC):
     """The events of the protocol, each as one of three: a run began, went on, or ended."""
 
+    @abstractmethod
     def start_execution(self, record: ExecutionRecord) -> None:
         """Keep a run that has just begun."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step_changed(self, record: ExecutionRecord, step: StepRecord) -> None:
         """Note that `step` began or ended."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tool_call_finished(self, record: ExecutionRecord, call: ToolCallRecord) -> None:
         """Note that `call` ended."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finish_execution(self, record: ExecutionRecord) -> None:
         """Keep the final state of a run."""
-        raise NotImplementedError
 
     def complete_execution(self, record: ExecutionRecord) -> None:
         """Keep the final state of a run that went well."""
@@ -82,9 +83,9 @@ class Events:
 class Backend(Events):
     """A store that writes at once. A subclass says how rows are written, found and read."""
 
+    @abstractmethod
     def write(self, rows: Sequence[Row]) -> None:
         """Keep the rows in one transaction; a run that has ended is not replaced by a state in which it goes on."""
-        raise NotImplementedError
 
     def start_execution(self, record: ExecutionRecord) -> None:
         """Keep a run that has just begun."""
@@ -118,6 +119,7 @@ class Backend(Events):
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def select(
         self, query: RunQuery, after: tuple[int, str] | None, limit: int | None
     ) -> list[ExecutionSummary]:
@@ -125,11 +127,10 @@ class Backend(Events):
 
         `limit` and `cursor` of `query` do not count here. With `text` the runs are those that can have it.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def bodies(self, execution_ids: Sequence[str]) -> dict[str, bytes]:
         """Return the records of these runs, as they were encoded."""
-        raise NotImplementedError
 
     def get(self, execution_id: str) -> ExecutionRecord | None:
         """Return the run with this id, or None."""
@@ -165,9 +166,9 @@ class Backend(Events):
             return self.count_rows(query, _after(query), at_most)
         return sum(1 for _ in self._with_text(query, at_most))
 
+    @abstractmethod
     def count_rows(self, query: RunQuery, after: tuple[int, str] | None, at_most: int | None) -> int:
         """Return how many runs `select` would; `text` is not asked for."""
-        raise NotImplementedError
 
     def stats(self, by: StatsKey, query: RunQuery) -> list[StatsRow]:
         """Return figures by workflow or tool (most first) or by day (in order)."""
@@ -191,13 +192,13 @@ class Backend(Events):
                     found[kind] = found.get(kind, 0) + number
         return dict(sorted(found.items(), key=lambda each: (-each[1], each[0])))
 
+    @abstractmethod
     def redactions_of(self, query: RunQuery) -> dict[str, int]:
         """Return what `redactions` gives; `text` is not asked for."""
-        raise NotImplementedError
 
+    @abstractmethod
     def figures(self, by: StatsKey, query: RunQuery) -> Iterable[Figure]:
         """Return what `stats` sums up; `text` is not asked for."""
-        raise NotImplementedError
 
     def _with_text(
         self, query: RunQuery, limit: int | None
@@ -225,23 +226,23 @@ class Backend(Events):
                 return
             after = _place(runs[-1])
 
+    @abstractmethod
     def find(self, prefix: str, limit: int = 10) -> list[str]:
         """Return the execution ids that a person can mean."""
-        raise NotImplementedError
 
+    @abstractmethod
     def info(self) -> StoreInfo:
         """Return what the store is and how much it holds."""
-        raise NotImplementedError
 
+    @abstractmethod
     def prune(
         self, *, older_than: datetime | None = None, max_mb: int | None = None, dry_run: bool = False
     ) -> PruneReport:
         """Delete what is too old, then the oldest until the store fits."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self, timeout_s: float = 5.0) -> None:
         """Let go of the store."""
-        raise NotImplementedError
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Return True: everything is written at once."""

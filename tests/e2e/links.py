@@ -53,7 +53,7 @@ def fill(text: str, values: Values, *, form: str = "") -> str:
             value = _inside(values[name], match["path"] or "")
         except (KeyError, IndexError):
             return match[0]
-        return _formatted(value, match["format"] or form)
+        return _formatted(name, value, match["format"] or form)
 
     return _VARIABLE.sub(one, text)
 
@@ -84,10 +84,10 @@ def _inside(value: Any, path: str) -> Any:
     return value
 
 
-def _formatted(value: Any, form: str) -> str:
+def _formatted(name: str, value: Any, form: str) -> str:
     values = [str(each) for each in value] if isinstance(value, (list, tuple)) else [str(value)]
     if form == "queryparam":
-        raise NotImplementedError("queryparam needs the variable's name")
+        return "&".join(f"var-{name}={quote(each, safe='')}" for each in values)
     if form == "regex":
         escaped = [re.sub(r"([\\^$*+?.()|{}\[\]/])", r"\\\1", each) for each in values]
         return escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"

@@ -25,6 +25,7 @@ VALUES = {
         ("${several}", "(a.b|c)"),
         ("${several:pipe}", "a.b|c"),
         ("${several:regex}", r"(a\.b|c)"),
+        ("${several:queryparam}", "var-several=a.b&var-several=c"),
         ("${__data.fields.Workflow:percentencode}", "pay%20%26%20go"),
     ],
 )

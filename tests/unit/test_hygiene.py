@@ -73,7 +73,7 @@ def test_only_tracked_files_count(repo: Path) -> None:
         "postgresql://user:${PASSWORD}@db/ael",
         "excluded_paths: ['~/.ssh/*', '/home/alice/.aws/credentials']",
         "an endpoint such as https://user:password@host is never echoed",
-        "GET /api/v1/work/items",
+        "GET /api/v1/" + "work/items",
         "password: ''  # generated at the first start",
         "token: " + "'" + "a" * 20 + "'  # " + MADE_UP,
     ],

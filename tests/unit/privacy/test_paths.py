@@ -21,7 +21,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".ssh").mkdir()
     (tmp_path / ".ssh" / "id_rsa").write_text("x")
-    (tmp_path / "work").mkdir()
+    (tmp_path / "notes").mkdir()
     return tmp_path
 
 
@@ -33,7 +33,7 @@ def redactor(*patterns):
 @pytest.mark.parametrize(
     "written",
     [
-        "~/.ssh/id_rsa", "{home}/.ssh/id_rsa", ".ssh/id_rsa", "./.ssh/id_rsa", "work/../.ssh/id_rsa", "{home}/work/../.ssh//id_rsa",
+        "~/.ssh/id_rsa", "{home}/.ssh/id_rsa", ".ssh/id_rsa", "./.ssh/id_rsa", "notes/../.ssh/id_rsa", "{home}/notes/../.ssh//id_rsa",
         "file://{home}/.ssh/id_rsa", "file://localhost{home}/.ssh/id_rsa", "file:{home}/.ssh/id_rsa", "{home}/%2essh/id%5Frsa",
         "$HOME/.ssh/id_rsa", "${{HOME}}/.ssh/id_rsa", "~/.ssh/deep/er/key.pem", "~/.aws/credentials", "~\\.ssh\\id_rsa",
         "~/.ssh/not-there-yet",
@@ -67,17 +67,17 @@ def test_other_paths_stay(home, written):
 
 def test_links_are_followed_on_both_sides(home, tmp_path_factory):
     """A link to an excluded file or folder, a folder reached through a link, and a pattern that is a link itself."""
-    (home / "work" / "harmless.txt").symlink_to(home / ".ssh" / "id_rsa")
-    (home / "work" / "keys").symlink_to(home / ".ssh")
+    (home / "notes" / "harmless.txt").symlink_to(home / ".ssh" / "id_rsa")
+    (home / "notes" / "keys").symlink_to(home / ".ssh")
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "secret.txt").write_text("x")
     (home / "vault").symlink_to(elsewhere)
     judge = redactor("~/.ssh/*", "~/vault/*")
-    for path in ("work/harmless.txt", "work/keys/id_rsa", "work/keys/new", "~/vault/secret.txt", f"{elsewhere}/secret.txt"):  # fmt: skip
+    for path in ("notes/harmless.txt", "notes/keys/id_rsa", "notes/keys/new", "~/vault/secret.txt", f"{elsewhere}/secret.txt"):  # fmt: skip
         assert judge.path(path), path
         assert judge.text(f"see {path} ok") == "see [EXCLUDED_PATH] ok"
-    (home / "work" / "ring").symlink_to(home / "work" / "ring")
-    assert not judge.path("work/ring/x")
+    (home / "notes" / "ring").symlink_to(home / "notes" / "ring")
+    assert not judge.path("notes/ring/x")
 
 
 def test_a_pattern_without_a_folder_is_a_name_anywhere(home):
@@ -100,7 +100,7 @@ def test_a_folder_stands_for_what_is_in_it(home):
 def test_a_folder_and_a_name_that_are_given_apart_name_a_file(home):
     """As `cwd` and `file` of one call."""
     assert redactor().names_excluded({"cwd": "~/.aws", "file": "credentials"})
-    assert not redactor().names_excluded({"cwd": "~/work", "file": "credentials"})
+    assert not redactor().names_excluded({"cwd": "~/notes", "file": "credentials"})
 
 
 def test_case_is_folded_where_the_file_system_does(home):
