@@ -16,7 +16,6 @@ from ael_otel._generated.attributes import (
     LABEL_KIND,
     LABEL_REASON,
     LABEL_SIGNAL,
-    LABEL_STATUS,
     LABEL_TOOL,
     LABEL_TYPE,
     LABEL_WORKFLOW,
@@ -40,11 +39,9 @@ from ael_otel._generated.spans import WORKFLOW
 from ael_otel.prometheus import prometheus_label
 from dashboards.src import foreign, links
 from dashboards.src.board import Section, board, tool_variable, workflow_variable
-from dashboards.src.failures import recent_failures
 from dashboards.src.panels import (
     BAD,
     GOOD,
-    OUTCOMES,
     WARNING,
     Line,
     bars,
@@ -79,6 +76,7 @@ from dashboards.src.selections import (
     calls,
     runs,
 )
+from dashboards.src.shared import by_outcome, durations, failed_share, recent_failures
 
 
 def overview() -> Dashboard:
@@ -175,17 +173,12 @@ def _health() -> list[Panel]:
 def _errors() -> list[Panel]:
     errors = series(ERRORS)
     return [
-        bars(
+        by_outcome(
             number=21,
             width=8,
             title="Runs by outcome",
             description="Runs that ended in each interval. The bars add up to the number of runs in the time range.",
-            unit="locale",
-            no_value="No engine reported in this range",
-            query=[
-                Line(query=total(events(runs(), "$__interval"), (LABEL_STATUS,)), legend=legend(LABEL_STATUS))
-            ],
-            colours=OUTCOMES,
+            of=runs(),
         ),
         bars(
             number=22,
@@ -217,9 +210,7 @@ def _errors() -> list[Panel]:
                     name="Type",
                     label=LABEL_TYPE,
                     links=[
-                        links.logs(
-                            "Log lines of this error", log_lines((LOG_ERROR_TYPE, "=", "${__value.raw}"))
-                        )
+                        links.logs("Log lines of this error", log_lines((LOG_ERROR_TYPE, "=", links.VALUE)))
                     ],
                 ),
                 Column(name="Component", label=LABEL_COMPONENT),
@@ -237,28 +228,19 @@ def _errors() -> list[Panel]:
 def _durations() -> list[Panel]:
     run = span_is(WORKFLOW.name)
     of_choice = attribute(AEL_WORKFLOW_NAME, "=~", "${workflow:pipe}")
-    of_row = attribute(AEL_WORKFLOW_NAME, "=", "${__data.fields.Workflow}")
+    of_row = attribute(AEL_WORKFLOW_NAME, "=", links.column("Workflow"))
     by = (LABEL_WORKFLOW,)
     return [
-        lines(
+        durations(
             number=41,
             width=12,
             title="Run duration",
             description="The duration that 50 %, 95 % and 99 % of the runs stayed below, estimated from the "
             "histogram's buckets. A diamond is one run: it leads to the run's trace.",
-            unit="s",
             no_value="No run ended in this range",
-            query=[
-                Line(
-                    query=quantile(level, WORKFLOW_DURATION, THIS_WORKFLOW, window="$__rate_interval"),
-                    legend=name,
-                    exemplars=level == 0.95,  # the three queries have the same exemplars
-                )
-                for level, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
-            ],
-            interval="1m",
-            calculations=["lastNotNull", "max"],
-            links=[links.traces("Traces of these runs", spans(run, of_choice))],
+            of=WORKFLOW_DURATION,
+            chosen=THIS_WORKFLOW,
+            link=links.traces("Traces of these runs", spans(run, of_choice)),
         ),
         ranking(
             number=42,
@@ -295,17 +277,14 @@ def _durations() -> list[Panel]:
                     decimals=0,
                     width=80,
                 ),
-                Column(
-                    name="Failed",
-                    query=ratio(runs(*FAILED), runs(*JUDGED), "$__range", by),
-                    unit="percentunit",
-                    decimals=1,
+                failed_share(
+                    ratio(runs(*FAILED), runs(*JUDGED), "$__range", by),
                     width=80,
-                    links=[
+                    leads_to=[
                         links.logs(
                             "Failures of this workflow",
                             log_lines(
-                                (LOG_WORKFLOW_ID, "=", "${__data.fields.Workflow}"),
+                                (LOG_WORKFLOW_ID, "=", links.column("Workflow")),
                                 (LOG_ERROR_TYPE, "!=", ""),
                             ),
                         )
@@ -319,22 +298,15 @@ def _durations() -> list[Panel]:
 def _tools() -> list[Panel]:
     by = (LABEL_TOOL,)
     called = f"{total(events(calls(), '$__range'), by)} > 0"
-    of_row = attribute(AEL_TOOL_NAME, "=", "${__data.fields.Tool}")
+    of_row = attribute(AEL_TOOL_NAME, "=", links.column("Tool"))
     return [
-        bars(
+        by_outcome(
             number=51,
             width=12,
             title="Tool calls by outcome",
             description="Tool calls that ended in each interval, whether a step, code or a client made them. Retries "
             "count, so there can be more failed calls than failed runs.",
-            unit="locale",
-            no_value="No engine reported in this range",
-            query=[
-                Line(
-                    query=total(events(calls(), "$__interval"), (LABEL_STATUS,)), legend=legend(LABEL_STATUS)
-                )
-            ],
-            colours=OUTCOMES,
+            of=calls(),
         ),
         ranking(
             number=52,
@@ -359,13 +331,7 @@ def _tools() -> list[Panel]:
                     decimals=0,
                     width=90,
                 ),
-                Column(
-                    name="Failed",
-                    query=ratio(calls(*FAILED), calls(*JUDGED), "$__range", by),
-                    unit="percentunit",
-                    decimals=1,
-                    width=80,
-                ),
+                failed_share(ratio(calls(*FAILED), calls(*JUDGED), "$__range", by), width=80),
                 Column(
                     name="p95",
                     query=quantile(0.95, TOOL_DURATION, THIS_TOOL, window="$__range", by=by),

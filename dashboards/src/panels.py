@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from grafana_foundation_sdk.models import common, gauge, heatmap, prometheus, stat, text, timeseries
+from grafana_foundation_sdk.models import common, gauge, heatmap, prometheus, stat, text
 from grafana_foundation_sdk.models.dashboard import (
     DashboardLink,
     DataTransformerConfig,
@@ -28,7 +28,9 @@ from dashboards.src.parts import (
     last_value,
     letter,
     make,
+    over_time_options,
     override,
+    stacked_counts,
     table_options,
     thresholds_of,
     values_config,
@@ -188,17 +190,6 @@ def bars(
 
     At most about 100 bars, each of a minute or more.
     """
-    custom = common.GraphFieldConfig(
-        draw_style=common.GraphDrawStyle.BARS,
-        line_width=0,
-        fill_opacity=80,
-        bar_alignment=common.BarAlignment.BEFORE,  # a point counts what happened up to its time
-        show_points=common.VisibilityMode.NEVER,
-        stacking=common.StackingConfig(mode=common.StackingMode.NORMAL, group="A"),
-        axis_soft_min=0,
-    )
-    config = values_config(unit, no_value, decimals=0, custom=custom, links=links)
-    config.overrides = [override(name, color=fixed(colour)) for name, colour in (colours or {}).items()]
     panel = _over_time(
         number=number,
         width=width,
@@ -206,7 +197,7 @@ def bars(
         description=description,
         query=query,
         interval="1m",
-        field_config=config,
+        field_config=stacked_counts(unit, no_value, colours, links),
         legend=_legend_options(query, ("sum",)),
     )
     panel.max_data_points = 100
@@ -360,12 +351,7 @@ def _over_time(
         datasource=PROMETHEUS,
         interval=interval,
         field_config=field_config,
-        options=timeseries.Options(
-            legend=legend,
-            tooltip=common.VizTooltipOptions(
-                mode=common.TooltipDisplayMode.MULTI, sort=common.SortOrder.DESCENDING, hide_zeros=True
-            ),
-        ),
+        options=over_time_options(legend),
     )
 
 

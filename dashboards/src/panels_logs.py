@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from grafana_foundation_sdk.models import common, logs, loki, timeseries
+from grafana_foundation_sdk.models import common, logs, loki
 from grafana_foundation_sdk.models.dashboard import DashboardLink, DataTransformerConfig, Panel
 
 from dashboards.src.parts import (
@@ -12,9 +12,9 @@ from dashboards.src.parts import (
     Field,
     cells,
     column_override,
-    fixed,
     make,
-    override,
+    over_time_options,
+    stacked_counts,
     table_options,
     values_config,
 )
@@ -65,17 +65,6 @@ def log_bars(
     links: Sequence[DashboardLink] = (),
 ) -> Panel:
     """Log lines for each interval of time, stacked. Count with `line_counts`: the bars then add up."""
-    custom = common.GraphFieldConfig(
-        draw_style=common.GraphDrawStyle.BARS,
-        line_width=0,
-        fill_opacity=80,
-        bar_alignment=common.BarAlignment.BEFORE,  # a point counts what happened up to its time
-        show_points=common.VisibilityMode.NEVER,
-        stacking=common.StackingConfig(mode=common.StackingMode.NORMAL, group="A"),
-        axis_soft_min=0,
-    )
-    config = values_config(unit, no_value, decimals=0, custom=custom, links=links)
-    config.overrides = [override(name, color=fixed(colour)) for name, colour in (colours or {}).items()]
     return make(
         "timeseries",
         number=number,
@@ -86,19 +75,16 @@ def log_bars(
             loki.Dataquery(expr=query, legend_format=legend, ref_id="A", query_type="range", datasource=LOKI)
         ],
         datasource=LOKI,
-        field_config=config,
+        field_config=stacked_counts(unit, no_value, colours, links),
         max_data_points=100,
         interval="1m",
-        options=timeseries.Options(
-            legend=common.VizLegendOptions(
+        options=over_time_options(
+            common.VizLegendOptions(
                 show_legend=True,
                 display_mode=common.LegendDisplayMode.TABLE,
                 placement=common.LegendPlacement.BOTTOM,
                 calcs=["sum"],
-            ),
-            tooltip=common.VizTooltipOptions(
-                mode=common.TooltipDisplayMode.MULTI, sort=common.SortOrder.DESCENDING, hide_zeros=True
-            ),
+            )
         ),
     )
 

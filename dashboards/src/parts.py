@@ -1,11 +1,11 @@
 """What the functions that make panels are put together from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from grafana_foundation_sdk.cog.variants import Dataquery
-from grafana_foundation_sdk.models import common, table
+from grafana_foundation_sdk.models import common, table, timeseries
 from grafana_foundation_sdk.models.dashboard import (
     DashboardFieldConfigSourceOverrides,
     DashboardLink,
@@ -129,6 +129,34 @@ def column_override(column: Column) -> DashboardFieldConfigSourceOverrides:
             {"title": link.title, "url": link.url, "targetBlank": link.target_blank} for link in column.links
         ]
     return override(column.name, **properties)
+
+
+def stacked_counts(
+    unit: str, no_value: str, colours: Mapping[Any, str] | None, links: Sequence[DashboardLink]
+) -> FieldConfigSource:
+    """Counts of each interval as bars on top of one another."""
+    custom = common.GraphFieldConfig(
+        draw_style=common.GraphDrawStyle.BARS,
+        line_width=0,
+        fill_opacity=80,
+        bar_alignment=common.BarAlignment.BEFORE,  # a point counts what happened up to its time
+        show_points=common.VisibilityMode.NEVER,
+        stacking=common.StackingConfig(mode=common.StackingMode.NORMAL, group="A"),
+        axis_soft_min=0,
+    )
+    config = values_config(unit, no_value, decimals=0, custom=custom, links=links)
+    config.overrides = [override(name, color=fixed(colour)) for name, colour in (colours or {}).items()]
+    return config
+
+
+def over_time_options(legend: common.VizLegendOptions) -> timeseries.Options:
+    """A graph with this legend, whose tooltip shows every series but those at 0, the largest first."""
+    return timeseries.Options(
+        legend=legend,
+        tooltip=common.VizTooltipOptions(
+            mode=common.TooltipDisplayMode.MULTI, sort=common.SortOrder.DESCENDING, hide_zeros=True
+        ),
+    )
 
 
 def last_value() -> common.ReduceDataOptions:

@@ -10,7 +10,6 @@ from ael_otel._generated.attributes import (
     AEL_MCP_SERVER,
     AEL_TOOL_NAME,
     AEL_TOOL_SOURCE,
-    LABEL_STATUS,
     LABEL_TOOL,
 )
 from ael_otel._generated.events import LOG_ERROR_TYPE, LOG_TOOL_NAME
@@ -23,7 +22,6 @@ from dashboards.src.foreign import SPAN_LATENCY
 from dashboards.src.panels import (
     BAD,
     GOOD,
-    OUTCOMES,
     WARNING,
     Line,
     bars,
@@ -52,6 +50,7 @@ from dashboards.src.queries import (
     total,
 )
 from dashboards.src.selections import FAILED, JUDGED, THIS_TOOL, calls, failed_spans, span_calls
+from dashboards.src.shared import by_outcome, durations, failed_share
 
 _BY = (LABEL_TOOL,)
 _SERVER = prometheus_label(AEL_MCP_SERVER)
@@ -131,44 +130,28 @@ def _calls() -> list[Panel]:
             ],
             links=[_traces_of_these()],
         ),
-        bars(
+        by_outcome(
             number=14,
             width=8,
             title="Calls by outcome",
             description="Calls that ended in each interval. The bars add up to the number of calls in the time range.",
-            unit="locale",
-            no_value="No engine reported in this range",
-            query=[
-                Line(
-                    query=total(events(calls(), "$__interval"), (LABEL_STATUS,)), legend=legend(LABEL_STATUS)
-                )
-            ],
-            colours=OUTCOMES,
+            of=calls(),
         ),
     ]
 
 
 def _durations() -> list[Panel]:
     return [
-        lines(
+        durations(
             number=21,
             width=8,
             title="Call duration",
             description="The duration that 50 %, 95 % and 99 % of the calls stayed below, estimated from the "
             "histogram's buckets. A diamond is one call: it leads to its trace.",
-            unit="s",
             no_value=_NO_CALL,
-            query=[
-                Line(
-                    query=quantile(level, TOOL_DURATION, THIS_TOOL, window="$__rate_interval"),
-                    legend=name,
-                    exemplars=level == 0.95,  # the three queries have the same exemplars
-                )
-                for level, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
-            ],
-            interval="1m",
-            calculations=["lastNotNull", "max"],
-            links=[_traces_of_these()],
+            of=TOOL_DURATION,
+            chosen=THIS_TOOL,
+            link=_traces_of_these(),
         ),
         lines(
             number=22,
@@ -241,13 +224,7 @@ def _failing() -> Panel:
                     )
                 ],
             ),
-            Column(
-                name="Failed",
-                query=ratio(calls(*FAILED), calls(*JUDGED), "$__range", _BY),
-                unit="percentunit",
-                decimals=1,
-                width=90,
-            ),
+            failed_share(ratio(calls(*FAILED), calls(*JUDGED), "$__range", _BY), width=90),
         ],
     )
 
@@ -320,13 +297,7 @@ def _servers() -> list[Panel]:
                 Column(
                     name="Calls", query=f"{total(events(counted, '$__range'), by)} > 0", decimals=0, width=90
                 ),
-                Column(
-                    name="Failed",
-                    query=ratio(failed, counted, "$__range", by),
-                    unit="percentunit",
-                    decimals=1,
-                    width=90,
-                ),
+                failed_share(ratio(failed, counted, "$__range", by), width=90),
                 Column(
                     name="p95",
                     query=quantile(

@@ -32,6 +32,7 @@ from dashboards.src.queries import (
     spans,
     total,
 )
+from dashboards.src.shared import failed_share
 
 NO_TRACE = "0"
 """No trace has this id. An empty one would be an error in Grafana."""
@@ -170,13 +171,7 @@ def _spans() -> list[Panel]:
                 Column(
                     name="Spans", query=f"{total(events(counted, '$__range'), by)} > 0", decimals=0, width=80
                 ),
-                Column(
-                    name="Failed",
-                    query=ratio(failed, counted, "$__range", by),
-                    unit="percentunit",
-                    decimals=1,
-                    width=80,
-                ),
+                failed_share(ratio(failed, counted, "$__range", by), width=80),
                 Column(
                     name="p95",
                     query=quantile(0.95, SPAN_LATENCY, window="$__range", by=by),
@@ -227,13 +222,7 @@ def _graph() -> list[Panel]:
                 Column(
                     name="Calls", query=f"{total(events(counted, '$__range'), by)} > 0", decimals=0, width=90
                 ),
-                Column(
-                    name="Failed",
-                    query=ratio(failed, counted, "$__range", by),
-                    unit="percentunit",
-                    decimals=1,
-                    width=90,
-                ),
+                failed_share(ratio(failed, counted, "$__range", by), width=90),
             ],
         ),
     ]

@@ -10,7 +10,6 @@ from ael_otel._generated.attributes import (
     AEL_STEP_SKIP_REASON,
     AEL_STEP_TYPE,
     AEL_WORKFLOW_NAME,
-    LABEL_STATUS,
     LABEL_STEP,
     LABEL_TYPE,
     LABEL_WORKFLOW,
@@ -28,9 +27,8 @@ from ael_otel._generated.spans import WORKFLOW
 from ael_otel.prometheus import prometheus_label
 from dashboards.src import links
 from dashboards.src.board import Section, board, workflow_variable
-from dashboards.src.failures import recent_failures
 from dashboards.src.foreign import SPAN_LATENCY
-from dashboards.src.panels import OUTCOMES, Line, bars, distribution, lines, note, ranking
+from dashboards.src.panels import Line, bars, distribution, note, ranking
 from dashboards.src.panels_logs import log_bars, log_ranking
 from dashboards.src.parts import Column, Field
 from dashboards.src.queries import (
@@ -52,6 +50,7 @@ from dashboards.src.queries import (
     total,
 )
 from dashboards.src.selections import FAILED, JUDGED, THIS_WORKFLOW, failed_spans, runs, span_calls, steps
+from dashboards.src.shared import by_outcome, durations, failed_share, recent_failures
 
 _BY = (LABEL_WORKFLOW,)
 _WORKFLOW = prometheus_label(AEL_WORKFLOW_NAME)
@@ -105,18 +104,13 @@ def _traces_of_these() -> DashboardLink:
 def _outcomes() -> list[Panel]:
     row = links.column("Workflow")
     return [
-        bars(
+        by_outcome(
             number=11,
             width=12,
             title="Runs by outcome",
             description="Runs of the chosen workflows that ended in each interval. The bars add up to the number of "
             "runs in the time range.",
-            unit="locale",
-            no_value="No engine reported in this range",
-            query=[
-                Line(query=total(events(runs(), "$__interval"), (LABEL_STATUS,)), legend=legend(LABEL_STATUS))
-            ],
-            colours=OUTCOMES,
+            of=runs(),
         ),
         ranking(
             number=12,
@@ -182,25 +176,16 @@ def _durations() -> list[Panel]:
             ),
             links=[_traces_of_these()],
         ),
-        lines(
+        durations(
             number=22,
             width=12,
             title="Run duration",
             description="The duration that 50 %, 95 % and 99 % of the runs stayed below, estimated from the "
             "histogram's buckets. A diamond is one run: it leads to the run's trace.",
-            unit="s",
             no_value=_NO_RUN,
-            query=[
-                Line(
-                    query=quantile(level, WORKFLOW_DURATION, THIS_WORKFLOW, window="$__rate_interval"),
-                    legend=name,
-                    exemplars=level == 0.95,  # the three queries have the same exemplars
-                )
-                for level, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
-            ],
-            interval="1m",
-            calculations=["lastNotNull", "max"],
-            links=[_traces_of_these()],
+            of=WORKFLOW_DURATION,
+            chosen=THIS_WORKFLOW,
+            link=_traces_of_these(),
         ),
     ]
 
@@ -312,16 +297,13 @@ def _time_of_steps(no_value: str) -> Panel:
             Column(
                 name="p95", query=quantile(0.95, SPAN_LATENCY, *of_steps, window="$__range", by=by), width=85
             ),
-            Column(
-                name="Failed",
-                query=ratio(
+            failed_share(
+                ratio(
                     failed_spans(AEL_STEP_NAME, _OF_CHOICE),
                     span_calls(AEL_STEP_NAME, _OF_CHOICE),
                     "$__range",
                     by,
                 ),
-                unit="percentunit",
-                decimals=1,
                 width=85,
             ),
         ],

@@ -44,8 +44,8 @@ def test_these_secrets_are_found(value):
 @pytest.mark.parametrize(
     "value",
     [
-        {"PWD": "/work", "OLDPWD": "/a/b"},
-        "PWD=/work",
+        {"PWD": "/srv", "OLDPWD": "/a/b"},
+        "PWD=/srv",
         {"project_key": "ABC"},
         {"auth": "none"},
         ["password", "user_name"],
