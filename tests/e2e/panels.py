@@ -5,13 +5,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import pytest
 import requests
 
-from tests.dashboards.boards import Json, data_panels, kind_of
+from tests.dashboards.boards import Json, committed, data_panels, kind_of, name_of
 from tests.e2e.backends import Backends
 from tests.e2e.links import Explore, fill, unfilled
 
 SOURCES: Final = ("prometheus", "loki", "tempo")
+
+QUERIES: Final = [
+    pytest.param(name, panel, target, id=f"{name} {name_of(panel)} {target['refId']}")
+    for name, board in committed().items()
+    for panel in data_panels(board)
+    for target in panel["targets"]
+]
+"""Every query of every panel of every board, as parameters of a test."""
 
 
 @dataclass(frozen=True)

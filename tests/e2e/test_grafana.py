@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 import requests
 
-from tests.dashboards.boards import Json, committed, data_panels, kind_of, name_of
+from tests.dashboards.boards import Json, committed, data_panels, kind_of
 from tests.e2e.backends import Backends
 from tests.e2e.checks import Known, Truth, check_metrics, run_traces
 from tests.e2e.expected import BUNDLED, CASES
 from tests.e2e.links import fill
-from tests.e2e.panels import View
+from tests.e2e.panels import QUERIES, View
 from tests.e2e.programs import environment, export_demo, run
 from tests.e2e.waiting import wait_until_nothing_is_missing
 from tests.stack.conftest import ROOT
@@ -157,14 +157,6 @@ def test_it_starts_without_an_error(backends: Backends, grafana: Grafana) -> Non
     )
     lines = (said.stdout + said.stderr).splitlines()
     assert [line for line in lines if re.search(r'"?level"?[=:] ?"?(error|eror)', line)] == []
-
-
-QUERIES = [
-    pytest.param(name, panel, target, id=f"{name} {name_of(panel)} {target['refId']}")
-    for name, board in BOARDS.items()
-    for panel in data_panels(board)
-    for target in panel["targets"]
-]
 
 
 @pytest.mark.parametrize(("name", "panel", "target"), QUERIES)

@@ -183,6 +183,7 @@ def alerting(folder: Path) -> Iterator[Alerting]:
     ports = {name: free_port() for name in ("prometheus", "alertmanager", "otlp", "own")}
     _write_configuration(folder, ports, receiver.server_port)
     data = ["--user", "65534:65534"]
+    here = ["--network", "host", *data, "--tmpfs", "/data:uid=65534", "--volume", f"{folder}:/etc/ael:ro"]
     with ExitStack() as stack:
         stack.callback(receiver.server_close)
         stack.callback(receiver.shutdown)
@@ -215,16 +216,7 @@ def alerting(folder: Path) -> Iterator[Alerting]:
         stack.enter_context(
             _container(
                 require_image("prometheus"),
-                [
-                    "--network",
-                    "host",
-                    *data,
-                    *variables,
-                    "--tmpfs",
-                    "/data:uid=65534",
-                    "--volume",
-                    f"{folder}:/etc/ael:ro",
-                ],
+                [*here, *variables],
                 [
                     "--config.file=/etc/ael/prometheus.yml",
                     "--storage.tsdb.path=/data",
@@ -249,15 +241,7 @@ def alerting(folder: Path) -> Iterator[Alerting]:
         stack.enter_context(
             _container(
                 require_image("alertmanager"),
-                [
-                    "--network",
-                    "host",
-                    *data,
-                    "--tmpfs",
-                    "/data:uid=65534",
-                    "--volume",
-                    f"{folder}:/etc/ael:ro",
-                ],
+                here,
                 [
                     "--config.file=/etc/ael/alertmanager.yml",
                     "--storage.path=/data",

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from tests.stack.conftest import require_image
+from tests.stack.conftest import in_image
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMETHEUS = ROOT / "prometheus"
@@ -78,32 +78,6 @@ def minutes(time: str) -> float:
     return total
 
 
-def in_container(
-    service: str, program: str, *arguments: str, folder: Path = ROOT, seconds: float = 120
-) -> subprocess.CompletedProcess[str]:
-    """Run a program of a service's image over a folder, which it sees, read-only, as its working directory."""
-    command = [
-        "docker",
-        "run",
-        "--rm",
-        "--network",
-        "none",
-        "--read-only",
-        "--tmpfs",
-        "/tmp",
-        "--cap-drop",
-        "ALL",
-    ]
-    mount = ["--volume", f"{folder}:/here:ro", "--workdir", "/here", "--entrypoint", program]
-    return subprocess.run(
-        [*command, *mount, require_image(service), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        check=False,
-    )
-
-
 def promtool(*arguments: str, folder: Path = ROOT, seconds: float = 240) -> subprocess.CompletedProcess[str]:
     """Run the promtool of the pinned Prometheus."""
-    return in_container("prometheus", "/bin/promtool", *arguments, folder=folder, seconds=seconds)
+    return in_image("prometheus", "/bin/promtool", *arguments, folder=folder, seconds=seconds)

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.rules.rules import PROMETHEUS, ROOT, alerts, in_container
+from tests.rules.rules import PROMETHEUS, ROOT, alerts
+from tests.stack.conftest import in_image
 
 OWN = PROMETHEUS / "alertmanager.yml"
 EXAMPLES = sorted((PROMETHEUS / "alertmanager.examples").glob("*.yml"))
@@ -23,7 +24,7 @@ def load(path: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("path", [OWN, *EXAMPLES], ids=lambda path: path.name)
 def test_it_is_valid(path: Path) -> None:
     """The amtool of the pinned Alertmanager finds no fault."""
-    done = in_container("alertmanager", "/bin/amtool", "check-config", str(path.relative_to(ROOT)))
+    done = in_image("alertmanager", "/bin/amtool", "check-config", str(path.relative_to(ROOT)))
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -70,8 +70,10 @@ def require_image(service: str) -> str:
     return image(service)
 
 
-def in_image(service: str, entrypoint: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a program of a service's image over the repository's files, which it sees, read-only, as /repo."""
+def in_image(
+    service: str, entrypoint: str, *arguments: str, folder: Path = ROOT, seconds: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """Run a program of a service's image in a folder, by default the repository, which it sees, read-only, as /repo."""
     command = [
         "docker",
         "run",
@@ -84,12 +86,12 @@ def in_image(service: str, entrypoint: str, *arguments: str) -> subprocess.Compl
         "--cap-drop",
         "ALL",
     ]
-    mount = ["--volume", f"{ROOT}:/repo:ro", "--workdir", "/repo", "--entrypoint", entrypoint]
+    mount = ["--volume", f"{folder}:/repo:ro", "--workdir", "/repo", "--entrypoint", entrypoint]
     return subprocess.run(
         [*command, *mount, require_image(service), *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=seconds,
         check=False,
     )
 
