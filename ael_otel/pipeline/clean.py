@@ -33,7 +33,7 @@ from opentelemetry.trace import Link, Status
 
 from ael_otel._generated import scopes
 from ael_otel.pipeline.shield import Shield, shield
-from ael_otel.privacy.markers import FAULT, REDACTED
+from ael_otel.privacy.markers import REDACTED
 from ael_otel.privacy.names import kind_of
 
 _COMMAND_ARGUMENTS: Final = "process.command_args"
@@ -157,7 +157,7 @@ def clean_span(
         return _clean_span(span, guard, resource)
     except Exception:
         return ReadableSpan(
-            FAULT,
+            guard.fault(),
             span.context,
             span.parent,
             Resource({}),
@@ -260,43 +260,47 @@ def clean_log(
         return replace(record, log_record=clean, resource=origin)
     except Exception:
         clean = copy.copy(record.log_record)
-        clean.body, clean.attributes, clean.event_name = FAULT, {}, None
+        clean.body, clean.attributes, clean.event_name = guard.fault(), {}, None
         return replace(record, log_record=clean, resource=Resource({}))
 
 
 def clean_metrics(
     data: MetricsData, guard: Shield, resource: Callable[[Resource, Shield], Resource] = clean_resource
 ) -> MetricsData:
-    """Return metrics without secrets in labels, exemplars and resources; nothing when that fails.
+    """Return metrics without secrets in labels, exemplars and resources; a metric where that fails is left out.
 
     Points whose labels are the same once they are redacted become one: added up where they are sums or histograms of
     the same bounds, else the last one counts.
     """
-    try:
-        found = [_clean_resource_metrics(each, guard, resource) for each in data.resource_metrics]
-    except Exception:
-        return MetricsData([])
-    same = all(new is old for new, old in zip(found, data.resource_metrics, strict=True))
-    return data if same else MetricsData(found)
+    old = data.resource_metrics
+    found = _each(lambda one: _clean_resource_metrics(one, guard, resource), old, guard)
+    return data if found is old else MetricsData(found)
+
+
+def _each[Item](clean: Callable[[Item], Item], items: Sequence[Item], guard: Shield) -> Sequence[Item]:
+    """Return what `clean` makes of each item, without those where it fails; the same object where all stay."""
+    found: list[Item] = []
+    for item in items:
+        try:
+            found.append(clean(item))
+        except Exception:
+            guard.fault()
+    return items if len(found) == len(items) and all(map(_is, found, items)) else found
 
 
 def _clean_resource_metrics(
     data: ResourceMetrics, guard: Shield, resource: Callable[[Resource, Shield], Resource]
 ) -> ResourceMetrics:
     origin = resource(data.resource, guard)
-    scoped = [_clean_scope(each, guard) for each in data.scope_metrics]
-    if origin is data.resource and all(
-        new is old for new, old in zip(scoped, data.scope_metrics, strict=True)
-    ):
+    scoped = _each(lambda scope: _clean_scope(scope, guard), data.scope_metrics, guard)
+    if origin is data.resource and scoped is data.scope_metrics:
         return data
     return ResourceMetrics(origin, scoped, data.schema_url)
 
 
 def _clean_scope(data: ScopeMetrics, guard: Shield) -> ScopeMetrics:
-    metrics = [_clean_metric(metric, guard) for metric in data.metrics]
-    if all(new is old for new, old in zip(metrics, data.metrics, strict=True)):
-        return data
-    return ScopeMetrics(data.scope, metrics, data.schema_url)
+    metrics = _each(lambda metric: _clean_metric(metric, guard), data.metrics, guard)
+    return data if metrics is data.metrics else ScopeMetrics(data.scope, metrics, data.schema_url)
 
 
 def _clean_metric(metric: Metric, guard: Shield) -> Metric:

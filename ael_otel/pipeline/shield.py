@@ -69,7 +69,7 @@ class Shield:
             if run is not None and run.secrets is not None and run.secrets.values:
                 found = run.secrets.mask_text(found)
         except Exception:
-            return self._fault()
+            return self.fault()
         return found
 
     def error_text(self, text: str, *, told: bool = True) -> str:
@@ -84,7 +84,7 @@ class Shield:
                 return MARKERS[EXCLUDED_PATH]
             text = without_quotes(text)
         except Exception:
-            return self._fault()
+            return self.fault()
         return self.text(self.without_given(text) if told or self.hides_inputs else text)
 
     def without_given(self, text: str) -> str:
@@ -95,7 +95,7 @@ class Shield:
         try:
             return run.given.hide(text)
         except Exception:
-            return self._fault()
+            return self.fault()
 
     def content(self, value: Any) -> Any:
         """Return plain JSON with what is secret in it replaced; the same object where there is nothing.
@@ -110,7 +110,7 @@ class Shield:
                     run.secrets.learn(value, found)
                 found = run.secrets.mask(found)
         except Exception:
-            return self._fault()
+            return self.fault()
         return found
 
     def excludes(self, params: Any) -> bool:
@@ -118,7 +118,7 @@ class Shield:
         try:
             return self.redactor.names_excluded(params)
         except Exception:
-            self._fault()
+            self.fault()
             return True
 
     def excluded(self, result: Any) -> str:
@@ -169,7 +169,7 @@ class Shield:
                 if found is not value:
                     changed[key] = found
         except Exception:
-            return {key: self._fault() for key in attributes}
+            return {key: self.fault() for key in attributes}
         return {**attributes, **changed} if changed else attributes
 
     def _attribute(self, key: str, value: Any) -> Any:
@@ -199,7 +199,8 @@ class Shield:
         metrics = self._metrics if self._metrics is not None else shared_metrics()
         metrics.redaction.bind(kind=cast("RedactionKind", kind)).add(redaction=number)
 
-    def _fault(self) -> str:
+    def fault(self) -> str:
+        """Count a value that could not be examined, and return the marker that stands in its place."""
         with suppress(Exception):  # the value is gone, which is what counts
             self._count(ERROR)
         return FAULT

@@ -25,6 +25,7 @@ from ael_otel.pipeline.clean import (
     clean_resource,
     clean_span,
 )
+from ael_otel.pipeline.metrics import AelMetrics
 from ael_otel.pipeline.shield import Shield
 from ael_otel.privacy.markers import FAULT
 
@@ -85,20 +86,47 @@ def test_a_clean_span_goes_out_as_the_object_that_it_is() -> None:
 
 
 def test_a_fault_lets_only_ids_times_and_status_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Proves that redaction of a span, a record or a metric that fails fails closed."""
+    """Proves that redaction of a span, a record or a metric that fails fails closed, and counts each of them."""
 
     def fails(*_: object) -> str:
         raise RuntimeError("made up")
 
-    guard = Shield(Settings())
+    metrics = AelMetrics()
+    guard = Shield(Settings(), metrics)
     monkeypatch.setattr(guard, "name", fails)
     monkeypatch.setattr(guard, "attributes", fails)
     raw, _ = spans_of(lambda tracer: tracer.start_span(KEY, attributes={"said": KEY}).end())
     found = clean_span(raw, guard)
     assert (found.name, dict(found.attributes or {}), found.context) == (FAULT, {}, raw.context)
+    assert faults_of(metrics) == 1
     record = ReadableLogRecord(LogRecord(body=KEY, attributes={"said": KEY}), Resource({"a": "b"}))
     assert KEY not in clean_log(record, guard).to_json()
+    assert faults_of(metrics) == 2
     assert clean_metrics(collected(MeterProvider()), guard).resource_metrics == []
+    assert faults_of(metrics) == 3
+
+
+def faults_of(metrics: AelMetrics) -> int:
+    """How many values were replaced because redaction failed."""
+    return metrics.redaction.bind(kind="error").redaction
+
+
+def test_a_metric_that_cannot_be_redacted_is_left_out_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves that a fault in one metric counts once and costs no other metric of the same export."""
+    metrics = AelMetrics()
+    guard = Shield(Settings(), metrics)
+    asked = guard.name
+
+    def fails_once(name: str) -> str:
+        if name == "wide":
+            raise RuntimeError("made up")
+        return asked(name)
+
+    monkeypatch.setattr(guard, "name", fails_once)
+    (found,) = clean_metrics(collected(), guard).resource_metrics
+    assert {metric.name for metric in found.scope_metrics[0].metrics} == {"narrow", "times", "level"}
+    assert KEY not in found.to_json()
+    assert faults_of(metrics) == 1
 
 
 def test_a_foreign_log_record_is_redacted() -> None:
