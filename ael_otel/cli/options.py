@@ -22,15 +22,35 @@ def really_a_number(_ctx: click.Context, parameter: click.Parameter, value: floa
 
 
 def run_until_interrupted[T](work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end; SIGTERM ends it as Ctrl-C does, with everything closed and cleaned up."""
+    """Run a coroutine to its end; SIGTERM ends it as Ctrl-C does, with everything closed and cleaned up.
+
+    Raises KeyboardInterrupt after either. A process in the background of a script ignores Ctrl-C, but not SIGTERM.
+    """
     import asyncio
     import signal
 
-    def as_interrupt(_number: int, _frame: object) -> None:
-        signal.raise_signal(signal.SIGINT)
+    told = False
 
-    signal.signal(signal.SIGTERM, as_interrupt)
-    return asyncio.run(work)
+    async def until_told() -> T:
+        loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+
+        def end(_number: int, _frame: object) -> None:
+            nonlocal told
+            told = True
+            loop.call_soon_threadsafe(task.cancel)
+
+        before = signal.signal(signal.SIGTERM, end)
+        try:
+            return await task
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    try:
+        return asyncio.run(until_told())
+    except asyncio.CancelledError:
+        if told:
+            raise KeyboardInterrupt from None
+        raise
 
 
 def config_option[F: Callable[..., Any]](function: F) -> F:

@@ -170,13 +170,22 @@ def test_a_failed_run_answers_on_stdout_and_ends_with_1(place, environment):
     assert (answer["status"], answer["error"]["code"]) == ("failed", "TOOL_FAILED")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_demo_ends_quietly_and_cleans_up(number, tmp_path, environment):
-    """Exit code 130, no traceback, its temporary folder gone."""
+@pytest.mark.parametrize(
+    ("number", "start"),
+    [
+        (signal.SIGINT, []),
+        (signal.SIGTERM, []),
+        pytest.param(
+            signal.SIGTERM, ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh"], id="in the background"
+        ),
+    ],
+)
+def test_an_interrupted_demo_ends_quietly_and_cleans_up(number, start, tmp_path, environment):
+    """Exit code 130, no traceback, its temporary folder gone; SIGTERM also where a script's `&` turned Ctrl-C off."""
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     process = subprocess.Popen(
-        [*AEL, "demo", "--seconds", "30"],
+        [*start, *AEL, "demo", "--seconds", "30"],
         cwd=tmp_path,
         env={**environment, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
