@@ -28,6 +28,10 @@ MAX_CHARS: Final = 4 * 1024 * 1024
 MAX_DEPTH: Final = 128
 """Containers inside one another that are walked; what is deeper becomes `[REDACTION_ERROR]`."""
 
+_QUICK_DEPTH: Final = 4
+_QUICK_ITEMS: Final = 16
+_QUICK_CHARS: Final = 256
+_ENDS_JSON: Final = "]} \n\r\t"
 _OVERLAP: Final = 64 * 1024
 _NAMES_KEPT: Final = 4096
 _LONGEST_NAME: Final = 256
@@ -35,6 +39,7 @@ _PASSES: Final = 6
 _SMALLEST_CARD: Final = 10**12
 _COUNTS: Final = "counts"
 _WORKING_FOLDERS: Final = frozenset({"PWD", "OLDPWD"})
+_FOLDERS: Final = frozenset({"cwd", "dir", "directory", "folder", "root", "base", "workdir", "working_directory"})
 _NAMING: Final = ("name", "key", "Name", "Key", "header")
 # The second of two texts may be another name, or what a person reads beside it.
 _WORDS: Final = re.compile(r"[^\W\d]{0,64}(?:[ .\-/:_][^\W\d]{0,64}){0,32}")
@@ -110,7 +115,12 @@ class Redactor:
         What JSON has no word for is judged by its fields and its text, and becomes a dict or a text when it held a
         secret. A container inside itself becomes a marker.
         """
-        return self._safely(value, None)
+        try:
+            if self._is_clean(value, _QUICK_DEPTH):
+                return value
+            return self._value(value, _Walk(None), "$", 0)
+        except Exception:  # noqa: BLE001 - as above
+            return self._fault(None, "$")
 
     def field(self, key: str, value: Any) -> Any:
         """Return the value of one field, judged by its name too."""
@@ -135,27 +145,63 @@ class Redactor:
             return True
 
     def names_excluded(self, value: Any) -> bool:
-        """Return whether any text in a value, for example a tool call's parameters, names an excluded file."""
+        """Return whether a call with these parameters is about excluded files.
+
+        It is when any text in them names one, the folder all of which is excluded, a wild card that such a file fits,
+        or a folder and the name of an excluded file in it.
+        """
         if not self._paths:
             return False
         try:
-            return self._any_excluded(value, 0, set())
+            texts: list[str] = []
+            return self._any_excluded(value, 0, set(), texts) or self._paths.reads_apart(texts)
         except Exception:  # noqa: BLE001 - as above
             return True
 
     def explain(self, value: Any) -> list[Finding]:
         """Return what would be redacted and why, in the order of the walk; nothing is counted."""
         findings: list[Finding] = []
-        self._safely(value, findings)
+        try:
+            self._value(value, _Walk(findings), "$", 0)
+        except Exception:  # noqa: BLE001 - as above
+            self._fault(findings, "$")
         return findings
 
     # --- the walk -----------------------------------------------------------------------------------------------------
 
-    def _safely(self, value: Any, findings: list[Finding] | None) -> Any:
-        try:
-            return self._value(value, _Walk(findings), "$", 0)
-        except Exception:  # noqa: BLE001 - as above
-            return self._fault(findings, "$")
+    def _is_clean(self, value: Any, depth: int) -> bool:
+        """Return whether a small value of plain JSON is clean; False also where only the walk can tell.
+
+        Most values are of this sort, and the walk, which remembers where it has been, takes twice as long.
+        """
+        kind = cast("type[object]", type(value))
+        if kind is str:
+            return len(value) < 4 or (
+                len(value) <= _QUICK_CHARS
+                and value[-1] not in _ENDS_JSON
+                and not (self._has_paths and self._paths.may_name(value))
+                and not self._scanner.spans(value)
+            )
+        if kind is dict:
+            if depth == 0 or len(value) > _QUICK_ITEMS or "value" in value or "Value" in value:
+                return False
+            names = self._names
+            for key, item in cast("dict[object, object]", value).items():
+                name = names.get(key) if type(key) is str else None
+                if name is None or name.kind is not None or name.clean != key:
+                    return False
+                if not name.allowed and not self._is_clean(item, depth - 1):
+                    return False
+            return True
+        if kind is list:
+            size = len(cast("list[object]", value))
+            if depth == 0 or size == 2 or size > _QUICK_ITEMS:
+                return False  # the first of two may be the name of the second
+            for item in cast("list[object]", value):
+                if not self._is_clean(item, depth - 1) or (type(item) is str and item[:2] == "--"):
+                    return False
+            return True
+        return value is None or kind is bool or ((kind is int or kind is float) and value < _SMALLEST_CARD)
 
     def _value(self, value: Any, walk: "_Walk", where: str, depth: int) -> Any:
         kind = type(value)  # pyright: ignore[reportUnknownVariableType]
@@ -382,7 +428,7 @@ class Redactor:
         if size > MAX_CHARS:
             text = self._cut(text, findings, where)
         clean = text
-        if size > 8 and text[-1] in "]} \n\r\t" and (first := text.lstrip()[:1]) and first in "[{":
+        if size > 8 and text[-1] in _ENDS_JSON and (first := text.lstrip()[:1]) and first in "[{":
             read = self._json(text, findings, where)
             if read is not None:
                 return read
@@ -451,7 +497,7 @@ class Redactor:
 
     # --- excluded files -----------------------------------------------------------------------------------------------
 
-    def _any_excluded(self, value: Any, depth: int, seen: set[int]) -> bool:
+    def _any_excluded(self, value: Any, depth: int, seen: set[int], texts: list[str]) -> bool:
         # Exact types first: asking an abstract class takes longer than all the rest.
         kind = cast("type[object]", type(value))
         if kind in _SCALARS and depth <= MAX_DEPTH:
@@ -459,7 +505,7 @@ class Redactor:
         if kind is bytes or isinstance(value, bytes):
             value = value.decode("utf-8", "replace")
         if isinstance(value, str):
-            return self._text_excluded(value, depth, seen)
+            return self._text_excluded(value, depth, seen, texts)
         if depth > MAX_DEPTH:
             return True
         if id(value) in seen:
@@ -467,33 +513,40 @@ class Redactor:
         if kind is dict or isinstance(value, Mapping):
             seen.add(id(cast("object", value)))
             for key, item in cast("Mapping[object, object]", value).items():
-                if self._any_excluded(key, depth + 1, seen) or self._any_excluded(item, depth + 1, seen):
+                if self._any_excluded(key, depth + 1, seen, texts):
+                    return True
+                if self._any_excluded(item, depth + 1, seen, texts):
                     return True
             return self._joined(cast("Mapping[object, object]", value))
         if isinstance(value, (list, tuple, set, frozenset)):
             seen.add(id(cast("object", value)))
-            return any(self._any_excluded(item, depth + 1, seen) for item in cast("Iterable[object]", value))
+            return any(
+                self._any_excluded(item, depth + 1, seen, texts) for item in cast("Iterable[object]", value)
+            )
         if isinstance(value, _PATH_LIKE):
-            return self._paths.matches(str(value))
+            return self._text_excluded(str(value), depth, seen, texts)
         return False
 
-    def _text_excluded(self, text: str, depth: int, seen: set[int]) -> bool:
-        paths = self._paths
-        if paths.may_name(text) and any(True for _ in paths.spans(text)):
+    def _text_excluded(self, text: str, depth: int, seen: set[int], texts: list[str]) -> bool:
+        if self._paths.reads(text):
             return True
-        if len(text) <= _LONGEST_NAME and "/" not in text and paths.matches(text):
-            return True  # a name in the working directory; only the file system knows where it leads
         if text[:1] in {"{", "["}:
             try:
-                return self._any_excluded(json.loads(text), depth + 1, seen)
+                return self._any_excluded(json.loads(text), depth + 1, seen, texts)
             except (ValueError, RecursionError):
-                return False
+                pass
+        texts.append(text)
         return False
 
     def _joined(self, value: Mapping[Any, Any]) -> bool:
         """Return whether a folder and a name that are given apart make an excluded file."""
         texts = [item for item in value.values() if isinstance(item, str) and 0 < len(item) <= 512][:8]
-        folders = [each for each in texts if "/" in each or each in {"~", "."}]
+        folders = [each for each in texts if "/" in each or each in {"~", ".", ".."}]
+        folders += [
+            item
+            for key, item in value.items()
+            if isinstance(item, str) and item not in folders and key in _FOLDERS and 0 < len(item) <= 512
+        ]
         return any(
             self._paths.matches(f"{folder}/{name}")
             for folder in folders

@@ -1,0 +1,89 @@
+"""The quick look at small values never says of one that it is clean where the walk takes something out."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ael_otel.privacy.policy import Policy
+from ael_otel.privacy.redactor import Redactor
+from tests.unit.privacy.secrets import any_secret, benign_name, scalars, structures
+
+THOROUGH = settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
+POLICIES = (
+    Policy(),
+    Policy(scrub_pii=False),
+    Policy(excluded_paths=["/private/*", "~/.ssh"], sensitive_field_patterns=["^pet$"]),
+    Policy(excluded_paths=["*.pem", "/private/*"], allow_fields=["note"]),
+)
+FIELDS = st.sampled_from(
+    ["value", "name", "key", "password", "pet", "note", "token", "text", "header", "argv"]
+)
+TEXTS = st.sampled_from(
+    ["--token", "hunter2xyz", "password", "X-Api-Key", "/private/a", "~/.ssh/id", "a.pem", '{"password":"x1y2z3"}\n',
+     '["--token","abc123"]', "", "ok", "[EMAIL]", "password: [PASSWORD]", "4111 1111 1111 1111", "x" * 300]
+)  # fmt: skip
+LEAVES = st.one_of(TEXTS, any_secret, scalars, st.just(4111111111111111), st.just(4111111111111111.0))
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.one_of(FIELDS, benign_name, TEXTS), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=["defaults", "no personal data", "paths", "names of files"])
+@THOROUGH
+@given(value=VALUES)
+def test_what_the_quick_look_calls_clean_the_walk_leaves_alone(policy: Policy, value: object) -> None:
+    """Proves for each policy: nothing that the walk finds is missed, in names, texts, numbers, pairs and options."""
+    redactor = Redactor(policy)
+    redactor.value(value)  # names are known from now on, without which the quick look says nothing
+    if redactor._is_clean(value, 4):
+        assert redactor.explain(value) == []
+        assert redactor.value(value) is value
+
+
+@THOROUGH
+@given(structures(scalars))
+def test_ordinary_small_values_come_back_as_they_are(value: object) -> None:
+    """Proves that the quick look changes nothing of what the walk would leave alone."""
+    redactor = Redactor()
+    found = redactor.explain(value)
+    assert found or redactor.value(value) is value
+
+
+def test_ordinary_content_needs_no_walk() -> None:
+    """Proves that parameters and results as tools have them are told clean at once, from the second time on."""
+    redactor = Redactor()
+    for value in (
+        {},
+        {"text": "hello, world"},
+        {"content": [{"type": "text", "text": "hello, world"}], "isError": False},
+        [1, 2.5, None, True],
+    ):
+        redactor.value(value)
+        assert redactor._is_clean(value, 4), value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ["--token", "abc123", "x"],
+        ["password", "abc123xy"],
+        {"name": "api_key", "value": "abc123"},
+        {"text": '{"password": "x1y2"}'},
+        {"text": '{"password": "x1y2"}\n'},
+        {"password": "x"},
+        {"number": 4111111111111111},
+        {"at": "/private/a"},
+        {"text": b"password=abc123"},
+        {1: "password=abc123"},
+    ],
+)
+def test_what_only_the_walk_can_tell_is_left_to_it(value: object) -> None:
+    """Proves that each shape that needs more than a look at single texts goes the long way, and loses its secret."""
+    redactor = Redactor(Policy(excluded_paths=["/private/*"]))
+    changed = redactor.value(value)
+    assert not redactor._is_clean(value, 4)
+    assert changed != value
