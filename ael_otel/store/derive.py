@@ -28,8 +28,14 @@ _TIMEOUTS: Final = ("TIMEOUT", "TIMEOUTERROR", "DEADLINE_EXCEEDED")
 _TOLERATED: Final = "on_error: "
 _AGENT_PREFIXES: Final = ("gen_ai.", "mcp.", "openinference.", "llm.", "ael.")
 _TOOL_NAMES: Final = (attr.AEL_TOOL_NAME, attr.GEN_AI_TOOL_NAME, "tool.name", "mcp.tool.name")
-_RUN_NAMES: Final = (attr.GEN_AI_WORKFLOW_NAME, "gen_ai.agent.name", "agent.name")
+_AGENT_NAMES: Final = ("gen_ai.agent.name", "agent.name")
+_RUN_NAMES: Final = (attr.GEN_AI_WORKFLOW_NAME, *_AGENT_NAMES)
+_MODELS: Final = ("gen_ai.response.model", "gen_ai.request.model", "llm.model_name")
+_PROVIDERS: Final = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
 _SESSIONS: Final = ("session.id", "gen_ai.conversation.id")
+_KIND: Final = "openinference.span.kind"
+_MAX_TOLD: Final = 32
+"""Agents and models of one run that its metadata name."""
 
 
 class EventFacts(Protocol):
@@ -198,7 +204,7 @@ def _below(span: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> Iterator
 
 def _call(span: SpanFacts, execution_id: str, step_id: str | None, sequence: int) -> ToolCallRecord:
     facts = span.attributes
-    tool = next((str(facts[key]) for key in _TOOL_NAMES if facts.get(key)), span.name)
+    tool = _first(facts, _TOOL_NAMES) or span.name
     source = facts.get(attr.AEL_TOOL_SOURCE)
     error = _error(span, step_id=step_id, tool=tool)
     kind: ToolCallSource = (
@@ -227,18 +233,18 @@ def _call(span: SpanFacts, execution_id: str, step_id: str | None, sequence: int
 def _other_run(root: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> ExecutionRecord:
     """Return the trace below `root` as a run whose steps are what is directly below it."""
     facts = root.attributes
-    name = next((str(facts[key]) for key in _RUN_NAMES if facts.get(key)), root.name)
     error = _error(root)
     metadata: dict[str, Any] = {"source": "spans"}
-    session = next((str(facts[key]) for key in _SESSIONS if facts.get(key)), None)
+    session = _first(facts, _SESSIONS)
     if session is not None:
         metadata["session_id"] = session
+    metadata |= _who(root, children)
     record = ExecutionRecord(
         execution_id=f"{root.trace_id}-{root.span_id}",
         type="workflow",
         status="completed" if error is None else _ended(_call_status(error)),
         started_at=from_us(root.start_ns // 1000),
-        workflow_name=name,
+        workflow_name=_first(facts, _RUN_NAMES) or root.name,
         completed_at=from_us(root.end_ns // 1000),
         duration_ms=_took(root),
         error=error,
@@ -246,20 +252,55 @@ def _other_run(root: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> Exec
         trace_id=root.trace_id,
         span_id=root.span_id,
     )
+    agents = {root.span_id: _agent(root)}
     for index, span in enumerate(children.get(root.span_id, ())):
-        record.steps.append(_other_step(span, index, children, record.execution_id))
+        record.steps.append(_other_step(span, index, children, record.execution_id, agents))
     return record
 
 
+def _who(root: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> dict[str, Any]:
+    """Return the agents and models that a trace tells of, by name, as often as they differ."""
+    spans = [root, *_below(root, children)]
+    agents = list(dict.fromkeys(filter(None, map(_agent, spans))))[:_MAX_TOLD]
+    models = list(
+        dict.fromkeys(
+            (_first(span.attributes, _PROVIDERS), name)
+            for span in spans
+            if (name := _first(span.attributes, _MODELS)) is not None
+        )
+    )[:_MAX_TOLD]
+    told: dict[str, Any] = {"agents": agents} if agents else {}
+    if models:
+        told["models"] = [{"provider": provider, "model": name} for provider, name in models]
+    return told
+
+
+def _agent(span: SpanFacts) -> str | None:
+    """Return the name of the agent whose work a span is, None for a span that is no agent's."""
+    facts = span.attributes
+    if facts.get(attr.GEN_AI_OPERATION_NAME) != "invoke_agent" and facts.get(_KIND) != "AGENT":
+        return None
+    return _first(facts, _AGENT_NAMES) or span.name
+
+
 def _other_step(
-    span: SpanFacts, index: int, children: Mapping[str, list[SpanFacts]], execution_id: str
+    span: SpanFacts,
+    index: int,
+    children: Mapping[str, list[SpanFacts]],
+    execution_id: str,
+    agents: dict[str, str | None],
 ) -> StepRecord:
+    """Return what is below one span as a step; `agents` tells whose work each span above it is."""
     step_id = f"{index + 1} {span.name}"
     calls: list[ToolCallRecord] = []
     for each in (span, *_below(span, children)):
+        above = agents.get(each.parent_id)
+        agents[each.span_id] = _agent(each) or above
         # Frameworks and MCP clients both tell of one call: the outer span is it.
         if _is_tool(each.attributes) and not any(call.span_id == each.parent_id for call in calls):
-            calls.append(_call(each, execution_id, step_id, len(calls) + 1))
+            call = _call(each, execution_id, step_id, len(calls) + 1)
+            call.agent = above
+            calls.append(call)
     own = calls[0] if calls and calls[0].span_id == span.span_id else None
     return StepRecord(
         step_id=step_id,
@@ -281,7 +322,7 @@ def _is_tool(facts: Mapping[str, Any]) -> bool:
     return (
         facts.get(attr.GEN_AI_OPERATION_NAME) == "execute_tool"
         or facts.get(attr.MCP_METHOD_NAME) == "tools/call"
-        or facts.get("openinference.span.kind") == "TOOL"
+        or facts.get(_KIND) == "TOOL"
         or attr.AEL_TOOL_SOURCE in facts
     )
 
@@ -328,6 +369,10 @@ def _step_status(word: object, span: SpanFacts) -> StepStatus:
 
 def _took(span: SpanFacts) -> float:
     return max(0, span.end_ns - span.start_ns) / 1e6
+
+
+def _first(facts: Mapping[str, Any], keys: Sequence[str]) -> str | None:
+    return next((str(facts[key]) for key in keys if facts.get(key)), None)
 
 
 def _text(value: object) -> str | None:

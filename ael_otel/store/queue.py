@@ -134,12 +134,15 @@ class QueuedStore(Events):
         """Keep a run that has just begun; what follows is part of it."""
         if not record.owner:
             record.owner = self._owner
-        self._enqueue(_Item(record.execution_id, row_of(record), final=False))
+        self._went_on(record)
 
     def step_changed(self, record: ExecutionRecord, step: StepRecord) -> None:
         """Note that the run went on."""
+        self._went_on(record)
+
+    def _went_on(self, record: ExecutionRecord) -> None:
         if not self._snapshots_later:
-            self.start_execution(record)
+            self._enqueue(_Item(record.execution_id, row_of(record), final=False))
             return
         with self._lock:
             self._changed[record.execution_id] = record
@@ -149,7 +152,7 @@ class QueuedStore(Events):
 
     def tool_call_finished(self, record: ExecutionRecord, call: ToolCallRecord) -> None:
         """Note that the run went on."""
-        self.step_changed(record, record.steps[-1] if record.steps else _NO_STEP)
+        self._went_on(record)
 
     def finish_execution(self, record: ExecutionRecord) -> None:
         """Keep the final state of a run."""
@@ -543,8 +546,6 @@ class _Writer:
                 self._busy_with_chores = False
                 logger.error("old runs were not deleted, the next attempt is tomorrow: %s", error)
 
-
-_NO_STEP: Final = StepRecord("", 0, "tool", "pending", datetime(1970, 1, 1, tzinfo=UTC))
 
 _alive: "weakref.WeakSet[QueuedStore]" = weakref.WeakSet()
 _inherited: list[object] = []

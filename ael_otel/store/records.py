@@ -48,7 +48,10 @@ class ErrorRecord(msgspec.Struct, omit_defaults=True):
 
 
 class ToolCallRecord(msgspec.Struct):
-    """One call of one tool, whoever made it: a tool step, code in a step, or a client directly."""
+    """One call of one tool, whoever made it: a tool step, code in a step, or a client directly.
+
+    `agent` is the AI agent that made it, where a span above the call tells of one.
+    """
 
     call_id: str
     tool_name: str
@@ -65,6 +68,7 @@ class ToolCallRecord(msgspec.Struct):
     span_id: str = ""
     params: Any = None
     result: Any = None
+    agent: str | None = None
 
 
 class CodeRecord(msgspec.Struct):
@@ -111,8 +115,8 @@ class StepRecord(msgspec.Struct):
 class ExecutionRecord(msgspec.Struct):
     """One run of a workflow, or one tool call that a client made without a workflow (`type` is `direct`).
 
-    `metadata` holds what else is known, by name; `session_id` in it is what `RunQuery.session` asks for. `owner` says
-    which process runs or ran it (see `store.owner`).
+    `metadata` holds what else is known, by name; `session_id` in it is what `RunQuery.session` asks for, `agents` and
+    `models` are those that spans told of. `owner` says which process runs or ran it (see `store.owner`).
     """
 
     execution_id: str

@@ -10,6 +10,7 @@ from pathlib import Path
 from ael_otel.config import Settings
 from ael_otel.store import ExecutionRecord, RunQuery, StoreNotFoundError, open_reader
 from tests.support.needs import require
+from tests.support.variables import EXPORT_NOTHING, clean_variables
 
 
 def _running(folder: Path) -> ExecutionRecord | None:
@@ -31,16 +32,12 @@ def test_an_engine_killed_in_the_middle_of_a_run_leaves_a_marked_run(tmp_path: P
     before it and the killed one as interrupted, with the step it was in.
     """
     require("engine")
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "AEL_", "PYTEST"))
-    }
-    off = dict.fromkeys(("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"), "none")
     root = str(Path(__file__).parents[2])
     with (tmp_path / "log").open("wb") as log:
         engine = subprocess.Popen(
             [sys.executable, "-m", "tests.store.program_engine", str(tmp_path)],
             cwd=tmp_path,
-            env=kept | off | {"PYTHONPATH": root, "HOME": str(tmp_path)},
+            env=clean_variables(PYTHONPATH=root, HOME=str(tmp_path)) | EXPORT_NOTHING,
             stdout=log,
             stderr=log,
             start_new_session=True,

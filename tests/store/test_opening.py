@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import time
@@ -30,6 +29,7 @@ from ael_otel.store import (
 from ael_otel.store.owner import this_process
 from ael_otel.store.sqlite import SqliteStore
 from tests.store.making import run
+from tests.support.variables import EXPORT_NOTHING, clean_variables
 
 
 def settings(**facts: Any) -> Settings:
@@ -209,14 +209,10 @@ print(json.dumps({"inputs": record.inputs, "outputs": record.outputs, "place": p
 def _run_program(folder: Path, chosen: Settings) -> dict[str, Any]:
     import msgspec
 
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "AEL_", "PYTEST"))
-    }
-    off = dict.fromkeys(("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"), "none")
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM, msgspec.json.encode(chosen).decode()],
         cwd=folder,
-        env=kept | off | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        env=clean_variables(PYTHONPATH=str(Path(__file__).parents[2])) | EXPORT_NOTHING,
         capture_output=True,
         text=True,
         check=False,

@@ -167,7 +167,10 @@ def test_a_burst_of_two_thousand_runs_is_kept_whole(path: Path) -> None:
 
 
 def test_a_full_queue_loses_whole_runs_and_says_how_many(path: Path) -> None:
-    """Proves that what finds no room is counted, nothing of it stays as a run that never ends, and it goes on."""
+    """Proves that what finds no room is counted, nothing of it stays as a run that never ends, and it goes on.
+
+    What has only begun takes no room: its end is what counts.
+    """
     with fed(path, capacity=10) as it:
         begun = run(99, status="running", duration_ms=None)
         it.store.start_execution(begun)
@@ -177,16 +180,18 @@ def test_a_full_queue_loses_whole_runs_and_says_how_many(path: Path) -> None:
         until(lambda: not it.store.waiting)  # the writer holds it
         for number in range(1, 31):
             it.store.start_execution(run(number, status="running"))
-        it.store.finish_execution(run(99))
         for number in range(1, 31):
             it.store.finish_execution(run(number))
-        assert it.lost == {"queue_full": 31}
+        it.store.finish_execution(run(99))
+        assert it.lost == {"queue_full": 21}
         it.gate.open.set()
         assert it.store.flush()
         left = it.store.query(RunQuery(limit=None)).runs
-        assert [(each.execution_id, each.status) for each in left] == [("exec-000000", "completed")]
+        assert {(each.execution_id, each.status) for each in left} == {
+            (f"exec-{number:06}", "completed") for number in range(11)
+        }
         it.store.finish_execution(run(100))
-        assert it.store.count(RunQuery()) == 2
+        assert it.store.count(RunQuery()) == 12
 
 
 def test_room_is_counted_in_bytes_too(path: Path) -> None:

@@ -1,6 +1,5 @@
 """Records from spans: the same as the lifecycle's for our own runs, and sensible ones for any other agent's."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from ael_otel.store import ExecutionRecord, MemoryStore, RunQuery
 from ael_otel.store.derive import derive
 from ael_otel.store.spans import StoreSpanProcessor, facts_of
 from tests.support.needs import require
+from tests.support.variables import EXPORT_NOTHING, clean_variables
 
 # What is on no span: content, where a run came from, the words of errors, ids that nothing else refers to.
 CONTENT = {
@@ -56,19 +56,10 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     """The demo's runs on the real engine: as stored, and as derived from the spans that were exported."""
     require("engine")
     folder = tmp_path_factory.mktemp("demo")
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "AEL_", "PYTEST"))
-    }
     done = subprocess.run(
         [sys.executable, "-m", "tests.store.program_demo", str(folder)],
         cwd=Path(__file__).parents[2],
-        env=kept
-        | {
-            "OTEL_TRACES_EXPORTER": "none",
-            "OTEL_METRICS_EXPORTER": "none",
-            "OTEL_LOGS_EXPORTER": "none",
-            "HOME": str(folder),
-        },
+        env=clean_variables(HOME=str(folder)) | EXPORT_NOTHING,
         capture_output=True,
         text=True,
         timeout=150,
