@@ -118,7 +118,7 @@ def _datasources() -> list[VariableModel]:
             description=f"Where the board reads {what} from",
             query=kind,
             current=VariableOption(selected=True, text=kind.title(), value=kind),
-            hide=VariableHide.DONT_HIDE,
+            hide=VariableHide.IN_CONTROLS_MENU,  # few have a second one, and the line is for what a person asks about
             refresh=VariableRefresh.ON_DASHBOARD_LOAD,
         )
         for kind, what in (("prometheus", "metrics"), ("loki", "logs"), ("tempo", "traces"))

@@ -17,9 +17,17 @@ from ael_otel._generated.events import (
 )
 from dashboards.src import links
 from dashboards.src.board import Section, board, list_variable, text_variable, workflow_variable
-from dashboards.src.panels import BAD, GOOD, WARNING, note
+from dashboards.src.colours import LEVELS
+from dashboards.src.panels import note
 from dashboards.src.panels_logs import log_bars, log_lines_panel, log_table
-from dashboards.src.parts import Field
+from dashboards.src.parts import (
+    ERROR_WIDTH,
+    EXECUTION_WIDTH,
+    SHORT_EXECUTION_ID,
+    SHORT_TRACE_ID,
+    TRACE_WIDTH,
+    Field,
+)
 from dashboards.src.queries import (
     Matcher,
     chosen,
@@ -29,9 +37,6 @@ from dashboards.src.queries import (
     log_lines,
     loki_name,
 )
-
-LEVELS: Final = {"DEBUG": "blue", "INFO": GOOD, "WARN": WARNING, "ERROR": BAD, "FATAL": "dark-red"}
-"""The levels of a line, each with its colour."""
 
 _NO_LINE = "No line in this range is of this choice"
 
@@ -131,19 +136,21 @@ def _errors() -> Panel:
         limit=100,
         fields=[
             Field(name="Component", field=loki_name(LOG_COMPONENT), width=140),
-            Field(name="Error", field=loki_name(LOG_ERROR_TYPE), width=170),
+            Field(name="Error", field=loki_name(LOG_ERROR_TYPE), width=ERROR_WIDTH),
             Field(name="Workflow", field=loki_name(LOG_WORKFLOW_ID), width=140),
             Field(name="Message", field=loki_name(LOG_EXCEPTION_MESSAGE)),
             Field(
                 name="Execution",
                 field=loki_name(LOG_EXECUTION_ID),
-                width=155,
+                width=EXECUTION_WIDTH,
+                shown_as=SHORT_EXECUTION_ID,
                 links=[links.run_logs("Log lines of this run", links.VALUE)],
             ),
             Field(
                 name="Trace",
                 field=loki_name(LOG_TRACE_ID),
-                width=150,
+                width=TRACE_WIDTH,
+                shown_as=SHORT_TRACE_ID,
                 links=[links.trace("Trace of this line", links.VALUE)],
             ),
         ],

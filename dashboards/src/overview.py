@@ -39,10 +39,8 @@ from ael_otel._generated.spans import WORKFLOW
 from ael_otel.prometheus import prometheus_label
 from dashboards.src import foreign, links
 from dashboards.src.board import Section, board, tool_variable, workflow_variable
+from dashboards.src.colours import BAD, GOOD, WARNING
 from dashboards.src.panels import (
-    BAD,
-    GOOD,
-    WARNING,
     Line,
     bars,
     figure,
@@ -105,7 +103,7 @@ def _question(question: str) -> Panel:
         number=2,
         width=24,
         content=f"**{question}** From here: a failed run's row leads to its trace, an error's row to its log lines, "
-        "a dot on a duration to the trace that took so long.",
+        "a diamond on a duration to the trace that took so long.",
     )
 
 
@@ -175,7 +173,7 @@ def _errors() -> list[Panel]:
     return [
         by_outcome(
             number=21,
-            width=8,
+            width=7,
             title="Runs by outcome",
             description="Runs that ended in each interval. The bars add up to the number of runs in the time range.",
             of=runs(),
@@ -197,7 +195,7 @@ def _errors() -> list[Panel]:
         ),
         ranking(
             number=23,
-            width=8,
+            width=9,
             title="Errors by type and component",
             description="Errors of all workflows in the time range, by what went wrong and the part in which it "
             "arose. The type leads to the log lines that carry it.",
@@ -213,7 +211,7 @@ def _errors() -> list[Panel]:
                         links.logs("Log lines of this error", log_lines((LOG_ERROR_TYPE, "=", links.VALUE)))
                     ],
                 ),
-                Column(name="Component", label=LABEL_COMPONENT),
+                Column(name="Component", label=LABEL_COMPONENT, width=140),
                 Column(
                     name="Errors",
                     query=f"{total(events(errors, '$__range'), (LABEL_TYPE, LABEL_COMPONENT))} > 0",

@@ -6,7 +6,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from grafana_foundation_sdk.models import common, gauge, heatmap, prometheus, stat, text
 from grafana_foundation_sdk.models.dashboard import (
@@ -17,7 +17,7 @@ from grafana_foundation_sdk.models.dashboard import (
     Panel,
 )
 
-from ael_otel._generated.attributes import WorkflowStatus
+from dashboards.src.colours import NEUTRAL, QUANTILES
 from dashboards.src.parts import (
     PROMETHEUS,
     Column,
@@ -33,26 +33,11 @@ from dashboards.src.parts import (
     stacked_counts,
     table_options,
     thresholds_of,
+    totals_legend,
     values_config,
 )
 
 type Calculation = Literal["lastNotNull", "max", "mean", "sum"]
-
-GOOD: Final = "green"
-WARNING: Final = "orange"
-BAD: Final = "red"
-NEUTRAL: Final = "text"
-
-OUTCOMES: Final[Mapping[WorkflowStatus, str]] = {
-    "success": GOOD,
-    "error": BAD,
-    "timeout": WARNING,
-    "cancelled": "purple",
-}
-"""An outcome has the same colour on every board."""
-
-QUANTILES: Final[Mapping[str, str]] = {"p50": "blue", "p95": "orange", "p99": "purple"}
-"""So has a quantile; these three can be told apart with any kind of colour vision."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,7 +183,7 @@ def bars(
         query=query,
         interval="1m",
         field_config=stacked_counts(unit, no_value, colours, links),
-        legend=_legend_options(query, ("sum",)),
+        legend=totals_legend(),
     )
     panel.max_data_points = 100
     return panel

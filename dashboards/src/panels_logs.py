@@ -8,6 +8,7 @@ from grafana_foundation_sdk.models.dashboard import DashboardLink, DataTransform
 
 from dashboards.src.parts import (
     LOKI,
+    TIME_WIDTH,
     Column,
     Field,
     cells,
@@ -16,6 +17,7 @@ from dashboards.src.parts import (
     over_time_options,
     stacked_counts,
     table_options,
+    totals_legend,
     values_config,
 )
 
@@ -62,9 +64,13 @@ def log_bars(
     query: str,
     legend: str,
     colours: Mapping[str, str] | None = None,
+    names: Mapping[str, str] | None = None,
     links: Sequence[DashboardLink] = (),
 ) -> Panel:
-    """Log lines for each interval of time, stacked. Count with `line_counts`: the bars then add up."""
+    """Log lines for each interval of time, stacked. Count with `line_counts`: the bars then add up.
+
+    `names` are words for the values by which the lines are counted.
+    """
     return make(
         "timeseries",
         number=number,
@@ -75,17 +81,10 @@ def log_bars(
             loki.Dataquery(expr=query, legend_format=legend, ref_id="A", query_type="range", datasource=LOKI)
         ],
         datasource=LOKI,
-        field_config=stacked_counts(unit, no_value, colours, links),
+        field_config=stacked_counts(unit, no_value, colours, links, names),
         max_data_points=100,
         interval="1m",
-        options=over_time_options(
-            common.VizLegendOptions(
-                show_legend=True,
-                display_mode=common.LegendDisplayMode.TABLE,
-                placement=common.LegendPlacement.BOTTOM,
-                calcs=["sum"],
-            )
-        ),
+        options=over_time_options(totals_legend()),
     )
 
 
@@ -140,7 +139,7 @@ def log_table(
     time_names = ("Time", "timestamp")  # before and since Loki's data-plane frames
     sources = dict.fromkeys(time_names, "Time") | {field.field: field.name for field in fields}
     config = values_config(unit, no_value, custom=cells())
-    config.overrides = [column_override(Column(name="Time", width=170)), *_overrides(fields)]
+    config.overrides = [column_override(Column(name="Time", width=TIME_WIDTH)), *_overrides(fields)]
     return make(
         "table",
         number=number,
@@ -182,7 +181,4 @@ def _organize(sources: Mapping[str, str]) -> DataTransformerConfig:
 
 
 def _overrides(fields: Sequence[Field]) -> list[Any]:
-    return [
-        column_override(Column(name=field.name, unit=field.unit, width=field.width, links=field.links))
-        for field in fields
-    ]
+    return [column_override(field.column()) for field in fields]

@@ -6,7 +6,10 @@ from grafana_foundation_sdk.models import common, nodegraph, tempo
 from grafana_foundation_sdk.models.dashboard import DashboardLink, DataTransformerConfig, Panel
 
 from dashboards.src.parts import (
+    SHORT_TRACE_ID,
     TEMPO,
+    TIME_WIDTH,
+    TRACE_WIDTH,
     Column,
     Field,
     cells,
@@ -44,14 +47,11 @@ def span_table(
     sources = {_TIME: "Time", **{field.field: field.name for field in fields}}
     sources |= {_DURATION: _DURATION, TRACE_ID: "Trace"}
     config = values_config(unit, no_value, custom=cells())
-    trace = column_override(Column(name="Trace", width=280, links=links))
+    trace = column_override(Column(name="Trace", width=TRACE_WIDTH, shown_as=SHORT_TRACE_ID, links=links))
     trace.properties += override("Trace", **{"custom.hidden": False}).properties
     config.overrides = [
-        column_override(Column(name="Time", width=170)),
-        *(
-            column_override(Column(name=field.name, unit=field.unit, width=field.width, links=field.links))
-            for field in fields
-        ),
+        column_override(Column(name="Time", width=TIME_WIDTH)),
+        *(column_override(field.column()) for field in fields),
         column_override(Column(name=_DURATION, unit="ns", width=110)),
         trace,
     ]

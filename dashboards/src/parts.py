@@ -9,6 +9,7 @@ from grafana_foundation_sdk.models import common, table, timeseries
 from grafana_foundation_sdk.models.dashboard import (
     DashboardFieldConfigSourceOverrides,
     DashboardLink,
+    DashboardRegexMapOptions,
     DynamicConfigValue,
     FieldColor,
     FieldColorModeId,
@@ -17,16 +18,29 @@ from grafana_foundation_sdk.models.dashboard import (
     GridPos,
     MatcherConfig,
     Panel,
+    RegexMap,
     Threshold,
     ThresholdsConfig,
     ThresholdsMode,
+    ValueMap,
+    ValueMappingResult,
 )
 
+from dashboards.src.colours import OPEN
+
 type Steps = Sequence[tuple[float, str]]
+type ShownAs = Sequence[ValueMap | RegexMap]
 
 PROMETHEUS: Final = common.DataSourceRef(type_val="prometheus", uid="${prometheus}")
 LOKI: Final = common.DataSourceRef(type_val="loki", uid="${loki}")
 TEMPO: Final = common.DataSourceRef(type_val="tempo", uid="${tempo}")
+
+TIME_WIDTH: Final = 190
+TRACE_WIDTH: Final = 105
+EXECUTION_WIDTH: Final = 160
+ERROR_WIDTH: Final = 175
+"""Pixels that the columns of most tables need to show their values whole: the longest error that a demo has is
+WORKFLOW_TIMEOUT."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +53,7 @@ class Column:
     unit: str = ""
     decimals: int | None = None
     width: int | None = None
+    shown_as: ShownAs = ()
     links: Sequence[DashboardLink] = ()
 
 
@@ -50,7 +65,35 @@ class Field:
     field: str
     unit: str = ""
     width: int | None = None
+    shown_as: ShownAs = ()
     links: Sequence[DashboardLink] = ()
+
+    def column(self) -> Column:
+        """How the field looks."""
+        return Column(
+            name=self.name, unit=self.unit, width=self.width, shown_as=self.shown_as, links=self.links
+        )
+
+
+def words(names: Mapping[str, str]) -> ShownAs:
+    """Show these words for these values."""
+    options = {value: ValueMappingResult(text=text) for value, text in names.items()}
+    return (ValueMap(options=options),)
+
+
+def _abbreviated(pattern: str, text: str) -> RegexMap:
+    return RegexMap(options=DashboardRegexMapOptions(pattern=pattern, result=ValueMappingResult(text=text)))
+
+
+SHORT_TRACE_ID: Final[ShownAs] = tuple(
+    # Tempo's search leaves out the zeros that an id begins with.
+    _abbreviated(f"(.{{{8 - zeros}}}).{{24}}", f"{'0' * zeros}$1…")
+    for zeros in range(4)
+)
+"""The first eight digits, as `ael trace list` shows them; links have the whole id, and so has the trace's page."""
+
+SHORT_EXECUTION_ID: Final[ShownAs] = (_abbreviated("([0-9a-f]{8})(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "$1…"),)
+"""The engine's own ids (exec-...) as they are, of a caller's UUID the first eight digits."""
 
 
 def make(kind: str, *, number: int, width: int, targets: Sequence[Dataquery], **more: Any) -> Panel:
@@ -74,7 +117,6 @@ def values_config(
     links: Sequence[DashboardLink] = (),
 ) -> FieldConfigSource:
     """What holds for all values of a panel."""
-    mode = FieldColorModeId.THRESHOLDS if thresholds else FieldColorModeId.PALETTE_CLASSIC_BY_NAME
     defaults = FieldConfig(
         unit=unit,
         no_value=no_value,
@@ -82,7 +124,7 @@ def values_config(
         min_val=bounds[0] if bounds else None,
         max_val=bounds[1] if bounds else None,
         thresholds=thresholds,
-        color=FieldColor(mode=mode),
+        color=FieldColor(mode=FieldColorModeId.THRESHOLDS) if thresholds else OPEN,
         custom=custom,
         links=list(links) or None,
     )
@@ -124,6 +166,8 @@ def column_override(column: Column) -> DashboardFieldConfigSourceOverrides:
         properties["decimals"] = column.decimals
     if column.width is not None:
         properties["custom.width"] = column.width
+    if column.shown_as:
+        properties["mappings"] = list(column.shown_as)
     if column.links:
         properties["links"] = [
             {"title": link.title, "url": link.url, "targetBlank": link.target_blank} for link in column.links
@@ -132,9 +176,13 @@ def column_override(column: Column) -> DashboardFieldConfigSourceOverrides:
 
 
 def stacked_counts(
-    unit: str, no_value: str, colours: Mapping[Any, str] | None, links: Sequence[DashboardLink]
+    unit: str,
+    no_value: str,
+    colours: Mapping[Any, str] | None,
+    links: Sequence[DashboardLink],
+    names: Mapping[str, str] | None = None,
 ) -> FieldConfigSource:
-    """Counts of each interval as bars on top of one another."""
+    """Counts of each interval as bars on top of one another; `names` are words for what a series is called."""
     custom = common.GraphFieldConfig(
         draw_style=common.GraphDrawStyle.BARS,
         line_width=0,
@@ -145,7 +193,12 @@ def stacked_counts(
         axis_soft_min=0,
     )
     config = values_config(unit, no_value, decimals=0, custom=custom, links=links)
-    config.overrides = [override(name, color=fixed(colour)) for name, colour in (colours or {}).items()]
+    looks: dict[str, dict[str, object]] = {
+        series: {"color": fixed(colour)} for series, colour in (colours or {}).items()
+    }
+    for series, name in (names or {}).items():
+        looks.setdefault(series, {})["displayName"] = name
+    config.overrides = [override(series, **look) for series, look in looks.items()]
     return config
 
 
@@ -156,6 +209,16 @@ def over_time_options(legend: common.VizLegendOptions) -> timeseries.Options:
         tooltip=common.VizTooltipOptions(
             mode=common.TooltipDisplayMode.MULTI, sort=common.SortOrder.DESCENDING, hide_zeros=True
         ),
+    )
+
+
+def totals_legend() -> common.VizLegendOptions:
+    """Each name with its total, side by side: of a table only two names and a half would be seen."""
+    return common.VizLegendOptions(
+        show_legend=True,
+        display_mode=common.LegendDisplayMode.LIST,
+        placement=common.LegendPlacement.BOTTOM,
+        calcs=["sum"],
     )
 
 

@@ -15,9 +15,18 @@ from ael_otel._generated.events import (
 )
 from ael_otel._generated.metrics import MetricSpec
 from dashboards.src import links
-from dashboards.src.panels import OUTCOMES, Line, bars, lines
+from dashboards.src.colours import OUTCOMES
+from dashboards.src.panels import Line, bars, lines
 from dashboards.src.panels_logs import log_table
-from dashboards.src.parts import Column, Field
+from dashboards.src.parts import (
+    ERROR_WIDTH,
+    EXECUTION_WIDTH,
+    SHORT_EXECUTION_ID,
+    SHORT_TRACE_ID,
+    TRACE_WIDTH,
+    Column,
+    Field,
+)
 from dashboards.src.queries import Matcher, events, legend, loki_name, quantile, total
 from dashboards.src.selections import failed_runs
 
@@ -36,19 +45,21 @@ def recent_failures(*, number: int) -> Panel:
         limit=50,
         fields=[
             Field(name="Workflow", field=loki_name(LOG_WORKFLOW_ID), width=140),
-            Field(name="Error", field=loki_name(LOG_ERROR_TYPE), width=170),
+            Field(name="Error", field=loki_name(LOG_ERROR_TYPE), width=ERROR_WIDTH),
             Field(name="Step", field=loki_name(LOG_STEP_ID), width=110),
             Field(name="Message", field=loki_name(LOG_EXCEPTION_MESSAGE)),
             Field(
                 name="Execution",
                 field=loki_name(LOG_EXECUTION_ID),
-                width=155,
+                width=EXECUTION_WIDTH,
+                shown_as=SHORT_EXECUTION_ID,
                 links=[links.run_logs("Log lines of this run", links.VALUE)],
             ),
             Field(
                 name="Trace",
                 field=loki_name(LOG_TRACE_ID),
-                width=150,
+                width=TRACE_WIDTH,
+                shown_as=SHORT_TRACE_ID,
                 links=[links.trace("Trace of this run", links.VALUE)],
             ),
         ],

@@ -18,11 +18,9 @@ from ael_otel._generated.spans import MCP_REQUEST
 from ael_otel.prometheus import prometheus_label
 from dashboards.src import links
 from dashboards.src.board import Section, board, tool_variable
+from dashboards.src.colours import BAD, GOOD, WARNING
 from dashboards.src.foreign import SPAN_LATENCY
 from dashboards.src.panels import (
-    BAD,
-    GOOD,
-    WARNING,
     Line,
     bars,
     distribution,
@@ -82,7 +80,7 @@ def _question(question: str) -> Panel:
     return note(
         number=2,
         width=24,
-        content=f"**{question}** A tool's row leads to the traces of its calls and to their log lines, a dot on a "
+        content=f"**{question}** A tool's row leads to the traces of its calls and to their log lines, a diamond on a "
         "duration to the trace that took so long.",
     )
 

@@ -18,7 +18,7 @@ from dashboards.src.board import Section, board, list_variable, text_variable, w
 from dashboards.src.foreign import GRAPH_FAILED, GRAPH_REQUESTS, SPAN_CALLS, SPAN_FAILED, SPAN_LATENCY
 from dashboards.src.panels import Line, bars, lines, note, ranking
 from dashboards.src.panels_traces import service_graph, span_table, waterfall
-from dashboards.src.parts import Column, Field
+from dashboards.src.parts import EXECUTION_WIDTH, SHORT_EXECUTION_ID, Column, Field
 from dashboards.src.queries import (
     attribute,
     events,
@@ -100,7 +100,8 @@ def _runs() -> Panel:
             Field(
                 name="Execution",
                 field=AEL_WORKFLOW_ID,
-                width=180,
+                width=EXECUTION_WIDTH,
+                shown_as=SHORT_EXECUTION_ID,
                 links=[links.run_logs("Log lines of this run", links.VALUE)],
             ),
         ],
@@ -112,7 +113,7 @@ def _chosen() -> Panel:
     return waterfall(
         number=21,
         width=24,
-        title="Trace $trace",
+        title="Waterfall",
         description="Every span of the trace chosen above: who called whom, how long each took, which one failed. Its "
         "log lines and metrics are one click on a span away.",
         unit="string",

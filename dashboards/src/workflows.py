@@ -27,10 +27,11 @@ from ael_otel._generated.spans import WORKFLOW
 from ael_otel.prometheus import prometheus_label
 from dashboards.src import links
 from dashboards.src.board import Section, board, workflow_variable
+from dashboards.src.colours import PASSED_OVER, STEP_TYPES
 from dashboards.src.foreign import SPAN_LATENCY
 from dashboards.src.panels import Line, bars, distribution, note, ranking
 from dashboards.src.panels_logs import log_bars, log_ranking
-from dashboards.src.parts import Column, Field
+from dashboards.src.parts import ERROR_WIDTH, Column, Field, words
 from dashboards.src.queries import (
     Matcher,
     attribute,
@@ -57,6 +58,7 @@ _WORKFLOW = prometheus_label(AEL_WORKFLOW_NAME)
 _STEP = prometheus_label(AEL_STEP_NAME)
 _STEP_TYPE = prometheus_label(AEL_STEP_TYPE)
 _OF_CHOICE = chosen(_WORKFLOW, "workflow")
+_WHAT = {STEP_RETRY.name: "retried", STEP_SKIP.name: "skipped"}
 _NO_RUN = "No run ended in this range"
 
 
@@ -90,7 +92,7 @@ def _question(question: str) -> Panel:
         number=2,
         width=24,
         content=f"**{question}** A failed run's row leads to its trace and its log lines, a step's row to the traces "
-        "in which it ran, a dot on a duration to the trace that took so long.",
+        "in which it ran, a diamond on a duration to the trace that took so long.",
     )
 
 
@@ -208,6 +210,7 @@ def _steps() -> list[Panel]:
                     legend=legend(LABEL_TYPE),
                 )
             ],
+            colours=STEP_TYPES,
         ),
         bars(
             number=43,
@@ -223,6 +226,7 @@ def _steps() -> list[Panel]:
                     legend=legend(_STEP_TYPE),
                 )
             ],
+            colours=STEP_TYPES,
         ),
         ranking(
             number=42,
@@ -314,7 +318,11 @@ def _retries_and_skips() -> list[Panel]:
     of_choice = chosen(LOG_WORKFLOW_ID, "workflow")
     both = log_lines((LOG_EVENT_NAME, "=~", f"{STEP_RETRY.name}|{STEP_SKIP.name}"), of_choice)
     of_row = log_lines(
-        (LOG_EVENT_NAME, "=", links.column("What")),
+        (
+            LOG_EVENT_NAME,
+            "=",
+            links.VALUE,
+        ),  # the value of the column What, which is not the word that it shows
         (LOG_WORKFLOW_ID, "=", links.column("Workflow")),
         (LOG_STEP_ID, "=", links.column("Step")),
     )
@@ -329,7 +337,8 @@ def _retries_and_skips() -> list[Panel]:
             no_value="No step was retried or skipped in this range",
             query=line_counts(both, (LOG_EVENT_NAME,)),
             legend=legend(LOG_EVENT_NAME),
-            colours={STEP_RETRY.name: "orange", STEP_SKIP.name: "blue"},
+            colours=PASSED_OVER,
+            names=_WHAT,
             links=[links.logs("Log lines of these", both)],
         ),
         log_ranking(
@@ -345,15 +354,16 @@ def _retries_and_skips() -> list[Panel]:
             ),
             count="Times",
             fields=[
-                Field(name="What", field=LOG_EVENT_NAME, width=120),
-                Field(name="Workflow", field=LOG_WORKFLOW_ID, width=120),
                 Field(
-                    name="Step",
-                    field=LOG_STEP_ID,
-                    width=110,
+                    name="What",
+                    field=LOG_EVENT_NAME,
+                    width=90,
+                    shown_as=words(_WHAT),
                     links=[links.logs("Log lines of these", of_row)],
                 ),
-                Field(name="Error", field=LOG_ERROR_TYPE, width=130),
+                Field(name="Workflow", field=LOG_WORKFLOW_ID, width=120),
+                Field(name="Step", field=LOG_STEP_ID, width=110),
+                Field(name="Error", field=LOG_ERROR_TYPE, width=ERROR_WIDTH),
                 Field(name="Reason", field=loki_name(AEL_STEP_SKIP_REASON)),
             ],
         ),

@@ -46,8 +46,8 @@ EXCEPTIONS: Mapping[str, str] = {
 # Panels that show how values change.
 OVER_TIME = ("timeseries", "heatmap")
 
-# Variables that Grafana brings.
-BUILT_IN = re.compile(r"__\w+")
+# Variables that Grafana brings, and groups of a regular expression.
+BUILT_IN = re.compile(r"__\w+|\d+")
 
 
 def described(_: str, board: Json) -> Iterator[str]:
