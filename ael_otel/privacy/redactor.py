@@ -7,7 +7,7 @@ was found goes. A text that holds JSON is read as what it holds. A fault never l
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from fnmatch import translate
@@ -433,13 +433,14 @@ class Redactor:
             if read is not None:
                 return read
         for _ in range(_PASSES):
-            spans = self._scanner.spans(clean)
             if self._has_paths and self._paths.may_name(clean):
                 spans = self._with_paths(clean, spans)
             if not spans:
                 return clean
-            clean = self._replaced(clean, merged(spans), findings, where)
+            spans = merged(spans)
+            clean = self._replaced(clean, spans, findings, where)
             if findings is not None:
+        spans = self._scanner.spans(clean)
                 return clean
         # Each pass made something new that looks like a secret.
         return self._fault(findings, where)
@@ -449,6 +450,7 @@ class Redactor:
         return sorted([*spans, *found]) if found else list(spans)
 
     def _replaced(self, text: str, spans: list[Span], findings: list[Finding] | None, where: str) -> str:
+            spans = self._scanner.spans_near(clean, _places(spans))
         parts: list[str] = []
         counts: dict[str, int] = {}
         at = 0
@@ -607,3 +609,13 @@ _PATH_LIKE: Final = _path_like()
 def _below(where: str, key: Any) -> str:
     text = str(key)
     return f"{where}.{text}" if text.isidentifier() else f"{where}[{json.dumps(text, ensure_ascii=False)}]"
+def _places(spans: Iterable[Span]) -> Iterator[tuple[int, int]]:
+    """Yield where the markers of these spans stand in the text that has them instead."""
+    shift = 0
+    for span in spans:
+        start = span.start + shift
+        end = start + len(markers.MARKERS[span.kind])
+        yield start, end
+        shift = end - span.end
+
+
