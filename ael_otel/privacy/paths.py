@@ -27,6 +27,11 @@ _SHORT_TEXT: Final = 1024
 _WILD: Final = re.compile(r"[*?\[]")
 _FOLDS: Final = sys.platform in {"darwin", "win32"}
 _WINDOWS_DRIVE: Final = re.compile(r"[A-Za-z]:[\\/]")
+_OWN_COLON: Final = re.compile(r"(?:file|[A-Z]):", re.IGNORECASE)
+_ADDRESS: Final = re.compile(r"(?!file:)\b[a-z][a-z0-9+.-]+://\S*|\bdata:\S*", re.IGNORECASE)
+_ROOTED: Final = re.compile(
+    r"/[^/]|~[\w.-]*[/\\]|\.\.?[/\\]|[A-Za-z]:[\\/]|file:/|\$(?:HOME|\{HOME\})[/\\]", re.IGNORECASE
+)
 
 
 class ExcludedPaths:
@@ -159,6 +164,27 @@ class ExcludedPaths:
             if whole is not None:
                 behind = whole.end()
                 yield start, whole[0]
+
+
+def paths_in(text: str) -> Iterator[str]:
+    """Yield what in a text is a path without doubt: from a root, the home or this folder (`./`), or a `file:` address.
+
+    A word with a slash in it (`and/or`, `text/html`) may be anything, and addresses of other kinds are no files.
+    """
+    for word in _TOKEN.finditer(_ADDRESS.sub(" ", text)):
+        rooted = [part for _, part in _parts(word[0]) if _ROOTED.match(part)]
+        # With a colon a word is several paths (`/from:/to`, `/a/file:12`), unless the colon is the path's own.
+        whole = bool(rooted) and _OWN_COLON.match(rooted[0]) is not None
+        single = rooted[:1] if whole else [part for part in rooted if ":" not in part]
+        yield from dict.fromkeys(map(as_path, single))
+
+
+def as_path(text: str) -> str:
+    """Return a path as it is written, that of a `file:` address without what the address wraps it in.
+
+    Of an address of another kind nothing is left.
+    """
+    return _plain(text) if text[:5].lower() == "file:" else "" if _ADDRESS.match(text) else text
 
 
 def _parts(word: str) -> Iterator[tuple[int, str]]:
