@@ -34,8 +34,23 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     blocks: list[tuple[str, str]]
 
 
-def page(run: ExecutionRecord) -> str:
-    """Return the page of a run."""
+class Sheet(msgspec.Struct, frozen=True):
+    """A table: headings, and rows of as many cells."""
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+class Section(msgspec.Struct, frozen=True):
+    """What else a page says of its run, below the waterfall."""
+
+    title: str
+    sheets: Sequence[Sheet]
+    notes: Sequence[str]
+
+
+def page(run: ExecutionRecord, sections: Sequence[Section] = ()) -> str:
+    """Return the page of a run, with further sections below its waterfall."""
     rows = list(_rows(run))
     span_ms = _length(run, rows)
     title = run.workflow_name or "(direct call)"
@@ -56,6 +71,7 @@ def page(run: ExecutionRecord) -> str:
     if run.error is not None:
         parts.append(f'<p class="why" role="alert">{_text(_error(run.error))}</p>')
     parts += ["<main>", _scale(span_ms), *(_row(row, run.started_at, span_ms) for row in rows), "</main>"]
+    parts += map(_section, sections)
     parts += [
         "<footer>Times are UTC. Click a row for its parameters, results and ids.</footer></body></html>",
         "",
@@ -208,6 +224,21 @@ def _row(row: _Row, origin: datetime, span_ms: float) -> str:
         f'</summary><div class="more"><dl><dt>started</dt><dd><code>{_moment(row.started)}</code></dd>{facts}</dl>'
         f"{blocks}</div></details>"
     )
+
+
+def _section(section: Section) -> str:
+    sheets = "".join(
+        f"<table><thead><tr>{_cells('th', sheet.heads)}</tr></thead><tbody>"
+        + "".join(f"<tr>{_cells('td', row)}</tr>" for row in sheet.rows)
+        + "</tbody></table>"
+        for sheet in section.sheets
+    )
+    notes = "".join(f"<p>{_text(note)}</p>" for note in section.notes)
+    return f'<section><h2>{_text(section.title)}</h2><div class="sheets">{sheets}</div>{notes}</section>'
+
+
+def _cells(tag: str, texts: Sequence[str]) -> str:
+    return "".join(f"<{tag}>{_text(text)}</{tag}>" for text in texts)
 
 
 def _part(row: _Row, origin: datetime, span_ms: float) -> tuple[float, float]:

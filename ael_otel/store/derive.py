@@ -28,8 +28,7 @@ _TIMEOUTS: Final = ("TIMEOUT", "TIMEOUTERROR", "DEADLINE_EXCEEDED")
 _TOLERATED: Final = "on_error: "
 _AGENT_PREFIXES: Final = ("gen_ai.", "mcp.", "openinference.", "llm.", "ael.")
 _TOOL_NAMES: Final = (attr.AEL_TOOL_NAME, attr.GEN_AI_TOOL_NAME, "tool.name", "mcp.tool.name")
-_AGENT_NAMES: Final = ("gen_ai.agent.name", "agent.name")
-_RUN_NAMES: Final = (attr.GEN_AI_WORKFLOW_NAME, *_AGENT_NAMES)
+_RUN_NAMES: Final = (attr.GEN_AI_WORKFLOW_NAME, "gen_ai.agent.name", "agent.name")
 _MODELS: Final = ("gen_ai.response.model", "gen_ai.request.model", "llm.model_name")
 _PROVIDERS: Final = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
 _SESSIONS: Final = ("session.id", "gen_ai.conversation.id")
@@ -276,11 +275,13 @@ def _who(root: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> dict[str, 
 
 
 def _agent(span: SpanFacts) -> str | None:
-    """Return the name of the agent whose work a span is, None for a span that is no agent's."""
+    """Return the name of the agent whose work a span is, None where it does not say so by itself."""
     facts = span.attributes
-    if facts.get(attr.GEN_AI_OPERATION_NAME) != "invoke_agent" and facts.get(_KIND) != "AGENT":
-        return None
-    return _first(facts, _AGENT_NAMES) or span.name
+    told = _text(facts.get("gen_ai.agent.name"))
+    if not told and (facts.get(attr.GEN_AI_OPERATION_NAME) == "invoke_agent" or facts.get(_KIND) == "AGENT"):
+        # Elsewhere `agent.name` may be that of a monitoring agent.
+        told = _text(facts.get("agent.name")) or span.name
+    return told or None
 
 
 def _other_step(
@@ -290,16 +291,15 @@ def _other_step(
     execution_id: str,
     agents: dict[str, str | None],
 ) -> StepRecord:
-    """Return what is below one span as a step; `agents` tells whose work each span above it is."""
+    """Return what is below one span as a step; `agents` tells whose work each span is, from the top down."""
     step_id = f"{index + 1} {span.name}"
     calls: list[ToolCallRecord] = []
     for each in (span, *_below(span, children)):
-        above = agents.get(each.parent_id)
-        agents[each.span_id] = _agent(each) or above
+        agents[each.span_id] = _agent(each) or agents.get(each.parent_id)
         # Frameworks and MCP clients both tell of one call: the outer span is it.
         if _is_tool(each.attributes) and not any(call.span_id == each.parent_id for call in calls):
             call = _call(each, execution_id, step_id, len(calls) + 1)
-            call.agent = above
+            call.agent = agents[each.span_id]
             calls.append(call)
     own = calls[0] if calls and calls[0].span_id == span.span_id else None
     return StepRecord(

@@ -50,7 +50,7 @@ class ErrorRecord(msgspec.Struct, omit_defaults=True):
 class ToolCallRecord(msgspec.Struct):
     """One call of one tool, whoever made it: a tool step, code in a step, or a client directly.
 
-    `agent` is the AI agent that made it, where a span above the call tells of one.
+    `agent` is the AI agent that made it, where its span or one above it tells of one.
     """
 
     call_id: str

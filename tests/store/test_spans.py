@@ -206,7 +206,7 @@ def test_any_agent_is_a_run_with_steps_and_tool_calls() -> None:
     (record,) = agent.store.recent()
     assert (record.status, record.workflow_name, record.type) == ("completed", "trip", "workflow")
     assert (record.inputs, record.outputs, record.caller_id) == ("Rome", "sorry", "ada")
-    assert record.metadata == {"source": "spans", "session_id": "s-1"}
+    assert record.metadata == {"source": "spans", "session_id": "s-1", "agents": ["trip"]}
     assert [(step.step_id, step.status, step.tool_name) for step in record.steps] == [
         ("1 chat", "completed", None),
         ("2 plan", "completed", None),
@@ -219,6 +219,41 @@ def test_any_agent_is_a_run_with_steps_and_tool_calls() -> None:
     assert (book.error.code, book.error.message, book.status) == ("ValueError", "no seats", "error")
     assert agent.store.query(RunQuery(session="s-1", caller="ada", tool="weather", error="ValueError")).runs
     assert agent.store.find(record.trace_id[:8]) == [record.execution_id]
+
+
+def test_agents_and_models_are_who_spans_say() -> None:
+    """Proves that models are told with their providers by either convention, each once; that a call is an agent's only
+    below a span that says so, the nearest one; and that the name of a monitoring agent is nobody's.
+    """
+    agent = Agent()
+    span = agent.tracer.start_as_current_span
+    tool = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "save"}
+    with span("POST /ask", attributes={"agent.name": "apm"}):
+        with span("execute_tool save", attributes=tool):
+            pass
+        with span("invoke_agent", attributes={"gen_ai.operation.name": "invoke_agent"}):
+            for _ in range(2):
+                with span(
+                    "chat", attributes={"gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o"}
+                ):
+                    pass
+            with span("delegate", attributes={"openinference.span.kind": "AGENT", "agent.name": "coder"}):
+                with span("LLM", attributes={"llm.model_name": "claude-x", "llm.provider": "anthropic"}):
+                    pass
+                with span("execute_tool save", attributes=tool):
+                    pass
+            with span("execute_tool save", attributes={**tool, "gen_ai.agent.name": "own"}):
+                pass
+            with span("execute_tool save", attributes=tool):
+                pass
+    (record,) = agent.store.recent()
+    assert record.metadata["agents"] == ["invoke_agent", "coder", "own"]
+    assert record.metadata["models"] == [
+        {"provider": "openai", "model": "gpt-4o"},
+        {"provider": "anthropic", "model": "claude-x"},
+    ]
+    calls = [call.agent for step in record.steps for call in step.tool_calls]
+    assert calls == [None, "coder", "own", "invoke_agent"]
 
 
 @pytest.mark.parametrize(

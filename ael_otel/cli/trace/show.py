@@ -10,16 +10,8 @@ from ael_otel.cli.trace.completion import run_id
 from ael_otel.cli.trace.options import Place, output_option, store_options
 
 if TYPE_CHECKING:
+    from ael_otel.attribution import Attribution
     from ael_otel.store import ExecutionRecord
-
-
-def _attribution(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
-    if wanted and not ctx.resilient_parsing:
-        # Parameters of calls could name files, but not whose the lines in them are: a guess would look like knowledge.
-        raise click.UsageError(
-            "--attribution is not available in this version: who wrote which lines of a file is not recorded;"
-            " what the tool calls of a run were given and answered is in --output json"
-        )
 
 
 @click.command(
@@ -29,6 +21,7 @@ def _attribution(ctx: click.Context, _parameter: click.Parameter, wanted: bool) 
         "ael trace show a0f63b41",
         "ael trace show exec-7f3a91c2 --spans --logs",
         "ael trace show a0f63b41 --output json",
+        "ael trace show a0f63b41 --attribution",
         "ael trace show a0f63b41 --web",
     ),
 )
@@ -42,9 +35,7 @@ def _attribution(ctx: click.Context, _parameter: click.Parameter, wanted: bool) 
 @click.option(
     "--attribution",
     is_flag=True,
-    hidden=True,
-    expose_value=False,
-    callback=_attribution,
+    help="Show who did what: callers, models, code, tools, and the files that parameters of calls name.",
 )
 @click.option(
     "--web", is_flag=True, help="Write it as a page that needs no network, and open that in the browser."
@@ -53,26 +44,40 @@ def _attribution(ctx: click.Context, _parameter: click.Parameter, wanted: bool) 
 @output_option("tree", "json")
 @store_options
 def command(
-    identifier: str, spans: bool, logs: bool, web: bool, no_open: bool, output: str, place: Place
+    identifier: str,
+    spans: bool,
+    logs: bool,
+    attribution: bool,
+    web: bool,
+    no_open: bool,
+    output: str,
+    place: Place,
 ) -> None:
     """Show the run that ID names: its execution id or trace id, or any beginning of one that only it has."""
     from ael_otel.cli.trace.reading import find, opened
 
     with opened(place) as store:
         run = find(store, identifier)
+    who = _attribution(run, place) if attribution else None
     if web:
-        _page(run, browse=not no_open)
+        _page(run, who, browse=not no_open)
         return
     if output == "json":
         from ael_otel.cli.trace.writing import print_document
 
-        print_document(run)
+        fields = {name: getattr(run, name) for name in run.__struct_fields__}
+        print_document(run if who is None else fields | {"attribution": who})
         return
     from ael_otel.cli.render import detail
     from ael_otel.cli.render.terminal import ascii_only, console
 
     out = console()
     out.print(detail.run(run, width=out.width, ascii_only=ascii_only(out)))
+    if who is not None:
+        from ael_otel.cli.render import attribution as shown
+
+        out.print()
+        out.print(shown.terminal(who, width=out.width))
     if spans:
         from ael_otel.export.spans import spans_of
 
@@ -85,16 +90,29 @@ def command(
         show_logs(out, run)
 
 
-def _page(run: "ExecutionRecord", *, browse: bool) -> None:
+def _attribution(run: "ExecutionRecord", place: Place) -> "Attribution":
+    from ael_otel.attribution import attribution_of
+    from ael_otel.cli.trace.reading import settings_of
+    from ael_otel.privacy.policy import Policy
+    from ael_otel.privacy.redactor import Redactor
+
+    # What has been excluded since the run was recorded is not told either.
+    policy = Policy(excluded_paths=settings_of(place).privacy.excluded_paths)
+    return attribution_of(run, Redactor(policy).names_excluded)
+
+
+def _page(run: "ExecutionRecord", who: "Attribution | None", *, browse: bool) -> None:
     import tempfile
 
+    from ael_otel.cli.render import attribution
     from ael_otel.cli.trace.writing import write_file
     from ael_otel.export.page import page
 
     folder = Path(tempfile.mkdtemp(prefix="ael-trace-"))  # readable by this user only, as the file
     path = folder / f"{run.workflow_name or 'call'}-{run.trace_id[:8] or 'run'}.html"
     path = folder / "".join(c if c.isalnum() or c in "-_." else "_" for c in path.name)
-    write_file(path, [page(run).encode("utf-8")])
+    sections = [] if who is None else [attribution.section(who)]
+    write_file(path, [page(run, sections).encode("utf-8")])
     click.echo(str(path))
     if browse and not _opened(path):
         click.echo("No browser could be opened here: open the file by hand.", err=True)

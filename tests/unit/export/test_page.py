@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from ael_otel.export.page import page
+from ael_otel.export.page import Section, Sheet, page
 from ael_otel.store import ErrorRecord
 from tests.support.needs import require
 from tests.unit.export.conftest import records
@@ -17,6 +17,7 @@ LOADS = {"src", "href", "srcset", "data", "action", "poster", "background", "pin
 ALLOWED = {
     *("html", "head", "meta", "title", "style", "body", "header", "main", "footer", "details", "summary"),
     *("h1", "h2", "p", "code", "div", "span", "small", "dl", "dt", "dd", "pre", "i"),
+    *("section", "table", "thead", "tbody", "tr", "th", "td"),
 }
 
 
@@ -114,11 +115,11 @@ def test_an_attack_is_text(full):
     full.error = ErrorRecord(attack, attack, attack, detail=attack)
     full.steps[0].step_id = full.steps[0].tool_calls[0].tool_name = attack
     full.steps[1].code.stdout = attack
-    text = page(full)
+    text = page(full, [Section(attack, [Sheet([attack], [[attack]])], [attack])])
     text.encode("utf-8")
     read = Reader(text)
     assert {tag for tag, _ in read.elements} <= ALLOWED
-    assert read.text.count("<script>alert(1)</script>") > 8
+    assert read.text.count("<script>alert(1)</script>") > 12
     assert "\x1b" not in text
     assert "\x00" not in text
 

@@ -102,14 +102,6 @@ def test_spans_are_listed_with_their_ids(place):
     ]
 
 
-def test_attribution_is_refused_in_words(place):
-    """It is not recorded in this version; nothing is printed that could be taken for it, and no help promises it."""
-    done = ael("show", "a0f6", "--attribution")
-    assert (done.exit_code, done.stdout) == (2, "")
-    assert "not available in this version" in done.stderr
-    assert "attribution" not in ael("show", "--help").stdout
-
-
 def test_logs_are_what_the_code_printed(place):
     """And where the log lines are, when no Loki is named."""
     text = ael("show", "a0f6", "--logs").stdout

@@ -1,0 +1,34 @@
+"""Which words of a text are paths without doubt."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ael_otel.privacy.paths import paths_in
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("cat /etc/hosts > ./out.txt", ["/etc/hosts", "./out.txt"]),
+        ("docker run -v /from:/to img", ["/from", "/to"]),
+        ("see ~/notes/a.md, ../b and $HOME/c.", ["~/notes/a.md", "../b", "$HOME/c"]),
+        ("file:///home/me/a%20b", ["/home/me/a b"]),
+        ("curl -d @/tmp/body --out=/tmp/answer", ["/tmp/body", "/tmp/answer"]),
+        ("/a/b.py:12", ["/a/b.py"]),
+        ("C:\\x\\y.txt", ["C:\\x\\y.txt"]),
+        ("and/or text/html 1/2 s/a/b/ // / ~ .", []),
+        ("https://host/path?next=/login s3://bucket/key data:text/plain,/x", []),
+    ],
+)
+def test_paths_in_a_text_are_those_that_nothing_else_can_be(text, found):
+    """Rooted in `/`, the home, this folder or a drive, or a `file:` address; never a part of another address."""
+    assert list(paths_in(text)) == found
+
+
+@given(st.text(max_size=60))
+def test_paths_in_a_text_are_in_it(text):
+    """Whatever the text: each one is a piece of it, or of it as an address spells it; and none is empty."""
+    for path in paths_in(text):
+        assert path
+        assert path in text or "file:" in text.lower()
