@@ -22,8 +22,15 @@ _TOKEN: Final = re.compile(
 _ASCII: Final = re.compile("[!-~]{2,4096}")
 _STUCK: Final = re.compile(r"[@*&#!+^](?=~?[/\\])")
 _SLASH: Final = re.compile(r"[/\\]|%2[fF]")
+_OF_A_FILE: Final = re.compile(r"(?i)(?!file:|https?:|wss?:)[a-z][a-z0-9+.-]*://[^/]*(?=/)")
+_QUOTED_PART: Final = re.compile(r"[\w.~}][\"']/|/[\"'][\w.]")
+_UNQUOTED: Final = str.maketrans("", "", "\"'")
+_HOME: Final = re.compile(r"(?<![\w/~.-])~(?![\w/~.-])")
+_FOLDER, _EXCLUDED = 1, 2
 _LONGEST_HEAD: Final = 256
 _SHORT_TEXT: Final = 1024
+_LONGEST_COMMAND: Final = 65_536
+_LONGEST_NAME: Final = 256
 _WILD: Final = re.compile(r"[*?\[]")
 _FOLDS: Final = sys.platform in {"darwin", "win32"}
 _WINDOWS_DRIVE: Final = re.compile(r"[A-Za-z]:[\\/]")
@@ -53,7 +60,14 @@ class ExcludedPaths:
         self._name = _compiled(names, "")
         resolved = {form for place in places for form in _forms(place)}
         self._place = _compiled(sorted(resolved), r"(?:/.*)?")
-        self._answers: dict[str, tuple[float, bool]] = {}
+        self._whole = _compiled(sorted({found for form in resolved if (found := _folder_of(form))}), "")
+        # Places that are known without a wild card: of a file, or of a folder all of which is excluded.
+        known = {_folder_of(form) or form for form in resolved}
+        self._known = sorted(each for each in known if not _WILD.search(each))
+        self._apart = [
+            _Apart(each, depth) for each in self._known for depth in (1, 2) if each.count("/") > depth
+        ]
+        self._answers: dict[str, tuple[float, int]] = {}
         self._folders: dict[str, str] = {}
         self._folders_since = 0.0
         self._some = bool(patterns)
@@ -69,8 +83,12 @@ class ExcludedPaths:
             path: absolute, relative to the working directory, or a `file:` address.
             resolve: also ask the file system where symbolic links lead.
         """
+        return self._level(path, resolve=resolve) == _EXCLUDED
+
+    def _level(self, path: str, *, resolve: bool) -> int:
+        """Return `_EXCLUDED`, `_FOLDER` for a folder whose files all are, or 0."""
         if not self._some or not path or len(path) > _LONGEST or "\0" in path:
-            return False
+            return 0
         now = monotonic()
         known = self._answers.get(path)
         if known is not None and now - known[0] < _FRESH_S:
@@ -82,17 +100,19 @@ class ExcludedPaths:
             self._answers[path] = (now, answer)
         return answer
 
-    def _judge(self, path: str, *, resolve: bool) -> bool:
+    def _judge(self, path: str, *, resolve: bool) -> int:
         plain = _plain(path)
+        found = 0
         for form in (plain, plain.replace("\\", "/")) if "\\" in plain else (plain,):
             lexical = _absolute(form)
-            if self._fits(lexical):
-                return True
-            if resolve:
+            found = max(found, self._fits(lexical))
+            if resolve and found < _EXCLUDED:
                 real = self._real(lexical)
-                if real != lexical and self._fits(real):
-                    return True
-        return False
+                if real != lexical:
+                    found = max(found, self._fits(real))
+            if found == _EXCLUDED:
+                break
+        return found
 
     def _real(self, path: str) -> str:
         """Return where a path leads, asking the system once for each folder in a while."""
@@ -101,7 +121,7 @@ class ExcludedPaths:
         folder, _, name = path.rpartition("/")
         if not name or not path.startswith("/"):
             return os.path.realpath(path)
-        parent = self._folder(folder) if folder else ""
+        parent = self._folder(folder).rstrip("/") if folder else ""
         here = f"{parent}/{name}"
         try:
             os.readlink(here)  # noqa: PTH115 - a Path takes longer than the question
@@ -118,11 +138,12 @@ class ExcludedPaths:
         self._folders[path] = real
         return real
 
-    def _fits(self, path: str) -> bool:
-        return bool(
-            (self._place is not None and self._place.fullmatch(path))
-            or (self._name is not None and any(map(self._name.fullmatch, path.split("/"))))
-        )
+    def _fits(self, path: str) -> int:
+        if (self._place is not None and self._place.fullmatch(path)) or (
+            self._name is not None and any(map(self._name.fullmatch, path.split("/")))
+        ):
+            return _EXCLUDED
+        return _FOLDER if self._whole is not None and self._whole.fullmatch(path) else 0
 
     def may_name(self, text: str) -> bool:
         """Return False for a text that certainly names no excluded file."""
@@ -145,6 +166,62 @@ class ExcludedPaths:
         if not some and " " in text and len(text) <= _SHORT_TEXT and self.matches(text.strip()):
             # One path, with blanks in it.
             yield 0, len(text)
+
+    def reads(self, text: str) -> bool:
+        """Return whether a text of a call leads to excluded files: by their names, their folder or a wild card."""
+        if not self._some:
+            return False
+        if len(text) <= _LONGEST_NAME and "/" not in text and self._level(text, resolve=True):
+            return True  # a name in the working directory; only the file system knows where it leads
+        if not self.may_name(text):
+            return False
+        resolved = 0
+        for _, word in self._words(text):
+            for _, part in _parts(word):
+                resolved += 1
+                few = resolved <= _MOST_RESOLVED
+                if self._level(part, resolve=few) or (few and self._covers(part)):
+                    return True
+        if " " in text and len(text) <= _SHORT_TEXT and self._level(text.strip(), resolve=True):
+            return True
+        if len(text) <= _LONGEST_COMMAND and _QUOTED_PART.search(text):
+            # A shell joins what stands side by side: `"$HOME"/.ssh`.
+            return self.reads(text.translate(_UNQUOTED))
+        return False
+
+    def reads_apart(self, texts: Sequence[str]) -> bool:
+        """Return whether the texts of one call name a folder and, beside it, what is excluded there."""
+        for each in self._apart:
+            if any(each.name in text and each.behind.search(text) for text in texts) and any(
+                self._names_folder(text, each.folder) for text in texts
+            ):
+                return True
+        return False
+
+    def _names_folder(self, text: str, folder: str) -> bool:
+        if _HOME.search(text) and _absolute("~") == folder:
+            return True
+        for word in _TOKEN.finditer(text):
+            for _, part in _parts(word[0]) if "/" in word[0] or "\\" in word[0] else ():
+                lexical = _absolute(_plain(part).replace("\\", "/"))
+                if lexical == folder or (len(part) <= _LONGEST and self._real(lexical) == folder):
+                    return True
+        return False
+
+    def _covers(self, path: str) -> bool:
+        """Return whether a path with wild cards can stand for an excluded one, read as a shell does."""
+        if "/" not in path or not ("*" in path or "?" in path or "[" in path or "{" in path):
+            return False
+        lexical = _absolute(_plain(path))
+        if "**" in lexical:
+            pattern = re.compile(translate(lexical), re.DOTALL | (re.IGNORECASE if _FOLDS else 0))
+            return any(map(pattern.fullmatch, self._known))
+        parts = [re.sub(r"[{].*", "*", part) for part in lexical.split("/")]
+        for known in self._known:
+            names = known.split("/")
+            if len(parts) >= len(names) and all(map(_shell_match, names, parts)):
+                return True
+        return False
 
     def _words(self, text: str) -> Iterator[tuple[int, str]]:
         """Yield the words of a text that can be paths: those with a slash, or all where names alone are excluded."""
@@ -199,6 +276,9 @@ def _parts(word: str) -> Iterator[tuple[int, str]]:
             if part and ("/" in part or "\\" in part or "." in part or part.startswith("~")):
                 yield begin, part
             begin += len(part) + 1
+    address = _OF_A_FILE.match(stripped)
+    if address is not None:
+        yield address.end(), stripped[address.end() :]
     at = stripped.find("file:")
     if at > 0:
         yield at, stripped[at:]
@@ -253,6 +333,32 @@ def _forms(pattern: str) -> Iterator[str]:
             return
         if real != head:
             yield (real + plain[len(head) :]).rstrip("/")
+
+
+def _folder_of(form: str) -> str:
+    """Return the folder of a pattern that means all that is in it, `/a/*` or `/a/**`; nothing for another."""
+    folder, _, last = form.rpartition("/")
+    return folder if last in {"*", "**"} else ""
+
+
+class _Apart:
+    """A known place, cut in two: its folder, and the one or two last parts of it, as they stand alone in a text."""
+
+    def __init__(self, place: str, depth: int) -> None:
+        parts = place.split("/")
+        self.folder = "/".join(parts[:-depth])
+        self.name = parts[-1]
+        behind = re.escape("/".join(parts[-depth:]))
+        self.behind = re.compile(rf"(?<![\w/~.-])(?:\./)*{behind}(?![\w-]|\.\w)")
+
+
+def _shell_match(name: str, pattern: str) -> bool:
+    """Return whether a part of a path fits a pattern; as in a shell, `*` takes no dot at the beginning."""
+    if name == pattern:
+        return True
+    if name[:1] == "." and pattern[:1] != ".":
+        return False
+    return re.match(translate(pattern), name, re.IGNORECASE if _FOLDS else 0) is not None
 
 
 def _compiled(patterns: Sequence[str], behind: str) -> re.Pattern[str] | None:

@@ -7,7 +7,7 @@ was found goes. A text that holds JSON is read as what it holds. A fault never l
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from fnmatch import translate
@@ -39,7 +39,9 @@ _PASSES: Final = 6
 _SMALLEST_CARD: Final = 10**12
 _COUNTS: Final = "counts"
 _WORKING_FOLDERS: Final = frozenset({"PWD", "OLDPWD"})
-_FOLDERS: Final = frozenset({"cwd", "dir", "directory", "folder", "root", "base", "workdir", "working_directory"})
+_FOLDERS: Final = frozenset(
+    {"cwd", "dir", "directory", "folder", "root", "base", "workdir", "working_directory"}
+)
 _NAMING: Final = ("name", "key", "Name", "Key", "header")
 # The second of two texts may be another name, or what a person reads beside it.
 _WORDS: Final = re.compile(r"[^\W\d]{0,64}(?:[ .\-/:_][^\W\d]{0,64}){0,32}")
@@ -224,7 +226,7 @@ class Redactor:
             # A subclass: an enumeration's member, a text marked as safe. Its own methods are not to be trusted.
             plain = str.__str__(value)
             clean = self._text(plain, walk.findings, where)
-            return value if clean is plain else clean
+            return self._as_shown(value, walk, where) if clean is plain else clean
         if isinstance(value, (bytes, bytearray, memoryview)):
             return self._bytes(cast("bytes | bytearray | memoryview[int]", value), walk, where)
         return self._container(value, walk, where, depth)
@@ -240,7 +242,9 @@ class Redactor:
         result: Any
         if type(value) is dict or isinstance(value, Mapping):
             result = self._mapping(cast("Mapping[object, object]", value), walk, where, depth)
-        elif isinstance(value, (list, tuple, set, frozenset)):
+        elif _is_named(value):
+            result = self._named_items(value, walk, where, depth)
+        elif isinstance(value, (list, tuple, set, frozenset, MappingView)):
             result = self._items(cast("Iterable[object]", value), walk, where, depth)
         else:
             result = self._object(value, walk, where, depth)
@@ -335,6 +339,12 @@ class Redactor:
                 return changed
         return tuple(changed) if isinstance(value, tuple) else changed
 
+    def _named_items(self, value: Any, walk: "_Walk", where: str, depth: int) -> Any:
+        """Judge a named tuple as a mapping, and return a plain tuple of what may stay."""
+        inside = dict(zip(value._fields, value, strict=True))
+        clean = self._mapping(inside, walk, where, depth)
+        return value if clean is inside else tuple(clean.values())
+
     def _object(self, value: Any, walk: "_Walk", where: str, depth: int) -> Any:
         inside: dict[str, Any] = {}
         if isinstance(value, msgspec.Raw):
@@ -351,6 +361,9 @@ class Redactor:
             clean = self._mapping(inside, walk, where, depth + 1)
             if clean is not inside:
                 return dict(clean)
+        return self._as_shown(value, walk, where)
+
+    def _as_shown(self, value: Any, walk: "_Walk", where: str) -> Any:
         for shown in (str(value), repr(value)):  # whoever keeps it may write either
             clean_text = self._text(shown, walk.findings, where)
             if clean_text is not shown:
@@ -370,12 +383,7 @@ class Redactor:
         except UnicodeDecodeError:
             text, encoding = data.decode("latin-1"), "latin-1"
         clean = self._text(text, walk.findings, where)
-        if clean is text:
-            if b"\0" in data and self._scanner.spans(text[:MAX_CHARS].replace("\0", "")):
-                # Two bytes a character, or a text with holes.
-                return self._marked(markers.FIELD, "wide_text", walk.findings, where).encode()
-            return value
-        return clean.encode(encoding)
+        return value if clean is text else clean.encode(encoding)
 
     # --- names --------------------------------------------------------------------------------------------------------
 
@@ -432,6 +440,7 @@ class Redactor:
             read = self._json(text, findings, where)
             if read is not None:
                 return read
+        spans = self._scanner.spans(clean)
         for _ in range(_PASSES):
             if self._has_paths and self._paths.may_name(clean):
                 spans = self._with_paths(clean, spans)
@@ -440,8 +449,8 @@ class Redactor:
             spans = merged(spans)
             clean = self._replaced(clean, spans, findings, where)
             if findings is not None:
-        spans = self._scanner.spans(clean)
                 return clean
+            spans = self._scanner.spans_near(clean, _places(spans))
         # Each pass made something new that looks like a secret.
         return self._fault(findings, where)
 
@@ -450,7 +459,6 @@ class Redactor:
         return sorted([*spans, *found]) if found else list(spans)
 
     def _replaced(self, text: str, spans: list[Span], findings: list[Finding] | None, where: str) -> str:
-            spans = self._scanner.spans_near(clean, _places(spans))
         parts: list[str] = []
         counts: dict[str, int] = {}
         at = 0
@@ -586,12 +594,30 @@ class _Walk:
         self.alive: list[Any] = []
 
 
+def _is_named(value: object) -> bool:
+    """Return whether a value is a tuple with names: a row, a named tuple."""
+    if not isinstance(value, tuple):
+        return False
+    row = cast("tuple[object, ...]", value)
+    return len(getattr(row, "_fields", ())) == len(row) > 0
+
+
 def _are_counts(value: Any) -> bool:
     """Return whether a value is what a run record says of its redactions: a number for each kind of secret."""
     return isinstance(value, dict) and all(
         kind in markers.KINDS and type(number) is int and 0 <= number < 2**31
         for kind, number in cast("dict[object, object]", value).items()
     )
+
+
+def _places(spans: Iterable[Span]) -> Iterator[tuple[int, int]]:
+    """Yield where the markers of these spans stand in the text that has them instead."""
+    shift = 0
+    for span in spans:
+        start = span.start + shift
+        end = start + len(markers.MARKERS[span.kind])
+        yield start, end
+        shift = end - span.end
 
 
 _PLAIN_NAME: Final = _Name(None, "", "", allowed=False)
@@ -609,13 +635,3 @@ _PATH_LIKE: Final = _path_like()
 def _below(where: str, key: Any) -> str:
     text = str(key)
     return f"{where}.{text}" if text.isidentifier() else f"{where}[{json.dumps(text, ensure_ascii=False)}]"
-def _places(spans: Iterable[Span]) -> Iterator[tuple[int, int]]:
-    """Yield where the markers of these spans stand in the text that has them instead."""
-    shift = 0
-    for span in spans:
-        start = span.start + shift
-        end = start + len(markers.MARKERS[span.kind])
-        yield start, end
-        shift = end - span.end
-
-

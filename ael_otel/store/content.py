@@ -7,9 +7,9 @@ with as much of it (of its JSON, unless it is text) as fits. NUL and lone surrog
 """
 
 import base64
-import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, MappingView
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -115,14 +115,14 @@ class Capture:
 
 def _decoded(value: Any, budget: int) -> tuple[Any, bytes | None]:
     """Return a value as JSON has it, and its JSON; None for what must be walked: too large, or no JSON."""
-    if isinstance(value, str):
+    if type(value) is str:
         if len(value) > budget:
             return None, None
     elif not isinstance(value, (dict, list, int, float)):
         return None, None
     try:
         data = _encoder.encode(value)
-        if len(data) > budget or _NUL in data:
+        if len(data) > budget or _NUL in data or _has_names(value, 0):
             return None, None
         if isinstance(value, str):
             return value, data
@@ -133,6 +133,29 @@ def _decoded(value: Any, budget: int) -> tuple[Any, bytes | None]:
 
 
 _BYTES: Final = (bytes, bytearray, memoryview)
+_LEAVES: Final = frozenset({str, int, float, bool, type(None)})
+
+
+def _has_names(value: Any, depth: int) -> bool:
+    """Tell whether a named tuple is in a dict or list: as JSON it is a list, without what its fields say of it."""
+    if not isinstance(value, (dict, list, tuple)):
+        return False
+    items: Iterable[object] = cast("Any", value.values() if isinstance(value, dict) else value)
+    if _LEAVES.issuperset(map(type, items)):
+        return False
+    for item in items:
+        if _is_named(item):
+            return True
+        if depth > _MAX_DEPTH or _has_names(item, depth + 1):
+            return True
+    return False
+
+
+def _is_named(value: object) -> bool:
+    if not isinstance(value, tuple):
+        return False
+    row = cast("tuple[object, ...]", value)
+    return len(getattr(row, "_fields", ())) == len(row) > 0
 
 
 def _size_of(value: Any) -> int:
@@ -225,7 +248,11 @@ class _Plain:
         try:
             if isinstance(value, Mapping):
                 return self._mapping(cast("Mapping[object, Any]", value), depth)
-            if isinstance(value, (list, tuple, set, frozenset)):
+            if self._redact is not None and _is_named(value):
+                # Kept as a list, judged by the names of its fields.
+                named = dict(zip(value._fields, value, strict=True))
+                return list(self._redact(self._mapping(named, depth)).values())
+            if isinstance(value, (list, tuple, set, frozenset, deque, MappingView)):
                 return self._sequence(cast("list[Any]", value), depth)
             if isinstance(value, msgspec.Struct):
                 return {name: self.of(getattr(value, name), depth + 1) for name in value.__struct_fields__}
@@ -257,8 +284,12 @@ class _Plain:
         self.cut = self.cut or len(some) < size
         if self._redact is not None:
             # In base64 no rule would find what it finds in the text that bytes often are.
-            with contextlib.suppress(UnicodeDecodeError):
+            try:
                 text = some.decode()
+            except UnicodeDecodeError:
+                # Also a cut letter, or two bytes for each.
+                some = bytes(self._redact(some))[: -OVERLAP if len(some) < size else None]
+            else:
                 found = self._redact(text)
                 if found != text or len(some) < size:
                     some = str(found)[: -OVERLAP if len(some) < size else None].encode()
@@ -296,6 +327,8 @@ def _plain_or_marked(value: Any) -> Any:
     """Return what stands for a value that is no JSON: its own plain form, or its class and `repr`."""
     if isinstance(value, Enum):
         return cast("object", value.value)
+    if isinstance(value, (deque, MappingView)):
+        return list(cast("Iterable[object]", value))
     kind: Any = type(cast("object", value))
     dump = getattr(kind, "model_dump", None)
     if callable(dump):

@@ -1,15 +1,41 @@
 """What once passed the redactor, or was lost in it, when somebody tried with values of their own."""
 
 import os
+from collections import deque, namedtuple
+from typing import NamedTuple
 
 import pytest
 
 from ael_otel.errors import ConfigError
+from ael_otel.pipeline.shield import shield
 from ael_otel.privacy.policy import Policy
 from ael_otel.privacy.redactor import Redactor
+from ael_otel.store.content import Capture
 
 REDACTOR = Redactor()
 WORD = "hunter2"
+
+
+class Login(NamedTuple):
+    """A row as database drivers give it: only the name of its field says that it holds a secret."""
+
+    user: str
+    password: str
+
+
+class Shown(str):
+    """A text that shows another one where it is printed."""
+
+    __slots__ = ()
+
+    def __str__(self):
+        """Return the secret."""
+        return "token=abcd1234efgh"
+
+    __repr__ = __str__
+
+
+ROW = namedtuple("ROW", "user api_key")
 
 
 @pytest.mark.parametrize(
@@ -28,17 +54,42 @@ WORD = "hunter2"
         "ada@example.py",
         "ada@firma.md",
         ExceptionGroup("several", [ValueError("token=abcd1234efgh")]),
+        Login("x", "two words"),
+        [{"rows": (ROW("x", "two words"), ROW("x", "hunter2"))}],
+        deque([Login("x", "letmein")]),
+        {"password": "hunter2"}.items(),
+        Shown("harmless"),
+        "\0".join("token=abcd1234efgh"),
+        "token=abcd1234efgh".encode("utf-16"),
     ],
     ids=str,
 )
 def test_these_secrets_are_found(value):
-    """Headers and variables as pairs, options in lists, cards that became fractions, Markdown, causes in a group."""
+    """Headers and variables as pairs, options in lists, cards that became fractions, Markdown, causes in a group.
+
+    Also rows with names, and texts of two bytes a character; by the redactor, and in what the run store keeps.
+    """
     clean = REDACTOR.value(value)
+    kept = bytes(Capture(redact=shield().content)(value))
     assert clean is not value
     for secret in ("9z9z", "77", "two words", "letmein", WORD, "4111", "ada", "abcd1234"):
         assert secret not in repr(clean)
+        assert secret not in kept.decode()
+    assert "a\0b\0c" not in str(clean)
+    assert "YQBiAGMAZAA" not in kept.decode(), "in base64"
     assert REDACTOR.explain(value)
     assert REDACTOR.value(clean) == clean
+
+
+def test_a_row_with_names_stays_a_row():
+    """Its other fields stay, at their place, and one without secrets stays the object that it is."""
+    assert REDACTOR.value(Login("x", WORD)) == ("x", "[PASSWORD]")
+    assert (
+        bytes(Capture(redact=shield().content)({"rows": [Login("x", WORD)]}))
+        == b'{"rows":[["x","[PASSWORD]"]]}'
+    )
+    harmless = [ROW("x", "")]
+    assert REDACTOR.value(harmless) is harmless
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,51 @@ def test_other_paths_stay(home, written):
     assert not judge.path(written)
     value = {"args": [written, f"ls {written} now"]}
     assert judge.value(value) is value
-    assert not judge.names_excluded(value)
+    assert judge.names_excluded(value) == (written == "~/.ssh")
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"path": "~/.ssh"}, {"path": "~/.ssh/"}, {"path": "{home}/.ssh/."}, {"path": "notes/../.ssh"}, {"path": "notes/keys"},
+        {"path": Path(".ssh")}, {"path": ".ssh"}, {"uri": "file://{home}/.ssh"}, {"command": "ls -la ~/.ssh"}, {"command": "cd ~/.ssh && cat id_rsa"},
+        ["tar", "c", "{home}/.ssh"], {"command": "cd ~ && cat .ssh/id_rsa"}, {"cwd": "~", "args": ["grep", "-r", "KEY", ".ssh"]},
+        {"command": "cat ~/.aws/*"}, {"command": "cat ~/.aws/cred*"}, {"command": "head ~/.s*/id_rsa"},
+        {"command": "cat ~/.aws/{credentials,config}"}, {"pattern": "{home}/**"}, {"command": "cd ~/.aws && cat ./credentials"},
+        {"options": {"cwd": "~/.aws"}, "files": ["config", "credentials"]}, {"cwd": "notes", "path": "../.aws/credentials"},
+        {"command": 'cat "$HOME"/.ssh/id_rsa'}, {"command": "cat ~/'.ssh'/id_rsa"}, {"uri": "vscode://file{home}/.ssh/id_rsa"},
+        {"uri": "sqlite:///{home}/.ssh/known.db"}, {"path": "/proc/self/root{home}/.ssh/id_rsa"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_call_that_leads_to_excluded_files_is_told(home, params):
+    """By their folder, a wild card, a folder and a name that stand apart, quotes in the middle, addresses, the root."""
+    (home / "notes" / "keys").symlink_to(home / ".ssh")
+
+    def here(value):
+        if isinstance(value, str):
+            return value.replace("{home}", str(home))
+        if isinstance(value, list):
+            return [here(each) for each in value]
+        return {key: here(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+    assert redactor().names_excluded(here(params))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"path": "~"}, {"path": "{home}/notes"}, {"command": "ls ~/.aws"}, {"cwd": "~/notes", "text": "the credentials"},
+        {"command": "ls ~/*"}, {"pattern": "~/*.py"}, {"command": "cat ~/.a*/config"}, {"pattern": "src/**/*.py"},
+        {"url": "https://example.org/.ssh"}, {"text": "a ~ b and .aws/credentials.md"}, {"expression": "a/*2 + b"},
+        {"code": 'x = "a" / "b"'},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_call_that_only_comes_near_is_kept(home, params):
+    """The folder of one excluded file among others, a shell's `*` before a dot, words that are no paths."""
+    params = {key: value.replace("{home}", str(home)) for key, value in params.items()}
+    assert not redactor().names_excluded(params)
 
 
 def test_links_are_followed_on_both_sides(home, tmp_path_factory):
