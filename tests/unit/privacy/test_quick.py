@@ -1,4 +1,4 @@
-"""The quick look at small values never says of one that it is clean where the walk takes something out."""
+"""What is done to be quick takes nothing from what is found: small values at one look, long texts near changes only."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -87,3 +87,21 @@ def test_what_only_the_walk_can_tell_is_left_to_it(value: object) -> None:
     changed = redactor.value(value)
     assert not redactor._is_clean(value, 4)
     assert changed != value
+
+
+FILLER = st.sampled_from(
+    ["lorem ipsum dolor sit amet, ", "a=1; b=2\n", "key: value, ", "--flag on ", "x" * 40 + " ", "/srv/data/a.json ",
+     "password was reset. ", "0123456789 ", "token "]
+)  # fmt: skip
+
+
+@THOROUGH
+@given(parts=st.lists(st.tuples(FILLER, st.integers(0, 120), any_secret), min_size=1, max_size=5))
+def test_a_second_look_near_what_was_changed_sees_what_a_whole_one_would(
+    parts: list[tuple[str, int, str]],
+) -> None:
+    """Proves that a long text with secrets far apart is clean for a whole search too, and comes back as it is."""
+    redactor = Redactor()
+    clean = redactor.text("".join(filler * times + secret for filler, times, secret in parts))
+    assert not redactor._scanner.spans(clean)
+    assert redactor.text(clean) is clean
