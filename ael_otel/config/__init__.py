@@ -44,7 +44,6 @@ __all__ = [
     "Settings",
     "Store",
     "Traces",
-    "check_file",
     "default_settings",
     "find_config",
     "load_settings",
@@ -81,8 +80,8 @@ def default_settings() -> "Settings":
 def load_settings(path: Path | str | None = None, environ: Mapping[str, str] = os.environ) -> "Settings":
     """Find and read the configuration file and return its settings, as OTEL_* variables in `environ` change them.
 
-    `path` None looks where the engine looks. Only the `telemetry:` section is resolved and checked; `check_file`
-    checks the rest. Raises ConfigError: one line that names the file, the line and the key.
+    `path` None looks where the engine looks. Only the `telemetry:` section is resolved and checked. Raises
+    ConfigError: one line that names the file, the line and the key.
     """
     from ael_otel.config.environment import with_environment
     from ael_otel.config.file import find_config, nearest, read_document, resolve_references, shown_name
@@ -97,16 +96,3 @@ def load_settings(path: Path | str | None = None, environ: Mapping[str, str] = o
                 raise source.error(name, f"{name} is not a known section; did you mean {SECTION}?")
     section = resolve_references(document.data.get(SECTION), SECTION, source, environ)
     return with_environment(build_settings(section, source), environ)
-
-
-def check_file(path: Path | str | None = None, environ: Mapping[str, str] = os.environ) -> Path:
-    """Check what the engine needs of the whole file before it is started, and return the file's path.
-
-    The engine reports an unset ${VAR} without file or line, and takes an empty file for none: its mode without
-    any workflow. Raises ConfigError.
-    """
-    from ael_otel.config.file import find_config, read_document, resolve_references
-
-    document = read_document(find_config(path, environ))
-    resolve_references(document.data, "", document.source, environ)
-    return document.source.path or Path()

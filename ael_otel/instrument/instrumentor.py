@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
-from ael_otel.instrument.active import Active, activate, current
+from ael_otel.instrument.active import Active, activate
 from ael_otel.instrument.package import _instruments  # pyright: ignore[reportPrivateUsage] - contrib's name for it
 from ael_otel.instrument.wrapping import Wrapping
 from ael_otel.lifecycle import Recorder
@@ -72,8 +72,3 @@ class AelInstrumentor(BaseInstrumentor):  # type: ignore[misc]
                     logging.getLogger(name).removeFilter(self._filter)
                 self._filter = None
             activate(None)
-
-
-def active_instrumentation() -> Active | None:
-    """Return what is in force, to attach a store or change a switch; None when nothing is instrumented."""
-    return current()

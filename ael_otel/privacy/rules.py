@@ -169,7 +169,6 @@ def _with_beginning(text: str, match: "re.Match[str]") -> Found:
 # --- the table --------------------------------------------------------------------------------------------------------
 
 _UP: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_LOW: Final = "abcdefghijklmnopqrstuvwxyz"
 _B: Final = _NO_WORD_BEFORE
 _E: Final = r"(?![A-Za-z0-9])"
 

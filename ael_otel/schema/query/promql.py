@@ -48,11 +48,6 @@ def check_promql(tree: Any, known: Known) -> list[str]:
     return list(dict.fromkeys(checker.problems))
 
 
-def result_labels(tree: Any, known: Known) -> Labels:
-    """The labels that the result of a query may have."""
-    return _Checker(known).labels(tree)
-
-
 def selectors(node: Any) -> Iterator[Any]:
     """Every selector of a tree."""
     match type(node).__name__:

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from ael_otel.cli import listening, preflight
+from ael_otel.config import load_settings
 from ael_otel.errors import ConfigError
 
 
@@ -45,6 +46,19 @@ def server(text):
 def test_what_the_engine_can_start_with_passes(check, text):
     """Programs by full path, servers by URL, references resolved, empty sections."""
     check(text)
+
+
+def test_a_reference_elsewhere_in_the_file_counts_only_where_the_engine_starts(check):
+    """Reading run records needs no key of a model; starting the engine does, and names it."""
+    text = f"telemetry: {{enabled: true}}\n{server(f'command: {sys.executable}, env: {{KEY: "${{KEY}}"}}')}"
+    with pytest.raises(ConfigError) as caught:
+        check(text)
+    assert str(caught.value).endswith(
+        "c.yaml:5: tools.mcp_servers.git.env.KEY needs the environment variable KEY, which is not set; "
+        "set it, or write ${KEY:-default}"
+    )
+    assert load_settings("c.yaml", {}).enabled
+    check(text, KEY="x")
 
 
 def test_a_program_is_looked_for_where_the_server_will_look(check, tmp_path):

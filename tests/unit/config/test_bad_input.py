@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ael_otel.config import check_file, load_settings, settings_from_mapping
+from ael_otel.config import load_settings, settings_from_mapping
 from ael_otel.errors import ConfigError
 
 SECRET = "hunter2-" + "swordfish"
@@ -398,21 +398,6 @@ def test_a_file_that_may_not_be_read_says_so(write: Callable[[str], Path]) -> No
     path.chmod(0)
     with pytest.raises(ConfigError, match=r"^ael-config\.yaml: cannot be read: Permission denied$"):
         load_settings(path, {})
-
-
-def test_a_reference_elsewhere_in_the_file_counts_only_where_the_engine_starts(
-    write: Callable[[str], Path],
-) -> None:
-    """Reading run records needs no key of a model; starting the engine does, and names it."""
-    path = write("telemetry: {enabled: true}\ntools:\n  mcp_servers:\n    a:\n      env: {KEY: '${KEY}'}\n")
-    assert load_settings(path, {}).enabled
-    with pytest.raises(ConfigError) as caught:
-        check_file(path, {})
-    assert str(caught.value) == (
-        "ael-config.yaml:5: tools.mcp_servers.a.env.KEY needs the environment variable KEY, which is not set; "
-        "set it, or write ${KEY:-default}"
-    )
-    assert check_file(path, {"KEY": "x"}) == path
 
 
 def test_a_message_is_one_line() -> None:
