@@ -19,6 +19,9 @@ MAX_LINES: Final = 16
 MAX_COLUMNS: Final = 1_000
 """How much of one value is shown; the JSON has all of it."""
 
+_ROOM_FOR_WHAT: Final = 72
+_TIME, _SPAN_ID = 8, 16
+
 
 def run(record: ExecutionRecord, *, width: int = 100, ascii_only: bool = False) -> RenderableType:
     """Show one run."""
@@ -69,14 +72,16 @@ def _whole_error(error: ErrorRecord) -> str:
     return "\n".join(lines)
 
 
-def spans(found: Sequence[Span]) -> Table:
-    """List the spans of a run, each below its parent, with their ids."""
-    table = bare_table(gap=2)
-    table.add_column("span", no_wrap=True)
-    table.add_column("starts", no_wrap=True, justify="right", style="dim")
-    table.add_column("duration", no_wrap=True, justify="right")
-    table.add_column("what", overflow="fold")
-    table.add_column("id", no_wrap=True, style="dim")
+def spans(found: Sequence[Span], *, width: int = 100) -> Table:
+    """List the spans of a run, each below its parent, with their ids; a narrow terminal does without what they did."""
+    wide = width >= _ROOM_FOR_WHAT
+    table = bare_table(gap=2 if wide else 1)
+    table.add_column("span", overflow="fold")
+    table.add_column("starts", no_wrap=True, justify="right", style="dim", min_width=_TIME)
+    table.add_column("duration", no_wrap=True, justify="right", min_width=_TIME)
+    if wide:
+        table.add_column("what", overflow="fold")
+    table.add_column("id", no_wrap=True, style="dim", min_width=_SPAN_ID)
     depths: dict[str, int] = {}
     first = found[0].start_ns if found else 0
     for span in found:
@@ -86,7 +91,7 @@ def spans(found: Sequence[Span]) -> Table:
             Text("  " * depth + words.one_line(span.name), style="red" if failed else ""),
             f"+{words.duration((span.start_ns - first) / 1e6)}",
             words.duration((span.end_ns - span.start_ns) / 1e6),
-            Text(_what(span), style="red" if failed else ""),
+            *([Text(_what(span), style="red" if failed else "")] if wide else []),
             span.span_id,
         )
     return table

@@ -15,21 +15,25 @@ from ael_otel.store import ExecutionRecord
 MAX_SHOWN: Final = 50
 """Differences in the table; the JSON has all."""
 
+_ROOM_FOR_DATES: Final = 80
 _NOTABLE: Final = 1.5
 """How many times longer is coloured, and only if it is milliseconds."""
 
 
-def comparison(found: Comparison, a: ExecutionRecord, b: ExecutionRecord) -> RenderableType:
-    """Show how both went, how long each step took, and every value that differs."""
+def comparison(
+    found: Comparison, a: ExecutionRecord, b: ExecutionRecord, *, width: int = 100
+) -> RenderableType:
+    """Show how both went, how long each step took, and every value that differs; a narrow terminal has no dates."""
+    dates = width >= _ROOM_FOR_DATES
     heads = bare_table(gap=2)
-    for heading in ("", "workflow", "status", "started (UTC)", "duration", "id"):
-        heads.add_column(heading, no_wrap=True)
+    for heading in ("", "workflow", "status", *(["started (UTC)"] if dates else []), "duration", "id"):
+        heads.add_column(heading, overflow="fold", no_wrap=heading != "workflow")
     for letter, run in (("A", a), ("B", b)):
         heads.add_row(
             Text(letter, style="bold"),
             Text(words.one_line(run.workflow_name or "(direct call)")),
             Text(run.status, style=STATUS_STYLE.get(run.status, "")),
-            when(run.started_at),
+            *([when(run.started_at)] if dates else []),
             words.lasted(run.status, run.duration_ms),
             Text(identifier(run.trace_id, run.execution_id), style="dim"),
         )

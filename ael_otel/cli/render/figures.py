@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 from rich.table import Table
 from rich.text import Text
@@ -12,28 +13,43 @@ from ael_otel.cli.render.listing import when
 from ael_otel.cli.render.table import bare_table
 from ael_otel.store import StatsRow, StoreInfo
 
+_ROOM_FOR_ALL: Final = 76
+_NARROW: Final = ("failed", "p50", "p95")
 
-def table(by: str, rows: Sequence[StatsRow]) -> Table:
-    """List the figures of each workflow, tool or day."""
-    found = bare_table(gap=2)
+
+def table(by: str, rows: Sequence[StatsRow], *, width: int = 100) -> Table:
+    """List the figures of each workflow, tool or day; a narrow terminal has those that tell most."""
+    wide = width >= _ROOM_FOR_ALL
+    found = bare_table(gap=2 if wide else 1)
     found.add_column(by, overflow="fold")
-    what = "calls" if by == "tool" else "runs"
-    for heading in (what, "failed", "rate", "p50", "p95", "p99", "size"):
+    found.add_column("calls" if by == "tool" else "runs", no_wrap=True, justify="right")
+    shown = ("failed", "rate", "p50", "p95", "p99", "size") if wide else _NARROW
+    for heading in shown:
         found.add_column(heading, no_wrap=True, justify="right")
     for row in rows:
-        style = "red" if row.errors else "dim"
+        figures = _figures(row)
         found.add_row(
             Text(words.one_line(row.key or "(direct call)")),
             Text(f"{row.count:,}" + (f" ({row.running} going on)" if row.running else "")),
-            Text(f"{row.errors:,}", style=style),
-            Text(f"{row.error_rate:.1%}", style=style),
-            *(
-                Text("-" if value is None else words.duration(value))
-                for value in (row.p50_ms, row.p95_ms, row.p99_ms)
-            ),
-            Text(words.size(row.bytes), style="dim"),
+            *(figures[heading] for heading in shown),
         )
     return found
+
+
+def _figures(row: StatsRow) -> dict[str, Text]:
+    style = "red" if row.errors else "dim"
+    return {
+        "failed": Text(f"{row.errors:,}", style=style),
+        "rate": Text(f"{row.error_rate:.1%}", style=style),
+        "p50": Text(_took(row.p50_ms)),
+        "p95": Text(_took(row.p95_ms)),
+        "p99": Text(_took(row.p99_ms)),
+        "size": Text(words.size(row.bytes), style="dim"),
+    }
+
+
+def _took(milliseconds: float | None) -> str:
+    return "-" if milliseconds is None else words.duration(milliseconds)
 
 
 def summary(info: StoreInfo, days: Sequence[StatsRow]) -> Text:

@@ -37,4 +37,5 @@ def command(first: str, second: str, output: str, place: Place) -> None:
 
     if not found.same_workflow:
         click.echo("These are runs of two workflows; steps are compared by their names.", err=True)
-    console().print(differences.comparison(found, a, b))
+    out = console()
+    out.print(differences.comparison(found, a, b, width=out.width))

@@ -82,7 +82,7 @@ def command(
         from ael_otel.export.spans import spans_of
 
         out.print()
-        out.print(detail.spans(spans_of(run)))
+        out.print(detail.spans(spans_of(run), width=out.width))
     if logs:
         from ael_otel.cli.trace.logs import show_logs
 

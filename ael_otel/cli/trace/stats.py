@@ -54,7 +54,7 @@ def command(by: Literal["workflow", "tool", "day"], filters: Filters, output: st
             days = rows if by == "day" and not filters.any() else store.stats("day", Filters().query())
             out = console()
             if rows:
-                out.print(figures.table(by, rows))
+                out.print(figures.table(by, rows, width=out.width))
                 out.print()
             out.print(figures.summary(store.info(), days))
             if taken_out := store.redactions(filters.query()):

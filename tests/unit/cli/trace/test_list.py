@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from ael_otel.export.spans import spans_of
 from tests.unit.cli.trace.runs import ael, make, runs
 
 ALL = [run.execution_id for run in runs()]
@@ -227,3 +228,23 @@ def test_something_else_than_a_store_ends_with_1(place):
     (place / "text.db").write_text("hello " * 1000)
     done = ael("list", "--db", "text.db")
     assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "whole"),
+    [
+        (["list"], ["mixed", "a0f63b41", "order"]),
+        (["show", "a0f6", "--spans"], ["Step 2: code_execution", "+10.0 ms"]),
+        (["diff", "a0f6", "b1e2"], ["mixed", "a0f63b41", "b1e29c07", "completed", "40.0 ms"]),
+        (["stats"], ["mixed", "order", "(direct)", "40.0 ms", "80.0 ms"]),
+        (["stats", "--by", "tool"], ["echo", "charge"]),
+    ],
+)
+def test_a_narrow_terminal_has_fewer_columns_and_whole_words(place, monkeypatch, arguments, whole):
+    """At 60 columns names, ids and figures are neither cut nor broken; what has no room is left out."""
+    monkeypatch.setenv("COLUMNS", "60")
+    text = ael(*arguments).stdout
+    ids = [span.span_id for span in spans_of(runs()[0])] if "--spans" in arguments else []
+    assert [words for words in [*whole, *ids] if words not in text] == []
+    assert max(map(len, text.splitlines())) <= 60
+    assert "…" not in text
