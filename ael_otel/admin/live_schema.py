@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ael_otel import _generated
 from ael_otel._generated import SCHEMA_URL, SCHEMA_VERSION, events, metrics, scopes, spans
+from ael_otel.admin.answers import answer, send
 from ael_otel.emit.activity import Kind, Unknown, activities, note_unknown, unknown
 from ael_otel.pipeline.metrics import AelMetrics
 from ael_otel.pipeline.pull import PullReader
@@ -95,22 +96,22 @@ class LiveSchema:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
         if environ["REQUEST_METHOD"] != "GET":
-            return _answer(start_response, "405 Method Not Allowed", {"error": "only GET"}, ("Allow", "GET"))
+            return answer(start_response, "405 Method Not Allowed", {"error": "only GET"}, ("Allow", "GET"))
         problem = self._refusal(environ)
         wait = (self._refused if problem else self._answered).take()
         if wait:
             again = ("Retry-After", str(ceil(wait)))
-            return _answer(start_response, "429 Too Many Requests", {"error": "too many requests"}, again)
+            return answer(start_response, "429 Too Many Requests", {"error": "too many requests"}, again)
         if problem:
             status, text = problem
             challenge = [("WWW-Authenticate", 'Bearer realm="ael"')] if status.startswith("401") else []
-            return _answer(start_response, status, {"error": text}, *challenge)
+            return answer(start_response, status, {"error": text}, *challenge)
         content = json.dumps(self.document(), sort_keys=True).encode() + b"\n"
         tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
         if _matches(environ.get("HTTP_IF_NONE_MATCH", ""), tag):
             start_response("304 Not Modified", [("ETag", tag), ("Cache-Control", "no-cache")])
             return []
-        return _send(start_response, "200 OK", content, ("ETag", tag), ("Cache-Control", "no-cache"))
+        return send(start_response, "200 OK", content, ("ETag", tag), ("Cache-Control", "no-cache"))
 
     def _refusal(self, environ: "WSGIEnvironment") -> tuple[str, str] | None:
         """Why this client gets no answer: status and text, or None."""
@@ -214,21 +215,3 @@ def _is_own_name(host: str) -> bool:
 
 def _matches(header: str, tag: str) -> bool:
     return any(each.strip().removeprefix("W/") in ("*", tag) for each in header.split(","))
-
-
-def _answer(
-    start_response: "StartResponse", status: str, body: dict[str, Any], *headers: tuple[str, str]
-) -> Iterable[bytes]:
-    return _send(start_response, status, json.dumps(body).encode() + b"\n", *headers)
-
-
-def _send(
-    start_response: "StartResponse", status: str, content: bytes, *headers: tuple[str, str]
-) -> Iterable[bytes]:
-    common = [
-        ("Content-Type", "application/json"),
-        ("Content-Length", str(len(content))),
-        ("X-Content-Type-Options", "nosniff"),
-    ]
-    start_response(status, [*common, *headers])
-    return [content]

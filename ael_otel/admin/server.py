@@ -1,6 +1,5 @@
 """A small HTTP server for `/metrics`, `/livez`, `/readyz` and, when asked for, the live schema."""
 
-import json
 import socket
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
@@ -11,6 +10,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from prometheus_client import CollectorRegistry, make_wsgi_app  # pyright: ignore[reportUnknownVariableType]
 from prometheus_client.registry import Collector
 
+from ael_otel.admin.answers import answer
 from ael_otel.admin.live_schema import PATH, LiveSchema
 from ael_otel.errors import AelOtelError
 from ael_otel.pipeline.guard import fault_barrier
@@ -84,37 +84,28 @@ def _router(
             return live_schema(environ, start_response)
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             allow = ("Allow", "GET, HEAD")
-            return _answer(start_response, "405 Method Not Allowed", {"error": "only GET"}, allow)
+            return answer(start_response, "405 Method Not Allowed", {"error": "only GET"}, allow)
         match environ.get("PATH_INFO", "/"):
             case where if where == path:
                 return metrics({**environ, "REQUEST_METHOD": "GET"}, start_response)
             case "/livez":
-                return _answer(start_response, "200 OK", {"status": "alive"})
+                return answer(start_response, "200 OK", {"status": "alive"})
             case "/readyz":
                 is_ready = False
                 with fault_barrier("readyz"):
                     is_ready = ready()
                 status = "200 OK" if is_ready else "503 Service Unavailable"
-                return _answer(start_response, status, {"status": "ready" if is_ready else "starting"})
+                return answer(start_response, status, {"status": "ready" if is_ready else "starting"})
             case _:
-                return _answer(start_response, "404 Not Found", {"error": "not found", "paths": known})
+                return answer(start_response, "404 Not Found", {"error": "not found", "paths": known})
 
     def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         with fault_barrier("admin"):
             content = route(environ, start_response)
             return [] if environ["REQUEST_METHOD"] == "HEAD" else content
-        return _answer(start_response, "500 Internal Server Error", {"error": "see the log of this process"})
+        return answer(start_response, "500 Internal Server Error", {"error": "see the log of this process"})
 
     return application
-
-
-def _answer(
-    start_response: "StartResponse", status: str, body: dict[str, Any], *headers: tuple[str, str]
-) -> Iterable[bytes]:
-    content = json.dumps(body).encode() + b"\n"
-    length = ("Content-Length", str(len(content)))
-    start_response(status, [("Content-Type", "application/json"), length, *headers])
-    return [content]
 
 
 class _BoundedServer(ThreadingMixIn, WSGIServer):
