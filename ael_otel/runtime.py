@@ -20,6 +20,7 @@ from ael_otel.instrument import AelInstrumentor
 from ael_otel.instrument.active import current
 from ael_otel.lifecycle.recorder import redacted
 from ael_otel.pipeline.guard import logger
+from ael_otel.pipeline.pull import PullReader
 from ael_otel.pipeline.shield import Shield, put_in_force
 from ael_otel.pipeline.start import SHUTDOWN_SECONDS, Pipeline
 from ael_otel.pipeline.start import start as start_pipeline
@@ -129,27 +130,29 @@ def start(
         active.native_spans = settings.engine.native_spans
         active.native_store = settings.engine.telemetry_store
     _leave_children_alone()
-    admin = None
-    if pipeline.pull is not None:
-        # The engine's own /metrics serves this registry, and its own reader gets nothing: the providers are ours.
-        REGISTRY.register(pipeline.pull)
-        try:
-            metrics = settings.metrics
-            admin = AdminServer(
-                pipeline.pull,
-                host=metrics.host,
-                port=metrics.port,
-                path=metrics.endpoint,
-                ready=ready,
-                live_schema=LiveSchema(pipeline.metrics, pipeline.pull, token=settings.admin.token)
-                if settings.admin.live_schema
-                else None,
-            )
-        except AelOtelError as error:
-            logger.warning("%s", error)
+    admin = None if pipeline.pull is None else _serve(pipeline.pull, pipeline, ready)
     for notice in settings.notices:
         logger.warning("%s", notice)
     return Runtime(pipeline, store, admin, owns_store=owns_store)
+
+
+def _serve(pull: PullReader, pipeline: Pipeline, ready: Callable[[], bool]) -> AdminServer | None:
+    """Serve the metrics to who asks for them; None, and a line in the log, where the address cannot be used."""
+    # The engine's own /metrics serves this registry, and its own reader gets nothing: the providers are ours.
+    REGISTRY.register(pull)
+    metrics, admin = pipeline.settings.metrics, pipeline.settings.admin
+    try:
+        return AdminServer(
+            pull,
+            host=metrics.host,
+            port=metrics.port,
+            path=metrics.endpoint,
+            ready=ready,
+            live_schema=LiveSchema(pipeline.metrics, pull, token=admin.token) if admin.live_schema else None,
+        )
+    except AelOtelError as error:
+        logger.warning("%s", error)
+        return None
 
 
 def _leave_children_alone() -> None:

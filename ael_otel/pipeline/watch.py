@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from opentelemetry.context import Context
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
 from ael_otel._generated import scopes, spans
 from ael_otel.emit.activity import note_unknown
@@ -19,9 +18,6 @@ _NAMES: Final = tuple(re.compile(re.sub(r"\\\{.*?\\\}", ".+", re.escape(spec.nam
 
 class NameWatch(SpanProcessor):
     """Notes span names and attributes of ours that are not in the registry; keeps and changes nothing."""
-
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Do nothing yet: the attributes come later."""
 
     def on_end(self, span: ReadableSpan) -> None:
         """Look at one span."""
