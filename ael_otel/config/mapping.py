@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from ael_otel.config.file import Source, Substituted, kind_of, nearest, shown_name
 from ael_otel.config.keys import KEYS, Key
-from ael_otel.config.patterns import pattern_fault
+from ael_otel.config.patterns import field_fault, path_fault, pattern_fault
 from ael_otel.config.settings import Metrics, Settings, masked
 from ael_otel.errors import ConfigError
 
@@ -436,8 +436,8 @@ def _excerpt(pattern: str) -> str:
 
 def _fields_fault(value: Any) -> str | None:
     for position, name in enumerate(cast("tuple[str, ...]", value), start=1):
-        if not name.strip(" *?"):
-            return f"has a name ({position}) that matches every field"
+        if fault := field_fault(name):
+            return f"has a name ({position}) that {fault}"
     return None
 
 
@@ -450,15 +450,12 @@ def _tools_fault(value: Any) -> str | None:
 
 def _paths_fault(value: Any) -> str | None:
     for position, path in enumerate(cast("tuple[str, ...]", value), start=1):
-        if not path.strip() or "\0" in path:
-            return f"has a path ({position}) that is empty or holds a NUL character"
-        if path.strip() in _EVERY_PATH:
-            return f"has a path ({position}) that matches every path"
+        if fault := path_fault(path):
+            return f"has a path ({position}) that {fault}"
     return None
 
 
 _SHOWN_PATTERN: Final = 80
-_EVERY_PATH: Final = frozenset({"*", "**", "/", "/*"})
 
 _EXTRA_CHECKS: Final[Mapping[str, Callable[[Any], str | None]]] = {
     "exporters.otlp.endpoint": _endpoint_fault,

@@ -1,4 +1,4 @@
-"""Judges a user's regular expression before it is ever run: is it one, and can it take forever?"""
+"""Judges what a user wrote to match names and paths before it is ever used: can it take forever, does it match all?"""
 
 import re
 from typing import Final
@@ -15,6 +15,7 @@ _TOKEN: Final = re.compile(
     re.DOTALL,
 )
 _BIG: Final = 16
+_EVERY_PATH: Final = frozenset({"*", "**", "/", "/*"})
 
 
 def pattern_fault(pattern: str) -> str | None:
@@ -34,6 +35,18 @@ def pattern_fault(pattern: str) -> str | None:
     if re.search(pattern, ""):
         return "matches every name"
     return _slow(pattern)
+
+
+def path_fault(path: str) -> str | None:
+    """Return why an excluded path cannot be used, None if it can."""
+    if not path.strip() or "\0" in path:
+        return "is empty or holds a NUL character"
+    return "matches every path" if path.strip() in _EVERY_PATH else None
+
+
+def field_fault(name: str) -> str | None:
+    """Return why a name of a field, with `*` and `?`, cannot be used, None if it can."""
+    return None if name.strip(" *?") else "matches every field"
 
 
 def _slow(pattern: str) -> str | None:

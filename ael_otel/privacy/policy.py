@@ -1,13 +1,14 @@
 """What a redactor is to take out: the part of the configuration that privacy depends on."""
 
-from pathlib import Path
+from typing import Self
 
 import msgspec
 
-from ael_otel.config.patterns import pattern_fault
+from ael_otel.config import Settings
+from ael_otel.config.patterns import field_fault, path_fault, pattern_fault
 from ael_otel.errors import ConfigError
 
-__all__ = ["Policy", "pattern_fault"]
+__all__ = ["Policy"]
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -30,16 +31,23 @@ class Policy(msgspec.Struct, frozen=True):
     excluded_paths: tuple[str, ...] = ()
     allow_fields: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return what the `privacy` and `redaction` sections of a configuration say."""
+        return cls(
+            sensitive_field_patterns=settings.redaction.sensitive_field_patterns,
+            scrub_pii=settings.privacy.scrub_pii,
+            excluded_paths=settings.privacy.excluded_paths,
+            allow_fields=settings.redaction.allow_fields,
+        )
+
     def __post_init__(self) -> None:
         """Refuse what cannot be applied."""
-        for pattern in self.sensitive_field_patterns:
-            if fault := pattern_fault(pattern):
-                raise ConfigError(f"sensitive_field_patterns: {pattern!r} {fault}")
-        for path in self.excluded_paths:
-            if not path.strip() or "\0" in path:
-                raise ConfigError(f"excluded_paths: {path!r} is empty or holds a NUL character")
-            if path.strip() in {"*", "**", "/", str(Path("/*"))}:
-                raise ConfigError(f"excluded_paths: {path!r} matches every path")
-        for name in self.allow_fields:
-            if not name.strip(" *?"):
-                raise ConfigError(f"allow_fields: {name!r} matches every field")
+        for name, given, fault_of in (
+            ("sensitive_field_patterns", self.sensitive_field_patterns, pattern_fault),
+            ("excluded_paths", self.excluded_paths, path_fault),
+            ("allow_fields", self.allow_fields, field_fault),
+        ):
+            for each in given:
+                if fault := fault_of(each):
+                    raise ConfigError(f"{name}: {each!r} {fault}")

@@ -10,12 +10,4 @@ from ael_otel.privacy.redactor import Redactor
 
 def redactor(config: Path | None) -> Redactor:
     """Return the redactor of a configuration file, or of the one that the engine would find."""
-    settings = settings_of(Place(config, None))
-    return Redactor(
-        Policy(
-            sensitive_field_patterns=settings.redaction.sensitive_field_patterns,
-            scrub_pii=settings.privacy.scrub_pii,
-            excluded_paths=settings.privacy.excluded_paths,
-            allow_fields=settings.redaction.allow_fields,
-        )
-    )
+    return Redactor(Policy.of(settings_of(Place(config, None))))

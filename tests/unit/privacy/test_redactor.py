@@ -10,9 +10,10 @@ from enum import StrEnum
 import msgspec
 import pytest
 
+from ael_otel.config.patterns import pattern_fault
 from ael_otel.errors import ConfigError
 from ael_otel.privacy.markers import FAULT
-from ael_otel.privacy.policy import Policy, pattern_fault
+from ael_otel.privacy.policy import Policy
 from ael_otel.privacy.redactor import MAX_DEPTH, Redactor
 from ael_otel.privacy.scan import Scanner
 
