@@ -33,11 +33,12 @@ _MAX_DEPTH: Final = 64
 class RunSecrets:
     """The secrets of one run and how many redactions of each kind it took; shared by the frames of the run."""
 
-    __slots__ = ("counts", "values")
+    __slots__ = ("_longest_first", "counts", "values")
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
         self.counts: dict[str, int] = {}
+        self._longest_first: tuple[tuple[str, str], ...] = ()
 
     def remember(self, value: str, marker: str) -> None:
         """Look for `value` in what the run says from now on."""
@@ -65,7 +66,11 @@ class RunSecrets:
 
     def mask_text(self, text: str) -> str:
         """Return `text` with what is remembered replaced."""
-        for value, marker in list(self.values.items()):
+        # The longer ones first: one that is a part of another would leave the rest of that behind.
+        if len(self._longest_first) != len(self.values):
+            found = sorted(self.values.items(), key=lambda item: len(item[0]), reverse=True)
+            self._longest_first = tuple(found)
+        for value, marker in self._longest_first:
             if value in text:
                 text = text.replace(value, marker)
         return text

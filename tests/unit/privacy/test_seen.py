@@ -1,5 +1,6 @@
 """What a run has shown to be secret, and what was given to it, is taken out of whatever it says later."""
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -19,6 +20,18 @@ def test_what_was_blanked_by_its_name_is_found_in_other_texts(word: str, before:
     found = run.mask({"said": [f"{before} {word}"], word: 1, "plain": "x"})
     assert word not in repr(found)
     assert found["plain"] == "x"
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_two_values_the_longer_one_goes_whole(order: tuple[int, int]) -> None:
+    """Proves that a secret that begins like another one leaves no rest behind, whichever was seen first."""
+    values = ("hunter2", "hunter2-and-more")  # hygiene: made up
+    run = RunSecrets()
+    run.remember("unrelated", "[TOKEN]")
+    assert run.mask_text(" ".join(values)) == " ".join(values)
+    for place in order:
+        run.remember(values[place], "[PASSWORD]")
+    assert run.mask_text(f"{values[1]}, {values[0]}") == "[PASSWORD], [PASSWORD]"
 
 
 def test_a_value_without_secrets_is_the_same_object() -> None:
