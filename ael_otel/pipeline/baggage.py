@@ -61,10 +61,12 @@ def _clean(context: Context | None) -> Context | None:
         return context
     guard = shield()
     found = context
-    for key, value in (guard.attributes(entries) or {}).items():
-        clean = guard.text(value) if isinstance(value, str) else value
+    for key, value in entries.items():
         if guard.name(key) != key:
             found = baggage.remove_baggage(key, found)
-        elif clean is not entries[key]:
+            continue
+        clean = (guard.attributes({key: value}) or {}).get(key)
+        clean = guard.text(clean) if isinstance(clean, str) else clean
+        if clean is not value:
             found = baggage.set_baggage(key, clean, found)
     return found

@@ -29,6 +29,7 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, Status
 
 from ael_otel._generated import scopes
@@ -178,9 +179,12 @@ def _clean_span(
     links = [_clean_link(link, guard) for link in span.links] if span.links else span.links
     described = guard.name(status.description) if status.description else status.description
     origin = resource(span.resource, guard)
+    scope = span.instrumentation_scope
+    library = None if scope is None else _clean_library(scope, guard)
     if (
         name is span.name
         and attributes is given
+        and library is scope
         and described == status.description
         and origin is span.resource
         and all(new is old for new, old in zip(events, span.events, strict=True))
@@ -199,7 +203,7 @@ def _clean_span(
         status=Status(status.status_code, described) if described else Status(status.status_code),
         start_time=span.start_time,
         end_time=span.end_time,
-        instrumentation_scope=span.instrumentation_scope,
+        instrumentation_scope=library,
     )
 
 
@@ -232,6 +236,14 @@ def _clean_link(link: Link, guard: Shield) -> Link:
     return link if attributes is given else Link(link.context, attributes)
 
 
+def _clean_library(scope: InstrumentationScope, guard: Shield) -> InstrumentationScope:
+    """Return whose telemetry it is, without secrets in name and attributes; the same object when there are none."""
+    name, attributes = guard.name(scope.name), guard.attributes(scope.attributes)
+    if name is scope.name and attributes is scope.attributes:
+        return scope
+    return InstrumentationScope(name, scope.version, scope.schema_url, attributes)
+
+
 def clean_log(
     record: ReadableLogRecord,
     guard: Shield,
@@ -247,8 +259,10 @@ def clean_log(
         body = guard.redactor.value(inner.body)
         attributes = guard.attributes(cast("Mapping[str, Any] | None", inner.attributes))
         event = guard.name(inner.event_name) if inner.event_name else inner.event_name
+        library = None if scope is None else _clean_library(scope, guard)
         if (
             body is inner.body
+            and library is scope
             and attributes is inner.attributes
             and event == inner.event_name
             and origin is record.resource
@@ -257,7 +271,7 @@ def clean_log(
         clean = copy.copy(inner)
         clean.body, clean.event_name = body, event
         clean.attributes = _bounded(attributes, record.dropped_attributes)
-        return replace(record, log_record=clean, resource=origin)
+        return replace(record, log_record=clean, resource=origin, instrumentation_scope=library)
     except Exception:
         clean = copy.copy(record.log_record)
         clean.body, clean.attributes, clean.event_name = guard.fault(), {}, None
@@ -300,7 +314,10 @@ def _clean_resource_metrics(
 
 def _clean_scope(data: ScopeMetrics, guard: Shield) -> ScopeMetrics:
     metrics = _each(lambda metric: _clean_metric(metric, guard), data.metrics, guard)
-    return data if metrics is data.metrics else ScopeMetrics(data.scope, metrics, data.schema_url)
+    library = _clean_library(data.scope, guard)
+    if metrics is data.metrics and library is data.scope:
+        return data
+    return ScopeMetrics(library, metrics, data.schema_url)
 
 
 def _clean_metric(metric: Metric, guard: Shield) -> Metric:

@@ -163,14 +163,31 @@ class Shield:
         if not attributes:
             return attributes
         changed: dict[str, Any] = {}
+        renamed = False
         try:
             for key, value in attributes.items():
                 found = self._attribute(key, value)
                 if found is not value:
                     changed[key] = found
+                if key not in self._clean and self.name(key) != key:
+                    renamed = True
+            if renamed:
+                return self._renamed({**attributes, **changed})
         except Exception:
-            return {key: self.fault() for key in attributes}
+            return {f"redaction.{number}": self.fault() for number, _ in enumerate(attributes)}
         return {**attributes, **changed} if changed else attributes
+
+    def _renamed(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return attributes under names without secrets; of those whose names are the same then, each stays."""
+        found: dict[str, Any] = {}
+        for key, value in attributes.items():
+            clean = name = self.name(key)
+            number = 1
+            while clean in found:
+                number += 1
+                clean = f"{name}#{number}"
+            found[clean] = value
+        return found
 
     def _attribute(self, key: str, value: Any) -> Any:
         known = (key, value) if isinstance(value, (str, *_SCALARS)) else None

@@ -180,6 +180,39 @@ def test_labels_exemplars_and_the_resource_of_metrics_are_redacted_and_equal_ser
     assert narrow.exemplars[0].filtered_attributes == {"said": "[TOKEN]"}
 
 
+def test_names_of_attributes_and_scopes_are_redacted_too() -> None:
+    """Proves it for all three signals and the resource: libraries make names of what they are given, addresses too."""
+    about = {"password": "no-shape", KEY: "x"}  # hygiene: made up
+    spans, reader = Kept(), InMemoryMetricReader()
+    origin = Resource({f"by.{KEY}": "x", "ada@example.org": "x", "bob@example.org": "y"})
+    traces = TracerProvider(resource=origin, shutdown_on_exit=False)
+    traces.add_span_processor(SimpleSpanProcessor(CleanSpanExporter(spans)))
+    with traces.get_tracer(f"lib {KEY}", "1", attributes=about).start_as_current_span("GET") as span:
+        span.set_attributes({f"seen.{KEY}": 1, "ada@example.org": 2, "bob@example.org": 3})
+        span.add_event("e", {f"seen.{KEY}": 1})
+    meter = MeterProvider([reader], origin, shutdown_on_exit=False).get_meter(f"lib {KEY}", attributes=about)
+    meter.create_counter("calls").add(1, {f"seen.{KEY}": "x"})
+    data = reader.get_metrics_data()
+    assert data is not None
+    library = InstrumentationScope(f"lib {KEY}", attributes=about)
+    record = clean_log(ReadableLogRecord(LogRecord(body="b", attributes={KEY: 1}), origin, library), GUARD)
+
+    (sent,) = spans.spans
+    assert dict(sent.attributes or {}) == {"seen.[TOKEN]": 1, "[EMAIL]": 2, "[EMAIL]#2": 3}
+    assert dict(sent.resource.attributes) == {"by.[TOKEN]": "x", "[EMAIL]": "x", "[EMAIL]#2": "y"}
+    metrics = clean_metrics(data, GUARD)
+    found = [sent.to_json(), repr(sent.instrumentation_scope), metrics.to_json(), record.to_json()]
+    found.append(repr(record.instrumentation_scope))
+    for each in found:
+        assert KEY not in each
+        assert "no-shape" not in each
+    for library in (sent.instrumentation_scope, record.instrumentation_scope):
+        assert library is not None
+        assert library.name == "lib [TOKEN]"
+        assert dict(library.attributes or {}) == {"password": "[PASSWORD]", "[TOKEN]": "x"}
+    assert sent.instrumentation_scope.version == "1"
+
+
 def test_the_metric_exporter_keeps_what_the_reader_asks_of_it() -> None:
     """Proves that temporality and aggregation are those of the exporter inside, and that it gets what is clean."""
     taken: list[MetricsData] = []
