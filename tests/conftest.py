@@ -6,11 +6,17 @@ from pathlib import Path
 import pytest
 
 from tests.support.needs import BEYOND_CI, NEEDS, REPLACEMENTS, images, on_ci
+from tests.support.variables import send_nowhere
 
 HERE = Path(__file__).parent
 
 # Tests of these folders get these markers without having to say so.
 MARKERS = {"engine": ("engine",), "e2e": ("e2e", "docker", "slow")}
+
+
+def pytest_configure() -> None:
+    """Keep the runs of tests out of a stack that a person has running; a test that sends says where."""
+    send_nowhere()
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -8,9 +8,10 @@ from pathlib import Path
 import httpx
 
 from ael_otel.admin.live_schema import PATH
-from tests.engine.lab.client import clean_environment, free_port
+from tests.engine.lab.client import clean_environment
 from tests.engine.lab.files import write_configuration
 from tests.engine.lab.serving import BIN, Served
+from tests.support.ports import free_port
 
 TOKEN = "a-token-of-this-test"  # hygiene: made up
 RUNS = ("success", "tool_error", "retry_succeeds")

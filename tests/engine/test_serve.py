@@ -16,10 +16,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.engine.lab import view
-from tests.engine.lab.client import free_port, mcp_session
+from tests.engine.lab.client import mcp_session
 from tests.engine.lab.files import json_lines, write_configuration
-from tests.engine.lab.serving import Served, closed_port
+from tests.engine.lab.serving import Served
 from tests.support.otlp_sink import OtlpSink
+from tests.support.ports import free_port
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 STOP_S = 3.5
@@ -268,9 +269,7 @@ def test_a_signal_ends_it_in_time_with_everything_sent(told: dict[str, Told], fo
 @pytest.mark.parametrize(("form", "number"), [("alone", signal.SIGINT), ("wrapped", signal.SIGTERM)])
 def test_it_ends_in_time_with_no_collector(tmp_path: Path, form: str, number: signal.Signals) -> None:
     """Proves that a Collector that is not there delays the end by no more than the limit, and exit code 0 stays."""
-    file = write_configuration(
-        tmp_path / "ael", telemetry={"exporters": {"otlp": {"endpoint": f"http://127.0.0.1:{closed_port()}"}}}
-    )
+    file = write_configuration(tmp_path / "ael")
     words = [*(word.replace("{file}", str(file)) for word in FORMS[form][0]), "--port", "{port}"]
     with Served(words, tmp_path) as served:
         served.wait_ready()

@@ -15,13 +15,14 @@ import httpx
 import pytest
 import yaml
 
-from tests.engine.lab.client import clean_environment, free_port, mcp_session
+from tests.engine.lab.client import clean_environment, mcp_session
 from tests.engine.lab.files import SOURCES
 from tests.engine.lab.serving import BIN, Served
 from tests.engine.outcomes import OUTCOMES
 from tests.privacy.canaries import found, in_place, made_up
 from tests.support.needs import require
 from tests.support.otlp_sink import OtlpSink
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -16,6 +16,7 @@ from tests.stack.conftest import require_image
 from tests.stack.otlp import bridge_address
 from tests.support.needs import require
 from tests.support.otlp_sink import OtlpSink
+from tests.support.variables import clean_variables
 
 AEL = [sys.executable, "-m", "ael_otel.cli"]
 
@@ -37,11 +38,10 @@ STATUSES = ("UNSET", "OK", "ERROR")
 
 def ael(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `ael` in a folder, which must succeed."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "AEL_"))}
     done = subprocess.run(
         [*AEL, *arguments],
         cwd=folder,
-        env={**kept, "HOME": str(folder), **environment},
+        env=clean_variables(HOME=str(folder)) | environment,
         capture_output=True,
         text=True,
         timeout=120,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.needs import require
+from tests.support.variables import clean_variables
 
 # What uv says when it is the network that is missing, not the package.
 _OFFLINE = (
@@ -27,9 +28,9 @@ class Environment:
     folder: Path
 
     def variables(self, **more: str) -> dict[str, str]:
-        """The variables a person's shell would have there: nothing of the checkout, nothing of OpenTelemetry."""
-        dropped = ("OTEL_", "AEL_", "PYTHON", "VIRTUAL_ENV", "PYTEST")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+        """The variables a person's shell would have there: nothing of the checkout, nowhere to send telemetry."""
+        dropped = ("PYTHON", "VIRTUAL_ENV")
+        kept = {name: value for name, value in clean_variables().items() if not name.startswith(dropped)}
         return kept | {"PATH": f"{self.folder / 'bin'}{os.pathsep}{kept['PATH']}", "COLUMNS": "120"} | more
 
     def run(

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import subprocess
 import sys
 
 import pytest
@@ -13,6 +12,7 @@ from ael_otel.lifecycle import Execution, Recorder
 from ael_otel.pipeline.environment import SIGNALS_VARIABLE
 from ael_otel.pipeline.logs import RunLogHandler
 from ael_otel.pipeline.metrics import AelMetrics
+from tests.unit.pipeline.processes import answer
 
 PROGRAM = """
 import os
@@ -29,11 +29,7 @@ pipeline.shutdown(0.1)
 
 def test_an_sdk_that_was_built_without_us_keeps_its_exporters_alone() -> None:
     """Where somebody built the SDK before our settings reached it, no second pair of exporters is added."""
-    environ = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "AEL_OTEL_"))}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environ, timeout=60, check=False
-    )
-    assert done.stdout.split() == ["0", "None"], done.stderr
+    assert answer(PROGRAM).split() == ["0", "None"]
 
 
 def test_the_wrapped_demo_prepares_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:

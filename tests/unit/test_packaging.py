@@ -4,7 +4,6 @@ import contextlib
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.environments import Environment, make_environment
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,13 +62,6 @@ def demo_config(installed: Environment, tmp_path: Path) -> Path:
     assert "port: 9464" in text
     config.write_text(text.replace("port: 9464", f"port: {free_port()}"), "utf-8")
     return config
-
-
-def free_port() -> int:
-    """A TCP port of the loopback interface that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_the_wheel_carries_its_data(wheel: Path) -> None:

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import socket
 import subprocess
 import sys
 import threading
@@ -17,23 +15,16 @@ from typing import Any, Self
 import httpx
 
 from tests.engine.lab.files import write_configuration
+from tests.support.ports import free_port
+from tests.support.variables import EXPORT_NOTHING, clean_variables
 
 ROOT = Path(__file__).resolve().parents[3]
 START_S = 60
 
 
-def free_port() -> int:
-    """A port of the loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def clean_environment(**more: str) -> dict[str, str]:
-    """This process's environment without what would configure telemetry or the engine, and with `more`."""
-    dropped = ("OTEL_", "AEL_", "PLOSTON_", "TELEMETRY_STORE_", "PYTEST_", "PYTHONPATH")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    return kept | {"PYTHONPATH": str(ROOT)} | more
+    """Variables for a program of the laboratory, whose configuration says where telemetry goes."""
+    return clean_variables(endpoint=None, PYTHONPATH=str(ROOT)) | more
 
 
 @dataclass(frozen=True)
@@ -78,12 +69,10 @@ class Lab:
                 [python, "-m", "tests.engine.lab.host", str(configuration), str(self.port)],
                 cwd=folder,
                 env=clean_environment(
-                    OTEL_TRACES_EXPORTER="none",
-                    OTEL_METRICS_EXPORTER="none",
-                    OTEL_LOGS_EXPORTER="none",
                     AEL_OTEL_RAISE_FAULTS="1",
                     HOME=str(folder),
                 )
+                | EXPORT_NOTHING
                 | dict(environment or {}),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

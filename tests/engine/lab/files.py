@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from tests.support.variables import NOWHERE
+
 HERE = Path(__file__).parent
 SOURCES: Mapping[str, str] = {
     re.search(r"^name: (\w+)$", text, re.MULTILINE)[1]: text  # type: ignore[index]
@@ -28,7 +30,7 @@ def write_configuration(
 
     Args:
         folder: where; made if need be.
-        telemetry: the `telemetry` section; metrics are not served unless it says so.
+        telemetry: the `telemetry` section; metrics are not served and nothing is sent unless it says so.
         python: the interpreter that runs the tool server.
     """
     workflows = folder / "workflows"
@@ -44,7 +46,11 @@ def write_configuration(
                 "workflows": {"directory": str(workflows)},
                 "python_exec": {"timeout": SANDBOX_SECONDS},
                 "logging": {"level": "INFO", "format": "json"},
-                "telemetry": {"service_name": "lab", "metrics": {"prometheus_enabled": False}}
+                "telemetry": {
+                    "service_name": "lab",
+                    "metrics": {"prometheus_enabled": False},
+                    "exporters": {"otlp": {"endpoint": NOWHERE}},
+                }
                 | dict(telemetry or {}),
             }
         ),

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,7 +12,8 @@ from typing import Self
 
 import httpx
 
-from tests.engine.lab.client import clean_environment, free_port
+from tests.engine.lab.client import clean_environment
+from tests.support.ports import free_port
 
 BIN = Path(sys.executable).parent
 READY_S = 60
@@ -91,10 +91,3 @@ class Served:
         self.process.send_signal(number)
         code = self.process.wait(30)
         return code, time.monotonic() - started
-
-
-def closed_port() -> int:
-    """A port of the loopback where nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,7 +1,6 @@
 """`ael demo` and `ael run` as a person starts them: real processes with the real engine and tool server."""
 
 import json
-import os
 import shlex
 import signal
 import subprocess
@@ -15,6 +14,7 @@ import yaml
 from ael_otel.demo.example import write_example
 from ael_otel.demo.scenarios import ROUND, RUNS_PER_ROUND
 from tests.support.needs import require
+from tests.support.variables import clean_variables
 from tests.unit.cli.test_usage import examples
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
@@ -40,11 +40,7 @@ def environment(tmp_path):
     """A home of its own, no Collector, no colour of this terminal."""
     home = tmp_path / "home"
     home.mkdir()
-    dropped = ("COLUMNS", "FORCE_COLOR", "AEL_CONFIG_PATH", "PLOSTON_CONFIG_PATH")
-    kept = {
-        key: value for key, value in os.environ.items() if key not in dropped and not key.startswith("OTEL_")
-    }
-    return {**kept, "HOME": str(home), "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "COLUMNS": "100"}
+    return clean_variables(HOME=str(home), COLUMNS="100")
 
 
 def run(*arguments, cwd, env, timeout=60):

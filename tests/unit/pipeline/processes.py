@@ -6,16 +6,16 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.support.variables import NOWHERE, clean_variables
+
 ROOT = Path(__file__).parents[3]
 WRAPPER = str(Path(sys.executable).parent / "opentelemetry-instrument")
-_OURS = ("OTEL_", "AEL_", "PYTEST_")
 
 
-def environment(**extra: str) -> dict[str, str]:
-    """This process's environment without anything that configures telemetry or pytest, and with `extra`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-    path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
-    return kept | {"PATH": path, "PYTHONPATH": str(ROOT)} | extra
+def environment(endpoint: str | None = NOWHERE, **extra: str) -> dict[str, str]:
+    """`clean_variables` with this interpreter's programs first on PATH."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return clean_variables(endpoint, PATH=path, PYTHONPATH=str(ROOT)) | extra
 
 
 def python(

@@ -195,7 +195,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def wrapped(folder: Path, *words: str, **extra: str) -> dict[str, object]:
     """Run the wrapper with the stand-in, and return what the stand-in was given."""
     code = "import os, sys; os.execv(sys.argv[1], sys.argv[1:])"
-    env = environment(OTEL_SDK_DISABLED="true", HOME=str(folder), **extra)
+    env = environment(None, OTEL_SDK_DISABLED="true", HOME=str(folder), **extra)
     env["PATH"] = f"{folder / 'bin'}:{env['PATH']}"
     done = python(code, WRAPPER, *words, env=env)
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,34 @@
+"""Telemetry of tests stays out of a stack that a person runs beside them."""
+
+import os
+import socket
+
+import pytest
+
+from ael_otel.config import Settings, with_environment
+from tests.support.variables import ENDPOINT, EXPORT_NOTHING, NOWHERE, clean_variables
+from tests.unit.pipeline.processes import answer
+
+ASK = """
+import os
+from ael_otel.config import Settings, with_environment
+print(with_environment(Settings(), os.environ).exporters.otlp.endpoint)
+"""
+
+
+def test_nothing_listens_where_tests_send() -> None:
+    """Proves that the endpoint of tests refuses connections, here and in the programs that tests start."""
+    with socket.socket() as client:
+        assert client.connect_ex(("127.0.0.1", int(NOWHERE.rpartition(":")[2]))) != 0
+    assert with_environment(Settings(), os.environ).exporters.otlp.endpoint == NOWHERE
+    assert answer(ASK) == NOWHERE
+
+
+def test_programs_get_nothing_of_the_persons_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves that variables which configure a program are not passed on, and that a test's own are."""
+    for name in (ENDPOINT, *EXPORT_NOTHING, "AEL_CONFIG_PATH", "PLOSTON_REDIS_URL", "FORCE_COLOR"):
+        monkeypatch.setenv(name, "http://mine:1")
+    assert "http://mine:1" not in clean_variables().values()
+    assert ENDPOINT not in clean_variables(endpoint=None)
+    assert clean_variables("http://there:2", HOME="/there")[ENDPOINT] == "http://there:2"
+    assert clean_variables(HOME="/there").items() >= {"HOME": "/there", "PATH": os.environ["PATH"]}.items()
