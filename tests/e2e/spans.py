@@ -6,18 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import grpc
 import requests
 from google.protobuf import json_format
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Status, TracesData
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as ProtoSpan
 
-from tests.stack.otlp import Sink
+from tests.stack.otlp import bridge_address
+from tests.support.otlp_server import OtlpServer
 
 OURS = "ael"
 """The instrumentation scope of the spans of the contract."""
@@ -53,7 +50,7 @@ class Traces(Protocol):
         ...
 
 
-class TraceSink(Sink):
+class TraceSink(OtlpServer):
     """Takes OTLP over gRPC in Tempo's place and keeps all spans; one that came twice is kept once, and counted."""
 
     def __init__(self) -> None:
@@ -61,18 +58,17 @@ class TraceSink(Sink):
         self._kept: dict[str, StoredSpan] = {}
         self._guard = threading.Lock()
         self.repeated = 0
-        super().__init__()
+        super().__init__(bridge_address())
 
-    def Export(  # noqa: N802 - the service's own name
-        self, request: ExportTraceServiceRequest, context: grpc.ServicerContext
-    ) -> ExportTraceServiceResponse:
-        """Keep the spans of a request."""
+    def take(self, request: Any) -> None:
+        """Keep the spans of a request, and nothing of the other signals."""
+        if not isinstance(request, ExportTraceServiceRequest):
+            return
         found = list(stored_spans(request.resource_spans))
         with self._guard:
             for span in found:
                 self.repeated += span.span_id in self._kept
                 self._kept[span.span_id] = span
-        return ExportTraceServiceResponse()
 
     def of_service(self, service: str) -> dict[str, list[StoredSpan]]:
         """All traces of a service by id."""

@@ -13,7 +13,8 @@ import requests
 import yaml
 
 from tests.stack.conftest import ROOT, eventually, require_image
-from tests.stack.otlp import Sender, Sink, bridge_address, free_port
+from tests.stack.otlp import Sender, Sink, bridge_address
+from tests.support.ports import free_port
 
 type Config = dict[str, Any]
 

@@ -18,8 +18,9 @@ import pytest
 import requests
 import yaml
 
-from tests.stack.otlp import Sender, Sink, free_port
+from tests.stack.otlp import Sender, Sink
 from tests.support.needs import require
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 STACK = ROOT / "deploy" / "stack.py"

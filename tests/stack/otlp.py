@@ -5,39 +5,20 @@ import socket
 import struct
 import threading
 import time
-from concurrent import futures
+from typing import Any
 
 import grpc
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
-    ExportLogsServiceRequest,
-    ExportLogsServiceResponse,
-)
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import (
-    LogsServiceServicer,
-    LogsServiceStub,
-    add_LogsServiceServicer_to_server,
-)
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-    ExportMetricsServiceResponse,
-)
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import (
-    MetricsServiceServicer,
-    MetricsServiceStub,
-    add_MetricsServiceServicer_to_server,
-)
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
-    TraceServiceServicer,
-    TraceServiceStub,
-    add_TraceServiceServicer_to_server,
-)
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceStub
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import MetricsServiceStub
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from tests.support.otlp_server import OtlpServer
 
 SIOCGIFADDR = 0x8915
 SERVICE = "stack-test"
@@ -53,38 +34,7 @@ def bridge_address() -> str:
     return socket.inet_ntoa(answer[20:24])
 
 
-def free_port() -> int:
-    """A port of the loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class _Logs(LogsServiceServicer):
-    def __init__(self, taken: list[ExportLogsServiceRequest]) -> None:
-        self._taken = taken
-
-    def Export(  # noqa: N802  (the service's own name)
-        self, request: ExportLogsServiceRequest, context: grpc.ServicerContext
-    ) -> ExportLogsServiceResponse:
-        """Keep a request."""
-        self._taken.append(request)
-        return ExportLogsServiceResponse()
-
-
-class _Metrics(MetricsServiceServicer):
-    def __init__(self, taken: list[ExportMetricsServiceRequest]) -> None:
-        self._taken = taken
-
-    def Export(  # noqa: N802  (the service's own name)
-        self, request: ExportMetricsServiceRequest, context: grpc.ServicerContext
-    ) -> ExportMetricsServiceResponse:
-        """Keep a request."""
-        self._taken.append(request)
-        return ExportMetricsServiceResponse()
-
-
-class Sink(TraceServiceServicer):
+class Sink(OtlpServer):
     """Keeps every span it is sent, as Tempo would, and the requests of all three signals as they came."""
 
     def __init__(self) -> None:
@@ -94,28 +44,24 @@ class Sink(TraceServiceServicer):
         self.logs: list[ExportLogsServiceRequest] = []
         self.metrics: list[ExportMetricsServiceRequest] = []
         self._lock = threading.Lock()
-        self._server = grpc.server(futures.ThreadPoolExecutor(4))
-        add_TraceServiceServicer_to_server(self, self._server)
-        add_LogsServiceServicer_to_server(_Logs(self.logs), self._server)
-        add_MetricsServiceServicer_to_server(_Metrics(self.metrics), self._server)
-        self.port = self._server.add_insecure_port(f"{bridge_address()}:0")
-        self._server.start()
+        super().__init__(bridge_address())
 
-    def Export(  # noqa: N802  (the service's own name)
-        self, request: ExportTraceServiceRequest, context: grpc.ServicerContext
-    ) -> ExportTraceServiceResponse:
-        """Keep the spans of a request."""
-        found = [
-            span for group in request.resource_spans for scope in group.scope_spans for span in scope.spans
-        ]
+    def take(self, request: Any) -> None:
+        """Keep a request, of one with spans also these."""
         with self._lock:
-            self.spans += found
-            self.traces.append(request)
-        return ExportTraceServiceResponse()
-
-    def stop(self) -> None:
-        """Stop listening."""
-        self._server.stop(grace=0)
+            match request:
+                case ExportTraceServiceRequest():
+                    self.traces.append(request)
+                    self.spans += [
+                        span
+                        for group in request.resource_spans
+                        for scope in group.scope_spans
+                        for span in scope.spans
+                    ]
+                case ExportLogsServiceRequest():
+                    self.logs.append(request)
+                case _:
+                    self.metrics.append(request)
 
 
 def text(key: str, value: str) -> KeyValue:

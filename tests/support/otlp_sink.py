@@ -10,90 +10,28 @@ Decoded values are plain JSON-like values, with ids as lower-case hex; `raw` is 
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent import futures
 from types import TracebackType
 from typing import Any, Self
 
-import grpc
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
-    ExportLogsServiceRequest,
-    ExportLogsServiceResponse,
-)
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import (
-    LogsServiceServicer,
-    add_LogsServiceServicer_to_server,
-)
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-    ExportMetricsServiceResponse,
-)
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import (
-    MetricsServiceServicer,
-    add_MetricsServiceServicer_to_server,
-)
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
-    TraceServiceServicer,
-    add_TraceServiceServicer_to_server,
-)
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from tests.support.otlp_server import OtlpServer
+
 type Values = dict[str, Any]
 
 
-class _Traces(TraceServiceServicer):
-    def __init__(self, keep: Callable[[Any], None]) -> None:
-        self._keep = keep
-
-    def Export(self, request: Any, context: grpc.ServicerContext) -> ExportTraceServiceResponse:  # noqa: N802
-        """Keep a request."""
-        self._keep(request)
-        return ExportTraceServiceResponse()
-
-
-class _Metrics(MetricsServiceServicer):
-    def __init__(self, keep: Callable[[Any], None]) -> None:
-        self._keep = keep
-
-    def Export(self, request: Any, context: grpc.ServicerContext) -> ExportMetricsServiceResponse:  # noqa: N802
-        """Keep a request."""
-        self._keep(request)
-        return ExportMetricsServiceResponse()
-
-
-class _Logs(LogsServiceServicer):
-    def __init__(self, keep: Callable[[Any], None]) -> None:
-        self._keep = keep
-
-    def Export(self, request: Any, context: grpc.ServicerContext) -> ExportLogsServiceResponse:  # noqa: N802
-        """Keep a request."""
-        self._keep(request)
-        return ExportLogsServiceResponse()
-
-
-class OtlpSink:
-    """Listens from the moment it is made until `stop`; also a context manager; safe for use from several threads.
-
-    Args:
-        host: the address to listen on.
-        port: the port; 0 takes a free one.
-    """
+class OtlpSink(OtlpServer):
+    """Keeps every request; also a context manager; safe for use from several threads."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self._lock = threading.Lock()
         self._requests: list[Any] = []
-        self._server = grpc.server(futures.ThreadPoolExecutor(4, thread_name_prefix="otlp-sink"))
-        add_TraceServiceServicer_to_server(_Traces(self._keep), self._server)
-        add_MetricsServiceServicer_to_server(_Metrics(self._keep), self._server)
-        add_LogsServiceServicer_to_server(_Logs(self._keep), self._server)
-        self.port = self._server.add_insecure_port(f"{host}:{port}")
-        self.endpoint = f"http://{host}:{self.port}"
-        self._server.start()
+        super().__init__(host, port)
 
     def __enter__(self) -> Self:
         return self
@@ -102,15 +40,6 @@ class OtlpSink:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-    def stop(self) -> None:
-        """Stop listening; what was taken stays readable."""
-        self._server.stop(grace=0.2).wait()
-
-    def clear(self) -> None:
-        """Forget everything taken so far."""
-        with self._lock:
-            self._requests.clear()
 
     def wait_until(self, condition: Callable[[], object], timeout_s: float = 10.0) -> bool:
         """Wait until `condition` is true, at most `timeout_s` seconds; returns whether it was."""
@@ -182,7 +111,8 @@ class OtlpSink:
                 latest.setdefault(name, {}).update(rows)
         return latest
 
-    def _keep(self, request: Any) -> None:
+    def take(self, request: Any) -> None:
+        """Keep a request."""
         with self._lock:
             self._requests.append(request)
 
