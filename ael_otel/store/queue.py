@@ -144,6 +144,8 @@ class QueuedStore(Events):
         if not self._snapshots_later:
             self._enqueue(_Item(record.execution_id, row_of(record), final=False))
             return
+        if self._changed.get(record.execution_id) is record:
+            return  # it is looked at later than now
         with self._lock:
             self._changed[record.execution_id] = record
             self._enqueued += 1
