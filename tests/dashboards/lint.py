@@ -31,6 +31,7 @@ from tests.dashboards.promql import (
     walk,
     written,
 )
+from tests.support.structure import texts
 
 type Rule = Callable[[str, Json], Iterator[str]]
 
@@ -276,10 +277,7 @@ def variables_ready(_: str, board: Json) -> Iterator[str]:
         ):
             yield f"${name} does not refresh on time change, or does not offer several or all"
     used = {
-        name
-        for text in _texts(board["panels"])
-        for name in variables_in(text)
-        if not BUILT_IN.fullmatch(name)
+        name for text in texts(board["panels"]) for name in variables_in(text) if not BUILT_IN.fullmatch(name)
     }
     yield from (f"${name} is used and not declared" for name in used - set(declared))
     chosen = {name for name, variable in declared.items() if variable["type"] == "query"}
@@ -382,14 +380,3 @@ def _datasources(item: Any, place: str) -> Iterator[tuple[str, Any]]:
     elif isinstance(item, list):
         for each in item:
             yield from _datasources(each, place)
-
-
-def _texts(item: Any) -> Iterator[str]:
-    if isinstance(item, str):
-        yield item
-    elif isinstance(item, dict):
-        for value in item.values():
-            yield from _texts(value)
-    elif isinstance(item, list):
-        for value in item:
-            yield from _texts(value)

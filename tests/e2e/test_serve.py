@@ -14,6 +14,7 @@ from tests.e2e.checks import Known, Truth, check_lines, check_metrics, check_tra
 from tests.e2e.expected import BUNDLED, CONTRACT, HISTOGRAMS, RESOURCE_LABELS, row
 from tests.e2e.programs import Answer, Clients, Served, asks, serving
 from tests.e2e.spans import root_of
+from tests.support.contract import LOG_FIELDS
 
 pytestmark = pytest.mark.timeout(400)  # the first test of all waits for the stack
 
@@ -202,18 +203,8 @@ def test_times_of_lines_survive(backends: Backends, driven: Driven) -> None:
 
 def test_lines_keep_the_contract(driven: Driven) -> None:
     """Proves that each line of stdout is one JSON object that begins with the contract's fields, with ids in runs."""
-    fields = (
-        "timestamp",
-        "level",
-        "component",
-        "workflow_id",
-        "execution_id",
-        "message",
-        "trace_id",
-        "span_id",
-    )
     for line in driven.served.lines():
-        assert tuple(line)[: len(fields)] == fields
+        assert tuple(line)[: len(LOG_FIELDS)] == LOG_FIELDS
         assert line["timestamp"].endswith("Z")
         assert len(line["trace_id"]) in (0, 32)
         assert bool(line["trace_id"]) == bool(line["span_id"])

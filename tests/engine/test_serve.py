@@ -19,6 +19,7 @@ from tests.engine.lab import view
 from tests.engine.lab.client import mcp_session
 from tests.engine.lab.files import json_lines, write_configuration
 from tests.engine.lab.serving import Served
+from tests.support.contract import LOG_FIELDS
 from tests.support.otlp_sink import OtlpSink
 from tests.support.ports import free_port
 
@@ -219,7 +220,7 @@ def _timeless(text: str) -> str:
 def test_stdout_is_the_log_and_nothing_else(told: dict[str, Told], form: str) -> None:
     """Proves that stdout has one JSON object per line, each record that went by OTLP among them once, and no other."""
     lines = json_lines(told[form].stdout)
-    assert all(tuple(line)[: len(view.CONTRACT)] == view.CONTRACT for line in lines)
+    assert all(tuple(line)[: len(LOG_FIELDS)] == LOG_FIELDS for line in lines)
     written = Counter(
         (line["message"], line["trace_id"], line["span_id"], line["execution_id"])
         for line in lines
@@ -374,7 +375,7 @@ def test_stdio_keeps_stdout_for_the_protocol(tmp_path: Path) -> None:
             assert all(answer["jsonrpc"] == "2.0" for answer in answers)
             assert [answer["id"] for answer in answers if "id" in answer] == [1, 2, 3, 4, 5]
             lines = json_lines(served.stderr)
-            assert all(tuple(line)[: len(view.CONTRACT)] == view.CONTRACT for line in lines)
+            assert all(tuple(line)[: len(LOG_FIELDS)] == LOG_FIELDS for line in lines)
             assert [line["error_type"] for line in view.failures_told(lines)] == ["TOOL_FAILED"]
             runs = _runs(sink)
             assert len(runs) == 3

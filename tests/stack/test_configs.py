@@ -1,6 +1,5 @@
 """The configuration files load in the pinned programs, and agree with each other."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,6 +7,7 @@ import yaml
 
 from tests.stack.conftest import ROOT, deploy_module, image, in_image
 from tests.support.needs import require
+from tests.support.structure import texts
 
 PROVISIONING = ROOT / "deploy" / "grafana" / "provisioning"
 
@@ -15,18 +15,6 @@ PROVISIONING = ROOT / "deploy" / "grafana" / "provisioning"
 def load(*parts: str) -> Any:
     """A YAML file of the repository."""
     return yaml.safe_load(ROOT.joinpath(*parts).read_text("utf-8"))
-
-
-def strings(value: object) -> Iterator[str]:
-    """Every string in a structure."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from strings(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from strings(inner)
 
 
 @pytest.mark.docker
@@ -205,7 +193,7 @@ def test_intervals_agree() -> None:
 def test_grafana_variables_survive_provisioning() -> None:
     """Grafana expands `$` in these files, so every `$` that it must keep is written twice."""
     for file in PROVISIONING.glob("*/*.yaml"):
-        for text in strings(yaml.safe_load(file.read_text("utf-8"))):
+        for text in texts(yaml.safe_load(file.read_text("utf-8"))):
             assert "$" not in text.replace("$$", ""), f"{file.name}: {text}"
 
 

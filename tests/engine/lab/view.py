@@ -13,6 +13,7 @@ import pytest
 from ael_otel._generated import events
 from ael_otel._generated import metrics as spec
 from tests.engine.lab.client import Taken
+from tests.support.contract import LOG_FIELDS
 
 EXECUTIONS, INVOCATIONS, STEPS, ERRORS = (
     each.name for each in (spec.WORKFLOW_EXECUTIONS, spec.TOOL_INVOCATIONS, spec.STEP_EXECUTIONS, spec.ERRORS)
@@ -205,17 +206,6 @@ def check_histograms(taken: Taken) -> None:
 
 # --- log lines --------------------------------------------------------------------------------------------------------
 
-CONTRACT = (
-    "timestamp",
-    "level",
-    "component",
-    "workflow_id",
-    "execution_id",
-    "message",
-    "trace_id",
-    "span_id",
-)
-
 
 def check_lines(taken: Taken, spans: list[Span], execution_id: str, workflow: str) -> list[dict[str, Any]]:
     """Check every line of a run against its spans, and stdout against OTLP; return the run's lines.
@@ -233,7 +223,7 @@ def check_lines(taken: Taken, spans: list[Span], execution_id: str, workflow: st
     ]
     assert inside, "a run leaves lines"
     for line in inside:
-        assert tuple(line)[: len(CONTRACT)] == CONTRACT
+        assert tuple(line)[: len(LOG_FIELDS)] == LOG_FIELDS
         assert (line["trace_id"], line["execution_id"], line["workflow_id"]) == (
             trace,
             execution_id,

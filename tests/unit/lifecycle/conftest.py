@@ -17,6 +17,7 @@ from ael_otel.lifecycle import Recorder
 from ael_otel.pipeline.guard import RAISE_FAULTS_VARIABLE, forget_reported_faults
 from ael_otel.pipeline.metrics import AelMetrics
 from ael_otel.store import ExecutionRecord, MemoryStore, StepRecord, ToolCallRecord
+from tests.support.metrics import points_of
 
 CONTRACT = frozenset(
     {
@@ -135,13 +136,7 @@ class Telemetry:
 
     def points(self) -> dict[str, list[Any]]:
         """Collect now: the data points of each metric."""
-        data = self._reader.get_metrics_data()
-        return {
-            metric.name: list(metric.data.data_points)
-            for resource in (data.resource_metrics if data else ())
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-        }
+        return points_of(self._reader)
 
     def counts(self) -> dict[str, float]:
         """Collect now: value or count of each of the contract's series as `name{label values}`, without zeros."""

@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import Tracer
 
 from ael_otel.pipeline.guard import RAISE_FAULTS_VARIABLE, forget_reported_faults
+from tests.support.metrics import points_of
 
 type Series = dict[frozenset[tuple[str, object]], float]
 
@@ -33,13 +34,7 @@ class Metered(NamedTuple):
 
     def points(self) -> dict[str, list]:
         """Collect now: the data points of each metric."""
-        data = self.reader.get_metrics_data()
-        return {
-            metric.name: list(metric.data.data_points)
-            for resource in (data.resource_metrics if data else ())
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-        }
+        return points_of(self.reader)
 
     def series(self) -> dict[str, Series]:
         """Collect now: value (count for histograms) of each series of each metric."""

@@ -29,17 +29,8 @@ from ael_otel.pipeline.logs import (
     uninstall,
 )
 from ael_otel.pipeline.run_context import RunScope, current_run
+from tests.support.contract import LOG_FIELDS
 
-CONTRACT = [
-    "timestamp",
-    "level",
-    "component",
-    "workflow_id",
-    "execution_id",
-    "message",
-    "trace_id",
-    "span_id",
-]
 RUN = RunScope("mixed", "exec-1", "greet", "echo")
 
 
@@ -115,7 +106,7 @@ def test_a_line_inside_a_run(output: MakeOutput, tracer: Tracer) -> None:
     with tracer.start_as_current_span("step") as span:
         out.logger.info("paid %s", "well")
     line = out.line()
-    assert list(line) == [*CONTRACT, "step_id", "tool_name"]
+    assert list(line) == [*LOG_FIELDS, "step_id", "tool_name"]
     when = line.pop("timestamp")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", when)
     assert before <= datetime.fromisoformat(when) <= datetime.now(UTC)
@@ -137,7 +128,7 @@ def test_a_line_outside_any_run(output: MakeOutput) -> None:
     out = output()
     out.logger.warning("up")
     line = out.line()
-    assert list(line) == CONTRACT
+    assert list(line) == [*LOG_FIELDS]
     line.pop("timestamp")
     assert line == {
         "level": "WARN",
@@ -287,7 +278,7 @@ def test_an_exception_becomes_fields(output: MakeOutput) -> None:
     out = output()
     fails(out.logger)
     line = out.line()
-    assert list(line) == [*CONTRACT, "exception.type", "exception.message", "exception.stacktrace"]
+    assert list(line) == [*LOG_FIELDS, "exception.type", "exception.message", "exception.stacktrace"]
     assert (line["exception.type"], line["exception.message"]) == ("ValueError", "card declined")
     assert line["exception.stacktrace"].startswith("Traceback (most recent call last):")
     assert line["exception.stacktrace"].endswith("ValueError: card declined\n")
@@ -332,7 +323,7 @@ def test_only_our_own_extras_are_taken(output: MakeOutput) -> None:
     """Whatever else a caller puts on a record may hold arguments or results: it stays where it is."""
     out = output()
     out.logger.info("called", extra={"arguments": {"card": "4111"}, "secret": "hunter2"})
-    assert list(out.line()) == CONTRACT
+    assert list(out.line()) == [*LOG_FIELDS]
     assert "hunter2" not in out.stream.getvalue()
     assert dict(out.sent()[0].attributes) == {"component": "some.module"}
 

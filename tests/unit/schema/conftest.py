@@ -1,6 +1,7 @@
 """A small registry that keeps every rule, as data that a test can spoil."""
 
 import copy
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ael_otel.schema.__main__ import main
 from ael_otel.schema.load import load
 from ael_otel.schema.model import Registry, Sources
 from ael_otel.schema.project import load_sources
@@ -288,3 +290,18 @@ def sources() -> Sources:
 def registry(sources: Sources) -> Registry:
     """The real registry, resolved."""
     return resolve(sources)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the registry and of everything generated from it, to spoil."""
+    for name in ("ael_otel/registry", "ael_otel/schema", "ael_otel/_generated", "docs/telemetry"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Exit status, standard output and standard error of the command."""
+    status = main(arguments)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ael_otel.schema.__main__ import main
 from ael_otel.schema.errors import SchemaError
 from ael_otel.schema.load import load
 from ael_otel.schema.project import GAPS, load_sources, packaged_registry
 from ael_otel.schema.validate import SCHEMA, validate
+from tests.unit.schema.conftest import run
 
 ROOT = Path(__file__).parents[3]
 SPAN = {
@@ -28,21 +28,6 @@ SPAN = {
         }
     ]
 }
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A copy of the registry and its toolchain's data, to spoil."""
-    for name in ("ael_otel/registry", "ael_otel/schema"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Exit status, standard output and standard error of the command."""
-    status = main(arguments)
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
 
 
 def edit(path: Path, old: str, new: str) -> None:

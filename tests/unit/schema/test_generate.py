@@ -9,31 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from ael_otel.schema.__main__ import main
 from ael_otel.schema.document import read_document, render_document
 from ael_otel.schema.generate import TARGETS, generate, stale
 from ael_otel.schema.load import load
 from ael_otel.schema.model import Registry
 from ael_otel.schema.resolve import resolve
+from tests.unit.schema.conftest import run
 
 ROOT = Path(__file__).parents[3]
 CODE = [name for name in TARGETS if name.endswith(".py")]
 PAGES = [name for name in TARGETS if name.endswith(".md")]
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A copy of the registry and of everything generated from it."""
-    for name in ("ael_otel/registry", "ael_otel/schema", "ael_otel/_generated", "docs/telemetry"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Exit status, standard output and standard error of the command."""
-    status = main(arguments)
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
 
 
 def test_the_tree_matches_the_registry(capsys: pytest.CaptureFixture[str]) -> None:

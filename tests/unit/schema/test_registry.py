@@ -9,6 +9,7 @@ import pytest
 from ael_otel._generated import SCHEMA_URL, SCHEMA_VERSION, attributes, events, metrics, spans
 from ael_otel.prometheus import prometheus_label
 from ael_otel.schema.model import Registry
+from tests.support.contract import LOG_FIELDS
 
 STATUS = ("success", "error", "timeout", "cancelled")
 
@@ -105,16 +106,7 @@ def test_names_of_the_genai_convention_are_on_request(registry: Registry) -> Non
 
 def test_the_log_contract() -> None:
     """The fields of every line and their order are those of the contract."""
-    assert events.LOG_FIELDS == (
-        "timestamp",
-        "level",
-        "component",
-        "workflow_id",
-        "execution_id",
-        "message",
-        "trace_id",
-        "span_id",
-    )
+    assert events.LOG_FIELDS == LOG_FIELDS
     assert "ael.execution.fail" in {spec.name for spec in events.ALL}
 
 
