@@ -127,6 +127,7 @@ def test_list_answers_quickly_with_many_runs(tmp_path, place):
 
 @pytest.mark.engine
 @pytest.mark.slow
+@pytest.mark.timeout(4 * ENDLESS)
 def test_every_verb_works_beside_an_engine_that_writes(tmp_path):
     """`ael demo` runs; a second process follows, lists, shows, exports, sums up and deletes what the first one stores.
 
