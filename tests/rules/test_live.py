@@ -1,152 +1,316 @@
-"""The alerts for real: a fault in a real process or service becomes one message, and its end another."""
+"""The alerts for real: each fault in a real process or service becomes one message, and its end another.
 
+The rules are the committed ones with every span of time divided by one factor (faster.py), so each alert is seen from
+pending to firing to resolved, those with windows of days too; the last test of a fault asks whether one was left out.
+The tests go on from each other: what takes long goes on while the next ones run.
+"""
+
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from tests.rules.live import BASES, SILENT_SECONDS, Alerting, Process, alerting, docker, process, wait_for
+from tests.e2e.programs import Served, serving
+from tests.rules.faster import FACTOR
+from tests.rules.faults import (
+    BAD,
+    EVERY_SECOND,
+    GOOD,
+    HANGING,
+    SLOW,
+    WORKFLOWS,
+    Backlog,
+    burst,
+    call,
+    called,
+    calling,
+    line_of_last_month,
+    process,
+)
+from tests.rules.live import AMPLE, BASES, QUEUE_BYTES, Alerting, alerting, answers, docker, wait_for
+from tests.rules.messages import faults, is_of, news
+from tests.rules.rules import alerts
+from tests.stack.otlp import Sender
 
-pytestmark = [pytest.mark.docker, pytest.mark.slow]
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 
 QUIET_SECONDS = 15
+SOON = 120.0
+"""How long a test waits at most for what takes some seconds on an idle machine."""
+HOUR = 3600 / FACTOR
 BURN = "AelWorkflowErrorBudgetBurn"
+
+RULES = {alert.title: alert for alert in alerts() if alert.name != "Watchdog"}
 
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alerting]:
-    """The three programs, for all tests of this file, which go on from each other."""
+    """Everything that is watched, for all tests of this file, which go on from each other."""
     with alerting(tmp_path_factory.mktemp("alerting")) as running:
         yield running
 
 
+def engine(live: Alerting, folder: Path, service: str, **more: str) -> AbstractContextManager[Served]:
+    """A real engine with the demo's tools, which says every second what it counts."""
+    endpoint = f"http://127.0.0.1:{live.collector_port}"
+    return serving(folder, service, endpoint, workflows=WORKFLOWS, **EVERY_SECOND, **more)
+
+
 @pytest.fixture(scope="module")
-def worker(live: Alerting) -> Iterator[Process]:
-    """One process that makes runs."""
-    with process(live) as running:
-        yield running
+def worker(live: Alerting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """An engine in good health."""
+    with engine(live, tmp_path_factory.mktemp("worker"), "worker") as served:
+        yield served
 
 
-def ran(status: str, times: int) -> str:
-    """Code that counts runs and tool calls."""
-    return (
-        f"for _ in range({times}): metrics.workflow.bind(workflow='nightly', status='{status}')"
-        f".record(duration=0.2, executions=1); metrics.tool.bind(tool='charge@shop', status='{status}')"
-        f".record(duration=0.1, invocations=1)"
-    )
+@pytest.fixture(scope="module")
+def meanwhile() -> Iterator[ExitStack]:
+    """What goes on while other tests run."""
+    with ExitStack() as stack:
+        yield stack
 
 
-def firing(live: Alerting, *wanted: tuple[str, str]) -> None:
-    """Wait until these alerts fire."""
+def over(live: Alerting, *titles: str, seconds: float = SOON) -> None:
+    """Wait until none of these alerts fires or is pending."""
+
+    def none_is_there() -> bool:
+        return not any(is_of(alert, RULES[title]) for alert in live.active() for title in titles)
+
+    wait_for(none_is_there, seconds, lambda: f"{titles} of {live.active()}")
+
+
+def heard(live: Alerting, *titles: str, what: str = "firing") -> Callable[[], bool]:
+    """Whether people were told this of each of these alerts."""
+
+    def told() -> bool:
+        found = news(live.receiver.notifications)
+        return all(
+            any(is_of(alert, RULES[title]) and what in words for alert, words in found.items())
+            for title in titles
+        )
+
+    return told
+
+
+def told(live: Alerting, *titles: str, what: str = "firing", seconds: float = SOON) -> None:
+    """Wait until people were told that these alerts fire, or that they are resolved."""
     wait_for(
-        lambda: all(live.states().get(each) == "firing" for each in wanted),
-        30,
-        lambda: f"{wanted} of {live.states()}",
+        heard(live, *titles, what=what),
+        seconds,
+        lambda: f"{titles} of {news(live.receiver.notifications)}; now {live.active()}",
     )
 
 
-def test_a_quiet_time_is_quiet(live: Alerting, worker: Process) -> None:
+def fired(live: Alerting) -> set[str]:
+    """The names of all alerts but the watchdog that have fired since the start."""
+    return {dict(alert)["alertname"] for alert, states in live.phases().items() if "firing" in states}
+
+
+def test_a_quiet_time_is_quiet(live: Alerting, worker: Served) -> None:
     """While runs succeed, nothing but the alert that always fires is ever pending, and nobody gets a message."""
     end = time.monotonic() + QUIET_SECONDS
     while time.monotonic() < end:
-        worker.tell(ran("success", 2))
+        call(worker.port, [[GOOD]])
         time.sleep(1)
-    counted = requests.get(
-        f"{live.prometheus}/api/v1/query",
-        params={"query": "sum(workflow_status:ael_workflow_executions:count5m)"},
-        timeout=10,
-    ).json()["data"]["result"]
-    assert float(counted[0]["value"][1]) >= QUIET_SECONDS, "nothing was measured"
-    assert live.names() == {"Watchdog"}
+    counted = live.query("sum(workflow_status:ael_workflow_executions:count1h)")
+    assert float(counted[0]["value"][1]) >= 3, "nothing was measured"
+    assert live.phases() == {}
     assert live.receiver.notifications == []
     known = requests.get(f"{live.alertmanager}/api/v2/alerts", timeout=10).json()
     assert {each["labels"]["alertname"] for each in known} == {"Watchdog"}
 
 
-def test_failures_become_one_message_each(live: Alerting, worker: Process) -> None:
-    """Failing runs, a failing tool, lost telemetry and a store that refuses: pending, firing, told once, by group."""
-    worker.tell(ran("error", 200))
-    worker.tell("metrics.lost('traces', 'queue_full', 3); metrics.lost('store', 'store_error', 2)")
-    worker.tell("logging.getLogger('x').warning('refused by the store')")
-    wanted = [
-        (BURN, "1h"),
-        (BURN, "6h"),
-        *(
-            (name, "warning")
-            for name in (
-                "AelWorkflowFirstFailure",
-                "AelToolFailing",
-                "AelTelemetryDropped",
-                "AelStoreFailing",
-            )
-        ),
-        ("AelCollectorExportFailing", "critical"),
-    ]
-    firing(live, *wanted)
-    for name in (BURN, "AelToolFailing", "AelCollectorExportFailing"):
-        assert live.ever(name) == ["pending", "firing"]
-    names = {name for name, _ in wanted}
-    wait_for(
-        lambda: all(live.receiver.about(name, "firing") for name in names),
-        20,
-        lambda: live.receiver.notifications,
-    )
-    time.sleep(8)  # more than two group intervals: whatever would be sent twice has been
-    assert {name: len(live.receiver.about(name, "firing")) for name in names} == dict.fromkeys(names, 1)
-    (burning,) = live.receiver.about(BURN, "firing")
-    assert [alert["labels"]["window"] for alert in burning["alerts"]] == ["1h", "6h"]
-    assert burning["receiver"] == "people"
-    assert live.names() == {"Watchdog", *names}
+def test_a_collector_that_is_away_is_told_once_and_hides_what_it_causes(
+    live: Alerting, worker: Served
+) -> None:
+    """Killed and started again: pending, firing, one message, resolved, one message; no process counts as silent."""
+    docker("kill", "--signal", "KILL", live.collector)
+    told(live, "AelCollectorDown")
+    docker("start", live.collector)
+    told(live, "AelCollectorDown", what="resolved")
+    assert fired(live) == {"AelCollectorDown"}
+    assert len(live.receiver.notifications) == 2
+    assert [each["status"] for each in live.receiver.notifications] == ["firing", "resolved"]
+
+
+def test_failures_become_one_message_each(live: Alerting, worker: Served) -> None:
+    """Runs of a workflow that used to succeed fail, for the first time and too many, and its tool does."""
+    wanted = (f"{BURN} 1h", f"{BURN} 6h", "AelWorkflowFirstFailure", "AelToolFailing")
+    before = len(live.receiver.notifications)
+    with calling(worker.port, BAD, pause_s=0.4):
+        told(live, *wanted)
+    found = live.receiver.notifications[before:]
+    groups = [(each["groupLabels"]["alertname"], each["groupLabels"]["severity"]) for each in found]
+    assert set(groups) == {
+        (BURN, "critical"),
+        ("AelWorkflowFirstFailure", "warning"),
+        ("AelToolFailing", "warning"),
+    }
+    assert {each["receiver"] for each in found} == {"people"}
+    assert fired(live) == {"AelCollectorDown", BURN, "AelWorkflowFirstFailure", "AelToolFailing"}
 
 
 def test_a_message_leads_somewhere(live: Alerting) -> None:
     """Links are whole, values are in words for people, and what made the links is no label."""
-    (failing,) = live.receiver.about("AelToolFailing", "firing")
+    (failing,) = live.receiver.about("AelToolFailing", "warning", "firing")
     (alert,) = failing["alerts"]
-    assert alert["annotations"]["dashboard_url"] == (
-        f"{BASES['AEL_GRAFANA_URL']}/d/ael-tools?var-tool=charge%40shop"
-    )
+    assert alert["annotations"]["dashboard_url"] == f"{BASES['AEL_GRAFANA_URL']}/d/ael-tools?var-tool=charge"
     assert alert["annotations"]["runbook_url"] == f"{BASES['AEL_RUNBOOK_URL']}#aeltoolfailing"
-    assert alert["annotations"]["description"].startswith("charge@shop failed 8")
+    assert re.match(r"charge failed (100|[5-9]\d(\.\d+)?)% of its calls", alert["annotations"]["description"])
     assert set(alert["labels"]) == {"alertname", "severity", "tool"}
 
 
-def test_a_collector_that_is_away_is_told_once_and_hides_what_it_causes(
-    live: Alerting, worker: Process
-) -> None:
-    """Killed and started again: pending, firing, one message, resolved, one message; no process counts as silent."""
-    docker("kill", "--signal", "KILL", live.collector)
-    firing(live, ("AelCollectorDown", "critical"))
-    wait_for(lambda: live.receiver.about("AelCollectorDown", "firing"), 20, "no message")
-    time.sleep(4)
-    docker("start", live.collector)
-    wait_for(lambda: live.receiver.about("AelCollectorDown", "resolved"), 45, live.states)
-    assert live.ever("AelCollectorDown") == ["pending", "firing"]
-    assert len(live.receiver.about("AelCollectorDown", "firing")) == 1
-    assert len(live.receiver.about("AelCollectorDown", "resolved")) == 1
-    assert not live.receiver.about("AelTelemetrySilent", "firing")
+def test_slow_runs_are_told(live: Alerting, worker: Served, meanwhile: ExitStack) -> None:
+    """A workflow whose runs take longer than its objective; it ends when the hour that had them is over."""
+    call(worker.port, [[SLOW] * 3] * 4)
+    # For the alert about stuck runs, which takes long: from here on one run is under way and none ends.
+    meanwhile.enter_context(called(worker.port, HANGING))
+    told(live, "AelWorkflowSlow")
+    (message,) = live.receiver.about("AelWorkflowSlow", "warning", "firing")
+    assert message["alerts"][0]["labels"]["workflow"] == SLOW.workflow
 
 
-def test_a_killed_process_is_told_and_an_orderly_end_is_not(live: Alerting, worker: Process) -> None:
-    """Of two processes one ends in order and one is killed: one alert, about the one that was killed."""
-    with process(live) as other:
-        time.sleep(3)
-        assert other.running.stdin is not None
-        other.running.stdin.close()
-        assert other.running.wait(10) == 0
-    worker.kill()
-    wait_for(
-        lambda: live.receiver.about("AelTelemetrySilent", "firing"),
-        SILENT_SECONDS + 130,  # it is held back for two minutes after the Collector was away
-        live.states,
+def test_what_a_process_loses_is_told(live: Alerting, tmp_path: Path) -> None:
+    """Spans that nobody takes, and runs that a broken store does not keep; they are over when no more is lost."""
+    (tmp_path / ".ael").mkdir()
+    (tmp_path / ".ael" / "telemetry.db").write_text("This was a database once.\n" * 100, "utf-8")
+    nowhere = {
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:9",
+        "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "1",
+    }
+    with engine(live, tmp_path, "ailing", **nowhere) as ailing:
+        call(ailing.port, [[GOOD] * 3])
+        told(live, "AelTelemetryDropped", "AelStoreFailing")
+    found = live.receiver.about("AelTelemetryDropped", "warning", "firing")
+    assert {alert["labels"]["signal"] for message in found for alert in message["alerts"]} == {"traces"}
+    (message,) = live.receiver.about("AelStoreFailing", "warning", "firing")
+    assert [alert["labels"]["reason"] for alert in message["alerts"]] == ["store_error"]
+
+
+def test_a_killed_process_is_told_and_an_orderly_end_is_not(live: Alerting) -> None:
+    """Of two processes one ends in order and one is killed: one alert, about the one that was killed, for an hour."""
+    with process(live.collector_port) as other, process(live.collector_port) as killed:
+        assert other.end() == 0
+        killed.kill()
+    told(live, "AelTelemetrySilent")
+    (message,) = live.receiver.about("AelTelemetrySilent", "critical", "firing")
+    assert [alert["labels"]["job"] for alert in message["alerts"]] == ["ael"]
+
+
+def test_a_store_that_refuses_is_told(live: Alerting) -> None:
+    """Loki refuses a line of last month for good; it is over when nothing more is refused."""
+    line_of_last_month(live.collector_port)
+    told(live, "AelCollectorExportFailing")
+    (message,) = live.receiver.about("AelCollectorExportFailing", "critical", "firing")
+    (alert,) = message["alerts"]
+    assert (alert["labels"]["exporter"], alert["labels"]["signal"]) == ("otlp_http/loki", "log lines")
+
+
+def test_a_size_limit_is_told(live: Alerting, meanwhile: ExitStack) -> None:
+    """A Prometheus that stores 95 % of what it may; it is over when it may store more."""
+    live.limited.limit(f"{round(live.limited.size / 0.95)}B")
+    told(live, "AelMetricsSizeLimit", seconds=SOON + HOUR / 4)
+    live.limited.limit(AMPLE)
+    (message,) = live.receiver.about("AelMetricsSizeLimit", "info", "firing")
+    assert message["alerts"][0]["annotations"]["description"].startswith("Prometheus stores 9")
+
+
+def test_a_disk_that_fills_is_told_twice(live: Alerting) -> None:
+    """At 80 % a warning and at 90 % a critical alert, by what Loki sees of its own, small, file system."""
+    live.disk.fill(0.85)
+    told(live, "AelDiskFilling warning")
+    assert not heard(live, "AelDiskFilling critical")()
+    live.disk.fill(0.93)
+    told(live, "AelDiskFilling critical")
+    live.disk.fill(0)
+    told(live, "AelDiskFilling critical", "AelDiskFilling warning", what="resolved")
+
+
+def test_a_service_that_is_away_is_told(live: Alerting) -> None:
+    """Loki killed and started again."""
+    docker("kill", "--signal", "KILL", live.disk.container)
+    told(live, "AelStackTargetDown")
+    docker("start", live.disk.container)
+    told(live, "AelStackTargetDown", what="resolved")
+
+
+def test_a_collector_that_is_short_of_memory_refuses_and_loses_nothing(live: Alerting) -> None:
+    """A burst beyond its memory limit is refused for a while and told; every trace arrives in the end."""
+    with burst(live.narrow_port) as accepted:
+        told(live, "AelCollectorRefusing")
+    refused = re.search(
+        r'^otelcol_processor_refused_spans\{[^}]*processor="memory_limiter"[^}]*\} ([1-9].*)$',
+        requests.get(live.narrow_metrics, timeout=10).text,
+        flags=re.MULTILINE,
     )
-    assert live.ever("AelTelemetrySilent") == ["pending", "firing"]
-    (told,) = live.receiver.about("AelTelemetrySilent", "firing")
-    assert len(told["alerts"]) == 1
-    assert told["alerts"][0]["labels"]["job"] == "ael"
+    assert refused, "it was not the memory limiter that refused"
+    wait_for(lambda: accepted <= live.narrow_traces.taken, SOON, "traces are missing")
+    told(live, "AelCollectorRefusing", what="resolved")
+
+
+def test_a_queue_that_fills_is_told_twice(live: Alerting) -> None:
+    """While the store of traces is away the queue is half full, then nearly full; it empties when the store is back."""
+
+    def share() -> float:
+        (found,) = live.query(
+            'max(otelcol_exporter_queue_size{exporter="otlp_grpc/tempo"})'
+            f" / {QUEUE_BYTES} and max(otelcol_exporter_queue_capacity) == {QUEUE_BYTES}"
+        )
+        return float(found["value"][1])
+
+    def fill(wanted: float) -> None:
+        while share() < wanted:
+            backlog.grow()
+            time.sleep(1.5)  # until it has been scraped
+
+    live.traces.stop()
+    backlog = Backlog(Sender(live.collector_port))
+    fill(0.55)
+    told(live, "AelCollectorQueueFilling warning")
+    assert not heard(live, "AelCollectorQueueFilling critical")()
+    fill(0.92)
+    told(live, "AelCollectorQueueFilling critical")
+    live.traces.start()
+    told(live, "AelCollectorQueueFilling critical", "AelCollectorQueueFilling warning", what="resolved")
+    assert len(live.traces.taken) >= backlog.sent
+    backlog.sender.close()
+
+
+def test_a_stuck_run_is_told(live: Alerting, worker: Served, meanwhile: ExitStack) -> None:
+    """A process that has a run under way and ends none for half an hour; it is over when the run ends."""
+    told(live, "AelRunStuck", seconds=SOON + HOUR)
+    (message,) = live.receiver.about("AelRunStuck", "warning", "firing")
+    assert [alert["labels"]["job"] for alert in message["alerts"]] == ["worker"]
+    meanwhile.close()  # waits for the run
+    told(live, "AelRunStuck", what="resolved")
+
+
+def test_the_budget_of_days_is_told_until_runs_succeed_again(live: Alerting, worker: Served) -> None:
+    """The slow burns wait for settled hours and fire long after the quick ones are over, until enough runs succeed."""
+    told(live, f"{BURN} 1h", f"{BURN} 6h", what="resolved")
+    told(live, f"{BURN} 1d", f"{BURN} 3d", seconds=SOON + 2.5 * HOUR)
+    with calling(worker.port, GOOD, sessions=4):
+        over(live, f"{BURN} 1d", f"{BURN} 3d")
+    told(live, f"{BURN} 1d", f"{BURN} 3d", what="resolved")
+
+
+def test_every_alert_was_pending_and_firing_and_is_resolved(live: Alerting, worker: Served) -> None:
+    """No rule of any file is left out, none came back, and each was told exactly when it began and when it ended."""
+    every = [alert for alert in alerts() if alert.name != "Watchdog"]
+
+    def missing() -> list[str]:
+        return faults(every, live.active(), live.phases(), news(live.receiver.notifications))
+
+    wait_for(lambda: not missing(), SOON + 2 * HOUR, lambda: "\n".join(missing()))
+    assert fired(live) == {alert.name for alert in every}
+    assert not live.receiver.about("Watchdog", "info", "firing")
+    assert answers(f"{live.prometheus}/-/healthy")
 
 
 @pytest.mark.parametrize(
