@@ -20,6 +20,7 @@ from tests.e2e.backends import quiet_port
 from tests.e2e.expected import CASES, OVERTIME, Case
 from tests.e2e.waiting import wait_until_nothing_is_missing
 from tests.support.needs import require
+from tests.support.processes import end
 from tests.support.variables import clean_variables
 
 SANDBOX_SECONDS: Final = 3
@@ -179,13 +180,7 @@ def serving(
         served.wait_until_ready()
         yield served
     finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        end(process)
 
 
 # --- its clients ------------------------------------------------------------------------------------------------------

@@ -3,13 +3,15 @@
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.support.ports import free_port
+from tests.support.processes import end
 
 
 @contextmanager
@@ -29,9 +31,7 @@ def postgres(programs: Path) -> Iterator[str]:
         subprocess.run(
             initdb, check=True, capture_output=True, cwd=folder, env=environment, timeout=120, **own
         )
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": port,
@@ -57,12 +57,7 @@ def postgres(programs: Path) -> Iterator[str]:
                     time.sleep(0.05)
             yield dsn
         finally:
-            server.terminate()
-            try:
-                server.wait(10)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+            end(server)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ael_otel.cli import cli
 from ael_otel.demo.example import write_example
 from ael_otel.demo.scenarios import ROUND, RUNS_PER_ROUND
+from tests.support.examples import examples
 from tests.support.needs import require
 from tests.support.variables import clean_variables
-from tests.unit.cli.test_usage import examples
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -107,7 +108,7 @@ def test_the_demo_is_a_table_and_trees_for_a_person(tmp_path, environment):
     assert "Nothing answers at 127.0.0.1:9: the telemetry of " in done.stdout
 
 
-@pytest.mark.parametrize("line", [line for line in examples() if line.startswith("ael run")])
+@pytest.mark.parametrize("line", [line for line in examples(cli) if line.startswith("ael run")])
 def test_every_example_of_a_run_works(line, place, environment):
     """As it stands in the help text, in a folder with the demo's example."""
     arguments = shlex.split(line)[1:]

@@ -8,20 +8,12 @@ from click.testing import CliRunner
 
 from ael_otel.cli import cli
 from ael_otel.demo import scenarios
+from tests.support.examples import examples
 
 DEMO_INPUTS = {"hello": {"name"}, "mixed": {"count"}, "too_slow": {"seconds"}}
 
 
-def examples():
-    """All example lines of all help texts."""
-    context = click.Context(cli)
-    commands = [cli, *(cli.get_command(context, name) for name in cli.list_commands(context))]
-    for command in commands:
-        for line in (command.epilog or "").splitlines()[2:]:
-            yield line.strip()
-
-
-@pytest.mark.parametrize("line", sorted(set(examples())))
+@pytest.mark.parametrize("line", examples(cli))
 def test_every_example_is_accepted(line):
     """Its verb and options exist and take what they are given, and a workflow it names is one of the demo's."""
     words = shlex.split(line)

@@ -5,7 +5,6 @@
 import json
 import os
 import re
-import shlex
 import sqlite3
 import stat
 from pathlib import Path
@@ -19,6 +18,7 @@ from ael_otel.cli import cli
 from ael_otel.cli.privacy import command as privacy
 from ael_otel.privacy.rules import RULES
 from ael_otel.store.sqlite import SqliteStore
+from tests.support.examples import examples, taken_apart
 from tests.unit.cli.trace.runs import NOON, failed, make, mixed, runs
 
 DOCS = Path(__file__).parents[3] / "docs" / "privacy.md"
@@ -58,33 +58,15 @@ def everything(folder):
     return b"".join(file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file())
 
 
-def examples():
-    """All example lines of the help texts and of the document."""
-    context = click.Context(privacy)
-    for command in [
-        privacy,
-        *(privacy.get_command(context, name) for name in privacy.list_commands(context)),
-    ]:
-        for line in (command.epilog or "").splitlines()[2:]:
-            yield line.strip()
-    for block in re.findall(r"^```sh\n(.*?)^```", DOCS.read_text("utf-8"), re.MULTILINE | re.DOTALL):
-        yield from block.splitlines()
-
-
-@pytest.mark.parametrize("line", sorted(set(examples())))
+@pytest.mark.parametrize("line", examples(privacy, DOCS))
 def test_every_example_works(line, place):
     """As it stands; exit code 0, or 1 where a scan finds what it does not fix."""
     leaky(place / ".ael" / "telemetry.db")
     (place / "result.json").write_text(json.dumps({"mail": MAIL}))
     (place / "runs.jsonl").write_text(json.dumps({"mail": MAIL}) + "\n")
-    words = shlex.split(line)
-    assert words[:2] == ["ael", "privacy"]
-    stdin = None
-    if "<" in words:
-        *words, _, name = words
-        stdin = (place / name).read_bytes()
-    done = ael(*words[2:], stdin=stdin)
-    assert done.exit_code == (1 if words[2] == "scan" and "--fix" not in words else 0), done.output
+    words, stdin = taken_apart(line, "privacy", place)
+    done = ael(*words, stdin=stdin)
+    assert done.exit_code == (1 if words[0] == "scan" and "--fix" not in words else 0), done.output
     assert MAIL not in done.output
     assert TOKEN not in done.output
 

@@ -1,8 +1,6 @@
 """Every example in every help text of `ael trace`, and in docs/trace.md, runs."""
 
 import os
-import re
-import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -12,22 +10,13 @@ import click
 import pytest
 
 from ael_otel.cli.trace import command as trace
+from tests.support.examples import examples, taken_apart
 from tests.unit.cli.trace.runs import ael, failed, make, runs
 
 DOCS = Path(__file__).parents[4] / "docs" / "trace.md"
 
 
-def examples():
-    """All example lines."""
-    context = click.Context(trace)
-    for command in [trace, *(trace.get_command(context, name) for name in trace.list_commands(context))]:
-        for line in (command.epilog or "").splitlines()[2:]:
-            yield line.strip()
-    for block in re.findall(r"^```sh\n(.*?)^```", DOCS.read_text("utf-8"), re.MULTILINE | re.DOTALL):
-        yield from block.splitlines()
-
-
-@pytest.mark.parametrize("line", sorted(set(examples())))
+@pytest.mark.parametrize("line", examples(trace, DOCS))
 def test_every_example_works(line, place, monkeypatch):
     """As it stands, on runs with the ids that it names, next to the files that it names; exit code 0."""
     make(place / ".ael" / "telemetry.db", runs(datetime.now(UTC) - timedelta(hours=1)))
@@ -50,18 +39,13 @@ def test_every_example_works(line, place, monkeypatch):
     monkeypatch.setattr("ael_otel.cli.trace.tail.time.sleep", meanwhile)
     assert ael("export", "--all", "-f", "otlp", "-o", "runs.otlp.jsonl").exit_code == 0
     assert ael("export", "--all", "-f", "jsonl", "-o", "runs.jsonl").exit_code == 0
-    words = shlex.split(line)
-    assert words[:2] == ["ael", "trace"]
-    stdin = None
-    if "<" in words:
-        *words, _, name = words
-        stdin = (place / name).read_bytes()
-    done = ael(*words[2:], stdin=stdin)
-    assert done.exit_code == (130 if words[2] == "tail" and "--runs" not in words else 0), done.stderr
+    words, stdin = taken_apart(line, "trace", place)
+    done = ael(*words, stdin=stdin)
+    assert done.exit_code == (130 if words[0] == "tail" and "--runs" not in words else 0), done.stderr
     assert "Traceback" not in done.stderr
     if "--endpoint" in words:
         assert sent[0].startswith(words[words.index("--endpoint") + 1])
-    if words[2] == "list":
+    if words[0] == "list":
         assert done.stdout, "an example finds something"
 
 
