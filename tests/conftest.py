@@ -4,6 +4,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.needs import BEYOND_CI, NEEDS, REPLACEMENTS, images, on_ci
 from tests.support.variables import send_nowhere
@@ -15,8 +16,10 @@ MARKERS = {"engine": ("engine",), "e2e": ("e2e", "docker", "slow")}
 
 
 def pytest_configure() -> None:
-    """Keep the runs of tests out of a stack that a person has running; a test that sends says where."""
+    """Keep the runs of tests out of a stack that a person has running; give examples the time of a busy machine."""
     send_nowhere()
+    settings.register_profile("patient", settings(), deadline=None)
+    settings.load_profile("patient")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -20,7 +20,6 @@ from tests.store.making import NEAR, QUERY, START, Model, call, filled, run, run
 
 FAST = settings(
     max_examples=40,
-    deadline=None,
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,
         HealthCheck.too_slow,

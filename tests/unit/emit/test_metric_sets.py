@@ -209,7 +209,7 @@ VALUES = st.tuples(st.sampled_from("abcde"), st.sampled_from(("success", "error"
 STEPS = st.lists(st.tuples(st.sampled_from(("add", "bind")), VALUES, st.integers(0, 5)), max_size=40)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=STEPS, cap=st.integers(1, 6))
 def test_rows_behave_like_a_dictionary_with_a_lid(steps: list, cap: int) -> None:
     """Whatever is added in whatever order: rows are a dictionary, what does not fit adds up in the overflow row."""

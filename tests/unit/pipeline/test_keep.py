@@ -204,7 +204,7 @@ def test_shutdown_exports_what_has_failed_already() -> None:
     assert kept.exported() == {failed.get_span_context().trace_id: 1}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.randoms(use_true_random=False), st.integers(1, 6), st.integers(1, 8), st.integers(1, 30))
 def test_memory_is_bounded_and_the_books_balance(
     chance: random.Random, max_traces: int, max_spans: int, max_total: int

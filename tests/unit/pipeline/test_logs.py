@@ -496,7 +496,7 @@ def test_text_for_people(output: MakeOutput) -> None:
     assert [record.body for record in out.sent()] == ["paid", "workflow failed"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(message=st.text(st.characters()), component=st.text(st.characters(), min_size=1))
 def test_a_record_is_always_one_line(message: str, component: str) -> None:
     """Whatever a message holds (line breaks, control characters, half characters), it is one line that parses back."""

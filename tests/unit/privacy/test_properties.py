@@ -14,7 +14,7 @@ from ael_otel.privacy.policy import Policy
 from ael_otel.privacy.redactor import MAX_CHARS, Redactor
 from tests.unit.privacy.secrets import SHAPES, any_secret, benign_name, core, scalars, structures
 
-QUIET = settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
+QUIET = settings(max_examples=150, suppress_health_check=list(HealthCheck))
 REDACTOR = Redactor()
 AROUND = st.sampled_from(["", " ", "\n", "see ", "failed: ", " (", "x=1, ", "é ", "日本 "])
 

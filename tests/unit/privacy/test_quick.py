@@ -8,7 +8,7 @@ from ael_otel.privacy.policy import Policy
 from ael_otel.privacy.redactor import Redactor
 from tests.unit.privacy.secrets import any_secret, benign_name, scalars, structures
 
-THOROUGH = settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
+THOROUGH = settings(max_examples=300, suppress_health_check=list(HealthCheck))
 POLICIES = (
     Policy(),
     Policy(scrub_pii=False),

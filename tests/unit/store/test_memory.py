@@ -198,7 +198,7 @@ class MemoryStoreModel(RuleBasedStateMachine):
             assert self.store.get(record.execution_id) == record
 
 
-MemoryStoreModel.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+MemoryStoreModel.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
 TestMemoryStoreModel = MemoryStoreModel.TestCase
 
 

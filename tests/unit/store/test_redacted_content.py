@@ -18,7 +18,7 @@ def kept(value: object, limit: int = LIMIT, mode: str = "redacted") -> bytes:
     return msgspec.json.encode(Capture(limit, redact=Redactor().value)(value, mode))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(-len(KEY) - 2, 2), st.sampled_from(["text", "list", "field", "json", "bytes"]))
 def test_no_half_of_a_secret_at_the_cut_is_kept(offset: int, shape: str) -> None:
     """Proves for each place of a secret around the rough cut, also where what is before it shrinks to nothing, that no
