@@ -44,6 +44,21 @@ STEP_TYPES: Final[Mapping[StepType, str]] = {
 PASSED_OVER: Final[Mapping[str, str]] = {STEP_RETRY.name: "dark-orange", STEP_SKIP.name: "light-blue"}
 """What happened to a step that did not simply run."""
 
+COMPONENTS: Final[Mapping[str, str]] = {
+    "direct": "dark-yellow",
+    "engine": "semi-dark-green",
+    "invoker": "super-light-blue",
+    "ploston_core.mcp.connection": "semi-dark-blue",
+    "ploston_core.mcp_frontend.server": "light-purple",
+    "sandbox": "dark-purple",
+    "step": PASSED_OVER[STEP_RETRY.name],
+    "workflow_engine": OUTCOMES["error"],
+}
+"""Who writes most of the log: the engine's loggers, and our lines about failed steps and failed runs.
+
+Eight colours cannot all be told apart by everybody; those that lie on one another, in alphabetical order, can.
+"""
+
 OPEN: Final = FieldColor(mode=cast("FieldColorModeId", "palette-colorblind"))
 """Names that nobody knows beforehand: Okabe and Ito's colours in order, so that the names of one panel differ.
 

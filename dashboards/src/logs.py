@@ -17,7 +17,7 @@ from ael_otel._generated.events import (
 )
 from dashboards.src import links
 from dashboards.src.board import Section, board, list_variable, text_variable, workflow_variable
-from dashboards.src.colours import LEVELS
+from dashboards.src.colours import COMPONENTS, LEVELS
 from dashboards.src.panels import note
 from dashboards.src.panels_logs import log_bars, log_lines_panel, log_table
 from dashboards.src.parts import (
@@ -118,6 +118,7 @@ def _volume() -> list[Panel]:
             no_value=_NO_LINE,
             query=line_counts(_of_choice(), (LOG_COMPONENT,)),
             legend=legend(LOG_COMPONENT),
+            colours=COMPONENTS,
             links=[of_series],
         ),
     ]

@@ -39,7 +39,7 @@ from ael_otel._generated.spans import WORKFLOW
 from ael_otel.prometheus import prometheus_label
 from dashboards.src import foreign, links
 from dashboards.src.board import Section, board, tool_variable, workflow_variable
-from dashboards.src.colours import BAD, GOOD, WARNING
+from dashboards.src.colours import BAD, GOOD, OUTCOMES, WARNING
 from dashboards.src.panels import (
     Line,
     bars,
@@ -76,6 +76,8 @@ from dashboards.src.selections import (
 )
 from dashboards.src.shared import by_outcome, durations, failed_share, recent_failures
 
+_FAILED_SHARE = "Failed share of runs"
+
 
 def overview() -> Dashboard:
     """Make the board AEL Overview."""
@@ -111,7 +113,7 @@ def _health() -> list[Panel]:
     return [
         figure(
             number=11,
-            width=4,
+            width=5,
             title="Runs in 24 h",
             description="Workflow runs that ended in the last 24 hours, whatever the outcome and whatever the time "
             "range of the board. A run that is under way is not counted yet.",
@@ -144,7 +146,7 @@ def _health() -> list[Panel]:
         ),
         lines(
             number=14,
-            width=10,
+            width=9,
             title="Error rate",
             description="Failed and timed-out runs divided by all that were not cancelled, over at least five minutes "
             "at a time. A gap means that no run ended, not that none failed.",
@@ -154,10 +156,11 @@ def _health() -> list[Panel]:
             query=[
                 Line(
                     query=ratio(runs(*FAILED), runs(*JUDGED), "$__rate_interval"),
-                    legend="Failed share of runs",
+                    legend=_FAILED_SHARE,
                 )
             ],
             interval="5m",
+            colours={_FAILED_SHARE: OUTCOMES["error"]},
             links=[
                 links.logs(
                     "Log lines of failed runs",

@@ -127,6 +127,7 @@ def lines(
     interval: str | None = None,
     bounds: tuple[float, float] | None = None,
     calculations: Sequence[Calculation] = (),
+    colours: Mapping[str, str] = QUANTILES,
     links: Sequence[DashboardLink] = (),
 ) -> Panel:
     """Values over time. `interval` is the least time between two points, `calculations` make the legend a table.
@@ -145,7 +146,7 @@ def lines(
     config = values_config(unit, no_value, bounds=bounds, custom=custom, links=links)
     named = {line.legend for line in query}
     config.overrides = [
-        override(name, color=fixed(colour)) for name, colour in QUANTILES.items() if name in named
+        override(name, color=fixed(colour)) for name, colour in colours.items() if name in named
     ]
     return _over_time(
         number=number,

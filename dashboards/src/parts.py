@@ -229,7 +229,12 @@ def last_value() -> common.ReduceDataOptions:
 
 def cells() -> common.TableFieldOptions:
     """How the cells of a table look."""
-    return common.TableFieldOptions(align=common.FieldTextAlignment.AUTO, inspect=False, filterable=True)
+    return common.TableFieldOptions(
+        align=common.FieldTextAlignment.AUTO,
+        inspect=False,
+        filterable=True,
+        min_width=90,  # Grafana's own 150 pushes the last columns out of a narrow table
+    )
 
 
 def table_options(*order: common.TableSortByFieldState) -> table.Options:

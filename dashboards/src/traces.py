@@ -34,8 +34,8 @@ from dashboards.src.queries import (
 )
 from dashboards.src.shared import failed_share
 
-NO_TRACE = "0"
-"""No trace has this id. An empty one would be an error in Grafana."""
+NO_TRACE = "{ false }"
+"""A search that finds nothing, because none is chosen yet. Nothing at all, or an id that no trace has, is an error."""
 
 _NAME = "span_name"
 _COUNTED = "Tempo has counted no span in this range"
@@ -54,12 +54,15 @@ def traces() -> Dashboard:
             list_variable("status", "Status", "How the runs ended", WORKFLOW_STATUS_VALUES),
             text_variable("duration", "At least", "Least duration of the runs: 250ms, 1.5s, 2m", "0ms"),
             text_variable("execution", "Execution", "Id of one run, or how it begins; empty for all", ""),
-            text_variable("trace", "Trace", "Id of the trace below; 0 for none", NO_TRACE),
+            text_variable(
+                "trace", "Trace", "Id of the trace below: click one, or write one from elsewhere", NO_TRACE
+            ),
         ],
         sections=[
             Section(number=1, title="", height=2, panels=[_question(question)]),
             Section(number=10, title="Runs", height=9, panels=[_runs()]),
-            Section(number=20, title="The chosen trace", height=18, panels=[_chosen()]),
+            Section(number=20, title="The chosen trace", height=2, panels=[_how_to_choose()]),
+            Section(number=25, title="", height=18, panels=[_chosen()]),
             Section(number=30, title="Spans, as Tempo counts them", height=9, panels=_spans()),
             Section(number=40, title="Who calls whom", height=11, panels=_graph()),
         ],
@@ -70,8 +73,8 @@ def _question(question: str) -> Panel:
     return note(
         number=2,
         width=24,
-        content=f"**{question}** Click the trace of a run to see its waterfall below; a span's own links lead to its "
-        "log lines and its metrics.",
+        content=f"**{question}** A run's trace leads to its waterfall below, a span's own links to its log lines and "
+        "its metrics.",
     )
 
 
@@ -106,6 +109,16 @@ def _runs() -> Panel:
             ),
         ],
         links=[links.trace("Waterfall of this run", links.VALUE)],
+    )
+
+
+def _how_to_choose() -> Panel:
+    # The waterfall's own words for nothing are Grafana's, whatever no_value says.
+    return note(
+        number=22,
+        width=24,
+        content="Nothing here? **Click the trace of a run above**: its spans appear below. The id of a trace from "
+        "elsewhere, such as `ael trace list`, goes into *Trace* at the top, in full.",
     )
 
 
@@ -149,7 +162,7 @@ def _spans() -> list[Panel]:
         ),
         bars(
             number=32,
-            width=8,
+            width=7,
             title="Spans by name",
             description="Spans that ended in each interval, by name. Those of steps are numbered by position.",
             unit="locale",
@@ -159,7 +172,7 @@ def _spans() -> list[Panel]:
         ),
         ranking(
             number=33,
-            width=8,
+            width=9,
             title="Spans",
             description="Number, failed share and p95 of the spans of each name in the time range, as Tempo counted "
             "them.",

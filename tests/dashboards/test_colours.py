@@ -121,11 +121,21 @@ def test_colours_of_a_family_can_be_told_apart(family: str, theme: str) -> None:
 
 
 @pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("family", FAMILIES)
+def test_components_that_lie_on_one_another_can_be_told_apart(theme: str) -> None:
+    """Proves the same for neighbours in the stack of components, which are too many for it to hold for all pairs."""
+    _, shades = THEMES[theme]
+    stacked = [shades[colours.COMPONENTS[name]] for name in sorted(colours.COMPONENTS)]
+    assert min(closest(pair) for pair in itertools.pairwise(stacked)) >= closest(OKABE_ITO)
+    assert len(set(stacked)) == len(stacked)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("family", [*FAMILIES, "components"])
 def test_colours_stand_out_from_the_panel(family: str, theme: str) -> None:
     """Proves that each has a contrast of 2 and more: areas and lines, not text, which is never coloured by these."""
     background, shades = THEMES[theme]
-    assert min(contrast(shades[name], background) for name in FAMILIES[family].values()) >= 2
+    of_family = FAMILIES.get(family, colours.COMPONENTS)
+    assert min(contrast(shades[name], background) for name in of_family.values()) >= 2
 
 
 def test_the_measure_sees_what_people_mix_up() -> None:
