@@ -18,14 +18,15 @@ class Key(Struct, frozen=True):
     """One key of the section.
 
     `name` is dotted and leaves out the leading `telemetry.`; `type` is what msgspec converts to; `allowed`
-    completes "must be ..."; `choices` is empty unless the key takes one of a closed set; `pattern` says that not every
-    text is allowed; `env` names the variables that win.
+    completes "must be ..."; `choices` is empty unless the key takes one of a closed set, `choices_within` unless it
+    takes a list or a mapping of such; `pattern` says that not every text is allowed; `env` names variables that win.
     """
 
     name: str
     type: Any
     allowed: str
     choices: tuple[str, ...]
+    choices_within: tuple[str, ...]
     pattern: bool
     default: object
     meaning: str
@@ -39,7 +40,7 @@ def _key(name: str, annotation: object, default: object) -> Key:
     base, meta = get_args(annotation)
     if not isinstance(meta, Meta) or meta.description is None:
         raise TypeError(f"{name} has no description")
-    choices = cast("tuple[str, ...]", get_args(base)) if get_origin(base) is Literal else ()
+    choices = _words(base)
     if base is bool:
         allowed = "true or false"
     elif choices:
@@ -52,12 +53,18 @@ def _key(name: str, annotation: object, default: object) -> Key:
         annotation,
         allowed,
         choices,
+        () if choices else next(filter(None, [_words(part) for part in get_args(base)]), ()),
         meta.pattern is not None,
         default,
         meta.description,
         extra["env"],
         extra["secret"],
     )
+
+
+def _words(annotation: object) -> tuple[str, ...]:
+    """Return the words of a closed set; none for any other type."""
+    return cast("tuple[str, ...]", get_args(annotation)) if get_origin(annotation) is Literal else ()
 
 
 def _is_struct(annotation: object) -> TypeGuard[type[Struct]]:

@@ -58,6 +58,7 @@ class Alias(Struct, frozen=True):
     translate: Callable[[Any], object] = _itself
     notice: Callable[[Any], str | None] = _silent
     choices: tuple[str, ...] = ()
+    choices_within: tuple[str, ...] = ()
     pattern: bool = False
     secret: bool = False
 
@@ -326,18 +327,21 @@ def _refused(name: str, value: object, entry: Key | Alias, source: Source) -> Co
         shown = "text" if value else "empty text"
         near = nearest(value.lower(), list(SAMPLING_RATES if name == "sampling.rate" else entry.choices))
         hint = f"; did you mean {near}?" if near else ""
-        if entry.choices and value:
+        if (entry.choices or entry.choices_within) and value:
             shown = "another text"
         elif entry.pattern and value:
             shown = "another form of text"
     elif isinstance(value, list):
-        shown = _odd_one(cast("list[object]", value), "a list whose item") or shown
+        found = cast("list[object]", value)
+        shown = (
+            _odd_one(found, "a list whose item") or _odd_choice(found, "a list whose item", entry) or shown
+        )
     elif isinstance(value, dict):
         items = cast("dict[object, object]", value)
         shown = (
             _odd_one(list(items), "a mapping whose key")
             or _odd_one(list(items.values()), "a mapping whose value")
-            or _odd_choice(list(items.values()), entry)
+            or _odd_choice(list(items.values()), "a mapping whose value", entry)
             or shown
         )
     dotted = f"{SECTION}.{name}"
@@ -384,11 +388,13 @@ def _odd_one(items: list[object], what: str) -> str | None:
     return None
 
 
-def _odd_choice(items: list[object], entry: Key | Alias) -> str | None:
-    """Name the value of a mapping that is none of the words that the key takes."""
-    for position, item in enumerate(items, start=1):
-        if not re.search(rf"\b{re.escape(str(item))}\b", entry.allowed) or not item:
-            return f"a mapping whose value {position} is another text"
+def _odd_choice(items: list[object], what: str, entry: Key | Alias) -> str | None:
+    """Say which text within a list or a mapping is none of the words that the key takes, and which may be meant."""
+    words = entry.choices_within
+    for position, item in enumerate(map(str, items) if words else (), start=1):
+        if item not in words:
+            near = nearest(item.lower(), list(words))
+            return f"{what} {position} is another text" + (f"; did you mean {near}?" if near else "")
     return None
 
 

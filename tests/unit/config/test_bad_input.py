@@ -111,7 +111,7 @@ SECTIONS: dict[str, tuple[Any, str]] = {
     ),
     "keep of something else": (
         {"sampling": {"keep": ["failures"]}},
-        "telemetry.sampling.keep must be a list of errors and slow, not a list",
+        "telemetry.sampling.keep must be a list of errors and slow, not a list whose item 1 is another text",
     ),
     "slow over nothing": (
         {"sampling": {"slow_over": 0}},
@@ -225,8 +225,26 @@ SECTIONS: dict[str, tuple[Any, str]] = {
         {"redaction": {"tools": {"echo": "redact"}}},
         (
             "telemetry.redaction.tools must be a mapping of names of tools to none, keys, redacted or full, "
-            "not a mapping whose value 1 is another text"
+            "not a mapping whose value 1 is another text; did you mean redacted?"
         ),
+    ),
+    "capture policy that is a word of the message": (
+        {"redaction": {"tools": {"echo": "full", "add": "tools"}}},
+        (
+            "telemetry.redaction.tools must be a mapping of names of tools to none, keys, redacted or full, "
+            "not a mapping whose value 2 is another text"
+        ),
+    ),
+    "nothing to keep traces for": (
+        {"sampling": {"keep": ["errors", "eror"]}},
+        (
+            "telemetry.sampling.keep must be a list of errors and slow, "
+            "not a list whose item 2 is another text; did you mean errors?"
+        ),
+    ),
+    "nothing to keep traces for, in one text": (
+        {"sampling": {"keep": "fast"}},
+        "telemetry.sampling.keep must be a list of errors and slow, not another text",
     ),
     "excluded path that is all": (
         {"privacy": {"excluded_paths": ["*"]}},
