@@ -1,4 +1,4 @@
-"""The redactor that the configuration asks for."""
+"""The redactor that the configuration asks for, and the run store that it names."""
 
 from pathlib import Path
 
@@ -11,3 +11,22 @@ from ael_otel.privacy.redactor import Redactor
 def redactor(config: Path | None) -> Redactor:
     """Return the redactor of a configuration file, or of the one that the engine would find."""
     return Redactor(Policy.of(settings_of(Place(config, None))))
+
+
+def store_of(config: Path | None) -> str:
+    """Return the file of the configured run store, absolute, or the connection string of its database.
+
+    Raises:
+        StoreError: runs are kept in memory, or no connection string is set.
+    """
+    from ael_otel.store.errors import StoreError
+    from ael_otel.store.locate import locate
+
+    store = settings_of(Place(config, None)).store
+    if store.backend == "memory":
+        raise StoreError("telemetry.store.backend is memory: nothing is kept that could be scanned")
+    if store.backend == "postgresql":
+        if not store.dsn:
+            raise StoreError("telemetry.store.dsn is empty: set it to the connection string of the database")
+        return store.dsn
+    return str(locate(store.path))

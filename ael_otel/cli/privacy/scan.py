@@ -1,37 +1,47 @@
 """`ael privacy scan`: secrets in a run store or a file, and removing them for good."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from ael_otel.cli.options import config_option, examples
 from ael_otel.cli.trace.options import output_option
 
+if TYPE_CHECKING:
+    from ael_otel.cli.privacy.judging import Stored
+    from ael_otel.privacy.redactor import Redactor
+
+_ADDRESSES: Final = ("postgresql://", "postgres://")
+
 
 @click.command(
     "scan",
     short_help="Find secrets that are stored already; --fix removes them.",
     epilog=examples(
+        "ael privacy scan",
         "ael privacy scan .ael/telemetry.db",
         "ael privacy scan runs.jsonl --output json",
         "ael privacy scan .ael/telemetry.db --fix",
     ),
 )
-@click.argument("target", type=click.Path(path_type=Path), metavar="DB|FILE")
+@click.argument("target", metavar="[DB|FILE]", default="")
 @click.option("--fix", is_flag=True, help="Put markers in their place, for good.")
 @output_option("text", "json")
 @config_option
-def command(target: Path, fix: bool, output: str, config: Path | None) -> None:
-    """Look for secrets in a SQLite run store, or in a file of JSON, JSON lines or text.
+def command(target: str, fix: bool, output: str, config: Path | None) -> None:
+    """Look for secrets in a run store, or in a file of JSON, JSON lines or text.
+
+    DB is a SQLite file or postgresql://...; without it, it is the store that the configuration names, which keeps a
+    password out of the list of processes.
 
     Said are the rule, the run or line, and the place; never what was found. The exit code is 1 if something was found
     and is still there. With --fix a store is rewritten without a trace on its pages or in its log, and a file is
     replaced by one that only its owner can read.
     """
     from ael_otel.cli.privacy.chosen import redactor
-    from ael_otel.cli.privacy.stored import scan
 
-    found = scan(target, redactor(config), fix=fix)
+    found = _found(target, redactor(config), config, fix=fix)
     if output == "json":
         from ael_otel.cli.streams import print_json
 
@@ -57,3 +67,16 @@ def command(target: Path, fix: bool, output: str, config: Path | None) -> None:
         click.echo(f"\n{total} {'replaced by markers' if fix else 'found; --fix replaces them by markers'}.")
     if found and not fix:
         raise click.exceptions.Exit(1)
+
+
+def _found(target: str, chosen: "Redactor", config: Path | None, *, fix: bool) -> "list[Stored]":
+    from ael_otel.cli.privacy.chosen import store_of
+
+    place = target or store_of(config)
+    if place.startswith(_ADDRESSES) or (not target and not Path(place).is_absolute()):
+        from ael_otel.cli.privacy.database import scan_database
+
+        return scan_database(place, chosen, fix=fix)
+    from ael_otel.cli.privacy.stored import scan
+
+    return scan(Path(place), chosen, fix=fix)

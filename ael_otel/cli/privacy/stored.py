@@ -4,12 +4,12 @@
 
 import json
 import sqlite3
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from ael_otel.cli.privacy.judging import NOT_CONTENT, Stored, judged, pieces, summed
 from ael_otel.cli.trace.writing import write_file
 from ael_otel.errors import AelOtelError
 from ael_otel.privacy.redactor import MAX_CHARS, Finding, Redactor
@@ -18,20 +18,6 @@ from ael_otel.store.sqlite import BUSY_S, SqliteStore
 
 _HEADER: Final = b"SQLite format 3\0"
 _ROWS: Final = 200
-# Words of our own and keys that rows hang together by.
-_NOT_CONTENT: Final = frozenset(
-    {"execution_id", "trace_id", "status", "type", "code", "error_code", "owner", "key"}
-)
-
-
-class Stored(NamedTuple):
-    """Where a rule found something: in which run or line, column and place, and how often; never what."""
-
-    rule: str
-    run: str
-    column: str
-    where: str
-    times: int
 
 
 def scan(target: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
@@ -58,11 +44,6 @@ def scan(target: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
     return _in_file(target, redactor, fix=fix)
 
 
-def _summed(found: Sequence[tuple[str, str, Finding]]) -> list[Stored]:
-    times = Counter((each.rule, run, column, each.where) for run, column, each in found)
-    return [Stored(*place, number) for place, number in times.items()]
-
-
 # --- a run store ------------------------------------------------------------------------------------------------------
 
 
@@ -82,7 +63,7 @@ def _in_store(path: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
                     _forget(connection, path)
     except sqlite3.Error as error:
         raise StoreError(f"{path}: {error}") from None
-    return _summed(found)
+    return summed(found)
 
 
 def _tables(connection: sqlite3.Connection) -> Iterator[tuple[str, list[str], list[str]]]:
@@ -96,7 +77,7 @@ def _tables(connection: sqlite3.Connection) -> Iterator[tuple[str, list[str], li
         columns = [
             row[1]
             for row in rows
-            if row[2].upper() in {"TEXT", "BLOB", ""} and not row[5] and row[1] not in _NOT_CONTENT
+            if row[2].upper() in {"TEXT", "BLOB", ""} and not row[5] and row[1] not in NOT_CONTENT
         ]
         if keys and columns and not table.startswith("ael_"):
             yield table, keys, columns
@@ -127,36 +108,13 @@ def _in_table(
             for column, value in zip(columns, values[len(keys) :], strict=True):
                 if not isinstance(value, (str, bytes)):
                     continue
-                findings, clean = _judged(value, redactor)
+                findings, clean = judged(value, redactor)
                 if findings or clean is not value:
                     found += [(owner or "", f"{table}.{column}", each) for each in findings]
                     changes.append((f"UPDATE {table} SET {column} = ? WHERE {where}", [clean, *key]))
     if fix:
         for statement, parameters in changes:
             connection.execute(statement, parameters)
-
-
-def _judged(value: str | bytes, redactor: Redactor) -> tuple[list[Finding], str | bytes]:
-    """Return what is found in a value and the value without it; a document of JSON stays one, however long."""
-    if isinstance(value, str) and value[:1] in {"{", "["}:
-        try:
-            document = json.loads(value)
-        except (ValueError, RecursionError):
-            pass
-        else:
-            clean = redactor.value(document)
-            if clean is document:
-                return [], value
-            return redactor.explain(document), json.dumps(clean, ensure_ascii=False, separators=(",", ":"))
-    if isinstance(value, bytes) or len(value) <= MAX_CHARS:
-        clean = redactor.value(value)
-        return ([], value) if clean is value else (redactor.explain(value), clean)
-    findings: list[Finding] = []
-    parts: list[str] = []
-    for _, part in _pieces(value):
-        findings += redactor.explain(part)
-        parts.append(redactor.text(part))
-    return findings, ("".join(parts) if findings else value)
 
 
 def _forget(connection: sqlite3.Connection, path: Path) -> None:
@@ -189,7 +147,7 @@ def _in_file(path: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
         found, clean = _in_text(text, redactor)
     if fix and found:
         write_file(path, [clean.encode("utf-8", "surrogatepass") if isinstance(clean, str) else clean])
-    return _summed(found)
+    return summed(found)
 
 
 def _in_text(text: str, redactor: Redactor) -> tuple[list[tuple[str, str, Finding]], str]:
@@ -210,11 +168,11 @@ def _in_text(text: str, redactor: Redactor) -> tuple[list[tuple[str, str, Findin
     parts: list[str] = []
     if lines and all(_is_document(line) for line in lines[:5]):
         for number, line in enumerate(lines, 1):
-            findings, clean_line = _judged(line.rstrip("\r\n"), redactor)
+            findings, clean_line = judged(line.rstrip("\r\n"), redactor)
             found += [(f"line {number}", "json", each) for each in findings]
             parts.append(str(clean_line) + line[len(line.rstrip("\r\n")) :])
         return found, "".join(parts)
-    for begin, part in _pieces(text):
+    for begin, part in pieces(text):
         findings = redactor.explain(part)
         found += [
             (f"line {text.count(chr(10), 0, begin + each.start) + 1}", "text", each) for each in findings
@@ -228,16 +186,3 @@ def _is_document(line: str) -> bool:
         return isinstance(json.loads(line), dict | list)
     except (ValueError, RecursionError):
         return not line.strip()
-
-
-def _pieces(text: str) -> Iterator[tuple[int, str]]:
-    """Yield parts of a text that the redactor searches whole, cut between lines and never inside a key."""
-    at = 0
-    while len(text) - at > MAX_CHARS:
-        end = text.rfind("\n", at, at + MAX_CHARS) + 1 or at + MAX_CHARS
-        begun = text.rfind("-----BEGIN", at, end)
-        if begun > at and text.find("-----END", begun, end) < 0:
-            end = begun
-        yield at, text[at:end]
-        at = end
-    yield at, text[at:]

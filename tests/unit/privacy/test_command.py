@@ -259,7 +259,7 @@ def test_what_cannot_be_scanned_is_said_in_one_line(place):
         done = ael("scan", name)
         assert (done.exit_code, said in done.stderr) == (code, True), (name, done.output)
         assert "Traceback" not in done.stderr
-    assert ael("scan").exit_code == 2
+    assert ael("scan").exit_code == 3, "the configured store, which is not there"
     assert ael("scn").exit_code == 2
     if os.getuid():
         (place / "locked.txt").write_text("x")
