@@ -103,7 +103,7 @@ def attribution_of(
 
     Args:
         run: as the store returns it.
-        excluded: whether a text names a file that is excluded now; what was excluded when it was recorded is a marker already.
+        excluded: whether a text names a file that is excluded now; one that was when it was recorded is a marker.
     """
     calls = [*run.tool_calls, *(call for step in _steps(run) for call in step.tool_calls)]
     files: dict[str, NamedFile] = {}
