@@ -95,7 +95,7 @@ def overview() -> Dashboard:
             Section(number=30, title="Recent failures", height=9, panels=[recent_failures(number=31)]),
             Section(number=40, title="How long runs take", height=10, panels=_durations()),
             Section(number=50, title="Tool calls", height=9, panels=_tools()),
-            Section(number=60, title="The telemetry itself", height=7, panels=_telemetry()),
+            Section(number=60, title="The telemetry itself", height=8, panels=_telemetry()),
         ],
     )
 
@@ -401,7 +401,8 @@ def _telemetry() -> list[Panel]:
             width=8,
             title="Telemetry lost in the Collector",
             description="Items that the Collector refused (the sender tries again), had no room for, or gave up "
-            "sending. What waits in its disk queue is not lost.",
+            "sending. What waits in its disk queue is not lost. Prometheus remarks that the Collector's names do not "
+            "end in _total; they count all the same.",
             unit="locale",
             no_value="Nothing was lost in this range, or the Collector is not scraped",
             query=[
@@ -437,7 +438,8 @@ def _telemetry() -> list[Panel]:
             number=65,
             width=8,
             title="Delivered by the Collector",
-            description="Spans, log lines and metric points that each store took over, per second.",
+            description="Spans, log lines and metric points that each store took over, per second. Prometheus remarks "
+            "that the Collector's names do not end in _total; they count all the same.",
             unit="cps",
             no_value="The Collector has delivered nothing yet, or is not scraped",
             query=[
@@ -498,7 +500,7 @@ def _processes() -> Panel:
                 ],
             ),
             Column(name="Engine", label=engine, width=120),
-            Column(name="Instrumentation", label=package, width=120),
+            Column(name="Instrumentation", label=package, width=150),
             Column(name="SDK", label=sdk, width=120),
             Column(
                 name="Processes",

@@ -103,7 +103,7 @@ def log_ranking(
     """A table of an instant LogQL count, the largest first; `count` is the name of its column."""
     sources = {field.field: field.name for field in fields} | {"Value #A": count}
     config = values_config(unit, no_value, custom=cells())
-    config.overrides = [*_overrides(fields), column_override(Column(name=count, decimals=0, width=90))]
+    config.overrides = [*_overrides(fields), column_override(Column(name=count, decimals=0, width=80))]
     return make(
         "table",
         number=number,

@@ -38,6 +38,7 @@ NO_TRACE = "{ false }"
 """A search that finds nothing, because none is chosen yet. Nothing at all, or an id that no trace has, is an error."""
 
 _NAME = "span_name"
+_KIND = "kind"
 _COUNTED = "Tempo has counted no span in this range"
 
 
@@ -135,6 +136,12 @@ def _chosen() -> Panel:
     )
 
 
+def _by_kind(counted: str) -> str:
+    """Add spans up by name, those of steps by their type alone: "Step 2: code" is another step in each workflow."""
+    named = f'label_replace({counted}, "{_KIND}", "$1", "{_NAME}", "(.+)")'
+    return total(f'label_replace({named}, "{_KIND}", "Step: $1", "{_NAME}", "Step [0-9]+: (.+)")', (_KIND,))
+
+
 def _spans() -> list[Panel]:
     counted, failed = series(SPAN_CALLS), series(SPAN_CALLS, ("status_code", "=", SPAN_FAILED))
     by = (_NAME,)
@@ -164,10 +171,16 @@ def _spans() -> list[Panel]:
             number=32,
             width=7,
             title="Spans by name",
-            description="Spans that ended in each interval, by name. Those of steps are numbered by position.",
+            description="Spans that ended in each interval, by name; steps by their type, wherever in a workflow they "
+            "stand.",
             unit="locale",
             no_value=_COUNTED,
-            query=[Line(query=f"{total(events(counted, '$__interval'), by)} > 0", legend=legend(_NAME))],
+            query=[
+                Line(
+                    query=f"{_by_kind(total(events(counted, '$__interval'), by))} > 0",
+                    legend=legend(_KIND),
+                )
+            ],
             links=[all_spans],
         ),
         ranking(

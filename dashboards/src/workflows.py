@@ -31,7 +31,7 @@ from dashboards.src.colours import PASSED_OVER, STEP_TYPES
 from dashboards.src.foreign import SPAN_LATENCY
 from dashboards.src.panels import Line, bars, distribution, note, ranking
 from dashboards.src.panels_logs import log_bars, log_ranking
-from dashboards.src.parts import ERROR_WIDTH, Column, Field, words
+from dashboards.src.parts import Column, Field, words
 from dashboards.src.queries import (
     Matcher,
     attribute,
@@ -361,9 +361,9 @@ def _retries_and_skips() -> list[Panel]:
                     shown_as=words(_WHAT),
                     links=[links.logs("Log lines of these", of_row)],
                 ),
-                Field(name="Workflow", field=LOG_WORKFLOW_ID, width=120),
-                Field(name="Step", field=LOG_STEP_ID, width=110),
-                Field(name="Error", field=LOG_ERROR_TYPE, width=ERROR_WIDTH),
+                Field(name="Workflow", field=LOG_WORKFLOW_ID, width=115),
+                Field(name="Step", field=LOG_STEP_ID, width=100),
+                Field(name="Error", field=LOG_ERROR_TYPE, width=140),
                 Field(name="Reason", field=loki_name(AEL_STEP_SKIP_REASON)),
             ],
         ),
