@@ -125,9 +125,8 @@ def _rows(run: ExecutionRecord) -> Iterator[_Row]:
                 ),
             )
             depth = 3
-        attempts = step.step_type == "tool" and len(step.tool_calls) > 1
         for call in step.tool_calls:
-            yield _call(call, depth if call.source == "code_block" else 2, attempt=attempts)
+            yield _call(call, depth if call.source == "code_block" else 2, attempt=step.retried)
 
 
 def _step(step: StepRecord) -> _Row:
@@ -135,8 +134,8 @@ def _step(step: StepRecord) -> _Row:
     own = not step.tool_calls
     return _Row(
         depth=1,
-        name=f"{step.index + 1} {step.step_id}",
-        remark="code" if step.step_type == "code" else _tool(step.tool_name or "tool", step.server),
+        name=step.label,
+        remark="code" if step.step_type == "code" else _tool(step.tool_name or "step", step.server),
         status=step.status,
         started=step.started_at,
         took_ms=0.0 if step.status == "skipped" else step.duration_ms,

@@ -224,7 +224,7 @@ def _workflow_status(run: ExecutionRecord) -> str | None:
 
 def _retries(step: StepRecord) -> Iterator[SpanEvent]:
     """Yield the event of each attempt after the first, as far as the calls of a tool step tell when it was."""
-    if step.step_type != "tool":
+    if not step.retried:
         return
     for before, call in zip(step.tool_calls, step.tool_calls[1:], strict=False):
         facts: dict[str, Any] = {attr.AEL_STEP_ATTEMPT: call.sequence}

@@ -111,6 +111,17 @@ class StepRecord(msgspec.Struct):
     tool_result: Any = None
     code: CodeRecord | None = None
 
+    @property
+    def label(self) -> str:
+        """Its number and name; the name of what a foreign span told of begins with the number already."""
+        number = f"{self.index + 1} "
+        return self.step_id if self.step_id.startswith(number) else number + self.step_id
+
+    @property
+    def retried(self) -> bool:
+        """Whether its calls are attempts at the same, and not what an agent or code called one after another."""
+        return self.step_type == "tool" and self.max_attempts > 1 and len(self.tool_calls) > 1
+
 
 class ExecutionRecord(msgspec.Struct):
     """One run of a workflow, or one tool call that a client made without a workflow (`type` is `direct`).

@@ -102,14 +102,19 @@ def _rows(run: ExecutionRecord, marks: _Marks) -> Iterator[_Row]:
     for step, last in _with_last(sorted(run.steps, key=lambda step: step.index)):
         below = marks.empty if last else marks.through
         yield _step_row(step, scale, marks.last if last else marks.branch, below)
-        attempts = step.max_attempts > 1 and step.step_type == "tool" and len(step.tool_calls) > 1
-        if attempts or step.step_type == "code":
-            for call, last_call in _with_last(step.tool_calls):
-                guide = below + (marks.last if last_call else marks.branch)
-                below_call = below + (marks.empty if last_call else marks.through)
-                label = f"attempt {call.sequence}" if attempts else ""
-                remark = "" if attempts else " (called from the code)"
-                yield _call_row(call, scale, guide, below_call, label, remark)
+        for call, last_call in _with_last(_calls_below(step)):
+            guide = below + (marks.last if last_call else marks.branch)
+            below_call = below + (marks.empty if last_call else marks.through)
+            label = f"attempt {call.sequence}" if step.retried else ""
+            remark = " (called from the code)" if call.source == "code_block" else ""
+            yield _call_row(call, scale, guide, below_call, label, remark)
+
+
+def _calls_below(step: StepRecord) -> list[ToolCallRecord]:
+    """Return the calls that have a line of their own: all but the one that a tool step, or a foreign span, is."""
+    if step.step_type == "tool" and step.tool_name is not None and len(step.tool_calls) == 1:
+        return []
+    return [call for call in step.tool_calls if not call.span_id or call.span_id != step.span_id]
 
 
 def _with_last[T](items: Sequence[T]) -> Iterator[tuple[T, bool]]:
@@ -125,7 +130,7 @@ def _step_row(step: StepRecord, scale: "_Scale", guide: str, below: str) -> _Row
     return _Row(
         guide=guide,
         below=below,
-        name=f"{step.index + 1} {step.step_id}",
+        name=step.label,
         status=step.status,
         kind=words.step_type(step),
         tool=words.tool(step.tool_name, step.server) if step.tool_name else "",

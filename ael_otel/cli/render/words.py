@@ -82,8 +82,10 @@ def tool(name: str, server: str | None) -> str:
 
 
 def step_type(step: StepRecord) -> str:
-    """Return the type as traces and metrics name it: `tool_call` or `code`."""
-    return "tool_call" if step.step_type == "tool" else "code"
+    """Return the type as traces and metrics name it, `tool_call` or `code`; `step` for other foreign spans."""
+    if step.step_type == "code":
+        return "code"
+    return "step" if step.tool_name is None and step.status != "skipped" else "tool_call"
 
 
 def skip_reason(step: StepRecord) -> str:
@@ -108,10 +110,10 @@ def steps(run: ExecutionRecord) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """Write a count with its noun: `1 run`, `2 runs`, `2 retries`."""
+    """Write a count with its noun: `1 run`, `2,000 runs`, `2 retries`."""
     if count == 1:
         return f"1 {noun}"
-    return f"{count} {noun[:-1]}ies" if noun.endswith("y") else f"{count} {noun}s"
+    return f"{count:,} {noun[:-1]}ies" if noun.endswith("y") else f"{count:,} {noun}s"
 
 
 def what_happened(run: ExecutionRecord) -> str:

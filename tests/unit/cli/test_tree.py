@@ -127,3 +127,27 @@ def test_a_run_without_a_trace_shows_no_trace():
     record = run(1, "hello", 5, step(0, "greet", 0, 5, tool_calls=[call("echo", 0, 5)]))
     record.trace_id = ""
     assert tree(record, width=80).plain.splitlines()[0].endswith("execution exec-7f3a91c20001")
+
+
+def agents_run() -> ExecutionRecord:
+    """A run that spans of an agent told of: a step that called two tools, and one that is a tool itself."""
+    read, save = call("read_file", 1, 4), call("write_file", 8, 4, 2)
+    plan = step(0, "1 plan", 0.5, 20, None, tool_calls=[read, save])
+    plan.step_type = "tool"
+    return run(
+        8,
+        "invoke_agent coder",
+        40,
+        plan,
+        step(1, "2 execute_tool save", 22, 5, "save", tool_calls=[call("save", 22, 5)]),
+    )
+
+
+def test_calls_of_an_agents_step_are_calls_and_no_attempts():
+    """Each is drawn below its step, which is numbered once; the call that a step is has no line of its own."""
+    text = tree(agents_run()).plain
+    lines = [line.partition("─ ")[2].split("  ")[0] for line in text.splitlines()[1:]]
+    assert lines == ["1 plan", "read_file@demo", "write_file@demo", "2 execute_tool save"]
+    assert [line.split()[3] for line in text.splitlines()[1:] if " plan" in line] == ["step"]
+    assert "attempt" not in text
+    assert "from the code" not in text

@@ -82,9 +82,9 @@ def test_a_skip_without_a_known_reason_is_told_as_the_engine_does():
 
 def test_counts_have_their_plural():
     """One run, two runs, two retries."""
-    assert [words.plural(1, "run"), words.plural(2, "run"), words.plural(2, "retry")] == [
+    assert [words.plural(1, "run"), words.plural(2000, "run"), words.plural(2, "retry")] == [
         "1 run",
-        "2 runs",
+        "2,000 runs",
         "2 retries",
     ]
 

@@ -85,6 +85,16 @@ def test_a_run_is_a_row_for_each_of_its_parts(full):
     assert len([1 for tag, attributes in read.elements if tag == "i" and attributes["class"] == "bad"]) == 4
 
 
+def test_calls_of_an_agents_step_are_calls(full):
+    """Several tools in one step, as foreign spans tell of it, are no attempts; its own number is there once."""
+    step = full.steps[0]
+    step.step_id, step.max_attempts, step.tool_name = "1 plan", 1, None
+    text = Reader(page(full)).text
+    assert "attempt" not in text
+    assert "1 1 plan" not in text
+    assert "1 plan" in text
+
+
 def test_bars_are_where_the_work_was(full, going_on):
     """In percent of the run; nothing leaves its lane, also while the run goes on."""
     for run in (full, going_on):

@@ -56,6 +56,13 @@ def test_failures_are_statuses_and_types_without_messages(full):
         assert secret not in everything
 
 
+def test_calls_of_an_agents_step_are_no_attempts(full):
+    """A step that calls several tools once each, as foreign spans tell of it: no event says that it was tried again."""
+    full.steps[0].max_attempts = full.steps[0].attempt = 1
+    full.steps[0].tool_calls[1].tool_name = "other"
+    assert [span.events for span in spans_of(full) if span.events] == []
+
+
 def test_a_retry_is_an_event_at_the_time_of_the_next_attempt(full):
     """With the number of the attempt and the type of the error before it."""
     [event] = spans_of(full)[1].events
