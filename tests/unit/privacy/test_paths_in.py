@@ -13,7 +13,7 @@ from ael_otel.privacy.paths import paths_in
         ("cat /etc/hosts > ./out.txt", ["/etc/hosts", "./out.txt"]),
         ("docker run -v /from:/to img", ["/from", "/to"]),
         ("see ~/notes/a.md, ../b and $HOME/c.", ["~/notes/a.md", "../b", "$HOME/c"]),
-        ("file:///home/me/a%20b", ["/home/me/a b"]),
+        ("file:///data/mine/a%20b", ["/data/mine/a b"]),
         ("curl -d @/tmp/body --out=/tmp/answer", ["/tmp/body", "/tmp/answer"]),
         ("/a/b.py:12", ["/a/b.py"]),
         ("C:\\x\\y.txt", ["C:\\x\\y.txt"]),
