@@ -34,20 +34,26 @@ def command(file: str, replace: bool, place: Place) -> None:
     """Import the runs in FILE (- is stdin): OTLP/JSON of any agent, or what `export` wrote as json or jsonl.
 
     A run that is stored already, by its id or its trace, is left as it is: a trace has no inputs and no results.
+    Secrets are taken out on the way in, as the configuration says.
     """
     from ael_otel.cli.render import words
-    from ael_otel.cli.trace.reading import opened
+    from ael_otel.cli.trace.reading import opened, settings_of
+    from ael_otel.export.cleaning import cleaned
     from ael_otel.export.errors import ExportError, ImportFormatError
     from ael_otel.export.reading import read
+    from ael_otel.privacy.policy import Policy
+    from ael_otel.privacy.redactor import Redactor
 
+    redactor = Redactor(Policy.of(settings_of(place)))
     name = "stdin" if file == "-" else file
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        runs = read(data)
+        runs = [cleaned(run, redactor) for run in read(data)]
     except OSError as error:
         raise ExportError(f"{name}: cannot be read: {error.strerror or error}") from None
     except ImportFormatError as error:
-        raise ImportFormatError(f"{name}: {error}") from None
+        # It quotes what it stumbled over.
+        raise ImportFormatError(f"{name}: {redactor.text(str(error))}") from None
     with opened(place, create=True) as store:
         new = runs if replace else [run for run in runs if not _is_stored(store, run)]
         store.put(new)
