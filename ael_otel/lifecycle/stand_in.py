@@ -12,10 +12,21 @@ def stand_in(error: BaseException, clean: Callable[[str], str]) -> BaseException
     Else an exception whose class has the same name, with the same traceback, and clean texts. It is for printing: it
     is no instance of the class that it is named after.
     """
-    return _of(error, clean, 0)
+    return _of(error, clean, 0, {})
 
 
-def _of(error: BaseException, clean: Callable[[str], str], depth: int) -> BaseException:
+def _of(
+    error: BaseException, clean: Callable[[str], str], depth: int, known: dict[int, BaseException]
+) -> BaseException:
+    # What `raise from` names is the context too: without this, each link would double the work.
+    if id(error) not in known:
+        known[id(error)] = _made(error, clean, depth, known)
+    return known[id(error)]
+
+
+def _made(
+    error: BaseException, clean: Callable[[str], str], depth: int, known: dict[int, BaseException]
+) -> BaseException:
     kind = type(error)
     try:
         text = str(error)
@@ -25,8 +36,8 @@ def _of(error: BaseException, clean: Callable[[str], str], depth: int) -> BaseEx
     new, new_notes = clean(text), [clean(note) for note in notes]
     cause, context = error.__cause__, error.__context__
     if depth < _DEEPEST:
-        new_cause = None if cause is None else _of(cause, clean, depth + 1)
-        new_context = None if context is None else _of(context, clean, depth + 1)
+        new_cause = None if cause is None else _of(cause, clean, depth + 1, known)
+        new_context = None if context is None else _of(context, clean, depth + 1, known)
     else:
         new_cause = new_context = None
     inner = getattr(error, "exceptions", ())

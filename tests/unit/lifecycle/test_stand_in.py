@@ -70,3 +70,30 @@ def test_an_exception_that_cannot_say_anything_and_a_long_chain_are_no_fault() -
     assert SECRET not in "".join(traceback.format_exception(stand_in(first, clean)))
     group = ExceptionGroup("several", [ValueError(SECRET)])
     assert SECRET not in "".join(traceback.format_exception(stand_in(group, clean)))
+
+
+def test_a_long_chain_is_looked_at_once() -> None:
+    """Proves that time grows with the length of a chain, in which each link is both cause and context of the next."""
+
+    def chain(length: int) -> None:
+        try:
+            if length:
+                chain(length - 1)
+        except ValueError as error:
+            raise ValueError(f"link {length} of {SECRET}") from error
+        raise ValueError("the first")
+
+    asked: list[str] = []
+
+    def noting(text: str) -> str:
+        asked.append(text)
+        return clean(text)
+
+    links: list[str] = []
+    current: BaseException | None = stand_in(raised(lambda: chain(12)), noting)
+    while current is not None:
+        assert current.__context__ is current.__cause__
+        links.append(str(current))
+        current = current.__cause__
+    assert links == [f"link {n} of [X]" for n in range(12, 0, -1)] + ["the first"]
+    assert len(asked) == 13
