@@ -136,17 +136,9 @@ def _errors() -> Panel:
         query=_of_choice((LOG_ERROR_TYPE, "!=", "")),
         limit=100,
         fields=[
-            Field(name="Component", field=loki_name(LOG_COMPONENT), width=140),
+            Field(name="Component", field=loki_name(LOG_COMPONENT), width=130),
             Field(name="Error", field=loki_name(LOG_ERROR_TYPE), width=ERROR_WIDTH),
-            Field(name="Workflow", field=loki_name(LOG_WORKFLOW_ID), width=140),
-            Field(name="Message", field=loki_name(LOG_EXCEPTION_MESSAGE)),
-            Field(
-                name="Execution",
-                field=loki_name(LOG_EXECUTION_ID),
-                width=EXECUTION_WIDTH,
-                shown_as=SHORT_EXECUTION_ID,
-                links=[links.run_logs("Log lines of this run", links.VALUE)],
-            ),
+            Field(name="Workflow", field=loki_name(LOG_WORKFLOW_ID), width=125),
             Field(
                 name="Trace",
                 field=loki_name(LOG_TRACE_ID),
@@ -154,6 +146,14 @@ def _errors() -> Panel:
                 shown_as=SHORT_TRACE_ID,
                 links=[links.trace("Trace of this line", links.VALUE)],
             ),
+            Field(
+                name="Execution",
+                field=loki_name(LOG_EXECUTION_ID),
+                width=EXECUTION_WIDTH,
+                shown_as=SHORT_EXECUTION_ID,
+                links=[links.run_logs("Log lines of this run", links.VALUE)],
+            ),
+            Field(name="Message", field=loki_name(LOG_EXCEPTION_MESSAGE)),
         ],
     )
 

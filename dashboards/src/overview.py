@@ -124,7 +124,7 @@ def _health() -> list[Panel]:
         ),
         share(
             number=12,
-            width=5,
+            width=6,
             title="Success rate in 24 h",
             description="Successful runs divided by successful, failed and timed-out runs of the last 24 hours. "
             "Cancelled runs count on neither side.",
@@ -135,7 +135,7 @@ def _health() -> list[Panel]:
         ),
         figure(
             number=13,
-            width=5,
+            width=6,
             title="Active workflows",
             description="Runs that are under way now, of all workflows. After a process was killed its last value "
             "stays for up to five minutes.",
@@ -146,7 +146,7 @@ def _health() -> list[Panel]:
         ),
         lines(
             number=14,
-            width=9,
+            width=7,
             title="Error rate",
             description="Failed and timed-out runs divided by all that were not cancelled, over at least five minutes "
             "at a time. A gap means that no run ended, not that none failed.",
@@ -183,7 +183,7 @@ def _errors() -> list[Panel]:
         ),
         bars(
             number=22,
-            width=8,
+            width=7,
             title="Errors by type",
             description="Errors of all workflows, each counted once, where it arose. An error that was retried or "
             "skipped over counts too, so there can be more errors than failed runs.",
@@ -198,7 +198,7 @@ def _errors() -> list[Panel]:
         ),
         ranking(
             number=23,
-            width=9,
+            width=10,
             title="Errors by type and component",
             description="Errors of all workflows in the time range, by what went wrong and the part in which it "
             "arose. The type leads to the log lines that carry it.",
@@ -214,12 +214,12 @@ def _errors() -> list[Panel]:
                         links.logs("Log lines of this error", log_lines((LOG_ERROR_TYPE, "=", links.VALUE)))
                     ],
                 ),
-                Column(name="Component", label=LABEL_COMPONENT, width=140),
+                Column(name="Component", label=LABEL_COMPONENT, width=125),
                 Column(
                     name="Errors",
                     query=f"{total(events(errors, '$__range'), (LABEL_TYPE, LABEL_COMPONENT))} > 0",
                     decimals=0,
-                    width=90,
+                    width=75,
                 ),
             ],
         ),
@@ -367,8 +367,7 @@ def _telemetry() -> list[Panel]:
             decimals=0,
             no_value="None in 24 h",
             query=f"time() - max(max_over_time(timestamp({reported})[24h:1m]))",
-            base=GOOD,
-            steps=[(120, WARNING)],
+            steps=[(0, GOOD), (120, WARNING)],  # nothing at all is not good
         ),
         figure(
             number=66,

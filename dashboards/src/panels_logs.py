@@ -8,7 +8,7 @@ from grafana_foundation_sdk.models.dashboard import DashboardLink, DataTransform
 
 from dashboards.src.parts import (
     LOKI,
-    TIME_WIDTH,
+    TIME,
     Column,
     Field,
     cells,
@@ -139,7 +139,7 @@ def log_table(
     time_names = ("Time", "timestamp")  # before and since Loki's data-plane frames
     sources = dict.fromkeys(time_names, "Time") | {field.field: field.name for field in fields}
     config = values_config(unit, no_value, custom=cells())
-    config.overrides = [column_override(Column(name="Time", width=TIME_WIDTH)), *_overrides(fields)]
+    config.overrides = [column_override(TIME), *_overrides(fields)]
     return make(
         "table",
         number=number,

@@ -6,9 +6,10 @@ from grafana_foundation_sdk.models import common, nodegraph, tempo
 from grafana_foundation_sdk.models.dashboard import DashboardLink, DataTransformerConfig, Panel
 
 from dashboards.src.parts import (
+    DURATION_WIDTH,
     SHORT_TRACE_ID,
     TEMPO,
-    TIME_WIDTH,
+    TIME,
     TRACE_WIDTH,
     Column,
     Field,
@@ -50,9 +51,9 @@ def span_table(
     trace = column_override(Column(name="Trace", width=TRACE_WIDTH, shown_as=SHORT_TRACE_ID, links=links))
     trace.properties += override("Trace", **{"custom.hidden": False}).properties
     config.overrides = [
-        column_override(Column(name="Time", width=TIME_WIDTH)),
+        column_override(TIME),
         *(column_override(field.column()) for field in fields),
-        column_override(Column(name=_DURATION, unit="ns", width=110)),
+        column_override(Column(name=_DURATION, unit="ns", width=DURATION_WIDTH)),
         trace,
     ]
     return make(

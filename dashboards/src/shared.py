@@ -44,17 +44,9 @@ def recent_failures(*, number: int) -> Panel:
         query=failed_runs(),
         limit=50,
         fields=[
-            Field(name="Workflow", field=loki_name(LOG_WORKFLOW_ID), width=140),
+            Field(name="Workflow", field=loki_name(LOG_WORKFLOW_ID), width=125),
             Field(name="Error", field=loki_name(LOG_ERROR_TYPE), width=ERROR_WIDTH),
-            Field(name="Step", field=loki_name(LOG_STEP_ID), width=110),
-            Field(name="Message", field=loki_name(LOG_EXCEPTION_MESSAGE)),
-            Field(
-                name="Execution",
-                field=loki_name(LOG_EXECUTION_ID),
-                width=EXECUTION_WIDTH,
-                shown_as=SHORT_EXECUTION_ID,
-                links=[links.run_logs("Log lines of this run", links.VALUE)],
-            ),
+            Field(name="Step", field=loki_name(LOG_STEP_ID), width=95),
             Field(
                 name="Trace",
                 field=loki_name(LOG_TRACE_ID),
@@ -62,6 +54,14 @@ def recent_failures(*, number: int) -> Panel:
                 shown_as=SHORT_TRACE_ID,
                 links=[links.trace("Trace of this run", links.VALUE)],
             ),
+            Field(
+                name="Execution",
+                field=loki_name(LOG_EXECUTION_ID),
+                width=EXECUTION_WIDTH,
+                shown_as=SHORT_EXECUTION_ID,
+                links=[links.run_logs("Log lines of this run", links.VALUE)],
+            ),
+            Field(name="Message", field=loki_name(LOG_EXCEPTION_MESSAGE)),
         ],
     )
 

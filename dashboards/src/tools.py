@@ -329,9 +329,9 @@ def _failed_calls() -> Panel:
         ),
         limit=50,
         fields=[
-            Field(name="Tool", field=AEL_TOOL_NAME, width=220),
-            Field(name="Server", field=AEL_MCP_SERVER, width=180),
-            Field(name="Called by", field=AEL_TOOL_SOURCE, width=140),
+            Field(name="Tool", field=AEL_TOOL_NAME, width=150),
+            Field(name="Server", field=AEL_MCP_SERVER, width=120),
+            Field(name="Called by", field=AEL_TOOL_SOURCE, width=115),
             Field(name="Error", field=AEL_ERROR_TYPE),
         ],
         links=[links.trace("Trace of this call", links.VALUE)],

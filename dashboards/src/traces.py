@@ -18,7 +18,7 @@ from dashboards.src.board import Section, board, list_variable, text_variable, w
 from dashboards.src.foreign import GRAPH_FAILED, GRAPH_REQUESTS, SPAN_CALLS, SPAN_FAILED, SPAN_LATENCY
 from dashboards.src.panels import Line, bars, lines, note, ranking
 from dashboards.src.panels_traces import service_graph, span_table, waterfall
-from dashboards.src.parts import EXECUTION_WIDTH, SHORT_EXECUTION_ID, Column, Field
+from dashboards.src.parts import ERROR_WIDTH, EXECUTION_WIDTH, SHORT_EXECUTION_ID, Column, Field
 from dashboards.src.queries import (
     attribute,
     events,
@@ -99,8 +99,8 @@ def _runs() -> Panel:
         limit=50,
         fields=[
             Field(name="Workflow", field=AEL_WORKFLOW_NAME),
-            Field(name="Status", field=AEL_WORKFLOW_STATUS, width=110),
-            Field(name="Error", field=AEL_ERROR_TYPE, width=200),
+            Field(name="Status", field=AEL_WORKFLOW_STATUS, width=95),
+            Field(name="Error", field=AEL_ERROR_TYPE, width=ERROR_WIDTH),
             Field(
                 name="Execution",
                 field=AEL_WORKFLOW_ID,
