@@ -97,8 +97,7 @@ def _attribution(run: "ExecutionRecord", place: Place) -> "Attribution":
     from ael_otel.privacy.redactor import Redactor
 
     # What has been excluded since the run was recorded is not told either.
-    policy = Policy(excluded_paths=settings_of(place).privacy.excluded_paths)
-    return attribution_of(run, Redactor(policy).names_excluded)
+    return attribution_of(run, Redactor(Policy.of(settings_of(place))).names_excluded)
 
 
 def _page(run: "ExecutionRecord", who: "Attribution | None", *, browse: bool) -> None:
