@@ -34,6 +34,7 @@ from opentelemetry.trace import Link, Status
 
 from ael_otel._generated import scopes
 from ael_otel.pipeline.shield import Shield, shield
+from ael_otel.pipeline.span_copy import SpanCopy
 from ael_otel.privacy.markers import REDACTED
 from ael_otel.privacy.names import kind_of
 
@@ -157,15 +158,15 @@ def clean_span(
     try:
         return _clean_span(span, guard, resource)
     except Exception:
-        return ReadableSpan(
-            guard.fault(),
-            span.context,
-            span.parent,
-            Resource({}),
-            kind=span.kind,
+        return SpanCopy(
+            span,
+            name=guard.fault(),
+            resource=Resource({}),
+            attributes={},
+            events=(),
+            links=(),
             status=Status(span.status.status_code),
-            start_time=span.start_time,
-            end_time=span.end_time,
+            instrumentation_scope=None,
         )
 
 
@@ -191,18 +192,14 @@ def _clean_span(
         and all(new is old for new, old in zip(links, span.links, strict=True))
     ):
         return span
-    return ReadableSpan(
-        name,
-        span.context,
-        span.parent,
-        origin,
-        _bounded(attributes, span.dropped_attributes),
-        events,
-        links,
-        span.kind,
+    return SpanCopy(
+        span,
+        name=name,
+        resource=origin,
+        attributes=attributes,
+        events=events,
+        links=links,
         status=Status(status.status_code, described) if described else Status(status.status_code),
-        start_time=span.start_time,
-        end_time=span.end_time,
         instrumentation_scope=library,
     )
 

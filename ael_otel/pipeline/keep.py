@@ -21,6 +21,7 @@ from opentelemetry.trace import SpanContext, StatusCode, TraceFlags
 
 from ael_otel.pipeline.export import DropCounter
 from ael_otel.pipeline.guard import fault_barrier
+from ael_otel.pipeline.span_copy import SpanCopy
 
 type Kind = Literal["errors", "slow"]
 
@@ -38,45 +39,15 @@ _DECIDED: Final = 1_024
 """Kept traces that are remembered, so that spans that end after the topmost one follow."""
 
 
-class KeptSpan(ReadableSpan):
-    """A copy of a recorded span that says it is sampled."""
-
-    def __init__(self, span: ReadableSpan) -> None:
-        context = span.context
-        assert context is not None
-        flags = TraceFlags(context.trace_flags | TraceFlags.SAMPLED)
-        super().__init__(
-            name=span.name,
-            context=SpanContext(
-                context.trace_id, context.span_id, context.is_remote, flags, context.trace_state
-            ),
-            parent=span.parent,
-            resource=span.resource,
-            attributes=span.attributes,
-            events=span.events,
-            links=span.links,
-            kind=span.kind,
-            status=span.status,
-            start_time=span.start_time,
-            end_time=span.end_time,
-            instrumentation_scope=span.instrumentation_scope,
-        )
-        self._left_out = (span.dropped_attributes, span.dropped_events, span.dropped_links)
-
-    @property
-    def dropped_attributes(self) -> int:
-        """How many attributes found no room in the span."""
-        return self._left_out[0]
-
-    @property
-    def dropped_events(self) -> int:
-        """How many events found no room in the span."""
-        return self._left_out[1]
-
-    @property
-    def dropped_links(self) -> int:
-        """How many links found no room in the span."""
-        return self._left_out[2]
+def _sampled(span: ReadableSpan) -> ReadableSpan:
+    """Return a copy of a recorded span that says it is sampled."""
+    context = span.context
+    assert context is not None
+    flags = TraceFlags(context.trace_flags | TraceFlags.SAMPLED)
+    return SpanCopy(
+        span,
+        context=SpanContext(context.trace_id, context.span_id, context.is_remote, flags, context.trace_state),
+    )
 
 
 class _Trace:
@@ -203,7 +174,7 @@ class Keeper(SpanProcessor):
                     full += self._give_up_oldest()
         self._count(full)
         if late:
-            self._export(KeptSpan(span))
+            self._export(_sampled(span))
         elif trace is not None and topmost and trace.open_roots == 0 and self._is_worth_it(trace):
             self._hand_over(trace)
 
@@ -224,7 +195,7 @@ class Keeper(SpanProcessor):
 
     def _hand_over(self, trace: _Trace) -> None:
         for span in trace.spans:
-            self._export(KeptSpan(span))
+            self._export(_sampled(span))
         self._count(trace.left_out)
 
     def shutdown(self) -> None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import Any, Final, cast
 
-from ael_otel._generated.attributes import RedactionKind
+from ael_otel._generated.attributes import AEL_REDACTION_KIND, RedactionKind
 from ael_otel.config import Settings
 from ael_otel.pipeline.metrics import AelMetrics, shared_metrics
 from ael_otel.pipeline.run_context import current_run
@@ -42,17 +42,9 @@ class Shield:
     """
 
     def __init__(self, settings: Settings, metrics: AelMetrics | None = None) -> None:
-        privacy, redaction = settings.privacy, settings.redaction
+        redaction = settings.redaction
         self._metrics = metrics
-        self.redactor = Redactor(
-            Policy(
-                sensitive_field_patterns=redaction.sensitive_field_patterns,
-                scrub_pii=privacy.scrub_pii,
-                excluded_paths=privacy.excluded_paths,
-                allow_fields=redaction.allow_fields,
-            ),
-            on_redacted=self._count,
-        )
+        self.redactor = Redactor(Policy.of(settings), on_redacted=self._count)
         self.hides_inputs = redaction.redact_inputs
         self.hides_outputs = redaction.redact_outputs
         self._modes = tuple(redaction.tools.items())
@@ -154,7 +146,7 @@ class Shield:
         if name in self._clean:
             return name
         found = self.text(name)
-        if found == name:
+        if found == name and len(name) <= _LONGEST_KEPT:
             self._remember(name)
         return found
 
@@ -174,7 +166,8 @@ class Shield:
             if renamed:
                 return self._renamed({**attributes, **changed})
         except Exception:
-            return {f"redaction.{number}": self.fault() for number, _ in enumerate(attributes)}
+            self.fault()
+            return {AEL_REDACTION_KIND: ERROR}
         return {**attributes, **changed} if changed else attributes
 
     def _renamed(self, attributes: Mapping[str, Any]) -> dict[str, Any]:

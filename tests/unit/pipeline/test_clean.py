@@ -50,7 +50,9 @@ def spans_of(make: Any, resource: Resource | None = None) -> tuple[ReadableSpan,
     """The span that `make` completes, as it is and as it goes out."""
     raw, clean = Kept(), Kept()
     provider = TracerProvider(
-        resource=resource or Resource({}), shutdown_on_exit=False, span_limits=SpanLimits(max_attributes=2)
+        resource=resource or Resource({}),
+        shutdown_on_exit=False,
+        span_limits=SpanLimits(max_attributes=2, max_events=2),
     )
     provider.add_span_processor(SimpleSpanProcessor(raw))
     provider.add_span_processor(SimpleSpanProcessor(CleanSpanExporter(clean)))
@@ -64,6 +66,7 @@ def test_every_place_of_a_span_is_redacted_and_the_span_itself_left_as_it_is() -
     def make(tracer: Any) -> None:
         with tracer.start_as_current_span(f"GET {KEY}", links=[Link(ELSEWHERE, {"why": KEY})]) as span:
             span.set_attributes({"a": 1, "token": "no-shape-at-all", "said": ["ok", KEY]})  # hygiene: made up
+            span.add_event("finds no room")
             span.add_event(f"got {KEY}", {"text": KEY})
             span.record_exception(ValueError(KEY))
             span.set_status(Status(StatusCode.ERROR, f"no: {KEY}"))
@@ -75,6 +78,7 @@ def test_every_place_of_a_span_is_redacted_and_the_span_itself_left_as_it_is() -
     assert KEY in raw.to_json()
     assert (clean.context, clean.start_time, clean.end_time) == (raw.context, raw.start_time, raw.end_time)
     assert clean.dropped_attributes == raw.dropped_attributes == 1
+    assert clean.dropped_events == raw.dropped_events == 1
     assert clean.status.description == "no: [TOKEN]"
     assert clean.instrumentation_scope == raw.instrumentation_scope
 
