@@ -141,7 +141,8 @@ def _bearer(text: str, match: "re.Match[str]") -> Found | None:
 def _pem(text: str, match: "re.Match[str]") -> Found | None:
     """Take the block up to its end, or what looks like one as far as it does."""
     del text
-    return (match.start(), match.end(), markers.PRIVATE_KEY) if _KEY_BODY.search(match["body"]) else None
+    body = match["body"] if match["whole"] is None else match["whole"]
+    return (match.start(), match.end(), markers.PRIVATE_KEY) if _KEY_BODY.search(body) else None
 
 
 _KEY_BODY: Final = re.compile(r"[A-Za-z0-9+/=]{16}")
@@ -202,8 +203,11 @@ RULES: Final[tuple[Rule, ...]] = (
         "private_key", markers.PRIVATE_KEY, "private keys in PEM form, also cut off or with escaped line ends",
         "-----BEGIN " + "PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQ\n-----END PRIVATE KEY-----",
         "-----BEGIN CERTIFICATE-----\nMIIEvQIBADANBgkqhkiG9w0BAQ\n-----END CERTIFICATE-----", "-----BEGIN",
-        r"-----BEGIN[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?P<body>[A-Za-z0-9+/=\s\\:,.()_]{0,32768}+"
-        r"(?:-[A-Za-z0-9+/=\s\\:,.]{1,200}){0,2}+)(?:-----END[A-Z0-9 ]{0,40}-----)?", check=_pem,
+        # Up to its end, whatever stands at the beginning of its lines: a comment, a quote, a diff; or as far as it looks like one.
+        r"-----BEGIN[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:"
+        r"(?P<whole>[^-]{0,32768}+(?:-(?!----)[^-]{0,4096}+){0,512}+)-{5,7}END[A-Z0-9 ]{0,40}-----"
+        r"|(?P<body>[A-Za-z0-9+/=\s\\:,.()_|>#*]{0,32768}+(?:-[A-Za-z0-9+/=\s\\:,.]{1,200}){0,2}+)"
+        r"(?:-----END[A-Z0-9 ]{0,40}-----)?)", check=_pem,
     ),
     _shape(
         "url_credentials", markers.URL_CREDENTIALS, "user and password in an address or a connection string",

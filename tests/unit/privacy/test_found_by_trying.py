@@ -81,6 +81,33 @@ def test_these_secrets_are_found(value):
     assert REDACTOR.value(clean) == clean
 
 
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [("  | ", ""), ("> ", ""), ("# ", ""), (" * ", ""), ("-", ""), ("- ", ""), ("+", ""), ("//", ""),
+     ("  12 | ", ""), ("12:", ""), ('    "', '\\n"'), ("<br>", ""), ("", "\r")],
+)  # fmt: skip
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_private_key_is_found_where_others_quote_it(before, behind, cut):
+    """In a group's trace, a reply, a comment, a diff, numbered lines, a program; also cut off."""
+    lines = [f"{number}Qr5tUv8wXyZ1a2B3c4D5e6F7g8H9i0JkLmNoPq"[:38] for number in range(5)]
+    begin, end = (f"-----{word} RSA " + "PRIVATE KEY-----" for word in ("BEGIN", "END"))
+    text = "\n".join(f"{before}{line}{behind}" for line in (begin, *lines, *(() if cut else (end,))))
+    clean = REDACTOR.text(f"the key:\n{text}\nand so on")
+    if not cut or not before.strip(" |>#*+/0123456789:"):
+        assert not [line for line in lines if line in clean]
+    assert clean.startswith("the key:\n")
+    if not cut:
+        assert clean.endswith("\nand so on")
+    assert REDACTOR.text(clean) == clean
+
+
+def test_between_two_headings_of_keys_nothing_is_lost():
+    """Where no key is between them, or where each belongs to another."""
+    begin, end = ("-----" + word + " PRIVATE KEY-----" for word in ("BEGIN", "END"))
+    text = f"write {begin} first, {end} last; {begin} and again {end}"
+    assert REDACTOR.text(text) == text
+
+
 def test_a_row_with_names_stays_a_row():
     """Its other fields stay, at their place, and one without secrets stays the object that it is."""
     assert REDACTOR.value(Login("x", WORD)) == ("x", "[PASSWORD]")
