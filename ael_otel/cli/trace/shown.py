@@ -81,9 +81,13 @@ class _Terminal(_Pipe):
         self._live = live
 
     def ended(self, run: ExecutionSummary) -> None:
-        shown_line = line(run)
-        shown_line.truncate(self._out.width, overflow="ellipsis")
-        self._out.print(shown_line)
+        parts = [line(run)]
+        if parts[0].cell_len > self._out.width and (why := _happened(run)):
+            # Below it, since that is what one looks for.
+            parts = [line(run, why=False), Text(" " * _TIME) + why]
+        for part in parts:
+            part.truncate(self._out.width, overflow="ellipsis")
+            self._out.print(part)
 
     def going_on(self, runs: Mapping[str, ExecutionSummary]) -> None:
         now = datetime.now(UTC)
@@ -95,9 +99,11 @@ class _Terminal(_Pipe):
         self._live.update(Group(*lines), refresh=True)
 
 
-def line(run: ExecutionSummary) -> Text:
-    """Write a run on one line."""
-    bad = run.status in ("failed", "cancelled")
+_TIME: Final = len("12:00:00  ")
+
+
+def line(run: ExecutionSummary, *, why: bool = True) -> Text:
+    """Write a run on one line, with what happened or without it."""
     text = Text(f"{run.started_at.astimezone(UTC):%H:%M:%S}  ", style="dim")
     text.append(words.one_line(run.workflow_name or "(direct call)").ljust(16), style="default not dim")
     text.append(f"  {run.status.ljust(9)}", style=f"not dim {STATUS_STYLE.get(run.status, '')}")
@@ -106,9 +112,14 @@ def line(run: ExecutionSummary) -> Text:
         style="not dim",
     )
     text.append(f"  {listing.identifier(run.trace_id, run.execution_id)}")
-    if happened := listing.what_happened(run):
-        text.append(f"  {happened}", style=f"not dim {'red' if bad else 'yellow'}")
+    if why and (happened := _happened(run)):
+        text.append("  ").append_text(happened)
     return text
+
+
+def _happened(run: ExecutionSummary) -> Text:
+    style = "red" if run.status in ("failed", "cancelled") else "yellow"
+    return Text(listing.what_happened(run), style=f"not dim {style}")
 
 
 def _running(run: ExecutionSummary, now: datetime) -> Text:

@@ -1,14 +1,18 @@
 """`ael trace tail`: each run once when it begins and once when it ends, whoever writes it."""
 
+import io
 import json
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from rich.console import Console
+from rich.text import Text
 
 from ael_otel.cli.trace.following import Follower
 from ael_otel.cli.trace.options import Filters
-from ael_otel.store import ExecutionRecord, MemoryStore
+from ael_otel.cli.trace.shown import shown
+from ael_otel.store import ExecutionRecord, MemoryStore, RunQuery
 from tests.unit.cli.trace.runs import ael, failed, make, mixed
 
 
@@ -147,3 +151,22 @@ def test_it_waits_for_a_store(place, monkeypatch):
 def test_no_store_by_the_end_is_no_failure(place):
     """There was nothing to follow."""
     assert ael("tail", "--db", "never.db", "--seconds", "0.2", "--interval", "0.1").exit_code == 0
+
+
+@pytest.mark.parametrize(("width", "lines"), [(80, 2), (140, 1)])
+def test_a_terminal_has_room_for_what_happened(monkeypatch, width, lines):
+    """Why a run failed is told whole: behind it, or where that is too narrow below it."""
+    out = io.StringIO()
+    monkeypatch.setattr(
+        "ael_otel.cli.trace.shown.console",
+        lambda: Console(file=out, force_terminal=True, color_system=None, width=width, highlight=False),
+    )
+    store = MemoryStore()
+    store.put([failed("exec-1", "c3d45e60" * 4, now())])
+    with shown("text") as screen:
+        screen.ended(store.query(RunQuery()).runs[0])
+    text = [line.rstrip() for line in Text.from_ansi(out.getvalue()).plain.splitlines()]
+    told = [line for line in text if line]
+    assert len(told) == lines
+    assert "c3d45e60" in told[0]
+    assert told[-1].endswith('TOOL_FAILED "card declined"')
