@@ -1,7 +1,7 @@
 """`ael trace show`: one run as a tree, as JSON, as spans, as a page in the browser."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -54,6 +54,7 @@ def command(
     place: Place,
 ) -> None:
     """Show the run that ID names: its execution id or trace id, or any beginning of one that only it has."""
+    _check(spans, logs, web, output)
     from ael_otel.cli.trace.reading import find, opened
 
     with opened(place) as store:
@@ -65,8 +66,14 @@ def command(
     if output == "json":
         from ael_otel.cli.trace.writing import print_document
 
-        fields = {name: getattr(run, name) for name in run.__struct_fields__}
-        print_document(run if who is None else fields | {"attribution": who})
+        document: dict[str, Any] = {name: getattr(run, name) for name in run.__struct_fields__}
+        if who is not None:
+            document["attribution"] = who
+        if spans:
+            from ael_otel.export.spans import spans_of
+
+            document["spans"] = spans_of(run)
+        print_document(document)
         return
     from ael_otel.cli.render import detail
     from ael_otel.cli.render.terminal import ascii_only, console
@@ -88,6 +95,19 @@ def command(
 
         out.print()
         show_logs(out, run)
+
+
+def _check(spans: bool, logs: bool, web: bool, output: str) -> None:
+    if web and output == "json":
+        raise click.UsageError("either --web or --output json")
+    if web and (spans or logs):
+        raise click.UsageError(
+            "the page has neither a list of spans nor log lines: --spans and --logs are not for --web"
+        )
+    if logs and output == "json":
+        raise click.UsageError(
+            "what its code printed is in the JSON anyway, and its log lines are in Loki: no --logs"
+        )
 
 
 def _attribution(run: "ExecutionRecord", place: Place) -> "Attribution":

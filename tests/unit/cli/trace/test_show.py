@@ -223,3 +223,29 @@ def test_diff_of_equal_runs_and_of_different_workflows(place):
 def test_diff_needs_two_runs(place, arguments):
     """Exit code 3 for one that is not there."""
     assert ael("diff", *arguments).exit_code == 3
+
+
+def test_json_has_the_spans_if_asked_for(place):
+    """Under their own key, as they are exported; the rest is as without them."""
+    plain = json.loads(ael("show", "a0f6", "-o", "json").stdout)
+    found = json.loads(ael("show", "a0f6", "-o", "json", "--spans").stdout)
+    spans = found.pop("spans")
+    assert found == plain
+    assert [span["name"] for span in spans][:2] == ["Workflow Execution", "Step 1: tool_call"]
+    assert {span["trace_id"] for span in spans} == {ADA.trace_id}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--logs", "-o", "json"], "what its code printed is in the JSON"),
+        (["--web", "-o", "json"], "either --web or --output json"),
+        (["--web", "--spans"], "the page has neither"),
+        (["--web", "--logs"], "the page has neither"),
+    ],
+)
+def test_options_that_would_do_nothing_are_wrong_usage(place, options, said):
+    """Exit code 2 before anything is read or written, instead of an answer without what was asked for."""
+    done = ael("show", "a0f6", *options)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in done.stderr
