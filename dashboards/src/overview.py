@@ -183,7 +183,7 @@ def _errors() -> list[Panel]:
         ),
         bars(
             number=22,
-            width=7,
+            width=8,
             title="Errors by type",
             description="Errors of all workflows, each counted once, where it arose. An error that was retried or "
             "skipped over counts too, so there can be more errors than failed runs.",
@@ -198,7 +198,7 @@ def _errors() -> list[Panel]:
         ),
         ranking(
             number=23,
-            width=10,
+            width=9,
             title="Errors by type and component",
             description="Errors of all workflows in the time range, by what went wrong and the part in which it "
             "arose. The type leads to the log lines that carry it.",

@@ -253,10 +253,10 @@ def _steps() -> list[Panel]:
                         )
                     ],
                 ),
-                Column(name="Type", label=LABEL_TYPE, width=110),
                 Column(
-                    name="Ran", query=f"{total(events(steps(), '$__range'), by)} > 0", decimals=0, width=90
+                    name="Ran", query=f"{total(events(steps(), '$__range'), by)} > 0", decimals=0, width=75
                 ),
+                Column(name="Type", label=LABEL_TYPE, width=95),  # last: the numbers are what is looked for
             ],
         ),
         _time_of_steps(no_time),
@@ -291,7 +291,6 @@ def _time_of_steps(no_value: str) -> Panel:
                     )
                 ],
             ),
-            Column(name="Type", label=_STEP_TYPE, width=100),
             Column(
                 name="Total",
                 query=total(events(series(SPAN_LATENCY, *of_steps, part="sum"), "$__range"), by),
@@ -310,6 +309,7 @@ def _time_of_steps(no_value: str) -> Panel:
                 ),
                 width=85,
             ),
+            Column(name="Type", label=_STEP_TYPE, width=95),
         ],
     )
 
