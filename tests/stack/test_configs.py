@@ -121,7 +121,7 @@ def test_every_rule_runs_everywhere() -> None:
         for group in groups
     }
     assert len(rules) == 1, rules
-    assert len(rules.pop()) == 13
+    assert len(rules.pop()) == 15
     keys = {
         each for group in groups for each in group["statements"] if each.startswith("delete_matching_keys(")
     }

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import requests
 from google.protobuf.json_format import MessageToJson
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from tests.stack import otlp, planted
@@ -124,6 +125,73 @@ def test_harmless_nesting_keeps_its_form(guarded: Alone) -> None:
         "process.command_args": argv.value,
         "deep": deep.value,
     }
+
+
+def bodies(collector: Alone, number: int, *given: bytes) -> list[Any]:
+    """Send log records whose bodies are bytes, and return the bodies that come out."""
+    request = ExportLogsServiceRequest()
+    scoped = request.resource_logs.add().scope_logs.add()
+    for body in given:
+        record = scoped.log_records.add(trace_id=otlp.trace_id(number), time_unix_nano=time.time_ns())
+        record.body.bytes_value = body
+    sender = collector.sender()
+    sender.send(request)
+    sender.close()
+    records = eventually(
+        lambda: [
+            record
+            for message in collector.sink.logs
+            for group in message.resource_logs
+            for each in group.scope_logs
+            for record in each.log_records
+            if record.trace_id == otlp.trace_id(number)
+        ]
+    )
+    return [record.body for record in records]
+
+
+def test_bodies_of_bytes_are_searched(guarded: Alone) -> None:
+    """Bytes with secrets come out as text without them; bytes without one, and what is no text, stay as they are."""
+    plant = Plant()
+    secret = plant.text("body of bytes")
+    found, plain, binary = bodies(guarded, 7_200_000, secret.encode(), "grün".encode(), b"\xff\x00\xfe{")
+    assert plant.secrets
+    assert plant.leaks(secret) == sorted(plant.secrets), "the search finds each of them"
+    assert plant.leaks(found.string_value) == []
+    assert "[PASSWORD]" in found.string_value
+    assert not found.bytes_value
+    assert (plain.bytes_value, binary.bytes_value) == ("grün".encode(), b"\xff\x00\xfe{")
+
+
+def test_keys_that_are_secrets_by_their_shape_are_replaced(guarded: Alone) -> None:
+    """Of attributes and of maps in them; what they stand for stays."""
+    secrets = [
+        f"user.ada{planted.digits('key', 'mail', 6)}@example.org",
+        f"by.ghp_{planted.made_up('key', 'github', 36)}",
+        f"AKIA{planted.digits('key', 'aws', 16)}",
+    ]
+    deep = KeyValue(key="deep")
+    deep.value.kvlist_value.values.add(key=secrets[0]).value.int_value = 3
+    flat = [KeyValue(key=key) for key in secrets]
+    for number, each in enumerate(flat):
+        each.value.int_value = number
+    sender = guarded.sender()
+    sender.send(otlp.spans(7_300_000, 1, *flat[1:], deep))
+    sender.send(otlp.spans(7_310_000, 1, flat[0]))
+    sender.close()
+    wanted = {otlp.trace_id(7_300_000), otlp.trace_id(7_310_000)}
+    spans = eventually(
+        lambda: (
+            found
+            if len(found := [each for each in guarded.sink.spans if each.trace_id in wanted]) == 2
+            else []
+        )
+    )
+    seen = "\n".join(MessageToJson(each, ensure_ascii=False) for each in spans)
+    assert [secret for secret in secrets if secret.rpartition(".ghp")[2] in seen] == []
+    assert planted.made_up("key", "github", 36) not in seen
+    assert "[EMAIL]" in seen
+    assert "by.[API_KEY]" in seen
 
 
 def test_redacting_twice_changes_nothing(guarded: Alone, output: str) -> None:
