@@ -1,5 +1,6 @@
 """Faults as they happen: runs of the real engine that fail, hang or take long, processes that die, a burst of data."""
 
+import random
 import subprocess
 import sys
 import threading
@@ -7,7 +8,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
+
+import grpc
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.e2e.expected import Case
 from tests.e2e.programs import Ask, Clients
@@ -91,7 +95,8 @@ def called(port: int, case: Case) -> Iterator[None]:
 def burst(port: int) -> Iterator[set[bytes]]:
     """Send a Collector more at once than its memory holds, until the block ends; gives the traces that it accepted.
 
-    Five applications send requests of 2 MiB and offer each again until it is taken.
+    Eight applications send requests of 2 MiB and offer each again until it is taken. A span has half a MiB: one of more
+    than a MiB is more than a batch may have.
     """
     stop = threading.Event()
     sent: set[bytes] = set()
@@ -104,29 +109,41 @@ def burst(port: int) -> Iterator[set[bytes]]:
             while not stop.is_set():
                 with lock:
                     number = next(numbers)
-                sender.send(spans(number, 1, text("page", "word " * (2 * MEBIBYTE // 5))), patience_s=120)
+                request = spans(4 * number, 4, text("page", "word " * (MEBIBYTE // 10)))
+                while not _taken(sender, request):
+                    # As the SDK does. Offered without a pause, eight refused requests alone keep the memory full.
+                    time.sleep(random.uniform(1, 2))  # noqa: S311  (nothing secret)
                 with lock:
-                    sent.add(trace_id(number))
+                    sent.update(trace_id(4 * number + each) for each in range(4))
         finally:
             sender.close()
 
-    with _in_background(*[application] * 5):
+    with _in_background(*[application] * 8):
         try:
             yield sent
         finally:
             stop.set()
 
 
+def _taken(sender: Sender, request: ExportTraceServiceRequest) -> bool:
+    try:
+        sender.send(request, patience_s=0)
+    except grpc.RpcError:
+        return False
+    return True
+
+
 @dataclass
 class Backlog:
-    """Traces for a Collector that cannot pass them on, some MiB each."""
+    """Traces for a Collector that cannot pass them on."""
 
+    STEP: ClassVar = MEBIBYTE // 2
     sender: Sender
     sent: int = 0
 
     def grow(self) -> None:
-        """Send half a MiB more."""
-        self.sender.send(spans(10**9 + self.sent, 1, text("page", "word " * (MEBIBYTE // 10))), patience_s=60)
+        """Send a trace of `STEP` bytes more."""
+        self.sender.send(spans(10**9 + self.sent, 1, text("page", "word " * (self.STEP // 5))), patience_s=60)
         self.sent += 1
 
 

@@ -36,7 +36,7 @@ BASES: Final = {
 }
 DISK_BYTES: Final = 48 * 2**20
 QUEUE_BYTES: Final = 16 * 2**20
-NARROW: Final = {"processors": {"memory_limiter": {"limit_mib": 60, "spike_limit_mib": 15}}}
+NARROW: Final = {"processors": {"memory_limiter": {"limit_mib": 48, "spike_limit_mib": 10}}}
 """Enough for a Collector that has little to do."""
 
 USER: Final = f"{os.getuid()}:{os.getgid()}"
@@ -167,8 +167,7 @@ class Limited:
                 ],
             )
         )
-        ready = f"http://127.0.0.1:{self.port}/-/ready"
-        wait_for(lambda: answers(ready), 60, ready)
+        wait_for_answer(f"http://127.0.0.1:{self.port}/-/ready")
 
     def close(self) -> None:
         """Remove it."""
@@ -253,14 +252,13 @@ def alerting(folder: Path) -> Iterator[Alerting]:
         )
         _collector(
             stack,
-            {**stores, "AEL_TEMPO_ENDPOINT": narrow_traces.address, "GOMEMLIMIT": "40MiB"},
+            {**stores, "AEL_TEMPO_ENDPOINT": narrow_traces.address, "GOMEMLIMIT": "30MiB"},
             ports["narrow"],
             ports["narrow_own"],
             configuration / "narrow.yaml",
         )
         for port in (ports["own"], ports["narrow_own"]):
-            own = f"http://127.0.0.1:{port}/metrics"
-            wait_for(lambda own=own: answers(own), 60, own)
+            wait_for_answer(f"http://127.0.0.1:{port}/metrics")
         found = Alerting(
             f"http://{bridge}:{ports['prometheus']}",
             f"http://127.0.0.1:{ports['alertmanager']}",
@@ -274,7 +272,7 @@ def alerting(folder: Path) -> Iterator[Alerting]:
             limited,
             receiver,
         )
-        _prometheus(stack, here, found)
+        _prometheus(stack, here, configuration, found)
         stack.enter_context(
             container(
                 require_image("alertmanager"),
@@ -287,7 +285,7 @@ def alerting(folder: Path) -> Iterator[Alerting]:
                 ],
             )
         )
-        wait_for(lambda: answers(f"{found.alertmanager}/-/ready"), 60, found.alertmanager)
+        wait_for_answer(f"{found.alertmanager}/-/ready")
         told = f"{found.alertmanager}/api/v2/alerts"
         wait_for(lambda: requests.get(told, timeout=10).json(), 60, told)
         found.started = time.time()
@@ -310,8 +308,7 @@ def _loki(stack: ExitStack, port: int) -> Disk:
             ["-config.file=/etc/loki/loki.yaml", "-config.expand-env=true", "-target=all"],
         )
     )
-    ready = f"http://{bridge_address()}:{port}/ready"
-    wait_for(lambda: answers(ready), 90, ready)
+    wait_for_answer(f"http://{bridge_address()}:{port}/ready")
     return Disk(name, "/loki", DISK_BYTES)
 
 
@@ -333,9 +330,9 @@ def _collector(
     )
 
 
-def _prometheus(stack: ExitStack, here: list[str], found: Alerting) -> None:
+def _prometheus(stack: ExitStack, here: list[str], configuration: Path, found: Alerting) -> None:
     variables = [part for name, value in BASES.items() for part in ("--env", f"{name}={value}")]
-    stack.enter_context(
+    name = stack.enter_context(
         container(
             require_image("prometheus"),
             [*here, *variables],
@@ -353,14 +350,16 @@ def _prometheus(stack: ExitStack, here: list[str], found: Alerting) -> None:
             ],
         )
     )
-    wait_for(lambda: answers(f"{found.prometheus}/-/ready"), 60, found.prometheus)
-
-    # Until the first scrape the Collector is not known to be there; a busy machine may take longer for it than
-    # these rules are patient. So who tells people comes last.
-    def settled() -> bool:
-        return not found.active() and len(found.query("up == 1")) >= 5  # all but Alertmanager
-
-    wait_for(settled, 60, found.active)
+    wait_for_answer(f"{found.prometheus}/-/ready")
+    # Rules come when everything has been seen once: until the first scrape a service is not known to be there, and a
+    # busy machine may take longer for it than these rules are patient.
+    # Alertmanager is not there yet: who tells people comes last.
+    wait_for(lambda: len(found.query("up == 1")) == 5, 60, lambda: found.query("up"))
+    for file in RULES.glob("*.rules.yml"):
+        _dump(configuration / file.name, faster_rules(yaml.safe_load(file.read_text("utf-8"))))
+    docker("kill", "--signal", "HUP", name)
+    wait_for(lambda: found.query('ALERTS{alertname="Watchdog"}'), 60, "no rules")
+    assert found.active() == {}
 
 
 def _write_configuration(folder: Path, ports: dict[str, int], webhook: int) -> None:
@@ -383,8 +382,6 @@ def _write_configuration(folder: Path, ports: dict[str, int], webhook: int) -> N
         if job["job_name"] in targets
     ]
     _dump(folder / "prometheus.yml", config)
-    for file in RULES.glob("*.rules.yml"):
-        _dump(folder / file.name, faster_rules(yaml.safe_load(file.read_text("utf-8"))))
     _dump(folder / "narrow.yaml", NARROW)
 
     routes = yaml.safe_load((PROMETHEUS / "alertmanager.examples" / "webhook.yml").read_text("utf-8"))
@@ -392,13 +389,13 @@ def _write_configuration(folder: Path, ports: dict[str, int], webhook: int) -> N
     routes["receivers"][1]["webhook_configs"][0]["url_file"] = "/etc/ael/webhook-url"
     _dump(folder / "alertmanager.yml", routes)
     (folder / "webhook-url").write_text(f"http://127.0.0.1:{webhook}/alerts", "utf-8")
+    (folder / "webhook-url").chmod(0o644)
     folder.chmod(0o755)
-    for file in folder.iterdir():
-        file.chmod(0o644)
 
 
 def _dump(path: Path, document: object) -> None:
     path.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
+    path.chmod(0o644)
 
 
 @contextmanager
@@ -426,9 +423,13 @@ def wait_for(check: Callable[[], object], seconds: float, what: Callable[[], obj
         time.sleep(0.3)
 
 
-def answers(address: str) -> bool:
-    """Whether a GET of an address succeeds."""
-    try:
-        return requests.get(address, timeout=2).ok
-    except requests.RequestException:
-        return False
+def wait_for_answer(address: str) -> None:
+    """Wait until a GET of an address succeeds."""
+
+    def answers() -> bool:
+        try:
+            return requests.get(address, timeout=2).ok
+        except requests.RequestException:
+            return False
+
+    wait_for(answers, 90, f"{address} does not answer")

@@ -33,7 +33,7 @@ from tests.rules.faults import (
     line_of_last_month,
     process,
 )
-from tests.rules.live import AMPLE, BASES, QUEUE_BYTES, Alerting, alerting, answers, docker, wait_for
+from tests.rules.live import AMPLE, BASES, QUEUE_BYTES, Alerting, alerting, docker, wait_for
 from tests.rules.messages import faults, is_of, news
 from tests.rules.rules import alerts
 from tests.stack.otlp import Sender
@@ -169,8 +169,9 @@ def test_a_message_leads_somewhere(live: Alerting) -> None:
 def test_slow_runs_are_told(live: Alerting, worker: Served, meanwhile: ExitStack) -> None:
     """A workflow whose runs take longer than its objective; it ends when the hour that had them is over."""
     call(worker.port, [[SLOW] * 3] * 4)
-    # For the alert about stuck runs, which takes long: from here on one run is under way and none ends.
+    # For two alerts that take long: from here on one run is under way and none ends, and a Prometheus is nearly full.
     meanwhile.enter_context(called(worker.port, HANGING))
+    live.limited.limit(f"{round(live.limited.size / 0.95)}B")
     told(live, "AelWorkflowSlow")
     (message,) = live.receiver.about("AelWorkflowSlow", "warning", "firing")
     assert message["alerts"][0]["labels"]["workflow"] == SLOW.workflow
@@ -212,9 +213,8 @@ def test_a_store_that_refuses_is_told(live: Alerting) -> None:
     assert (alert["labels"]["exporter"], alert["labels"]["signal"]) == ("otlp_http/loki", "log lines")
 
 
-def test_a_size_limit_is_told(live: Alerting, meanwhile: ExitStack) -> None:
+def test_a_size_limit_is_told(live: Alerting) -> None:
     """A Prometheus that stores 95 % of what it may; it is over when it may store more."""
-    live.limited.limit(f"{round(live.limited.size / 0.95)}B")
     told(live, "AelMetricsSizeLimit", seconds=SOON + HOUR / 4)
     live.limited.limit(AMPLE)
     (message,) = live.receiver.about("AelMetricsSizeLimit", "info", "firing")
@@ -245,7 +245,7 @@ def test_a_collector_that_is_short_of_memory_refuses_and_loses_nothing(live: Ale
     with burst(live.narrow_port) as accepted:
         told(live, "AelCollectorRefusing")
     refused = re.search(
-        r'^otelcol_processor_refused_spans\{[^}]*processor="memory_limiter"[^}]*\} ([1-9].*)$',
+        r"^otelcol_processor_memory_limiter_refused_spans\{.*\} [1-9]",
         requests.get(live.narrow_metrics, timeout=10).text,
         flags=re.MULTILINE,
     )
@@ -265,9 +265,10 @@ def test_a_queue_that_fills_is_told_twice(live: Alerting) -> None:
         return float(found["value"][1])
 
     def fill(wanted: float) -> None:
-        while share() < wanted:
-            backlog.grow()
-            time.sleep(1.5)  # until it has been scraped
+        while (missing := wanted - share()) > 0:
+            for _ in range(max(1, int(missing * QUEUE_BYTES / Backlog.STEP))):
+                backlog.grow()
+            time.sleep(2)  # until it has been scraped
 
     live.traces.stop()
     backlog = Backlog(Sender(live.collector_port))
@@ -310,7 +311,6 @@ def test_every_alert_was_pending_and_firing_and_is_resolved(live: Alerting, work
     wait_for(lambda: not missing(), SOON + 2 * HOUR, lambda: "\n".join(missing()))
     assert fired(live) == {alert.name for alert in every}
     assert not live.receiver.about("Watchdog", "info", "firing")
-    assert answers(f"{live.prometheus}/-/healthy")
 
 
 @pytest.mark.parametrize(
