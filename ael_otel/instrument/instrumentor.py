@@ -10,6 +10,7 @@ from ael_otel.instrument.active import Active, activate
 from ael_otel.instrument.package import _instruments  # pyright: ignore[reportPrivateUsage] - contrib's name for it
 from ael_otel.instrument.wrapping import Wrapping
 from ael_otel.lifecycle import Recorder
+from ael_otel.pipeline import baggage
 from ael_otel.pipeline.guard import fault_barrier
 from ael_otel.pipeline.metrics import AelMetrics
 from ael_otel.privacy.engine_logs import ArgumentFilter
@@ -32,6 +33,7 @@ class AelInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     _wrapping: Wrapping | None = None
     _filter: ArgumentFilter | None = None
+    _baggage = False
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """Return what must be installed for this to do anything."""
@@ -59,6 +61,8 @@ class AelInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             self._filter = ArgumentFilter()
             for name in ARGUMENT_LOGGERS:
                 logging.getLogger(name).addFilter(self._filter)
+            # Also where the engine is part of an application, which starts no pipeline of ours.
+            self._baggage = baggage.install()
             self._wrapping = Wrapping(TARGETS)
             self._wrapping.apply()
 
@@ -71,4 +75,7 @@ class AelInstrumentor(BaseInstrumentor):  # type: ignore[misc]
                 for name in ARGUMENT_LOGGERS:
                     logging.getLogger(name).removeFilter(self._filter)
                 self._filter = None
+            if self._baggage:
+                baggage.remove()
+                self._baggage = False
             activate(None)

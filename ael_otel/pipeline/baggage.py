@@ -47,11 +47,20 @@ class CleanBaggage(TextMapPropagator):
         self.inner.inject(carrier, _clean(context), setter)
 
 
-def install() -> None:
-    """Put `CleanBaggage` around the propagator of this process; a second call changes nothing."""
+def install() -> bool:
+    """Put `CleanBaggage` around the propagator of this process; returns False where it is there already."""
     current = propagate.get_global_textmap()
-    if not isinstance(current, CleanBaggage):
-        propagate.set_global_textmap(CleanBaggage(current))
+    if isinstance(current, CleanBaggage):
+        return False
+    propagate.set_global_textmap(CleanBaggage(current))
+    return True
+
+
+def remove() -> None:
+    """Undo `install`."""
+    current = propagate.get_global_textmap()
+    if isinstance(current, CleanBaggage):
+        propagate.set_global_textmap(current.inner)
 
 
 def _clean(context: Context | None) -> Context | None:
