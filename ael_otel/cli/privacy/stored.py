@@ -5,7 +5,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,8 @@ from ael_otel.cli.trace.writing import write_file
 from ael_otel.errors import AelOtelError
 from ael_otel.privacy.redactor import MAX_CHARS, Finding, Redactor
 from ael_otel.store.errors import StoreError, StoreNotFoundError
+from ael_otel.store.mirror import INDEX, Mirror
+from ael_otel.store.opening import MIRROR_FOLDER
 from ael_otel.store.sqlite import BUSY_S, SqliteStore
 
 _HEADER: Final = b"SQLite format 3\0"
@@ -21,7 +23,7 @@ _ROWS: Final = 200
 
 
 def scan(target: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
-    """Return what is found in a run store or a file; with `fix` it is gone afterwards.
+    """Return what is found in a run store, with the JSON files beside it, or a file; with `fix` it is gone afterwards.
 
     Raises:
         StoreNotFoundError: there is no such file.
@@ -38,7 +40,7 @@ def scan(target: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
     except OSError as error:
         raise AelOtelError(f"{target}: cannot be read: {error.strerror or error}") from None
     if head == _HEADER:
-        return _in_store(target, redactor, fix=fix)
+        return [*_in_store(target, redactor, fix=fix), *_in_mirror(target, redactor, fix=fix)]
     if target.suffix in {".db", ".sqlite", ".sqlite3"}:
         raise StoreError(f"{target}: is not a database")
     return _in_file(target, redactor, fix=fix)
@@ -126,6 +128,39 @@ def _forget(connection: sqlite3.Connection, path: Path) -> None:
             f"{path}: the secrets are replaced, but another process reads the store, and its log still holds them; "
             "run this again when it has ended"
         )
+
+
+def _in_mirror(path: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
+    """Return what is found in the files that `json_mirror` has written beside a store, by their names."""
+    folder = path.parent / MIRROR_FOLDER
+    if not folder.is_dir():
+        return []
+    found: list[Stored] = []
+    # Entries come to an index one after the other; while it is written anew none may.
+    with Mirror(folder)._locked() if fix else nullcontext():  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        for file in sorted(folder.glob("*/*.json")):
+            if file.name == INDEX:
+                some = _in_index(file, redactor, fix=fix)
+            elif file.name.startswith("trace-"):
+                some = _in_file(file, redactor, fix=fix)
+            else:
+                continue
+            found += [each._replace(run=f"{file.parent.name}/{file.name}") for each in some]
+    return found
+
+
+def _in_index(path: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
+    """Look through the index of a day, which has an entry a line."""
+    found: list[tuple[str, str, Finding]] = []
+    lines: list[str] = []
+    for line in path.read_text("utf-8").splitlines(keepends=True):
+        entry = line.rstrip(",\n")
+        findings, clean = judged(entry, redactor)
+        found += [("", "json", each) for each in findings]
+        lines.append(str(clean) + line[len(entry) :])
+    if fix and found:
+        write_file(path, ["".join(lines).encode()])
+    return summed(found)
 
 
 # --- a file -----------------------------------------------------------------------------------------------------------

@@ -17,6 +17,9 @@ from click.testing import CliRunner
 from ael_otel.cli import cli
 from ael_otel.cli.privacy import command as privacy
 from ael_otel.privacy.rules import RULES
+from ael_otel.store import RunQuery
+from ael_otel.store.codec import row_of
+from ael_otel.store.mirror import Mirror
 from ael_otel.store.sqlite import SqliteStore
 from tests.support.examples import examples, taken_apart
 from tests.unit.cli.trace.runs import NOON, failed, make, mixed, runs
@@ -273,3 +276,31 @@ def test_every_verb_has_help_with_examples(verb, place):
     done = ael(verb, "--help")
     assert done.exit_code == 0
     assert f"ael privacy {verb}" in done.stdout.split("Examples:")[1]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders cannot be opened")
+def test_the_json_files_beside_a_store_are_fixed_with_it(place):
+    """Each run's file and the index of its day, which stays one that entries can be added to and taken from."""
+    leaky(place / "kept" / "telemetry.db")
+    store = SqliteStore(place / "kept" / "telemetry.db")
+    records = list(store.iterate(RunQuery(limit=None)))
+    store.close()
+    mirror = Mirror(place / "kept" / "traces")
+    mirror.write([row_of(each) for each in records])
+    (place / "kept" / "traces" / "note.json").write_text(MAIL, "utf-8")
+    told = ael("scan", "kept/telemetry.db", "--output", "json")
+    runs_told = {each["run"] for each in json.loads(told.stdout)["findings"]}
+    days = {each.parent.name for each in (place / "kept" / "traces").glob("*/index.json")}
+    assert {f"{day}/index.json" for day in days} <= runs_told
+    assert any("/trace-" in each for each in runs_told)
+    assert ael("scan", "kept/telemetry.db", "--fix").exit_code == 0
+    left = everything(place / "kept").replace(MAIL.encode(), b"", 1)
+    assert MAIL.encode() not in left, "but for the file that is none of ours"
+    assert TOKEN.encode() not in left
+    assert ael("scan", "kept/telemetry.db").exit_code == 0
+    mirror.write([row_of(msgspec.structs.replace(records[0], execution_id="exec-new", trace_id="f" * 32))])
+    for day in days:
+        entries = json.loads((place / "kept" / "traces" / day / "index.json").read_text("utf-8"))
+        assert {each["execution_id"] for each in entries} >= {
+            each.execution_id for each in records if f"{each.started_at:%Y-%m-%d}" == day
+        }
