@@ -84,6 +84,17 @@ steps:
 outputs:
   - {name: read, from: steps.read.output}
 """,
+    "canary_list": """
+name: canary_list
+version: 1.0.0
+inputs:
+  - path: {type: string, required: true}
+steps:
+  - {id: list, tool: list_files, mcp: leaky, params: {path: "{{ inputs.path }}"}}
+  - {id: hand_on, tool: repeat, mcp: leaky, params: {what: "{{ steps.list.output }}"}}
+outputs:
+  - {name: listed, from: steps.list.output}
+""",
     "canary_environment": """
 name: canary_environment
 version: 1.0.0
@@ -151,6 +162,7 @@ def _inputs(canaries: Mapping[str, str], private: Path) -> list[tuple[str, dict[
             {"all": {k: v for k, v in plain.items() if k != "plain"}, "password": texts["keyed"]},
         ),
         ("canary_file", {"path": str(private)}),
+        ("canary_list", {"path": str(private.parent)}),
         ("canary_environment", {}),
     ]
     for text in plain.values():
@@ -232,7 +244,7 @@ def _run(folder: Path, canaries: Mapping[str, str], **more: str) -> Result:
     stats = _ael(folder / "work", "trace", "stats", "--db", str(kept / "telemetry.db"))
     places["trace stats"] = stats
     places["trace list"] = _ael(folder / "work", "trace", "list", "--db", str(kept / "telemetry.db"))
-    return Result(canaries, places, spans, stats.decode())
+    return Result({**canaries, "listed": private.stem}, places, spans, stats.decode())
 
 
 def _files(folder: Path, before: str = "") -> dict[str, bytes]:

@@ -30,6 +30,12 @@ def read_file(path: str) -> str:
 
 
 @server.tool
+def list_files(path: str) -> list[str]:
+    """Give the names of a folder's files."""
+    return sorted(each.name for each in Path(path).expanduser().iterdir())
+
+
+@server.tool
 def environment(name: str) -> str:
     """Tell a variable of the environment as a program would print it."""
     return f"{name}={os.environ.get(name, '')}"
