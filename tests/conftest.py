@@ -1,5 +1,8 @@
 """Rules for every suite: what the run had to hand, markers by folder, and no silent skip on CI."""
 
+# Before any meter provider is made: the SDK starts threads in a forked child, and where this module comes after the
+# provider its lock is still held then, for good. A program that asks the SDK for its resource has it in time.
+import concurrent.futures.thread  # noqa: F401
 from collections.abc import Generator
 from pathlib import Path
 
