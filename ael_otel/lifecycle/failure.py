@@ -13,6 +13,7 @@ from ael_otel.pipeline.run_context import current_run
 from ael_otel.pipeline.shield import shield
 from ael_otel.privacy.engine_logs import quotes_input
 from ael_otel.store import ErrorRecord
+from ael_otel.store.records import MAX_CAUSE_DEPTH
 
 MAX_MESSAGE: Final = 2_000
 """How many characters of an error's text are kept."""
@@ -20,7 +21,6 @@ MAX_MESSAGE: Final = 2_000
 _MARK: Final = "_ael_otel_failure"
 _CODES: Final = frozenset(ERROR_TYPE_VALUES)
 _TIMEOUTS: Final = frozenset({"WORKFLOW_TIMEOUT", "TOOL_TIMEOUT", "CODE_TIMEOUT", "timeout"})
-_MAX_CAUSES: Final = 3
 
 
 class Failure:
@@ -92,7 +92,7 @@ class Failure:
             retryable=self.retryable,
             step_id=step_id,
             tool_name=tool_name,
-            cause=_cause_of(self.error, _MAX_CAUSES),
+            cause=_cause_of(self.error, MAX_CAUSE_DEPTH),
         )
 
 

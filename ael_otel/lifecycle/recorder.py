@@ -1,6 +1,7 @@
 """What the frames write to: one tracer, one set of metrics, one store, decided when telemetry starts."""
 
 import os
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Final
 
@@ -82,34 +83,28 @@ class Recorder:
     def execution_started(self, record: ExecutionRecord) -> None:
         """Tell the store that a run began."""
         if self.store is not None:
-            try:
-                self.store.start_execution(record)
-            except Exception as error:
-                self._store_failed(error)
+            self._tell(self.store.start_execution, record)
 
     def step_changed(self, record: ExecutionRecord, step: StepRecord) -> None:
         """Tell the store that a step began or ended."""
         if self.store is not None:
-            try:
-                self.store.step_changed(record, step)
-            except Exception as error:
-                self._store_failed(error)
+            self._tell(self.store.step_changed, record, step)
 
     def tool_call_finished(self, record: ExecutionRecord, call: ToolCallRecord) -> None:
         """Tell the store that a tool call ended."""
         if self.store is not None:
-            try:
-                self.store.tool_call_finished(record, call)
-            except Exception as error:
-                self._store_failed(error)
+            self._tell(self.store.tool_call_finished, record, call)
 
     def execution_finished(self, record: ExecutionRecord) -> None:
         """Tell the store that a run ended."""
         if self.store is not None:
-            try:
-                self.store.finish_execution(record)
-            except Exception as error:
-                self._store_failed(error)
+            self._tell(self.store.finish_execution, record)
+
+    def _tell[*Told](self, keep: Callable[[*Told], None], *told: *Told) -> None:
+        try:
+            keep(*told)
+        except Exception as error:
+            self._store_failed(error)
 
     def _store_failed(self, error: Exception) -> None:
         self.metrics.lost("store", "store_error")

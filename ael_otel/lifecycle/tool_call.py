@@ -20,7 +20,7 @@ from ael_otel.lifecycle.unknown import UNKNOWN_TOOL
 from ael_otel.pipeline.run_context import RunScope
 from ael_otel.pipeline.shield import shield
 from ael_otel.privacy.seen import Given, RunSecrets
-from ael_otel.store import Capture, ExecutionRecord, ToolCallRecord, ToolCallSource
+from ael_otel.store import ExecutionRecord, ToolCallRecord, ToolCallSource
 from ael_otel.store.content import as_plain
 from ael_otel.store.records import REDACTIONS
 
@@ -132,9 +132,10 @@ class ToolCall(Frame):
         mode = guard.mode(self.tool)
         self.record.params = recorder.content_in(params, mode)
         if recorder.spans_carry_content and self.span is not None:
-            update_mcp_request(
-                self.span, gen_ai_tool_call_arguments=_shown(recorder.capture_input, params, mode)
-            )
+            shown = self.record.params
+            if shown is None or mode == "full":
+                shown = recorder.capture_input(params, "redacted" if mode == "full" else mode)
+            update_mcp_request(self.span, gen_ai_tool_call_arguments=_text_of(shown))
 
     def returned(self, result: Any) -> None:
         """Say what the tool gave back: kept in the store, and on the span where content is asked for.
@@ -150,9 +151,10 @@ class ToolCall(Frame):
             return
         self.record.result = recorder.content_out(result, mode)
         if recorder.spans_carry_content and self.span is not None:
-            update_mcp_request(
-                self.span, gen_ai_tool_call_result=_shown(recorder.capture_output, result, mode)
-            )
+            shown = self.record.result
+            if shown is None or mode == "full":
+                shown = recorder.capture_output(result, "redacted" if mode == "full" else mode)
+            update_mcp_request(self.span, gen_ai_tool_call_result=_text_of(shown))
 
     def _literals(self) -> Any:
         """Return what the definition says, not a caller: a step's parameters, or the source around a call from code."""
@@ -226,9 +228,8 @@ class ToolCall(Frame):
             self.recorder.execution_finished(execution)
 
 
-def _shown(capture: Capture, value: Any, mode: str) -> str | None:
+def _text_of(frozen: Any) -> str | None:
     """Return content as spans carry it: JSON, redacted also where the run store keeps it in full."""
-    frozen = capture(value, "redacted" if mode == "full" else mode)
     return None if frozen is None else frozen if isinstance(frozen, str) else bytes(frozen).decode()
 
 

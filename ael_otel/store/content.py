@@ -19,6 +19,8 @@ from uuid import UUID
 
 import msgspec
 
+from ael_otel.privacy.markers import FAULT, REDACTED
+
 DEFAULT_LIMIT: Final = 65_536
 """Bytes of JSON that one value may take (`telemetry.redaction.max_result_size`)."""
 
@@ -26,8 +28,6 @@ TYPE: Final = "ael.type"
 CYCLE: Final = "ael.cycle"
 TRUNCATED: Final = "ael.truncated"
 PREVIEW: Final = "preview"
-BLANK: Final = "[REDACTED]"
-REDACTION_ERROR: Final = "[REDACTION_ERROR]"
 
 OVERLAP: Final = 16_384
 """Characters in which the end of a text that was cut before redaction may hide part of a secret: a long key."""
@@ -79,7 +79,7 @@ class Capture:
             if self._redact is not None:
                 # What is not kept is looked at all the same: the run may say its secrets elsewhere.
                 self._redacted(value, self._redact, keys=False)
-            return None if mode == "none" else BLANK
+            return None if mode == "none" else REDACTED
         if self._redact is not None and mode != "full":
             return self._redacted(value, self._redact, keys=mode == "keys")
         if isinstance(value, str) and len(value) > self.limit:
@@ -110,7 +110,7 @@ class Capture:
             text = clean if isinstance(clean, str) else data.decode()
             return msgspec.Raw(_truncated(text, _size_of(value), self.limit))
         except Exception:
-            return REDACTION_ERROR
+            return FAULT
 
 
 def _decoded(value: Any, budget: int) -> tuple[Any, bytes | None]:
@@ -170,13 +170,13 @@ def _size_of(value: Any) -> int:
 
 def _keys_only(value: Any, depth: int) -> Any:
     if depth >= _MAX_DEPTH:
-        return BLANK
+        return REDACTED
     if isinstance(value, dict):
         items = cast("dict[str, Any]", value)
         return {key: _keys_only(item, depth + 1) for key, item in items.items()}
     if isinstance(value, list):
         return [_keys_only(item, depth + 1) for item in cast("list[object]", value)]
-    return None if value is None else BLANK
+    return None if value is None else REDACTED
 
 
 def to_json(value: Any, limit: int = DEFAULT_LIMIT) -> bytes:

@@ -17,7 +17,7 @@ import msgspec
 
 from ael_otel.store.codec import Row, decode
 from ael_otel.store.sql import Victim
-from ael_otel.store.times import from_us
+from ael_otel.store.times import day_of, from_us
 
 INDEX: Final = "index.json"
 
@@ -39,7 +39,7 @@ class Mirror:
         by_day: dict[str, list[bytes]] = {}
         for row in rows:
             head = row.head
-            day = from_us(head.started_us).strftime("%Y-%m-%d")
+            day = day_of(head.started_us)
             directory = self.folder / day
             _make(directory)
             path = self._path_for(directory, head.execution_id, head.trace_id)
@@ -64,7 +64,7 @@ class Mirror:
         """Delete the files of runs that have been pruned, and their entries."""
         by_day: dict[str, set[str]] = {}
         for victim in victims:
-            day = from_us(victim.started_us).strftime("%Y-%m-%d")
+            day = day_of(victim.started_us)
             if (self.folder / day).is_dir():
                 by_day.setdefault(day, set()).add(victim.execution_id)
                 for path in _names(self.folder / day, victim.execution_id, victim.trace_id):

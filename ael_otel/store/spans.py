@@ -13,13 +13,19 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ael_otel._generated.attributes import GEN_AI_TOOL_CALL_ARGUMENTS, GEN_AI_TOOL_CALL_RESULT
+from ael_otel._generated.attributes import (
+    GEN_AI_TOOL_CALL_ARGUMENTS,
+    GEN_AI_TOOL_CALL_RESULT,
+    TelemetryDropReason,
+)
 from ael_otel.pipeline.guard import report_fault
-from ael_otel.pipeline.metrics import SCOPE
+from ael_otel.pipeline.metrics import SCOPE, shared_metrics
 from ael_otel.pipeline.shield import Shield, shield
-from ael_otel.store.content import BLANK, Capture
+from ael_otel.privacy.markers import REDACTED
+from ael_otel.store.content import Capture
 from ael_otel.store.derive import derive, tells_of_an_agent
 from ael_otel.store.protocol import TelemetryStore
+from ael_otel.store.queue import OnDrop
 from ael_otel.store.records import ExecutionRecord
 from ael_otel.store.times import from_us
 
@@ -91,9 +97,8 @@ class StoreSpanProcessor:
     Args:
         store: where they go; one that is fed in the background, since spans end in the application's threads.
         keep: which spans make a trace worth keeping, by name and attributes; default those of agents, models and tools.
-        capture: bounds what spans carry as content.
         max_traces: traces that may be open at a time; the oldest is given up for one more.
-        on_drop: told of traces that were given up.
+        on_drop: told the reason and how many traces were given up; None counts them as lost runs of the store.
     """
 
     def __init__(
@@ -101,15 +106,14 @@ class StoreSpanProcessor:
         store: TelemetryStore,
         *,
         keep: Callable[[str, Mapping[str, Any] | None], bool] = tells_of_an_agent,
-        capture: Capture | None = None,
         max_traces: int = MAX_TRACES,
-        on_drop: Callable[[str, int], None] | None = None,
+        on_drop: OnDrop | None = None,
     ) -> None:
         self._store = store
         self._keep = keep
-        self._capture = capture or Capture(redact=lambda value: shield().content(value))
+        self._capture = Capture(redact=lambda value: shield().content(value))
         self._max_traces = max_traces
-        self._on_drop = on_drop
+        self._on_drop = on_drop if on_drop is not None else _count_lost
         self._traces: OrderedDict[int, _Trace] = OrderedDict()
         self._lock = Lock()
 
@@ -137,7 +141,7 @@ class StoreSpanProcessor:
                 trace = self._traces[context.trace_id] = _Trace(context.span_id)
             trace.open += 1
             shown = trace.record is not None
-        if dropped and self._on_drop is not None:
+        if dropped:
             self._on_drop("queue_full", dropped)
         if not shown and self._keep(span.name, span.attributes):
             trace.record = self._begun(span, trace)
@@ -219,7 +223,7 @@ class StoreSpanProcessor:
         if value is None or mode == "none":
             return None
         # `full` keeps what foreign spans carry once it is redacted: who made them may send them elsewhere too.
-        return BLANK if blank else self._capture(value, "keys" if mode == "keys" else "redacted")
+        return REDACTED if blank else self._capture(value, "keys" if mode == "keys" else "redacted")
 
     def _on_ending(self, span: "Span") -> None:
         """Do nothing; newer SDKs ask."""
@@ -243,6 +247,10 @@ def _clean(span: Ended, guard: Shield) -> Ended:
         ),
         status_message=guard.text(span.status_message),
     )
+
+
+def _count_lost(reason: TelemetryDropReason, count: int) -> None:
+    shared_metrics().lost("store", reason, count)
 
 
 def _text(value: object) -> str | None:

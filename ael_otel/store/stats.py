@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ael_otel.store.codec import Row, ended, row_of
 from ael_otel.store.query import RunQuery, StatsKey, StatsRow
 from ael_otel.store.records import ExecutionRecord
-from ael_otel.store.times import from_us
+from ael_otel.store.times import day_of
 
 NO_WORKFLOW = "(direct)"
 """Stands for the workflow of runs that have none."""
@@ -94,5 +94,5 @@ def _day(started_us: int) -> str:
     number = started_us // 86_400_000_000
     day = _days.get(number)
     if day is None:
-        day = _days[number] = from_us(started_us).strftime("%Y-%m-%d")
+        day = _days[number] = day_of(started_us)
     return day

@@ -38,9 +38,9 @@ def from_us(microseconds: int) -> datetime:
     return EPOCH + timedelta(microseconds=microseconds)
 
 
-def day_of(moment: datetime) -> str:
-    """Return the UTC day as `YYYY-MM-DD`."""
-    return from_us(to_us(moment)).strftime("%Y-%m-%d")
+def day_of(microseconds: int) -> str:
+    """Return the UTC day of a time in microseconds since 1970, as `YYYY-MM-DD`."""
+    return from_us(microseconds).strftime("%Y-%m-%d")
 
 
 def parse_when(text: str, now: datetime | None = None) -> datetime:

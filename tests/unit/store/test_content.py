@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ael_otel.privacy.markers import FAULT, REDACTED
 from ael_otel.store.codec import MAX_BODY, decode, encode, row_of
-from ael_otel.store.content import BLANK, PREVIEW, REDACTION_ERROR, TRUNCATED, Capture, as_plain, clean
+from ael_otel.store.content import PREVIEW, TRUNCATED, Capture, as_plain, clean
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
 from ael_otel.store.times import EPOCH
 
@@ -54,7 +55,7 @@ def test_nothing_is_nothing() -> None:
 
 def test_blank_keeps_only_that_there_was_a_value() -> None:
     """Proves `redact_inputs` and `redact_outputs`: not even the size is kept."""
-    assert kept({"secret": 1}, blank=True) == BLANK
+    assert kept({"secret": 1}, blank=True) == REDACTED
 
 
 def test_redaction_sees_plain_values_and_comes_before_the_cut() -> None:
@@ -72,7 +73,7 @@ def test_redaction_sees_plain_values_and_comes_before_the_cut() -> None:
 
 def test_redaction_that_fails_blanks_the_value() -> None:
     """Proves that a fault of the redactor lets nothing through."""
-    assert kept({"a": 1}, redact=lambda _: 1 / 0) == REDACTION_ERROR
+    assert kept({"a": 1}, redact=lambda _: 1 / 0) == FAULT
 
 
 class Colour(Enum):

@@ -79,4 +79,4 @@ def test_durations_have_units() -> None:
 
 def test_a_day_is_a_day_in_utc() -> None:
     """Proves that the day of a moment does not depend on its zone."""
-    assert day_of(datetime(2026, 3, 1, 1, tzinfo=timezone(timedelta(hours=2)))) == "2026-02-28"
+    assert day_of(to_us(datetime(2026, 3, 1, 1, tzinfo=timezone(timedelta(hours=2))))) == "2026-02-28"
