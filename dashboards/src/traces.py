@@ -177,7 +177,7 @@ def _spans() -> list[Panel]:
             no_value=_COUNTED,
             query=[
                 Line(
-                    query=f"{_by_kind(total(events(counted, '$__interval'), by))} > 0",
+                    query=f"{_by_kind(events(counted, '$__interval'))} > 0",
                     legend=legend(_KIND),
                 )
             ],
