@@ -8,6 +8,7 @@ from ael_otel.export.errors import ImportFormatError
 from ael_otel.privacy.markers import EXCLUDED_PATH, MARKERS
 from ael_otel.privacy.redactor import Redactor
 from ael_otel.store import ExecutionRecord, ToolCallRecord
+from ael_otel.store.carried import calls_of
 from ael_otel.store.codec import decode, encode
 
 
@@ -19,8 +20,9 @@ def cleaned(record: ExecutionRecord, redactor: Redactor) -> ExecutionRecord:
     Raises:
         ImportFormatError: what is left of it without secrets is no run any more.
     """
-    calls = [*record.tool_calls, *(call for step in record.steps for call in step.tool_calls)]
-    excluded = [call for call in calls if call.result is not None and redactor.names_excluded(call.params)]
+    excluded = [
+        call for call in calls_of(record) if call.result is not None and redactor.names_excluded(call.params)
+    ]
     document = msgspec.json.decode(encode(_without_results(record, excluded) if excluded else record))
     clean = redactor.value(document)
     if clean is document and not excluded:

@@ -1,6 +1,6 @@
 """Reading files of runs: OTLP/JSON of any writer, and the JSON and JSON Lines that we wrote ourselves."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -11,6 +11,7 @@ from ael_otel.export.errors import ImportFormatError
 from ael_otel.export.otlp import spans_in
 from ael_otel.export.spans import Span
 from ael_otel.store import INTERRUPTED, ErrorRecord, ExecutionRecord
+from ael_otel.store.carried import calls_of, input_of, output_of
 from ael_otel.store.derive import derive
 
 
@@ -60,7 +61,9 @@ def records_of(spans: Iterable[Span]) -> list[ExecutionRecord]:
         or span.status == "error"
         or attr.AEL_WORKFLOW_STATUS in span.attributes
     }
+    attributes = {span.span_id: span.attributes for some in traces.values() for span in some}
     for record in found:
+        _add_content(record, attributes)
         if record.span_id not in ended:
             # It went on when it was exported, and can never end here.
             record.status = "failed"
@@ -68,6 +71,15 @@ def records_of(spans: Iterable[Span]) -> list[ExecutionRecord]:
                 INTERRUPTED, "spans", "the run had not ended when its trace was written"
             )
     return found
+
+
+def _add_content(record: ExecutionRecord, attributes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Add the inputs and outputs that the spans of a run carry, where its writer put them there."""
+    root = attributes.get(record.span_id, {})
+    record.inputs, record.outputs = input_of(root), output_of(root)
+    for call in calls_of(record):
+        facts = attributes.get(call.span_id, {})
+        call.params, call.result = input_of(facts), output_of(facts)
 
 
 def _documents(data: bytes) -> Iterator[tuple[int, Any]]:

@@ -13,15 +13,12 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ael_otel._generated.attributes import (
-    GEN_AI_TOOL_CALL_ARGUMENTS,
-    GEN_AI_TOOL_CALL_RESULT,
-    TelemetryDropReason,
-)
+from ael_otel._generated.attributes import TelemetryDropReason
 from ael_otel.pipeline.guard import report_fault
 from ael_otel.pipeline.metrics import SCOPE, shared_metrics
 from ael_otel.pipeline.shield import Shield, shield
 from ael_otel.privacy.markers import REDACTED
+from ael_otel.store.carried import calls_of, input_of, output_of
 from ael_otel.store.content import Capture
 from ael_otel.store.derive import derive, tells_of_an_agent
 from ael_otel.store.protocol import TelemetryStore
@@ -36,9 +33,6 @@ if TYPE_CHECKING:
 MAX_TRACES: Final = 1_000
 MAX_SPANS: Final = 10_000
 """Spans kept of one trace; further ones are left out of the record, which says how many."""
-
-_INPUTS: Final = (GEN_AI_TOOL_CALL_ARGUMENTS, "input.value", "gen_ai.input.messages")
-_OUTPUTS: Final = (GEN_AI_TOOL_CALL_RESULT, "output.value", "gen_ai.output.messages")
 
 
 class Event(NamedTuple):
@@ -198,28 +192,22 @@ class StoreSpanProcessor:
             root = spans[record.span_id].attributes
             record.inputs, record.outputs = self._inputs(root, guard), self._outputs(root, guard)
             record.caller_id = _text(root.get("user.id") or root.get("enduser.id"))
-            for step in record.steps:
-                for call in step.tool_calls:
-                    facts = spans[call.span_id].attributes
-                    mode = guard.mode(call.tool_name)
-                    if guard.excludes(next((facts[key] for key in _INPUTS if key in facts), None)):
-                        mode = "excluded"
-                    call.params, call.result = (
-                        self._inputs(facts, guard, mode),
-                        self._outputs(facts, guard, mode),
-                    )
+            for call in calls_of(record):
+                facts = spans[call.span_id].attributes
+                mode = "excluded" if guard.excludes(input_of(facts)) else guard.mode(call.tool_name)
+                call.params = self._inputs(facts, guard, mode)
+                call.result = self._outputs(facts, guard, mode)
         self._store.put(records)
 
     def _inputs(self, facts: Mapping[str, Any], guard: Shield, mode: str = "redacted") -> Any:
-        return self._content(facts, _INPUTS, mode, blank=guard.hides_inputs)
+        return self._content(input_of(facts), mode, blank=guard.hides_inputs)
 
     def _outputs(self, facts: Mapping[str, Any], guard: Shield, mode: str = "redacted") -> Any:
         if mode == "excluded":
             return guard.excluded(None)
-        return self._content(facts, _OUTPUTS, mode, blank=guard.hides_outputs)
+        return self._content(output_of(facts), mode, blank=guard.hides_outputs)
 
-    def _content(self, facts: Mapping[str, Any], keys: tuple[str, ...], mode: str, *, blank: bool) -> Any:
-        value = next((facts[key] for key in keys if key in facts), None)
+    def _content(self, value: Any, mode: str, *, blank: bool) -> Any:
         if value is None or mode == "none":
             return None
         # `full` keeps what foreign spans carry once it is redacted: who made them may send them elsewhere too.

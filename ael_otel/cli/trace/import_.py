@@ -33,7 +33,8 @@ MANY: Final = 1_000
 def command(file: str, replace: bool, place: Place) -> None:
     """Import the runs in FILE (- is stdin): OTLP/JSON of any agent, or what `export` wrote as json or jsonl.
 
-    A run that is stored already, by its id or its trace, is left as it is: a trace has no inputs and no results.
+    A run that is stored already, by its id or its trace, is left as it is. Inputs and results come along where spans
+    carry them.
     Secrets are taken out on the way in, as the configuration says.
     """
     from ael_otel.cli.render import words

@@ -95,7 +95,7 @@ def test_runs_that_share_a_trace_stay_apart(full):
 
 
 def test_a_trace_of_another_agent_is_a_run_of_its_root():
-    """The spans below the root are steps, what calls a tool below them a call."""
+    """The spans below the root are steps, what calls a tool below them a call, with the content that they carry."""
 
     def span(number, parent, name, **more):
         return Span(
@@ -111,10 +111,11 @@ def test_a_trace_of_another_agent_is_a_run_of_its_root():
         )
 
     tool = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "search"}
+    given = {"gen_ai.tool.call.arguments": '{"q": "cats"}', "output.value": "nine lives"}
     spans = [
-        span(1, 0, "invoke_agent"),
+        span(1, 0, "invoke_agent", attributes={"input.value": "find cats", "output.value": b"found"}),
         span(2, 1, "chat"),
-        span(3, 2, "execute_tool search", attributes=tool, status="error", status_message="boom"),
+        span(3, 2, "execute_tool search", attributes=tool | given, status="error", status_message="boom"),
         span(4, 1, "execute_tool search", attributes=tool),
     ]
     [run] = records_of(spans)
@@ -122,6 +123,9 @@ def test_a_trace_of_another_agent_is_a_run_of_its_root():
     assert [len(step.tool_calls) for step in run.steps] == [1, 1]
     [call] = run.steps[0].tool_calls
     assert (call.tool_name, call.status, call.error.message) == ("search", "error", "boom")
+    assert (run.inputs, run.outputs) == ("find cats", "found")
+    assert (call.params, call.result) == ('{"q": "cats"}', "nine lives")
+    assert (run.steps[1].tool_calls[0].params, run.steps[1].tool_calls[0].result) == (None, None)
 
 
 @given(st.lists(SPANS, max_size=6))
