@@ -42,6 +42,23 @@ def test_every_signal_reaches_its_store(running: Running) -> None:
     assert running.prometheus("query", query='ael_workflow_duration_seconds_bucket{le="1"}')["result"]
 
 
+def test_what_the_collector_takes_is_not_too_large_to_be_passed_on(running: Running) -> None:
+    """A span of 12 MiB arrives whole; of a line of 3 MiB arrives as much as Loki keeps. Both are within the limits of
+    the receivers, and what a batch had no room for would be dropped without being counted.
+    """
+    large = "large " * (2 * 1024 * 1024)
+    sender = running.sender()
+    sender.send(spans(21, 1, text("content", large)))
+    sender.send(logs(22, 1, body="long " * 600_000))
+    sender.close()
+
+    (arrived,) = eventually(lambda: [span for span in running.sink.spans if span.trace_id == trace_id(21)])
+    assert [attribute.value.string_value for attribute in arrived.attributes] == [large]
+    query = f'{{service_name="{SERVICE}"}} | trace_id="{trace_id(22).hex()}"'
+    ((_, line),) = eventually(lambda: running.log_lines(query))
+    assert len(line) > 1_000_000
+
+
 def test_an_exemplar_leads_to_its_trace(running: Running) -> None:
     """Prometheus keeps the exemplar of a histogram with a label `trace_id`, which Grafana links to Tempo."""
     sender = running.sender()

@@ -29,6 +29,10 @@ class _Service:
         return self._answer()
 
 
+LARGEST = 24 * 1024 * 1024
+"""Bytes of a request that is taken, as the stack's Tempo does."""
+
+
 class OtlpServer(ABC):
     """Listens from the moment it is made until `stop`; requests come on several threads.
 
@@ -38,7 +42,10 @@ class OtlpServer(ABC):
     """
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._server = grpc.server(futures.ThreadPoolExecutor(4, thread_name_prefix="otlp-server"))
+        self._server = grpc.server(
+            futures.ThreadPoolExecutor(4, thread_name_prefix="otlp-server"),
+            options=[("grpc.max_receive_message_length", LARGEST)],
+        )
         for add, answer in (
             (add_TraceServiceServicer_to_server, ExportTraceServiceResponse),
             (add_MetricsServiceServicer_to_server, ExportMetricsServiceResponse),
