@@ -191,9 +191,12 @@ class ExcludedPaths:
 
     def reads_apart(self, texts: Sequence[str]) -> bool:
         """Return whether the texts of one call name a folder and, beside it, what is excluded there."""
+        together = "\n".join(texts)
         for each in self._apart:
-            if any(each.name in text and each.behind.search(text) for text in texts) and any(
-                self._names_folder(text, each.folder) for text in texts
+            if (
+                each.name in together
+                and any(each.name in text and each.behind.search(text) for text in texts)
+                and any(self._names_folder(text, each.folder) for text in texts)
             ):
                 return True
         return False
@@ -315,6 +318,8 @@ def _plain(path: str) -> str:
 def _absolute(path: str) -> str:
     if path[:1] == "/" and "/." not in path and "//" not in path and path[-1] != "/":
         return path
+    if "/" not in path and path[:1] not in {"~", "."} and sys.platform != "win32":
+        return f"{os.getcwd().rstrip('/')}/{path}"  # noqa: PTH109 - as below
     plain = os.path.normpath(os.path.join(os.getcwd(), os.path.expanduser(path)))  # noqa: PTH109, PTH111, PTH118
     # Two slashes at the beginning are kept by the rules of POSIX, and one by every system that we know.
     return plain[1:] if plain[:2] == "//" and sys.platform != "win32" else plain

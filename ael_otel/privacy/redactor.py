@@ -187,11 +187,13 @@ class Redactor:
         if kind is dict:
             if depth == 0 or len(value) > _QUICK_ITEMS or "value" in value or "Value" in value:
                 return False
-            names = self._names
-            for key, item in cast("dict[object, object]", value).items():
-                name = names.get(key) if type(key) is str else None
+            names: list[_Name] = []
+            for key in cast("dict[object, object]", value):
+                name = self._names.get(key) if type(key) is str else None
                 if name is None or name.kind is not None or name.clean != key:
                     return False
+                names.append(name)
+            for name, item in zip(names, cast("dict[str, object]", value).values(), strict=True):
                 if not name.allowed and not self._is_clean(item, depth - 1):
                     return False
             return True
@@ -510,6 +512,8 @@ class Redactor:
     def _any_excluded(self, value: Any, depth: int, seen: set[int], texts: list[str]) -> bool:
         # Exact types first: asking an abstract class takes longer than all the rest.
         kind = cast("type[object]", type(value))
+        if kind is str:
+            return self._text_excluded(value, depth, seen, texts)
         if kind in _SCALARS and depth <= MAX_DEPTH:
             return False
         if kind is bytes or isinstance(value, bytes):
@@ -523,7 +527,10 @@ class Redactor:
         if kind is dict or isinstance(value, Mapping):
             seen.add(id(cast("object", value)))
             for key, item in cast("Mapping[object, object]", value).items():
-                if self._any_excluded(key, depth + 1, seen, texts):
+                # A parameter's own name is no file of the working directory.
+                if type(key) is str and not self._paths.may_name(key):
+                    texts.append(key)
+                elif self._any_excluded(key, depth + 1, seen, texts):
                     return True
                 if self._any_excluded(item, depth + 1, seen, texts):
                     return True
