@@ -9,8 +9,8 @@ from ael_otel.cli.options import config_option, examples
 from ael_otel.cli.trace.options import output_option
 
 if TYPE_CHECKING:
-    from ael_otel.cli.privacy.judging import Stored
     from ael_otel.privacy.redactor import Redactor
+    from ael_otel.store.scrub.judging import Stored
 
 _ADDRESSES: Final = ("postgresql://", "postgres://")
 
@@ -74,9 +74,9 @@ def _found(target: str, chosen: "Redactor", config: Path | None, *, fix: bool) -
 
     place = target or store_of(config)
     if place.startswith(_ADDRESSES) or (not target and not Path(place).is_absolute()):
-        from ael_otel.cli.privacy.database import scan_database
+        from ael_otel.store.scrub.database import scan_database
 
         return scan_database(place, chosen, fix=fix)
-    from ael_otel.cli.privacy.stored import scan
+    from ael_otel.store.scrub.local import scan
 
     return scan(Path(place), chosen, fix=fix)

@@ -83,7 +83,7 @@ def command(
             print_bytes(parts)
             return
         from ael_otel.cli.render import words
-        from ael_otel.cli.trace.writing import write_file
+        from ael_otel.store.files import write_file
 
         size = write_file(Path(output), parts)
         click.echo(f"Wrote {output} ({words.size(size)}).", err=True)

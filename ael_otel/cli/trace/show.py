@@ -124,8 +124,8 @@ def _page(run: "ExecutionRecord", who: "Attribution | None", *, browse: bool) ->
     import tempfile
 
     from ael_otel.cli.render import attribution
-    from ael_otel.cli.trace.writing import write_file
     from ael_otel.export.page import page
+    from ael_otel.store.files import write_file
 
     folder = Path(tempfile.mkdtemp(prefix="ael-trace-"))  # readable by this user only, as the file
     path = folder / f"{run.workflow_name or 'call'}-{run.trace_id[:8] or 'run'}.html"

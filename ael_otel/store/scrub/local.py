@@ -1,4 +1,4 @@
-"""Looking for secrets in what is stored, and rewriting it without them."""
+"""Secrets in an SQLite store with its JSON files, and in files of any other kind."""
 
 # ruff: noqa: S608 - what is put into statements are names of tables and columns; values are parameters
 
@@ -9,13 +9,13 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
-from ael_otel.cli.privacy.judging import NOT_CONTENT, Stored, judged, pieces, summed
-from ael_otel.cli.trace.writing import write_file
 from ael_otel.errors import AelOtelError
 from ael_otel.privacy.redactor import MAX_CHARS, Finding, Redactor
 from ael_otel.store.errors import StoreError, StoreNotFoundError
+from ael_otel.store.files import write_file
 from ael_otel.store.mirror import INDEX, Mirror
 from ael_otel.store.opening import MIRROR_FOLDER
+from ael_otel.store.scrub.judging import NOT_CONTENT, Stored, judged, pieces, summed
 from ael_otel.store.sqlite import BUSY_S, SqliteStore
 
 _HEADER: Final = b"SQLite format 3\0"

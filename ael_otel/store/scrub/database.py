@@ -6,9 +6,9 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any, Final
 
-from ael_otel.cli.privacy.judging import NOT_CONTENT, Stored, judged, summed
 from ael_otel.privacy.redactor import Finding, Redactor
 from ael_otel.store.postgresql import PostgresStore
+from ael_otel.store.scrub.judging import NOT_CONTENT, Stored, judged, summed
 
 _ROWS: Final = 200
 

@@ -1,0 +1,41 @@
+"""Writing a file that appears whole or not at all, for its owner only."""
+
+import os
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from ael_otel.errors import AelOtelError
+
+
+def write_file(path: Path, parts: Iterable[bytes]) -> int:
+    """Write parts to a file that only this user can read; it appears whole or not at all. Returns its bytes.
+
+    A device or a pipe takes them as they come.
+
+    Raises:
+        AelOtelError: it cannot be written; the message names it.
+    """
+    size = 0
+    temporary = None
+    try:
+        if path.exists() and not path.is_file():
+            # A device or a pipe is written to; putting a file in its place would take it away from everybody.
+            with path.open("wb") as file:
+                return sum(file.write(part) for part in parts)
+        target = path.resolve()  # a link stays one
+        # Beside the file, so that it can be renamed; mkstemp makes it readable for its owner only.
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        with os.fdopen(handle, "wb") as file:
+            for part in parts:
+                size += file.write(part)
+        Path(temporary).replace(target)
+        temporary = None
+    except OSError as error:
+        raise AelOtelError(f"{path}: cannot be written: {error.strerror or error}") from None
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                Path(temporary).unlink()
+    return size

@@ -1,0 +1,1 @@
+"""Looking for secrets in what is stored already, and rewriting it without them."""
