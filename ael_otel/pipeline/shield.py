@@ -128,7 +128,7 @@ class Shield:
         """
         found = self._mode_of.get(tool)
         if found is None:
-            found = next((mode for glob, mode in self._modes if fnmatchcase(tool, glob)), "redacted")
+            found = self.stated_mode(tool)
             if len(self._mode_of) < _KEPT:
                 self._mode_of[tool] = found
             if found == "full":
@@ -138,6 +138,10 @@ class Shield:
                     self.name(tool),
                 )
         return found
+
+    def stated_mode(self, tool: str) -> Mode:
+        """Return what the configuration says of a tool, as `mode` does, and say nothing in the log."""
+        return next((mode for glob, mode in self._modes if fnmatchcase(tool, glob)), "redacted")
 
     # --- what is said again and again ---------------------------------------------------------------------------------
 

@@ -208,3 +208,35 @@ def test_a_clean_run_is_imported_as_it_is(tmp_path: Path, monkeypatch: pytest.Mo
         key: value for key, value in plain.items() if key not in ("steps", "error")
     }
     assert kept["steps"][0]["tool_calls"][0]["result"] == "what the excluded file holds"
+
+
+def test_what_is_kept_of_contents_is_what_the_configuration_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves it for blanked inputs and for tools of which nothing or only the keys are kept, and that others stay."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "ael-config.yaml").write_text(
+        "telemetry:\n  redaction:\n    redact_inputs: true\n    tools: {read: none, 'list_*': keys}\n",
+        "utf-8",
+    )
+    plain = record("notes.txt") | {"workflow_name": "w", "inputs": {"n": 1}, "outputs": "o", "error": None}
+    plain |= {"caller_id": "me", "metadata": {}, "status": "completed"}
+    (step,) = plain["steps"]
+    (call,) = step["tool_calls"]
+    others = [
+        {**call, "call_id": name, "tool_name": name, "result": {"found": name}}
+        for name in ("list_all", "look")
+    ]
+    step["tool_calls"] = [call, *others]
+    (tmp_path / "runs.json").write_text(json.dumps([plain]), "utf-8")
+    for words in (["import", "runs.json"], ["export", "--all", "--format", "json"]):
+        done = CliRunner().invoke(cli, ["trace", *words, "--config", "ael-config.yaml"], prog_name="ael")
+        assert done.exit_code == 0, done.output
+    (kept,) = json.loads(done.stdout)
+    assert (kept["inputs"], kept["outputs"]) == ("[REDACTED]", "o")
+    assert [(each["params"], each["result"]) for each in kept["steps"][0]["tool_calls"]] == [
+        (None, None),
+        ("[REDACTED]", {"found": "[REDACTED]"}),
+        ("[REDACTED]", {"found": "look"}),
+    ]

@@ -35,21 +35,21 @@ def command(file: str, replace: bool, place: Place) -> None:
 
     A run that is stored already, by its id or its trace, is left as it is. Inputs and results come along where spans
     carry them.
-    Secrets are taken out on the way in, as the configuration says.
+    Secrets are taken out on the way in, and of contents so much is kept as the configuration says.
     """
     from ael_otel.cli.render import words
     from ael_otel.cli.trace.reading import opened, settings_of
-    from ael_otel.export.cleaning import cleaned
+    from ael_otel.export.cleaning import captured, cleaned
     from ael_otel.export.errors import ExportError, ImportFormatError
     from ael_otel.export.reading import read
-    from ael_otel.privacy.policy import Policy
-    from ael_otel.privacy.redactor import Redactor
+    from ael_otel.pipeline.shield import Shield
 
-    redactor = Redactor(Policy.of(settings_of(place)))
+    guard = Shield(settings_of(place))
+    redactor = guard.redactor
     name = "stdin" if file == "-" else file
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        runs = [cleaned(run, redactor) for run in read(data)]
+        runs = [captured(cleaned(run, redactor), guard) for run in read(data)]
     except OSError as error:
         raise ExportError(f"{name}: cannot be read: {error.strerror or error}") from None
     except ImportFormatError as error:
