@@ -12,7 +12,6 @@ from ael_otel._generated.events import (
     LOG_ERROR_TYPE,
     LOG_EXCEPTION_MESSAGE,
     LOG_EXECUTION_ID,
-    LOG_TRACE_ID,
     LOG_WORKFLOW_ID,
 )
 from dashboards.src import links
@@ -22,10 +21,6 @@ from dashboards.src.panels import note
 from dashboards.src.panels_logs import log_bars, log_lines_panel, log_table
 from dashboards.src.parts import (
     ERROR_WIDTH,
-    EXECUTION_WIDTH,
-    SHORT_EXECUTION_ID,
-    SHORT_TRACE_ID,
-    TRACE_WIDTH,
     Field,
 )
 from dashboards.src.queries import (
@@ -37,6 +32,7 @@ from dashboards.src.queries import (
     log_lines,
     loki_name,
 )
+from dashboards.src.shared import trace_and_run
 
 _NO_LINE = "No line in this range is of this choice"
 
@@ -139,20 +135,7 @@ def _errors() -> Panel:
             Field(name="Component", field=loki_name(LOG_COMPONENT), width=130),
             Field(name="Error", field=loki_name(LOG_ERROR_TYPE), width=ERROR_WIDTH),
             Field(name="Workflow", field=loki_name(LOG_WORKFLOW_ID), width=125),
-            Field(
-                name="Trace",
-                field=loki_name(LOG_TRACE_ID),
-                width=TRACE_WIDTH,
-                shown_as=SHORT_TRACE_ID,
-                links=[links.trace("Trace of this line", links.VALUE)],
-            ),
-            Field(
-                name="Execution",
-                field=loki_name(LOG_EXECUTION_ID),
-                width=EXECUTION_WIDTH,
-                shown_as=SHORT_EXECUTION_ID,
-                links=[links.run_logs("Log lines of this run", links.VALUE)],
-            ),
+            *trace_and_run("Trace of this line"),
             Field(name="Message", field=loki_name(LOG_EXCEPTION_MESSAGE)),
         ],
     )

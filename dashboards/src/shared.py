@@ -47,23 +47,30 @@ def recent_failures(*, number: int) -> Panel:
             Field(name="Workflow", field=loki_name(LOG_WORKFLOW_ID), width=125),
             Field(name="Error", field=loki_name(LOG_ERROR_TYPE), width=ERROR_WIDTH),
             Field(name="Step", field=loki_name(LOG_STEP_ID), width=95),
-            Field(
-                name="Trace",
-                field=loki_name(LOG_TRACE_ID),
-                width=TRACE_WIDTH,
-                shown_as=SHORT_TRACE_ID,
-                links=[links.trace("Trace of this run", links.VALUE)],
-            ),
-            Field(
-                name="Execution",
-                field=loki_name(LOG_EXECUTION_ID),
-                width=EXECUTION_WIDTH,
-                shown_as=SHORT_EXECUTION_ID,
-                links=[links.run_logs("Log lines of this run", links.VALUE)],
-            ),
+            *trace_and_run("Trace of this run"),
             Field(name="Message", field=loki_name(LOG_EXCEPTION_MESSAGE)),
         ],
     )
+
+
+def trace_and_run(trace: str) -> list[Field]:
+    """The columns of a line of the log that lead on: to its trace, by a link of that title, and to its run's lines."""
+    return [
+        Field(
+            name="Trace",
+            field=loki_name(LOG_TRACE_ID),
+            width=TRACE_WIDTH,
+            shown_as=SHORT_TRACE_ID,
+            links=[links.trace(trace, links.VALUE)],
+        ),
+        Field(
+            name="Execution",
+            field=loki_name(LOG_EXECUTION_ID),
+            width=EXECUTION_WIDTH,
+            shown_as=SHORT_EXECUTION_ID,
+            links=[links.run_logs("Log lines of this run", links.VALUE)],
+        ),
+    ]
 
 
 def by_outcome(*, number: int, width: int, title: str, description: str, of: str) -> Panel:
