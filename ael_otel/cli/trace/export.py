@@ -38,7 +38,7 @@ FORMATS = ("json", "jsonl", "csv", "otlp", "zipkin", "jaeger", "html")
     "--format",
     "-f",
     "form",
-    type=click.Choice(FORMATS),
+    type=click.Choice(FORMATS, case_sensitive=False),
     help="Default: json, or otlp with --endpoint. Only json, jsonl, csv and html hold content.",
 )
 @click.option("--output", "-o", metavar="FILE", help="Where to; - is stdout, the default.")

@@ -87,6 +87,19 @@ def duration(_ctx: click.Context, parameter: click.Parameter, value: str | None)
         raise click.BadParameter(str(error), param=parameter) from None
 
 
+def _code(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Write an error code as records do, in whatever case it was typed; one that the engine does not have stays."""
+    if value is None:
+        return None
+    from ael_otel._generated.attributes import ERROR_TYPE_VALUES
+    from ael_otel.store.records import INTERRUPTED
+
+    # Runs of other agents have codes of their own, of which two may differ in case only.
+    written = {code.casefold(): code for code in (*ERROR_TYPE_VALUES, INTERRUPTED)}
+    typed = value.strip()
+    return written.get(typed.casefold(), typed)
+
+
 _FILTERS = (
     click.option(
         "--from", "--since", "since", metavar="TIME", callback=_when, help="Started at this time or later."
@@ -95,10 +108,13 @@ _FILTERS = (
         "--to", "--until", "until", metavar="TIME", callback=_when, help="Started before this time."
     ),
     click.option("--workflow", "-w", metavar="NAME", help="Of this workflow."),
-    click.option("--status", "-s", type=click.Choice(STATUSES), help="That stand so."),
+    click.option("--status", "-s", type=click.Choice(STATUSES, case_sensitive=False), help="That stand so."),
     click.option("--tool", metavar="NAME", help="That called this tool, from a step or from code."),
     click.option(
-        "--error", metavar="CODE", help="With this error, of the run, a step or a call: TOOL_FAILED."
+        "--error",
+        metavar="CODE",
+        callback=_code,
+        help="With this error, of the run, a step or a call: TOOL_FAILED.",
     ),
     click.option(
         "--min-duration",
@@ -142,7 +158,7 @@ def output_option(*choices: str) -> Callable[[Callable[..., Any]], Callable[...,
     return click.option(
         "--output",
         "-o",
-        type=click.Choice(choices),
+        type=click.Choice(choices, case_sensitive=False),
         default=choices[0],
         show_default=True,
         help="Form of the answer.",

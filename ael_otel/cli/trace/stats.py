@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--by",
-    type=click.Choice(["workflow", "tool", "day"]),
+    type=click.Choice(["workflow", "tool", "day"], case_sensitive=False),
     default="workflow",
     show_default=True,
     help="Figures of each.",

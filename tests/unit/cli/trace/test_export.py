@@ -47,7 +47,7 @@ def test_every_format_goes_to_a_private_file(place, form):
     assert done.stderr.startswith("Wrote run.out (")
     path = place / "run.out"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert path.read_bytes() == ael("export", "a0f6", "-f", form, "-o", "-").stdout_bytes
+    assert path.read_bytes() == ael("export", "a0f6", "-f", form.upper(), "-o", "-").stdout_bytes
     assert [found.name for found in place.iterdir()] == [".ael", "run.out"] or sorted(
         found.name for found in place.iterdir()
     ) == [".ael", "run.out"]

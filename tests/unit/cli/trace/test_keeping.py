@@ -26,6 +26,7 @@ def test_stats_by_workflow_add_up(place):
     [
         (["--by", "tool"], {"echo": 3, "charge": 2}),
         (["--by", "day"], {"2026-11-20": 6}),
+        (["--by", "DAY"], {"2026-11-20": 6}),
         (["--status", "failed"], {"order": 2}),
         (["--by", "tool", "--workflow", "mixed"], {"echo": 2}),
     ],

@@ -8,7 +8,8 @@ import re
 import pytest
 
 from ael_otel.export.spans import spans_of
-from tests.unit.cli.trace.runs import ael, make, runs
+from ael_otel.store import ErrorRecord, ExecutionRecord
+from tests.unit.cli.trace.runs import NOON, ael, make, runs
 
 ALL = [run.execution_id for run in runs()]
 ADA, BOB, DECLINED, DECLINED_2, DIRECT, RUNNING = ALL
@@ -49,6 +50,39 @@ def listed(*arguments):
 )
 def test_filters_choose(place, options, expected):
     """Each alone and with others; times without a zone are UTC, ranges have their start and not their end."""
+    assert listed(*options) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--status", "FAILED"], [DECLINED, DECLINED_2]),
+        (["--status", "Running"], [RUNNING]),
+        (["--error", "tool_failed"], [DECLINED, DECLINED_2]),
+        (["--error", " Tool_Failed "], [DECLINED, DECLINED_2]),
+        (["--error", "CANCELLED"], ["exec-cancelled"]),
+        (["--error", "INTERRUPTED"], ["exec-interrupted"]),
+        (["--error", "timeouterror"], []),
+        (["--error", "TimeoutError"], ["exec-TimeoutError"]),
+        (["--output", "JSON", "--status", "Failed"], [DECLINED, DECLINED_2]),
+    ],
+)
+def test_a_choice_and_a_code_have_no_case(place, options, expected):
+    """Proves that statuses, forms and errors of the engine are found in either case, others as they are written."""
+    make(
+        place / ".ael" / "telemetry.db",
+        [
+            ExecutionRecord(
+                f"exec-{code}",
+                "workflow",
+                "cancelled",
+                NOON,
+                trace_id=f"{number:032x}",
+                error=ErrorRecord(code, "tool", "gone"),
+            )
+            for number, code in enumerate(("cancelled", "interrupted", "TimeoutError"), start=1)
+        ],
+    )
     assert listed(*options) == expected
 
 
