@@ -25,7 +25,6 @@ from ael_otel.store.records import (
 from ael_otel.store.times import from_us
 
 _TIMEOUTS: Final = ("TIMEOUT", "TIMEOUTERROR", "DEADLINE_EXCEEDED")
-_TOLERATED: Final = "on_error: "
 _AGENT_PREFIXES: Final = ("gen_ai.", "mcp.", "openinference.", "llm.", "ael.")
 _TOOL_NAMES: Final = (attr.AEL_TOOL_NAME, attr.GEN_AI_TOOL_NAME, "tool.name", "mcp.tool.name")
 _RUN_NAMES: Final = (attr.GEN_AI_WORKFLOW_NAME, "gen_ai.agent.name", "agent.name")
@@ -136,7 +135,7 @@ def _our_run(root: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> Execut
 
 
 def _direct(span: SpanFacts) -> ExecutionRecord:
-    execution_id = f"exec-{span.span_id}"
+    execution_id = _text(span.attributes.get(attr.AEL_WORKFLOW_ID)) or f"exec-{span.span_id}"
     call = _call(span, execution_id, None, 1)
     return ExecutionRecord(
         execution_id=execution_id,
@@ -172,8 +171,9 @@ def _our_step(span: SpanFacts, children: Mapping[str, list[SpanFacts]], executio
     is_code = facts.get(attr.AEL_STEP_TYPE) == "code"
     reason = _text(facts.get(attr.AEL_STEP_SKIP_REASON))
     error = _error(span, step_id=name, tool=tool)
-    if error is None and reason is not None and reason.startswith(_TOLERATED):
-        error = ErrorRecord(reason.removeprefix(_TOLERATED), "step", "", step_id=name, tool_name=tool)
+    tolerated = _text(facts.get(attr.AEL_ERROR_TYPE))
+    if error is None and reason is not None and tolerated is not None:
+        error = ErrorRecord(tolerated, "spans", "", step_id=name, tool_name=tool)
     return StepRecord(
         step_id=name,
         index=int(facts.get(attr.AEL_STEP_INDEX, 1)) - 1,

@@ -164,9 +164,10 @@ class PostgresStore(SqlBackend):
         """Return the bytes of the records: the tables shrink only some time after them."""
         return int(self.read("SELECT coalesce(sum(bytes), 0) FROM executions")[0][0])
 
-    def shrink(self) -> None:
+    def shrink(self) -> bool:
         """Let the server reuse the space of what was deleted."""
         self.read_nothing("VACUUM ael.bodies, ael.tool_calls, ael.errors, ael.redactions, ael.executions")
+        return True
 
     def read_nothing(self, sql: str) -> None:
         """Run a statement outside any transaction."""

@@ -120,11 +120,15 @@ class StoreInfo(msgspec.Struct, frozen=True):
 
 
 class PruneReport(msgspec.Struct, frozen=True):
-    """What pruning deleted, or would delete: runs, and the bytes by which the store shrank (an estimate if dry)."""
+    """What pruning deleted, or would delete: runs, and the bytes by which the store shrank (an estimate if dry).
+
+    `forgotten` is False where what was deleted is still in SQLite's log, because another process reads the store.
+    """
 
     executions: int
     bytes: int
     dry_run: bool = False
+    forgotten: bool = True
 
 
 def check(query: RunQuery) -> RunQuery:

@@ -44,6 +44,9 @@ BATCH: Final = 500
 LINGER_S: Final = 0.1
 """How long the writer lets events gather: most runs begin and end in one write."""
 
+MOST_BETWEEN_SNAPSHOTS_S: Final = 5.0
+"""How long a run that has begun may stay unseen, however much there is to write."""
+
 CHECK_S: Final = 600.0
 """How often an idle writer looks whether it is time to prune; clocks are set and machines sleep."""
 
@@ -442,7 +445,7 @@ class _Writer:
 
     def turn(self, *, urgent: bool) -> bool:
         """Do one round; returns whether there is more to do at once."""
-        store, now = self._store, time.monotonic()
+        store, now, worked = self._store, time.monotonic(), time.thread_time()
         if self._failures and now < self._retry_at and not urgent:
             return False
         try:
@@ -469,8 +472,9 @@ class _Writer:
             if self._failures:
                 logger.warning("runs are kept again")
             self._failures = 0
-            # Snapshots of runs that go on may take a twentieth of the time.
-            self._snapshots_at = time.monotonic() + 20 * (time.monotonic() - now)
+            # Snapshots of runs that go on may take a twentieth of the time. Waiting for a lock is no work.
+            pause = min(MOST_BETWEEN_SNAPSHOTS_S, 20 * (time.thread_time() - worked))
+            self._snapshots_at = time.monotonic() + pause
         self._rows = []
         store.taken(self._done)
         if store.waiting:
@@ -538,6 +542,9 @@ class _Writer:
         now = time.monotonic()
         if now >= self._next_check:
             self._next_check = now + CHECK_S
+            if not backend.forgotten:
+                with suppress(StoreError):
+                    backend.forgotten = backend.shrink()
             if self._store.retention is not None:
                 self._chores = self._store.retention.steps(backend, datetime.now(UTC))
                 self._busy_with_chores = True

@@ -72,6 +72,8 @@ class SqlBackend(Backend):
 
     def __init__(self, on_pruned: Callable[[Sequence[Victim]], None] | None = None) -> None:
         self._on_pruned = on_pruned
+        self.forgotten = True
+        """Whether nothing of what was deleted is left; else `shrink` is to be called again."""
 
     @abstractmethod
     def transaction(self) -> AbstractContextManager[Transaction]:
@@ -94,8 +96,8 @@ class SqlBackend(Backend):
         """Return the bytes that the records take."""
 
     @abstractmethod
-    def shrink(self) -> None:
-        """Give the space of what was deleted back, so that nothing of it is left."""
+    def shrink(self) -> bool:
+        """Give the space of what was deleted back; returns whether nothing of it is left."""
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -274,7 +276,7 @@ class SqlBackend(Backend):
             return self._would_prune(cutoff, max_mb)
         before = self.size()
         deleted = sum(self.prune_steps(cutoff, max_mb))
-        return PruneReport(deleted, max(0, before - self.size()))
+        return PruneReport(deleted, max(0, before - self.size()), forgotten=self.forgotten)
 
     def prune_steps(self, cutoff_us: int | None, max_mb: int | None) -> Iterator[int]:
         """Prune in small transactions; yields the number of runs deleted in each, so that others get their turn."""
@@ -287,7 +289,7 @@ class SqlBackend(Backend):
             yield self._delete(victims)
             self.shrink()
         # Also when there was nothing: the process that deleted last may have died before it got here.
-        self.shrink()
+        self.forgotten = self.shrink()
 
     def _would_prune(self, cutoff_us: int | None, max_mb: int | None) -> PruneReport:
         runs = size = 0

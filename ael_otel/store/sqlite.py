@@ -207,15 +207,15 @@ class SqliteStore(SqlBackend):
         )
         return int((pages - free) * each)
 
-    def shrink(self) -> None:
-        """Give free pages back and empty the log. A reader that is in the middle of it keeps the log for a while."""
+    def shrink(self) -> bool:
+        """Give free pages back and empty the log; False where a reader that is in the middle of it keeps the log."""
         while self.read("PRAGMA freelist_count")[0][0]:
             with self._lock, self._told():
                 before = self._connection.execute("PRAGMA page_count").fetchone()[0]
                 self._connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
                 if self._connection.execute("PRAGMA page_count").fetchone()[0] >= before:
                     break
-        self.read("PRAGMA wal_checkpoint(TRUNCATE)")
+        return not self.read("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
 
     def info(self) -> StoreInfo:
         """Return what the store is and how much it holds; its size is that of the files."""

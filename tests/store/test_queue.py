@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -118,6 +119,25 @@ def test_a_long_run_shows_as_it_goes_on_without_being_written_each_time(path: Pa
         until(lambda: reader.query(RunQuery()).runs[0].steps == 500)
         assert len(it.gate.batches) < 50
         assert reader.get("exec-000001").owner == this_process()
+        reader.close()
+
+
+def test_a_run_shows_soon_after_the_store_was_locked(path: Path) -> None:
+    """Proves that waiting for another process's lock does not keep the next run that begins out of sight."""
+    with fed(path) as it:
+        it.store.start_execution(run(1, status="running", duration_ms=None))
+        assert it.store.flush()
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        waiting = run(2, status="running", duration_ms=None)
+        it.store.start_execution(waiting)
+        time.sleep(1.5)
+        other.execute("COMMIT")
+        other.close()
+        reader = SqliteStore(path)
+        until(lambda: reader.count(RunQuery(status="running")) == 2)
+        it.store.start_execution(run(3, status="running", duration_ms=None))
+        until(lambda: reader.count(RunQuery(status="running")) == 3)
         reader.close()
 
 

@@ -181,6 +181,30 @@ def test_who_may_only_read_can_look(open_elsewhere: bool) -> None:
             store.close()
 
 
+def test_what_a_reader_keeps_in_the_log_is_told_and_goes_when_it_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves that pruning beside an open read transaction says that the log still holds what was deleted, and that the
+    next prune, which finds nothing to delete, takes it out.
+    """
+    path = tmp_path / ".ael" / "telemetry.db"
+    monkeypatch.setattr("ael_otel.store.sqlite.BUSY_S", 0.1)
+    store = SqliteStore(path)
+    store.put([run(1, inputs={"who": SECRET}), run(2, started_at=START + timedelta(days=9))])
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM executions").fetchone()
+    cutoff = START + timedelta(days=5)
+    report = store.prune(older_than=cutoff)
+    assert (report.executions, report.forgotten, store.forgotten) == (1, False, False)
+    assert SECRET.encode() in _bytes_below(path.parent)
+    reader.close()
+    report = store.prune(older_than=cutoff)
+    assert (report.executions, report.forgotten, store.forgotten) == (0, True, True)
+    assert SECRET.encode() not in _bytes_below(path.parent)
+    store.close()
+
+
 def test_a_closed_store_says_so(tmp_path: Path) -> None:
     """Proves that use after `close` is a StoreError, not one of sqlite3."""
     store = SqliteStore(tmp_path / "telemetry.db")

@@ -61,6 +61,7 @@ def command(
     """
     from ael_otel.cli.render import words
     from ael_otel.cli.trace.reading import opened, settings_of
+    from ael_otel.store.errors import StoreBusyError
 
     if before is None and max_mb is None:
         retention = settings_of(place).retention
@@ -68,8 +69,9 @@ def command(
         max_mb = retention.max_mb or None
     with opened(place) as store:
         plan = store.prune(older_than=before, max_mb=max_mb, dry_run=True)
-        if not dry_run and plan.executions:
-            if not yes:
+        if not dry_run:
+            # Also when there is nothing to delete: what was deleted before may still be in the log.
+            if plan.executions and not yes:
                 _ask(
                     f"Delete {words.plural(plan.executions, 'run')} (about {words.size(plan.bytes)}) for good?"
                 )
@@ -77,13 +79,18 @@ def command(
     if output == "json":
         from ael_otel.cli.trace.writing import print_document
 
-        print_document({"executions": plan.executions, "bytes": plan.bytes, "dry_run": dry_run})
-        return
-    if not plan.executions:
+        found = {"executions": plan.executions, "bytes": plan.bytes, "dry_run": dry_run}
+        print_document(found | {"forgotten": plan.forgotten})
+    elif not plan.executions:
         click.echo("Nothing to delete.")
-        return
-    verb, about = ("Would delete", "about ") if dry_run else ("Deleted", "")
-    click.echo(f"{verb} {words.plural(plan.executions, 'run')}, {about}{words.size(plan.bytes)}.")
+    else:
+        verb, about = ("Would delete", "about ") if dry_run else ("Deleted", "")
+        click.echo(f"{verb} {words.plural(plan.executions, 'run')}, {about}{words.size(plan.bytes)}.")
+    if not plan.forgotten:
+        raise StoreBusyError(
+            "another process reads the store, so the file's -wal still holds what was deleted: run this again when it "
+            "has ended"
+        )
 
 
 def _ask(question: str) -> None:

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -103,3 +105,19 @@ def test_without_options_the_configured_retention_counts(place):
     (place / "ael-config.yaml").write_text("telemetry: {retention: {days: 1}}")
     done = ael("prune", "--dry-run")
     assert done.exit_code == 0
+
+
+def test_prune_beside_a_reader_says_what_the_log_still_holds(place, monkeypatch):
+    """It deletes, fails with what to do, and the next one, which has nothing to delete, is done."""
+    monkeypatch.setattr("ael_otel.store.sqlite.BUSY_S", 0.1)
+    reader = sqlite3.connect(".ael/telemetry.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM executions").fetchone()
+    done = ael("prune", "--older-than", "0", "--yes")
+    assert done.exit_code == 1
+    assert done.stdout.startswith("Deleted ")
+    assert "another process reads the store" in done.stderr
+    assert "run this again" in done.stderr
+    reader.close()
+    assert ael("prune", "--older-than", "0", "--yes").stdout == "Nothing to delete.\n"
+    assert not [each for each in Path(".ael").glob("telemetry.db-wal") if each.stat().st_size]
