@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -17,6 +18,8 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_s
 from ael_otel.config import settings_from_mapping
 from ael_otel.pipeline.environment import prepare
 from ael_otel.pipeline.sampling import RecordingSampler, recording_sampler
+from ael_otel.store import MemoryStore, RunQuery
+from ael_otel.store.spans import StoreSpanProcessor
 
 IDS = st.integers(1, 2**128 - 1)
 
@@ -125,3 +128,19 @@ def test_the_sdk_finds_the_sampler_by_its_name() -> None:
         [sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True
     )
     assert said.stdout.strip() == "RecordingSampler{TraceIdRatioBased{0.01}}"
+
+
+def test_runs_of_other_agents_are_all_kept_where_the_sampler_records_what_it_drops() -> None:
+    """At one percent the store has every run of a foreign agent, and the exporters get the sampled share."""
+    store, sent = MemoryStore(), InMemorySpanExporter()
+    provider = TracerProvider(
+        RecordingSampler(ParentBasedTraceIdRatio(0.01)), Resource({}), shutdown_on_exit=False
+    )
+    provider.add_span_processor(StoreSpanProcessor(store))
+    provider.add_span_processor(SimpleSpanProcessor(sent))
+    tracer = provider.get_tracer("foreign")
+    for number in range(300):
+        with tracer.start_as_current_span("invoke_agent", attributes={"gen_ai.agent.name": f"a{number}"}):
+            tracer.start_span("execute_tool x", attributes={"gen_ai.tool.name": "x"}).end()
+    assert store.count(RunQuery()) == 300
+    assert len(sent.get_finished_spans()) < 60
