@@ -21,14 +21,22 @@ class VerbGroup(click.Group):
     Args:
         verbs: names of the verbs, in the order in which `--help` lists them.
         package: where their modules are.
+        only_shows: whether nothing is lost where the reader of stdout has gone, as in `| head`: exit code 0 then. Not for
+            verbs whose exit code is an answer.
     """
 
     def __init__(
-        self, *args: Any, verbs: tuple[str, ...], package: str = "ael_otel.cli", **kwargs: Any
+        self,
+        *args: Any,
+        verbs: tuple[str, ...],
+        package: str = "ael_otel.cli",
+        only_shows: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._verbs = verbs
         self._package = package
+        self._only_shows = only_shows
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the verbs in their own order, which is that of a first use."""
@@ -65,6 +73,13 @@ class VerbGroup(click.Group):
             ctx.exit(exit_code(error))
         except KeyboardInterrupt:
             ctx.exit(EXIT_INTERRUPTED)
+        except BrokenPipeError:
+            if not self._only_shows:
+                raise
+            from ael_otel.cli.streams import give_up_stdout
+
+            give_up_stdout()
+            ctx.exit(0)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise

@@ -32,6 +32,12 @@ def nowhere() -> TextIO:
     return Path(os.devnull).open("w", encoding="utf-8")
 
 
+def give_up_stdout() -> None:
+    """Send what is still to be written to stdout nowhere, since nobody reads it; else Python complains as it ends."""
+    with suppress(OSError, ValueError), nowhere() as sink:
+        os.dup2(sink.fileno(), sys.stdout.fileno())
+
+
 def _duplicate_stdout() -> int | None:
     try:
         saved = os.dup(1)

@@ -3,7 +3,8 @@
 Everything below the options is imported when a verb runs, and the SDK by none: `ael trace list` answers in a tenth of
 a second.
 
-Exit codes: 0 success; 1 failure; 2 usage or configuration; 3 no such run, or no store; 130 interrupted.
+Exit codes: 0 success, also when the reader of stdout has gone; 1 failure; 2 usage or configuration; 3 no such run, or
+no store; 130 interrupted.
 """
 
 from ael_otel.cli.group import VerbGroup
@@ -15,6 +16,7 @@ command = VerbGroup(
     "trace",
     verbs=("list", "show", "diff", "tail", "stats", "export", "import", "prune"),
     package="ael_otel.cli.trace",
+    only_shows=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     short_help="Find, show, export and delete stored runs.",
     help="""Find, show, export and delete the runs that are kept in the run store.
