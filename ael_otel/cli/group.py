@@ -21,8 +21,8 @@ class VerbGroup(click.Group):
     Args:
         verbs: names of the verbs, in the order in which `--help` lists them.
         package: where their modules are.
-        only_shows: whether nothing is lost where the reader of stdout has gone, as in `| head`: exit code 0 then. Not for
-            verbs whose exit code is an answer.
+        only_shows: whether nothing is lost where the reader of stdout has gone, as in `| head`: exit code 0 then.
+            Not for verbs whose exit code is an answer.
     """
 
     def __init__(
