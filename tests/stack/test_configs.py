@@ -180,6 +180,28 @@ def test_datasources_lead_to_each_other() -> None:
     )
 
 
+@pytest.mark.parametrize("of", ["workflow", "tool"])
+def test_a_trace_leads_to_rate_and_latency(of: str) -> None:
+    """A span asks for the rate, and for the latency, of its own workflow and of its own tool."""
+    sources = load(PROVISIONING.as_posix(), "datasources", "ael.yaml")["datasources"]
+    (link,) = (source["jsonData"]["tracesToMetrics"] for source in sources if source["uid"] == "tempo")
+    own = f'{{{of}="$${{__span.tags["ael.{of}.name"]}}"}}[$$__rate_interval]'
+    asked = {query["query"]: query["name"] for query in link["queries"] if own in query["query"]}
+    counted = {"workflow": "ael_workflow_executions_total", "tool": "ael_tool_invocations_total"}[of]
+    rate = f"sum by ({of}, status) (rate({counted}{own}))"
+    latency = f"histogram_quantile(0.95, sum by (le) (rate(ael_{of}_duration_seconds_bucket{own})))"
+    assert set(asked) == {rate, latency}
+    assert "(p95)" in asked[latency]
+    assert {"key": f"ael.{of}.name", "value": of} in link["tags"]
+
+
+def test_grafana_shows_the_alerts() -> None:
+    """Grafana is told to list the alerts that Prometheus evaluates, and does not depend on a default for it."""
+    sources = load(PROVISIONING.as_posix(), "datasources", "ael.yaml")["datasources"]
+    (prometheus,) = (source for source in sources if source["uid"] == "prometheus")
+    assert prometheus["jsonData"]["manageAlerts"] is True
+
+
 def test_intervals_agree() -> None:
     """Grafana computes rates from the interval at which Prometheus scrapes."""
     sources = load(PROVISIONING.as_posix(), "datasources", "ael.yaml")["datasources"]
