@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tests.rules.rules import TESTS, minutes, promtool, rules
 
 DOCUMENT: dict[str, Any] = yaml.safe_load((TESTS / "quiet.test.yml").read_text("utf-8"))
 (DAY,) = DOCUMENT["tests"]
-MATCHES = {
+MATCHES: dict[str, Callable[[str, str], bool]] = {
     "Equal": lambda value, wanted: value == wanted,
     "NotEqual": lambda value, wanted: value != wanted,
     "Re": lambda value, pattern: bool(re.fullmatch(pattern, value)),
@@ -89,11 +90,18 @@ def test_a_fault_on_the_quiet_day_is_seen(tmp_path: Path) -> None:
     for file in DOCUMENT["rule_files"]:
         path = tmp_path / Path(file).name
         path.write_bytes((TESTS / file).read_bytes())
-    document = {**DOCUMENT, "rule_files": [Path(file).name for file in DOCUMENT["rule_files"]], "tests": [day]}
+    document = {
+        **DOCUMENT,
+        "rule_files": [Path(file).name for file in DOCUMENT["rule_files"]],
+        "tests": [day],
+    }
     (tmp_path / "bad.test.yml").write_text(json.dumps(document), "utf-8")
     tmp_path.chmod(0o755)
     done = promtool("test", "rules", "bad.test.yml", folder=tmp_path)
     said = done.stdout + done.stderr
     assert done.returncode != 0, said
     (got,) = re.findall(r"^ +got: (.*)$", said, flags=re.MULTILINE)
-    assert set(re.findall(r'alertname="(\w+)"', got)) == {"Watchdog", *(alert for _, alert in FAULTS.values())}
+    assert set(re.findall(r'alertname="(\w+)"', got)) == {
+        "Watchdog",
+        *(alert for _, alert in FAULTS.values()),
+    }
