@@ -1,7 +1,6 @@
 """`ael trace stats`: the table of figures, and one line about the store."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -52,8 +51,8 @@ def _took(milliseconds: float | None) -> str:
     return "-" if milliseconds is None else words.duration(milliseconds)
 
 
-def summary(info: StoreInfo, days: Sequence[StatsRow]) -> Text:
-    """Say what the store holds, and what it grows by on a day that has runs."""
+def summary(info: StoreInfo, bytes_per_day: float) -> Text:
+    """Say what the store holds, and what it grows by."""
     if not info.executions:
         return Text(f"{_place(info)} holds no runs.", style="dim")
     text = f"{_place(info)}: {info.executions:,} {'run' if info.executions == 1 else 'runs'}"
@@ -62,21 +61,13 @@ def summary(info: StoreInfo, days: Sequence[StatsRow]) -> Text:
     text += f", {words.size(info.bytes)}"
     if info.oldest is not None:
         text += f", since {when(info.oldest)[:16]} UTC"
-    return Text(f"{text}; grows by {words.size(growth(days))} a day.", style="dim")
+    return Text(f"{text}; grows by {words.size(bytes_per_day)} a day.", style="dim")
 
 
 def taken_out(counts: Mapping[str, int]) -> Text:
     """Say how many secrets of each kind were taken out."""
     told = ", ".join(f"{number:,} {words.one_line(kind)}" for kind, number in counts.items())
     return Text(f"Taken out before they were kept: {told}.", style="dim")
-
-
-def growth(days: Sequence[StatsRow]) -> float:
-    """Return the bytes a day since the first day that is still stored, the days without runs counted."""
-    if not days:
-        return 0.0
-    keys = sorted(date.fromisoformat(row.key) for row in days)
-    return sum(row.bytes for row in days) / ((keys[-1] - keys[0]).days + 1)
 
 
 def _place(info: StoreInfo) -> str:

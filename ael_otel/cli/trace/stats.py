@@ -1,5 +1,7 @@
 """`ael trace stats`: how many, how long, how often they fail, by workflow, tool or day."""
 
+from collections.abc import Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -34,31 +36,45 @@ def command(by: Literal["workflow", "tool", "day"], filters: Filters, output: st
     """Sum runs up by workflow or UTC day, or the tool calls of runs by tool.
 
     Percentiles are of what ended (nearest rank). The lines below the table tell the size of the store and
-    its growth, and what was taken out of these runs before they were kept, by kind.
+    its growth, and what was taken out of these runs before they were kept, by kind; in JSON they are `store`
+    and `redactions`. JSON Lines and CSV are the rows alone.
     """
     from ael_otel.cli.trace import writing
     from ael_otel.cli.trace.reading import opened
 
     with opened(place) as store:
         rows = store.stats(by, filters.query())
-        if output == "json":
-            writing.print_document(rows)
-        elif output == "jsonl":
+        if output == "jsonl":
             writing.print_lines(rows)
-        elif output == "csv":
+            return
+        if output == "csv":
             _as_csv(rows)
-        else:
-            from ael_otel.cli.render import figures
-            from ael_otel.cli.render.terminal import console
+            return
+        days = rows if by == "day" and not filters.any() else store.stats("day", Filters().query())
+        info, per_day, taken_out = store.info(), growth(days), store.redactions(filters.query())
+    if output == "json":
+        about = {name: getattr(info, name) for name in info.__struct_fields__}
+        about["bytes_per_day"] = per_day
+        writing.print_document({"by": by, "rows": rows, "redactions": taken_out, "store": about})
+        return
+    from ael_otel.cli.render import figures
+    from ael_otel.cli.render.terminal import console
 
-            days = rows if by == "day" and not filters.any() else store.stats("day", Filters().query())
-            out = console()
-            if rows:
-                out.print(figures.table(by, rows, width=out.width))
-                out.print()
-            out.print(figures.summary(store.info(), days))
-            if taken_out := store.redactions(filters.query()):
-                out.print(figures.taken_out(taken_out))
+    out = console()
+    if rows:
+        out.print(figures.table(by, rows, width=out.width))
+        out.print()
+    out.print(figures.summary(info, per_day))
+    if taken_out:
+        out.print(figures.taken_out(taken_out))
+
+
+def growth(days: "Sequence[StatsRow]") -> float:
+    """Return the bytes a day since the first day that is still stored, the days without runs counted."""
+    if not days:
+        return 0.0
+    keys = sorted(date.fromisoformat(row.key) for row in days)
+    return sum(row.bytes for row in days) / ((keys[-1] - keys[0]).days + 1)
 
 
 def _as_csv(rows: "list[StatsRow]") -> None:

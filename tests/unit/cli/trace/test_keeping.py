@@ -4,11 +4,14 @@ import csv
 import io
 import json
 import sqlite3
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from tests.unit.cli.trace.runs import ael
+from ael_otel.cli.render import words
+from ael_otel.store import ExecutionRecord
+from tests.unit.cli.trace.runs import NOON, ael, make
 
 
 def test_stats_by_workflow_add_up(place):
@@ -35,7 +38,7 @@ def test_stats_by_workflow_add_up(place):
 )
 def test_stats_in_every_form(place, options, keys):
     """By tool, by day, of chosen runs; JSON, JSON Lines and CSV say the same."""
-    rows = json.loads(ael("stats", "--output", "json", *options).stdout)
+    rows = json.loads(ael("stats", "--output", "json", *options).stdout)["rows"]
     assert {row["key"]: row["count"] for row in rows} == keys
     lines = ael("stats", "--output", "jsonl", *options).stdout.splitlines()
     assert [json.loads(line) for line in lines] == rows
@@ -43,11 +46,51 @@ def test_stats_in_every_form(place, options, keys):
     assert {row["key"]: int(row["count"]) for row in table} == keys
 
 
+def test_stats_in_json_have_the_store_its_growth_and_what_was_taken_out(place):
+    """Proves that JSON has all that the table tells: growth of the store, redactions of the chosen runs."""
+    make(
+        place / ".ael" / "telemetry.db",
+        [
+            ExecutionRecord(
+                f"exec-redacted-{days}",
+                "workflow",
+                "completed",
+                NOON - timedelta(days=days),
+                workflow_name=name,
+                metadata={"redactions": {"email": 2 + days, "token": 1}},
+            )
+            for days, name in ((0, "mail"), (3, "mail"), (1, "other"))
+        ],
+    )
+    everything, chosen = (
+        json.loads(ael("stats", "--output", "json", *options).stdout)
+        for options in ((), ("--by", "day", "--workflow", "mail"))
+    )
+    days = json.loads(ael("stats", "--by", "day", "--output", "json").stdout)
+    assert list(everything) == ["by", "rows", "redactions", "store"]
+    assert (everything["by"], chosen["by"]) == ("workflow", "day")
+    assert everything["redactions"] == {"email": 10, "token": 3}
+    assert chosen["redactions"] == {"email": 7, "token": 2}
+    assert {row["key"]: row["count"] for row in chosen["rows"]} == {"2026-11-20": 1, "2026-11-17": 1}
+    store = everything["store"]
+    assert chosen["store"] == store == days["store"]
+    assert (store["executions"], store["running"], store["oldest"]) == (9, 1, "2026-11-17T12:00:00Z")
+    assert store["location"].endswith(".ael/telemetry.db")
+    # The 17th to the 20th: four days, of which one has no runs.
+    assert store["bytes_per_day"] == pytest.approx(sum(row["bytes"] for row in days["rows"]) / 4)
+    text = ael("stats").stdout
+    assert "Taken out before they were kept: 10 email, 3 token." in text
+    assert f"grows by {words.size(store['bytes_per_day'])} a day." in text
+
+
 def test_stats_of_an_empty_store(place):
-    """A sentence, no failure."""
-    ael("prune", "--older-than", "0", "--yes")
-    make_empty = ael("stats", "--workflow", "none")
-    assert make_empty.exit_code == 0
+    """A sentence in the table and zeros in JSON, no failure."""
+    make(place / "empty.db", [])
+    done = ael("stats", "--db", "empty.db")
+    assert (done.exit_code, done.stdout) == (0, "empty.db holds no runs.\n")
+    answer = json.loads(ael("stats", "--db", "empty.db", "-o", "json").stdout)
+    assert (answer["rows"], answer["redactions"]) == ([], {})
+    assert (answer["store"]["executions"], answer["store"]["bytes_per_day"]) == (0, 0)
 
 
 def left(place):

@@ -213,7 +213,7 @@ def test_every_verb_works_beside_an_engine_that_writes(tmp_path):
         identifier = next(run["trace_id"] for run in listed if run["status"] == "completed")
         assert "completed in" in ael("show", identifier)
         assert json.loads(ael("export", identifier, "--format", "otlp"))["resourceSpans"]
-        assert json.loads(ael("stats", "--output", "json"))
+        assert json.loads(ael("stats", "--output", "json"))["rows"]
         assert "Would delete" in ael("prune", "--older-than", "0", "--dry-run")
         assert "Deleted" in ael("prune", "--older-than", "0", "--yes")
         follow(1)
