@@ -55,7 +55,7 @@ def test_the_example_adds_a_panel(with_example: Json) -> None:
 
 @pytest.mark.parametrize("rule", lint.RULES, ids=lambda rule: rule.__name__)
 def test_the_example_keeps_the_rule(rule: lint.Rule, with_example: Json) -> None:
-    """Proves that a person who follows the page breaks no rule of the boards, one of which is that the number that the page
+    """Proves that a person who follows the page breaks no rule of the boards, by one of which the number that the page
     calls free is.
     """
     assert list(rule(with_example["uid"], with_example)) == []
