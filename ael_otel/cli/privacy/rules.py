@@ -1,9 +1,18 @@
 """`ael privacy rules`: what is looked for."""
 
+import re
+from typing import TYPE_CHECKING, Final
+
 import click
 
 from ael_otel.cli.options import examples
 from ael_otel.cli.trace.options import output_option
+
+if TYPE_CHECKING:
+    from ael_otel.privacy.rules import Rule
+
+_ROOM_FOR_ALL: Final = 120
+_LONG: Final = re.compile(r"[\w+/=~-]{12,}")
 
 
 @click.command(
@@ -13,7 +22,11 @@ from ael_otel.cli.trace.options import output_option
 )
 @output_option("text", "json")
 def command(output: str) -> None:
-    """List the rules: what each finds, and what an example becomes. docs/privacy.md says what none finds."""
+    """List the rules: what each finds, what that looks like and becomes, and what is left alone.
+
+    Letters are shown as x, digits as 0, and long words as an ellipsis, so that no example can be taken for a secret.
+    docs/privacy.md says what no rule finds.
+    """
     from ael_otel.privacy.markers import MARKERS
     from ael_otel.privacy.redactor import Redactor
     from ael_otel.privacy.rules import RULES
@@ -25,6 +38,7 @@ def command(output: str) -> None:
             "kind": rule.kind,
             "marker": "by the name" if rule.kind == "field" else MARKERS[rule.kind],
             "finds": rule.summary,
+            "looks_like": looks_like(rule, *redactor.explain(rule.example)[0][-2:]),
             "example": redactor.text(rule.example),
             "left_alone": rule.counter,
         }
@@ -40,10 +54,33 @@ def command(output: str) -> None:
     from ael_otel.cli.render.table import bare_table
     from ael_otel.cli.render.terminal import console
 
+    out = console()
+    columns = {"rule": "name", "finds": "finds", "looks like": "looks_like", "becomes": "example"}
+    if out.width >= _ROOM_FOR_ALL:
+        columns["left alone"] = "left_alone"
     table = bare_table(gap=2)
-    for heading in ("rule", "finds", "an example becomes"):
+    for heading in columns:
         table.add_column(heading, overflow="fold", no_wrap=heading == "rule")
     for rule in rules:
-        table.add_row(Text(rule["name"]), Text(rule["finds"]), Text(rule["example"].replace("\n", " ")))
-    console().print(table)
+        table.add_row(*(Text(rule[name].replace("\n", " ")) for name in columns.values()))
+    out.print(table)
     click.echo('\nNames of fields are judged as well: `ael privacy test \'{"api_key": "x"}\'`.')
+
+
+def looks_like(rule: "Rule", start: int, end: int) -> str:
+    """Return the example of a rule with no more than the shape of the secret in it, and how long a cut one is."""
+    secret = rule.example[start:end]
+    # What a match begins with is what it is known by; the secret itself may begin some letters before.
+    at, anchor = min(
+        ((at, word) for word in rule.anchors if (at := secret.lower().find(word.lower())) >= 0),
+        key=lambda found: (found[0], -len(found[1])),
+        default=(0, ""),
+    )
+    kept = secret[at : at + len(anchor)]
+    shape = f"{_shape(secret[:at])}{kept}{_shape(secret[at + len(anchor) :])}"
+    length = f" ({len(secret)} characters)" if "…" in shape else ""
+    return f"{rule.example[:start]}{shape}{rule.example[end:]}{length}"
+
+
+def _shape(text: str) -> str:
+    return re.sub(r"[0-9]", "0", re.sub(r"[^\W\d_]", "x", _LONG.sub("…", text)))

@@ -16,6 +16,8 @@ from click.testing import CliRunner
 
 from ael_otel.cli import cli
 from ael_otel.cli.privacy import command as privacy
+from ael_otel.cli.privacy.rules import looks_like
+from ael_otel.privacy.redactor import Redactor
 from ael_otel.privacy.rules import RULES
 from ael_otel.store import RunQuery
 from ael_otel.store.codec import row_of
@@ -27,6 +29,19 @@ from tests.unit.cli.trace.runs import NOON, failed, make, mixed, runs
 DOCS = Path(__file__).parents[3] / "docs" / "privacy.md"
 TOKEN = "ghp_" + "a1B2c3D4e5F6" * 3
 MAIL = "ada.lovelace@example.org"
+
+
+SHAPES = {
+    "email": "write to xxx.x+x@xxxx.xxxxxxx.xxx today",
+    "us_ssn": "her SSN, 000-00-0000, is here",
+    "payment_card": "paid with 0000 0000 0000 0000",
+    "url_credentials": "postgres://xxx:x0xxxx@db.example.org/x",  # hygiene: made up
+    "bearer_token": "Bearer xx0.x0x-0.0xxx",
+    "jwt": "eyJ….….… (82 characters)",
+    "azure_secret": "xxx8Q~… (40 characters)",
+    "named_secret": "db_password=xxxxxx0",  # hygiene: made up
+    "stripe_key": "sk_live_… (32 characters)",
+}
 
 
 def ael(*arguments, stdin=None):
@@ -124,13 +139,52 @@ def test_the_configuration_counts(place):
     assert "(a+)+" in done.stderr
 
 
-def test_the_rules_are_listed_with_examples_that_are_redacted(place):
-    """Each rule of the table, as a table and as JSON."""
-    listed = json.loads(ael("rules", "-o", "json").stdout)
-    assert [each["name"] for each in listed] == [rule.name for rule in RULES]
-    assert all("[" in each["example"] for each in listed)
-    shown = ael("rules").stdout
-    assert all(rule.name in shown for rule in RULES)
+def test_the_rules_are_listed_with_what_they_find_and_what_becomes_of_it(place, monkeypatch):
+    """Proves for the table and JSON that each rule has the shape of its example, its marker, and what it leaves alone."""
+    listed = {each["name"]: each for each in json.loads(ael("rules", "-o", "json").stdout)}
+    assert list(listed) == [rule.name for rule in RULES]
+    assert listed["github_token"] == {
+        "name": "github_token",
+        "kind": "token",
+        "marker": "[TOKEN]",
+        "finds": "GitHub tokens",
+        "looks_like": "ghp_… (40 characters)",
+        "example": "[TOKEN]",
+        "left_alone": "ghp_short",
+    }
+    assert {name: each["looks_like"] for name, each in listed.items() if name in SHAPES} == SHAPES
+    for rule in RULES:
+        kind = {"named_secret": "PASSWORD", "command_option": "TOKEN"}.get(rule.name, rule.kind.upper())
+        assert f"[{kind}]" in listed[rule.name]["example"]
+        assert listed[rule.name]["left_alone"] == rule.counter
+    monkeypatch.setenv("COLUMNS", "400")
+    wide = [re.split(r" {2,}", line.strip()) for line in ael("rules").stdout.splitlines()]
+    assert wide[0] == ["rule", "finds", "looks like", "becomes", "left alone"]
+    assert ["github_token", "GitHub tokens", "ghp_… (40 characters)", "[TOKEN]", "ghp_short"] in wide
+    assert [line[0] for line in wide[1 : len(RULES) + 1]] == list(listed)
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = ael("rules").stdout
+    assert narrow.split("\n")[0].split() == ["rule", "finds", "looks", "like", "becomes"]
+    assert re.search(r"^github_token +GitHub tokens +ghp_… \(40 +\[TOKEN\]", narrow, re.MULTILINE)
+    assert all(len(line) <= 80 for line in narrow.splitlines())
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_the_shape_of_an_example_is_no_secret(rule):
+    """Proves that of what a rule takes out of its example nothing but its beginning is shown, and its length is right."""
+    redactor = Redactor()
+    found = redactor.explain(rule.example)[0]
+    secret = rule.example[found.start : found.end]
+    shown = looks_like(rule, found.start, found.end)
+    # Any six characters of it that are not what it is known by.
+    parts = {secret[at : at + 6] for at in range(len(secret) - 5)} - {"-----\n", "\n-----"}
+    known_by = [f" {word.lower()} " for word in rule.anchors]
+    assert not [
+        part for part in parts if part in shown and not any(part.lower() in each for each in known_by)
+    ]
+    assert ("…" in shown) == (f"({len(secret)} characters)" in shown)
+    if rule.kind != "field" and rule.name not in ("bearer_token", "url_credentials", "email"):
+        assert redactor.text(shown) == shown, "not even a rule takes it for a secret"
 
 
 def test_a_scan_of_a_store_names_run_column_and_place_and_nothing_else(place):
