@@ -17,13 +17,14 @@ SERVICES = ("collector", "prometheus", "loki", "tempo", "alertmanager", "grafana
 
 CONFIGURATION: Mapping[str, Sequence[str]] = {
     "collector": ["collector/*.yaml"],
-    "prometheus": ["prometheus/prometheus.yml", "prometheus/rules/*.rules.yml"],
+    # A file that is mounted alone is the old one to a container when an editor has put a new one in its place.
+    "prometheus": ["prometheus/prometheus.yml", "prometheus/rules/*.rules.yml", "prometheus/RUNBOOK.md"],
     "loki": ["loki/loki.yaml"],
     "tempo": ["tempo/tempo.yaml"],
     "alertmanager": ["prometheus/alertmanager.yml"],
     "grafana": ["deploy/grafana/provisioning/*/*.yaml"],
 }
-"""The files that a service reads at its start only. Grafana's dashboards are not among them: it watches those."""
+"""The files that a service sees anew at its start only. Grafana's dashboards are not among them: it watches those."""
 
 
 class Source(StrEnum):

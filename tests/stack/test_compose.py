@@ -139,6 +139,20 @@ def test_every_variable_is_described(compose: dict[str, Any]) -> None:
         assert described[name] in {default, ""}, name
 
 
+def test_an_alert_has_a_link_to_its_runbook_by_default(compose: dict[str, Any]) -> None:
+    """The runbook's address is one that a browser on this host opens, and Prometheus is told to serve that one file."""
+    prometheus = compose["services"]["prometheus"]
+    (folder,) = (
+        flag.partition("=")[2] for flag in prometheus["command"] if flag.startswith("--web.user-assets=")
+    )
+    (mounted,) = (volume for volume in prometheus["volumes"] if f":{folder}" in volume)
+    assert mounted == f"./prometheus/RUNBOOK.md:{folder}/RUNBOOK.md:ro"
+    assert "prometheus/RUNBOOK.md" in deploy_module("services").CONFIGURATION["prometheus"]
+    # Prometheus serves that folder as /user.
+    served = "http://localhost:${AEL_PROMETHEUS_PORT:-9090}/user/RUNBOOK.md"
+    assert prometheus["environment"]["AEL_RUNBOOK_URL"] == f"${{AEL_RUNBOOK_URL:-{served}}}"
+
+
 def test_retention_of_every_signal_is_set(compose: dict[str, Any]) -> None:
     """Metrics, logs and traces each have one variable for how long they are kept, and all three are applied."""
     assert (

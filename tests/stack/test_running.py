@@ -7,7 +7,7 @@ import time
 import pytest
 import requests
 
-from tests.stack.conftest import SERVICES, Running, eventually
+from tests.stack.conftest import ROOT, SERVICES, Running, eventually
 from tests.stack.otlp import SERVICE, counter, logs, spans, text, trace_id
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
@@ -40,6 +40,26 @@ def test_every_signal_reaches_its_store(running: Running) -> None:
         "status": "success",
     }
     assert running.prometheus("query", query='ael_workflow_duration_seconds_bucket{le="1"}')["result"]
+
+
+def test_the_link_of_an_alert_opens_the_runbook(running: Running) -> None:
+    """With no setting of a person's, the address in an alert is one that answers here, without any other host, with the
+    runbook of this repository as text, in which the anchor's section is.
+    """
+
+    def fired() -> list[str]:
+        alerts = running.prometheus("alerts")["alerts"]
+        return [
+            each["annotations"]["runbook_url"] for each in alerts if each["labels"]["alertname"] == "Watchdog"
+        ]
+
+    (url,) = eventually(fired)
+    address, _, anchor = url.partition("#")
+    answer = requests.get(address, timeout=10)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/")
+    assert answer.text == (ROOT / "prometheus" / "RUNBOOK.md").read_text("utf-8")
+    assert f"## {anchor}\n" in answer.text.lower()
 
 
 def test_what_the_collector_takes_is_not_too_large_to_be_passed_on(running: Running) -> None:
