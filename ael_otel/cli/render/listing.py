@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from rich.table import Table
@@ -12,37 +12,78 @@ from ael_otel.cli.render import words
 from ael_otel.cli.render.table import STATUS_STYLE, bare_table
 from ael_otel.store import ExecutionSummary
 
-_ROOM_FOR_DATES = 96
-MAX_CELL = 200
+_ROOM_FOR_DATES: Final = 96
+_WORDS: Final = 4
+MAX_CELL: Final = 200
 """Characters of one value in a table of fields; the other forms have all of it."""
 
 
-def runs(found: Sequence[ExecutionSummary], *, width: int = 100) -> Table:
-    """List runs, one a row; times are UTC, as the filters take them. A narrow terminal does without them."""
-    dates = width >= _ROOM_FOR_DATES
-    table = bare_table(gap=2 if dates else 1)
-    if dates:
-        table.add_column("started (UTC)", no_wrap=True, style="dim")
-    table.add_column("workflow", no_wrap=True)
-    table.add_column("status", no_wrap=True)
-    table.add_column("steps", no_wrap=True)
-    table.add_column("duration", no_wrap=True, justify="right")
-    table.add_column("what happened", ratio=1, overflow="fold")
-    table.add_column("id", no_wrap=True, style="dim", min_width=words.SHORT_ID)
-    for run in found:
-        trouble = run.status in ("failed", "cancelled")
-        cells = [
-            Text(words.one_line(run.workflow_name or "(direct call)")),
-            Text(run.status, style=STATUS_STYLE.get(run.status, "")),
-            Text(steps(run)),
-            Text(words.lasted(run.status, run.duration_ms)),
-            Text(what_happened(run), style="red" if trouble else "yellow"),
-            Text(identifier(run.trace_id, run.execution_id)),
-        ]
-        if dates:
-            cells.insert(0, Text(when(run.started_at)))
+def runs(found: Sequence[ExecutionSummary], *, width: int = 100, now: datetime | None = None) -> Table:
+    """List runs, one a row; times are UTC, as the filters take them.
+
+    Args:
+        found: the runs.
+        width: columns of the terminal. A narrow one has the time of today's runs and the day of others, with their time
+            where that has room, and neither where names, ids and what happened leave none.
+        now: what today is; the current time by default.
+    """
+    wide = width >= _ROOM_FOR_DATES
+    headings = ["workflow", "status", "steps", "duration", "what happened", "id"]
+    rows = [_cells(run) for run in found]
+    if wide:
+        times = [when(run.started_at) for run in found]
+    else:
+        times = _times(found, now or datetime.now(UTC), width - _taken(headings, rows))
+    if times:
+        headings.insert(0, "started (UTC)" if wide else "at (UTC)")
+        rows = [[Text(time, style="dim"), *cells] for time, cells in zip(times, rows, strict=True)]
+    table = bare_table(gap=2 if wide else 1)
+    for heading in headings:
+        if heading == "what happened":
+            table.add_column(heading, ratio=1, overflow="fold")
+        else:
+            justify = "right" if heading == "duration" else "left"
+            least = words.SHORT_ID if heading == "id" else None
+            table.add_column(heading, no_wrap=True, justify=justify, min_width=least)
+    for cells in rows:
         table.add_row(*cells)
     return table
+
+
+def _cells(run: ExecutionSummary) -> list[Text]:
+    trouble = run.status in ("failed", "cancelled")
+    return [
+        Text(words.one_line(run.workflow_name or "(direct call)")),
+        Text(run.status, style=STATUS_STYLE.get(run.status, "")),
+        Text(steps(run)),
+        Text(words.lasted(run.status, run.duration_ms)),
+        Text(what_happened(run), style="red" if trouble else "yellow"),
+        Text(identifier(run.trace_id, run.execution_id), style="dim"),
+    ]
+
+
+def _taken(headings: Sequence[str], rows: Sequence[Sequence[Text]]) -> int:
+    """Return how wide a narrow table is at least, with a gap at its left."""
+    widths = [
+        len(heading) if at == _WORDS else max([len(heading), *(row[at].cell_len for row in rows)])
+        for at, heading in enumerate(headings)
+    ]
+    return sum(widths) + len(widths)
+
+
+def _times(found: Sequence[ExecutionSummary], now: datetime, room: int) -> list[str]:
+    """Write when runs started as well as there is room for; nothing where there is none."""
+    for other_day in ("%m-%d %H:%M:%S", "%m-%d"):
+        times = [_short(run.started_at.astimezone(UTC), now.astimezone(UTC), other_day) for run in found]
+        if max(map(len, ["at (UTC)", *times])) <= room:
+            return times
+    return []
+
+
+def _short(moment: datetime, now: datetime, other_day: str) -> str:
+    if moment.year != now.year:
+        return f"{moment:%Y-%m-%d}"
+    return f"{moment:%H:%M:%S}" if moment.date() == now.date() else moment.strftime(other_day)
 
 
 def fields(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:

@@ -4,11 +4,15 @@ import csv
 import io
 import json
 import re
+from datetime import timedelta
 
+import msgspec
 import pytest
+from rich.console import Console
 
+from ael_otel.cli.render import listing
 from ael_otel.export.spans import spans_of
-from ael_otel.store import ErrorRecord, ExecutionRecord
+from ael_otel.store import ErrorRecord, ExecutionRecord, MemoryStore, RunQuery
 from tests.unit.cli.trace.runs import NOON, ael, make, runs
 
 ALL = [run.execution_id for run in runs()]
@@ -282,3 +286,39 @@ def test_a_narrow_terminal_has_fewer_columns_and_whole_words(place, monkeypatch,
     assert [words for words in [*whole, *ids] if words not in text] == []
     assert max(map(len, text.splitlines())) <= 60
     assert "…" not in text
+
+
+@pytest.mark.parametrize(
+    ("width", "later", "told"),
+    [
+        (80, timedelta(hours=1), "12:05:00"),
+        (95, timedelta(hours=1), "12:05:00"),
+        (80, timedelta(days=1), "11-20 12:05:00"),
+        (72, timedelta(days=1), "11-20"),
+        (80, timedelta(days=60), "2026-11-20"),
+    ],
+)
+def test_a_narrow_terminal_still_has_times(width, later, told):
+    """Proves that a run of today has its time, one of another day or year its day, with the time if there is room."""
+    found = MemoryStore()
+    found.put(runs())
+    out = Console(width=width, file=io.StringIO())
+    out.print(listing.runs(found.query(RunQuery()).runs, width=width, now=NOON + later))
+    lines = [line.rstrip() for line in out.file.getvalue().splitlines()]
+    assert re.match(r"at \(UTC\) +workflow +status +steps +duration +what happened +id$", lines[0])
+    assert re.match(rf"{told} +mixed +completed +2 ok +40.0 ms +a0f63b41$", lines[1])
+    assert max(map(len, lines)) <= width
+    assert "…" not in out.file.getvalue()
+
+
+def test_names_come_before_times():
+    """Proves that a narrow table of long names does without times rather than cut a name, an id or what happened."""
+    found = MemoryStore()
+    found.put(
+        msgspec.structs.replace(run, workflow_name=f"{run.workflow_name}-{'long' * 6}") for run in runs()
+    )
+    out = Console(width=80, file=io.StringIO())
+    out.print(listing.runs(found.query(RunQuery()).runs, width=80, now=NOON))
+    lines = out.file.getvalue().splitlines()
+    assert lines[0].split() == ["workflow", "status", "steps", "duration", "what", "happened", "id"]
+    assert lines[1].split() == ["mixed-" + "long" * 6, "completed", "2", "ok", "40.0", "ms", "a0f63b41"]
