@@ -193,6 +193,7 @@ def update_step_tool_call(
     step_skip_reason: str | None = None,
     step_attempt: int | None = None,
     step_max_attempts: int | None = None,
+    error_type: ErrorType | None = None,
 ) -> None:
     """Say what is known by now of a span `Step {ael.step.index}: tool_call`; None says nothing."""
     if not span.is_recording():
@@ -208,6 +209,8 @@ def update_step_tool_call(
         attributes[AEL_STEP_ATTEMPT] = step_attempt
     if step_max_attempts is not None:
         attributes[AEL_STEP_MAX_ATTEMPTS] = step_max_attempts
+    if error_type is not None:
+        attributes[AEL_ERROR_TYPE] = error_type
     span.set_attributes(attributes)
 
 
@@ -254,6 +257,7 @@ def update_step_code(
     step_skip_reason: str | None = None,
     step_attempt: int | None = None,
     step_max_attempts: int | None = None,
+    error_type: ErrorType | None = None,
 ) -> None:
     """Say what is known by now of a span `Step {ael.step.index}: code_execution`; None says nothing."""
     if not span.is_recording():
@@ -269,6 +273,8 @@ def update_step_code(
         attributes[AEL_STEP_ATTEMPT] = step_attempt
     if step_max_attempts is not None:
         attributes[AEL_STEP_MAX_ATTEMPTS] = step_max_attempts
+    if error_type is not None:
+        attributes[AEL_ERROR_TYPE] = error_type
     span.set_attributes(attributes)
 
 
@@ -315,6 +321,7 @@ def update_mcp_request(
     *,
     mcp_server: str | None = None,
     tool_source: ToolSource | None = None,
+    workflow_id: str | None = None,
     gen_ai_tool_call_arguments: str | None = None,
     gen_ai_tool_call_result: str | None = None,
 ) -> None:
@@ -326,6 +333,8 @@ def update_mcp_request(
         attributes[AEL_MCP_SERVER] = mcp_server
     if tool_source is not None:
         attributes[AEL_TOOL_SOURCE] = tool_source
+    if workflow_id is not None:
+        attributes[AEL_WORKFLOW_ID] = workflow_id
     if gen_ai_tool_call_arguments is not None:
         attributes[GEN_AI_TOOL_CALL_ARGUMENTS] = gen_ai_tool_call_arguments
     if gen_ai_tool_call_result is not None:

@@ -103,6 +103,7 @@ MCP_REQUEST: Final = SpanSpec(
         "ael.tool.name",
         "ael.mcp.server",
         "ael.tool.source",
+        "ael.workflow.id",
         "ael.error.type",
         "error.type",
         "gen_ai.tool.name",

@@ -4,7 +4,7 @@ Content (inputs, parameters, results, printed text, messages of errors) is never
 without a trace gets ids made from its execution id, so that exporting it twice gives the same trace.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final, Literal
@@ -74,7 +74,7 @@ class _Builder:
         if run.type == "direct" and run.tool_calls:
             # The call is the root: there is no workflow around it.
             for call in run.tool_calls:
-                yield self._call(call, "", f"call {call.call_id}")
+                yield self._call(call, "", f"call {call.call_id}", {attr.AEL_WORKFLOW_ID: run.execution_id})
             return
         root = run.span_id or self._id("run")
         facts: dict[str, Any] = {
@@ -143,10 +143,16 @@ class _Builder:
             facts[attr.AEL_STEP_ATTEMPT] = step.attempt
         if step.max_attempts > 1:
             facts[attr.AEL_STEP_MAX_ATTEMPTS] = step.max_attempts
+        if step.status == "skipped" and step.error is not None:
+            facts[attr.AEL_ERROR_TYPE] = step.error.code
         return facts
 
-    def _call(self, call: ToolCallRecord, parent: str, place: str) -> Span:
+    def _call(
+        self, call: ToolCallRecord, parent: str, place: str, more: Mapping[str, Any] | None = None
+    ) -> Span:
         facts: dict[str, Any] = {attr.AEL_TOOL_NAME: call.tool_name, attr.AEL_TOOL_SOURCE: call.source}
+        if more is not None:
+            facts |= more
         if call.server is not None:
             facts[attr.AEL_MCP_SERVER] = call.server
         own = call.span_id or self._id(place)

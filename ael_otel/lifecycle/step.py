@@ -175,6 +175,7 @@ class Step(Frame):
             self.recorder.metrics.step.bind(workflow=self.workflow, step=self.step, type=self.step_type).add(
                 executions=1, context=self._context
             )
+        tolerated = self.child_failure if self._ran and self._skip_reason is not None else None
         if span is not None:
             update = update_step_code if self.step_type == "code" else update_step_tool_call
             update(
@@ -183,17 +184,19 @@ class Step(Frame):
                 step_skip_reason=self._skip_reason,
                 step_attempt=self._attempt if self._attempt > 1 else None,
                 step_max_attempts=record.max_attempts if record.max_attempts > 1 else None,
+                # Its kind, without the status ERROR: the step is none that failed.
+                error_type=None if tolerated is None else tolerated.type,
             )
         if failure is not None:
             record.error = failure.record(step_id=self.step, tool_name=record.tool_name)
             self._show_failure(failure)
             if not (failure.cancelled and self.parent is not None):
                 self.recorder.count(failure)
-        elif self._ran and self._skip_reason is not None and self.child_failure is not None:
+        elif tolerated is not None and self._skip_reason is not None:
             # The run goes on, so nobody above reports it: this is the outermost frame that saw the failure.
-            self.recorder.count(self.child_failure)
-            record.error = self.child_failure.record(step_id=self.step, tool_name=record.tool_name)
-            self._log_skip(self._skip_reason, self.child_failure)
+            self.recorder.count(tolerated)
+            record.error = tolerated.record(step_id=self.step, tool_name=record.tool_name)
+            self._log_skip(self._skip_reason, tolerated)
         elif self._skip_reason is not None:
             self._log_skip(self._skip_reason)
         if self.execution is not None:

@@ -88,6 +88,8 @@ class ToolCall(Frame):
         record.execution_id = execution.execution_id
         if self.direct:
             execution.trace_id, execution.span_id = self._trace_id(), record.span_id
+            if self.span is not None:
+                update_mcp_request(self.span, workflow_id=execution.execution_id)
             execution.tool_calls.append(record)
             self.recorder.execution_started(execution)
             return

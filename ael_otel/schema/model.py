@@ -358,6 +358,19 @@ class Span(Strict, frozen=True):
     ael: SignalNotes = SignalNotes()
     attributes: tuple[Attribute, ...] = ()
 
+    @property
+    def error_attributes(self) -> tuple[Attribute, ...]:
+        """The attributes that say which kind of error there was; a span whose status is ERROR has all of them."""
+        return tuple(attribute for attribute in self.attributes if attribute.key.endswith("error.type"))
+
+    @property
+    def tolerable(self) -> tuple[Attribute, ...]:
+        """Those error attributes that are there under another condition than `error.type`: also without a failure."""
+        failed = next((each.condition for each in self.error_attributes if each.key == "error.type"), None)
+        return tuple(
+            each for each in self.error_attributes if failed is not None and each.condition != failed
+        )
+
 
 class Event(Strict, frozen=True):
     """An event with its attributes resolved."""

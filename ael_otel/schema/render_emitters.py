@@ -96,7 +96,7 @@ class _Span:
 
     def __init__(self, span: Span) -> None:
         in_name = set(_PLACEHOLDER.findall(span.name))
-        normal = [attribute for attribute in span.attributes if not _is_error(attribute)]
+        normal = [attribute for attribute in span.attributes if attribute not in span.error_attributes]
         required = [attribute for attribute in normal if attribute.requirement_level == "required"]
         self.known = [
             attribute
@@ -114,11 +114,11 @@ class _Span:
         ]
         self.later = [
             attribute
-            for attribute in normal
+            for attribute in (*normal, *span.tolerable)
             if attribute not in self.known and attribute.requirement_level != "opt_in"
         ]
         """What may be said once the span has started."""
-        _check_names(span.type, [_parameter(attribute.key) for attribute in normal])
+        _check_names(span.type, [_parameter(attribute.key) for attribute in (*normal, *span.tolerable)])
 
     @property
     def at_start(self) -> list[Attribute]:
@@ -198,9 +198,7 @@ def _update(span: Span, name: str, parts: _Span) -> str:
 
 def _fail(spans: Iterable[Span]) -> str:
     """One function for all spans, of the error attributes that each of them has."""
-    errors = [
-        {attribute.key: attribute for attribute in span.attributes if _is_error(attribute)} for span in spans
-    ]
+    errors = [{attribute.key: attribute for attribute in span.error_attributes} for span in spans]
     common = [key for key in (errors[0] if errors else {}) if all(key in each for each in errors)]
     if not common:
         return ""
@@ -321,10 +319,6 @@ def _event(event: Event, places: _Places) -> str:
 
 
 # --- one attribute ----------------------------------------------------------------------------------------------------
-
-
-def _is_error(attribute: Attribute) -> bool:
-    return attribute.key.endswith("error.type")
 
 
 def _constant(attribute: Attribute) -> str:

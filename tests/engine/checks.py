@@ -6,7 +6,10 @@ from tests.engine.outcomes import Outcome
 
 
 def check_outcome(taken: Taken, expected: Outcome) -> None:
-    """Check what telemetry gathered of one run against its row: spans, counters, durations, record, lines."""
+    """Check what telemetry gathered of one run against its row: spans, counters, durations, record, lines.
+
+    The record is also held, field by field, against the one that follows from the spans.
+    """
     assert len(view.by_trace(taken.spans)) == 1
     spans = view.of_the_run(taken.spans)
     assert view.tree(spans) == expected.tree
@@ -16,6 +19,7 @@ def check_outcome(taken: Taken, expected: Outcome) -> None:
     (record,) = taken.records
     assert record["status"] == expected.status
     view.check_record(record, spans, root)
+    view.check_derived(taken)
     lines = view.check_lines(taken, spans, record["execution_id"], expected.workflow)
     told = view.failures_told(lines)
     if not expected.told:

@@ -65,7 +65,7 @@ ENTRIES: dict[str, Entry] = {
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_a_run_is_told_whole_whatever_its_outcome_and_entry(lab: Lab, entry: str, outcome: Outcome) -> None:
     """Proves for each outcome and entry: the exact span tree and counters, one trace, ids on every line, one exception
-    record at the right frame, and a store record that agrees with the spans.
+    record at the right frame, and a store record equal, content apart, to the one that follows from the spans.
     """
     lab.collect()
     assert ENTRIES[entry](lab, outcome) == outcome.status
@@ -148,6 +148,7 @@ def test_a_workflow_that_does_not_exist_is_an_error_without_a_name(lab: Lab, ent
     view.check_histograms(taken)
     (record,) = taken.records
     view.check_record(record, spans, root)
+    view.check_derived(taken)
     (failure,) = view.failures_told(view.check_lines(taken, spans, record["execution_id"], "nobody"))
     assert failure["error_type"] == "WORKFLOW_NOT_FOUND"
 
@@ -195,6 +196,8 @@ def test_a_tool_called_without_a_workflow_is_told_whole(lab: Lab, entry: str, to
     (call,) = record["tool_calls"]
     assert (call["tool_name"], call["server"], call["source"]) == (tool, "lab", "direct")
     assert call["span_id"] == span["span_id"]
+    assert span["attributes"]["ael.workflow.id"] == record["execution_id"]
+    view.check_derived(taken)
     lines = [line for line in taken.lines if line["execution_id"]]
     assert lines
     assert all(
@@ -214,6 +217,7 @@ def test_a_tool_that_nobody_has_is_no_label(lab: Lab) -> None:
     assert lab.rest("/tools/made_up_by_a_client/call", {"params": {}}).status_code >= 400
     taken = lab.collect()
     assert view.counts(taken.metrics) == "call unknown error\nerror TOOL_UNAVAILABLE tool"
+    view.check_derived(taken)
 
 
 @pytest.mark.parametrize("code", ["result = 6 * 7", "result = 1 / 0"])
@@ -249,5 +253,6 @@ def test_a_tool_server_that_dies_is_a_lost_connection(tmp_path: Path) -> None:
             taken = lab.collect()
             assert view.tree(taken.spans) == DEAD.format(workflow=workflow, step=step, tool=tool)
             view.check_tree(taken.spans)
+            view.check_derived(taken)
             assert view.counts(taken.metrics).splitlines()[-1] == "error MCP_CONNECTION_FAILED mcp"
             assert len(view.failures_told(taken.lines)) == 1

@@ -71,8 +71,10 @@ def _check_each(taken: Taken, runs: int, *, at_once: int) -> None:
             for line in taken.lines
             if trace == line["trace_id"] or record["execution_id"] == line["execution_id"]
         ]
-        alone = Taken(spans[trace], own, logs[trace], [record], {}, {})
+        told = [each for each in taken.derived if each["trace_id"] == trace]
+        alone = Taken(spans[trace], own, logs[trace], [record], told, {}, {})
         view.check_lines(alone, mine, record["execution_id"], "overlap")
+        view.check_derived(alone)
 
 
 def test_a_hundred_runs_in_one_process_never_mix(lab: Lab) -> None:

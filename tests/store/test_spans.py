@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +24,9 @@ from ael_otel.pipeline.metrics import AelMetrics
 from ael_otel.store import ExecutionRecord, MemoryStore, RunQuery
 from ael_otel.store.derive import derive
 from ael_otel.store.spans import StoreSpanProcessor, facts_of
+from tests.support.differences import differences
 from tests.support.needs import require
 from tests.support.variables import EXPORT_NOTHING, clean_variables
-
-# What is on no span: content, where a run came from, the words of errors, ids that nothing else refers to.
-CONTENT = {
-    "inputs",
-    "outputs",
-    "params",
-    "result",
-    "tool_params",
-    "tool_result",
-    "stdout",
-    "stderr",
-    "imports",
-}
-NOT_ON_SPANS = CONTENT | {"owner", "call_id", "message", "detail", "category", "cause", "retryable"}
-TIMES = {"started_at", "completed_at"}
 
 
 class Told(msgspec.Struct):
@@ -67,27 +52,6 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return msgspec.json.decode((folder / "told.json").read_bytes(), type=Told)
-
-
-def differences(stored: Any, derived: Any, where: str) -> Iterator[str]:
-    """Every field in which two records differ, with its path; times may differ by what lies between two statements."""
-    if isinstance(stored, msgspec.Struct) and isinstance(derived, msgspec.Struct):
-        skipped = getattr(stored, "status", "") == "skipped"
-        for name in stored.__struct_fields__:
-            # A step that was passed over has run no code: its hash is in the definition only.
-            if name not in NOT_ON_SPANS and not (name == "code_hash" and skipped):
-                yield from differences(getattr(stored, name), getattr(derived, name), f"{where}.{name}")
-    elif isinstance(stored, list) and isinstance(derived, list) and len(stored) == len(derived):
-        for position, (one, other) in enumerate(zip(stored, derived, strict=True)):
-            yield from differences(one, other, f"{where}[{position}]")
-    elif where.endswith((".started_at", ".completed_at")) and stored and derived:
-        if abs((stored - derived).total_seconds()) > 0.25:
-            yield f"{where}: {stored} stored, {derived} derived"
-    elif where.endswith(".duration_ms") and stored is not None and derived is not None:
-        if not -250 < stored - derived < 1:
-            yield f"{where}: {stored} stored, {derived} derived"
-    elif stored != derived:
-        yield f"{where}: {stored!r} stored, {derived!r} derived"
 
 
 def test_the_record_of_each_run_follows_from_its_spans(told: Told) -> None:

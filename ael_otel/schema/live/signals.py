@@ -60,14 +60,15 @@ def check_span(index: Index, span: samples.Span, canaries: Iterable[str], *, own
                 "name_mismatch", f"The name says {text} where '{key}' is another value.", attribute_key=key
             )
     check_attributes(index, part, {attribute.key: attribute for attribute in declared.attributes})
+    kinds = {attribute.key for attribute in declared.error_attributes}
     typed = [key for key in _ERROR_KEYS if key in span.attributes]
-    kinds = [attribute.key for attribute in declared.attributes if attribute.key in _ERROR_KEYS]
-    failed = span.status == "error"
-    if typed != (kinds if failed else []):
+    without_failure = {attribute.key for attribute in declared.tolerable}
+    if set(typed) != kinds if span.status == "error" else set(typed) - without_failure:
         part.add(
             "error_without_type",
             f"Status is {span.status} and {' and '.join(typed) or 'no error type'} is set; "
-            "a failure has both, a success neither.",
+            "a failure has both, a success neither"
+            + (", a failure that was tolerated only the first." if without_failure else "."),
         )
     for event in events:
         name = str(event.facts["name"])

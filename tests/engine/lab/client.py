@@ -31,13 +31,15 @@ def clean_environment(**more: str) -> dict[str, str]:
 class Taken:
     """What telemetry gathered between two looks at it.
 
-    `metrics` are the changes, rows that did not change left out; `rows` are the values.
+    `derived` are the records of our own runs that follow from the finished spans, to hold against `records`, the stored
+    ones. `metrics` are the changes, rows that did not change left out; `rows` are the values.
     """
 
     spans: list[dict[str, Any]]
     lines: list[dict[str, Any]]
     logs: list[dict[str, Any]]
     records: list[dict[str, Any]]
+    derived: list[dict[str, Any]]
     metrics: dict[str, dict[str, float]]
     rows: dict[str, dict[str, float]]
 
@@ -133,7 +135,15 @@ class Lab:
             )
         }
         lines = [json.loads(line) for line in taken["lines"].splitlines()]
-        return Taken(taken["spans"], lines, taken["logs"], taken["records"], changes, taken["metrics"])
+        return Taken(
+            taken["spans"],
+            lines,
+            taken["logs"],
+            taken["records"],
+            taken["derived"],
+            changes,
+            taken["metrics"],
+        )
 
     # --- the entries --------------------------------------------------------------------------------------------------
 

@@ -180,7 +180,13 @@ class Telemetry:
         """Return and forget everything but the metrics, which keep counting."""
         import msgspec
 
-        spans = [span_facts(span) for span in self.spans.get_finished_spans()]
+        from ael_otel.store.derive import derive
+        from ael_otel.store.spans import facts_of
+
+        finished = self.spans.get_finished_spans()
+        spans = [span_facts(span) for span in finished]
+        # A request that the HTTP server answers without any run of ours is a trace of another agent.
+        derived = [run for run in derive(map(facts_of, finished)) if run.metadata.get("source") != "spans"]
         logs = [log_facts(data) for data in self.logs.get_finished_logs()]
         self.spans.clear()
         self.logs.clear()
@@ -196,6 +202,7 @@ class Telemetry:
             "logs": logs,
             "metrics": metric_values(self.metrics.get_metrics_data()),
             "records": msgspec.to_builtins(records, str_keys=True),
+            "derived": msgspec.to_builtins(derived, str_keys=True),
         }
 
 

@@ -82,6 +82,7 @@ def test_a_direct_call_is_the_root(direct):
         "",
         direct.span_id,
     )
+    assert span.attributes["ael.workflow.id"] == direct.execution_id
 
 
 def test_what_goes_on_ends_where_it_was_last_seen_and_ids_are_made_up_once(going_on):
@@ -125,7 +126,9 @@ def as_sent(span: ReadableSpan) -> Span:
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_spans_of_a_record_are_those_that_were_sent(fails):
-    """What the frames of a run sent to the SDK and what is derived from their record agree in everything but clocks."""
+    """What the frames of a run and of a direct call sent to the SDK and what is derived from their records agree in
+    everything but clocks.
+    """
     sent = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(sent))
@@ -133,7 +136,11 @@ def test_the_spans_of_a_record_are_those_that_were_sent(fails):
     recorder = lifecycle.Recorder(tracer_provider=provider, store=store, genai=False)
     try:
         with lifecycle.Execution(recorder, "order", execution_id="exec-1", version="2") as run:
-            with lifecycle.Step(recorder, "pay", "tool_call", tool="charge", max_attempts=2) as step:
+            with lifecycle.Step(recorder, "gift", "tool_call", index=0, tool="wrap") as step:
+                step.attempt()
+                step.attempt_failed(TimeoutError("no paper"))
+                step.skipped("on_error: timeout", ran=True)
+            with lifecycle.Step(recorder, "pay", "tool_call", index=1, tool="charge", max_attempts=2) as step:
                 step.attempt()
                 with lifecycle.ToolCall(recorder, "charge") as call:
                     call.served_by("bank")
@@ -142,9 +149,11 @@ def test_the_spans_of_a_record_are_those_that_were_sent(fails):
             run.skip_step("mail", "tool_call", "mail", "when condition not met: x")
     except ValueError:
         pass
-    [record] = store.recent(1)
+    with lifecycle.ToolCall(recorder, "charge"):
+        pass
     derived = {
         span.span_id: msgspec.structs.replace(span, start_ns=0, end_ns=0, events=[])
+        for record in store.recent(2)
         for span in spans_of(record)
     }
     assert derived == {span.span_id: span for span in map(as_sent, sent.get_finished_spans())}

@@ -58,9 +58,10 @@ def step_node(
     tool: str | None = None,
     error: str = "",
     events: list[tuple[str, dict[str, object]]] | None = None,
+    tolerated: str = "",
     **more: object,
 ) -> Tree:
-    """The span of a step of `shop`: a tool step when it has a tool."""
+    """The span of a step of `shop`: a tool step when it has a tool; `tolerated` is a failure that was none of it."""
     attributes = {
         "ael.workflow.name": "shop",
         "ael.step.name": name,
@@ -70,6 +71,8 @@ def step_node(
     }
     if tool is not None:
         attributes["ael.tool.name"] = tool
+    if tolerated:
+        attributes["ael.error.type"] = tolerated
     return node(
         f"Step {index}: {'code_execution' if tool is None else 'tool_call'}",
         attributes | {f"ael.step.{key}": value for key, value in more.items()} | failed(error),
@@ -460,6 +463,7 @@ def test_a_failure_that_is_tolerated(telemetry: Telemetry) -> None:
             tool_node("charge", error="TOOL_REJECTED"),
             tool="charge",
             skip_reason="on_error: TOOL_REJECTED",
+            tolerated="TOOL_REJECTED",
         ),
     )
     assert telemetry.counts() == {
@@ -636,11 +640,14 @@ def test_a_direct_tool_call_is_a_run_of_its_own(telemetry: Telemetry, *, fails: 
     except EngineError:
         assert fails
     error = "TOOL_REJECTED" if fails else ""
-    assert telemetry.tree() == tool_node("charge", "direct", error=error)
+    (record,) = telemetry.store.recent()
+    call = tool_node("charge", "direct", error=error)
+    assert telemetry.tree() == call | {
+        "attributes": call["attributes"] | {"ael.workflow.id": record.execution_id}
+    }
     status = "error" if fails else "success"
     expected = {f"ael.tool.invocations{{charge,{status}}}": 1, "ael.tool.duration{charge}": 1}
     assert telemetry.counts() == expected | ({"ael.errors{TOOL_REJECTED,tool}": 1} if fails else {})
-    (record,) = telemetry.store.recent()
     assert (record.type, record.status, record.workflow_name) == (
         "direct",
         "failed" if fails else "completed",

@@ -143,6 +143,8 @@ def good(emitter: Emitter) -> None:
     emitter.span()
     emitter.span(attributes={**RUN, attr.AEL_WORKFLOW_STATUS: "error", **failed}, status=StatusCode.ERROR)
     emitter.span(spans.step_tool_call_name(1), STEP, event=retry)
+    tolerated = {attr.AEL_STEP_STATUS: "skipped", attr.AEL_ERROR_TYPE: "TOOL_FAILED"}
+    emitter.span(spans.step_tool_call_name(1), {**STEP, **tolerated})
     code = {key: value for key, value in STEP.items() if key != attr.AEL_TOOL_NAME} | {
         attr.AEL_STEP_TYPE: "code"
     }
@@ -316,6 +318,25 @@ WRONG: dict[str, tuple[Emit, str, str, str]] = {
         "error_without_type",
         WORKFLOW,
         "a failure has both",
+    ),
+    "tolerated failure that is one": (
+        lambda e: e.span(
+            spans.step_tool_call_name(1),
+            {**STEP, attr.AEL_ERROR_TYPE: "timeout"},
+            status=StatusCode.ERROR,
+        ),
+        "error_without_type",
+        "Step 1: tool_call",
+        "a failure has both",
+    ),
+    "tolerated failure that says more": (
+        lambda e: e.span(
+            spans.step_tool_call_name(1),
+            {**STEP, attr.AEL_ERROR_TYPE: "timeout", attr.ERROR_TYPE: "timeout"},
+        ),
+        "error_without_type",
+        "Step 1: tool_call",
+        "a failure that was tolerated only the first",
     ),
     "type without a failure": (
         lambda e: e.span(attributes={**RUN, attr.AEL_ERROR_TYPE: "timeout", attr.ERROR_TYPE: "timeout"}),

@@ -1,0 +1,46 @@
+"""A record as the lifecycle stored it against the record that follows from the run's spans, field by field."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+# What is on no span: content, where a run came from, the words of errors, ids that nothing else refers to.
+CONTENT = {
+    "inputs",
+    "outputs",
+    "params",
+    "result",
+    "tool_params",
+    "tool_result",
+    "stdout",
+    "stderr",
+    "imports",
+}
+NOT_ON_SPANS = CONTENT | {"owner", "call_id", "message", "detail", "category", "cause", "retryable"}
+
+
+def differences(stored: Any, derived: Any, where: str, pause_s: float = 0.25) -> Iterator[str]:
+    """Every field in which two records differ, with its path; times may differ by what lies between two statements.
+
+    That is no more than `pause_s`: how long a loaded machine may pause the process there.
+    """
+    if isinstance(stored, msgspec.Struct) and isinstance(derived, msgspec.Struct):
+        not_run = getattr(stored, "status", "") == "skipped" and getattr(stored, "code", None) is None
+        for name in stored.__struct_fields__:
+            # A step that was passed over has run no code: its hash is in the definition only.
+            if name not in NOT_ON_SPANS and not (name == "code_hash" and not_run):
+                yield from differences(
+                    getattr(stored, name), getattr(derived, name), f"{where}.{name}", pause_s
+                )
+    elif isinstance(stored, list) and isinstance(derived, list) and len(stored) == len(derived):
+        for position, (one, other) in enumerate(zip(stored, derived, strict=True)):
+            yield from differences(one, other, f"{where}[{position}]", pause_s)
+    elif where.endswith((".started_at", ".completed_at")) and stored and derived:
+        if abs((stored - derived).total_seconds()) > pause_s:
+            yield f"{where}: {stored} stored, {derived} derived"
+    elif where.endswith(".duration_ms") and stored is not None and derived is not None:
+        if not -pause_s * 1e3 < stored - derived < 1:
+            yield f"{where}: {stored} stored, {derived} derived"
+    elif stored != derived:
+        yield f"{where}: {stored!r} stored, {derived!r} derived"
