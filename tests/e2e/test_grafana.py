@@ -21,6 +21,7 @@ from tests.e2e.links import fill
 from tests.e2e.panels import QUERIES, View
 from tests.e2e.programs import Clients, asks, serving
 from tests.e2e.waiting import wait_until_nothing_is_missing
+from tests.rules.rules import alerts
 from tests.stack.conftest import ROOT
 from tests.support.needs import require
 
@@ -144,6 +145,16 @@ def test_the_boards_are_listed(grafana: Grafana) -> None:
 
     wait_until_nothing_is_missing(missing, seconds=45)
     assert grafana.get("/api/dashboards/uid/ael-overview")["dashboard"]["panels"]
+
+
+def test_the_alerts_are_shown(grafana: Grafana) -> None:
+    """Proves that Grafana's list of alerts, which asks the data sources that manage alerts for their rules, has every
+    alert of the repository.
+    """
+    assert grafana.get("/api/datasources/uid/prometheus")["jsonData"]["manageAlerts"] is True
+    answer = grafana.get("/api/prometheus/prometheus/api/v1/rules")
+    listed = {rule["name"] for group in answer["data"]["groups"] for rule in group["rules"]}
+    assert listed >= {alert.name for alert in alerts()}
 
 
 def test_it_starts_without_an_error(backends: Backends, grafana: Grafana) -> None:
