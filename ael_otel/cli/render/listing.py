@@ -41,10 +41,10 @@ def runs(found: Sequence[ExecutionSummary], *, width: int = 100, now: datetime |
     for heading in headings:
         if heading == "what happened":
             table.add_column(heading, ratio=1, overflow="fold")
+        elif heading == "id":
+            table.add_column(heading, no_wrap=True, min_width=words.SHORT_ID)
         else:
-            justify = "right" if heading == "duration" else "left"
-            least = words.SHORT_ID if heading == "id" else None
-            table.add_column(heading, no_wrap=True, justify=justify, min_width=least)
+            table.add_column(heading, no_wrap=True, justify="right" if heading == "duration" else "left")
     for cells in rows:
         table.add_row(*cells)
     return table
