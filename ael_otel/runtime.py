@@ -19,6 +19,7 @@ from ael_otel.errors import AelOtelError
 from ael_otel.instrument import AelInstrumentor
 from ael_otel.instrument.active import current
 from ael_otel.lifecycle.recorder import redacted
+from ael_otel.pipeline.environment import settle
 from ael_otel.pipeline.guard import logger
 from ael_otel.pipeline.pull import PullReader
 from ael_otel.pipeline.shield import Shield, put_in_force
@@ -114,6 +115,7 @@ def start(
     """
     put_in_force(Shield(settings))
     pipeline = start_pipeline(settings, log_stream=log_stream, pull=serve_metrics)
+    settle(os.environ)
     instrumentor = AelInstrumentor()
     if not instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.instrument(skip_dep_check=True)

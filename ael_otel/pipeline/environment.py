@@ -45,6 +45,16 @@ def _record_everything(environ: MutableMapping[str, str]) -> None:
     environ[SAMPLER_VARIABLE] = sampler
 
 
+def settle(environ: MutableMapping[str, str]) -> None:
+    """Name the sampler that was asked for again, once the providers are built.
+
+    Who makes a provider of its own later, in this process (the engine does) or in one that it starts, knows ours as
+    little as it needs it, and would warn.
+    """
+    if environ.get("OTEL_TRACES_SAMPLER") == RECORDING_SAMPLER and environ.get(SAMPLER_VARIABLE):
+        environ["OTEL_TRACES_SAMPLER"] = environ.pop(SAMPLER_VARIABLE)
+
+
 def otlp_signals(environ: Mapping[str, str]) -> frozenset[str]:
     """Return the signals whose OTLP exporter is ours; none where `prepare` did not run before the SDK was built."""
     return frozenset(name for name in environ.get(SIGNALS_VARIABLE, "").split(",") if name)

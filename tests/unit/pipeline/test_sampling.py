@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision, ParentBasedTr
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
 from ael_otel.config import settings_from_mapping
-from ael_otel.pipeline.environment import prepare
+from ael_otel.pipeline.environment import prepare, settle
 from ael_otel.pipeline.sampling import RecordingSampler, recording_sampler
 from ael_otel.store import MemoryStore, RunQuery
 from ael_otel.store.spans import StoreSpanProcessor
@@ -115,6 +115,16 @@ def test_spans_are_recorded_only_where_somebody_looks(
     prepare(settings_from_mapping(telemetry), environ)
     names = ("OTEL_TRACES_SAMPLER", "AEL_OTEL_SAMPLER", "OTEL_TRACES_SAMPLER_ARG")
     assert tuple(environ.get(name, "") for name in names) == wanted
+
+
+def test_nobody_else_meets_our_sampler() -> None:
+    """Once the providers are built the variable names the sampler that was asked for; where it was ours, it stays."""
+    environ: dict[str, str] = {}
+    prepare(settings_from_mapping({"sampling": {"rate": 10, "keep": "errors"}}), environ)
+    settle(environ)
+    settle(environ)
+    assert environ["OTEL_TRACES_SAMPLER"] == "parentbased_traceidratio"
+    assert "AEL_OTEL_SAMPLER" not in environ
 
 
 def test_the_sdk_finds_the_sampler_by_its_name() -> None:
