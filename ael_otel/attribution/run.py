@@ -242,7 +242,8 @@ def _in_text(text: str, name: str, where: str, verb: str | None) -> Iterator[_Na
     by_name = name if names_a_file(name, verb) else None
     text = text.strip()
     found: Iterable[str] = ()
-    if EXCLUDED in text:
+    told = by_name is not None or name.lower() in _COMMAND_LINES
+    if EXCLUDED in text and told:  # elsewhere it stands for what such a file holds
         yield _Named(EXCLUDED, where, by_name)
     if by_name is not None and text in _TAKEN_OUT:
         yield _Named(text, where, by_name)

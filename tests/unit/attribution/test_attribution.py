@@ -169,6 +169,9 @@ def test_a_file_has_all_calls_that_named_it():
         ("fetch", {"url": "https://host/path", "file": "http://host/a"}, {}),
         ("search", {"path": "a\nb", "file_type": "py", "file_content": "x"}, {}),
         ("echo", {"text": "and/or"}, {}),
+        # what an excluded file held, not its name
+        ("echo", {"text": "got [EXCLUDED_PATH]"}, {}),
+        ("write_file", {"path": "a", "content": "[EXCLUDED_PATH]"}, {"a": ["write"]}),
         ("read", {"uri": "file:///a%20b"}, {"/a b": ["unknown"]}),
         ("read", '{"path": "a"}', {"a": ["read"]}),
         ("read", "path", {}),
