@@ -1,13 +1,20 @@
 """`ael privacy test`: what would be redacted in a text, and by which rule."""
 
+import re
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
 from ael_otel.cli.options import config_option, examples
 from ael_otel.cli.trace.options import output_option
 from ael_otel.errors import AelOtelError
+
+# Nobody has a text like this in mind.
+_FILE: Final = re.compile(
+    r"(?:\.{0,2}|~)(?:/[^/\s]+)+|[\w.~/-]+\.(?:jsonl?|txt|log|md|csv|ya?ml|db|sqlite3?|html|py)"
+)
 
 
 @click.command(
@@ -33,6 +40,8 @@ def command(source: str, output: str, config: Path | None) -> None:
 
     chosen = redactor(config)
     text = _text(source)
+    if text == source and _FILE.fullmatch(source):
+        click.echo(f"{source}: no such file; it is judged as a text", err=True)
     clean, found = chosen.text(text), chosen.explain(text)
     if output == "json":
         from ael_otel.cli.streams import print_json
@@ -63,6 +72,8 @@ def _text(source: str) -> str:
         return sys.stdin.buffer.read().decode("utf-8", "replace")
     path = Path(source)
     try:
+        if path.is_dir():
+            raise AelOtelError(f"{path}: is a folder; name a file in it")
         if path.is_file():
             return path.read_bytes().decode("utf-8", "replace")
     except (OSError, ValueError) as error:

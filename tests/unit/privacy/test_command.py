@@ -358,3 +358,13 @@ def test_the_json_files_beside_a_store_are_fixed_with_it(place):
         assert {each["execution_id"] for each in entries} >= {
             each.execution_id for each in records if f"{each.started_at:%Y-%m-%d}" == day
         }
+
+
+@pytest.mark.parametrize("name", ["notes.json", "./missing", "/no/such/file", "a/b.txt"])
+def test_a_name_of_a_file_that_is_not_there_is_told(place, name):
+    """Proves that nobody takes "nothing to redact" in a name for an answer about the file, and that a folder is refused."""
+    done = ael("test", name)
+    assert (done.exit_code, done.stderr) == (0, f"{name}: no such file; it is judged as a text\n")
+    assert ael("test", "see notes.json").stderr == ""
+    refused = ael("test", ".")
+    assert (refused.exit_code, refused.stderr) == (1, "ael: .: is a folder; name a file in it\n")
