@@ -60,7 +60,8 @@ def board(
         timezone="browser",
         editable=False,
         graph_tooltip=DashboardCursorSync.CROSSHAIR,
-        time=DashboardDashboardTime(from_val="now-24h", to="now"),
+        # So that a run shows within a minute: a bar appears when its interval is over.
+        time=DashboardDashboardTime(from_val="now-1h", to="now"),
         timepicker=TimePickerConfig(),
         refresh=refresh,
         panels=_layout(sections),
