@@ -181,6 +181,11 @@ def _in_file(path: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
     else:
         found, clean = _in_text(text, redactor)
     if fix and found:
+        if b"\0" in data:
+            raise AelOtelError(
+                f"{path}: is no text (it holds NUL): a program or an archive would be broken by markers; "
+                "look at what was found without --fix, and remove the file or make it anew"
+            )
         write_file(path, [clean.encode("utf-8", "surrogatepass") if isinstance(clean, str) else clean])
     return summed(found)
 

@@ -368,3 +368,16 @@ def test_a_name_of_a_file_that_is_not_there_is_told(place, name):
     assert ael("test", "see notes.json").stderr == ""
     refused = ael("test", ".")
     assert (refused.exit_code, refused.stderr) == (1, "ael: .: is a folder; name a file in it\n")
+
+
+def test_a_file_that_is_no_text_is_not_rewritten(place):
+    """Proves that a program or an archive stays as it is: it is scanned, and fixing it is refused with what to do."""
+    data = b"\x7fELF\0\0" + TOKEN.encode() + b"\0\xff"
+    file = Path("program")
+    file.write_bytes(data)
+    assert ael("scan", "program").exit_code == 1
+    refused = ael("scan", "program", "--fix")
+    assert refused.exit_code == 1
+    assert "program: is no text" in refused.stderr
+    assert "without --fix" in refused.stderr
+    assert file.read_bytes() == data
