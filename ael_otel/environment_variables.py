@@ -58,7 +58,7 @@ def _prepare() -> None:
         return
     from ael_otel.config import load_settings
     from ael_otel.errors import AelOtelError
-    from ael_otel.pipeline.environment import prepare
+    from ael_otel.sdk.otel_variables import prepare
 
     try:
         settings = load_settings(named)

@@ -14,7 +14,7 @@ def post_instrument() -> None:
 
     Registered last, so it runs before the providers' own exit handlers, which then find their work done.
     """
-    from ael_otel.pipeline.guard import fault_barrier
+    from ael_otel.core.faults import fault_barrier
 
     with fault_barrier("post_instrument"):
         if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
@@ -23,7 +23,7 @@ def post_instrument() -> None:
         from opentelemetry.metrics import get_meter_provider
         from opentelemetry.trace import get_tracer_provider
 
-        from ael_otel.pipeline.shutdown import ParallelShutdown
+        from ael_otel.sdk.shutdown import ParallelShutdown
 
         closers: list[Callable[[], object]] = [
             shutdown

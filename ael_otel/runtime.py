@@ -15,18 +15,18 @@ from prometheus_client import REGISTRY
 
 from ael_otel.admin import AdminServer, LiveSchema
 from ael_otel.config import Settings
+from ael_otel.core.faults import logger
+from ael_otel.core.redaction import ActiveRedaction, set_active_redaction
 from ael_otel.errors import AelOtelError
 from ael_otel.instrument import AelInstrumentor
 from ael_otel.instrument.active import current
 from ael_otel.lifecycle.recorder import redacted
-from ael_otel.pipeline.environment import settle
-from ael_otel.pipeline.guard import logger
-from ael_otel.pipeline.pull import PullReader
-from ael_otel.pipeline.shield import Shield, put_in_force
-from ael_otel.pipeline.start import SHUTDOWN_SECONDS, Pipeline
-from ael_otel.pipeline.start import start as start_pipeline
+from ael_otel.sdk.otel_variables import settle
+from ael_otel.sdk.prometheus_reader import PrometheusReader
+from ael_otel.sdk.providers import SHUTDOWN_SECONDS, Pipeline
+from ael_otel.sdk.providers import start as start_pipeline
 from ael_otel.store import Capture, TelemetryStore, open_store
-from ael_otel.store.queue import QueuedStore
+from ael_otel.store.background_writer import QueuedStore
 
 STORE_SECONDS: Final = 1.5
 """What the run store gets to write what is left, also when nobody waits for an endpoint."""
@@ -113,7 +113,7 @@ def start(
         store: where execution records go; None opens the configured one, which `Runtime.shutdown` closes.
         ready: what `/readyz` answers.
     """
-    put_in_force(Shield(settings))
+    set_active_redaction(ActiveRedaction(settings))
     pipeline = start_pipeline(settings, log_stream=log_stream, pull=serve_metrics)
     settle(os.environ)
     instrumentor = AelInstrumentor()
@@ -138,7 +138,7 @@ def start(
     return Runtime(pipeline, store, admin, owns_store=owns_store)
 
 
-def _serve(pull: PullReader, pipeline: Pipeline, ready: Callable[[], bool]) -> AdminServer | None:
+def _serve(pull: PrometheusReader, pipeline: Pipeline, ready: Callable[[], bool]) -> AdminServer | None:
     """Serve the metrics to who asks for them; None, and a line in the log, where the address cannot be used."""
     # The engine's own /metrics serves this registry, and its own reader gets nothing: the providers are ours.
     REGISTRY.register(pull)

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Final
 from ael_otel import _generated
 from ael_otel._generated import SCHEMA_URL, SCHEMA_VERSION, events, metrics, scopes, spans
 from ael_otel.admin.answers import answer, send
+from ael_otel.core.metrics import AelMetrics
 from ael_otel.emit.activity import Kind, Unknown, activities, note_unknown, unknown
-from ael_otel.pipeline.metrics import AelMetrics
-from ael_otel.pipeline.pull import PullReader
-from ael_otel.pipeline.resource import ENGINE_DISTRIBUTION
+from ael_otel.sdk.prometheus_reader import PrometheusReader
+from ael_otel.sdk.resource import ENGINE_DISTRIBUTION
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -82,7 +82,12 @@ class LiveSchema:
     """
 
     def __init__(
-        self, sets: AelMetrics, pull: PullReader, *, token: str = "", clock: Callable[[], float] = monotonic
+        self,
+        sets: AelMetrics,
+        pull: PrometheusReader,
+        *,
+        token: str = "",
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._sets = sets
         self._pull = pull

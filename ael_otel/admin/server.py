@@ -12,8 +12,8 @@ from prometheus_client.registry import Collector
 
 from ael_otel.admin.answers import answer
 from ael_otel.admin.live_schema import PATH, LiveSchema
+from ael_otel.core.faults import fault_barrier
 from ael_otel.errors import AelOtelError
-from ael_otel.pipeline.guard import fault_barrier
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment

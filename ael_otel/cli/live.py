@@ -107,7 +107,7 @@ def fetch(url: str, token: str = "") -> dict[str, Any]:
 
 def tables(document: Mapping[str, Any], now: datetime) -> "list[Table]":
     """Return the signals, then what was lost and the unknown names where there are any, then who says it."""
-    from ael_otel.cli.render.words import one_line
+    from ael_otel.cli.render.text import one_line
     from ael_otel.schema.tables import table
 
     signals = _mapping(document.get("signals"))
@@ -153,13 +153,13 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 
 def _counts(value: Any) -> str:
-    from ael_otel.cli.render.words import one_line
+    from ael_otel.cli.render.text import one_line
 
     return ", ".join(f"{one_line(name)} {count}" for name, count in sorted(_mapping(value).items()))
 
 
 def _ago(seconds: Any, now: datetime) -> str:
-    from ael_otel.cli.render.words import duration
+    from ael_otel.cli.render.text import duration
 
     if not isinstance(seconds, int | float):
         return "never"

@@ -80,7 +80,7 @@ def command(
 
 
 def _show(ending: "Ending") -> None:
-    from ael_otel.cli.render import answer
+    from ael_otel.cli.render import run_result as answer
     from ael_otel.cli.render.terminal import ascii_only, console
 
     out = console()

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from ael_otel.cli import preflight
 from ael_otel.cli.destination import Destination, host_and_port
-from ael_otel.cli.render import words
+from ael_otel.cli.render import text as words
 from ael_otel.cli.streams import nowhere, stdout_to_stderr
 from ael_otel.config import Settings, find_config, load_settings
 from ael_otel.errors import WorkflowNotFoundError

@@ -15,7 +15,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ael_otel.cli import preflight
 from ael_otel.cli.destination import Destination
-from ael_otel.cli.render import answer, table, tree
+from ael_otel.cli.render import run_result as answer
+from ael_otel.cli.render import table, tree
 from ael_otel.cli.render.terminal import ascii_only, console
 from ael_otel.cli.session import as_json, engine, telemetry
 from ael_otel.cli.streams import nowhere, print_json, stdout_to_stderr

@@ -4,14 +4,14 @@ from typing import Any
 
 import msgspec
 
+from ael_otel.core.redaction import ActiveRedaction
 from ael_otel.export.errors import ImportFormatError
-from ael_otel.pipeline.shield import Shield
 from ael_otel.privacy.markers import EXCLUDED_PATH, MARKERS
 from ael_otel.privacy.redactor import Redactor
 from ael_otel.store import ExecutionRecord, ToolCallRecord
-from ael_otel.store.carried import calls_of
 from ael_otel.store.codec import MAX_CONTENT, decode, encode
 from ael_otel.store.content import Capture
+from ael_otel.store.span_content import calls_of
 
 
 def cleaned(record: ExecutionRecord, redactor: Redactor) -> ExecutionRecord:
@@ -35,21 +35,21 @@ def cleaned(record: ExecutionRecord, redactor: Redactor) -> ExecutionRecord:
         raise ImportFormatError(f"a run cannot be read any more without its secrets: {error}") from None
 
 
-def captured(record: ExecutionRecord, shield: Shield) -> ExecutionRecord:
+def captured(record: ExecutionRecord, redaction: ActiveRedaction) -> ExecutionRecord:
     """Return a run with as much of its content as the configuration lets runs keep that are recorded here.
 
     `redact_inputs`, `redact_outputs` and the modes of tools count; what a tool's mode `full` would keep is redacted all
     the same, and nothing is cut that was kept before.
     """
-    keep_in = Capture(MAX_CONTENT, blank=shield.hides_inputs, redact=_as_it_is)
-    keep_out = Capture(MAX_CONTENT, blank=shield.hides_outputs, redact=_as_it_is)
+    keep_in = Capture(MAX_CONTENT, blank=redaction.hides_inputs, redact=_as_it_is)
+    keep_out = Capture(MAX_CONTENT, blank=redaction.hides_outputs, redact=_as_it_is)
     for call in calls_of(record):
-        mode = shield.stated_mode(call.tool_name)
+        mode = redaction.stated_mode(call.tool_name)
         call.params, call.result = keep_in(call.params, mode), keep_out(call.result, mode)
     for step in record.steps:
-        mode = shield.stated_mode(step.tool_name or "")
+        mode = redaction.stated_mode(step.tool_name or "")
         step.tool_params, step.tool_result = keep_in(step.tool_params, mode), keep_out(step.tool_result, mode)
-        if step.code is not None and shield.hides_outputs:
+        if step.code is not None and redaction.hides_outputs:
             step.code.stdout, step.code.stderr = keep_out(step.code.stdout), keep_out(step.code.stderr)
             step.code.result = keep_out(step.code.result)
     record.inputs, record.outputs = keep_in(record.inputs), keep_out(record.outputs)

@@ -11,8 +11,8 @@ from ael_otel.export.errors import ImportFormatError
 from ael_otel.export.otlp import spans_in
 from ael_otel.export.spans import Span
 from ael_otel.store import INTERRUPTED, ErrorRecord, ExecutionRecord
-from ael_otel.store.carried import calls_of, input_of, output_of
 from ael_otel.store.derive import derive
+from ael_otel.store.span_content import calls_of, input_of, output_of
 
 
 def read(data: bytes) -> list[ExecutionRecord]:

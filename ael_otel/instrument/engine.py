@@ -8,10 +8,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal, TextIO
 
+from ael_otel.core.redaction import active_redaction
 from ael_otel.errors import ConfigError, EngineUnavailableError, WorkflowNotFoundError
 from ael_otel.lifecycle import last_carried_by, run_observer
 from ael_otel.lifecycle.failure import text_of
-from ael_otel.pipeline.shield import shield
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,8 @@ async def open_application(
     except (TypeError, ValueError, AttributeError, KeyError) as error:
         # The engine checks little of its file: a wrong type shows as whatever Python says about it.
         raise ConfigError(
-            f"{config}: the engine does not accept this file: {shield().text(text_of(error))}", path=config
+            f"{config}: the engine does not accept this file: {active_redaction().text(text_of(error))}",
+            path=config,
         ) from error
     if application.config_loader is not None and application.config_loader.used_defaults:
         raise ConfigError(f"{config}: the engine found no configuration in this file", path=config)
@@ -75,7 +76,7 @@ async def open_application(
 
 def _told(error: BaseException) -> str:
     detail = getattr(error, "detail", None)
-    message, detail = shield().text(text_of(error)), shield().text(str(detail or ""))
+    message, detail = active_redaction().text(text_of(error)), active_redaction().text(str(detail or ""))
     return message if not detail or detail in message else f"{message}: {detail}"
 
 
@@ -123,7 +124,7 @@ def disconnected_servers(application: Any) -> dict[str, str]:
         state = getattr(getattr(status, "status", None), "value", "")
         if state != "connected":
             told = str(getattr(status, "error", None) or getattr(status, "last_error", None) or state)
-            broken[name] = shield().text(told)
+            broken[name] = active_redaction().text(told)
     return broken
 
 
@@ -180,5 +181,5 @@ def _error_of(error: BaseException) -> dict[str, Any]:
     return {
         "code": failure.type if failure is not None else str(getattr(error, "code", "internal")),
         "component": failure.component if failure is not None else "workflow_engine",
-        "message": shield().text(text_of(error)),
+        "message": active_redaction().text(text_of(error)),
     }

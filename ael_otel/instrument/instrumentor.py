@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
+from ael_otel.core import baggage
+from ael_otel.core.faults import fault_barrier
+from ael_otel.core.metrics import AelMetrics
 from ael_otel.instrument.active import Active, activate
 from ael_otel.instrument.package import _instruments  # pyright: ignore[reportPrivateUsage] - contrib's name for it
 from ael_otel.instrument.wrapping import Wrapping
 from ael_otel.lifecycle import Recorder
-from ael_otel.pipeline import baggage
-from ael_otel.pipeline.guard import fault_barrier
-from ael_otel.pipeline.metrics import AelMetrics
 from ael_otel.privacy.engine_logs import ArgumentFilter
 
 ARGUMENT_LOGGERS: Final = (

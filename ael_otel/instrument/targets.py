@@ -7,7 +7,9 @@ then lack is said by `feature`).
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ael_otel.instrument import native, running, serving
+from ael_otel.instrument import wrap_engine as running
+from ael_otel.instrument import wrap_frontend as serving
+from ael_otel.instrument import wrap_native_telemetry as native
 
 type Wrapper = Callable[..., Any]
 

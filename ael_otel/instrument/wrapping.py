@@ -14,8 +14,8 @@ from typing import Any, cast
 
 import wrapt
 
+from ael_otel.core.faults import fault_barrier
 from ael_otel.instrument.targets import Target
-from ael_otel.pipeline.guard import fault_barrier
 
 logger = logging.getLogger("ael_otel")
 

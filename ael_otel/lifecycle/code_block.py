@@ -11,14 +11,14 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from ael_otel._generated.emitters import start_code_exec
+from ael_otel.core.redaction import active_redaction
+from ael_otel.core.run_context import RunScope
 from ael_otel.lifecycle.failure import Failure, classify
 from ael_otel.lifecycle.failure_log import log_failure
 from ael_otel.lifecycle.frame import Frame
 from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.lifecycle.step import Step, hash_of
-from ael_otel.pipeline.run_context import RunScope
-from ael_otel.pipeline.shield import shield
-from ael_otel.privacy.seen import Given, RunSecrets
+from ael_otel.privacy.run_secrets import CallerInputs, RunSecrets
 from ael_otel.store import CodeRecord
 
 
@@ -49,7 +49,7 @@ class CodeBlock(Frame):
 
     def _scope_alone(self) -> RunScope:
         """Return the scope of code that a client runs by itself: what stands in it was passed in."""
-        return RunScope("", "", secrets=RunSecrets(), given=Given(_QUOTED.findall(self.code or "")))
+        return RunScope("", "", secrets=RunSecrets(), given=CallerInputs(_QUOTED.findall(self.code or "")))
 
     def _start_span(self, context: Context | None) -> Span:
         parent = self.parent
@@ -103,7 +103,7 @@ _QUOTED: Final = re.compile(r"""(?s)(?<=['"])[^'"\\]{4,}(?=['"])""")
 
 def imports_of(code: str) -> list[str]:
     """Return the modules that Python source names in its imports, sorted; none where it is no Python."""
-    return [shield().name(name) for name in _imports_of(code)]
+    return [active_redaction().name(name) for name in _imports_of(code)]
 
 
 @lru_cache(maxsize=1_024)

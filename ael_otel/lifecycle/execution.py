@@ -12,17 +12,16 @@ from opentelemetry.trace import Span
 
 from ael_otel._generated.attributes import StepType
 from ael_otel._generated.emitters import emit_execution_fail, start_workflow, update_workflow
+from ael_otel.core.faults import fault_barrier
+from ael_otel.core.redaction import active_redaction
+from ael_otel.core.run_context import RunScope, current_run
 from ael_otel.lifecycle.failure import classify
 from ael_otel.lifecycle.failure_log import logger, shown
 from ael_otel.lifecycle.frame import Frame
-from ael_otel.lifecycle.outcome import execution_status, status_of
+from ael_otel.lifecycle.outcome import UNKNOWN_WORKFLOW, execution_status, status_of
 from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.lifecycle.step import Step
-from ael_otel.lifecycle.unknown import UNKNOWN_WORKFLOW
-from ael_otel.pipeline.guard import fault_barrier
-from ael_otel.pipeline.run_context import RunScope, current_run
-from ael_otel.pipeline.shield import shield
-from ael_otel.privacy.seen import Given, RunSecrets
+from ael_otel.privacy.run_secrets import CallerInputs, RunSecrets
 from ael_otel.store import ExecutionRecord
 from ael_otel.store.records import REDACTIONS
 
@@ -56,13 +55,13 @@ class Execution(Frame):
         version: str | None = None,
     ) -> None:
         super().__init__(recorder)
-        guard = shield()
+        guard = active_redaction()
         self.workflow = workflow = guard.name(workflow)
         self.steps_seen: set[str] = set()
         self._known = True
         execution_id = guard.text(execution_id)
         self._secrets = RunSecrets()
-        self._own_scope = RunScope(workflow, execution_id, secrets=self._secrets, given=Given(inputs))
+        self._own_scope = RunScope(workflow, execution_id, secrets=self._secrets, given=CallerInputs(inputs))
         # What is found secret in the inputs is looked for in all that the run says.
         token = current_run.set(self._own_scope)
         kept = recorder.content_in(inputs)
@@ -105,10 +104,10 @@ class Execution(Frame):
         """Say the run's id as soon as the engine has chosen it; the first one counts."""
         record = self._record
         if version is not None:
-            record.workflow_version = shield().name(version)
+            record.workflow_version = active_redaction().name(version)
         if record.execution_id or not execution_id:
             return
-        record.execution_id = execution_id = shield().text(execution_id)
+        record.execution_id = execution_id = active_redaction().text(execution_id)
         if self.scope is not None:
             self.scope.execution_id = execution_id
         if self.span is not None:

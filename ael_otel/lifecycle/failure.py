@@ -9,8 +9,8 @@ import asyncio
 from typing import Final
 
 from ael_otel._generated.attributes import ERROR_TYPE_VALUES, ErrorComponent, ErrorType
-from ael_otel.pipeline.run_context import current_run
-from ael_otel.pipeline.shield import shield
+from ael_otel.core.redaction import active_redaction
+from ael_otel.core.run_context import current_run
 from ael_otel.privacy.engine_logs import quotes_input
 from ael_otel.store import ErrorRecord
 from ael_otel.store.records import MAX_CAUSE_DEPTH
@@ -57,7 +57,7 @@ class Failure:
         self.component: ErrorComponent = component
         self._run = current_run.get()
         self.message = bounded(message)
-        hidden = shield().without_given(message)
+        hidden = active_redaction().without_given(message)
         self.told = self.message if hidden == message else bounded(hidden)
         self.error = error
         self.category = category or component
@@ -79,7 +79,7 @@ class Failure:
         """Return a text of this failure as logs may show it."""
         token = current_run.set(self._run)
         try:
-            return shield().error_text(text)
+            return active_redaction().error_text(text)
         finally:
             current_run.reset(token)
 
@@ -98,7 +98,7 @@ class Failure:
 
 def bounded(text: str) -> str:
     """Return the text of an error, redacted and cut to `MAX_MESSAGE` characters, saying how long it was."""
-    text = shield().error_text(text, told=False)
+    text = active_redaction().error_text(text, told=False)
     if len(text) <= MAX_MESSAGE:
         return text
     return f"{text[:MAX_MESSAGE]}… ({len(text)} characters)"

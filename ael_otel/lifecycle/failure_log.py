@@ -6,7 +6,7 @@ from typing import Final
 from ael_otel._generated.attributes import ErrorComponent
 from ael_otel.emit import events
 from ael_otel.lifecycle.failure import Failure, shows_input
-from ael_otel.lifecycle.stand_in import stand_in
+from ael_otel.lifecycle.redacted_exception import stand_in
 
 logger: Final = logging.getLogger("ael.lifecycle")
 

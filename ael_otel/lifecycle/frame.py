@@ -19,10 +19,10 @@ from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import Span, get_current_span, set_span_in_context
 
 from ael_otel._generated.emitters import fail_span
+from ael_otel.core.faults import report_fault
+from ael_otel.core.run_context import RunScope, current_run
 from ael_otel.lifecycle.failure import Failure
 from ael_otel.lifecycle.recorder import Recorder
-from ael_otel.pipeline.guard import report_fault
-from ael_otel.pipeline.run_context import RunScope, current_run
 from ael_otel.store import ExecutionRecord
 
 current_frame: ContextVar["Frame | None"] = ContextVar("ael_otel_frame", default=None)

@@ -9,10 +9,10 @@ from opentelemetry.trace import Tracer, TracerProvider, get_tracer
 
 from ael_otel import __version__
 from ael_otel._generated import SCHEMA_URL
+from ael_otel.core.faults import count_faults_with, report_fault
+from ael_otel.core.metrics import SCOPE, AelMetrics, shared_metrics
+from ael_otel.core.redaction import active_redaction, content_on_spans
 from ael_otel.lifecycle.failure import Failure
-from ael_otel.pipeline.guard import count_faults_with, report_fault
-from ael_otel.pipeline.metrics import SCOPE, AelMetrics, shared_metrics
-from ael_otel.pipeline.shield import content_on_spans, shield
 from ael_otel.store import Capture, ExecutionRecord, StepRecord, TelemetryStore, ToolCallRecord
 
 SEMCONV_OPT_IN: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
@@ -21,7 +21,7 @@ GENAI_OPT_IN: Final = "gen_ai_latest_experimental"
 
 def redacted(value: Any) -> Any:
     """Return plain JSON as the configuration in force lets it be kept."""
-    return shield().content(value)
+    return active_redaction().content(value)
 
 
 class Recorder:

@@ -19,13 +19,13 @@ from ael_otel._generated.emitters import (
     update_step_code,
     update_step_tool_call,
 )
+from ael_otel.core.redaction import active_redaction
+from ael_otel.core.run_context import RunScope
 from ael_otel.lifecycle.failure import Failure, carried_by, classify, mark
 from ael_otel.lifecycle.failure_log import logger, shown
 from ael_otel.lifecycle.frame import Frame
+from ael_otel.lifecycle.outcome import UNKNOWN_TOOL
 from ael_otel.lifecycle.recorder import Recorder
-from ael_otel.lifecycle.unknown import UNKNOWN_TOOL
-from ael_otel.pipeline.run_context import RunScope
-from ael_otel.pipeline.shield import shield
 from ael_otel.store import StepRecord
 
 
@@ -59,7 +59,7 @@ class Step(Frame):
         literals: Any = None,
     ) -> None:
         super().__init__(recorder)
-        guard = shield()
+        guard = active_redaction()
         self.step = step = guard.name(step)
         self.literals = literals
         self.step_type: StepType = step_type
@@ -150,7 +150,7 @@ class Step(Frame):
 
     def skipped(self, reason: str, *, ran: bool = False) -> None:
         """Say that the step was passed over (`ran` False) or that its failure was tolerated (`ran` True)."""
-        self._skip_reason = shield().name(reason)
+        self._skip_reason = active_redaction().name(reason)
         self._ran = ran
 
     def failed(self, error: BaseException) -> None:

@@ -9,17 +9,16 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from ael_otel._generated.emitters import emit_execution_fail, start_mcp_request, update_mcp_request
+from ael_otel.core.redaction import active_redaction
+from ael_otel.core.run_context import RunScope
 from ael_otel.lifecycle.code_block import CodeBlock
 from ael_otel.lifecycle.failure import Failure, carried_by, classify, mark
 from ael_otel.lifecycle.failure_log import logger, shown
 from ael_otel.lifecycle.frame import Frame
-from ael_otel.lifecycle.outcome import execution_status, status_of
+from ael_otel.lifecycle.outcome import UNKNOWN_TOOL, execution_status, status_of
 from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.lifecycle.step import Step, step_around
-from ael_otel.lifecycle.unknown import UNKNOWN_TOOL
-from ael_otel.pipeline.run_context import RunScope
-from ael_otel.pipeline.shield import shield
-from ael_otel.privacy.seen import Given, RunSecrets
+from ael_otel.privacy.run_secrets import CallerInputs, RunSecrets
 from ael_otel.store import ExecutionRecord, ToolCallRecord, ToolCallSource
 from ael_otel.store.content import as_plain
 from ael_otel.store.records import REDACTIONS
@@ -39,7 +38,7 @@ class ToolCall(Frame):
 
     def __init__(self, recorder: Recorder, tool: str, *, server: str | None = None) -> None:
         super().__init__(recorder)
-        guard = shield()
+        guard = active_redaction()
         self.tool = tool = guard.name(tool)
         self.direct = False
         self._label = tool
@@ -115,7 +114,7 @@ class ToolCall(Frame):
 
     def served_by(self, server: str) -> None:
         """Say which MCP server or runner takes the call."""
-        record, server = self.record, shield().name(server)
+        record, server = self.record, active_redaction().name(server)
         if record.server == server:
             return
         record.server = server
@@ -127,9 +126,9 @@ class ToolCall(Frame):
 
     def called_with(self, params: Any) -> None:
         """Say what the tool is given: kept in the store, and on the span where content is asked for."""
-        guard, scope, recorder = shield(), self.scope, self.recorder
+        guard, scope, recorder = active_redaction(), self.scope, self.recorder
         if scope is not None:
-            scope.given = Given(params, literals=self._literals(), outer=scope.given)
+            scope.given = CallerInputs(params, literals=self._literals(), outer=scope.given)
             scope.excluded = guard.excludes(params)
         mode = guard.mode(self.tool)
         self.record.params = recorder.content_in(params, mode)
@@ -145,7 +144,7 @@ class ToolCall(Frame):
         Of what a call gives back that names a file which is not to be captured, only that is kept; and it is taken out
         of whatever the run says later.
         """
-        guard, scope, recorder = shield(), self.scope, self.recorder
+        guard, scope, recorder = active_redaction(), self.scope, self.recorder
         mode = guard.mode(self.tool)
         if scope is not None and scope.excluded:
             marker = guard.excluded(as_plain(result))

@@ -16,11 +16,11 @@ from typing import Any, Final, NamedTuple, cast
 import msgspec
 
 from ael_otel.privacy import markers
-from ael_otel.privacy.checks import is_card
-from ael_otel.privacy.names import kind_of
+from ael_otel.privacy.field_names import kind_of
 from ael_otel.privacy.paths import ExcludedPaths
 from ael_otel.privacy.policy import Policy
 from ael_otel.privacy.scan import Scanner, Span, merged
+from ael_otel.privacy.validators import is_card
 
 MAX_CHARS: Final = 4 * 1024 * 1024
 """Characters of one text that are searched. What is behind them is cut off, not passed on."""

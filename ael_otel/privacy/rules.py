@@ -10,9 +10,10 @@ import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from ael_otel.privacy import assignments, markers
-from ael_otel.privacy.checks import is_basic_pair, is_card, is_ssn
-from ael_otel.privacy.names import a_set
+from ael_otel.privacy import key_value as assignments
+from ael_otel.privacy import markers
+from ael_otel.privacy.field_names import a_set
+from ael_otel.privacy.validators import is_basic_pair, is_card, is_ssn
 
 Found = tuple[int, int, str]
 """Where a secret begins and ends, and its kind."""

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from ael_otel.store.content import Capture
     from ael_otel.store.errors import QueryError, SchemaTooNewError, StoreError, StoreNotFoundError
+    from ael_otel.store.factory import open_reader, open_store
     from ael_otel.store.memory import MemoryStore
-    from ael_otel.store.opening import open_reader, open_store
     from ael_otel.store.protocol import TelemetryStore
     from ael_otel.store.query import (
         ExecutionSummary,
@@ -76,7 +76,7 @@ _MODULES: Final = {
     "content": "Capture",
     "errors": "QueryError SchemaTooNewError StoreError StoreNotFoundError",
     "memory": "MemoryStore",
-    "opening": "open_reader open_store",
+    "factory": "open_reader open_store",
     "protocol": "TelemetryStore",
     "query": "ExecutionSummary Page PruneReport RunQuery StatsKey StatsRow StoreInfo",
     "records": "INTERRUPTED CodeRecord ErrorRecord ExecutionRecord ExecutionStatus ExecutionType StepRecord StepStatus"

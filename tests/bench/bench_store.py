@@ -24,8 +24,8 @@ from rich.progress import track
 from rich.table import Table
 
 from ael_otel.store import Capture, ErrorRecord, ExecutionRecord, RunQuery, StepRecord, ToolCallRecord
+from ael_otel.store.background_writer import QueuedStore
 from ael_otel.store.codec import Head, Row, row_of
-from ael_otel.store.queue import QueuedStore
 from ael_otel.store.sqlite import SqliteStore
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -21,17 +21,17 @@ from opentelemetry.trace import SpanKind
 
 from ael_otel._generated import metrics as registry
 from ael_otel.config import Settings
+from ael_otel.core.metrics import AelMetrics
+from ael_otel.core.redaction import ActiveRedaction, set_active_redaction
 from ael_otel.emit.metric_sets import MetricSet, Row
 from ael_otel.lifecycle import Execution, Recorder, Step, ToolCall
-from ael_otel.pipeline.export import BoundedLogProcessor, BoundedSpanProcessor
-from ael_otel.pipeline.keep import Keeper
-from ael_otel.pipeline.logs import RunLogHandler
-from ael_otel.pipeline.metrics import AelMetrics
-from ael_otel.pipeline.sampling import RecordingSampler
-from ael_otel.pipeline.shield import Shield, put_in_force
 from ael_otel.schema.names import signal_constant
 from ael_otel.schema.project import packaged_registry
 from ael_otel.schema.render_sets import render_metric_sets
+from ael_otel.sdk.batch_processors import BoundedLogProcessor, BoundedSpanProcessor
+from ael_otel.sdk.logs import RunLogHandler
+from ael_otel.sdk.sampling import RecordingSampler
+from ael_otel.sdk.tail_sampling import TailSampler
 from ael_otel.store import MemoryStore
 
 NOWHERE = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - open for the whole run
@@ -173,7 +173,7 @@ class Stepping:
         provider = TracerProvider(sampler, Resource({}), shutdown_on_exit=False)
         provider.add_span_processor(self._processor)
         if keep:
-            provider.add_span_processor(Keeper(self._processor.on_end, ("errors",), 30.0, dropped))
+            provider.add_span_processor(TailSampler(self._processor.on_end, ("errors",), 30.0, dropped))
         self._recorder = Recorder(
             tracer_provider=provider, metrics=AelMetrics(meters()), store=MemoryStore(10), genai=False
         )
@@ -223,7 +223,7 @@ def _as_it_is(_self: object, value: Any, **_options: Any) -> Any:
     return value
 
 
-class Unredacted(Shield):
+class Unredacted(ActiveRedaction):
     """Takes nothing out, and looks at nothing."""
 
     text = content = name = attributes = _as_it_is
@@ -247,15 +247,15 @@ def redaction() -> Group:
                 call.called_with({**PARAMS, "number": f"n-{number}"})
                 call.returned({**RESULT, "number": f"r-{number}"})
 
-    def under(shield: Shield) -> Callable[[int], int]:
+    def under(redaction: ActiveRedaction) -> Callable[[int], int]:
         batch = stepping.batch(with_content)
 
         def run(n: int) -> int:
-            put_in_force(shield)
+            set_active_redaction(redaction)
             try:
                 return batch(n)
             finally:
-                put_in_force(None)
+                set_active_redaction(None)
 
         return run
 
@@ -266,7 +266,7 @@ def redaction() -> Group:
             Variant(base, under(Unredacted(Settings()))),
             Variant(
                 "the same, redacted",
-                under(Shield(Settings())),
+                under(ActiveRedaction(Settings())),
                 base,
                 "what it adds: aim <= 10 % of the engine's step below",
             ),

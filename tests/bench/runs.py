@@ -17,17 +17,17 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from parts import NOWHERE, NullLogs, NullSpans, Unredacted, dropped, meters
 
 from ael_otel.config import Settings
+from ael_otel.core.metrics import AelMetrics
+from ael_otel.core.redaction import ActiveRedaction, set_active_redaction
 from ael_otel.demo.example import write_example
 from ael_otel.instrument.active import Active, activate
 from ael_otel.instrument.engine import open_application
 from ael_otel.instrument.targets import TARGETS
 from ael_otel.instrument.wrapping import Wrapping
 from ael_otel.lifecycle import Recorder
-from ael_otel.pipeline.clean import CleanLogExporter, CleanSpanExporter
-from ael_otel.pipeline.export import BoundedLogProcessor, BoundedSpanProcessor
-from ael_otel.pipeline.logs import RunLogHandler
-from ael_otel.pipeline.metrics import AelMetrics
-from ael_otel.pipeline.shield import Shield, put_in_force
+from ael_otel.sdk.batch_processors import BoundedLogProcessor, BoundedSpanProcessor
+from ael_otel.sdk.logs import RunLogHandler
+from ael_otel.sdk.redacting_exporters import RedactingLogExporter, RedactingSpanExporter
 from ael_otel.store import MemoryStore
 
 WORKFLOW = "hello"
@@ -36,10 +36,10 @@ WORKFLOW = "hello"
 class Instrumentation:
     """Everything that `ael serve` puts around the engine, on null exporters; switched on and off between batches."""
 
-    def __init__(self, sampler: Sampler, shield: Shield | None = None) -> None:
-        self._shield = shield if shield is not None else Shield(Settings())
-        self._spans = BoundedSpanProcessor(CleanSpanExporter(NullSpans()), dropped)
-        self._logs = BoundedLogProcessor(CleanLogExporter(NullLogs()), dropped)
+    def __init__(self, sampler: Sampler, redaction: ActiveRedaction | None = None) -> None:
+        self._redaction = redaction if redaction is not None else ActiveRedaction(Settings())
+        self._spans = BoundedSpanProcessor(RedactingSpanExporter(NullSpans()), dropped)
+        self._logs = BoundedLogProcessor(RedactingLogExporter(NullLogs()), dropped)
         tracers = TracerProvider(sampler, Resource({}), shutdown_on_exit=False)
         tracers.add_span_processor(self._spans)
         loggers = LoggerProvider(Resource({}), shutdown_on_exit=False)
@@ -53,7 +53,7 @@ class Instrumentation:
 
     def on(self) -> None:
         """Wrap the engine and take over the log."""
-        put_in_force(self._shield)
+        set_active_redaction(self._redaction)
         activate(self._active)
         self._wrapping = Wrapping(TARGETS)
         self._wrapping.apply()
@@ -67,7 +67,7 @@ class Instrumentation:
         activate(None)
         self._spans.force_flush()
         self._logs.force_flush()
-        put_in_force(None)
+        set_active_redaction(None)
 
 
 @asynccontextmanager

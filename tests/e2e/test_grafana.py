@@ -188,7 +188,7 @@ def test_grafana_answers_every_query_of_every_panel(
             for key, value in target.items()
         },
         "datasource": {"type": kind_of(target), "uid": kind_of(target)},
-        # Given an id alone, the data source's browser part asks for that trace.
+        # CallerInputs an id alone, the data source's browser part asks for that trace.
         **({"queryType": "traceId"} if target.get("query") == "$trace" else {}),
         "intervalMs": 15_000,
         "maxDataPoints": 200,

@@ -19,10 +19,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from ael_otel.core.faults import forget_reported_faults
 from ael_otel.instrument import AelInstrumentor
 from ael_otel.instrument.targets import TARGETS, Target
 from ael_otel.lifecycle import Execution
-from ael_otel.pipeline.guard import forget_reported_faults
 from tests.engine.lab import by_arguments, view
 from tests.engine.lab.client import clean_environment
 from tests.engine.lab.files import write_configuration

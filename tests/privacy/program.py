@@ -9,15 +9,16 @@ import os
 from typing import Any
 
 from ael_otel import runtime
-from ael_otel.pipeline import clean, shield
-from ael_otel.privacy import engine_logs, seen
+from ael_otel.core import redaction
+from ael_otel.privacy import engine_logs, run_secrets
+from ael_otel.sdk import redacting_exporters
 
 
 def _as_it_is(_self: object, value: Any, **_options: Any) -> Any:
     return value
 
 
-class Off(shield.Shield):
+class Off(redaction.ActiveRedaction):
     """Redacts nothing."""
 
     text = error_text = without_given = content = name = attributes = _as_it_is
@@ -28,12 +29,12 @@ class Off(shield.Shield):
 
 
 def switch_off() -> None:
-    """Take away every redaction of this process: the shield, the cuts of log lines and of command lines."""
-    runtime.Shield = Off  # type: ignore[misc]
-    shield.Shield = Off  # type: ignore[misc]
+    """Take away every redaction of this process: redacted texts, the cuts of log lines and of command lines."""
+    runtime.ActiveRedaction = Off  # type: ignore[misc]
+    redaction.ActiveRedaction = Off  # type: ignore[misc]
     engine_logs.ArgumentFilter.filter = lambda _self, _record: True  # type: ignore[method-assign]
-    seen.Given.hide = lambda _self, text: text  # type: ignore[method-assign]
-    clean.clean_resource = lambda resource, _guard: resource  # type: ignore[assignment]
+    run_secrets.CallerInputs.hide = lambda _self, text: text  # type: ignore[method-assign]
+    redacting_exporters.clean_resource = lambda resource, _guard: resource  # type: ignore[assignment]
 
 
 def say_everything(canaries: dict[str, str]) -> None:
@@ -77,7 +78,7 @@ def main() -> None:
     def start(*arguments: Any, **options: Any) -> Any:
         from opentelemetry import trace
 
-        from ael_otel.store.spans import StoreSpanProcessor
+        from ael_otel.store.span_processor import StoreSpanProcessor
 
         running = begin(*arguments, **options)
         provider: Any = trace.get_tracer_provider()

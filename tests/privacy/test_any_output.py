@@ -25,15 +25,15 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import CollectorRegistry, generate_latest
 
 from ael_otel.config import Settings
+from ael_otel.core.metrics import AelMetrics
+from ael_otel.core.redaction import ActiveRedaction, set_active_redaction
 from ael_otel.export.formats import RECORD_FORMATS, SPAN_FORMATS, write
 from ael_otel.lifecycle import Execution, Recorder, Step, ToolCall
-from ael_otel.pipeline.clean import CleanLogExporter, CleanSpanExporter
-from ael_otel.pipeline.logs import RunLogHandler
-from ael_otel.pipeline.metrics import AelMetrics
-from ael_otel.pipeline.pull import PullReader
-from ael_otel.pipeline.shield import Shield, put_in_force
+from ael_otel.sdk.logs import RunLogHandler
+from ael_otel.sdk.prometheus_reader import PrometheusReader
+from ael_otel.sdk.redacting_exporters import RedactingLogExporter, RedactingSpanExporter
+from ael_otel.store.background_writer import QueuedStore
 from ael_otel.store.mirror import Mirror
-from ael_otel.store.queue import QueuedStore
 from ael_otel.store.sqlite import SqliteStore
 from tests.unit.privacy.secrets import any_secret, core, scalars, structures
 from tests.unit.privacy.test_properties import planted
@@ -49,10 +49,10 @@ class Outputs:
         self.folder = folder
         self.spans, self.records = InMemorySpanExporter(), InMemoryLogRecordExporter()
         tracers = TracerProvider(resource=Resource({}), shutdown_on_exit=False)
-        tracers.add_span_processor(SimpleSpanProcessor(CleanSpanExporter(self.spans)))
+        tracers.add_span_processor(SimpleSpanProcessor(RedactingSpanExporter(self.spans)))
         loggers = LoggerProvider(Resource({}), shutdown_on_exit=False)
-        loggers.add_log_record_processor(SimpleLogRecordProcessor(CleanLogExporter(self.records)))
-        self.pull = PullReader()
+        loggers.add_log_record_processor(SimpleLogRecordProcessor(RedactingLogExporter(self.records)))
+        self.pull = PrometheusReader()
         meters = MeterProvider([self.pull.reader], Resource({}), shutdown_on_exit=False)
         self.stdout = io.StringIO()
         self.handler = RunLogHandler(stream=self.stdout, provider=loggers)
@@ -110,14 +110,14 @@ class Outputs:
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outputs]:
     """One process's telemetry, for all examples."""
-    put_in_force(Shield(Settings()))
+    set_active_redaction(ActiveRedaction(Settings()))
     made = Outputs(tmp_path_factory.mktemp("any"))
     logger.setLevel(logging.INFO)
     logger.addHandler(made.handler)
     yield made
     logger.removeHandler(made.handler)
     made.store.close()
-    put_in_force(None)
+    set_active_redaction(None)
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
@@ -138,7 +138,7 @@ def test_without_the_redactor_each_output_shows_it(outputs: Outputs, monkeypatch
     """Proves that the search looks where it would be: with redaction taken away all outputs but the metrics show it."""
     secret = "ghp_" + "a1B2c3D4e5F6g7H8i9" * 2  # hygiene: made up
     for name in ("text", "content", "name", "attributes", "error_text"):
-        monkeypatch.setattr(Shield, name, lambda _self, value, **_: value)
+        monkeypatch.setattr(ActiveRedaction, name, lambda _self, value, **_: value)
     execution_id = outputs.run({"a": secret}, secret)
     shown = {name for name, text in outputs.all_of(execution_id) if secret in text}
     assert {"spans", "log lines", "json", "jsonl", "csv"} <= shown

@@ -203,7 +203,7 @@ class Process:
 _PROGRAM: Final = """
 import os, sys
 from ael_otel.config import Settings, with_environment
-from ael_otel.pipeline.start import start
+from ael_otel.sdk.providers import start
 pipeline = start(with_environment(Settings(), os.environ))
 print("there", flush=True)
 sys.stdin.read()

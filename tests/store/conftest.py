@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ael_otel.store import MemoryStore, TelemetryStore
-from ael_otel.store.queue import QueuedStore
+from ael_otel.store.background_writer import QueuedStore
 from ael_otel.store.sqlite import SqliteStore
 from tests.store.server import postgres
 from tests.support.needs import NEEDS, require

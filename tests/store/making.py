@@ -5,14 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from ael_otel.store import (
-    CodeRecord,
-    ErrorRecord,
-    ExecutionRecord,
-    RunQuery,
-    StepRecord,
-    ToolCallRecord,
-)
+from ael_otel.store import CodeRecord, ErrorRecord, ExecutionRecord, RunQuery, StepRecord, ToolCallRecord
 
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

@@ -19,7 +19,7 @@ from ael_otel.instrument.engine import open_application, run_workflow
 from ael_otel.runtime import start
 from ael_otel.store import RunQuery, open_store
 from ael_otel.store.derive import derive
-from ael_otel.store.spans import facts_of
+from ael_otel.store.span_processor import facts_of
 
 
 async def main(folder: Path) -> None:

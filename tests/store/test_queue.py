@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 from ael_otel.store import RunQuery, SchemaTooNewError, StoreError
+from ael_otel.store.background_writer import QueuedStore
 from ael_otel.store.codec import Row
 from ael_otel.store.errors import StoreBusyError
 from ael_otel.store.mirror import Mirror
 from ael_otel.store.owner import this_process
-from ael_otel.store.queue import QueuedStore
 from ael_otel.store.retention import Retention
 from ael_otel.store.sqlite import SqliteStore
 from tests.store.making import START, call, run, step
@@ -357,7 +357,7 @@ def test_a_busy_store_is_given_up_at_the_end(path: Path) -> None:
 _PROGRAM = """
 import sys
 from pathlib import Path
-from ael_otel.store.queue import QueuedStore
+from ael_otel.store.background_writer import QueuedStore
 from ael_otel.store.sqlite import SqliteStore
 from tests.store.making import run
 store = QueuedStore(lambda: SqliteStore(Path(sys.argv[1])))
@@ -381,7 +381,7 @@ _FORK = """
 import os, sys
 from pathlib import Path
 from ael_otel.store import RunQuery
-from ael_otel.store.queue import QueuedStore
+from ael_otel.store.background_writer import QueuedStore
 from ael_otel.store.sqlite import SqliteStore
 from tests.store.making import run
 store = QueuedStore(lambda: SqliteStore(Path(sys.argv[1])))

@@ -19,11 +19,11 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from ael_otel.core.metrics import AelMetrics
 from ael_otel.lifecycle import Execution, Recorder, Step, ToolCall
-from ael_otel.pipeline.metrics import AelMetrics
 from ael_otel.store import ExecutionRecord, MemoryStore, RunQuery
 from ael_otel.store.derive import derive
-from ael_otel.store.spans import StoreSpanProcessor, facts_of
+from ael_otel.store.span_processor import StoreSpanProcessor, facts_of
 from tests.support.differences import differences
 from tests.support.needs import require
 from tests.support.variables import EXPORT_NOTHING, clean_variables

@@ -341,7 +341,7 @@ def test_four_processes_write_and_none_finds_the_database_locked(tmp_path: Path)
 _ENGINE = """
 import sys, time
 from pathlib import Path
-from ael_otel.store.queue import QueuedStore
+from ael_otel.store.background_writer import QueuedStore
 from ael_otel.store.sqlite import SqliteStore
 from tests.store.making import run, step
 store = QueuedStore(lambda: SqliteStore(Path(sys.argv[1])))

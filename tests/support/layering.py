@@ -22,12 +22,16 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "registry _generated",
         "config",
         "privacy",
-        "pipeline",
+        "core",
         "store",
         "lifecycle",
+        "attribution",
+        "export",
         "instrument",
-        "export attribution admin",
+        "sdk",
+        "admin",
         "runtime",
+        "demo",
         "cli",
     )
 )

@@ -14,11 +14,14 @@ from ael_otel.schema.model import Registry
 FREE = frozenset({"_generated", "emit", "schema", "registry"})
 
 # The one place that hands a finished log record to the SDK.
-CORE = {"pipeline/logs.py": frozenset({"emit"})}
+CORE = {"sdk/logs.py": frozenset({"emit"})}
 
 # What looks like a name or a call of ours and is none, with the reason.
 NOT_OURS: Mapping[tuple[str, str], str] = {
-    ("instrument/native.py", "start_as_current_span"): "passes a caller's span through; makes none",
+    (
+        "instrument/wrap_native_telemetry.py",
+        "start_as_current_span",
+    ): "passes a caller's span through; makes none",
     ("store/content.py", "ael.type"): "marker in a stored value, not an attribute",
     ("store/content.py", "ael.cycle"): "marker in a stored value, not an attribute",
     ("store/content.py", "ael.truncated"): "marker in a stored value, not an attribute",

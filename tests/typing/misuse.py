@@ -21,7 +21,7 @@ from ael_otel._generated.emitters import (
     update_step_code,
 )
 from ael_otel._generated.metric_sets import MetricSets
-from ael_otel.pipeline.metrics import AelMetrics
+from ael_otel.core.metrics import AelMetrics
 
 LOGGER = logging.getLogger("typing")
 

@@ -5,7 +5,7 @@ import time
 from importlib.metadata import entry_points
 
 from ael_otel.hooks import EXIT_SECONDS, post_instrument
-from tests.unit.pipeline.processes import answer, environment, python
+from tests.support.interpreters import answer, environment, python
 
 STOCK = """
 import json, sys, time
@@ -75,7 +75,7 @@ print(atexit._ncallbacks() - before[0], threading.active_count() - before[1])
 def test_a_fault_in_the_hook_does_not_keep_the_process_from_starting() -> None:
     """The wrapper's later hooks and the application start all the same."""
     code = """
-import ael_otel.pipeline.shutdown as shutdown
+import ael_otel.sdk.shutdown as shutdown
 def broken(*arguments):
     raise RuntimeError("no threads")
 shutdown.ParallelShutdown = broken

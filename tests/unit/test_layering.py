@@ -16,7 +16,7 @@ GOOD = {
     "__init__.py": "",
     "errors.py": "class AelOtelError(Exception): ...",
     "environment_variables.py": "def prepare():\n    from ael_otel.config import ALL",
-    "hooks.py": "def post_instrument():\n    from ael_otel.pipeline import start\n    start()",
+    "hooks.py": "def post_instrument():\n    from ael_otel.sdk import start\n    start()",
     "_generated/__init__.py": "",
     "_generated/metrics.py": "ALL = ()",
     "_generated/metric_sets.py": "from ael_otel.emit.metric_sets import MetricSet",
@@ -24,12 +24,13 @@ GOOD = {
     "schema/__main__.py": "from ael_otel.errors import AelOtelError",
     "config/__init__.py": "from ael_otel.errors import AelOtelError\nfrom ael_otel._generated.metrics import ALL",
     "privacy.py": "import ael_otel.config",
-    "pipeline/__init__.py": "from opentelemetry.sdk.trace import TracerProvider\nfrom ael_otel.config import ALL",
-    "store/__init__.py": "from ael_otel import pipeline",
-    "lifecycle/__init__.py": "from ael_otel.store import pipeline",
+    "core/__init__.py": "from ael_otel.config import ALL",
+    "sdk/__init__.py": "from opentelemetry.sdk.trace import TracerProvider\nimport ael_otel.core",
+    "store/__init__.py": "from ael_otel import core",
+    "lifecycle/__init__.py": "from ael_otel.store import core",
     "instrument/__init__.py": "import asyncio, wrapt\nfrom opentelemetry import trace\nimport ael_otel.lifecycle",
     "instrument/engine.py": "def run():\n    import uvicorn\n    from ploston_core.application import PlostApplication",
-    "export/__init__.py": "from ael_otel.store import pipeline",
+    "export/__init__.py": "from ael_otel.store import core",
     "admin.py": "",
     "runtime.py": "import ael_otel.admin, ael_otel.instrument.engine",
     "demo/__init__.py": "",
@@ -37,9 +38,11 @@ GOOD = {
 }
 
 BAD = [
-    ("config/__init__.py", "from ael_otel.pipeline import start", "config must not import pipeline"),
+    ("config/__init__.py", "from ael_otel.core import start", "config must not import core"),
     ("config/__init__.py", "def f():\n    import ael_otel.cli", "config must not import cli"),
-    ("pipeline/__init__.py", "from ael_otel import store", "pipeline must not import store"),
+    ("core/__init__.py", "from ael_otel import store", "core must not import store"),
+    ("store/__init__.py", "from ael_otel.sdk import start", "store must not import sdk"),
+    ("instrument/__init__.py", "from ael_otel.sdk import logs", "instrument must not import sdk"),
     (
         "privacy.py",
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ael_otel.store import Run",
@@ -68,7 +71,7 @@ BAD = [
         "from ael_otel.hooks import post_instrument",
         "instrument must not import hooks",
     ),
-    ("hooks.py", "from ael_otel.pipeline import start", "hooks must import pipeline inside a function"),
+    ("hooks.py", "from ael_otel.sdk import start", "hooks must import sdk inside a function"),
     ("hooks.py", "def f():\n    from ael_otel.cli import main", "hooks must not import cli"),
     (
         "environment_variables.py",
@@ -99,7 +102,7 @@ BAD = [
     ),
     ("instrument/engine.py", "import ploston_core", "only by instrument/engine.py, inside functions"),
     ("cli/__init__.py", "def f():\n    from ploston_core import engine", "only by instrument/engine.py"),
-    ("pipeline/__init__.py", "NAME = 'ploston_core.logging'", "engine's ploston_core"),
+    ("core/__init__.py", "NAME = 'ploston_core.logging'", "engine's ploston_core"),
     ("lifecycle/__init__.py", "def f(x):\n    return x.WorkflowEngine", "engine's WorkflowEngine"),
 ]
 
@@ -122,7 +125,7 @@ def test_imports_point_one_way() -> None:
 def test_the_check_sees_the_package() -> None:
     """The rooms that the rules name are the ones on disk, so that the check above cannot pass by looking elsewhere."""
     rooms = {path.name.removesuffix(".py") for path in PACKAGE.iterdir() if not path.name.startswith("__p")}
-    assert {"config", "pipeline", "lifecycle", "instrument", "cli"} <= rooms & (set(RANK) | set(BESIDE))
+    assert {"config", "core", "sdk", "lifecycle", "instrument", "cli"} <= rooms & (set(RANK) | set(BESIDE))
     assert len(list(PACKAGE.rglob("*.py"))) > 20
 
 

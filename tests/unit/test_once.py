@@ -8,11 +8,11 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 from ael_otel import environment_variables
+from ael_otel.core.metrics import AelMetrics
 from ael_otel.lifecycle import Execution, Recorder
-from ael_otel.pipeline.environment import SIGNALS_VARIABLE
-from ael_otel.pipeline.logs import RunLogHandler
-from ael_otel.pipeline.metrics import AelMetrics
-from tests.unit.pipeline.processes import answer
+from ael_otel.sdk.logs import RunLogHandler
+from ael_otel.sdk.otel_variables import SIGNALS_VARIABLE
+from tests.support.interpreters import answer
 
 PROGRAM = """
 import os
@@ -20,7 +20,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 trace.set_tracer_provider(TracerProvider())
 from ael_otel.config import default_settings
-from ael_otel.pipeline.start import start
+from ael_otel.sdk.providers import start
 pipeline = start(default_settings())
 print(len(trace.get_tracer_provider()._active_span_processor._span_processors), os.environ.get("AEL_OTEL_OTLP_SIGNALS"))
 pipeline.shutdown(0.1)

@@ -24,8 +24,8 @@ ENTRY_POINTS = {
     "opentelemetry_instrumentor": {"ael": "ael_otel.instrument:AelInstrumentor"},
     "opentelemetry_post_instrument": {"ael": "ael_otel.hooks:post_instrument"},
     "opentelemetry_environment_variables": {"ael": "ael_otel.environment_variables"},
-    "opentelemetry_traces_sampler": {"ael_record": "ael_otel.pipeline.sampling:recording_sampler"},
-    "opentelemetry_resource_detector": {"ael": "ael_otel.pipeline.resource:AelResourceDetector"},
+    "opentelemetry_traces_sampler": {"ael_record": "ael_otel.sdk.sampling:recording_sampler"},
+    "opentelemetry_resource_detector": {"ael": "ael_otel.sdk.resource:AelResourceDetector"},
 }
 
 

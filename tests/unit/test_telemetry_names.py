@@ -16,7 +16,7 @@ GOOD = {
     "_generated/attributes.py": 'AEL_STEP_NAME = "ael.step.name"',
     "emit/spans.py": "def start(tracer):\n    return tracer.start_span('x')",
     "schema/lint.py": 'NAMESPACE = "ael."\nNAME = "ael.step.name"',
-    "pipeline/logs.py": '"""Fields such as `exception.message`."""\ndef send(logger, record):\n    logger.emit(record)',
+    "sdk/logs.py": '"""Fields such as `exception.message`."""\ndef send(logger, record):\n    logger.emit(record)',
     "lifecycle/step.py": 'import logging\nlogger = logging.getLogger("ael.lifecycle")\nKEY = "workflow"\n'
     '"""Value of ael.step.name."""',
     "cli/__init__.py": 'PACKAGE = "ael_otel.cli"\nTEXT = "telemetry of ael.step.name is kept"',
@@ -28,21 +28,21 @@ BAD = [
     ("lifecycle/step.py", 'KEY = "ael.step.colour"', "'ael.step.colour' is a telemetry name"),
     ("lifecycle/step.py", 'KEY = "error.type"', "'error.type' is a telemetry name"),
     ("lifecycle/step.py", 'KEY = "gen_ai.tool.name"', "'gen_ai.tool.name' is a telemetry name"),
-    ("pipeline/logs.py", 'FIELD = "exception.message"', "'exception.message' is a telemetry name"),
-    ("pipeline/metrics.py", 'NAME = "ael.workflow.executions"', "is a telemetry name"),
-    ("pipeline/pull.py", 'NAME = "ael_errors_total"', "'ael_errors_total' is a telemetry name"),
+    ("sdk/logs.py", 'FIELD = "exception.message"', "'exception.message' is a telemetry name"),
+    ("core/metrics.py", 'NAME = "ael.workflow.executions"', "is a telemetry name"),
+    ("sdk/prometheus_reader.py", 'NAME = "ael_errors_total"', "'ael_errors_total' is a telemetry name"),
     ("lifecycle/run.py", 'NAME = "Workflow Execution"', "'Workflow Execution' is a telemetry name"),
     ("lifecycle/run.py", "def f(n):\n    return f'Step {n}: tool_call'", "is a span name"),
     ("lifecycle/run.py", 'def f(n):\n    return f"ael.step.{n}"', "'ael.step.' is a telemetry name"),
     ("lifecycle/run.py", 'NAME = "ael.step.retry"', "'ael.step.retry' is a telemetry name"),
-    ("pipeline/logs.py", 'SCOPE = "ael.log"', "'ael.log' is a telemetry name"),
+    ("sdk/logs.py", 'SCOPE = "ael.log"', "'ael.log' is a telemetry name"),
     ("instrument/serving.py", 'def f(log):\n    log.info("x", extra={"ael_event": "y"})', "call its line()"),
     (
-        "pipeline/metrics.py",
+        "core/metrics.py",
         "def f(m):\n    m.create_counter('x')",
         "create_counter() makes telemetry by hand",
     ),
-    ("pipeline/metrics.py", "def f(m):\n    m.create_histogram('x')", "create_histogram() makes"),
+    ("core/metrics.py", "def f(m):\n    m.create_histogram('x')", "create_histogram() makes"),
     ("store/records.py", "def f(m):\n    m.create_observable_gauge('x')", "create_observable_gauge() makes"),
     ("store/records.py", "def f(m):\n    m.create_up_down_counter('x')", "create_up_down_counter() makes"),
     ("instrument/running.py", "def f(t):\n    t.start_span('x')", "start_span() makes"),
@@ -95,8 +95,8 @@ def test_every_scope_states_the_schema(tmp_path: Path) -> None:
     ours = [(file, line) for file, line in asked if "scopes." in line or "SCOPE" in line]
     assert {file for file, _ in ours} == {
         "lifecycle/recorder.py",
-        "pipeline/logs.py",
-        "pipeline/metrics.py",
+        "sdk/logs.py",
+        "core/metrics.py",
     }
     assert asked == ours
     assert all("SCHEMA_URL" in line and "__version__" in line for _, line in ours)

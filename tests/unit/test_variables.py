@@ -6,8 +6,8 @@ import socket
 import pytest
 
 from ael_otel.config import Settings, with_environment
+from tests.support.interpreters import answer
 from tests.support.variables import ENDPOINT, EXPORT_NOTHING, NOWHERE, clean_variables
-from tests.unit.pipeline.processes import answer
 
 ASK = """
 import os

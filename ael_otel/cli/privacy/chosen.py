@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ael_otel.cli.trace.options import Place
-from ael_otel.cli.trace.reading import settings_of
+from ael_otel.cli.trace.store_access import settings_of
 from ael_otel.privacy.policy import Policy
 from ael_otel.privacy.redactor import Redactor
 
@@ -20,7 +20,7 @@ def store_of(config: Path | None) -> str:
         StoreError: runs are kept in memory, or no connection string is set.
     """
     from ael_otel.store.errors import StoreError
-    from ael_otel.store.locate import locate
+    from ael_otel.store.location import locate
 
     store = settings_of(Place(config, None)).store
     if store.backend == "memory":

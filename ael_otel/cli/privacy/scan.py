@@ -10,7 +10,7 @@ from ael_otel.cli.trace.options import output_option
 
 if TYPE_CHECKING:
     from ael_otel.privacy.redactor import Redactor
-    from ael_otel.store.scrub.judging import Stored
+    from ael_otel.store.scan.values import Stored
 
 _ADDRESSES: Final = ("postgresql://", "postgres://")
 
@@ -53,7 +53,7 @@ def command(target: str, fix: bool, output: str, config: Path | None) -> None:
 
         from ael_otel.cli.render.table import bare_table
         from ael_otel.cli.render.terminal import console
-        from ael_otel.cli.render.words import plural
+        from ael_otel.cli.render.text import plural
 
         table = bare_table(gap=2)
         for heading in ("rule", "run or line", "column", "where", "times"):
@@ -74,9 +74,9 @@ def _found(target: str, chosen: "Redactor", config: Path | None, *, fix: bool) -
 
     place = target or store_of(config)
     if place.startswith(_ADDRESSES) or (not target and not Path(place).is_absolute()):
-        from ael_otel.store.scrub.database import scan_database
+        from ael_otel.store.scan.database import scan_database
 
         return scan_database(place, chosen, fix=fix)
-    from ael_otel.store.scrub.local import scan
+    from ael_otel.store.scan.local import scan
 
     return scan(Path(place), chosen, fix=fix)

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ael_otel.attribution import Attribution, Contributor, Touch
-from ael_otel.cli.render import words
+from ael_otel.cli.render import text as words
 from ael_otel.cli.render.table import STATUS_STYLE, bare_table
 from ael_otel.export.page import Section, Sheet
 

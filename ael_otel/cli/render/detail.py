@@ -8,9 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ael_otel._generated import attributes as attr
-from ael_otel.cli.render import tree, words
-from ael_otel.cli.render.answer import labelled, readable
-from ael_otel.cli.render.listing import when
+from ael_otel.cli.render import text as words
+from ael_otel.cli.render import tree
+from ael_otel.cli.render.run_result import labelled, readable
+from ael_otel.cli.render.run_table import when
 from ael_otel.cli.render.table import bare_table
 from ael_otel.export.spans import Span
 from ael_otel.store import ErrorRecord, ExecutionRecord

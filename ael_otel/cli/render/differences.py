@@ -6,8 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ael_otel.cli.render import words
-from ael_otel.cli.render.listing import identifier, value, when
+from ael_otel.cli.render import text as words
+from ael_otel.cli.render.run_table import identifier, value, when
 from ael_otel.cli.render.table import STATUS_STYLE, bare_table
 from ael_otel.export.compare import Comparison, Difference, Timing
 from ael_otel.store import ExecutionRecord

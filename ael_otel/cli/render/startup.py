@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ael_otel.cli.destination import Destination
-from ael_otel.cli.render import words
+from ael_otel.cli.render import text as words
 
 
 def summary(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from ael_otel.cli.render import words
+from ael_otel.cli.render import text as words
 from ael_otel.store import ExecutionRecord
 
 STATUS_STYLE = {

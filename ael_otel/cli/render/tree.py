@@ -7,7 +7,7 @@ from datetime import datetime
 from rich.cells import cell_len
 from rich.text import Text
 
-from ael_otel.cli.render import words
+from ael_otel.cli.render import text as words
 from ael_otel.cli.render.table import STATUS_STYLE
 from ael_otel.store import ExecutionRecord, StepRecord, ToolCallRecord
 

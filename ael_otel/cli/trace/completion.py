@@ -6,9 +6,10 @@ from click.shell_completion import CompletionItem
 
 def run_id(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Offer ids of stored runs that begin so, the latest first; nothing where there is no store."""
-    from ael_otel.cli.render import listing, words
+    from ael_otel.cli.render import run_table as listing
+    from ael_otel.cli.render import text as words
     from ael_otel.cli.trace.options import Place
-    from ael_otel.cli.trace.reading import opened
+    from ael_otel.cli.trace.store_access import opened
     from ael_otel.errors import AelOtelError
     from ael_otel.store import RunQuery
 

@@ -21,7 +21,7 @@ def command(first: str, second: str, output: str, place: Place) -> None:
 
     Steps belong together by their names. Exit code 0 whether or not they differ.
     """
-    from ael_otel.cli.trace.reading import find, opened
+    from ael_otel.cli.trace.store_access import find, opened
     from ael_otel.export.compare import compare
 
     with opened(place) as store:

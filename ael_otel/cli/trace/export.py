@@ -67,7 +67,7 @@ def command(
     file that the Collector's otlpjsonfile receiver reads; zipkin and jaeger are what their interfaces open.
     """
     _check(identifiers, everything, filters, form, output, endpoint, headers)
-    from ael_otel.cli.trace.reading import opened, service_of
+    from ael_otel.cli.trace.store_access import opened, service_of
 
     with opened(place) as store:
         service = service_of(place)
@@ -82,7 +82,7 @@ def command(
 
             print_bytes(parts)
             return
-        from ael_otel.cli.render import words
+        from ael_otel.cli.render import text as words
         from ael_otel.store.files import write_file
 
         size = write_file(Path(output), parts)
@@ -121,7 +121,7 @@ def _check(
 def _chosen(
     store: "TelemetryStore", identifiers: tuple[str, ...], filters: Filters
 ) -> "Iterator[ExecutionRecord]":
-    from ael_otel.cli.trace.reading import find
+    from ael_otel.cli.trace.store_access import find
 
     if identifiers:
         # All of them are looked for before anything is written.
@@ -149,7 +149,7 @@ def _send(
     headers: tuple[str, ...],
     total: int | None,
 ) -> None:
-    from ael_otel.cli.render import words
+    from ael_otel.cli.render import text as words
     from ael_otel.cli.render.terminal import console
     from ael_otel.config.settings import masked
     from ael_otel.export.errors import ExportError

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from ael_otel.cli.trace.options import Filters, Place
-from ael_otel.cli.trace.reading import opened
+from ael_otel.cli.trace.store_access import opened
 from ael_otel.store import ExecutionSummary, RunQuery, StoreNotFoundError, TelemetryStore
 
 GOING_ON: Final = ("pending", "running")

@@ -37,14 +37,14 @@ def command(file: str, replace: bool, place: Place) -> None:
     carry them.
     Secrets are taken out on the way in, and of contents so much is kept as the configuration says.
     """
-    from ael_otel.cli.render import words
-    from ael_otel.cli.trace.reading import opened, settings_of
+    from ael_otel.cli.render import text as words
+    from ael_otel.cli.trace.store_access import opened, settings_of
+    from ael_otel.core.redaction import ActiveRedaction
     from ael_otel.export.cleaning import captured, cleaned
     from ael_otel.export.errors import ExportError, ImportFormatError
     from ael_otel.export.reading import read
-    from ael_otel.pipeline.shield import Shield
 
-    guard = Shield(settings_of(place))
+    guard = ActiveRedaction(settings_of(place))
     redactor = guard.redactor
     name = "stdin" if file == "-" else file
     try:

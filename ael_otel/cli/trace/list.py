@@ -42,7 +42,7 @@ def command(
 
     What is left is told on stderr, with the cursor that goes on there; stdout holds the runs and nothing else.
     """
-    from ael_otel.cli.trace.reading import opened
+    from ael_otel.cli.trace.store_access import opened
 
     query = filters.query(limit=limit, cursor=cursor)
     with opened(place) as store:
@@ -56,7 +56,7 @@ def command(
 
 def _show(page: "Page", output: str) -> None:
     if output == "table":
-        from ael_otel.cli.render import listing
+        from ael_otel.cli.render import run_table as listing
         from ael_otel.cli.render.terminal import console
 
         out = console()
@@ -101,7 +101,7 @@ def _show_fields(store: "TelemetryStore", page: "Page", fields: str, output: str
             line.encode() for line in sheet.lines([names, *(list(row.values()) for row in rows)])
         )
     elif rows:
-        from ael_otel.cli.render import listing
+        from ael_otel.cli.render import run_table as listing
         from ael_otel.cli.render.terminal import console
 
         console().print(listing.fields(names, [list(row.values()) for row in rows]))

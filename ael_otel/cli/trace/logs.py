@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 from rich.console import Console
 from rich.text import Text
 
-from ael_otel.cli.render import words
+from ael_otel.cli.render import text as words
 from ael_otel.cli.render.detail import printed
 from ael_otel.export.errors import ExportError
 from ael_otel.export.http import request

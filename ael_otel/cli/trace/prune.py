@@ -59,8 +59,8 @@ def command(
 
     What is deleted is gone from disk too, its JSON files with it. Runs that go on stay.
     """
-    from ael_otel.cli.render import words
-    from ael_otel.cli.trace.reading import opened, settings_of
+    from ael_otel.cli.render import text as words
+    from ael_otel.cli.trace.store_access import opened, settings_of
     from ael_otel.store.errors import StoreBusyError
 
     if before is None and max_mb is None:

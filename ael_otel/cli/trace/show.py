@@ -55,7 +55,7 @@ def command(
 ) -> None:
     """Show the run that ID names: its execution id or trace id, or any beginning of one that only it has."""
     _check(spans, logs, web, output)
-    from ael_otel.cli.trace.reading import find, opened
+    from ael_otel.cli.trace.store_access import find, opened
 
     with opened(place) as store:
         run = find(store, identifier)
@@ -112,7 +112,7 @@ def _check(spans: bool, logs: bool, web: bool, output: str) -> None:
 
 def _attribution(run: "ExecutionRecord", place: Place) -> "Attribution":
     from ael_otel.attribution import attribution_of
-    from ael_otel.cli.trace.reading import settings_of
+    from ael_otel.cli.trace.store_access import settings_of
     from ael_otel.privacy.policy import Policy
     from ael_otel.privacy.redactor import Redactor
 

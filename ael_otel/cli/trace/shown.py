@@ -10,7 +10,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from ael_otel.cli.render import listing, words
+from ael_otel.cli.render import run_table as listing
+from ael_otel.cli.render import text as words
 from ael_otel.cli.render.table import STATUS_STYLE
 from ael_otel.cli.render.terminal import console
 from ael_otel.store import ExecutionSummary

@@ -40,7 +40,7 @@ def command(by: Literal["workflow", "tool", "day"], filters: Filters, output: st
     and `redactions`. JSON Lines and CSV are the rows alone.
     """
     from ael_otel.cli.trace import writing
-    from ael_otel.cli.trace.reading import opened
+    from ael_otel.cli.trace.store_access import opened
 
     with opened(place) as store:
         rows = store.stats(by, filters.query())
@@ -57,7 +57,7 @@ def command(by: Literal["workflow", "tool", "day"], filters: Filters, output: st
         about["bytes_per_day"] = per_day
         writing.print_document({"by": by, "rows": rows, "redactions": taken_out, "store": about})
         return
-    from ael_otel.cli.render import figures
+    from ael_otel.cli.render import stats_table as figures
     from ael_otel.cli.render.terminal import console
 
     out = console()

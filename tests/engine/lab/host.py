@@ -101,7 +101,7 @@ class Host:
 
     async def mend(self) -> Any:
         """Undo what was broken, and let each fault be logged again."""
-        from ael_otel.pipeline.guard import forget_reported_faults
+        from ael_otel.core.faults import forget_reported_faults
 
         for owner, name, original in self._broken:
             setattr(owner, name, original)
@@ -181,7 +181,7 @@ class Telemetry:
         import msgspec
 
         from ael_otel.store.derive import derive
-        from ael_otel.store.spans import facts_of
+        from ael_otel.store.span_processor import facts_of
 
         finished = self.spans.get_finished_spans()
         spans = [span_facts(span) for span in finished]

@@ -19,10 +19,10 @@ from ael_otel._generated import SCHEMA_URL, events, metrics, scopes, spans
 from ael_otel._generated.emitters import emit_step_retry, start_mcp_request, start_step_code
 from ael_otel.admin import AdminServer, LiveSchema
 from ael_otel.admin.live_schema import BURST, PATH, TokenBucket
+from ael_otel.core.metrics import AelMetrics
 from ael_otel.emit import activity
-from ael_otel.pipeline.metrics import AelMetrics
-from ael_otel.pipeline.pull import PullReader
-from ael_otel.pipeline.watch import NameWatch
+from ael_otel.sdk.prometheus_reader import PrometheusReader
+from ael_otel.sdk.unknown_names import UnknownNames
 
 TOKEN = "correct horse battery staple ü"
 
@@ -42,7 +42,7 @@ class Served:
     """A live schema behind its server."""
 
     def __init__(self, token: str = "") -> None:
-        pull = PullReader()
+        pull = PrometheusReader()
         self.provider = MeterProvider([pull.reader], Resource({}), shutdown_on_exit=False)
         self.metrics = AelMetrics(self.provider)
         self.clock = Clock()
@@ -157,7 +157,7 @@ class TestWhatItSays:
         served.provider.get_meter(scopes.AEL).create_counter("ael.surprise").add(1)
         served.provider.get_meter("elsewhere").create_counter("other.surprise").add(1)
         tracers = TracerProvider(shutdown_on_exit=False)
-        tracers.add_span_processor(NameWatch())
+        tracers.add_span_processor(UnknownNames())
         ours, other = tracers.get_tracer(scopes.AEL), tracers.get_tracer("elsewhere")
         for tracer in (ours, other):
             tracer.start_span("Sneaky", attributes={"ael.sneaky": 1}).end()
@@ -261,7 +261,7 @@ class TestWhoIsAnswered:
 
     def test_it_is_off_unless_asked_for(self) -> None:
         """A server without a live schema does not know the path."""
-        pull = PullReader()
+        pull = PrometheusReader()
         server = AdminServer(pull, port=0)
         address = urlsplit(server.url)
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)

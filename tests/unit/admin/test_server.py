@@ -21,10 +21,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ael_otel.admin import AdminServer
 from ael_otel.admin.server import MAX_CONNECTIONS
+from ael_otel.core.faults import RAISE_FAULTS_VARIABLE
+from ael_otel.core.metrics import AelMetrics
 from ael_otel.errors import AelOtelError
-from ael_otel.pipeline.guard import RAISE_FAULTS_VARIABLE
-from ael_otel.pipeline.metrics import AelMetrics
-from ael_otel.pipeline.pull import PullReader
+from ael_otel.sdk.prometheus_reader import PrometheusReader
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -76,7 +76,7 @@ def serve() -> Iterator[Serve]:
     providers: list[MeterProvider] = []
 
     def start(**options: object) -> Client:
-        pull = PullReader()
+        pull = PrometheusReader()
         provider = MeterProvider([pull.reader], Resource({}), shutdown_on_exit=False)
         providers.append(provider)
         metrics = AelMetrics(provider)
@@ -176,7 +176,7 @@ def test_a_collection_that_fails_is_an_answer(
     """A fault of ours in a scrape is a 500 that says where to look, not a traceback on the engine's stderr."""
     monkeypatch.setenv(RAISE_FAULTS_VARIABLE, "0")
 
-    class Broken(PullReader):
+    class Broken(PrometheusReader):
         def collect(self):
             raise RuntimeError("no families")
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ael_otel.attribution import attribution_of
 from ael_otel.attribution.access import access, names_a_file, verb_of, words_of
 from ael_otel.config.settings import Redaction, Settings
-from ael_otel.pipeline.shield import Shield
+from ael_otel.core.redaction import ActiveRedaction
 from ael_otel.privacy.paths import ExcludedPaths
 from ael_otel.privacy.policy import Policy
 from ael_otel.privacy.redactor import Redactor
@@ -306,12 +306,14 @@ def test_the_small_decisions():
 
 def test_the_shield_of_a_run_leaves_nothing_to_find():
     """A tool whose parameters are kept as names only, or not at all, names no file."""
-    shield = Shield(Settings(redaction=Redaction(tools={"write_*": "keys", "read_*": "none"})))
-    capture = Capture(redact=shield.content)
+    redaction = ActiveRedaction(Settings(redaction=Redaction(tools={"write_*": "keys", "read_*": "none"})))
+    capture = Capture(redact=redaction.content)
     kept = [
         call(
             tool,
-            None if (raw := capture({"path": "/a"}, shield.mode(tool))) is None else msgspec.json.decode(raw),
+            None
+            if (raw := capture({"path": "/a"}, redaction.mode(tool))) is None
+            else msgspec.json.decode(raw),
         )
         for tool in ("write_file", "read_file")
     ]

@@ -13,16 +13,16 @@ from opentelemetry.sdk.resources import Resource
 from ael_otel.admin import AdminServer, LiveSchema
 from ael_otel.admin.live_schema import PATH
 from ael_otel.cli import cli, live
+from ael_otel.core.metrics import AelMetrics
 from ael_otel.emit import activity
-from ael_otel.pipeline.metrics import AelMetrics
-from ael_otel.pipeline.pull import PullReader
+from ael_otel.sdk.prometheus_reader import PrometheusReader
 
 
 @pytest.fixture
 def engine() -> Iterator[AdminServer]:
     """The admin server of a process that has emitted something, with the token `abc`."""
     activity.reset()
-    pull = PullReader()
+    pull = PrometheusReader()
     provider = MeterProvider([pull.reader], Resource({}), shutdown_on_exit=False)
     metrics = AelMetrics(provider)
     metrics.tool.bind(tool="echo", status="error").record(duration=0.5, invocations=1)

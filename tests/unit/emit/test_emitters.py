@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind, StatusCode, Tracer
 
 from ael_otel._generated import emitters, events, spans
 from ael_otel.emit import activity
-from tests.unit.pipeline.processes import answer
+from tests.support.interpreters import answer
 
 
 class Seen(Sampler):

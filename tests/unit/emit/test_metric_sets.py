@@ -17,9 +17,9 @@ from opentelemetry.trace import set_span_in_context
 from ael_otel._generated import metrics as registry
 from ael_otel._generated.metric_sets import MetricSets, StepMetrics, ToolMetrics, WorkflowMetrics
 from ael_otel.emit.metric_sets import MetricSet
+from tests.support.interpreters import answer
+from tests.unit.conftest import Metered, labels
 from tests.unit.emit.sets import Calls, Timed
-from tests.unit.pipeline.conftest import Metered, labels
-from tests.unit.pipeline.processes import answer
 
 OVERFLOW = frozenset({("otel.metric.overflow", True)})
 

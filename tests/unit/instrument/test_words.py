@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ael_otel.instrument.running import (
+from ael_otel.instrument.wrap_engine import (
     argument,
     code_failure,
     mcp_failure,

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 import wrapt
 
+from ael_otel.core.faults import RAISE_FAULTS_VARIABLE, forget_reported_faults
 from ael_otel.instrument.targets import TARGETS, Target
 from ael_otel.instrument.wrapping import Wrapping
-from ael_otel.pipeline.guard import RAISE_FAULTS_VARIABLE, forget_reported_faults
 
 ENGINE = """
     def generate():

@@ -13,9 +13,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 
+from ael_otel.core.faults import RAISE_FAULTS_VARIABLE, forget_reported_faults
+from ael_otel.core.metrics import AelMetrics
 from ael_otel.lifecycle import Recorder
-from ael_otel.pipeline.guard import RAISE_FAULTS_VARIABLE, forget_reported_faults
-from ael_otel.pipeline.metrics import AelMetrics
 from ael_otel.store import ExecutionRecord, MemoryStore, StepRecord, ToolCallRecord
 from tests.support.metrics import points_of
 

@@ -14,9 +14,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, TraceIdRatioBased
 from opentelemetry.trace import format_trace_id, get_current_span
 
 from ael_otel._generated.attributes import ERROR_TYPE_VALUES
+from ael_otel.core.run_context import current_run
 from ael_otel.emit.metric_sets import Point, Row
 from ael_otel.lifecycle import CodeBlock, Execution, Frame, Recorder, Step, ToolCall, current_frame
-from ael_otel.pipeline.run_context import current_run
 from tests.unit.lifecycle.conftest import Telemetry, ends_with
 
 FRAMES: dict[str, Callable[[Recorder], Frame]] = {

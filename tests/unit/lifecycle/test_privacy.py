@@ -12,9 +12,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from ael_otel.config import settings_from_mapping
+from ael_otel.core.metrics import AelMetrics
+from ael_otel.core.redaction import CONTENT_VARIABLE, ActiveRedaction, active_redaction, set_active_redaction
 from ael_otel.lifecycle import Execution, Recorder, Step, ToolCall
-from ael_otel.pipeline.metrics import AelMetrics
-from ael_otel.pipeline.shield import CONTENT_VARIABLE, Shield, put_in_force, shield
 from ael_otel.store import MemoryStore
 
 KEY = "ghp_" + "a1B2c3D4e5F6g7H8i9" * 2  # hygiene: made up
@@ -24,7 +24,7 @@ CALL = {"city": "Oslo", "password": "lower-case-words", "key": KEY}  # hygiene: 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
     yield
-    put_in_force(None)
+    set_active_redaction(None)
 
 
 class Made:
@@ -32,7 +32,7 @@ class Made:
 
     def __init__(self, telemetry: Mapping[str, Any], params: Any = CALL, result: Any = KEY) -> None:
         self.metrics = AelMetrics(MeterProvider(shutdown_on_exit=False))
-        put_in_force(Shield(settings_from_mapping(telemetry), self.metrics))
+        set_active_redaction(ActiveRedaction(settings_from_mapping(telemetry), self.metrics))
         self.exporter, self.store = InMemorySpanExporter(), MemoryStore()
         provider = TracerProvider(shutdown_on_exit=False)
         provider.add_span_processor(SimpleSpanProcessor(self.exporter))
@@ -129,4 +129,4 @@ def test_a_fault_of_the_redactor_blanks_the_value_and_the_run_goes_on(
     assert (made.call["params"], made.call["result"]) == ("[REDACTION_ERROR]", "[REDACTION_ERROR]")
     assert made.record["status"] == "completed"
     assert made.counted()["error"] >= 3
-    assert shield().text("plain") == "plain"
+    assert active_redaction().text("plain") == "plain"

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import pytest
 
+from ael_otel.core.redaction import active_redaction
 from ael_otel.errors import ConfigError
-from ael_otel.pipeline.shield import shield
 from ael_otel.privacy.policy import Policy
 from ael_otel.privacy.redactor import Redactor
 from ael_otel.store.content import Capture
@@ -70,7 +70,7 @@ def test_these_secrets_are_found(value):
     Also rows with names, and texts of two bytes a character; by the redactor, and in what the run store keeps.
     """
     clean = REDACTOR.value(value)
-    kept = bytes(Capture(redact=shield().content)(value))
+    kept = bytes(Capture(redact=active_redaction().content)(value))
     assert clean is not value
     for secret in ("9z9z", "77", "two words", "letmein", WORD, "4111", "ada", "abcd1234"):
         assert secret not in repr(clean)
@@ -112,7 +112,7 @@ def test_a_row_with_names_stays_a_row():
     """Its other fields stay, at their place, and one without secrets stays the object that it is."""
     assert REDACTOR.value(Login("x", WORD)) == ("x", "[PASSWORD]")
     assert (
-        bytes(Capture(redact=shield().content)({"rows": [Login("x", WORD)]}))
+        bytes(Capture(redact=active_redaction().content)({"rows": [Login("x", WORD)]}))
         == b'{"rows":[["x","[PASSWORD]"]]}'
     )
     harmless = [ROW("x", "")]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ael_otel.privacy.field_names import kind_of
 from ael_otel.privacy.markers import ALL_MARKERS, KINDS
-from ael_otel.privacy.names import kind_of
 from ael_otel.privacy.policy import Policy
 from ael_otel.privacy.redactor import Redactor
 from ael_otel.privacy.rules import RULES

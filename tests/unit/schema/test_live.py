@@ -22,13 +22,13 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from ael_otel._generated import SCHEMA_URL, events, metrics, scopes, spans
 from ael_otel._generated import attributes as attr
-from ael_otel.pipeline.logs import RunLogHandler
 from ael_otel.schema.errors import SchemaError
 from ael_otel.schema.live.check import LiveCheck, Report
 from ael_otel.schema.live.coverage import Gap, read_gaps
 from ael_otel.schema.live.sources import from_file, from_logs, from_metrics, from_spans
 from ael_otel.schema.model import Registry
 from ael_otel.schema.project import packaged_registry
+from ael_otel.sdk.logs import RunLogHandler
 
 RESOURCE = {
     attr.SERVICE_NAME: "shop",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ael_otel.cli.render import words
+from ael_otel.cli.render import text as words
 from ael_otel.store import ExecutionRecord
 from tests.unit.cli.trace.runs import NOON, ael, make
 

@@ -1,0 +1,131 @@
+"""What `ael run` answers: the steps of the run, its outputs, its ids, and where to look at it."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from ael_otel.cli.destination import Destination
+from ael_otel.cli.render import text as words
+from ael_otel.cli.render import tree
+from ael_otel.store import ExecutionRecord
+
+GRAFANA_URL = "http://localhost:3000/d/ael-overview"
+
+
+class Outcome(Protocol):
+    """The part of a run's outcome that is shown."""
+
+    @property
+    def execution_id(self) -> str:
+        """The engine's id of the run."""
+        ...
+
+    @property
+    def workflow(self) -> str:
+        """The workflow's name."""
+        ...
+
+    @property
+    def status(self) -> str:
+        """How the run ended."""
+        ...
+
+    @property
+    def outputs(self) -> Mapping[str, Any]:
+        """What it put out."""
+        ...
+
+    @property
+    def error(self) -> Mapping[str, Any] | None:
+        """Why it failed."""
+        ...
+
+    @property
+    def trace_id(self) -> str:
+        """The id of its trace, empty when there is none."""
+        ...
+
+    @property
+    def duration_ms(self) -> float:
+        """How long it took."""
+        ...
+
+
+def run(
+    outcome: Outcome,
+    record: ExecutionRecord | None,
+    hint: Text,
+    *,
+    width: int = 100,
+    ascii_only: bool = False,
+) -> RenderableType:
+    """Show one run: its tree, its outputs, its ids in full, and `hint`.
+
+    Outputs are shown whole; those that a failed run could not compute are left out. Without a record, which is when
+    telemetry is off, the tree is one line.
+    """
+    if record is not None:
+        head = tree.tree(record, width=width, ascii_only=ascii_only)
+    else:
+        head = tree.headline(outcome.workflow, outcome.status, outcome.duration_ms)
+        if outcome.error is not None:
+            head.append(
+                f"\n{outcome.error.get('code')}: {words.one_line(str(outcome.error.get('message')))}",
+                style="red",
+            )
+    parts: list[RenderableType] = [head, Text()]
+    completed = outcome.status == "completed"
+    shown = {name: value for name, value in outcome.outputs.items() if value is not None or completed}
+    label = max(len(name) for name in [*shown, "execution"])
+    for name, value in shown.items():
+        parts.append(labelled(name, readable(value), label))
+    parts.append(labelled("execution", outcome.execution_id or "none", label, style="dim"))
+    parts.append(labelled("trace", outcome.trace_id or "none: telemetry is off", label, style="dim"))
+    parts.extend([Text(), hint])
+    return Group(*parts)
+
+
+def where_to_look(destination: Destination, *, what: str) -> Text:
+    """Say where `what`, for example `this run`, can be looked at."""
+    if not destination.enabled:
+        return Text(f"OTLP export is off: {what} is not sent anywhere.", style="dim")
+    if destination.reachable:
+        return Text.assemble(f"Sent to {destination.endpoint}. Grafana: ", (GRAFANA_URL, "cyan"))
+    # What could not be delivered is gone: a stack that is started now sees later runs only.
+    if not destination.is_default:
+        return Text(f"Nothing answers at {destination.endpoint}: the telemetry of {what} was dropped.")
+    return Text(
+        f"No Collector on {destination.endpoint}: to see {what} in Grafana, run it again after `make up`."
+    )
+
+
+def kept(location: str, record: ExecutionRecord) -> Text:
+    """Say where runs are kept, and how to look at one of them again."""
+    name = words.short_id(record.trace_id or record.execution_id)
+    return Text.assemble(
+        f"Kept in {location}:  ",
+        ("ael trace list", "cyan"),
+        " | ",
+        (f"ael trace show {name} [--web]", "cyan"),
+    )
+
+
+def labelled(name: str, value: str, width: int, style: str = "") -> Text:
+    """Write a value beside its name, which takes `width` columns; further lines are indented."""
+    first, *more = value.splitlines() or [""]
+    text = Text.assemble((name.ljust(width), "dim"), "  ", (first, style))
+    for line in more:
+        text.append("\n" + " " * (width + 2) + line, style=style)
+    return text
+
+
+def readable(value: Any) -> str:
+    """Write a value as a person reads it: text as it is, without what steers a terminal; all else as JSON."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    return "\n".join(
+        "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in line)
+        for line in text.splitlines()
+    )

@@ -1,0 +1,84 @@
+"""Opening the store for one verb, and finding the run that a person means."""
+
+import atexit
+import gc
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Final
+
+from ael_otel.cli.trace.options import Place
+from ael_otel.config import Settings, default_settings, find_config, load_settings
+from ael_otel.errors import ConfigError, RunNotFoundError
+from ael_otel.store import ExecutionRecord, QueryError, TelemetryStore, open_reader
+from ael_otel.store.location import VARIABLE
+
+CANDIDATES: Final = 6
+
+# The last collection of a process goes through everything that was imported, and finds nothing: a tenth of `list`.
+atexit.register(gc.freeze)
+
+
+@contextmanager
+def opened(place: Place, *, create: bool = False) -> Generator[TelemetryStore]:
+    """Open the store, and close it again.
+
+    Raises StoreNotFoundError where nothing has been recorded (unless `create`), ConfigError or StoreError.
+    """
+    environ = dict(os.environ)
+    if place.db is not None:
+        environ[VARIABLE] = str(place.db.absolute())
+        settings = default_settings()
+    else:
+        settings = settings_of(place)
+    store = open_reader(settings, environ=environ, create=create)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def settings_of(place: Place) -> Settings:
+    """Return the settings of the configuration file, the defaults where there is none."""
+    if place.db is not None:
+        return default_settings()
+    try:
+        path = find_config(place.config)
+    except ConfigError as error:
+        if error.path is not None:
+            raise
+        return default_settings()
+    return load_settings(path)
+
+
+def service_of(place: Place) -> str:
+    """Return the name of the service whose runs these are, as the configuration and OTEL_* variables have it now."""
+    from ael_otel.config import with_environment
+
+    settings = settings_of(place)
+    return (settings if settings.path else with_environment(settings, os.environ)).service_name
+
+
+def find(store: TelemetryStore, wanted: str) -> ExecutionRecord:
+    """Return the run that an id, or the beginning of one, names.
+
+    Raises RunNotFoundError, or QueryError where several runs begin so.
+    """
+    wanted = wanted.strip()
+    found = store.find(wanted, CANDIDATES) if wanted else []
+    if len(found) > 1:
+        more = f", ... ({CANDIDATES} or more)" if len(found) == CANDIDATES else ""
+        meant = ", ".join(_as_asked(store, wanted, each) for each in found)
+        raise QueryError(f"{wanted!r} is the beginning of {meant}{more}: write more of it")
+    run = store.get(found[0]) if found else None
+    if run is None:
+        raise RunNotFoundError(wanted)
+    return run
+
+
+def _as_asked(store: TelemetryStore, wanted: str, execution_id: str) -> str:
+    """Return the id that a person began to write: that of the run, or that of its trace."""
+    if execution_id.startswith((wanted, f"exec-{wanted}")):
+        return execution_id
+    run = store.get(execution_id)
+    return execution_id if run is None else run.trace_id

@@ -1,0 +1,1 @@
+"""What every room above needs: faults, run context, metrics, drop events, the active redaction, baggage."""

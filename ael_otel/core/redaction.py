@@ -1,0 +1,243 @@
+"""The one redactor of this process, with what the configuration says of it: everything kept or sent passes here once.
+
+Content goes through `content` when it is captured, names through `name` (each is looked at once), texts of errors and
+log lines through `error_text` and `text`. What the SDK hands over, of others too, goes through `attributes` on its way
+out. No fault gets out of here: what cannot be examined is replaced by `[REDACTION_ERROR]` and counted.
+"""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from fnmatch import fnmatchcase
+from typing import Any, Final, cast
+
+from ael_otel._generated.attributes import AEL_REDACTION_KIND, RedactionKind
+from ael_otel.config import Settings
+from ael_otel.core.metrics import AelMetrics, shared_metrics
+from ael_otel.core.run_context import current_run
+from ael_otel.privacy.engine_logs import without_quotes
+from ael_otel.privacy.markers import ERROR, EXCLUDED_PATH, FAULT, MARKERS
+from ael_otel.privacy.policy import Policy
+from ael_otel.privacy.redactor import Redactor
+
+type Mode = str
+"""What is captured of a tool's parameters and results: `none`, `keys`, `redacted` or `full`."""
+
+CONTENT_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+
+_KEPT: Final = 8_192
+_LONGEST_KEPT: Final = 256
+_SCALARS: Final = (bool, int, float, type(None))
+
+logger = logging.getLogger("ael.privacy")
+
+
+class ActiveRedaction:
+    """What the configuration says about privacy, ready to be applied.
+
+    Args:
+        settings: the configuration; its `privacy` and `redaction` sections count.
+        metrics: where redactions are counted; None takes the rows on the global meter provider.
+    """
+
+    def __init__(self, settings: Settings, metrics: AelMetrics | None = None) -> None:
+        redaction = settings.redaction
+        self._metrics = metrics
+        self.redactor = Redactor(Policy.of(settings), on_redacted=self._count)
+        self.hides_inputs = redaction.redact_inputs
+        self.hides_outputs = redaction.redact_outputs
+        self._modes = tuple(redaction.tools.items())
+        self._mode_of: dict[str, Mode] = {}
+        self._clean: set[object] = set()
+
+    # --- texts and values ---------------------------------------------------------------------------------------------
+
+    def text(self, text: str) -> str:
+        """Return a text with what is secret in it replaced, also what the current run has shown to be secret."""
+        try:
+            found = self.redactor.text(text)
+            run = current_run.get()
+            if run is not None and run.secrets is not None and run.secrets.values:
+                found = run.secrets.mask_text(found)
+        except Exception:
+            return self.fault()
+        return found
+
+    def error_text(self, text: str, *, told: bool = True) -> str:
+        """Return the text of an error without what is secret, what a validator quotes, and what the caller passed in.
+
+        `told` False is for the run store, which keeps inputs: there they stay, unless `redact_inputs` blanks them.
+        """
+        try:
+            run = current_run.get()
+            if run is not None and run.excluded:
+                self._count(EXCLUDED_PATH, 1)
+                return MARKERS[EXCLUDED_PATH]
+            text = without_quotes(text)
+        except Exception:
+            return self.fault()
+        return self.text(self.without_given(text) if told or self.hides_inputs else text)
+
+    def without_given(self, text: str) -> str:
+        """Return a text without what the caller of the current run or tool passed in; the same when none is in it."""
+        run = current_run.get()
+        if run is None or run.given is None:
+            return text
+        try:
+            return run.given.hide(text)
+        except Exception:
+            return self.fault()
+
+    def content(self, value: Any) -> Any:
+        """Return plain JSON with what is secret in it replaced; the same object where there is nothing.
+
+        What is found is looked for in everything else that the current run says.
+        """
+        try:
+            found = self.redactor.value(value)
+            run = current_run.get()
+            if run is not None and run.secrets is not None:
+                if found is not value:
+                    run.secrets.learn(value, found)
+                found = run.secrets.mask(found)
+        except Exception:
+            return self.fault()
+        return found
+
+    def excludes(self, params: Any) -> bool:
+        """Return whether a call's parameters name a file that is not to be captured; True when that cannot be told."""
+        try:
+            return self.redactor.names_excluded(params)
+        except Exception:
+            self.fault()
+            return True
+
+    def excluded(self, result: Any) -> str:
+        """Count and return the marker of what an excluded file holds; the run says nothing of it from now on."""
+        run = current_run.get()
+        if run is not None and run.secrets is not None:
+            run.secrets.learn_all(result, MARKERS[EXCLUDED_PATH])
+        self._count(EXCLUDED_PATH)
+        return MARKERS[EXCLUDED_PATH]
+
+    def mode(self, tool: str) -> Mode:
+        """Return what is captured of a tool's parameters and results: what the first matching pattern says.
+
+        `full` is said in the log, once for each tool.
+        """
+        found = self._mode_of.get(tool)
+        if found is None:
+            found = self.stated_mode(tool)
+            if len(self._mode_of) < _KEPT:
+                self._mode_of[tool] = found
+            if found == "full":
+                logger.warning(
+                    "NOT REDACTED: the run store keeps the parameters and results of %s as they are "
+                    "(telemetry.redaction.tools says full)",
+                    self.name(tool),
+                )
+        return found
+
+    def stated_mode(self, tool: str) -> Mode:
+        """Return what the configuration says of a tool, as `mode` does, and say nothing in the log."""
+        return next((mode for glob, mode in self._modes if fnmatchcase(tool, glob)), "redacted")
+
+    # --- what is said again and again ---------------------------------------------------------------------------------
+
+    def name(self, name: str) -> str:
+        """Return a name (of a workflow, step, tool) with what is secret in it replaced; clean ones are remembered."""
+        if name in self._clean:
+            return name
+        found = self.text(name)
+        if found == name and len(name) <= _LONGEST_KEPT:
+            self._remember(name)
+        return found
+
+    def attributes(self, attributes: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """Return attributes with what is secret in them replaced; the same object where there is nothing."""
+        if not attributes:
+            return attributes
+        changed: dict[str, Any] = {}
+        renamed = False
+        try:
+            for key, value in attributes.items():
+                found = self._attribute(key, value)
+                if found is not value:
+                    changed[key] = found
+                if key not in self._clean and self.name(key) != key:
+                    renamed = True
+            if renamed:
+                return self._renamed({**attributes, **changed})
+        except Exception:
+            self.fault()
+            return {AEL_REDACTION_KIND: ERROR}
+        return {**attributes, **changed} if changed else attributes
+
+    def _renamed(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return attributes under names without secrets; of those whose names are the same then, each stays."""
+        found: dict[str, Any] = {}
+        for key, value in attributes.items():
+            clean = name = self.name(key)
+            number = 1
+            while clean in found:
+                number += 1
+                clean = f"{name}#{number}"
+            found[clean] = value
+        return found
+
+    def _attribute(self, key: str, value: Any) -> Any:
+        known = (key, value) if isinstance(value, (str, *_SCALARS)) else None
+        if known is not None and known in self._clean:
+            return value
+        found = self.redactor.field(key, value)
+        if found is value or found == value:
+            if known is not None and not (isinstance(value, str) and len(value) > _LONGEST_KEPT):
+                self._remember(known)
+            return value
+        return list(cast("Sequence[Any]", found)) if isinstance(found, tuple) else found
+
+    def _remember(self, what: object) -> None:
+        if len(self._clean) >= _KEPT:
+            self._clean = set()
+        self._clean.add(what)
+
+    # --- counting -----------------------------------------------------------------------------------------------------
+
+    def _count(self, kind: str, number: int = 1) -> None:
+        """Count redactions: for the process, and for the run that goes on here."""
+        run = current_run.get()
+        if run is not None and run.secrets is not None:
+            counts = run.secrets.counts
+            counts[kind] = counts.get(kind, 0) + number
+        metrics = self._metrics if self._metrics is not None else shared_metrics()
+        metrics.redaction.bind(kind=cast("RedactionKind", kind)).add(redaction=number)
+
+    def fault(self) -> str:
+        """Count a value that could not be examined, and return the marker that stands in its place."""
+        with suppress(Exception):  # the value is gone, which is what counts
+            self._count(ERROR)
+        return FAULT
+
+
+class _InForce:
+    redaction: ActiveRedaction | None = None
+
+
+def active_redaction() -> ActiveRedaction:
+    """Return what is in force; before `set_active_redaction`, what the defaults say."""
+    found = _InForce.redaction
+    if found is None:
+        found = _InForce.redaction = ActiveRedaction(Settings())
+    return found
+
+
+def set_active_redaction(new: ActiveRedaction | None) -> None:
+    """Apply `new` from now on; None goes back to the defaults."""
+    _InForce.redaction = new
+
+
+def content_on_spans(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether spans carry content: off unless the variable above asks for it."""
+    stated = environ.get(CONTENT_VARIABLE, "").strip().lower()
+    return stated in ("true", "1", "span_only", "span_and_event")

@@ -1,0 +1,37 @@
+"""Which run the current code belongs to, for log lines: one context variable, read without locks."""
+
+from contextvars import ContextVar
+
+from ael_otel.privacy.run_secrets import CallerInputs, RunSecrets
+
+
+class RunScope:
+    """The run, step and tool around the current code; ids are empty strings until they are known.
+
+    `secrets` is what the run has shown to be secret, `given` what was passed in, both None where nothing is kept of
+    it; `excluded` says that the current call reads a file that is not to be captured.
+    """
+
+    __slots__ = ("excluded", "execution_id", "given", "secrets", "step_id", "tool_name", "workflow_id")
+
+    def __init__(
+        self,
+        workflow_id: str,
+        execution_id: str,
+        step_id: str = "",
+        tool_name: str = "",
+        *,
+        secrets: RunSecrets | None = None,
+        given: CallerInputs | None = None,
+    ) -> None:
+        self.workflow_id = workflow_id
+        self.execution_id = execution_id
+        self.step_id = step_id
+        self.tool_name = tool_name
+        self.secrets = secrets
+        self.given = given
+        self.excluded = False
+
+
+current_run: ContextVar[RunScope | None] = ContextVar("ael_otel_run", default=None)
+"""The innermost scope; a step's scope replaces its run's for as long as the step goes on."""

@@ -1,0 +1,407 @@
+"""Wrappers around the running of workflows: they say to the lifecycle what the engine does.
+
+Each wrapper calls the wrapped function exactly once, with its own arguments, and returns or raises what that does.
+Whatever goes wrong in between is ours and stays here (`fault_barrier`, and the frames' own barriers).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from typing import Any, Final
+
+from ael_otel._generated.attributes import ErrorType, StepType
+from ael_otel.core.faults import fault_barrier
+from ael_otel.instrument.active import current
+from ael_otel.lifecycle import CodeBlock, Execution, Failure, Recorder, Step, ToolCall, current_frame
+from ael_otel.lifecycle.failure import carried_by, classify, mark, text_of
+
+type Wrapped = Callable[..., Awaitable[Any]]
+type Args = tuple[Any, ...]
+type Kwargs = dict[str, Any]
+
+PYTHON_EXEC: Final = "python_exec"
+
+_handed_over: ContextVar[Execution | None] = ContextVar("ael_otel_handed_over", default=None)
+"""The run that `execute` has opened for the `execute_workflow` that it calls; taken once."""
+
+
+def recorder() -> Recorder | None:
+    """Return the recorder in force, or None when the instrumentation is off."""
+    active = current()
+    return None if active is None else active.recorder
+
+
+def argument(args: Args, kwargs: Mapping[str, Any], position: int, name: str, default: Any = None) -> Any:
+    """Return an argument however it was passed."""
+    if len(args) > position:
+        return args[position]
+    return kwargs.get(name, default)
+
+
+async def execute(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`WorkflowEngine.execute`: the run from its name to its result; the only place that sees its time-out."""
+    record = recorder()
+    if record is None:
+        return await wrapped(*args, **kwargs)
+    frame = Execution(
+        record,
+        str(argument(args, kwargs, 0, "workflow_id", "")),
+        execution_id=kwargs.get("parent_execution_id") or "",
+        inputs=argument(args, kwargs, 1, "inputs"),
+    )
+    token = _handed_over.set(frame)
+    try:
+        with frame:
+            try:
+                result = await wrapped(*args, **kwargs)
+            except Exception as error:
+                with fault_barrier("execute"):
+                    if getattr(error, "code", None) == "WORKFLOW_NOT_FOUND":
+                        frame.workflow_unknown()
+                    elif error.args == _TIMED_OUT_BEFORE_1_7:
+                        seconds = argument(args, kwargs, 2, "timeout_seconds")
+                        told = f"Workflow timed out after {seconds}s"
+                        mark(error, Failure("WORKFLOW_TIMEOUT", "workflow_engine", told, error=error))
+                raise
+            with fault_barrier("execute"):
+                _observe_run(frame, result)
+            return result
+    finally:
+        _handed_over.reset(token)
+
+
+_TIMED_OUT_BEFORE_1_7: Final = ("Unknown error code: EXECUTION_TIMEOUT",)
+"""What a time-out of the run looks like there: the engine lacks the code that it wants to raise."""
+
+
+async def execute_workflow(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`WorkflowEngine.execute_workflow`: the same run where `execute` has opened it, else one of its own."""
+    record = recorder()
+    if record is None:
+        return await wrapped(*args, **kwargs)
+    workflow = argument(args, kwargs, 0, "workflow")
+    outer = _handed_over.get()
+    if outer is not None:
+        _handed_over.set(None)
+        return await wrapped(*args, **kwargs)
+    with Execution(
+        record,
+        str(getattr(workflow, "name", "")),
+        execution_id=kwargs.get("parent_execution_id") or "",
+        inputs=argument(args, kwargs, 1, "inputs"),
+        version=_text(getattr(workflow, "version", None)),
+    ) as frame:
+        result = await wrapped(*args, **kwargs)
+        with fault_barrier("execute_workflow"):
+            _observe_run(frame, result)
+        return result
+
+
+def _observe_run(frame: Execution, result: Any) -> None:
+    frame.identify(
+        _text(getattr(result, "execution_id", "")) or "",
+        version=_text(getattr(result, "workflow_version", None)),
+    )
+    frame.finished(getattr(result, "outputs", None))
+    status = _value(getattr(result, "status", None))
+    if status in ("failed", "cancelled"):
+        error = getattr(result, "error", None)
+        if isinstance(error, BaseException):
+            frame.failed(error)
+        else:
+            frame.failure = Failure(
+                "cancelled" if status == "cancelled" else "other",
+                "workflow_engine",
+                str(error or f"run {status}"),
+            )
+
+
+def generate_execution_id(wrapped: Callable[..., str], instance: Any, args: Args, kwargs: Kwargs) -> str:
+    """`generate_execution_id`: the id before the first log line of the run."""
+    execution_id = wrapped(*args, **kwargs)
+    with fault_barrier("generate_execution_id"):
+        frame = current_frame.get()
+        if isinstance(frame, Execution) and not frame.ended:
+            frame.identify(execution_id)
+    return execution_id
+
+
+async def execute_steps(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`WorkflowEngine._execute_steps`: the id and version at the latest before the first step."""
+    with fault_barrier("execute_steps"):
+        frame = current_frame.get()
+        if isinstance(frame, Execution):
+            context = argument(args, kwargs, 0, "context")
+            workflow = getattr(context, "workflow", None)
+            frame.identify(
+                _text(getattr(context, "execution_id", "")) or "",
+                version=_text(getattr(workflow, "version", None)),
+            )
+    return await wrapped(*args, **kwargs)
+
+
+async def execute_step(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`WorkflowEngine._execute_step`: one logical step with all its attempts."""
+    record = recorder()
+    if record is None:
+        return await wrapped(*args, **kwargs)
+    opened: Step | None = None
+    with fault_barrier("execute_step"):
+        opened = _step_frame(record, args, kwargs)
+    if opened is None:
+        return await wrapped(*args, **kwargs)
+    with opened as frame:
+        result = await wrapped(*args, **kwargs)
+        with fault_barrier("execute_step"):
+            _observe_step(frame, result)
+        return result
+
+
+def _step_frame(record: Recorder, args: Args, kwargs: Kwargs) -> Step:
+    step = argument(args, kwargs, 0, "step")
+    kind = step_type_of(step)
+    return Step(
+        record,
+        str(getattr(step, "id", "")),
+        kind,
+        index=int(argument(args, kwargs, 2, "step_index", 0)),
+        tool=_text(getattr(step, "tool", None)) if kind == "tool_call" else None,
+        code=_text(getattr(step, "code", None)) if kind == "code" else None,
+        max_attempts=_max_attempts(step, argument(args, kwargs, 1, "context")),
+        literals=getattr(step, "params", None),
+    )
+
+
+def _observe_step(frame: Step, result: Any) -> None:
+    status = _value(getattr(result, "status", None))
+    error = getattr(result, "error", None)
+    if status == "failed":
+        frame.failed(error if isinstance(error, BaseException) else RuntimeError(str(error)))
+    elif status == "skipped":
+        if isinstance(error, BaseException):
+            frame.attempt_failed(error)
+            kind = frame.child_failure.type if frame.child_failure is not None else "other"
+            frame.skipped(f"on_error: {kind}", ran=True)
+        else:
+            reason = skip_reason(_text(getattr(result, "skip_reason", None)) or "")
+            frame.skipped(reason, ran=reason.startswith("on_missing_tool"))
+
+
+async def execute_step_once(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`WorkflowEngine._execute_step_once`: one attempt of a step."""
+    frame = current_frame.get()
+    if not isinstance(frame, Step) or frame.ended:
+        return await wrapped(*args, **kwargs)
+    with fault_barrier("execute_step_once"):
+        frame.attempt()
+    result = await wrapped(*args, **kwargs)
+    with fault_barrier("execute_step_once"):
+        error = getattr(result, "error", None)
+        if isinstance(error, BaseException):
+            frame.attempt_failed(error)
+    return result
+
+
+def add_step_result(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`ExecutionContext.add_step_result`: the only place where a cascade-skipped step is visible."""
+    outcome = wrapped(*args, **kwargs)
+    with fault_barrier("add_step_result"):
+        frame = current_frame.get()
+        result = argument(args, kwargs, 0, "result")
+        if isinstance(frame, Execution) and _value(getattr(result, "status", None)) == "skipped":
+            step_id = str(getattr(result, "step_id", ""))
+            step = instance.workflow.get_step(step_id)
+            kind = step_type_of(step)
+            tool = _text(getattr(step, "tool", None)) if kind == "tool_call" else None
+            frame.skip_step(
+                step_id, kind, tool, skip_reason(_text(getattr(result, "skip_reason", None)) or "")
+            )
+    return outcome
+
+
+async def invoke(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`ToolInvoker.invoke`: every tool call, whoever makes it; running code is not one."""
+    record = recorder()
+    name = str(argument(args, kwargs, 0, "tool_name", ""))
+    if record is None or name == PYTHON_EXEC:
+        return await wrapped(*args, **kwargs)
+    runner, tool = split_runner(name)
+    with ToolCall(record, tool, server=runner) as frame:
+        with fault_barrier("invoke"):
+            frame.called_with(argument(args, kwargs, 1, "params"))
+        try:
+            result = await wrapped(*args, **kwargs)
+        except Exception as raised:
+            with fault_barrier("invoke"):
+                registry = getattr(instance, "_registry", None)
+                unavailable = getattr(raised, "code", None) == "TOOL_UNAVAILABLE"
+                if unavailable and (
+                    runner is not None or (registry is not None and registry.get(name) is None)
+                ):
+                    frame.tool_unknown()
+            raise
+        with fault_barrier("invoke"):
+            frame.returned(getattr(result, "output", None))
+            if not getattr(result, "success", True):
+                error = getattr(result, "error", None)
+                frame.failed(error if isinstance(error, BaseException) else RuntimeError(str(error)))
+        return result
+
+
+async def call_tool(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`MCPClientManager.call_tool`: the server's name and the error before the engine flattens it to TOOL_FAILED."""
+    record = recorder()
+    if record is None:
+        return await wrapped(*args, **kwargs)
+    server = str(argument(args, kwargs, 0, "server_name", ""))
+    frame = current_frame.get()
+    if not isinstance(frame, ToolCall) or frame.ended:
+        with ToolCall(record, str(argument(args, kwargs, 1, "tool_name", "")), server=server) as own:
+            with fault_barrier("call_tool"):
+                own.called_with(argument(args, kwargs, 2, "arguments"))
+            result = await _transport(wrapped, args, kwargs, own)
+            with fault_barrier("call_tool"):
+                own.returned(getattr(result, "content", None))
+            return result
+    with fault_barrier("call_tool"):
+        frame.served_by(server)
+    return await _transport(wrapped, args, kwargs, frame)
+
+
+async def _transport(wrapped: Wrapped, args: Args, kwargs: Kwargs, frame: ToolCall) -> Any:
+    try:
+        result = await wrapped(*args, **kwargs)
+    except Exception as error:
+        with fault_barrier("call_tool"):
+            frame.originally(mcp_failure(error))
+        raise
+    with fault_barrier("call_tool"):
+        if getattr(result, "is_error", False):
+            frame.originally(Failure("TOOL_FAILED", "tool", str(getattr(result, "error", ""))))
+    return result
+
+
+async def sandbox_execute(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`PythonExecSandbox.execute`: one run of sandboxed code, which reports failures as text."""
+    record = recorder()
+    if record is None:
+        return await wrapped(*args, **kwargs)
+    with CodeBlock(record, code=_text(argument(args, kwargs, 0, "code"))) as frame:
+        result = await wrapped(*args, **kwargs)
+        with fault_barrier("sandbox_execute"):
+            frame.printed(*(getattr(result, name, None) for name in ("stdout", "stderr", "result")))
+            if not getattr(result, "success", True):
+                text = str(getattr(result, "error", "") or "code failed")
+                nested = frame.child_failure
+                if nested is not None and _LOST_ON_THE_WAY in text:
+                    frame.failure = nested
+                else:
+                    frame.failed_as(code_failure(text))
+        return result
+
+
+_LOST_ON_THE_WAY: Final = "AELError.__init__() missing"
+"""What code in a process of its own gets instead of a tool's error: the engine's errors cannot be unpickled there."""
+
+
+def mcp_failure(error: Exception) -> Failure:
+    """Classify what the MCP client raised: the tool said no, or the connection did not work.
+
+    The engine's own errors keep their code; a tool's error result is TOOL_FAILED in `tool`; a lost or refused
+    connection is MCP_CONNECTION_FAILED in `mcp`; any other fault of protocol or client is TOOL_FAILED in `mcp`.
+    """
+    carried = carried_by(error)
+    if carried is not None:
+        return carried
+    name = type(error).__name__
+    if isinstance(getattr(error, "code", None), str):
+        return classify(error, "mcp")
+    kind: ErrorType = "TOOL_FAILED"
+    if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
+        return Failure("TOOL_TIMEOUT", "mcp", text_of(error), error=error)
+    if name == "ToolError":
+        return Failure(kind, "tool", text_of(error), error=error, category="TOOL")
+    said = getattr(getattr(error, "error", None), "code", None) if name in ("McpError", "MCPError") else None
+    if said in _REQUEST_TIMEOUT:
+        return Failure("TOOL_TIMEOUT", "mcp", text_of(error), error=error)
+    if (
+        isinstance(error, (ConnectionError, OSError, EOFError))
+        or name in _CONNECTION_ERRORS
+        or said == _CONNECTION_CLOSED
+    ):
+        kind = "MCP_CONNECTION_FAILED"
+    return Failure(kind, "mcp", text_of(error), error=error)
+
+
+# Codes of the MCP library's own errors; its versions 1 and 2 differ in the time-out's.
+_CONNECTION_CLOSED: Final = -32000
+_REQUEST_TIMEOUT: Final = (408, -32001)
+
+_CONNECTION_ERRORS: Final = frozenset(
+    {
+        "BrokenResourceError",
+        "ClosedResourceError",
+        "ConnectError",
+        "ConnectTimeout",
+        "EndOfStream",
+        "RemoteProtocolError",
+    }
+)
+
+
+def code_failure(message: str) -> Failure:
+    """Classify what the sandbox says, in the versions' own words: it has only text."""
+    kind: ErrorType = "CODE_RUNTIME"
+    for start, meaning in _SANDBOX_WORDS:
+        if message.startswith(start):
+            kind = meaning
+            break
+    return Failure(kind, "sandbox", message)
+
+
+# The whole beginnings that the sandbox writes, since what follows, and any other text, is the code's own. An error
+# that the code raises begins with its class and `at line`.
+_SANDBOX_WORDS: Final[tuple[tuple[str, ErrorType], ...]] = (
+    ("Security violation: Syntax error in code", "CODE_SYNTAX"),
+    ("Security violation: ", "CODE_SECURITY"),
+    ("SyntaxError: ", "CODE_SYNTAX"),
+    ("Execution timeout after ", "CODE_TIMEOUT"),
+)
+
+
+def skip_reason(engine_text: str) -> str:
+    """Return why a step was skipped as `<rule>: <what>`, without error texts."""
+    for prefix, rule in (
+        ("when condition not met: ", "when: "),
+        ("dependency '", "dependency: "),
+        ("Tool '", "on_missing_tool: "),
+    ):
+        if engine_text.startswith(prefix):
+            rest = engine_text.removeprefix(prefix)
+            return rule + (rest.split("'", 1)[0] if prefix.endswith("'") else rest)
+    return engine_text.split(":", 1)[0] or "skipped"
+
+
+def split_runner(name: str) -> tuple[str | None, str]:
+    """Split `runner__server__tool` into the runner and `server__tool`; other names have no runner."""
+    runner, separator, rest = name.partition("__")
+    return (runner, rest) if separator and "__" in rest else (None, name)
+
+
+def step_type_of(step: Any) -> StepType:
+    """Return the contract's word for a step definition's type."""
+    return "code" if _value(getattr(step, "step_type", None)) == "code" else "tool_call"
+
+
+def _max_attempts(step: Any, context: Any) -> int:
+    defaults = getattr(getattr(context, "workflow", None), "defaults", None)
+    retry = getattr(step, "retry", None) or getattr(defaults, "retry", None)
+    return int(getattr(retry, "max_attempts", 1) or 1)
+
+
+def _value(status: Any) -> str:
+    return str(getattr(status, "value", status))
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,179 @@
+"""Wrappers around the serving of calls: the caller's trace, runner tools, what is known beforehand, log lines."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import Any, cast
+
+from opentelemetry import propagate
+from opentelemetry.context import attach, detach
+from opentelemetry.trace import get_current_span
+
+from ael_otel.core.faults import fault_barrier
+from ael_otel.core.log_contract import log_is_owned
+from ael_otel.core.redaction import active_redaction
+from ael_otel.core.run_context import current_run
+from ael_otel.emit.events import line
+from ael_otel.instrument.wrap_engine import (
+    PYTHON_EXEC,
+    Args,
+    Kwargs,
+    Wrapped,
+    argument,
+    recorder,
+    split_runner,
+)
+from ael_otel.lifecycle import Failure, ToolCall
+from ael_otel.privacy.engine_logs import harmless, without_arguments
+
+
+async def handle_tools_call(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`MCPFrontend._handle_tools_call`: the caller's trace (`params._meta.traceparent`, SEP-414) becomes the parent."""
+    token = None
+    if recorder() is not None:
+        with fault_barrier("handle_tools_call"):
+            token = _join(argument(args, kwargs, 0, "params"))
+    try:
+        return await wrapped(*args, **kwargs)
+    finally:
+        if token is not None:
+            detach(token)
+
+
+def _join(params: Any) -> Any:
+    meta: Any = _mapping(params).get("_meta")
+    meta = _mapping(meta)
+    if "traceparent" not in meta:
+        return None
+    carrier = {
+        key: meta[key] for key in propagate.get_global_textmap().fields if isinstance(meta.get(key), str)
+    }
+    return attach(propagate.extract(carrier)) if carrier else None
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+async def execute_runner_tool(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`MCPFrontend._execute_runner_tool`: a direct call of a runner's tool, which passes no invoker."""
+    record = recorder()
+    if record is None:
+        return await wrapped(*args, **kwargs)
+    runner = str(argument(args, kwargs, 0, "runner_name", ""))
+    tool = str(argument(args, kwargs, 1, "tool_name", ""))
+    with ToolCall(record, tool, server=runner) as frame:
+        with fault_barrier("execute_runner_tool"):
+            # The engine takes any name of three parts for a runner's tool, so callers can make them up.
+            if not _offers(instance, runner, tool):
+                frame.tool_unknown()
+        result = await wrapped(*args, **kwargs)
+        with fault_barrier("execute_runner_tool"):
+            if _mapping(result).get("isError"):
+                frame.failure = Failure("TOOL_FAILED", "tool", "the runner's tool returned an error")
+        return result
+
+
+def _offers(frontend: Any, runner: str, tool: str) -> bool:
+    registry = getattr(frontend, "_runner_registry", None)
+    if registry is None:
+        return False
+    for known in registry.list():
+        if known.name == runner:
+            tools: list[Any] = known.available_tools or []
+            return any(
+                tool == (each if isinstance(each, str) else _mapping(each).get("name")) for each in tools
+            )
+    return False
+
+
+async def workflows_loaded(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`WorkflowRegistry.initialize`: zeros for every workflow that was loaded."""
+    outcome = await wrapped(*args, **kwargs)
+    with fault_barrier("workflows_loaded"):
+        _expect_workflows(instance)
+    return outcome
+
+
+def workflow_registered(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`WorkflowRegistry.register*`: zeros for a workflow that came later; some versions are async, some not."""
+    outcome = wrapped(*args, **kwargs)
+    if isawaitable(outcome):
+        return _then(outcome, lambda: _expect_workflows(instance))
+    with fault_barrier("workflow_registered"):
+        _expect_workflows(instance)
+    return outcome
+
+
+async def _then(outcome: Awaitable[Any], action: Callable[[], None]) -> Any:
+    result = await outcome
+    with fault_barrier("workflow_registered"):
+        action()
+    return result
+
+
+def _expect_workflows(registry: Any) -> None:
+    record = recorder()
+    if record is not None:
+        for workflow in registry.list_workflows():
+            record.metrics.expect_workflow(active_redaction().name(workflow.name))
+
+
+async def tools_listed(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`ToolRegistry.initialize` and `refresh*`: zeros for every tool that is listed."""
+    outcome = await wrapped(*args, **kwargs)
+    with fault_barrier("tools_listed"):
+        record = recorder()
+        if record is not None:
+            for tool in instance.list_tools():
+                if tool.name != PYTHON_EXEC:
+                    record.metrics.expect_tool(active_redaction().name(split_runner(tool.name)[1]))
+    return outcome
+
+
+def engine_log(wrapped: Callable[..., None], instance: Any, args: Args, kwargs: Kwargs) -> None:
+    """`AELLogger._log`: the engine's line with the ids of the run it belongs to, and without arguments.
+
+    Where our handler owns the log, the line goes to it once and the engine prints nothing; elsewhere the engine prints
+    its line with the ids added. The engine keeps the ids of the latest run on one shared object, so overlapping runs
+    would carry each other's: ids from the run's own context replace them.
+    """
+    level = argument(args, kwargs, 0, "level")
+    component = argument(args, kwargs, 1, "component", "")
+    message = argument(args, kwargs, 2, "message", "")
+    context = argument(args, kwargs, 3, "context")
+    if recorder() is None:
+        wrapped(*args, **kwargs)
+        return
+    text: str = str(message)
+    number = logging.INFO
+    fields: dict[str, Any] = {}
+    owned = False
+    with fault_barrier("engine_log"):
+        number = logging.getLevelNamesMapping().get(str(getattr(level, "value", level)), logging.INFO)
+        text = without_arguments(text)
+        text = (
+            active_redaction().error_text(text)
+            if number >= logging.WARNING
+            else active_redaction().text(text)
+        )
+        fields = harmless(context)
+        owned = log_is_owned()
+        scope = current_run.get()
+        if scope is not None:
+            fields.pop("step_id", None)
+        if not owned and scope is not None:
+            fields |= {
+                "workflow_id": scope.workflow_id,
+                "execution_id": scope.execution_id,
+                "step_id": scope.step_id,
+            }
+            span = get_current_span().get_span_context()
+            if span.is_valid:
+                fields |= {"trace_id": format(span.trace_id, "032x"), "span_id": format(span.span_id, "016x")}
+    if not owned:
+        wrapped(level, component, text, fields)
+        return
+    with fault_barrier("engine_log"):
+        if instance._should_log(level) and instance.config.components.get(component, True):
+            line(instance._stdlib_logger, number, text, component=str(component), fields=fields)

@@ -1,0 +1,229 @@
+"""What one run has shown of itself: values that a rule found secret, and what its caller passed in.
+
+A secret is recognised where its name or its shape says so, and may come back where neither does: a tool answers with
+the password it was given, an error quotes it, a later step gets the contents of a file that is not to be read. So what
+is found once is remembered for as long as the run goes on, and taken out of everything else that the run says.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, cast
+
+from ael_otel.privacy.markers import ALL_MARKERS, REDACTED
+
+MIN_SECRET: Final = 6
+"""Characters that a value must have to be looked for: a shorter one would be found by chance."""
+
+MAX_SECRETS: Final = 2_048
+"""Values remembered of one run."""
+
+MIN_GIVEN: Final = 4
+MAX_GIVEN: Final = 256
+_HEAD: Final = 24
+"""So much of a long value tells that a text quotes it, also where the text cuts it off."""
+
+_LONG: Final = 16
+"""A value of so many characters is no part of another word by chance."""
+
+_MAX_LEAVES: Final = 2_048
+_MAX_DEPTH: Final = 64
+
+
+class RunSecrets:
+    """The secrets of one run and how many redactions of each kind it took; shared by the frames of the run."""
+
+    __slots__ = ("_longest_first", "counts", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self.counts: dict[str, int] = {}
+        self._longest_first: tuple[tuple[str, str], ...] = ()
+
+    def remember(self, value: str, marker: str) -> None:
+        """Look for `value` in what the run says from now on."""
+        value = value.strip()
+        if len(value) >= MIN_SECRET and value not in ALL_MARKERS and len(self.values) < MAX_SECRETS:
+            self.values.setdefault(value, marker)
+
+    def learn(self, raw: Any, clean: Any) -> None:
+        """Remember each text of `raw` in whose place `clean` has a marker and nothing else."""
+        for before, after in _pairs(raw, clean, 0):
+            for leaf in _leaves(before):
+                self.remember(leaf, after)
+
+    def learn_all(self, raw: Any, marker: str) -> None:
+        """Remember every text of `raw`, whole and line by line."""
+        for leaf in _leaves(raw):
+            self.remember(leaf, marker)
+            if "\n" in leaf:
+                for line in leaf.splitlines():
+                    self.remember(line, marker)
+            if leaf.lstrip()[:1] in ("{", "["):
+                with contextlib.suppress(ValueError, RecursionError):
+                    for inner in _leaves(json.loads(leaf)):
+                        self.remember(inner, marker)
+
+    def mask_text(self, text: str) -> str:
+        """Return `text` with what is remembered replaced."""
+        # The longer ones first: one that is a part of another would leave the rest of that behind.
+        if len(self._longest_first) != len(self.values):
+            found = sorted(self.values.items(), key=lambda item: len(item[0]), reverse=True)
+            self._longest_first = tuple(found)
+        for value, marker in self._longest_first:
+            if value in text:
+                text = text.replace(value, marker)
+        return text
+
+    def mask(self, value: Any) -> Any:
+        """Return plain JSON `value` with what is remembered replaced, also in keys; the same object when nothing is."""
+        return self._mask(value, 0) if self.values else value
+
+    def _mask(self, value: Any, depth: int) -> Any:
+        if isinstance(value, str):
+            return self.mask_text(value)
+        if depth > _MAX_DEPTH:
+            return value
+        if isinstance(value, dict):
+            items = cast("dict[str, Any]", value)
+            found = {self.mask_text(key): self._mask(item, depth + 1) for key, item in items.items()}
+            same = all(new is old for new, old in zip(found.values(), items.values(), strict=False))
+            return items if same and found.keys() == items.keys() else found
+        if isinstance(value, (list, tuple)):
+            listed = cast("list[object]", value)
+            replaced = [self._mask(item, depth + 1) for item in listed]
+            return listed if all(new is old for new, old in zip(replaced, listed, strict=True)) else replaced
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            text = repr(value)
+            return self.values.get(text, value) if len(text) >= MIN_SECRET else value
+        return value
+
+
+class CallerInputs:
+    """What a caller passed in, to be taken out of texts that repeat it: errors above all.
+
+    Args:
+        values: inputs or parameters, read when the first text is looked at.
+        literals: texts and numbers that stand in the workflow's definition: whoever wrote it wrote them, no caller did.
+        outer: what was given to the run around.
+    """
+
+    __slots__ = ("_found", "_literals", "_outer", "_values")
+
+    def __init__(self, values: Any, *, literals: Any = None, outer: "CallerInputs | None" = None) -> None:
+        self._values = values
+        self._literals = literals
+        self._outer = outer
+        self._found: tuple[str, ...] | None = None
+
+    def hide(self, text: str) -> str:
+        """Return `text` with each given value in it replaced by `[REDACTED]`."""
+        if not text:
+            return text
+        if self._found is None:
+            self._found = self._read()
+        if self._found:
+            text = _without(text, self._found)
+        return text if self._outer is None else self._outer.hide(text)
+
+    def _read(self) -> tuple[str, ...]:
+        known = set(_leaves(self._literals)) if self._literals is not None else set[str]()
+        source = self._literals if isinstance(self._literals, str) else ""
+        found: set[str] = set()
+        for leaf in _leaves(self._values):
+            text = leaf.strip()
+            if len(text) < MIN_GIVEN or leaf in known or (source and text in source) or text in _WORDS:
+                continue
+            found.add(text)
+            quoted = repr(text)[1:-1]
+            if quoted != text:
+                found.add(quoted)
+            if len(found) >= MAX_GIVEN:
+                break
+        return tuple(sorted(found, key=len, reverse=True))
+
+
+_WORDS: Final = frozenset({"true", "false", "none", "null", "error", "default"})
+"""Values that say nothing, and that many a text holds."""
+
+
+def _without(text: str, values: Sequence[str]) -> str:
+    """Replace values that stand in a text whole, then what is left of those that the text cuts off."""
+    for value in values:
+        at = text.find(value)
+        while at >= 0:
+            end = at + len(value)
+            if len(value) >= _LONG or _stands_alone(text, at, end):
+                text = text[:at] + REDACTED + text[end:]
+                end = at + len(REDACTED)
+            at = text.find(value, end)
+    for value in values:
+        if len(value) <= _HEAD:
+            break
+        head = value[:_HEAD]
+        at = text.find(head)
+        while at >= 0:
+            # Other forms of the value begin alike: as much goes as the longest of them explains.
+            end = at + max(_common(text, at, other) for other in values if other.startswith(head))
+            text = text[:at] + REDACTED + text[end:]
+            at = text.find(head, at + len(REDACTED))
+    return text
+
+
+def _common(text: str, at: int, value: str) -> int:
+    """Return how many characters of `value` stand in `text` from there on."""
+    length = 0
+    for one, other in zip(value, text[at : at + len(value)], strict=False):
+        if one != other:
+            break
+        length += 1
+    return length
+
+
+def _stands_alone(text: str, start: int, end: int) -> bool:
+    """Tell whether a short value is a word of its own in `text`, and not by chance a part of another."""
+    before, after = text[start - 1 : start], text[end : end + 1]
+    return not (_of_a_word(before) or _of_a_word(after))
+
+
+def _of_a_word(character: str) -> bool:
+    return character.isalnum() or character in ("_", "-") if character else False
+
+
+def _pairs(raw: Any, clean: Any, depth: int) -> Iterator[tuple[Any, str]]:
+    if raw is clean or depth > _MAX_DEPTH:
+        return
+    if isinstance(clean, str):
+        if clean in ALL_MARKERS and clean != raw:
+            yield raw, clean
+    elif isinstance(raw, dict) and isinstance(clean, dict):
+        after = cast("dict[object, object]", clean)
+        for key, item in cast("dict[object, object]", raw).items():
+            if key in after:
+                yield from _pairs(item, after[key], depth + 1)
+    elif isinstance(raw, (list, tuple)) and isinstance(clean, (list, tuple)):
+        for one, other in zip(cast("list[object]", raw), cast("list[object]", clean), strict=False):
+            yield from _pairs(one, other, depth + 1)
+
+
+def _leaves(value: Any) -> list[str]:
+    found: list[str] = []
+    _gather(value, found, 0)
+    return found
+
+
+def _gather(value: Any, found: list[str], depth: int) -> None:
+    if len(found) >= _MAX_LEAVES or depth > _MAX_DEPTH or value is None or isinstance(value, bool):
+        return
+    if isinstance(value, str):
+        found.append(value)
+    elif isinstance(value, (int, float)):
+        text = repr(value)
+        if len(text) >= MIN_SECRET:
+            found.append(text)
+    elif isinstance(value, Mapping):
+        for item in list(cast("Mapping[object, object]", value).values()):
+            _gather(item, found, depth + 1)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for item in list(cast("Iterable[object]", value)):
+            _gather(item, found, depth + 1)

@@ -1,0 +1,222 @@
+"""Keeping traces that were not sampled: failed and slow ones are exported whole, decided when their topmost span ends.
+
+The spans of an unsampled trace wait in memory until its last topmost span in this process (one without a parent, or
+whose parent is remote) has ended. Then they are exported or forgotten. Memory is bounded by traces, spans and age; what
+finds no room is counted, by the reasons `keep_full` and `keep_expired`: it might have been worth exporting.
+
+Exported copies say "sampled", or a Collector that samples by that flag would drop them. The caller and the processes
+that were called have been told otherwise, so of their part of the trace nothing is exported on account of this.
+"""
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from threading import Lock
+from time import monotonic
+from typing import Final, Literal
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.trace import SpanContext, StatusCode, TraceFlags
+
+from ael_otel.core.faults import fault_barrier
+from ael_otel.sdk.batch_processors import DropCounter
+from ael_otel.sdk.span_copy import SpanCopy
+
+type Kind = Literal["errors", "slow"]
+
+MAX_TRACES: Final = 1_000
+MAX_SPANS: Final = 1_000
+"""Spans kept of one trace; its topmost spans always find room."""
+
+MAX_TOTAL: Final = 20_000
+"""Spans kept of all traces together: about 20 MB."""
+
+MAX_AGE: Final = 3_600.0
+"""Seconds after which a trace whose topmost span has not ended is given up."""
+
+_DECIDED: Final = 1_024
+"""Kept traces that are remembered, so that spans that end after the topmost one follow."""
+
+
+def _sampled(span: ReadableSpan) -> ReadableSpan:
+    """Return a copy of a recorded span that says it is sampled."""
+    context = span.context
+    assert context is not None
+    flags = TraceFlags(context.trace_flags | TraceFlags.SAMPLED)
+    return SpanCopy(
+        span,
+        context=SpanContext(context.trace_id, context.span_id, context.is_remote, flags, context.trace_state),
+    )
+
+
+class _Trace:
+    __slots__ = ("failed", "left_out", "open_roots", "since", "slow", "spans")
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.open_roots = 0
+        self.failed = False
+        self.slow = False
+        self.spans: list[ReadableSpan] = []
+        self.left_out = 0
+
+
+class TailSampler(SpanProcessor):
+    """Exports unsampled traces that failed or took long.
+
+    Args:
+        export: takes each span of such a trace, marked as sampled.
+        keep: which traces: `errors` (a span of it has failed), `slow` (a topmost span took `slow_over` or longer).
+        slow_over: seconds.
+        on_drop: told of spans that were given up undecided, or left out of a trace that was exported.
+        max_traces: traces that may be open at a time; the oldest is given up for one more.
+        max_spans: spans kept of one trace.
+        max_total: spans kept of all; the oldest traces are given up for more.
+        max_age: seconds that a trace may stay open; looked at when another one begins.
+        clock: seconds.
+
+    It only sees what is recorded: the sampler must be a `RecordingSampler`.
+    """
+
+    def __init__(
+        self,
+        export: Callable[[ReadableSpan], object],
+        keep: Collection[Kind],
+        slow_over: float,
+        on_drop: DropCounter,
+        *,
+        max_traces: int = MAX_TRACES,
+        max_spans: int = MAX_SPANS,
+        max_total: int = MAX_TOTAL,
+        max_age: float = MAX_AGE,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._export = export
+        self._errors = "errors" in keep
+        self._slow_ns = slow_over * 1e9 if "slow" in keep else None
+        self._on_drop = on_drop
+        self._limits = (max_traces, max_spans, max_total, max_age)
+        self._clock = clock
+        self._traces: OrderedDict[int, _Trace] = OrderedDict()
+        self._kept: OrderedDict[int, None] = OrderedDict()
+        self._total = 0
+        self._lock = Lock()
+        os.register_at_fork(after_in_child=self.after_fork)
+
+    @property
+    def waiting(self) -> int:
+        """How many spans wait for a decision."""
+        return self._total
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Note a topmost span of an unsampled trace."""
+        context = span.context
+        if context is None or context.trace_flags.sampled or not _is_topmost(span):
+            return
+        with fault_barrier("keep.on_start"):
+            self._begin(context.trace_id)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Keep a span of an unsampled trace; decide when its last topmost one has ended."""
+        context = span.context
+        if context is None or context.trace_flags.sampled:
+            return
+        with fault_barrier("keep.on_end"):
+            self._end(span, context.trace_id)
+
+    def _begin(self, trace_id: int) -> None:
+        max_traces, _, _, max_age = self._limits
+        now = self._clock()
+        expired = full = 0
+        with self._lock:
+            trace = self._traces.get(trace_id)
+            if trace is None:
+                while self._traces and now - next(iter(self._traces.values())).since > max_age:
+                    expired += self._give_up_oldest()
+                while len(self._traces) >= max_traces:
+                    full += self._give_up_oldest()
+                trace = self._traces[trace_id] = _Trace(now)
+            trace.open_roots += 1
+        self._count(full, expired)
+
+    def _give_up_oldest(self) -> int:
+        _, trace = self._traces.popitem(last=False)
+        self._total -= len(trace.spans)
+        return len(trace.spans) + trace.left_out
+
+    def _count(self, full: int, expired: int = 0) -> None:
+        if full:
+            self._on_drop("traces", "keep_full", full)
+        if expired:
+            self._on_drop("traces", "keep_expired", expired)
+
+    def _end(self, span: ReadableSpan, trace_id: int) -> None:
+        _, max_spans, max_total, _ = self._limits
+        topmost = _is_topmost(span)
+        full = 0
+        with self._lock:
+            trace = self._traces.get(trace_id)
+            late = trace is None and trace_id in self._kept
+            if trace is not None:
+                if topmost or len(trace.spans) < max_spans:
+                    trace.spans.append(span)
+                    self._total += 1
+                else:
+                    trace.left_out += 1
+                trace.failed = trace.failed or span.status.status_code is StatusCode.ERROR
+                if topmost:
+                    trace.open_roots -= 1
+                    trace.slow = trace.slow or self._is_slow(span)
+                    if trace.open_roots == 0:
+                        self._settle(trace_id, trace)
+                while self._total > max_total:
+                    full += self._give_up_oldest()
+        self._count(full)
+        if late:
+            self._export(_sampled(span))
+        elif trace is not None and topmost and trace.open_roots == 0 and self._is_worth_it(trace):
+            self._hand_over(trace)
+
+    def _settle(self, trace_id: int, trace: _Trace) -> None:
+        del self._traces[trace_id]
+        self._total -= len(trace.spans)
+        if self._is_worth_it(trace):
+            self._kept[trace_id] = None
+            while len(self._kept) > _DECIDED:
+                self._kept.popitem(last=False)
+
+    def _is_slow(self, span: ReadableSpan) -> bool:
+        took = (span.end_time or 0) - (span.start_time or 0)
+        return self._slow_ns is not None and took >= self._slow_ns
+
+    def _is_worth_it(self, trace: _Trace) -> bool:
+        return (self._errors and trace.failed) or trace.slow
+
+    def _hand_over(self, trace: _Trace) -> None:
+        for span in trace.spans:
+            self._export(_sampled(span))
+        self._count(trace.left_out)
+
+    def shutdown(self) -> None:
+        """Export what is already known to have failed, and forget the rest."""
+        with self._lock:
+            traces = list(self._traces.values())
+            self._traces.clear()
+            self._total = 0
+        for trace in traces:
+            if self._is_worth_it(trace):
+                self._hand_over(trace)
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Do nothing: an open trace is not decided yet."""
+        return True
+
+    def after_fork(self) -> None:
+        """Start anew in a child process: the parent's traces are its own to decide."""
+        self._lock = Lock()
+        self._traces, self._kept, self._total = OrderedDict(), OrderedDict(), 0
+
+
+def _is_topmost(span: ReadableSpan) -> bool:
+    return span.parent is None or span.parent.is_remote

@@ -1,0 +1,113 @@
+"""Opening the store that the settings name: to feed it, or to read it."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ael_otel.config import Settings
+from ael_otel.store.errors import StoreBusyError, StoreError
+from ael_otel.store.location import DEFAULT_PATH, locate
+from ael_otel.store.protocol import TelemetryStore
+
+if TYPE_CHECKING:
+    from ael_otel.store.background_writer import OnDrop
+    from ael_otel.store.sql import SqlBackend, Victim
+
+MIRROR_FOLDER: Final = "traces"
+
+
+def open_store(
+    settings: Settings,
+    *,
+    on_drop: "OnDrop | None" = None,
+    environ: Mapping[str, str] | None = None,
+    start: Path | None = None,
+) -> TelemetryStore:
+    """Return the configured store for a process that runs workflows: fed in the background, kept in order by itself.
+
+    It returns at once and raises nothing: what goes wrong later is logged and counted.
+
+    Args:
+        settings: the configuration (`store`, `retention`).
+        on_drop: told how many runs were lost and why.
+        environ: the environment (`AEL_TELEMETRY_DB`); default that of the process.
+        start: where a relative path begins; default the working directory.
+    """
+    if settings.store.backend == "memory":
+        from ael_otel.store.memory import MemoryStore
+
+        return MemoryStore()
+    from ael_otel.store.background_writer import QueuedStore
+    from ael_otel.store.mirror import Mirror
+    from ael_otel.store.retention import Retention
+
+    mirror = Mirror(_mirror_folder(settings, environ, start)) if settings.store.json_mirror else None
+
+    def connect() -> "SqlBackend":
+        return _backend(settings, environ, start, create=True)
+
+    return QueuedStore(
+        connect,
+        on_drop=on_drop,
+        retention=Retention(settings.retention.days, settings.retention.max_mb),
+        mirror=mirror,
+    )
+
+
+def open_reader(
+    settings: Settings,
+    *,
+    environ: Mapping[str, str] | None = None,
+    start: Path | None = None,
+    create: bool = False,
+) -> TelemetryStore:
+    """Return the configured store for a command that looks, prunes or imports; each call does its work at once.
+
+    Runs whose process has died are marked first.
+
+    Args:
+        settings: the configuration.
+        environ: the environment; default that of the process.
+        start: where a relative path begins; default the working directory.
+        create: make the store if there is none, to import into it.
+
+    Raises:
+        StoreNotFoundError: nothing has been recorded here yet.
+        StoreError: it cannot be opened, a newer version wrote it, or it would be empty (memory).
+    """
+    if settings.store.backend == "memory":
+        raise StoreError(
+            "telemetry.store.backend is memory: runs end with the process that ran them; set sqlite to keep them"
+        )
+    backend = _backend(settings, environ, start, create=create)
+    with suppress(StoreBusyError):  # who only looks need not be able to write
+        backend.mark_interrupted()
+    return backend
+
+
+def _backend(
+    settings: Settings, environ: Mapping[str, str] | None, start: Path | None, *, create: bool
+) -> "SqlBackend":
+    folder = _mirror_folder(settings, environ, start)
+
+    def remove(victims: "Sequence[Victim]") -> None:
+        from ael_otel.store.mirror import Mirror
+
+        Mirror(folder).remove(victims)
+
+    if settings.store.backend == "postgresql":
+        from ael_otel.store.postgresql import PostgresStore
+
+        return PostgresStore(settings.store.dsn, on_pruned=remove)
+    from ael_otel.store.sqlite import SqliteStore
+
+    path = locate(settings.store.path, environ=environ, start=start)
+    return SqliteStore(path, create=create, on_pruned=remove)
+
+
+def _mirror_folder(settings: Settings, environ: Mapping[str, str] | None, start: Path | None) -> Path:
+    """Return where the mirror beside the store's file is; it is kept in step also where it is not written any more."""
+    sqlite = settings.store.backend == "sqlite"
+    path = locate(settings.store.path if sqlite else DEFAULT_PATH, environ=environ, start=start)
+    return path.parent / MIRROR_FOLDER

@@ -1,0 +1,245 @@
+"""Foreign spans into the store: for any agent in this process that OpenTelemetry instruments.
+
+    provider.add_span_processor(StoreSpanProcessor(open_store(settings)))
+
+Our own runs are left out, since the lifecycle has told the store of them. Spans are kept until their trace's topmost
+span in this process has ended, then the whole run is handed over; its row shows from the first span that tells of an
+agent. Traces that tell of none are not kept. Sampling decides what comes here: a sampler that drops a span takes it
+from the store too, one that answers RECORD_ONLY does not.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ael_otel._generated.attributes import TelemetryDropReason
+from ael_otel.core.faults import report_fault
+from ael_otel.core.metrics import SCOPE, shared_metrics
+from ael_otel.core.redaction import ActiveRedaction, active_redaction
+from ael_otel.privacy.markers import REDACTED
+from ael_otel.store.background_writer import OnDrop
+from ael_otel.store.content import Capture
+from ael_otel.store.derive import derive, tells_of_an_agent
+from ael_otel.store.protocol import TelemetryStore
+from ael_otel.store.records import ExecutionRecord
+from ael_otel.store.span_content import calls_of, input_of, output_of
+from ael_otel.store.times import from_us
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import ReadableSpan, Span
+
+MAX_TRACES: Final = 1_000
+MAX_SPANS: Final = 10_000
+"""Spans kept of one trace; further ones are left out of the record, which says how many."""
+
+
+class Event(NamedTuple):
+    """Something that happened within a span."""
+
+    name: str
+    attributes: Mapping[str, Any]
+
+
+class Ended(NamedTuple):
+    """A span that has ended, as `derive` reads it."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str
+    name: str
+    start_ns: int
+    end_ns: int
+    attributes: Mapping[str, Any]
+    events: tuple[Event, ...]
+    status: str
+    status_message: str
+
+
+def facts_of(span: "ReadableSpan") -> Ended:
+    """Return what `derive` needs of a span of the SDK."""
+    context, parent = span.context, span.parent
+    return Ended(
+        format(context.trace_id, "032x") if context else "",
+        format(context.span_id, "016x") if context else "",
+        format(parent.span_id, "016x") if parent else "",
+        span.name,
+        span.start_time or 0,
+        span.end_time or span.start_time or 0,
+        dict(span.attributes or {}),
+        tuple(Event(event.name, dict(event.attributes or {})) for event in span.events),
+        span.status.status_code.name.lower(),
+        span.status.description or "",
+    )
+
+
+class _Trace:
+    __slots__ = ("ended", "left_out", "open", "record", "root")
+
+    def __init__(self, root: int) -> None:
+        self.root = root
+        self.open = 0
+        self.ended: list[Ended] = []
+        self.left_out = 0
+        self.record: ExecutionRecord | None = None
+
+
+class StoreSpanProcessor:
+    """A span processor (of the SDK, by its interface) that keeps foreign traces as runs.
+
+    Args:
+        store: where they go; one that is fed in the background, since spans end in the application's threads.
+        keep: which spans make a trace worth keeping, by name and attributes; default those of agents, models and tools.
+        max_traces: traces that may be open at a time; the oldest is given up for one more.
+        on_drop: told the reason and how many traces were given up; None counts them as lost runs of the store.
+    """
+
+    def __init__(
+        self,
+        store: TelemetryStore,
+        *,
+        keep: Callable[[str, Mapping[str, Any] | None], bool] = tells_of_an_agent,
+        max_traces: int = MAX_TRACES,
+        on_drop: OnDrop | None = None,
+    ) -> None:
+        self._store = store
+        self._keep = keep
+        self._capture = Capture(redact=lambda value: active_redaction().content(value))
+        self._max_traces = max_traces
+        self._on_drop = on_drop if on_drop is not None else _count_lost
+        self._traces: OrderedDict[int, _Trace] = OrderedDict()
+        self._lock = Lock()
+
+    def on_start(self, span: "Span", parent_context: "Context | None" = None) -> None:
+        """Note the span; the first one that is worth it makes the run show."""
+        try:
+            self._started(span)
+        except Exception as error:
+            report_fault("store.on_start", error, component="store")
+
+    def _started(self, span: "Span") -> None:
+        context, scope = span.context, span.instrumentation_scope
+        if context is None or (scope is not None and scope.name == SCOPE):
+            return
+        local = span.parent is not None and not span.parent.is_remote
+        dropped = 0
+        with self._lock:
+            trace = self._traces.get(context.trace_id)
+            if trace is None:
+                if local:
+                    return  # part of a trace that was begun before us, or given up
+                if len(self._traces) >= self._max_traces:
+                    self._traces.popitem(last=False)
+                    dropped = 1
+                trace = self._traces[context.trace_id] = _Trace(context.span_id)
+            trace.open += 1
+            shown = trace.record is not None
+        if dropped:
+            self._on_drop("queue_full", dropped)
+        if not shown and self._keep(span.name, span.attributes):
+            trace.record = self._begun(span, trace)
+            self._store.start_execution(trace.record)
+
+    def _begun(self, span: "Span", trace: _Trace) -> ExecutionRecord:
+        assert span.context is not None
+        trace_id = format(span.context.trace_id, "032x")
+        return ExecutionRecord(
+            execution_id=f"{trace_id}-{trace.root:016x}",
+            type="workflow",
+            status="running",
+            started_at=from_us((span.start_time or 0) // 1000),
+            workflow_name=active_redaction().name(span.name),
+            metadata={"source": "spans"},
+            trace_id=trace_id,
+            span_id=format(trace.root, "016x"),
+        )
+
+    def on_end(self, span: "ReadableSpan") -> None:
+        """Keep the span until its trace is complete."""
+        try:
+            self._ended(span)
+        except Exception as error:
+            report_fault("store.on_end", error, component="store")
+
+    def _ended(self, span: "ReadableSpan") -> None:
+        context, scope = span.context, span.instrumentation_scope
+        if context is None or (scope is not None and scope.name == SCOPE):
+            return
+        with self._lock:
+            trace = self._traces.get(context.trace_id)
+            if trace is None:
+                return
+            if len(trace.ended) < MAX_SPANS or context.span_id == trace.root:
+                trace.ended.append(facts_of(span))
+            else:
+                trace.left_out += 1
+            trace.open -= 1
+            if context.span_id != trace.root:
+                return
+            self._traces.pop(context.trace_id)
+        if trace.record is not None or any(self._keep(each.name, each.attributes) for each in trace.ended):
+            self._hand_over(trace)
+
+    def _hand_over(self, trace: _Trace) -> None:
+        guard = active_redaction()
+        ended = [_clean(each, guard) for each in trace.ended]
+        spans = {each.span_id: each for each in ended}
+        records = [record for record in derive(ended) if record.span_id == format(trace.root, "016x")]
+        for record in records:
+            if trace.left_out or trace.open:
+                record.metadata["spans_left_out"] = trace.left_out + trace.open
+            root = spans[record.span_id].attributes
+            record.inputs, record.outputs = self._inputs(root, guard), self._outputs(root, guard)
+            record.caller_id = _text(root.get("user.id") or root.get("enduser.id"))
+            for call in calls_of(record):
+                facts = spans[call.span_id].attributes
+                mode = "excluded" if guard.excludes(input_of(facts)) else guard.mode(call.tool_name)
+                call.params = self._inputs(facts, guard, mode)
+                call.result = self._outputs(facts, guard, mode)
+        self._store.put(records)
+
+    def _inputs(self, facts: Mapping[str, Any], guard: ActiveRedaction, mode: str = "redacted") -> Any:
+        return self._content(input_of(facts), mode, blank=guard.hides_inputs)
+
+    def _outputs(self, facts: Mapping[str, Any], guard: ActiveRedaction, mode: str = "redacted") -> Any:
+        if mode == "excluded":
+            return guard.excluded(None)
+        return self._content(output_of(facts), mode, blank=guard.hides_outputs)
+
+    def _content(self, value: Any, mode: str, *, blank: bool) -> Any:
+        if value is None or mode == "none":
+            return None
+        # `full` keeps what foreign spans carry once it is redacted: who made them may send them elsewhere too.
+        return REDACTED if blank else self._capture(value, "keys" if mode == "keys" else "redacted")
+
+    def _on_ending(self, span: "Span") -> None:
+        """Do nothing; newer SDKs ask."""
+
+    def shutdown(self) -> None:
+        """Write what is complete; the store stays open, it is its opener's."""
+        self._store.flush()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Write what is complete."""
+        return self._store.flush(timeout_millis / 1000)
+
+
+def _clean(span: Ended, guard: ActiveRedaction) -> Ended:
+    """Return a span without secrets, its content included."""
+    return span._replace(
+        name=guard.name(span.name),
+        attributes=guard.attributes(span.attributes) or {},
+        events=tuple(
+            Event(guard.name(event.name), guard.attributes(event.attributes) or {}) for event in span.events
+        ),
+        status_message=guard.text(span.status_message),
+    )
+
+
+def _count_lost(reason: TelemetryDropReason, count: int) -> None:
+    shared_metrics().lost("store", reason, count)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

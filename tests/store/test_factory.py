@@ -1,0 +1,272 @@
+"""Opening what the settings name, and the whole way from a frame to a row."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from ael_otel.config import Settings
+from ael_otel.config.settings import Redaction, Retention, Store
+from ael_otel.core.metrics import AelMetrics
+from ael_otel.lifecycle import CodeBlock, Execution, Recorder, Step, ToolCall
+from ael_otel.lifecycle.code_block import imports_of
+from ael_otel.store import (
+    Capture,
+    MemoryStore,
+    RunQuery,
+    StoreError,
+    StoreNotFoundError,
+    open_reader,
+    open_store,
+)
+from ael_otel.store.owner import this_process
+from ael_otel.store.sqlite import SqliteStore
+from tests.store.making import run
+from tests.support.variables import EXPORT_NOTHING, clean_variables
+
+
+def settings(**facts: Any) -> Settings:
+    """Settings with another store section."""
+    return Settings(store=Store(**facts), retention=Retention(days=365))
+
+
+def test_sqlite_in_the_working_directory_is_the_default(tmp_path: Path) -> None:
+    """Proves that what one process feeds another one reads, where both are in folders of one project."""
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+    store = open_store(settings(), environ={}, start=tmp_path)
+    store.complete_execution(run(1))
+    assert store.flush()
+    reader = open_reader(settings(), environ={}, start=deep)
+    assert reader.get("exec-000001") == run(1)
+    assert reader.info().location == str(tmp_path / ".ael" / "telemetry.db")
+    reader.close()
+    store.close()
+
+
+def test_a_reader_makes_nothing_and_marks_the_dead(tmp_path: Path) -> None:
+    """Proves that asking where nothing was recorded says so and leaves no file, and that stale runs are marked."""
+    with pytest.raises(StoreNotFoundError):
+        open_reader(settings(), environ={}, start=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    made = open_reader(settings(), environ={}, start=tmp_path, create=True)
+    gone = this_process().rpartition("/")[0].rpartition("/")[0] + "/4194999/1"
+    made.start_execution(run(1, status="running", owner=gone))
+    made.close()
+    reader = open_reader(settings(), environ={}, start=tmp_path)
+    assert reader.query(RunQuery(error="interrupted")).runs[0].status == "failed"
+    reader.close()
+
+
+def test_memory_is_for_one_process(tmp_path: Path) -> None:
+    """Proves that the memory backend is given to who runs, and refused with words to who only reads."""
+    assert isinstance(open_store(settings(backend="memory")), MemoryStore)
+    with pytest.raises(StoreError, match="set sqlite to keep them"):
+        open_reader(settings(backend="memory"))
+
+
+def test_postgresql_is_opened_by_its_connection_string(dsn: str) -> None:
+    """Proves the third backend through the same door, and that a connection string is not echoed."""
+    from tests.store.conftest import empty
+
+    empty(dsn)
+    store = open_store(settings(backend="postgresql", dsn=dsn))
+    store.complete_execution(run(1))
+    assert store.get("exec-000001") == run(1)
+    assert store.info().backend == "postgresql"
+    store.close()
+    reader = open_reader(settings(backend="postgresql", dsn=dsn))
+    assert reader.count(RunQuery()) == 1
+    reader.close()
+    nobody = "postgresql://ael:secret-password@127.0.0.1:1/runs"  # hygiene: made up
+    for wrong, words in (("", "dsn is empty"), (nobody, "postgresql://127.0.0.1:1/runs cannot be reached")):
+        with pytest.raises(StoreError, match=words) as raised:
+            open_reader(settings(backend="postgresql", dsn=wrong))
+        assert "secret-password" not in str(raised.value)
+
+
+def test_the_mirror_is_beside_the_store_and_pruned_after_it_was_switched_off(tmp_path: Path) -> None:
+    """Proves `json_mirror`, and that a reader's prune deletes files although nobody writes them any more."""
+    store = open_store(settings(json_mirror=True), environ={}, start=tmp_path)
+    store.complete_execution(run(1))
+    store.close()
+    assert len(list((tmp_path / ".ael" / "traces").rglob("trace-*.json"))) == 1
+    reader = open_reader(settings(), environ={}, start=tmp_path)
+    reader.prune(older_than=run(2).started_at)
+    assert list((tmp_path / ".ael" / "traces").rglob("trace-*.json")) == []
+    reader.close()
+
+
+def test_nothing_is_raised_where_no_store_can_be(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Proves that a path that cannot be made costs the records and a line in the log, nothing else."""
+    (tmp_path / "file").write_text("in the way")
+    lost: list[tuple[str, int]] = []
+    store = open_store(
+        settings(path=str(tmp_path / "file" / "telemetry.db")), on_drop=lambda *loss: lost.append(loss)
+    )
+    store.complete_execution(run(1))
+    store.close()
+    assert sum(count for _, count in lost) == 1
+    assert "runs are not kept" in caplog.text
+
+
+# --- from a frame to a row --------------------------------------------------------------------------------------------
+
+CODE = "import json, os.path\nfrom collections import abc\nfrom . import x\ndef f():\n    import math\n"
+
+
+def _a_run_that_fails_in_its_code(recorder: Recorder, inputs: dict[str, Any]) -> None:
+    with suppress(ValueError), Execution(recorder, "w", execution_id="exec-1", inputs=inputs) as frame:
+        inputs["name"] = "changed"
+        with Step(recorder, "greet", "tool_call", tool="echo"), ToolCall(recorder, "echo") as call:
+            call.called_with({"text": "hi"})
+            call.returned("y" * 1000)
+        frame.finished({"greeting": "hi"})
+        with Step(recorder, "crunch", "code", code=CODE), CodeBlock(recorder, code=CODE) as block:
+            block.printed("out\n", "", {"n": 1})
+            raise ValueError("boom")
+
+
+def test_frames_fill_the_record_with_content(tmp_path: Path) -> None:
+    """Proves what each frame keeps: inputs, parameters, results, printed text, imports, exceptions; as it was then."""
+    store = SqliteStore(tmp_path / "telemetry.db")
+    recorder = Recorder(metrics=AelMetrics(), store=store)
+    recorder.capture_output = Capture(100)
+    inputs: dict[str, Any] = {"name": "Ada"}
+    _a_run_that_fails_in_its_code(recorder, inputs)
+    recorder.stop_counting()
+    record = store.get("exec-1")
+    assert record is not None
+    assert (record.inputs, record.outputs) == ({"name": "Ada"}, {"greeting": "hi"})
+    greet, crunch = record.steps
+    assert greet.tool_params == greet.tool_calls[0].params == {"text": "hi"}
+    assert greet.tool_result["ael.truncated"] == {"bytes": 1000}
+    code = crunch.code
+    assert code is not None
+    assert code.imports == [".", "collections", "json", "math", "os.path"]
+    assert (code.stdout, code.stderr, code.result, code.code_hash) == (
+        "out\n",
+        None,
+        {"n": 1},
+        crunch.code_hash,
+    )
+    assert code.exception is not None
+    assert code.exception.message == "boom"
+    assert code.duration_ms is not None
+    store.close()
+
+
+def test_without_a_store_content_is_not_even_looked_at() -> None:
+    """Proves that content costs nothing and is kept nowhere when there is no store."""
+    recorder = Recorder(metrics=AelMetrics())
+    with Execution(recorder, "w", execution_id="exec-1", inputs={"a": 1}) as frame:
+        assert frame.execution is not None
+        assert frame.execution.inputs is None
+    recorder.stop_counting()
+
+
+def test_source_that_is_no_python_has_no_imports() -> None:
+    """Proves that code the sandbox will refuse does not harm the record of it."""
+    assert (
+        imports_of("import (") == imports_of("\0") == imports_of("(" * 100_000) == imports_of("\ud800") == []
+    )
+
+
+def test_inputs_and_outputs_can_be_blanked(tmp_path: Path) -> None:
+    """Proves that `redact_inputs` and `redact_outputs` reach what is stored, by the runtime's own wiring."""
+    done = _run_program(
+        tmp_path, replace(settings(), redaction=Redaction(redact_inputs=True, redact_outputs=True))
+    )
+    assert done["inputs"] == done["outputs"] == "[REDACTED]"
+
+
+_PROGRAM = """
+import io, json, sys
+from pathlib import Path
+import msgspec
+from ael_otel import runtime
+from ael_otel.config import Settings
+from ael_otel.instrument.active import current
+from ael_otel.lifecycle import Execution
+running = runtime.start(msgspec.json.decode(sys.argv[1], type=Settings), log_stream=io.StringIO())
+with Execution(current().recorder, "hello", execution_id="exec-1", inputs={"a": 1}) as frame:
+    frame.finished({"b": 2})
+
+record = running.store.get("exec-1")
+running.shutdown(0.1)
+place = str(Path(".ael/telemetry.db").exists())
+print(json.dumps({"inputs": record.inputs, "outputs": record.outputs, "place": place}))
+"""
+
+
+def _run_program(folder: Path, chosen: Settings) -> dict[str, Any]:
+    import msgspec
+
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, msgspec.json.encode(chosen).decode()],
+        cwd=folder,
+        env=clean_variables(PYTHONPATH=str(Path(__file__).parents[2])) | EXPORT_NOTHING,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_the_runtime_opens_the_configured_store_and_writes_all_at_its_end(tmp_path: Path) -> None:
+    """Proves that a caller that brings no store gets SQLite, and that shutdown has written it for the next process."""
+    found = _run_program(tmp_path, settings())
+    assert found == {"inputs": {"a": 1}, "outputs": {"b": 2}, "place": "True"}
+    reader = open_reader(settings(), environ={}, start=tmp_path)
+    assert [each.execution_id for each in reader.query(RunQuery()).runs] == ["exec-1"]
+    assert (tmp_path / ".ael" / "telemetry.db-wal").stat().st_size >= 0
+    reader.close()
+
+
+def test_a_hundred_runs_at_once_in_an_event_loop_are_not_held_up(tmp_path: Path) -> None:
+    """Proves that overlapping runs of one loop are all kept, and that telling the store takes microseconds."""
+    store = open_store(settings(), environ={}, start=tmp_path)
+    recorder = Recorder(metrics=AelMetrics(), store=store)
+    spent = 0.0
+
+    async def one(number: int) -> None:
+        nonlocal spent
+        with Execution(recorder, "w", execution_id=f"exec-{number}", inputs={"n": number}) as frame:
+            for position in range(3):
+                with (
+                    Step(recorder, f"s{position}", "tool_call", tool="echo"),
+                    ToolCall(recorder, "echo") as call,
+                ):
+                    call.called_with({"n": number})
+                    await asyncio.sleep(0.001)
+                    call.returned(number)
+            frame.finished({"n": number})
+        record = frame.execution
+        assert record is not None
+        started = time.perf_counter()
+        store.finish_execution(record)
+        spent += time.perf_counter() - started
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(one(number) for number in range(100)))
+
+    asyncio.run(all_of_them())
+    recorder.stop_counting()
+    found = list(store.iterate(RunQuery(limit=None)))
+    assert len(found) == 100
+    for record in found:
+        number = int(record.execution_id.removeprefix("exec-"))
+        assert record.outputs == {"n": number}
+        assert [step.tool_result for step in record.steps] == [number] * 3
+    assert spent / 100 < 0.005
+    store.close()

@@ -1,0 +1,159 @@
+"""What `ael run` answers, `ael serve` tells at its start, and both say about where to look."""
+
+from dataclasses import dataclass, field
+from textwrap import dedent
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from ael_otel.cli.destination import Destination, host_and_port
+from ael_otel.cli.render import run_result as answer
+from ael_otel.cli.render import startup
+
+NOWHERE = Destination("localhost:4317", enabled=True, reachable=False)
+
+
+@dataclass
+class Outcome:
+    """A run's outcome as the engine room gives it."""
+
+    execution_id: str = "exec-7f3a91c20001"
+    workflow: str = "mixed"
+    status: str = "completed"
+    outputs: dict[str, Any] = field(default_factory=dict)
+    error: dict[str, Any] | None = None
+    trace_id: str = "1" * 32
+    duration_ms: float = 41.2
+
+
+def shown(renderable, width=100):
+    """What a console of that width shows."""
+    console = Console(width=width, force_terminal=False, markup=False, highlight=False)
+    with console.capture() as capture:
+        console.print(renderable)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+
+
+def test_a_run_is_answered_with_tree_outputs_ids_and_where_to_look(mixed):
+    """Text outputs as they are, others as JSON, several lines aligned, both ids in full."""
+    outcome = Outcome(outputs={"report": "the sum is 7", "parts": [1, 2], "nothing": None})
+    hint = answer.where_to_look(NOWHERE, what="this run")
+    text = shown(answer.run(outcome, mixed, hint, width=80), 120)
+    assert text.startswith("mixed  completed in 41.2 ms")
+    tail = """
+        report     the sum is 7
+        parts      [
+                     1,
+                     2
+                   ]
+        nothing    null
+        execution  exec-7f3a91c20001
+        trace      11111111111111111111111111111111
+
+        No Collector on localhost:4317: to see this run in Grafana, run it again after `make up`.
+    """
+    assert text.endswith(dedent(tail).rstrip())
+
+
+def test_outputs_that_a_failed_run_could_not_compute_are_left_out(tool_fails):
+    """The engine gives None for them, which says nothing."""
+    outcome = Outcome(status="failed", outputs={"charged": None, "price": 12.5})
+    text = shown(answer.run(outcome, tool_fails, answer.where_to_look(NOWHERE, what="it")))
+    assert "charged" not in text
+    assert "price      12.5" in text
+
+
+def test_a_run_that_was_not_recorded_still_has_its_line():
+    """Without a record the status, the time and the error come from the outcome."""
+    outcome = Outcome(
+        workflow="pay",
+        status="failed",
+        error={"code": "TOOL_FAILED", "message": "card\ndeclined"},
+        trace_id="",
+    )
+    text = shown(answer.run(outcome, None, answer.where_to_look(NOWHERE, what="it")))
+    assert text.splitlines()[:2] == ["pay  failed after 41.2 ms", "TOOL_FAILED: card declined"]
+    assert "trace      none: telemetry is off" in text
+
+
+def test_an_output_cannot_steer_the_terminal(mixed):
+    """Escape sequences in an output are shown as such; tabs and new lines stay."""
+    outcome = Outcome(outputs={"x": "a\x1b[31mb\tc\nd"})
+    text = answer.readable(outcome.outputs["x"])
+    assert text == "a\N{REPLACEMENT CHARACTER}[31mb\tc\nd"
+
+
+@pytest.mark.parametrize(
+    ("destination", "text"),
+    [
+        (
+            NOWHERE,
+            "No Collector on localhost:4317: to see x in Grafana, run it again after `make up`.",
+        ),
+        (
+            Destination("collector.example:4317", enabled=True, reachable=False),
+            "Nothing answers at collector.example:4317: the telemetry of x was dropped.",
+        ),
+        (
+            Destination("localhost:4317", enabled=True, reachable=True),
+            "Sent to localhost:4317. Grafana: http://localhost:3000/d/ael-overview",
+        ),
+        (
+            Destination("localhost:4317", enabled=False, reachable=False),
+            "OTLP export is off: x is not sent anywhere.",
+        ),
+    ],
+)
+def test_where_to_look_says_what_is_the_case(destination, text):
+    """A Collector that answers, one that does not, another endpoint that does not, and export that is off."""
+    assert shown(answer.where_to_look(destination, what="x")) == text
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("http://localhost:4317", "localhost:4317"),
+        ("http://user:secret@collector.example", "collector.example:4317"),
+        ("https://collector.example/v1", "collector.example:443"),
+    ],
+)
+def test_an_endpoint_is_shown_without_what_may_be_secret(url, address):
+    """Host and port only, the port by scheme when there is none."""
+    assert host_and_port(url) == address
+
+
+def test_the_start_of_a_server_is_told_in_a_few_lines():
+    """Addresses, what is loaded, and what is wrong: a tool server, the Collector."""
+    text = shown(
+        startup.summary(
+            workflows=["a", "b"],
+            tools=["x"],
+            broken={"git": "Connection\nclosed"},
+            base_url="http://127.0.0.1:8082",
+            rest=True,
+            metrics_url="http://127.0.0.1:9464/metrics",
+            metrics_wanted=True,
+            destination=NOWHERE,
+        ),
+        120,
+    )
+    expected = """
+        serving  2 workflows, 1 tool   Ctrl-C stops
+                 MCP server git is not connected: Connection closed
+        MCP      http://127.0.0.1:8082/mcp
+        REST     http://127.0.0.1:8082/api/v1/docs
+        metrics  http://127.0.0.1:9464/metrics
+        OTLP     localhost:4317 does not answer: `make up` starts a Collector; until then all is dropped, and counted
+    """
+    assert text == dedent(expected).strip()
+
+
+def test_what_is_not_served_is_not_announced():
+    """No REST line without REST; metrics that were wanted but could not be served are said to be missing."""
+    facts = {"workflows": [], "tools": [], "broken": {}, "base_url": "u", "rest": False, "metrics_url": None}
+    quiet = shown(startup.summary(**facts, metrics_wanted=False, destination=NOWHERE))
+    assert "REST" not in quiet
+    assert "metrics" not in quiet
+    loud = shown(startup.summary(**facts, metrics_wanted=True, destination=NOWHERE))
+    assert "metrics  not served: the log says why" in loud

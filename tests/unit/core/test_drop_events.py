@@ -1,0 +1,45 @@
+"""Lost telemetry is told at once, then at most once a minute, and no loss goes missing in between."""
+
+import logging
+
+import pytest
+
+from ael_otel.core import drop_events as losses
+from ael_otel.core.drop_events import QUIET_SECONDS, DropEvents
+
+
+def test_losses_are_told_at_once_and_then_added_up(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first loss of a kind is logged, later ones within a minute are added to the next line; kinds are apart."""
+    now = 1_000.0
+    monkeypatch.setattr(losses, "monotonic", lambda: now)
+    notice = DropEvents()
+    with caplog.at_level(logging.WARNING, "ael.telemetry"):
+        notice.lost("logs", "queue_full", 3)
+        notice.lost("logs", "queue_full", 4)
+        notice.lost("traces", "queue_full", 1)
+        now += QUIET_SECONDS
+        notice.lost("logs", "queue_full", 5)
+    assert [record.getMessage() for record in caplog.records] == [
+        "telemetry lost: 3 items of logs (queue_full)",
+        "telemetry lost: 1 items of traces (queue_full)",
+        "telemetry lost: 9 items of logs (queue_full)",
+    ]
+
+
+def test_a_loss_while_a_loss_is_told_does_not_go_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logging the loss may lose a record itself: that is counted for the next line and logged by none."""
+    notice = DropEvents()
+    told: list[str] = []
+
+    class Losing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.append(record.getMessage())
+            notice.lost("logs", "queue_full", 1)
+
+    handler = Losing()
+    logger = logging.getLogger("ael.telemetry")
+    monkeypatch.setattr(logger, "handlers", [handler])
+    notice.lost("logs", "queue_full", 1)
+    assert told == ["telemetry lost: 1 items of logs (queue_full)"]

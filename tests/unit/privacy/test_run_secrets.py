@@ -1,0 +1,86 @@
+"""What a run has shown to be secret, and what was given to it, is taken out of whatever it says later."""
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from ael_otel.privacy.markers import REDACTED
+from ael_otel.privacy.run_secrets import CallerInputs, RunSecrets
+
+WORD = st.text(st.characters(categories=["L"], max_codepoint=0x24F), min_size=6, max_size=40)
+
+
+@given(WORD, st.text(max_size=20), st.text(max_size=20))
+def test_what_was_blanked_by_its_name_is_found_in_other_texts(word: str, before: str, after: str) -> None:
+    """Proves that a value without a shape, known from its field, leaves texts, lists and keys, wherever it stands."""
+    assume(word not in REDACTED)
+    run = RunSecrets()
+    run.learn({"in": [{"password": word}]}, {"in": [{"password": "[PASSWORD]"}]})
+    assert word not in run.mask_text(f"{before}{word}{after}")
+    found = run.mask({"said": [f"{before} {word}"], word: 1, "plain": "x"})
+    assert word not in repr(found)
+    assert found["plain"] == "x"
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_two_values_the_longer_one_goes_whole(order: tuple[int, int]) -> None:
+    """Proves that a secret that begins like another one leaves no rest behind, whichever was seen first."""
+    values = ("hunter2", "hunter2-and-more")  # hygiene: made up
+    run = RunSecrets()
+    run.remember("unrelated", "[TOKEN]")
+    assert run.mask_text(" ".join(values)) == " ".join(values)
+    for place in order:
+        run.remember(values[place], "[PASSWORD]")
+    assert run.mask_text(f"{values[1]}, {values[0]}") == "[PASSWORD], [PASSWORD]"
+
+
+def test_a_value_without_secrets_is_the_same_object() -> None:
+    """Proves that masking copies nothing where there is nothing to take out."""
+    run = RunSecrets()
+    run.remember("correct-horse", "[PASSWORD]")
+    value = {"a": ["b", {"c": 1}], "d": None}
+    assert run.mask(value) is value
+
+
+def test_of_an_excluded_file_each_line_and_field_is_remembered() -> None:
+    """Proves that what a later step says of the contents is masked: a line of it, and a value of the JSON in it."""
+    run = RunSecrets()
+    run.learn_all(
+        {"text": "first line\nsecond line\n", "json": '{"deep": ["value of it"]}'}, "[EXCLUDED_PATH]"
+    )
+    assert (
+        run.mask_text("it says second line and value of it") == "it says [EXCLUDED_PATH] and [EXCLUDED_PATH]"
+    )
+
+
+@given(st.text(min_size=4, max_size=60).map(str.strip).filter(lambda text: len(text) >= 4))
+def test_a_given_value_that_stands_alone_is_hidden_also_as_repr(value: str) -> None:
+    """Proves for any text that an error which repeats it, as it is or quoted, no longer does."""
+    assume(value.lower() not in ("true", "false", "none", "null", "error", "default"))
+    assume(value not in f"cannot use . {REDACTED}")
+    for text in (f"cannot use {value} .", f"cannot use {value!r} ."):
+        assert value not in CallerInputs({"deep": [value]}).hide(text)
+
+
+def test_ordinary_words_survive() -> None:
+    """Proves that a short value inside another word, a literal of the definition and a word of every text stay."""
+    hide = CallerInputs(
+        {"a": "orders", "b": "card declined", "c": "error"}, literals={"why": "card declined"}
+    ).hide
+    text = "error in fetch-orders and reorders: card declined"
+    assert hide(text) == text
+    assert hide("no orders today") == "no [REDACTED] today"
+
+
+def test_a_long_value_that_a_text_cuts_off_goes_as_far_as_it_is_there() -> None:
+    """Proves that the first part of a long value is hidden to its last character, in each way of writing it."""
+    value = "line one of a letter\n" * 20
+    hide = CallerInputs(value).hide
+    assert hide(f"bad: {value[:200]}...") == "bad: [REDACTED]..."
+    assert hide(f"bad: {repr(value)[1:150]}...") == "bad: [REDACTED]..."
+
+
+def test_what_was_given_to_the_run_around_is_hidden_too() -> None:
+    """Proves that a call hides its own parameters and the inputs of its run."""
+    hide = CallerInputs("of the call", outer=CallerInputs("of the run")).hide
+    assert hide("of the call, of the run") == "[REDACTED], [REDACTED]"
