@@ -1,0 +1,1 @@
+"""Build-time tools of this repository; none of them ships in the wheel."""
