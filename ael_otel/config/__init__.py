@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from ael_otel.config.environment import otel_environment, with_environment
     from ael_otel.config.file import find_config
-    from ael_otel.config.mapping import settings_as_mapping, settings_from_mapping
+    from ael_otel.config.parse import settings_as_mapping, settings_from_mapping
     from ael_otel.config.settings import (
         Admin,
         Engine,
@@ -56,8 +56,8 @@ __all__ = [
 _MODULES: Final = {
     "find_config": "file",
     "otel_environment": "environment",
-    "settings_as_mapping": "mapping",
-    "settings_from_mapping": "mapping",
+    "settings_as_mapping": "parse",
+    "settings_from_mapping": "parse",
     "with_environment": "environment",
 }
 
@@ -85,7 +85,7 @@ def load_settings(path: Path | str | None = None, environ: Mapping[str, str] = o
     """
     from ael_otel.config.environment import with_environment
     from ael_otel.config.file import find_config, nearest, read_document, resolve_references, shown_name
-    from ael_otel.config.mapping import SECTION, build_settings
+    from ael_otel.config.parse import SECTION, build_settings
 
     document = read_document(find_config(path, environ))
     source = document.source

@@ -8,7 +8,7 @@ import msgspec
 
 from ael_otel._generated import attributes as attr
 from ael_otel.config.keys import KEYS
-from ael_otel.config.mapping import OPEN_METRICS, serves_openly
+from ael_otel.config.parse import OPEN_METRICS, serves_openly
 from ael_otel.config.settings import Otlp, Sampling, Settings
 from ael_otel.errors import ConfigError
 

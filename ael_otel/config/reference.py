@@ -9,7 +9,7 @@ from typing import Final
 
 from ael_otel.config.environment import otel_environment
 from ael_otel.config.keys import KEYS
-from ael_otel.config.mapping import ALIASES
+from ael_otel.config.parse import ALIASES
 from ael_otel.config.settings import Settings
 
 __all__ = ["TABLES", "renew"]

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from ael_otel.export import jaeger, otlp, sheet, zipkin
-from ael_otel.export.spans import SERVICE, spans_of
+from ael_otel.export.span_tree import SERVICE, spans_of
 from ael_otel.store import ExecutionRecord
 from ael_otel.store.codec import encode
 

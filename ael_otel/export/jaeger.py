@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ael_otel.export.spans import Span, SpanEvent
+from ael_otel.export.span_tree import Span, SpanEvent
 from ael_otel.export.zipkin import text
 from ael_otel.store.content import clean
 

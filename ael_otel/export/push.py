@@ -9,7 +9,7 @@ import msgspec
 from ael_otel.export import otlp, zipkin
 from ael_otel.export.errors import ExportError
 from ael_otel.export.http import request
-from ael_otel.export.spans import SERVICE, Span, spans_of
+from ael_otel.export.span_tree import SERVICE, Span, spans_of
 from ael_otel.store import ExecutionRecord
 
 type Protocol = Literal["otlp", "zipkin"]

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from ael_otel._generated import attributes as attr
-from ael_otel.export.spans import Kind, Span
+from ael_otel.export.span_tree import Kind, Span
 from ael_otel.store.content import clean, to_json
 
 _KINDS: Final[dict[Kind, str]] = {

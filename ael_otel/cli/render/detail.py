@@ -13,7 +13,7 @@ from ael_otel.cli.render import tree
 from ael_otel.cli.render.run_result import labelled, readable
 from ael_otel.cli.render.run_table import when
 from ael_otel.cli.render.table import bare_table
-from ael_otel.export.spans import Span
+from ael_otel.export.span_tree import Span
 from ael_otel.store import ErrorRecord, ExecutionRecord
 
 MAX_LINES: Final = 16

@@ -42,7 +42,7 @@ def command(file: str, replace: bool, place: Place) -> None:
     from ael_otel.core.redaction import ActiveRedaction
     from ael_otel.export.cleaning import captured, cleaned
     from ael_otel.export.errors import ExportError, ImportFormatError
-    from ael_otel.export.reading import read
+    from ael_otel.export.import_formats import read
 
     guard = ActiveRedaction(settings_of(place))
     redactor = guard.redactor
@@ -68,7 +68,7 @@ def _is_stored(store: "TelemetryStore", run: "ExecutionRecord") -> bool:
     """Whether the run is there; one whose id was made up from its trace may be there under its own."""
     if store.get(run.execution_id) is not None:
         return True
-    from ael_otel.export.spans import spans_of
+    from ael_otel.export.span_tree import spans_of
 
     with_trace = map(store.get, store.find(run.trace_id, MANY) if run.trace_id else [])
     return any(run.span_id == span.span_id for known in with_trace if known for span in spans_of(known))

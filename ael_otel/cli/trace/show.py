@@ -70,7 +70,7 @@ def command(
         if who is not None:
             document["attribution"] = who
         if spans:
-            from ael_otel.export.spans import spans_of
+            from ael_otel.export.span_tree import spans_of
 
             document["spans"] = spans_of(run)
         print_document(document)
@@ -86,7 +86,7 @@ def command(
         out.print()
         out.print(shown.terminal(who, width=out.width))
     if spans:
-        from ael_otel.export.spans import spans_of
+        from ael_otel.export.span_tree import spans_of
 
         out.print()
         out.print(detail.spans(spans_of(run), width=out.width))

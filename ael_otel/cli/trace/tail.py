@@ -54,7 +54,7 @@ def command(
     run as `list` has it.
     """
     from ael_otel.cli.trace.following import Follower, wait_for_store
-    from ael_otel.cli.trace.shown import shown
+    from ael_otel.cli.trace.tail_view import shown
 
     deadline = None if seconds is None else time.monotonic() + seconds
     with wait_for_store(place, deadline, interval) as store:

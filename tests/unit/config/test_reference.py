@@ -7,7 +7,7 @@ import yaml
 
 from ael_otel.config import load_settings, settings_from_mapping
 from ael_otel.config.keys import KEYS
-from ael_otel.config.mapping import ALIASES
+from ael_otel.config.parse import ALIASES
 from ael_otel.config.reference import TABLES, renew
 from ael_otel.errors import ConfigError
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from ael_otel.export.spans import Span, SpanEvent
+from ael_otel.export.span_tree import Span, SpanEvent
 from ael_otel.store import CodeRecord, ErrorRecord, ExecutionRecord, StepRecord, ToolCallRecord
 from ael_otel.store.times import from_us
 

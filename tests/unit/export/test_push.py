@@ -14,7 +14,7 @@ import pytest
 from ael_otel.export import http, push
 from ael_otel.export.errors import ExportError
 from ael_otel.export.otlp import decode
-from ael_otel.export.spans import spans_of
+from ael_otel.export.span_tree import spans_of
 from tests.support.needs import images, require
 from tests.support.otlp_sink import OtlpSink
 

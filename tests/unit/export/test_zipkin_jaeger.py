@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ael_otel.export.formats import write_jaeger, write_zipkin
 from ael_otel.export.jaeger import as_jaeger
-from ael_otel.export.spans import spans_of
+from ael_otel.export.span_tree import spans_of
 from ael_otel.export.zipkin import as_zipkin
 from tests.support.needs import require
 from tests.unit.export.conftest import SPANS

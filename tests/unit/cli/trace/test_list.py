@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from ael_otel.cli.render import run_table as listing
-from ael_otel.export.spans import spans_of
+from ael_otel.export.span_tree import spans_of
 from ael_otel.store import ErrorRecord, ExecutionRecord, MemoryStore, RunQuery
 from tests.unit.cli.trace.runs import NOON, ael, make, runs
 

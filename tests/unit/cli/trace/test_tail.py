@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ael_otel.cli.trace.following import Follower
 from ael_otel.cli.trace.options import Filters
-from ael_otel.cli.trace.shown import shown
+from ael_otel.cli.trace.tail_view import shown
 from ael_otel.store import ExecutionRecord, MemoryStore, RunQuery
 from tests.unit.cli.trace.runs import ael, failed, make, mixed
 
@@ -158,7 +158,7 @@ def test_a_terminal_has_room_for_what_happened(monkeypatch, width, lines):
     """Why a run failed is told whole: behind it, or where that is too narrow below it."""
     out = io.StringIO()
     monkeypatch.setattr(
-        "ael_otel.cli.trace.shown.console",
+        "ael_otel.cli.trace.tail_view.console",
         lambda: Console(file=out, force_terminal=True, color_system=None, width=width, highlight=False),
     )
     store = MemoryStore()

@@ -9,7 +9,7 @@ from ael_otel._generated import attributes as attr
 from ael_otel._generated import spans as names
 from ael_otel.export.errors import ImportFormatError
 from ael_otel.export.otlp import spans_in
-from ael_otel.export.spans import Span
+from ael_otel.export.span_tree import Span
 from ael_otel.store import INTERRUPTED, ErrorRecord, ExecutionRecord
 from ael_otel.store.derive import derive
 from ael_otel.store.span_content import calls_of, input_of, output_of

@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from ael_otel import lifecycle
-from ael_otel.export.spans import Span, spans_of
+from ael_otel.export.span_tree import Span, spans_of
 from ael_otel.store import MemoryStore
 from tests.unit.export.conftest import records
 
