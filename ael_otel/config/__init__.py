@@ -85,7 +85,8 @@ def load_settings(path: Path | str | None = None, environ: Mapping[str, str] = o
     """
     from ael_otel.config.environment import with_environment
     from ael_otel.config.file import find_config, nearest, read_document, resolve_references, shown_name
-    from ael_otel.config.parse import SECTION, build_settings
+    from ael_otel.config.keys import SECTION
+    from ael_otel.config.parse import build_settings
 
     document = read_document(find_config(path, environ))
     source = document.source

@@ -9,7 +9,10 @@ from msgspec import Meta, Struct
 
 from ael_otel.config.settings import Settings
 
-__all__ = ["KEYS", "Key"]
+__all__ = ["KEYS", "SECTION", "Key"]
+
+SECTION: Final = "telemetry"
+"""The section of the engine's file that holds our keys."""
 
 _NOT_KEYS: Final = frozenset({"notices", "path"})
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from ael_otel.config.aliases import ALIASES
 from ael_otel.config.environment import otel_environment
 from ael_otel.config.keys import KEYS
-from ael_otel.config.parse import ALIASES
 from ael_otel.config.settings import Settings
 
 __all__ = ["TABLES", "renew"]

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from ael_otel.config import load_settings, settings_as_mapping, settings_from_mapping
+from ael_otel.config.aliases import ALIASES
 from ael_otel.config.keys import KEYS
-from ael_otel.config.parse import ALIASES
 from ael_otel.config.settings import Settings
 
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ael_otel.config import Settings, load_settings, settings_as_mapping, settings_from_mapping
+from ael_otel.config.aliases import ALIASES
 from ael_otel.config.keys import KEYS
-from ael_otel.config.parse import ALIASES
 from ael_otel.errors import ConfigError
 
 SECRET = "zq7-" + "swordfish"
