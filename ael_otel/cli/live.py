@@ -108,7 +108,7 @@ def fetch(url: str, token: str = "") -> dict[str, Any]:
 def tables(document: Mapping[str, Any], now: datetime) -> "list[Table]":
     """Return the signals, then what was lost and the unknown names where there are any, then who says it."""
     from ael_otel.cli.render.text import one_line
-    from ael_otel.schema.tables import table
+    from tools.telemetry_schema.tables import table
 
     signals = _mapping(document.get("signals"))
     rows: list[tuple[str, ...]] = []

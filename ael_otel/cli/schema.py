@@ -1,7 +1,7 @@
 """`ael schema`: the toolchain of the telemetry registry, and what a running engine makes of it."""
 
 from ael_otel.cli.live import command as live
-from ael_otel.schema.command import command
+from tools.telemetry_schema.command import command
 
 command.add_command(live)
 

@@ -1,6 +1,6 @@
 """The metrics on our boards that other programs emit, as far as a board or a test relies on them.
 
-Their kinds and labels are in `ael_otel/schema/query/foreign.yaml`.
+Their kinds and labels are in `tools/telemetry_schema/query/foreign.yaml`.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from ael_otel._generated.attributes import (
     AEL_TOOL_NAME,
     AEL_WORKFLOW_NAME,
 )
-from ael_otel.schema.query.foreign import read_foreign
+from tools.telemetry_schema.query.foreign import read_foreign
 
 
 @dataclass(frozen=True, slots=True)

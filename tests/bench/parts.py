@@ -25,9 +25,9 @@ from ael_otel.core.metrics import AelMetrics
 from ael_otel.core.redaction import ActiveRedaction, set_active_redaction
 from ael_otel.emit.metric_sets import MetricSet, Row
 from ael_otel.lifecycle import Execution, Recorder, Step, ToolCall
-from ael_otel.schema.names import signal_constant
-from ael_otel.schema.project import packaged_registry
-from ael_otel.schema.render_sets import render_metric_sets
+from tools.telemetry_schema.names import signal_constant
+from tools.telemetry_schema.project import packaged_registry
+from tools.telemetry_schema.render_sets import render_metric_sets
 from ael_otel.sdk.batch_processors import BoundedLogProcessor, BoundedSpanProcessor
 from ael_otel.sdk.logs import RunLogHandler
 from ael_otel.sdk.sampling import RecordingSampler

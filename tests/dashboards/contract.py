@@ -14,11 +14,11 @@ import promql_parser as promql
 
 from ael_otel._generated import events, spans
 from ael_otel._generated.events import LOG_EXTRA_FIELDS, LOG_FIELDS
-from ael_otel.schema.project import load_registry
-from ael_otel.schema.query.grafana import variable_query
-from ael_otel.schema.query.known import Known
-from ael_otel.schema.query.lint import check_query
-from ael_otel.schema.query.problem import Language, Query
+from tools.telemetry_schema.project import load_registry
+from tools.telemetry_schema.query.grafana import variable_query
+from tools.telemetry_schema.query.known import Known
+from tools.telemetry_schema.query.lint import check_query
+from tools.telemetry_schema.query.problem import Language, Query
 from dashboards.src.panels_traces import TRACE_ID
 from dashboards.src.queries import loki_name
 from tests.dashboards.boards import (

@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 
-from ael_otel.schema.query.problem import Language
+from tools.telemetry_schema.query.problem import Language
 from dashboards.src import foreign
 from tests.dashboards.boards import board_of, committed, data_links, data_panels, panes
 from tests.dashboards.contract import (

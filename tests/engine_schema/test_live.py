@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from ael_otel.schema.live.check import LiveCheck, Report
-from ael_otel.schema.live.coverage import read_gaps
-from ael_otel.schema.live.sink import Sink
-from ael_otel.schema.project import GAPS, ROOT, packaged_registry
+from tools.telemetry_schema.live.check import LiveCheck, Report
+from tools.telemetry_schema.live.coverage import read_gaps
+from tools.telemetry_schema.live.sink import Sink
+from tools.telemetry_schema.project import GAPS, ROOT, packaged_registry
 from tests.engine.lab.client import Lab
 from tests.engine.outcomes import OUTCOMES
 from tests.support.needs import require

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ael_otel.schema.query.promql import parse, selectors
+from tools.telemetry_schema.query.promql import parse, selectors
 from tests.rules.rules import TESTS, minutes, promtool, rules
 
 DOCUMENT: dict[str, Any] = yaml.safe_load((TESTS / "quiet.test.yml").read_text("utf-8"))

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from ael_otel.schema.project import load_sources
-from ael_otel.schema.query.lint import lint_queries
-from ael_otel.schema.resolve import resolve
+from tools.telemetry_schema.project import load_sources
+from tools.telemetry_schema.query.lint import lint_queries
+from tools.telemetry_schema.resolve import resolve
 from tests.rules.cases import CASES, born, covered, false_claims
 from tests.rules.rules import (
     PROMETHEUS,

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ael_otel.schema.model import Registry
+from tools.telemetry_schema.model import Registry
 
 # Rooms whose business the names are: generated ones, what they run on, and the toolchain over the registry.
 FREE = frozenset({"_generated", "emit", "schema", "registry"})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ael_otel.schema.project import packaged_registry
+from tools.telemetry_schema.project import packaged_registry
 from tests.support.telemetry_names import CORE, NOT_OURS, names_of, violations
 from tests.unit.test_layering import plant
 

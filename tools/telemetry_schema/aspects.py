@@ -1,0 +1,147 @@
+"""What others rely on in each item of a registry, as facts that two versions can be compared by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+from tools.telemetry_schema.model import (
+    Attribute,
+    Deprecated,
+    Entity,
+    Event,
+    Group,
+    Metric,
+    Registry,
+    ScopeDef,
+    Span,
+    Stability,
+)
+
+Kind = Literal["fixed", "growing", "open"]
+"""`fixed`: any change breaks its users; `growing`: only a loss does; `open`: a change is seen and breaks nobody."""
+Value = str | tuple[float, ...] | frozenset[str] | None
+Item = Attribute | Group | Entity | Metric | Span | Event | ScopeDef
+
+
+class Aspect(NamedTuple):
+    """One fact: how it may change, and its value."""
+
+    kind: Kind
+    value: Value
+
+
+class Thing(NamedTuple):
+    """An item by section and name, with what its users rely on."""
+
+    section: str
+    name: str
+    stability: Stability
+    brief: str
+    deprecated: Deprecated | None
+    aspects: dict[str, Aspect]
+
+
+def things(registry: Registry) -> dict[tuple[str, str], Thing]:
+    """Every item of the registry that is ours."""
+    found: list[Thing] = [
+        *(
+            _thing("attributes", item.key, item, _attribute(item))
+            for item in registry.attributes
+            if not item.upstream
+        ),
+        *(
+            _thing("attribute_groups", item.id, item, _uses(item.attributes))
+            for item in registry.attribute_groups
+        ),
+        *(_thing("entities", item.type, item, _entity(item)) for item in registry.entities),
+        *(_thing("metrics", item.name, item, _metric(item)) for item in registry.metrics),
+        *(_thing("spans", item.type, item, _span(item)) for item in registry.spans),
+        *(_thing("events", item.name, item, _event(item)) for item in registry.events),
+        *(_thing("scopes", item.name, item, _scope(item)) for item in registry.scopes if not item.foreign),
+    ]
+    return {(thing.section, thing.name): thing for thing in found}
+
+
+def _thing(section: str, name: str, item: Item, aspects: dict[str, Aspect]) -> Thing:
+    deprecated = None if isinstance(item, Group | ScopeDef) else item.deprecated
+    return Thing(section, name, item.stability, item.brief, deprecated, aspects)
+
+
+def _attribute(item: Attribute) -> dict[str, Aspect]:
+    return {
+        "type": Aspect("fixed", item.type),
+        "values": Aspect("growing", frozenset(item.values)),
+        "place in OTLP": Aspect("fixed", item.ael.otlp),
+        "cardinality": Aspect("open", item.ael.cardinality),
+        "sensitivity": Aspect("open", item.ael.sensitivity),
+    }
+
+
+def _metric(item: Metric) -> dict[str, Aspect]:
+    return {
+        "Prometheus name": Aspect("fixed", item.prometheus),
+        "unit": Aspect("fixed", item.unit),
+        "instrument": Aspect("fixed", item.instrument),
+        "value type": Aspect("fixed", item.value_type),
+        # One label more splits every series and doubles every sum that is not grouped.
+        "labels": Aspect("fixed", frozenset(label.key for label in item.attributes)),
+        **_values(item.attributes),
+        "buckets": Aspect("open", item.ael.buckets),
+        "presence": Aspect("growing", _presence(item)),
+        "entities": Aspect("open", frozenset(item.entity_associations)),
+    }
+
+
+def _span(item: Span) -> dict[str, Aspect]:
+    return {
+        "name": Aspect("fixed", item.name),
+        "kind": Aspect("fixed", item.kind),
+        **_uses(item.attributes),
+        "events": Aspect("growing", frozenset(item.span_events)),
+        "presence": Aspect("growing", _presence(item)),
+        "entities": Aspect("open", frozenset(item.entity_associations)),
+    }
+
+
+def _event(item: Event) -> dict[str, Aspect]:
+    return {
+        **_uses(item.attributes),
+        "presence": Aspect("growing", _presence(item)),
+        "entities": Aspect("open", frozenset(item.entity_associations)),
+    }
+
+
+def _entity(item: Entity) -> dict[str, Aspect]:
+    return {
+        "identity": Aspect("fixed", frozenset(part.key for part in item.identity)),
+        "description": Aspect("growing", frozenset(part.key for part in item.description)),
+        "presence": Aspect("growing", _presence(item)),
+    }
+
+
+def _scope(item: ScopeDef) -> dict[str, Aspect]:
+    return {"signals": Aspect("growing", frozenset[str](item.signals))}
+
+
+def _uses(attributes: Iterable[Attribute]) -> dict[str, Aspect]:
+    known = tuple(attributes)
+    return {
+        "attributes": Aspect("growing", frozenset(item.key for item in known)),
+        "required attributes": Aspect(
+            "growing", frozenset(item.key for item in known if item.requirement_level == "required")
+        ),
+        **_values(known),
+    }
+
+
+def _values(attributes: Iterable[Attribute]) -> dict[str, Aspect]:
+    return {
+        f"values of {item.key}": Aspect("growing", frozenset(item.values))
+        for item in attributes
+        if item.values
+    }
+
+
+def _presence(item: Metric | Span | Event | Entity) -> frozenset[str]:
+    return frozenset({"by default"} if item.requirement_level == "recommended" else ())

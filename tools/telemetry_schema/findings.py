@@ -1,0 +1,102 @@
+"""What a rule finds, and the lists of items that most rules go through."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+from tools.telemetry_schema.model import (
+    Attribute,
+    AttributeDef,
+    AttributeRef,
+    Enum,
+    Event,
+    Metric,
+    Registry,
+    Sources,
+    Span,
+)
+
+
+class Finding(NamedTuple):
+    """One broken rule."""
+
+    rule: str
+    source: str
+    item: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.item}: {self.problem} [{self.rule}]"
+
+
+def named(sources: Sources) -> list[tuple[str, str]]:
+    """Every definition as (section, name)."""
+    return [
+        *(("attributes", attribute.key) for attribute in sources.attributes),
+        *(("attribute_groups", group.id) for group in sources.attribute_groups),
+        *(("entities", entity.type) for entity in sources.entities),
+        *(("metrics", metric.name) for metric in sources.metrics),
+        *(("spans", span.type) for span in sources.spans),
+        *(("events", event.name) for event in sources.events),
+    ]
+
+
+def briefs(sources: Sources) -> list[tuple[str, str, str]]:
+    """Every brief as (section, name, brief)."""
+    return [
+        *(("attributes", attribute.key, attribute.brief) for attribute in sources.attributes),
+        *(
+            ("attributes", attribute.key, member.brief)
+            for attribute in sources.attributes
+            if isinstance(attribute.type, Enum)
+            for member in attribute.type.members
+        ),
+        *(
+            (section, name, ref.brief)
+            for section, name, refs in referring(sources)
+            for ref in refs
+            if ref.brief
+        ),
+        *(("attribute_groups", group.id, group.brief) for group in sources.attribute_groups),
+        *(("entities", entity.type, entity.brief) for entity in sources.entities),
+        *(("metrics", metric.name, metric.brief) for metric in sources.metrics),
+        *(("spans", span.type, span.brief) for span in sources.spans),
+        *(("events", event.name, event.brief) for event in sources.events),
+    ]
+
+
+def referring(sources: Sources) -> list[tuple[str, str, tuple[AttributeRef, ...]]]:
+    """Every definition that refers to attributes as (section, name, references)."""
+    return [
+        *(("attribute_groups", group.id, group.attributes) for group in sources.attribute_groups),
+        *(("metrics", metric.name, metric.attributes) for metric in sources.metrics),
+        *(("spans", span.type, span.attributes) for span in sources.spans),
+        *(("events", event.name, event.attributes) for event in sources.events),
+    ]
+
+
+def signals(registry: Registry) -> list[tuple[str, str, Metric | Span | Event]]:
+    """Every resolved signal as (section, name, signal)."""
+    return [
+        *(("metrics", metric.name, metric) for metric in registry.metrics),
+        *(("spans", span.type, span) for span in registry.spans),
+        *(("events", event.name, event) for event in registry.events),
+    ]
+
+
+def repeated(items: list[str]) -> set[str]:
+    """The items that are there more than once."""
+    return {item for item, count in Counter(items).items() if count > 1}
+
+
+def attribute_finding(
+    rule: str, sources: Sources, attribute: AttributeDef | Attribute, problem: str
+) -> Finding:
+    """A finding about the definition of an attribute."""
+    return Finding(rule, sources.where("attributes", attribute.key), attribute.key, problem)
+
+
+def metric_finding(rule: str, sources: Sources, metric: Metric, problem: str) -> Finding:
+    """A finding about a metric."""
+    return Finding(rule, sources.where("metrics", metric.name), metric.name, problem)

@@ -1,0 +1,255 @@
+"""Read a registry folder: YAML files in weaver's `definition/2` form into typed definitions."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import msgspec
+import yaml
+
+from tools.telemetry_schema.errors import SchemaError
+from tools.telemetry_schema.model import (
+    AttributeDef,
+    AttributeNotes,
+    AttributeRef,
+    CodeGeneration,
+    Conditional,
+    Deprecated,
+    EntityDef,
+    EntityRef,
+    Enum,
+    EventDef,
+    Goal,
+    GroupDef,
+    Imports,
+    Instrument,
+    Level,
+    Manifest,
+    Member,
+    MetricDef,
+    ScalarType,
+    ScopeDef,
+    Sensitivity,
+    SignalLevel,
+    SignalNotes,
+    Sources,
+    SpanDef,
+    SpanEvent,
+    SpanKind,
+    Stability,
+    Strict,
+    ValueType,
+)
+
+FILE_FORMAT = "definition/2"
+MANIFEST = "manifest.yaml"
+IMPORTS = "imports"
+
+# Section of a file -> type of its items and the key that names them.
+_SECTIONS: dict[str, tuple[type[Strict], str]] = {
+    "attributes": (AttributeDef, "key"),
+    "attribute_groups": (GroupDef, "id"),
+    "entities": (EntityDef, "type"),
+    "metrics": (MetricDef, "name"),
+    "spans": (SpanDef, "type"),
+    "events": (EventDef, "name"),
+}
+# Types inside those, for the nearest name of a misspelt key.
+_NESTED = (
+    AttributeNotes,
+    AttributeRef,
+    CodeGeneration,
+    Conditional,
+    Deprecated,
+    EntityRef,
+    Enum,
+    Member,
+    SignalNotes,
+    SpanEvent,
+)
+# What a key may be set to, for the message about a value that it may not.
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "goal": get_args(Goal),
+    "instrument": get_args(Instrument),
+    "kind": get_args(SpanKind),
+    "metric_value_type": get_args(ValueType),
+    "requirement_level": get_args(SignalLevel),
+    "sensitivity": get_args(Sensitivity),
+    "stability": get_args(Stability),
+    "type": (*get_args(ScalarType), "a mapping with members"),
+    "visibility": ("public", "internal"),
+}
+_ATTRIBUTE_LEVELS = (*get_args(Level), "a mapping with conditionally_required")
+_MISSING = re.compile(r"missing required field `(?P<field>[^`]+)`(?: - at `\$?\.?(?P<path>[^`]*)`)?")
+_UNKNOWN = re.compile(r"contains unknown field `(?P<field>[^`]+)`(?: - at `\$?\.?(?P<path>[^`]*)`)?")
+_OTHER = re.compile(r"(?P<text>.*?)(?: - at `\$?\.?(?P<path>[^`]*)`)?$", re.DOTALL)
+
+
+def load(registry: Path, upstream: Path | None = None, scopes: Path | None = None) -> Sources:
+    """Definitions of the registry in `registry`; what it may refer to is in `upstream`, its scopes in `scopes`.
+
+    Raises SchemaError when the folder holds no registry, a file does not parse, or an item is not of the format.
+    """
+    manifest = _manifest(registry)
+    items: dict[str, list[Strict]] = {section: [] for section in _SECTIONS}
+    files: dict[tuple[str, str], str] = {}
+    imports = Imports()
+    for path in _definition_files(registry):
+        document = _read(path)
+        for section, name, item in _definitions(document, path):
+            items[section].append(item)
+            files.setdefault((section, name), path.name)
+        if IMPORTS in document:
+            more = _convert(document[IMPORTS], Imports, path.name, IMPORTS)
+            imports = Imports(entities=imports.entities + more.entities)
+            files[IMPORTS, IMPORTS] = path.name
+    borrowed: dict[str, list[Strict]] = {section: [] for section in _SECTIONS}
+    if upstream is not None:
+        _manifest(upstream)
+        for path in _definition_files(upstream):
+            for section, _, item in _definitions(_read(path), path):
+                borrowed[section].append(item)
+    return Sources(
+        manifest=manifest,
+        attributes=tuple(cast("list[AttributeDef]", items["attributes"])),
+        attribute_groups=tuple(cast("list[GroupDef]", items["attribute_groups"])),
+        entities=tuple(cast("list[EntityDef]", items["entities"])),
+        metrics=tuple(cast("list[MetricDef]", items["metrics"])),
+        spans=tuple(cast("list[SpanDef]", items["spans"])),
+        events=tuple(cast("list[EventDef]", items["events"])),
+        upstream=tuple(cast("list[AttributeDef]", borrowed["attributes"])),
+        upstream_entities=tuple(cast("list[EntityDef]", borrowed["entities"])),
+        imports=imports,
+        scopes=_scopes(scopes, files) if scopes is not None else (),
+        files=files,
+    )
+
+
+def definition_files(folder: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """Name and content of each definition file of a registry folder; raises SchemaError when there is none."""
+    for path in _definition_files(folder):
+        yield path.name, _read(path)
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML loader that refuses a key given twice, which plain YAML loading would silently let win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        # The stubs leave this method partly untyped.
+        construct = cast("Callable[..., object]", cast("Any", self).construct_object)
+        seen: set[object] = set()
+        for key_node, _ in node.value:
+            key = construct(key_node, deep=deep)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is given twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _manifest(folder: Path) -> Manifest:
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise SchemaError(str(folder), "", f"no {MANIFEST} here; give the folder of a registry")
+    return _convert(_read(path), Manifest, MANIFEST, "")
+
+
+def _definition_files(folder: Path) -> list[Path]:
+    paths = sorted(path for path in folder.glob("*.yaml") if path.name != MANIFEST)
+    if not paths:
+        raise SchemaError(str(folder), "", "holds no definition files (*.yaml)")
+    return paths
+
+
+def _scopes(path: Path, files: dict[tuple[str, str], str]) -> tuple[ScopeDef, ...]:
+    if not path.is_file():
+        raise SchemaError(str(path), "", "no such file; it lists the instrumentation scopes")
+    entries = _read(path).get("scopes")
+    if not isinstance(entries, list) or not entries:
+        raise SchemaError(path.name, "scopes", "must be a list of scopes")
+    scopes: list[ScopeDef] = []
+    for index, entry in enumerate(cast("list[object]", entries)):
+        name = _name(entry, "name") or f"scopes[{index}]"
+        scopes.append(_convert(entry, ScopeDef, path.name, name))
+        files.setdefault(("scopes", name), path.name)
+    return tuple(scopes)
+
+
+def _definitions(document: Mapping[str, object], path: Path) -> Iterator[tuple[str, str, Strict]]:
+    if document.get("file_format") != FILE_FORMAT:
+        found = document.get("file_format", "nothing")
+        raise SchemaError(path.name, "file_format", f"is {found}; set it to {FILE_FORMAT}")
+    for section, entries in document.items():
+        if section in ("file_format", IMPORTS):
+            continue
+        if section not in _SECTIONS:
+            raise SchemaError(path.name, section, f"unknown section{_nearest(section, list(_SECTIONS))}")
+        if not isinstance(entries, list):
+            raise SchemaError(path.name, section, "must be a list")
+        kind, name_key = _SECTIONS[section]
+        for index, entry in enumerate(cast("list[object]", entries)):
+            item = _name(entry, name_key) or f"{section}[{index}]"
+            yield section, item, _convert(entry, kind, path.name, item)
+
+
+def _name(entry: object, key: str) -> str:
+    return str(cast("Mapping[str, object]", entry).get(key, "")) if isinstance(entry, Mapping) else ""
+
+
+def _read(path: Path) -> Mapping[str, object]:
+    try:
+        document: object = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506 (a SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise SchemaError(path.name, line, f"{error.problem or error}") from error
+    if not isinstance(document, dict):
+        raise SchemaError(path.name, "", "must be a mapping of sections")
+    return cast("dict[str, object]", document)
+
+
+def _convert[T: Strict](entry: object, kind: type[T], source: str, item: str) -> T:
+    try:
+        return msgspec.convert(entry, kind)
+    except msgspec.ValidationError as error:
+        raise SchemaError(source, item, _advice(str(error), kind)) from error
+
+
+def _advice(message: str, kind: type[Strict]) -> str:
+    """What to set, from the decoder's message."""
+    if match := _MISSING.search(message):
+        return f"{_under(match['path'])}{match['field']} is missing; set `{match['field']}:`"
+    if match := _UNKNOWN.search(message):
+        return f"{_under(match['path'])}{match['field']} is not a known key{_nearest_key(match, kind)}"
+    match = _OTHER.match(message)
+    assert match is not None, "the pattern matches every text"
+    text, path = match["text"].rstrip(), match["path"] or ""
+    key = path.rpartition(".")[2]
+    choices = _ATTRIBUTE_LEVELS if key == "requirement_level" and key != path else _CHOICES.get(key, ())
+    if text.startswith("Invalid enum value") and choices:
+        text += f"; set one of {', '.join(choices)}"
+    return f"{path}: {text}" if path else text
+
+
+def _nearest_key(match: re.Match[str], kind: type[Strict]) -> str:
+    if not match["path"]:
+        return _nearest(match["field"], [field.name for field in msgspec.structs.fields(kind)])
+    # The decoder does not say which type the path leads to, so any key of the format is a candidate.
+    known = {field.name for value in _NESTED for field in msgspec.structs.fields(value)}
+    close = difflib.get_close_matches(match["field"], sorted(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _under(path: str | None) -> str:
+    return f"{path}." if path else ""
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    if close:
+        return f"; did you mean {close[0]}?"
+    return f"; known are {', '.join(known)}" if known else ""

@@ -1,0 +1,72 @@
+"""Tables of the registry for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from tools.telemetry_schema.model import Attribute, Registry
+
+_STYLES = {
+    "added": "green",
+    "removed": "bold red",
+    "renamed": "yellow",
+    "changed": "cyan",
+    "major": "bold red",
+    "violation": "bold red",
+    "improvement": "yellow",
+    "information": "dim",
+}
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> Table:
+    """A plain table; words that mean good or bad news are coloured."""
+    built = Table(
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        collapse_padding=True,
+        header_style="dim",
+        show_header=any(header),
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+    )
+    for name in header:
+        built.add_column(name, overflow="fold")
+    for row in rows:
+        built.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+    return built
+
+
+def overview(registry: Registry) -> Table:
+    """Every signal, entity and scope, one a row."""
+    rows: list[tuple[str, str, str, str]] = [
+        *(("metric", item.name, item.stability, item.brief) for item in registry.metrics),
+        *(("span", item.name, item.stability, item.brief) for item in registry.spans),
+        *(("event", item.name, item.stability, item.brief) for item in registry.events),
+        *(("log fields", item.id, item.stability, item.brief) for item in registry.attribute_groups),
+        *(("entity", item.type, item.stability, item.brief) for item in registry.entities),
+        *(("scope", item.name, item.stability, item.brief) for item in registry.scopes),
+    ]
+    return table(("", "name", "stability", "what it says"), rows, f"Telemetry {registry.version}")
+
+
+def attributes_table(attributes: Iterable[Attribute]) -> Table:
+    """The attributes of a signal, one a row."""
+    return table(
+        ("attribute", "type", "present", "holds", "values", "what it says"),
+        (
+            (
+                item.key,
+                item.type,
+                item.condition or (item.requirement_level or "").replace("_", "-"),
+                item.ael.sensitivity or "",
+                ", ".join(item.values) or " or ".join(str(example) for example in item.examples[:1]),
+                item.brief,
+            )
+            for item in attributes
+        ),
+    )
