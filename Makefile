@@ -17,8 +17,9 @@ BIN    := .venv/bin
 PY     := $(BIN)/python
 PYTEST := $(PY) -m pytest
 STACK  := $(PY) deploy/stack.py
+SCHEMA := $(PY) -m tools.telemetry_schema
 # Python sources, as far as they exist.
-SRC    := $(wildcard ael_otel deploy dashboards tests)
+SRC    := $(wildcard ael_otel tools deploy dashboards tests)
 
 .PHONY: help
 help: ## show this list
@@ -71,22 +72,22 @@ lint: setup ## lint the sources
 	@$(BIN)/ruff check $(SRC)
 
 .PHONY: type
-type: setup ## type-check the package: mypy and pyright, both strict
+type: setup ## type-check the package and what builds it: mypy and pyright, both strict
 	@status=0; $(BIN)/mypy || status=1; $(BIN)/pyright --warnings || status=1; exit $$status
 
 .PHONY: generate
 generate: setup ## write what is generated from the registry: names, docs, dashboards
-	@$(BIN)/ael schema generate
+	@$(SCHEMA) generate
 	@if [ -f dashboards/src/__main__.py ]; then $(PY) -m dashboards.src; fi
 
 .PHONY: schema
 schema: setup ## hold the registry, what is made from it, and every query to their rules
 	@status=0; \
-	$(BIN)/ael schema check || status=1; \
-	$(BIN)/ael schema generate --check || status=1; \
-	$(BIN)/ael schema diff || status=1; \
-	$(BIN)/ael schema lint-queries dashboards prometheus collector/config.yaml docs README.md || status=1; \
-	$(BIN)/ael schema lint-queries --every-metric dashboards prometheus/rules || status=1; \
+	$(SCHEMA) check || status=1; \
+	$(SCHEMA) generate --check || status=1; \
+	$(SCHEMA) diff || status=1; \
+	$(SCHEMA) lint-queries dashboards prometheus collector/config.yaml docs README.md || status=1; \
+	$(SCHEMA) lint-queries --every-metric dashboards prometheus/rules || status=1; \
 	exit $$status
 
 .PHONY: generate-check
@@ -124,4 +125,4 @@ check: fmt-check lint type generate-check test ## everything a change must pass
 .PHONY: clean
 clean: ## remove .venv, caches and build output; stored runs and the stack's data stay
 	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	@find ael_otel tests deploy dashboards -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	@find ael_otel tools tests deploy dashboards -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

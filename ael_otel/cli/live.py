@@ -1,7 +1,7 @@
 """`ael schema live`: what a running engine may emit and what it has emitted, as a table."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -108,7 +108,6 @@ def fetch(url: str, token: str = "") -> dict[str, Any]:
 def tables(document: Mapping[str, Any], now: datetime) -> "list[Table]":
     """Return the signals, then what was lost and the unknown names where there are any, then who says it."""
     from ael_otel.cli.render.text import one_line
-    from tools.telemetry_schema.tables import table
 
     signals = _mapping(document.get("signals"))
     rows: list[tuple[str, ...]] = []
@@ -128,24 +127,39 @@ def tables(document: Mapping[str, Any], now: datetime) -> "list[Table]":
                 )
             )
     version = one_line(str(document.get("version", "")))
-    found = [table(("", "name", "emitted", "series", "last", "dropped"), rows, f"Telemetry {version}, live")]
+    found = [_table(("", "name", "emitted", "series", "last", "dropped"), rows, f"Telemetry {version}, live")]
     lost = [
         (one_line(name), _counts(by_reason)) for name, by_reason in _mapping(document.get("dropped")).items()
     ]
     if lost:
-        found.append(table(("signal", "items"), lost, "Lost"))
+        found.append(_table(("signal", "items"), lost, "Lost"))
     unknown = [
         (kind.removesuffix("s"), one_line(name), str(count))
         for kind, names in _mapping(document.get("unknown")).items()
         for name, count in _mapping(names).items()
     ]
     if unknown:
-        found.append(table(("", "name", "seen"), unknown, "Not in the registry"))
+        found.append(_table(("", "name", "seen"), unknown, "Not in the registry"))
     packages = [
         (one_line(name), one_line(str(each))) for name, each in _mapping(document.get("packages")).items()
     ]
-    found.append(table(("package", "version"), packages, "Versions"))
+    found.append(_table(("package", "version"), packages, "Versions"))
     return found
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]], title: str) -> "Table":
+    """Return a table without lines and with a title; its cells are text, not markup."""
+    from rich.text import Text
+
+    from ael_otel.cli.render.table import bare_table
+
+    built = bare_table(gap=2)
+    built.title, built.title_justify, built.title_style = title, "left", "bold"
+    for name in header:
+        built.add_column(name, overflow="fold")
+    for row in rows:
+        built.add_row(*map(Text, row))
+    return built
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -25,14 +25,14 @@ from ael_otel.core.metrics import AelMetrics
 from ael_otel.core.redaction import ActiveRedaction, set_active_redaction
 from ael_otel.emit.metric_sets import MetricSet, Row
 from ael_otel.lifecycle import Execution, Recorder, Step, ToolCall
-from tools.telemetry_schema.names import signal_constant
-from tools.telemetry_schema.project import packaged_registry
-from tools.telemetry_schema.render_sets import render_metric_sets
 from ael_otel.sdk.batch_processors import BoundedLogProcessor, BoundedSpanProcessor
 from ael_otel.sdk.logs import RunLogHandler
 from ael_otel.sdk.sampling import RecordingSampler
 from ael_otel.sdk.tail_sampling import TailSampler
 from ael_otel.store import MemoryStore
+from tools.telemetry_schema.names import signal_constant
+from tools.telemetry_schema.project import packaged_registry
+from tools.telemetry_schema.render_sets import render_metric_sets
 
 NOWHERE = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - open for the whole run
 

@@ -1,6 +1,6 @@
 """Every name that a board uses, compared with those that are emitted.
 
-Queries are checked as `ael schema lint-queries` checks them, here also those that links carry; what only a board has,
+Queries are checked as `make schema` checks them, here also those that links carry; what only a board has,
 its columns and the boards that its links open, is checked here.
 """
 
@@ -14,11 +14,6 @@ import promql_parser as promql
 
 from ael_otel._generated import events, spans
 from ael_otel._generated.events import LOG_EXTRA_FIELDS, LOG_FIELDS
-from tools.telemetry_schema.project import load_registry
-from tools.telemetry_schema.query.grafana import variable_query
-from tools.telemetry_schema.query.known import Known
-from tools.telemetry_schema.query.lint import check_query
-from tools.telemetry_schema.query.problem import Language, Query
 from dashboards.src.panels_traces import TRACE_ID
 from dashboards.src.queries import loki_name
 from tests.dashboards.boards import (
@@ -33,6 +28,11 @@ from tests.dashboards.boards import (
     variable_queries,
 )
 from tests.dashboards.promql import parse, walk
+from tools.telemetry_schema.project import load_registry
+from tools.telemetry_schema.query.grafana import variable_query
+from tools.telemetry_schema.query.known import Known
+from tools.telemetry_schema.query.lint import check_query
+from tools.telemetry_schema.query.problem import Language, Query
 
 ROOT = Path(__file__).resolve().parents[2]
 

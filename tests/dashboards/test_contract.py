@@ -7,7 +7,6 @@ import re
 import pytest
 import yaml
 
-from tools.telemetry_schema.query.problem import Language
 from dashboards.src import foreign
 from tests.dashboards.boards import board_of, committed, data_links, data_panels, panes
 from tests.dashboards.contract import (
@@ -18,6 +17,7 @@ from tests.dashboards.contract import (
     unknown_columns,
     unknown_in,
 )
+from tools.telemetry_schema.query.problem import Language
 
 BOARDS = committed()
 

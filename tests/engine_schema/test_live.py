@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.lab.client import Lab
+from tests.engine.outcomes import OUTCOMES
+from tests.support.needs import require
 from tools.telemetry_schema.live.check import LiveCheck, Report
 from tools.telemetry_schema.live.coverage import read_gaps
 from tools.telemetry_schema.live.sink import Sink
 from tools.telemetry_schema.project import GAPS, ROOT, packaged_registry
-from tests.engine.lab.client import Lab
-from tests.engine.outcomes import OUTCOMES
-from tests.support.needs import require
 
 CANARY = "canary-" + "7f3a91c2"
 EXPORTERS = {f"OTEL_{signal}_EXPORTER": "otlp" for signal in ("TRACES", "METRICS", "LOGS")} | {

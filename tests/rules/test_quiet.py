@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tools.telemetry_schema.query.promql import parse, selectors
 from tests.rules.rules import TESTS, minutes, promtool, rules
+from tools.telemetry_schema.query.promql import parse, selectors
 
 DOCUMENT: dict[str, Any] = yaml.safe_load((TESTS / "quiet.test.yml").read_text("utf-8"))
 (DAY,) = DOCUMENT["tests"]

@@ -6,9 +6,6 @@ from typing import Any
 import pytest
 import yaml
 
-from tools.telemetry_schema.project import load_sources
-from tools.telemetry_schema.query.lint import lint_queries
-from tools.telemetry_schema.resolve import resolve
 from tests.rules.cases import CASES, born, covered, false_claims
 from tests.rules.rules import (
     PROMETHEUS,
@@ -22,6 +19,9 @@ from tests.rules.rules import (
     rules,
     unit_tests,
 )
+from tools.telemetry_schema.project import load_sources
+from tools.telemetry_schema.query.lint import lint_queries
+from tools.telemetry_schema.resolve import resolve
 
 NOT_APPLICABLE = {
     "Watchdog": {"silent", "resolves", "born"},

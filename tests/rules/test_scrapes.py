@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.rules.rules import rules
 from tools.telemetry_schema.query.foreign import read_foreign
 from tools.telemetry_schema.query.promql import parse, selectors
-from tests.rules.rules import rules
 
 SCRAPES = Path(__file__).parent / "scrapes"
 OWNERS = {"otelcol_": "collector", "loki_": "loki", "prometheus_": "prometheus"}

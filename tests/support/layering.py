@@ -1,6 +1,6 @@
-"""Which room of the package may import which, checked by reading the sources.
+"""Which room of the package may import which, and what tools/ may import of it, checked by reading the sources.
 
-`violations()` takes the package's folder, so that the rules can be tried on a bad tree too.
+`violations()` and `tool_violations()` take a folder, so that the rules can be tried on a bad tree too.
 """
 
 import ast
@@ -44,12 +44,15 @@ ENTRY_POINTS = frozenset({"hooks", "environment_variables"})
 BESIDE: dict[str, frozenset[str]] = {
     "__init__": frozenset({"errors"}),
     "__main__": frozenset({"cli"}),
-    "schema": frozenset({"errors", "prometheus", "registry"}),
     "demo": frozenset(RANK) - {"cli"},
     **dict.fromkeys(ENTRY_POINTS, frozenset(RANK) - {"export", "attribution", "admin", "runtime", "cli"}),
 }
 # Who may import the rooms beside the order; nobody imports the others.
-IMPORTERS = {"schema": {"cli"}, "demo": {"cli"}}
+IMPORTERS = {"demo": {"cli"}}
+
+# Build-time tools beside the package, not in the wheel. What they write must not depend on what was generated before.
+TOOLS = "tools"
+TOOLS_MAY = frozenset({"errors", "prometheus", "registry", "privacy"})
 
 # The engine, and the HTTP server that comes with it: optional, and a second to import.
 ENGINE = frozenset({"ploston_core", "uvicorn"})
@@ -119,6 +122,17 @@ def violations(package: Path) -> list[str]:
     return list(dict.fromkeys(found))  # two names of one line are one break
 
 
+def tool_violations(tools: Path) -> list[str]:
+    """Each import of a tool that reaches into a room of the package it may not use, as `file:line: what`."""
+    found: list[str] = []
+    for path in sorted(tools.rglob("*.py")):
+        for item in imports(ast.parse(path.read_text("utf-8"), str(path))):
+            top, *rest = item.module.split(".")
+            if top == PACKAGE and rest[:1] and rest[0] not in TOOLS_MAY:
+                found.append(f"{path.relative_to(tools)}:{item.line}: {TOOLS} must not import {rest[0]}")
+    return found
+
+
 def _judge(item: Import, room: str, where: Path, rooms: set[str]) -> str:
     """What is wrong with one import, or an empty string."""
     top, *rest = item.module.split(".")
@@ -127,6 +141,8 @@ def _judge(item: Import, room: str, where: Path, rooms: set[str]) -> str:
     if top in ENGINE:
         allowed = where.as_posix() == "instrument/engine.py" and item.lazy
         return "" if allowed else f"{top} is imported only by instrument/engine.py, inside functions"
+    if top == TOOLS:
+        return f"{room} must not import {TOOLS}, which is not shipped"
     if top != PACKAGE:
         may = {"instrument": INSTRUMENT_MAY, "emit": EMIT_MAY}.get(room)
         foreign = may is not None and top not in sys.stdlib_module_names and not may.match(item.module)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.layering import BESIDE, RANK, violations
+from tests.support.layering import BESIDE, RANK, tool_violations, violations
 
 PACKAGE = Path(__file__).parents[2] / "ael_otel"
 
@@ -21,7 +21,6 @@ GOOD = {
     "_generated/metrics.py": "ALL = ()",
     "_generated/metric_sets.py": "from ael_otel.emit.metric_sets import MetricSet",
     "emit/metric_sets.py": "import weakref\nfrom opentelemetry.metrics import Meter",
-    "schema/__main__.py": "from ael_otel.errors import AelOtelError",
     "config/__init__.py": "from ael_otel.errors import AelOtelError\nfrom ael_otel._generated.metrics import ALL",
     "privacy.py": "import ael_otel.config",
     "core/__init__.py": "from ael_otel.config import ALL",
@@ -34,7 +33,7 @@ GOOD = {
     "admin.py": "",
     "runtime.py": "import ael_otel.admin, ael_otel.instrument.engine",
     "demo/__init__.py": "",
-    "cli/__init__.py": "from ael_otel import demo, schema\nfrom ael_otel.instrument import engine",
+    "cli/__init__.py": "from ael_otel import demo\nfrom ael_otel.instrument import engine",
 }
 
 BAD = [
@@ -58,12 +57,8 @@ BAD = [
         "emit/ must not import opentelemetry.sdk",
     ),
     ("emit/metric_sets.py", "import msgspec", "emit/ must not import msgspec"),
-    (
-        "schema/__main__.py",
-        "from ael_otel._generated.metrics import ALL",
-        "schema must not import _generated",
-    ),
-    ("lifecycle/__init__.py", "from tools.telemetry_schema import load", "lifecycle must not import schema"),
+    ("lifecycle/__init__.py", "from tools.telemetry_schema import load", "lifecycle must not import tools"),
+    ("cli/__init__.py", "def f():\n    import tools.telemetry_schema.load", "cli must not import tools"),
     ("store/__init__.py", "from ael_otel.demo import x", "store must not import demo"),
     ("demo/__init__.py", "from ael_otel.cli import main", "demo must not import cli"),
     (
@@ -147,6 +142,29 @@ def test_a_break_is_found_and_named(tmp_path: Path, name: str, line: str, messag
     assert len(found) == 1
     assert message in found[0]
     assert re.match(rf"{re.escape(name)}:\d+: ", found[0])
+
+
+def test_tools_import_only_the_rooms_they_may() -> None:
+    """The tools use the package's registry, errors, translation of names and redaction, and nothing above those."""
+    tools = PACKAGE.parent / "tools"
+    assert len(list(tools.rglob("*.py"))) > 10
+    assert tool_violations(tools) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "room"),
+    [
+        ("from ael_otel._generated.metrics import ALL", "_generated"),
+        ("def f():\n    import ael_otel.store.sqlite", "store"),
+        ("from ael_otel import cli", "cli"),
+    ],
+)
+def test_tool_that_imports_a_higher_room_is_found(tmp_path: Path, line: str, room: str) -> None:
+    """An import of a room that tools may not use is reported with its file and line; allowed ones are not."""
+    (tmp_path / "good.py").write_text("import ael_otel\nfrom ael_otel.privacy import rules\n", "utf-8")
+    (tmp_path / "bad.py").write_text(f"{line}\n", "utf-8")
+    (found,) = tool_violations(tmp_path)
+    assert re.fullmatch(rf"bad\.py:\d: tools must not import {room}", found)
 
 
 def test_the_command_starts_without_the_heavy_packages() -> None:

@@ -35,7 +35,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("source")
     for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE"):
         shutil.copy(ROOT / name, copy)
-    shutil.copytree(ROOT / "ael_otel", copy / "ael_otel", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("ael_otel", "tools"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "--target", "wheel"],
         cwd=copy,
@@ -64,8 +65,13 @@ def demo_config(installed: Environment, tmp_path: Path) -> Path:
     return config
 
 
+LARGEST_WHEEL = 500_000
+"""Bytes of a wheel that is small enough to be added to any image."""
+
+
 def test_the_wheel_carries_its_data(wheel: Path) -> None:
-    """The registry, the generated registry, the demo and the typing marker ship; tests and the stack do not."""
+    """The registry, the generated registry, the demo and the typing marker ship; tools, tests and the stack do not."""
+    assert wheel.stat().st_size <= LARGEST_WHEEL
     names = zipfile.ZipFile(wheel).namelist()
     for wanted in (
         "ael_otel/py.typed",
@@ -76,6 +82,8 @@ def test_the_wheel_carries_its_data(wheel: Path) -> None:
     ):
         assert wanted in names
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"ael_otel"}
+    # Neither the toolchain of the registry nor what only it reads.
+    assert [name for name in names if "telemetry_schema" in name or "/released/" in name] == []
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tools.telemetry_schema.project import packaged_registry
 from tests.support.telemetry_names import CORE, NOT_OURS, names_of, violations
 from tests.unit.test_layering import plant
+from tools.telemetry_schema.project import packaged_registry
 
 PACKAGE = Path(__file__).parents[2] / "ael_otel"
 NAMES = names_of(packaged_registry())

@@ -1,4 +1,4 @@
-"""`python -m tools.telemetry_schema`: the same as `ael schema`."""
+"""`python -m tools.telemetry_schema VERB`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ael schema`: check the registry, generate from it, compare versions of it, and hold telemetry and queries to it.
+"""Check the registry, generate from it, compare versions of it, and check telemetry and queries against it.
 
 Exit codes: 0 all is well; 1 something must be corrected; 2 wrong usage.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group("schema", context_settings=HELP, short_help="Check telemetry and queries against the registry.")
+@click.group(context_settings=HELP)
 def command() -> None:
     """The registry of everything this project emits: its rules, what is made from it, and what must match it."""
 
@@ -55,7 +55,7 @@ def check(root: Path | None) -> None:
         click.echo(problem, err=True)
     if validated.problems:
         click.echo(
-            f"{len(validated.problems)} to correct, or `ael schema generate` to bring the schema up to date",
+            f"{len(validated.problems)} to correct, or `make generate` to bring the schema up to date",
             err=True,
         )
         raise click.exceptions.Exit(1)
@@ -97,7 +97,7 @@ def generate(root: Path | None, dry: bool) -> None:
     if changed:
         click.echo(
             f"{len(changed)} files do not match the registry{_listed(changed)}\n"
-            "Edit ael_otel/registry, not these files, and run `ael schema generate`.",
+            "Edit ael_otel/registry, not these files, and run `make generate`.",
             err=True,
         )
         raise click.exceptions.Exit(1)

@@ -36,7 +36,9 @@ def load_registry(root: Path = ROOT) -> Registry:
     if findings:
         first = findings[0]
         raise SchemaError(
-            first.source, first.item, f"{first.problem}; `ael schema check` lists all {len(findings)}"
+            first.source,
+            first.item,
+            f"{first.problem}; `make schema` lists all {len(findings)}",
         )
     return resolve(sources)
 

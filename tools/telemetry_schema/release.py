@@ -25,7 +25,9 @@ def read_release(root: Path, base: str = "") -> Registry:
     if not base:
         versions = released_versions(root)
         if not versions:
-            raise SchemaError(RELEASED, "", "holds no release; `ael schema release` writes the first")
+            raise SchemaError(
+                RELEASED, "", "holds none; `python -m tools.telemetry_schema release` writes the first"
+            )
         base = str(versions[-1])
     path = folder / f"{base}.json" if Version.parse(base) else Path(base)
     if not path.is_file():

@@ -7,7 +7,14 @@ import re
 from collections.abc import Iterator
 
 from ael_otel.prometheus import prometheus_label
-from tools.telemetry_schema.findings import Finding, attribute_finding, metric_finding, named, repeated, signals
+from tools.telemetry_schema.findings import (
+    Finding,
+    attribute_finding,
+    metric_finding,
+    named,
+    repeated,
+    signals,
+)
 from tools.telemetry_schema.model import Entity, Event, Group, Metric, Registry, Sources, Span
 from tools.telemetry_schema.queries import unknown_names
 

@@ -22,13 +22,13 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from ael_otel._generated import SCHEMA_URL, events, metrics, scopes, spans
 from ael_otel._generated import attributes as attr
+from ael_otel.sdk.logs import RunLogHandler
 from tools.telemetry_schema.errors import SchemaError
 from tools.telemetry_schema.live.check import LiveCheck, Report
 from tools.telemetry_schema.live.coverage import Gap, read_gaps
 from tools.telemetry_schema.live.sources import from_file, from_logs, from_metrics, from_spans
 from tools.telemetry_schema.model import Registry
 from tools.telemetry_schema.project import packaged_registry
-from ael_otel.sdk.logs import RunLogHandler
 
 RESOURCE = {
     attr.SERVICE_NAME: "shop",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ael_otel.prometheus import prometheus_label
+from dashboards.src import foreign as boards
 from tools.telemetry_schema.errors import SchemaError
 from tools.telemetry_schema.model import Registry
 from tools.telemetry_schema.query.files import queries_of
@@ -15,7 +16,6 @@ from tools.telemetry_schema.query.foreign import read_foreign
 from tools.telemetry_schema.query.known import Known
 from tools.telemetry_schema.query.lint import check_query, lint_queries
 from tools.telemetry_schema.query.problem import Language, Query
-from dashboards.src import foreign as boards
 
 ROOT = Path(__file__).parents[3]
 

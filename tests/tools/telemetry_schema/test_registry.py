@@ -8,8 +8,8 @@ import pytest
 
 from ael_otel._generated import SCHEMA_URL, SCHEMA_VERSION, attributes, events, metrics, spans
 from ael_otel.prometheus import prometheus_label
-from tools.telemetry_schema.model import Registry
 from tests.support.contract import LOG_FIELDS
+from tools.telemetry_schema.model import Registry
 
 STATUS = ("success", "error", "timeout", "cancelled")
 

@@ -12,7 +12,7 @@ from opentelemetry.sdk.resources import Resource
 
 from ael_otel.admin import AdminServer, LiveSchema
 from ael_otel.admin.live_schema import PATH
-from ael_otel.cli import cli, live
+from ael_otel.cli import cli, live, schema
 from ael_otel.core.metrics import AelMetrics
 from ael_otel.emit import activity
 from ael_otel.sdk.prometheus_reader import PrometheusReader
@@ -66,6 +66,23 @@ def answering() -> Iterator[Callable[[int, bytes], str]]:
 def ask(*arguments: str, env: dict[str, str] | None = None) -> Result:
     """Run `ael schema live`."""
     return CliRunner().invoke(cli, ["schema", "live", *arguments], env={"COLUMNS": "160"} | (env or {}))
+
+
+@pytest.mark.parametrize("verb", schema.MOVED)
+def test_verb_that_moved_names_the_new_command(verb: str) -> None:
+    """A verb of the toolchain is wrong usage, whatever follows it, and the message says what to run where."""
+    result = CliRunner().invoke(cli, ["schema", verb, "--root", "x"])
+    assert result.exit_code == 2
+    assert f"`ael schema {verb}` is now `python -m tools.telemetry_schema {verb}`" in result.output
+    assert "checkout" in result.output
+
+
+def test_schema_help_lists_the_verb_of_the_product_only() -> None:
+    """The help shows `live` and none of the verbs that moved."""
+    result = CliRunner().invoke(cli, ["schema", "-h"])
+    assert result.exit_code == 0
+    verbs = [line.split()[0] for line in result.output.partition("Commands:")[2].splitlines() if line.strip()]
+    assert verbs == ["live"]
 
 
 def base(engine: AdminServer) -> str:

@@ -27,7 +27,7 @@ def spec(name: str, **changes: object) -> registry.MetricSpec:
 
 
 class Row3(Row):
-    """What the generator writes for such a set, by hand; its own is in `tests/tools/telemetry_schema/test_render_sets.py`."""
+    """What the generator writes for such a set, by hand; see `test_render_sets.py` for its own."""
 
     __slots__ = ()
 

@@ -67,7 +67,8 @@ def check_scope(
     declared = index.scope(scope.name, batch.resource.attributes)
     if declared is None:
         part.add(
-            "missing_scope", f"Scope '{scope.name}' is not declared; add it to tools/telemetry_schema/scopes.yaml."
+            "missing_scope",
+            f"Scope '{scope.name}' is not declared; add it to tools/telemetry_schema/scopes.yaml.",
         )
         return part, None
     if declared.foreign:

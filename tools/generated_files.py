@@ -1,0 +1,113 @@
+"""Files that a tool makes from a source: write them, or report which no longer match.
+
+files = {"docs/page.md": text, "docs/other.md": between_marks(old, begin, end, table)}
+status = update(root, files, check=arguments.check, source="ael_otel/registry")
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+
+def stale(root: Path, files: Mapping[str, str], folders: Iterable[str] = ()) -> list[str]:
+    """Return the paths below `root` that do not match: absent, different, or a module that nothing makes.
+
+    Args:
+        root: the repository.
+        files: path relative to `root` -> the text that it must have.
+        folders: relative paths of folders in which every Python module must be one of `files`.
+    """
+    differing = [name for name, text in files.items() if _read(root / name) != text]
+    modules = (
+        path.relative_to(root).as_posix()
+        for folder in folders
+        for path in sorted((root / folder).glob("*.py"))
+    )
+    return differing + [name for name in modules if name not in files]
+
+
+def write(root: Path, files: Mapping[str, str], folders: Iterable[str] = ()) -> list[str]:
+    """Make the files below `root` match and remove modules that nothing makes; return the changed paths."""
+    changed = stale(root, files, folders)
+    for name in changed:
+        path = root / name
+        if name in files:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(files[name], encoding="utf-8", newline="\n")
+        else:
+            path.unlink()
+    return changed
+
+
+def update(
+    root: Path,
+    files: Mapping[str, str],
+    *,
+    check: bool,
+    source: str,
+    folders: Iterable[str] = (),
+    command: str = "make generate",
+) -> int:
+    """Write the files, or with `check` only compare them; print the outcome and return the exit status, 0 or 1.
+
+    Args:
+        root: the repository.
+        files: path relative to `root` -> the text that it must have.
+        check: write nothing; return 1 if a file would change, with its path on stderr.
+        source: what the files are made from, for the messages.
+        folders: see `stale`.
+        command: what a person runs to write them.
+    """
+    changed = (stale if check else write)(root, files, folders)
+    listed = "".join(f"\n  {name}" for name in changed)
+    if not check:
+        print(f"{len(files)} files generated from {source}, {len(changed)} changed{listed}")
+    elif changed:
+        print(f"{len(changed)} files do not match {source}{listed}", file=sys.stderr)
+        print(f"Edit {source}, not these files, and run `{command}`.", file=sys.stderr)
+    else:
+        print(f"{len(files)} generated files match {source}.")
+    return 1 if check and changed else 0
+
+
+def between_marks(text: str, begin: str, end: str, content: str) -> str:
+    """Return `text` with the lines between the line `begin` and the line `end` replaced by `content`.
+
+    Raises ValueError unless each mark stands once, alone on its line, in this order; spaces around it do not count.
+    """
+    lines = text.splitlines(keepends=True)
+    stripped = [line.strip() for line in lines]
+    if stripped.count(begin) != 1 or stripped.count(end) != 1 or stripped.index(begin) > stripped.index(end):
+        raise ValueError(f"the lines {begin!r} and {end!r} must be there once, in this order")
+    filling = content if content.endswith("\n") or not content else f"{content}\n"
+    return "".join([*lines[: stripped.index(begin) + 1], filling, *lines[stripped.index(end) :]])
+
+
+def formatted_python(text: str, name: str) -> str:
+    """Return Python source as `ruff format` leaves it under this repository's settings.
+
+    Args:
+        text: the source.
+        name: path for messages, and for settings by path.
+
+    Raises:
+        ValueError: the source does not parse; the text is ruff's.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "format", "--stdin-filename", name, "-"],
+        input=text,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        cwd=Path(__file__).parents[1],
+    )
+    if done.returncode:
+        raise ValueError(f"{name}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _read(path: Path) -> str | None:
+    return path.read_bytes().decode("utf-8") if path.is_file() else None
