@@ -14,10 +14,10 @@ from math import isfinite
 from time import time_ns
 from typing import Any, Final, Literal, TextIO, cast
 
-import msgspec
 from opentelemetry._logs import Logger, LoggerProvider, LogRecord, SeverityNumber, get_logger
 from opentelemetry.context import get_current
 from opentelemetry.trace import get_current_span
+from pythonjsonlogger.msgspec import MsgspecFormatter
 
 from ael_otel import __version__
 from ael_otel._generated import SCHEMA_URL, events, scopes
@@ -48,7 +48,33 @@ _SEVERITIES: Final[Mapping[int, tuple[str, SeverityNumber]]] = {
     logging.CRITICAL: ("FATAL", SeverityNumber.FATAL),
 }
 _EVENT_NAMES: Final = frozenset(spec.name for spec in events.ALL)
-_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+class LogContractFormatter(MsgspecFormatter):
+    """Formats the fields of one line as JSON, in their order and with nothing added."""
+
+    def __init__(self) -> None:
+        super().__init__(json_default=str)  # pyright: ignore[reportUnknownMemberType] - a bare Callable there
+
+    def add_fields(
+        self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
+    ) -> None:
+        """Take the fields as they are: renaming, defaults and a record's extras are the library's generic part."""
+        log_data.update(message_dict)
+
+    def format_fields(self, fields: dict[str, Any]) -> str:
+        """Return the line of `fields`, without its line break."""
+        return self.format(cast("logging.LogRecord", _Fields(fields)))
+
+
+class _Fields:
+    """As much of a log record as the formatter reads; making a whole one costs more than formatting it."""
+
+    __slots__ = ("message", "msg")
+    exc_info = exc_text = stack_info = None
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self.msg = fields
 
 
 class RunLogHandler(logging.Handler):
@@ -75,7 +101,7 @@ class RunLogHandler(logging.Handler):
     ) -> None:
         super().__init__(level)
         self._stream = stream
-        self._as_json = as_json
+        self._json = LogContractFormatter() if as_json else None
         self._on_drop = on_drop
         self._closing = False
         self._said: dict[tuple[str, int, int], float] = {}
@@ -142,7 +168,7 @@ class RunLogHandler(logging.Handler):
     def _write(self, record: logging.LogRecord, severity: str, fields: dict[str, Any]) -> None:
         assert self._stream is not None
         time = datetime.fromtimestamp(record.created, UTC)
-        if not self._as_json:
+        if self._json is None:
             run, error = fields[events.LOG_EXECUTION_ID], fields.get(events.LOG_EXCEPTION_MESSAGE)
             line = f"{time:%H:%M:%S} {severity:<5} {fields[events.LOG_COMPONENT]}{f' [{run}]' if run else ''}"
             line += f" {fields[events.LOG_MESSAGE]}{'' if error is None else f' {error}'}"
@@ -160,7 +186,7 @@ class RunLogHandler(logging.Handler):
                 events.LOG_SPAN_ID: format(context.span_id, "016x") if context.is_valid else "",
             }
             entry.update((key, value) for key, value in fields.items() if key not in entry)
-            self._stream.write(_encode(entry).decode("utf-8") + "\n")
+            self._stream.write(self._json.format_fields(entry) + "\n")
         self._stream.flush()
 
 

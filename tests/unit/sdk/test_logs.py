@@ -18,12 +18,14 @@ from hypothesis import strategies as st
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.trace import Tracer
+from pythonjsonlogger.msgspec import MsgspecFormatter
 
 from ael_otel.core.run_context import RunScope, current_run
 from ael_otel.sdk.logs import (
     MAX_MESSAGE,
     MAX_STACKTRACE,
     QUIET_SECONDS,
+    LogContractFormatter,
     RunLogHandler,
     install,
     remove_doubles,
@@ -579,3 +581,13 @@ def test_the_root_level_is_only_lowered(root: logging.Logger, before: int, asked
     handler = RunLogHandler(level=asked)
     install(handler, asked)
     assert root.level == after
+
+
+def test_json_line_is_formatted_by_the_library_in_the_order_of_the_fields() -> None:
+    """The formatter is python-json-logger's: it keeps order and values, and adds no field of its own."""
+    formatter = LogContractFormatter()
+    assert isinstance(formatter, MsgspecFormatter)
+    fields = {"message": "m", "exc_info": "theirs", "a": 1.5, "level": "INFO", "odd": Path("x")}
+    line = formatter.format_fields(fields)
+    assert line == '{"message":"m","exc_info":"theirs","a":1.5,"level":"INFO","odd":"x"}'
+    assert list(fields) == ["message", "exc_info", "a", "level", "odd"]
