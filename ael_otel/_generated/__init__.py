@@ -7,5 +7,5 @@ from __future__ import annotations
 
 from typing import Final
 
-SCHEMA_URL: Final = "https://schemas.ael.invalid/ael/0.1.0"
-SCHEMA_VERSION: Final = "0.1.0"
+SCHEMA_URL: Final = "https://schemas.ael.invalid/ael/0.2.0"
+SCHEMA_VERSION: Final = "0.2.0"

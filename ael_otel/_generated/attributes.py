@@ -254,6 +254,7 @@ TelemetryDropReason = Literal[
     "store_error",
     "keep_full",
     "keep_expired",
+    "rate_limit",
     "internal",
 ]
 """Why a telemetry item was lost. Values of ael.telemetry.drop_reason."""
@@ -266,6 +267,7 @@ TELEMETRY_DROP_REASON_VALUES: Final[tuple[TelemetryDropReason, ...]] = (
     "store_error",
     "keep_full",
     "keep_expired",
+    "rate_limit",
     "internal",
 )
 
