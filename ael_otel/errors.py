@@ -7,7 +7,14 @@ __all__ = [
     "AelOtelError",
     "ConfigError",
     "EngineUnavailableError",
+    "ExportError",
+    "ImportFormatError",
+    "QueryError",
     "RunNotFoundError",
+    "SchemaTooNewError",
+    "StoreBusyError",
+    "StoreError",
+    "StoreNotFoundError",
     "WorkflowNotFoundError",
 ]
 
@@ -64,3 +71,31 @@ class RunNotFoundError(AelOtelError):
 
 class EngineUnavailableError(AelOtelError):
     """The engine cannot be used here: it is not installed, too old, or did not start."""
+
+
+class StoreError(AelOtelError):
+    """The store cannot be opened, read or written; the message says which and what to do."""
+
+
+class StoreNotFoundError(StoreError):
+    """There is no store to read yet: nothing has been recorded here."""
+
+
+class SchemaTooNewError(StoreError):
+    """A newer version of this package wrote the store; the message names the version that can read it."""
+
+
+class StoreBusyError(StoreError):
+    """The store cannot be used now but may be later: another process holds it, the disk is full, the server is away."""
+
+
+class QueryError(StoreError):
+    """A filter, time or cursor is not one: the message says what it must look like."""
+
+
+class ExportError(AelOtelError):
+    """Runs could not be written or sent; the message says where to and why."""
+
+
+class ImportFormatError(AelOtelError):
+    """A file is not what can be read; the message says in which line and what is expected."""

@@ -7,7 +7,14 @@ from typing import Any, Final
 
 import click
 
-from ael_otel.errors import AelOtelError, ConfigError, RunNotFoundError, WorkflowNotFoundError
+from ael_otel.errors import (
+    AelOtelError,
+    ConfigError,
+    QueryError,
+    RunNotFoundError,
+    StoreNotFoundError,
+    WorkflowNotFoundError,
+)
 
 EXIT_FAILURE: Final = 1
 EXIT_CONFIGURATION: Final = 2
@@ -89,13 +96,8 @@ class VerbGroup(click.Group):
 
 def exit_code(error: AelOtelError) -> int:
     """Return the exit code that an error ends with."""
-    if isinstance(error, ConfigError):
+    if isinstance(error, ConfigError | QueryError):
         return EXIT_CONFIGURATION
-    if isinstance(error, WorkflowNotFoundError | RunNotFoundError):
+    if isinstance(error, WorkflowNotFoundError | RunNotFoundError | StoreNotFoundError):
         return EXIT_NOT_FOUND
-    # Only what has opened a store can have raised its errors, so nothing is imported for nothing.
-    from ael_otel.store.errors import QueryError, StoreNotFoundError
-
-    if isinstance(error, QueryError):
-        return EXIT_CONFIGURATION
-    return EXIT_NOT_FOUND if isinstance(error, StoreNotFoundError) else EXIT_FAILURE
+    return EXIT_FAILURE

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from ael_otel.core.redaction import ActiveRedaction
-from ael_otel.export.errors import ImportFormatError
+from ael_otel.errors import ImportFormatError
 from ael_otel.privacy.markers import EXCLUDED_PATH, MARKERS
 from ael_otel.privacy.redactor import Redactor
 from ael_otel.store import ExecutionRecord, ToolCallRecord

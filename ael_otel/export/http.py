@@ -13,7 +13,7 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Re
 import msgspec
 
 from ael_otel.config.settings import masked
-from ael_otel.export.errors import ExportError
+from ael_otel.errors import ExportError
 
 ATTEMPTS: Final = 4
 MAX_WAIT_S: Final = 10.0

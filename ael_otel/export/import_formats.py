@@ -7,7 +7,7 @@ import msgspec
 
 from ael_otel._generated import attributes as attr
 from ael_otel._generated import spans as names
-from ael_otel.export.errors import ImportFormatError
+from ael_otel.errors import ImportFormatError
 from ael_otel.export.otlp import spans_in
 from ael_otel.export.span_tree import Span
 from ael_otel.store import INTERRUPTED, ErrorRecord, ExecutionRecord

@@ -16,7 +16,7 @@ import msgspec
 
 from ael_otel._generated import SCHEMA_URL
 from ael_otel._generated import attributes as attr
-from ael_otel.export.errors import ImportFormatError
+from ael_otel.errors import ImportFormatError
 from ael_otel.export.span_tree import SCOPE, Kind, Span, SpanEvent, SpanStatus
 from ael_otel.store.content import clean
 

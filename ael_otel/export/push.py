@@ -6,8 +6,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from ael_otel.errors import ExportError
 from ael_otel.export import otlp, zipkin
-from ael_otel.export.errors import ExportError
 from ael_otel.export.http import request
 from ael_otel.export.span_tree import SERVICE, Span, spans_of
 from ael_otel.store import ExecutionRecord

@@ -11,9 +11,10 @@ that it does not need.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from ael_otel.errors import QueryError, SchemaTooNewError, StoreError, StoreNotFoundError
+
 if TYPE_CHECKING:
     from ael_otel.store.content import Capture
-    from ael_otel.store.errors import QueryError, SchemaTooNewError, StoreError, StoreNotFoundError
     from ael_otel.store.factory import open_reader, open_store
     from ael_otel.store.memory import MemoryStore
     from ael_otel.store.protocol import TelemetryStore
@@ -74,7 +75,6 @@ __all__ = [
 
 _MODULES: Final = {
     "content": "Capture",
-    "errors": "QueryError SchemaTooNewError StoreError StoreNotFoundError",
     "memory": "MemoryStore",
     "factory": "open_reader open_store",
     "protocol": "TelemetryStore",

@@ -22,9 +22,9 @@ from typing import Final, NamedTuple
 
 from ael_otel._generated.attributes import TelemetryDropReason
 from ael_otel.core.faults import logger
+from ael_otel.errors import StoreBusyError, StoreError
 from ael_otel.store.base import Events
 from ael_otel.store.codec import Row, row_of
-from ael_otel.store.errors import StoreBusyError, StoreError
 from ael_otel.store.mirror import Mirror
 from ael_otel.store.owner import this_process
 from ael_otel.store.query import Page, PruneReport, RunQuery, StatsKey, StatsRow, StoreInfo

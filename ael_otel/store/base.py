@@ -7,8 +7,8 @@ from datetime import datetime
 import msgspec
 from msgspec.structs import replace
 
+from ael_otel.errors import StoreError
 from ael_otel.store.codec import Row, decode, has_text, row_of
-from ael_otel.store.errors import StoreError
 from ael_otel.store.query import (
     ExecutionSummary,
     Page,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ael_otel.config import Settings
-from ael_otel.store.errors import StoreBusyError, StoreError
+from ael_otel.errors import StoreBusyError, StoreError
 from ael_otel.store.location import DEFAULT_PATH, locate
 from ael_otel.store.protocol import TelemetryStore
 

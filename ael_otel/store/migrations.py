@@ -7,7 +7,7 @@ A step is never changed once it has been released: a new need is a new step. Wor
 from collections.abc import Mapping
 from typing import Final
 
-from ael_otel.store.errors import SchemaTooNewError
+from ael_otel.errors import SchemaTooNewError
 
 SQLITE: Final[Mapping[str, str]] = {
     "id": "INTEGER PRIMARY KEY",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from ael_otel import __version__
-from ael_otel.store.errors import StoreBusyError, StoreError
+from ael_otel.errors import StoreBusyError, StoreError
 from ael_otel.store.migrations import POSTGRESQL, SCHEMA_VERSION, refuse_newer, statements
 from ael_otel.store.query import StoreInfo
 from ael_otel.store.sql import SqlBackend, Victim

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from ael_otel.store.errors import QueryError
+from ael_otel.errors import QueryError
 from ael_otel.store.records import ExecutionStatus, ExecutionType
 from ael_otel.store.times import to_us
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from ael_otel import __version__
-from ael_otel.store.errors import StoreBusyError, StoreError, StoreNotFoundError
+from ael_otel.errors import StoreBusyError, StoreError, StoreNotFoundError
 from ael_otel.store.migrations import SCHEMA_VERSION, SQLITE, refuse_newer, statements
 from ael_otel.store.query import StoreInfo
 from ael_otel.store.sql import SqlBackend, Victim

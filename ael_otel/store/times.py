@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from ael_otel.store.errors import QueryError
+from ael_otel.errors import QueryError
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EXACT_AS_FLOAT_US: Final = 4_102_444_800_000_000

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from ael_otel import __version__
+from ael_otel.errors import StoreBusyError
 from ael_otel.store import RunQuery, SchemaTooNewError, StoreError
 from ael_otel.store.background_writer import QueuedStore
-from ael_otel.store.errors import StoreBusyError
 from ael_otel.store.migrations import SCHEMA_VERSION
 from ael_otel.store.postgresql import PostgresStore, _shown
 from tests.store.conftest import empty

@@ -19,7 +19,7 @@ def store_of(config: Path | None) -> str:
     Raises:
         StoreError: runs are kept in memory, or no connection string is set.
     """
-    from ael_otel.store.errors import StoreError
+    from ael_otel.errors import StoreError
     from ael_otel.store.location import locate
 
     store = settings_of(Place(config, None)).store

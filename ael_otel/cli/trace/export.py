@@ -152,7 +152,7 @@ def _send(
     from ael_otel.cli.render import text as words
     from ael_otel.cli.render.terminal import console
     from ael_otel.config.settings import masked
-    from ael_otel.export.errors import ExportError
+    from ael_otel.errors import ExportError
     from ael_otel.export.push import Protocol, push
 
     given = {name.strip(): value.strip() for name, _, value in (header.partition("=") for header in headers)}

@@ -40,8 +40,8 @@ def command(file: str, replace: bool, place: Place) -> None:
     from ael_otel.cli.render import text as words
     from ael_otel.cli.trace.store_access import opened, settings_of
     from ael_otel.core.redaction import ActiveRedaction
+    from ael_otel.errors import ExportError, ImportFormatError
     from ael_otel.export.cleaning import captured, cleaned
-    from ael_otel.export.errors import ExportError, ImportFormatError
     from ael_otel.export.import_formats import read
 
     guard = ActiveRedaction(settings_of(place))

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ael_otel.cli.render import text as words
 from ael_otel.cli.render.detail import printed
-from ael_otel.export.errors import ExportError
+from ael_otel.errors import ExportError
 from ael_otel.export.http import request
 from ael_otel.store import ExecutionRecord
 

@@ -65,7 +65,7 @@ class Filters:
 def _when(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
     if value is None:
         return None
-    from ael_otel.store.errors import QueryError
+    from ael_otel.errors import QueryError
     from ael_otel.store.times import parse_when
 
     try:
@@ -78,7 +78,7 @@ def duration(_ctx: click.Context, parameter: click.Parameter, value: str | None)
     """Read a duration in milliseconds."""
     if value is None:
         return None
-    from ael_otel.store.errors import QueryError
+    from ael_otel.errors import QueryError
     from ael_otel.store.times import parse_duration_ms
 
     try:

@@ -14,7 +14,7 @@ def _age(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
     """Read an age: a number of days, or one with a unit."""
     if value is None:
         return None
-    from ael_otel.store.errors import QueryError
+    from ael_otel.errors import QueryError
     from ael_otel.store.times import parse_when
 
     days = re.fullmatch(r"\d+(\.\d+)?", value.strip())
@@ -61,7 +61,7 @@ def command(
     """
     from ael_otel.cli.render import text as words
     from ael_otel.cli.trace.store_access import opened, settings_of
-    from ael_otel.store.errors import StoreBusyError
+    from ael_otel.errors import StoreBusyError
 
     if before is None and max_mb is None:
         retention = settings_of(place).retention

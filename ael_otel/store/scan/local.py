@@ -9,9 +9,8 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
-from ael_otel.errors import AelOtelError
+from ael_otel.errors import AelOtelError, StoreError, StoreNotFoundError
 from ael_otel.privacy.redactor import MAX_CHARS, Finding, Redactor
-from ael_otel.store.errors import StoreError, StoreNotFoundError
 from ael_otel.store.factory import MIRROR_FOLDER
 from ael_otel.store.files import write_file
 from ael_otel.store.mirror import INDEX, Mirror

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ael_otel.errors import ImportFormatError
 from ael_otel.export import otlp
-from ael_otel.export.errors import ImportFormatError
 from ael_otel.export.formats import write_json, write_jsonl, write_otlp
 from ael_otel.export.import_formats import read, records_of
 from ael_otel.export.span_tree import Span, spans_of

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from ael_otel.export.errors import ImportFormatError
+from ael_otel.errors import ImportFormatError
 from ael_otel.export.otlp import any_value, decode, encode, read_value
 from ael_otel.export.span_tree import spans_of
 from tests.unit.export.conftest import ATTRIBUTES, MESSY, SPANS, VALUES

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from ael_otel.errors import ExportError
 from ael_otel.export import http, push
-from ael_otel.export.errors import ExportError
 from ael_otel.export.otlp import decode
 from ael_otel.export.span_tree import spans_of
 from tests.support.needs import images, require

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ael_otel.store.errors import QueryError
+from ael_otel.errors import QueryError
 from ael_otel.store.query import read_cursor, write_cursor
 from ael_otel.store.times import day_of, from_us, parse_duration_ms, parse_when, to_us
 
