@@ -1,11 +1,13 @@
-"""Checks of the engine's part of the configuration file that otherwise fail late and obscurely.
+"""Checks before the engine starts of what otherwise fails late and obscurely: its part of the file, and the port.
 
 The engine starts without a word about a workflow folder that is not there, and reports a tool server whose program
 does not exist, or a workflow file that it cannot read, as one error line among hundreds.
 """
 
+import errno
 import shlex
 import shutil
+import socket
 from collections.abc import Mapping
 from os import environ as os_environ
 from pathlib import Path
@@ -35,6 +37,34 @@ def check(config: Path, environ: Mapping[str, str] = os_environ) -> tuple[str, .
         key = f"tools.mcp_servers.{name}"
         _check_server(key, _mapping(server, key, source), source, environ)
     return tuple(fault for file in sorted(workflows.glob("*.yaml")) if (fault := _workflow_fault(file)))
+
+
+def check_free(host: str, port: int) -> None:
+    """Check that `host:port` can be listened on.
+
+    Raises ConfigError that names the port and the option to change it with: the port is in use, or may not be used;
+    the host is not an address of this machine.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {host}: {error.strerror or error}; set --host") from None
+    family, kind, protocol, _name, address = found[0]
+    with socket.socket(family, kind, protocol) as probe:
+        # As the server does it: a port whose last connections are just closing is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except PermissionError:
+            raise ConfigError(
+                f"port {port} may not be used by this user; set --port to one above 1023"
+            ) from None
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                reason = f"port {port} on {host} is in use: stop what listens there, or set --port"
+            else:
+                reason = f"cannot listen on {host}:{port}: {error.strerror}; set --host and --port"
+            raise ConfigError(reason) from None
 
 
 def _workflow_fault(file: Path) -> str | None:

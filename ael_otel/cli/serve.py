@@ -1,11 +1,38 @@
-"""`ael serve`: the engine over MCP, and REST, until it is told to stop."""
+"""`ael serve`: the engine over MCP, and REST, until it is told to stop.
 
+Start, report the addresses, stop in bounded time with everything flushed.
+"""
+
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from threading import Event
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO, cast
 
 import click
 
 from ael_otel.cli.options import config_option, examples
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from ael_otel.cli.session import Telemetry
+
+GRACE_S: Final = 5.0
+"""How long requests that are being answered get to finish after a signal; then they are cancelled."""
+
+CANCEL_S: Final = 1.0
+"""How long cancelled requests get to end."""
+
+READY_S: Final = 30.0
+"""How long the start-up summary waits for the port to answer."""
 
 
 @click.command(
@@ -40,6 +67,200 @@ def command(
     Log lines are JSON, on stdout; traces, metrics and logs also go to the Collector. Both are the same with and
     without opentelemetry-instrument, which takes `--config` for itself: write -c, or set AEL_CONFIG_PATH.
     """
-    from ael_otel.cli.serving import Listen, serve
-
     serve(config, Listen(transport=transport, host=host, port=port, rest=rest))
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """How the engine is served."""
+
+    transport: Literal["http", "stdio"]
+    host: str
+    port: int
+    rest: bool
+
+    @property
+    def url(self) -> str:
+        """The address for a client on this machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+        return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{self.port}"
+
+
+def serve(config: Path | None, listen: Listen, environ: Mapping[str, str] = os.environ) -> None:
+    """Serve until SIGINT or SIGTERM, or until stdin ends; then flush telemetry and return.
+
+    Raises ConfigError for a configuration or a port that cannot be used, EngineUnavailableError for an engine that
+    cannot.
+    """
+    import asyncio
+
+    from ael_otel.cli import preflight
+    from ael_otel.cli.session import telemetry, warn_of_workflows
+    from ael_otel.cli.streams import keep_stdout_for_json_rpc
+    from ael_otel.config import find_config, load_settings
+
+    path = find_config(config, environ)
+    settings = load_settings(path, environ)
+    warn_of_workflows(preflight.check(path, environ))
+    on_http = listen.transport == "http"
+    if on_http:
+        preflight.check_free(listen.host, listen.port)
+    log_stream = sys.stdout if on_http else sys.stderr
+    ready = Event()
+    if not on_http:
+        # Before telemetry starts, since an exporter may write to stdout.
+        keep_stdout_for_json_rpc()
+    with telemetry(settings, log_stream=log_stream, serve_metrics=True, ready=ready.is_set) as sent:
+        asyncio.run(_until_stopped(_Server(path, listen, sent, log_stream, ready)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    config: Path
+    listen: Listen
+    sent: "Telemetry"
+    log_stream: TextIO
+    ready: Event
+
+
+async def _until_stopped(server: _Server) -> None:
+    import asyncio
+
+    stop = asyncio.Event()
+    _on_signals(stop)
+    # Opening and closing happen in one task, since the tool servers' connections must be closed by who opened them.
+    work = asyncio.create_task(_serve(server, stop))
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not work.done():
+        if server.ready.is_set():
+            # The HTTP server sees the signal too and ends by itself once the open requests are answered.
+            await asyncio.wait({work}, timeout=GRACE_S)
+        work.cancel()
+    with suppress(asyncio.CancelledError):
+        await work
+
+
+async def _serve(server: _Server, stop: "asyncio.Event") -> None:
+    from ael_otel.cli.session import engine
+
+    listen = server.listen
+    async with engine(
+        server.config,
+        transport=listen.transport,
+        host=listen.host,
+        port=listen.port,
+        rest=listen.rest,
+        log_output=server.log_stream,
+    ) as app:
+        server.sent.runtime.own_the_log()
+        server.ready.set()
+        try:
+            if listen.transport == "stdio":
+                await _serve_stdio(app, stop)
+            else:
+                await _serve_http(app, server)
+        finally:
+            server.ready.clear()
+
+
+async def _serve_http(app: Any, server: _Server) -> None:
+    import asyncio
+
+    before = asyncio.all_tasks()
+    if sys.stderr.isatty():
+        announcement = asyncio.create_task(_announce(app, server))
+        announcement.add_done_callback(_log_failure)
+    try:
+        await app.start()
+    finally:
+        # Runs that are still going on end as cancelled here, while their tool servers can still be told.
+        left = asyncio.all_tasks() - before
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=CANCEL_S)
+
+
+def _log_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logging.getLogger(__name__).warning("the start-up summary could not be shown: %s", error)
+
+
+async def _serve_stdio(app: Any, stop: "asyncio.Event") -> None:
+    import asyncio
+
+    from ael_otel.cli.stdin import StoppableStdin
+
+    stdin = StoppableStdin()
+    real_stdin = sys.stdin
+    sys.stdin = cast("TextIO", stdin)
+    waker = asyncio.create_task(_then(stop, stdin.stop))
+    try:
+        await app.start()
+    finally:
+        waker.cancel()
+        stdin.stop()
+        sys.stdin = real_stdin
+
+
+async def _then(event: "asyncio.Event", action: Callable[[], None]) -> None:
+    await event.wait()
+    action()
+
+
+def _on_signals(stop: "asyncio.Event") -> None:
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            # The HTTP server replaces this handler by its own while it serves. The loop learns of the signal all the
+            # same, by its wake-up descriptor, and gets it again when the server puts the handler back.
+            loop.add_signal_handler(number, stop.set)
+        except NotImplementedError:
+            # Windows has no such handlers in its loop.
+            signal.signal(number, _stopper(loop, stop))
+
+
+def _stopper(loop: "asyncio.AbstractEventLoop", stop: "asyncio.Event") -> Callable[[int, object], None]:
+    def handle(_number: int, _frame: object) -> None:
+        loop.call_soon_threadsafe(stop.set)
+
+    return handle
+
+
+async def _announce(app: Any, server: _Server) -> None:
+    """Say on stderr where everything is, once the port answers."""
+    import asyncio
+
+    from ael_otel.cli.render import startup
+    from ael_otel.cli.render.terminal import console
+    from ael_otel.instrument.engine import disconnected_servers, tool_names, workflow_names
+
+    listen = server.listen
+    if not await asyncio.to_thread(_wait_until_answering, listen.host, listen.port):
+        return
+    destination = await asyncio.to_thread(lambda: server.sent.destination)
+    console(stderr=True).print(
+        startup.summary(
+            workflows=workflow_names(app),
+            tools=tool_names(app),
+            broken=disconnected_servers(app),
+            base_url=listen.url,
+            rest=listen.rest,
+            metrics_url=server.sent.runtime.metrics_url,
+            metrics_wanted=server.sent.runtime.settings.metrics.enabled,
+            destination=destination,
+        )
+    )
+
+
+def _wait_until_answering(host: str, port: int) -> bool:
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection((host, port), timeout=0.5):
+            return True
+        time.sleep(0.05)
+    return False

@@ -9,12 +9,12 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TextIO
+from urllib.parse import urlsplit
 
 import click
 from msgspec.structs import replace
 
 from ael_otel.cli import preflight
-from ael_otel.cli.destination import Destination, host_and_port
 from ael_otel.cli.render import text as words
 from ael_otel.cli.streams import nowhere, stdout_to_stderr
 from ael_otel.config import Settings, find_config, load_settings
@@ -32,8 +32,28 @@ NO_COLLECTOR_FLUSH_S: Final = 0.1
 CLOSE_S: Final = 5.0
 """How long the tool servers get to stop."""
 
-
 _NOTHING: Final = nullcontext()
+_DEFAULT_ENDPOINTS: Final = ("localhost:4317", "localhost:4318")
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """The OTLP endpoint as host and port, whether anything is sent there, and whether something answers."""
+
+    endpoint: str
+    enabled: bool
+    reachable: bool
+
+    @property
+    def is_default(self) -> bool:
+        """Whether the endpoint is the one that the stack of `make up` listens on, by gRPC or HTTP."""
+        return self.endpoint in _DEFAULT_ENDPOINTS
+
+
+def host_and_port(url: str) -> str:
+    """Return `host:port` of a URL, the port by scheme where it names none; a password in it is left out."""
+    parts = urlsplit(url)
+    return f"{parts.hostname or 'localhost'}:{parts.port or (443 if parts.scheme == 'https' else 4317)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,3 +118,26 @@ def _plain(value: Any) -> Any:
             return [_plain(item) for item in cast("Iterable[object]", value)]
         case _:
             return str(value)
+
+
+def print_document(value: Any) -> None:
+    """Print a value as one indented JSON document."""
+    import msgspec
+
+    print_bytes([msgspec.json.format(msgspec.json.encode(value), indent=2), b"\n"])
+
+
+def print_lines(values: Iterable[Any]) -> None:
+    """Print each value as one line of JSON."""
+    import msgspec
+
+    print_bytes(msgspec.json.encode(value) + b"\n" for value in values)
+
+
+def print_bytes(parts: Iterable[bytes]) -> None:
+    """Write parts to stdout."""
+    sys.stdout.flush()
+    out = sys.stdout.buffer
+    for part in parts:
+        out.write(part)
+    out.flush()

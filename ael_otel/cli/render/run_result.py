@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ael_otel.cli.destination import Destination
 from ael_otel.cli.render import text as words
 from ael_otel.cli.render import tree
 from ael_otel.store import ExecutionRecord
+
+if TYPE_CHECKING:
+    from ael_otel.cli.session import Destination
 
 GRAFANA_URL = "http://localhost:3000/d/ael-overview"
 
@@ -88,7 +90,7 @@ def run(
     return Group(*parts)
 
 
-def where_to_look(destination: Destination, *, what: str) -> Text:
+def where_to_look(destination: "Destination", *, what: str) -> Text:
     """Say where `what`, for example `this run`, can be looked at."""
     if not destination.enabled:
         return Text(f"OTLP export is off: {what} is not sent anywhere.", style="dim")

@@ -1,12 +1,15 @@
 """What `ael serve` tells the person who started it."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
-from ael_otel.cli.destination import Destination
 from ael_otel.cli.render import text as words
+
+if TYPE_CHECKING:
+    from ael_otel.cli.session import Destination
 
 
 def summary(
@@ -18,7 +21,7 @@ def summary(
     rest: bool,
     metrics_url: str | None,
     metrics_wanted: bool,
-    destination: Destination,
+    destination: "Destination",
 ) -> Table:
     """List what is served where, and where its telemetry goes.
 
@@ -50,7 +53,7 @@ def summary(
     return grid
 
 
-def _otlp(destination: Destination) -> Text:
+def _otlp(destination: "Destination") -> Text:
     if not destination.enabled:
         return Text("export is off", style="yellow")
     if destination.reachable:

@@ -3,8 +3,7 @@
 import click
 
 from ael_otel.cli.options import examples
-from ael_otel.cli.trace.completion import run_id
-from ael_otel.cli.trace.options import Place, output_option, store_options
+from ael_otel.cli.trace.options import Place, output_option, run_id, store_options
 
 
 @click.command(
@@ -28,7 +27,7 @@ def command(first: str, second: str, output: str, place: Place) -> None:
         a, b = find(store, first), find(store, second)
     found = compare(a, b)
     if output == "json":
-        from ael_otel.cli.trace.writing import print_document
+        from ael_otel.cli.streams import print_document
 
         print_document(found)
         return

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ael_otel.cli.options import examples
-from ael_otel.cli.trace.completion import run_id
-from ael_otel.cli.trace.options import Filters, Place, filter_options, store_options
+from ael_otel.cli.trace.options import Filters, Place, filter_options, run_id, store_options
 
 if TYPE_CHECKING:
     from ael_otel.store import ExecutionRecord, TelemetryStore
@@ -78,7 +77,7 @@ def command(
             return
         parts = _written(runs, form or "json", service)
         if output is None or output == "-":
-            from ael_otel.cli.trace.writing import print_bytes
+            from ael_otel.cli.streams import print_bytes
 
             print_bytes(parts)
             return

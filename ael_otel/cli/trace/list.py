@@ -63,18 +63,18 @@ def _show(page: "Page", output: str) -> None:
         if page.runs:
             out.print(listing.runs(page.runs, width=out.width))
         return
-    from ael_otel.cli.trace import writing
+    from ael_otel.cli import streams
 
     if output == "json":
-        writing.print_document(page.runs)
+        streams.print_document(page.runs)
     elif output == "jsonl":
-        writing.print_lines(page.runs)
+        streams.print_lines(page.runs)
     else:
         from ael_otel.export import sheet
 
         names = page.runs[0].__struct_fields__ if page.runs else listing_fields()
         rows = ([getattr(run, name) for name in names] for run in page.runs)
-        writing.print_bytes(line.encode() for line in sheet.lines([names, *rows]))
+        streams.print_bytes(line.encode() for line in sheet.lines([names, *rows]))
 
 
 def listing_fields() -> tuple[str, ...]:
@@ -85,19 +85,19 @@ def listing_fields() -> tuple[str, ...]:
 
 
 def _show_fields(store: "TelemetryStore", page: "Page", fields: str, output: str) -> None:
-    from ael_otel.cli.trace import writing
+    from ael_otel.cli import streams
     from ael_otel.cli.trace.fields import parse, pick
 
     names = parse(fields)
     rows = [dict(zip(names, pick(store, run, names), strict=True)) for run in page.runs]
     if output == "json":
-        writing.print_document(rows)
+        streams.print_document(rows)
     elif output == "jsonl":
-        writing.print_lines(rows)
+        streams.print_lines(rows)
     elif output == "csv":
         from ael_otel.export import sheet
 
-        writing.print_bytes(
+        streams.print_bytes(
             line.encode() for line in sheet.lines([names, *(list(row.values()) for row in rows)])
         )
     elif rows:

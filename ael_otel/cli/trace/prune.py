@@ -77,7 +77,7 @@ def command(
                 )
             plan = store.prune(older_than=before, max_mb=max_mb)
     if output == "json":
-        from ael_otel.cli.trace.writing import print_document
+        from ael_otel.cli.streams import print_document
 
         found = {"executions": plan.executions, "bytes": plan.bytes, "dry_run": dry_run}
         print_document(found | {"forgotten": plan.forgotten})

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ael_otel.cli.options import examples
-from ael_otel.cli.trace.completion import run_id
-from ael_otel.cli.trace.options import Place, output_option, store_options
+from ael_otel.cli.trace.options import Place, output_option, run_id, store_options
 
 if TYPE_CHECKING:
     from ael_otel.attribution import Attribution
@@ -64,7 +63,7 @@ def command(
         _page(run, who, browse=not no_open)
         return
     if output == "json":
-        from ael_otel.cli.trace.writing import print_document
+        from ael_otel.cli.streams import print_document
 
         document: dict[str, Any] = {name: getattr(run, name) for name in run.__struct_fields__}
         if who is not None:

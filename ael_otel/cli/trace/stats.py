@@ -39,13 +39,13 @@ def command(by: Literal["workflow", "tool", "day"], filters: Filters, output: st
     its growth, and what was taken out of these runs before they were kept, by kind; in JSON they are `store`
     and `redactions`. JSON Lines and CSV are the rows alone.
     """
-    from ael_otel.cli.trace import writing
+    from ael_otel.cli import streams
     from ael_otel.cli.trace.store_access import opened
 
     with opened(place) as store:
         rows = store.stats(by, filters.query())
         if output == "jsonl":
-            writing.print_lines(rows)
+            streams.print_lines(rows)
             return
         if output == "csv":
             _as_csv(rows)
@@ -55,7 +55,7 @@ def command(by: Literal["workflow", "tool", "day"], filters: Filters, output: st
     if output == "json":
         about = {name: getattr(info, name) for name in info.__struct_fields__}
         about["bytes_per_day"] = per_day
-        writing.print_document({"by": by, "rows": rows, "redactions": taken_out, "store": about})
+        streams.print_document({"by": by, "rows": rows, "redactions": taken_out, "store": about})
         return
     from ael_otel.cli.render import stats_table as figures
     from ael_otel.cli.render.terminal import console
@@ -78,10 +78,10 @@ def growth(days: "Sequence[StatsRow]") -> float:
 
 
 def _as_csv(rows: "list[StatsRow]") -> None:
-    from ael_otel.cli.trace import writing
+    from ael_otel.cli import streams
     from ael_otel.export import sheet
     from ael_otel.store import StatsRow
 
     names = StatsRow.__struct_fields__
     values = [[getattr(row, name) for name in names] for row in rows]
-    writing.print_bytes(line.encode() for line in sheet.lines([names, *values]))
+    streams.print_bytes(line.encode() for line in sheet.lines([names, *values]))

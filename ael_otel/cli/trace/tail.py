@@ -1,11 +1,25 @@
 """`ael trace tail`: runs as they begin and end, from a second process."""
 
 import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
 from ael_otel.cli.options import examples, really_a_number
 from ael_otel.cli.trace.options import Filters, Place, filter_options, output_option, store_options
+from ael_otel.errors import StoreNotFoundError
+
+if TYPE_CHECKING:
+    from ael_otel.store import ExecutionSummary, RunQuery, TelemetryStore
+
+GOING_ON: Final = ("pending", "running")
+
+_OVERLAP: Final = timedelta(seconds=30)
+"""Runs are written in the order of their ends, and by several processes: one that began earlier may show later."""
 
 
 @click.command(
@@ -53,7 +67,6 @@ def command(
     Waits for the store if there is none yet. With --output jsonl each line is an event, `started` or `ended`, and the
     run as `list` has it.
     """
-    from ael_otel.cli.trace.following import Follower, wait_for_store
     from ael_otel.cli.trace.tail_view import shown
 
     deadline = None if seconds is None else time.monotonic() + seconds
@@ -81,3 +94,125 @@ def command(
                 if left <= 0:
                     return
                 time.sleep(left)
+
+
+class Event(NamedTuple):
+    """A run that began, or ended."""
+
+    run: "ExecutionSummary"
+    ended: bool
+
+
+class Follower:
+    """Looks at a store again and again; each run is told once when it began and once when it ended.
+
+    Args:
+        store: the store.
+        filters: which runs; with a status, only their ends or only their beginnings can match.
+    """
+
+    def __init__(self, store: "TelemetryStore", filters: Filters) -> None:
+        self._store = store
+        self._filters = filters
+        self._began = datetime.now(UTC)
+        self._since = self._began
+        self._told: dict[str, datetime] = {}
+        self.running: dict[str, ExecutionSummary] = {}
+        for run in (
+            self._all(replace(filters, status="running").query(limit=None)) if self._wants_running else ()
+        ):
+            self.running[run.execution_id] = run
+
+    @property
+    def _wants_running(self) -> bool:
+        # Whether a run that goes on will match is not known while it does, unless it is excluded already.
+        return self._filters.status != "pending"
+
+    def latest(self, count: int) -> "list[ExecutionSummary]":
+        """Return the last runs that have ended, the oldest first."""
+        found: list[ExecutionSummary] = []
+        if count:
+            page = self._store.query(self._filters.query(limit=count + len(self.running)))
+            found = [run for run in page.runs if run.status not in GOING_ON][:count]
+            self._told.update((run.execution_id, run.started_at) for run in found)
+        return found[::-1]
+
+    def events(self) -> Iterator[Event]:
+        """Yield what happened since the last call, the oldest first."""
+        now = datetime.now(UTC)
+        wide = replace(self._filters, status=None, error=None, min_duration=None)
+        since = max(self._since - _OVERLAP, self._began - _OVERLAP)
+        wide = replace(wide, since=max(since, wide.since) if wide.since is not None else since)
+        found = {run.execution_id: run for run in self._all(wide.query(limit=None))}
+        self._since = now
+        for identifier in [known for known in self.running if known not in found]:
+            # It began too long ago to be among the latest.
+            if (later := self._again(self.running[identifier])) is not None:
+                found[identifier] = later
+        self._told = {known: began for known, began in self._told.items() if began > since - _OVERLAP}
+        for run in sorted(found.values(), key=lambda run: (run.started_at, run.execution_id)):
+            if run.execution_id in self._told:
+                continue
+            if run.status in GOING_ON:
+                new = run.execution_id not in self.running
+                self.running[run.execution_id] = run
+                if new and self._filters.status in (None, run.status):
+                    yield Event(run, ended=False)
+                continue
+            seen = self.running.pop(run.execution_id, None)
+            self._told[run.execution_id] = run.started_at
+            if (seen is not None or self._ended_meanwhile(run)) and self._matches(run):
+                yield Event(run, ended=True)
+
+    def _all(self, query: "RunQuery") -> "list[ExecutionSummary]":
+        return self._store.query(query).runs
+
+    def _again(self, run: "ExecutionSummary") -> "ExecutionSummary | None":
+        from ael_otel.store import RunQuery
+
+        moment = timedelta(microseconds=1)
+        query = RunQuery(limit=None, since=run.started_at, until=run.started_at + moment)
+        return next((found for found in self._all(query) if found.execution_id == run.execution_id), None)
+
+    def _ended_meanwhile(self, run: "ExecutionSummary") -> bool:
+        return run.completed_at is None or run.completed_at >= self._began
+
+    def _matches(self, run: "ExecutionSummary") -> bool:
+        wanted = self._filters
+        if wanted.status is not None and run.status != wanted.status:
+            return False
+        if wanted.min_duration is not None and (run.duration_ms or 0.0) < wanted.min_duration:
+            return False
+        if wanted.error is None or wanted.error == run.error_code:
+            return True
+        moment = timedelta(microseconds=1)
+        query = replace(wanted, since=run.started_at, until=run.started_at + moment).query(limit=None)
+        return any(found.execution_id == run.execution_id for found in self._all(query))
+
+
+@contextmanager
+def wait_for_store(
+    place: Place, deadline: float | None, interval: float
+) -> "Generator[TelemetryStore | None]":
+    """Open the store as soon as there is one; None if there is none by the deadline."""
+    from ael_otel.cli.trace.store_access import opened
+
+    told = False
+    while True:
+        manager = opened(place)
+        try:
+            store = manager.__enter__()
+        except StoreNotFoundError as error:
+            if not told:
+                click.echo(f"{error}; waiting", err=True)
+                told = True
+            if deadline is not None and time.monotonic() + interval > deadline:
+                yield None
+                return
+            time.sleep(interval)
+            continue
+        break
+    try:
+        yield store
+    finally:
+        store.close()

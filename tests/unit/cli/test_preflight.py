@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ael_otel.cli import listening, preflight
+from ael_otel.cli import preflight
 from ael_otel.config import load_settings
 from ael_otel.errors import ConfigError
 
@@ -133,8 +133,8 @@ def test_a_free_port_passes_and_stays_free():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    listening.check_free("127.0.0.1", port)
-    listening.check_free("127.0.0.1", port)
+    preflight.check_free("127.0.0.1", port)
+    preflight.check_free("127.0.0.1", port)
 
 
 def test_a_port_in_use_is_named_with_the_option_to_change_it():
@@ -144,7 +144,7 @@ def test_a_port_in_use_is_named_with_the_option_to_change_it():
         busy.listen()
         port = busy.getsockname()[1]
         with pytest.raises(ConfigError) as caught:
-            listening.check_free("127.0.0.1", port)
+            preflight.check_free("127.0.0.1", port)
     assert str(caught.value) == f"port {port} on 127.0.0.1 is in use: stop what listens there, or set --port"
 
 
@@ -152,4 +152,4 @@ def test_a_port_in_use_is_named_with_the_option_to_change_it():
 def test_an_address_of_another_machine_is_refused(host):
     """With the option to change it."""
     with pytest.raises(ConfigError, match="set --host"):
-        listening.check_free(host, 8082)
+        preflight.check_free(host, 8082)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ael_otel.cli.destination import Destination, host_and_port
 from ael_otel.cli.render import run_result as answer
 from ael_otel.cli.render import startup
+from ael_otel.cli.session import Destination, host_and_port
 
 NOWHERE = Destination("localhost:4317", enabled=True, reachable=False)
 

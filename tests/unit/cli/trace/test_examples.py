@@ -87,7 +87,7 @@ def test_the_shell_completes_ids(typed, offered, place, monkeypatch):
 
 def test_completion_is_silent_without_a_store(tmp_path, monkeypatch):
     """A shell must not print an error while somebody types."""
-    from ael_otel.cli.trace.completion import run_id
+    from ael_otel.cli.trace.options import run_id
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from ael_otel.cli.trace.following import Follower
 from ael_otel.cli.trace.options import Filters
+from ael_otel.cli.trace.tail import Follower
 from ael_otel.cli.trace.tail_view import shown
 from ael_otel.store import ExecutionRecord, MemoryStore, RunQuery
 from tests.unit.cli.trace.runs import ael, failed, make, mixed
@@ -142,7 +142,7 @@ def test_it_waits_for_a_store(place, monkeypatch):
         if len(waits) == 3:
             make(place / "late.db", [])
 
-    monkeypatch.setattr("ael_otel.cli.trace.following.time.sleep", appear)
+    monkeypatch.setattr("ael_otel.cli.trace.tail.time.sleep", appear)
     done = ael("tail", "--db", "late.db", "--seconds", "1", "--interval", "0.05")
     assert done.exit_code == 0
     assert done.stderr.count("waiting") == 1
