@@ -1,4 +1,13 @@
-"""Which files nothing is captured of, and where a text names one of them."""
+"""Excluded files: which paths are excluded, and where a text names one.
+
+The file system is asked once, when the configuration is loaded: for the working directory, the home, where the excluded
+paths lead, and for links inside excluded folders. Afterwards paths are compared as they are written, without a system
+call: a lookup of any path-like word of a text could mount a volume or reach a remote host.
+
+A text is searched only around a literal part that every spelling of an excluded path holds (`.ssh` of `~/.ssh/*`), so
+a text without one costs a substring search. Where an excluded path has no such part, or the working directory is inside
+an excluded folder, every word with a slash is judged.
+"""
 
 import os
 import re
@@ -6,15 +15,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from fnmatch import translate
 from pathlib import Path
-from time import monotonic
 from typing import Final
 from urllib.parse import unquote
 
-_MOST_RESOLVED: Final = 512
-"""Paths of one text whose symbolic links are looked up; of further ones only the names are compared."""
 _REMEMBERED: Final = 4096
-_FRESH_S: Final = 5.0
 _LONGEST: Final = 4096
+_MOST_LINKS: Final = 1024
+"""Entries of one excluded folder that are looked through for links when the configuration is loaded."""
 
 _TOKEN: Final = re.compile(
     "[^\\s\"'`<>|;,()\\[\\]=\u3001\u3002\uff0c\uff1b\uff1a\uff08\uff09\u300a-\u3011\u2018-\u201f\u00ab\u00bb]{1,4096}"
@@ -22,7 +29,9 @@ _TOKEN: Final = re.compile(
 _ASCII: Final = re.compile("[!-~]{2,4096}")
 _STUCK: Final = re.compile(r"[@*&#!+^](?=~?[/\\])")
 _SLASH: Final = re.compile(r"[/\\]|%2[fF]")
-_OF_A_FILE: Final = re.compile(r"(?i)(?!file:|https?:|wss?:)[a-z][a-z0-9+.-]*://[^/]*(?=/)")
+_PROCESS: Final = re.compile("/proc/(?:self|thread-self|[0-9]{1,9})/(?:(?P<root>root)|cwd)(?=/)")
+"""Links of the Linux kernel that every process has, resolved as they are written."""
+_OF_A_FILE: Final = re.compile(r"(?i)(?!file:|https?:|wss?:)[a-z][a-z0-9+.-]{0,32}://[^/]{0,256}(?=/)")
 _QUOTED_PART: Final = re.compile(r"[\w.~}][\"']/|/[\"'][\w.]")
 _UNQUOTED: Final = str.maketrans("", "", "\"'")
 _HOME: Final = re.compile(r"(?<![\w/~.-])~(?![\w/~.-])")
@@ -32,6 +41,9 @@ _SHORT_TEXT: Final = 1024
 _LONGEST_COMMAND: Final = 65_536
 _LONGEST_NAME: Final = 256
 _WILD: Final = re.compile(r"[*?\[]")
+_CHOICE: Final = re.compile(r"\[[^\]]*\]?")
+_SHELL_WILD: Final = re.compile(r"[*?\[{]")
+_ESCAPE: Final = re.compile("%[2-7][0-9A-Fa-f]")
 _FOLDS: Final = sys.platform in {"darwin", "win32"}
 _WINDOWS_DRIVE: Final = re.compile(r"[A-Za-z]:[\\/]")
 _OWN_COLON: Final = re.compile(r"(?:file|[A-Z]):", re.IGNORECASE)
@@ -42,14 +54,17 @@ _ROOTED: Final = re.compile(
 
 
 class ExcludedPaths:
-    """Patterns of files: `~`, `..` and symbolic links are resolved on both sides.
+    """Patterns of files, compared with paths as they are written: `~`, `$HOME`, `..` and `file:` are resolved.
 
     Args:
         patterns: as `privacy.excluded_paths`. `*` matches any characters, also `/`; a folder stands for what is in it;
-            a pattern without `/` is compared with the last part of a path.
+            a pattern without `/` is compared with each part of a path. Symbolic links are resolved here, once: those
+            that a pattern itself goes through, and those inside an excluded folder.
     """
 
     def __init__(self, patterns: Sequence[str]) -> None:
+        self._some = bool(patterns)
+        self._here = _Here() if patterns else _NOWHERE
         names: list[str] = []
         places: list[str] = []
         for pattern in patterns:
@@ -58,85 +73,70 @@ class ExcludedPaths:
                 written
             )
         self._name = _compiled(names, "")
-        resolved = {form for place in places for form in _forms(place)}
-        self._place = _compiled(sorted(resolved), r"(?:/.*)?")
-        self._whole = _compiled(sorted({found for form in resolved if (found := _folder_of(form))}), "")
+        forms = {form for place in places for form in _forms(place, self._here)}
+        forms |= {target for form in sorted(forms) for target in _linked_from(form)}
+        self._place = _compiled(sorted(forms), r"(?:/.*)?")
+        self._whole = _compiled(sorted({found for form in forms if (found := _folder_of(form))}), "")
         # Places that are known without a wild card: of a file, or of a folder all of which is excluded.
-        known = {_folder_of(form) or form for form in resolved}
+        known = {_folder_of(form) or form for form in forms}
         self._known = sorted(each for each in known if not _WILD.search(each))
         self._apart = [
             _Apart(each, depth) for each in self._known for depth in (1, 2) if each.count("/") > depth
         ]
-        self._answers: dict[str, tuple[float, int]] = {}
-        self._folders: dict[str, str] = {}
-        self._folders_since = 0.0
-        self._some = bool(patterns)
+        self._hint = self._hint_of(names, sorted(forms))
+        self._answers: dict[str, int] = {}
 
     def __bool__(self) -> bool:
         """Return whether anything is excluded."""
         return self._some
 
-    def matches(self, path: str, *, resolve: bool = True) -> bool:
-        """Return whether a path is excluded.
+    def _hint_of(self, names: Sequence[str], forms: Sequence[str]) -> "re.Pattern[str] | None":
+        """Return a search for the parts that name excluded files, None where any word can name one."""
+        parts: set[str] = set()
+        for name in names:
+            parts.add(max(_WILD.split(_CHOICE.sub("*", name)), key=len, default=""))
+        for form in forms:
+            parts.add(self._part_of(form))
+        if not all(len(part) > 1 for part in parts):
+            return None
+        # A part that another one holds needs no search of its own.
+        needed = [part for part in parts if not any(other != part and other in part for other in parts)]
+        return re.compile("|".join(map(re.escape, sorted(needed))), re.IGNORECASE if _FOLDS else 0)
 
-        Args:
-            path: absolute, relative to the working directory, or a `file:` address.
-            resolve: also ask the file system where symbolic links lead.
-        """
-        return self._level(path, resolve=resolve) == _EXCLUDED
+    def _part_of(self, form: str) -> str:
+        """Return the last literal part of a place that is not also one of the home or the working directory."""
+        literal = _WILD.split(form)[0]
+        if literal != form:
+            literal = literal.rpartition("/")[0]
+        for start in (self._here.folder, self._here.home):
+            if f"{start}/".startswith(f"{literal}/"):
+                return ""
+        return literal.rpartition("/")[2]
 
-    def _level(self, path: str, *, resolve: bool) -> int:
+    def matches(self, path: str) -> bool:
+        """Return whether a path, absolute, relative to the working directory, or a `file:` address, is excluded."""
+        return self._level(path) == _EXCLUDED
+
+    def _level(self, path: str) -> int:
         """Return `_EXCLUDED`, `_FOLDER` for a folder whose files all are, or 0."""
         if not self._some or not path or len(path) > _LONGEST or "\0" in path:
             return 0
-        now = monotonic()
-        known = self._answers.get(path)
-        if known is not None and now - known[0] < _FRESH_S:
-            return known[1]
-        answer = self._judge(path, resolve=resolve)
-        if resolve:
+        answer = self._answers.get(path)
+        if answer is None:
+            answer = self._judge(path)
             if len(self._answers) >= _REMEMBERED:
-                self._answers.clear()
-            self._answers[path] = (now, answer)
+                self._answers = {}
+            self._answers[path] = answer
         return answer
 
-    def _judge(self, path: str, *, resolve: bool) -> int:
-        plain = _plain(path)
+    def _judge(self, path: str) -> int:
+        plain = self._here.plain(path)
         found = 0
         for form in (plain, plain.replace("\\", "/")) if "\\" in plain else (plain,):
-            lexical = _absolute(form)
-            found = max(found, self._fits(lexical))
-            if resolve and found < _EXCLUDED:
-                real = self._real(lexical)
-                if real != lexical:
-                    found = max(found, self._fits(real))
+            found = max(found, self._fits(self._here.absolute(form)))
             if found == _EXCLUDED:
                 break
         return found
-
-    def _real(self, path: str) -> str:
-        """Return where a path leads, asking the system once for each folder in a while."""
-        if path == "/" or path in self._folders:
-            return self._folders.get(path, "/")
-        folder, _, name = path.rpartition("/")
-        if not name or not path.startswith("/"):
-            return os.path.realpath(path)
-        parent = self._folder(folder).rstrip("/") if folder else ""
-        here = f"{parent}/{name}"
-        try:
-            os.readlink(here)  # noqa: PTH115 - a Path takes longer than the question
-        except (OSError, ValueError):
-            return here
-        return os.path.realpath(here)
-
-    def _folder(self, path: str) -> str:
-        now = monotonic()
-        if now - self._folders_since > _FRESH_S or len(self._folders) >= _REMEMBERED:
-            self._folders = {}
-            self._folders_since = now
-        real = self._real(path)
-        self._folders[path] = real
-        return real
 
     def _fits(self, path: str) -> int:
         if (self._place is not None and self._place.fullmatch(path)) or (
@@ -147,19 +147,21 @@ class ExcludedPaths:
 
     def may_name(self, text: str) -> bool:
         """Return False for a text that certainly names no excluded file."""
-        return "/" in text or "\\" in text or "%2" in text or "~" in text or self._name is not None
+        if self._hint is None:
+            return "/" in text or "\\" in text or "%2" in text or "~" in text or self._name is not None
+        return self._hint.search(text) is not None or (
+            "%" in text and _ESCAPE.search(text) is not None and self._hint.search(unquote(text)) is not None
+        )
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield where a text names excluded files."""
         if not self._some or not self.may_name(text):
             return
-        resolved = 0
         some = False
-        for start, word in self._words(text):
+        for start, word in self._words_near(text):
             # A colon may belong to the path (`file://`, `C:`) or stand before or behind it (`host:path`, `path:12`).
             for begin, part in _parts(word):
-                resolved += 1
-                if self.matches(part, resolve=resolved <= _MOST_RESOLVED):
+                if self.matches(part):
                     yield start + begin, start + begin + len(part)
                     some = True
                     break
@@ -171,18 +173,15 @@ class ExcludedPaths:
         """Return whether a text of a call leads to excluded files: by their names, their folder or a wild card."""
         if not self._some:
             return False
-        if len(text) <= _LONGEST_NAME and "/" not in text and self._level(text, resolve=True):
-            return True  # a name in the working directory; only the file system knows where it leads
-        if not self.may_name(text):
-            return False
-        resolved = 0
-        for _, word in self._words(text):
-            for _, part in _parts(word):
-                resolved += 1
-                few = resolved <= _MOST_RESOLVED
-                if self._level(part, resolve=few) or (few and self._covers(part)):
-                    return True
-        if " " in text and len(text) <= _SHORT_TEXT and self._level(text.strip(), resolve=True):
+        if len(text) <= _LONGEST_NAME and "/" not in text and self._level(text):
+            return True  # a name in the working directory
+        near = self.may_name(text)
+        if near or ("/" in text and _SHELL_WILD.search(text)):
+            for _, word in self._words(text):
+                for _, part in _parts(word):
+                    if (near and self._level(part)) or self._covers(part):
+                        return True
+        if near and " " in text and len(text) <= _SHORT_TEXT and self._level(text.strip()):
             return True
         if len(text) <= _LONGEST_COMMAND and _QUOTED_PART.search(text):
             # A shell joins what stands side by side: `"$HOME"/.ssh`.
@@ -202,20 +201,22 @@ class ExcludedPaths:
         return False
 
     def _names_folder(self, text: str, folder: str) -> bool:
-        if _HOME.search(text) and _absolute("~") == folder:
+        if folder == self._here.home and _HOME.search(text):
             return True
         for word in _TOKEN.finditer(text):
             for _, part in _parts(word[0]) if "/" in word[0] or "\\" in word[0] else ():
-                lexical = _absolute(_plain(part).replace("\\", "/"))
-                if lexical == folder or (len(part) <= _LONGEST and self._real(lexical) == folder):
+                if self._here.absolute(self._here.plain(part).replace("\\", "/")) == folder:
                     return True
         return False
 
     def _covers(self, path: str) -> bool:
         """Return whether a path with wild cards can stand for an excluded one, read as a shell does."""
-        if "/" not in path or not ("*" in path or "?" in path or "[" in path or "{" in path):
+        if "/" not in path or len(path) > _SHORT_TEXT or not _SHELL_WILD.search(path):
             return False
-        lexical = _absolute(_plain(path))
+        # A shell reads several wild cards in a row as one, and a pattern of many would take long.
+        lexical = self._here.absolute(self._here.plain(path))
+        if lexical.count("*") > _MOST_STARS:
+            return True
         if "**" in lexical:
             pattern = re.compile(translate(lexical), re.DOTALL | (re.IGNORECASE if _FOLDS else 0))
             return any(map(pattern.fullmatch, self._known))
@@ -231,19 +232,76 @@ class ExcludedPaths:
         if self._name is not None:
             for word in _TOKEN.finditer(text):
                 yield word.start(), word[0]
+        elif "/" in text or "\\" in text or "%2" in text:
+            yield from _words_around(text, _SLASH)
+
+    def _words_near(self, text: str) -> Iterator[tuple[int, str]]:
+        """Yield the words of a text that hold a part of an excluded path; all that can be paths where none says so."""
+        if self._hint is None:
+            yield from self._words(text)
             return
-        if "/" not in text and "\\" not in text and "%2" not in text:
-            return
-        behind = 0
-        for sign in _SLASH.finditer(text):
-            if sign.start() < behind:
-                continue
-            before = _TOKEN.match(text[max(behind, sign.start() - _LONGEST_HEAD) : sign.start()][::-1])
-            start = sign.start() - (len(before[0]) if before is not None else 0)
-            whole = _TOKEN.match(text, start)
-            if whole is not None:
-                behind = whole.end()
-                yield start, whole[0]
+        yield from _words_around(text, self._hint)
+        if "%" in text:
+            for start, word in _words_around(text, _ESCAPE):
+                if self._hint.search(word) is None and self._hint.search(unquote(word)) is not None:
+                    yield start, word
+
+
+_MOST_STARS: Final = 16
+"""Wild cards of one path that are compared; a path with more counts as one that can stand for anything."""
+
+
+class _Here:
+    """The working directory and the home, as they were when the configuration was loaded."""
+
+    def __init__(self, folder: str | None = None, home: str | None = None) -> None:
+        self.folder = (os.getcwd() if folder is None else folder).rstrip("/")  # noqa: PTH109 - a text is needed
+        self.home = (os.path.expanduser("~") if home is None else home).rstrip("/\\")  # noqa: PTH111 - no error
+        self._users = {"~"}
+        # Another user's home would have to be looked up, maybe in a directory service.
+        self._users |= {f"~{name}" for key in ("USER", "LOGNAME", "USERNAME") if (name := os.environ.get(key))}
+
+    def plain(self, path: str) -> str:
+        """Return a path without what addresses wrap it in, and with `~` for each spelling of the home."""
+        path = _plain(path)
+        if path[:6] == "/proc/" and (process := _PROCESS.match(path)) is not None:
+            path = path[process.end() :] if process["root"] else self.folder + path[process.end() :]
+        for home in ("$HOME", "${HOME}", "%USERPROFILE%"):
+            if path.startswith(home):
+                return "~" + path[len(home) :]
+        return path
+
+    def absolute(self, path: str) -> str:
+        """Return a path from the root, without `.`, `..`, `~` and double slashes."""
+        if path[:1] == "/" and "/." not in path and "//" not in path and path[-1] != "/":
+            return path
+        if path[:1] == "~":
+            user, slash, rest = path.replace("\\", "/").partition("/")
+            if user in self._users:
+                path = f"{self.home}{slash}{rest}"
+        # Of a path of the root or a drive nothing of the working directory is left.
+        plain = os.path.normpath(os.path.join(self.folder or "/", path))  # noqa: PTH118 - texts, not paths
+        # Two slashes at the beginning are kept by the rules of POSIX, and one by every system that we know.
+        return plain[1:] if plain[:2] == "//" and sys.platform != "win32" else plain
+
+
+_NOWHERE: Final = _Here("/", "/")
+
+
+def _words_around(text: str, sign: "re.Pattern[str]") -> Iterator[tuple[int, str]]:
+    """Yield each word of a text that holds a sign, once."""
+    behind = 0
+    at = sign.search(text)
+    while at is not None:
+        low = max(behind, at.start() - _LONGEST_HEAD)
+        before = _TOKEN.match(text[low : at.start()][::-1])
+        start = at.start() - (len(before[0]) if before is not None else 0)
+        whole = _TOKEN.match(text, start)
+        behind = at.end()
+        if whole is not None:
+            behind = max(behind, whole.end())
+            yield start, whole[0]
+        at = sign.search(text, behind)
 
 
 def paths_in(text: str) -> Iterator[str]:
@@ -309,25 +367,12 @@ def _plain(path: str) -> str:
         path = path.partition("?")[0].partition("#")[0]
     if "%" in path:
         path = unquote(path)
-    for home in ("$HOME", "${HOME}", "%USERPROFILE%"):
-        if path.startswith(home):
-            return "~" + path[len(home) :]
     return path
 
 
-def _absolute(path: str) -> str:
-    if path[:1] == "/" and "/." not in path and "//" not in path and path[-1] != "/":
-        return path
-    if "/" not in path and path[:1] not in {"~", "."} and sys.platform != "win32":
-        return f"{os.getcwd().rstrip('/')}/{path}"  # noqa: PTH109 - as below
-    plain = os.path.normpath(os.path.join(os.getcwd(), os.path.expanduser(path)))  # noqa: PTH109, PTH111, PTH118
-    # Two slashes at the beginning are kept by the rules of POSIX, and one by every system that we know.
-    return plain[1:] if plain[:2] == "//" and sys.platform != "win32" else plain
-
-
-def _forms(pattern: str) -> Iterator[str]:
+def _forms(pattern: str, here: _Here) -> Iterator[str]:
     """Yield a pattern as it is written and as the system resolves the part of it before the first wild card."""
-    plain = _absolute(pattern.replace("\\", "/") if not _WINDOWS_DRIVE.match(pattern) else pattern)
+    plain = here.absolute(pattern.replace("\\", "/") if not _WINDOWS_DRIVE.match(pattern) else pattern)
     yield plain.rstrip("/")
     wild = _WILD.search(plain)
     head = plain if wild is None else plain[: wild.start()].rpartition("/")[0]
@@ -338,6 +383,25 @@ def _forms(pattern: str) -> Iterator[str]:
             return
         if real != head:
             yield (real + plain[len(head) :]).rstrip("/")
+
+
+def _linked_from(form: str) -> Iterator[str]:
+    """Yield where the links inside an excluded folder lead; nothing where the folder cannot be read."""
+    folder = _folder_of(form) or form
+    if _WILD.search(folder):
+        return
+    try:
+        with os.scandir(folder) as entries:
+            links = [entry.path for entry, _ in zip(entries, range(_MOST_LINKS), strict=False) if entry.is_symlink()]
+    except (OSError, ValueError):
+        return
+    for link in links:
+        try:
+            target = str(Path(link).resolve())
+        except (OSError, RuntimeError, ValueError):
+            continue
+        if target.count("/") > 1 and not target.startswith(f"{folder}/"):
+            yield target
 
 
 def _folder_of(form: str) -> str:

@@ -167,11 +167,14 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_bare_name_that_leads_to_an_excluded_file_counts(folder):
-    """A symbolic link in the working directory has no slash in its name, and is followed all the same."""
+def test_a_bare_name_in_an_excluded_working_directory_counts(folder, monkeypatch):
+    """A file that is named without its folder; one that only a symbolic link leads to is compared as it is written."""
+    monkeypatch.chdir(folder / "private")
     redactor = Redactor(Policy(excluded_paths=(f"{folder}/private/*",)))
-    assert redactor.names_excluded({"file": "link.txt"})
-    assert not redactor.names_excluded({"file": "other.txt", "text": "a sentence"})
+    assert redactor.names_excluded({"file": "file.txt"})
+    monkeypatch.chdir(folder)
+    redactor = Redactor(Policy(excluded_paths=(f"{folder}/private/*",)))
+    assert not redactor.names_excluded({"file": "other.txt", "text": "a sentence", "link": "link.txt"})
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 # ruff: noqa: E501 - tables of texts and names
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def test_other_paths_stay(home, written):
 @pytest.mark.parametrize(
     "params",
     [
-        {"path": "~/.ssh"}, {"path": "~/.ssh/"}, {"path": "{home}/.ssh/."}, {"path": "notes/../.ssh"}, {"path": "notes/keys"},
+        {"path": "~/.ssh"}, {"path": "~/.ssh/"}, {"path": "{home}/.ssh/."}, {"path": "notes/../.ssh"},
         {"path": Path(".ssh")}, {"path": ".ssh"}, {"uri": "file://{home}/.ssh"}, {"command": "ls -la ~/.ssh"}, {"command": "cd ~/.ssh && cat id_rsa"},
         ["tar", "c", "{home}/.ssh"], {"command": "cd ~ && cat .ssh/id_rsa"}, {"cwd": "~", "args": ["grep", "-r", "KEY", ".ssh"]},
         {"command": "cat ~/.aws/*"}, {"command": "cat ~/.aws/cred*"}, {"command": "head ~/.s*/id_rsa"},
@@ -81,7 +82,6 @@ def test_other_paths_stay(home, written):
 )  # fmt: skip
 def test_a_call_that_leads_to_excluded_files_is_told(home, params):
     """By their folder, a wild card, a folder and a name that stand apart, quotes in the middle, addresses, the root."""
-    (home / "notes" / "keys").symlink_to(home / ".ssh")
 
     def here(value):
         if isinstance(value, str):
@@ -109,19 +109,66 @@ def test_a_call_that_only_comes_near_is_kept(home, params):
     assert not redactor().names_excluded(params)
 
 
-def test_links_are_followed_on_both_sides(home, tmp_path_factory):
-    """A link to an excluded file or folder, a folder reached through a link, and a pattern that is a link itself."""
-    (home / "notes" / "harmless.txt").symlink_to(home / ".ssh" / "id_rsa")
-    (home / "notes" / "keys").symlink_to(home / ".ssh")
+def test_links_of_the_excluded_paths_themselves_are_resolved(home, tmp_path_factory):
+    """A pattern that goes through a link, and a link inside an excluded folder: both ends are excluded."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "secret.txt").write_text("x")
+    (elsewhere / "dotfiles").mkdir()
+    (elsewhere / "dotfiles" / "ssh_config").write_text("x")
     (home / "vault").symlink_to(elsewhere)
+    (home / ".ssh" / "config").symlink_to(elsewhere / "dotfiles" / "ssh_config")
+    (home / ".ssh" / "ring").symlink_to(home / ".ssh" / "ring")
+    (home / ".ssh" / "gone").symlink_to(elsewhere / "not-there")
+    (home / ".ssh" / "root").symlink_to("/")
     judge = redactor("~/.ssh/*", "~/vault/*")
-    for path in ("notes/harmless.txt", "notes/keys/id_rsa", "notes/keys/new", "~/vault/secret.txt", f"{elsewhere}/secret.txt"):  # fmt: skip
+    for path in ("~/vault/secret.txt", f"{elsewhere}/secret.txt", "~/.ssh/config", f"{elsewhere}/dotfiles/ssh_config", f"{elsewhere}/not-there"):  # fmt: skip
         assert judge.path(path), path
         assert judge.text(f"see {path} ok") == "see [EXCLUDED_PATH] ok"
-    (home / "notes" / "ring").symlink_to(home / "notes" / "ring")
-    assert not judge.path("notes/ring/x")
+        assert judge.names_excluded({"file": path})
+    only = redactor("~/.ssh/*")
+    assert only.path(f"{elsewhere}/dotfiles/ssh_config")
+    assert not only.path(f"{elsewhere}/dotfiles/other")
+    assert not only.path("/etc/hosts"), "a link to the root excludes nothing else"
+
+
+def test_links_elsewhere_are_compared_as_they_are_written(home):
+    """The documented limit: a link outside the excluded folder is not looked up, whichever way it leads."""
+    (home / "notes" / "harmless.txt").symlink_to(home / ".ssh" / "id_rsa")
+    judge = redactor()
+    assert not judge.path("notes/harmless.txt")
+    assert judge.text("see notes/harmless.txt ok") == "see notes/harmless.txt ok"
+
+
+@pytest.mark.parametrize("patterns", [("~/.ssh/*", "~/.aws/credentials"), (".env", "*.pem"), ("~/*",), ("/srv/team-*/x",)])  # fmt: skip
+def test_judging_paths_asks_the_system_nothing(home, monkeypatch, patterns):
+    """No lookup of any kind once the configuration is loaded: not of links, folders, users, or the working directory."""
+    judge = redactor(*patterns)
+
+    asked = []
+    text = (
+        "see /net/host/file, ~bob/x, ~/.ssh/id_rsa, ../a/./b, $HOME/c, file:///d%2Fe, C:\\f, .env, x.pem, ~/g/*, "
+        "/srv/team-a/x, and/or {a/b,c/d} //server/share 'q'/r"
+    )
+    with monkeypatch.context() as patched:
+        for name in ("lstat", "stat", "readlink", "getcwd", "scandir", "listdir", "access"):
+            patched.setattr(os, name, lambda *_args, called=name, **_kwargs: asked.append(called))
+        patched.setattr(os.path, "realpath", lambda *_args, **_kwargs: asked.append("realpath"))
+        clean = judge.value({"text": text, "list": text.split(), "/h/i": 1})
+        excluded = judge.names_excluded({"text": text})
+        others = judge.names_excluded({"path": "/net/other/file"})
+        judge.path("/net/host/file")
+    assert not asked
+    assert "[EXCLUDED_PATH]" in repr(clean)
+    assert excluded
+    assert not others
+
+
+def test_a_folder_that_the_process_works_in_can_be_excluded(home, monkeypatch):
+    """A relative path says nothing of the excluded folder there, and is found all the same."""
+    monkeypatch.chdir(home / ".ssh")
+    judge = redactor()
+    assert judge.text("cat ./id_rsa now") == "cat [EXCLUDED_PATH] now"
+    assert judge.names_excluded({"file": "id_rsa"})
 
 
 def test_a_pattern_without_a_folder_is_a_name_anywhere(home):
@@ -161,7 +208,7 @@ def test_case_counts_where_the_file_system_keeps_it_apart(home):
 
 
 def test_many_paths_of_a_long_text_are_judged(home):
-    """Each by its name; the system is asked about links for the first 512 only."""
+    """Each by its name, also the last one."""
     text = " ".join(f"/srv/data/{n}/file.txt" for n in range(5000)) + f" {home}/.ssh/id_rsa"
     assert redactor().text(text).endswith("4999/file.txt [EXCLUDED_PATH]")
 
