@@ -259,7 +259,9 @@ class _Here:
         self.home = (os.path.expanduser("~") if home is None else home).rstrip("/\\")  # noqa: PTH111 - no error
         self._users = {"~"}
         # Another user's home would have to be looked up, maybe in a directory service.
-        self._users |= {f"~{name}" for key in ("USER", "LOGNAME", "USERNAME") if (name := os.environ.get(key))}
+        self._users |= {
+            f"~{name}" for key in ("USER", "LOGNAME", "USERNAME") if (name := os.environ.get(key))
+        }
 
     def plain(self, path: str) -> str:
         """Return a path without what addresses wrap it in, and with `~` for each spelling of the home."""
@@ -392,7 +394,11 @@ def _linked_from(form: str) -> Iterator[str]:
         return
     try:
         with os.scandir(folder) as entries:
-            links = [entry.path for entry, _ in zip(entries, range(_MOST_LINKS), strict=False) if entry.is_symlink()]
+            links = [
+                entry.path
+                for entry, _ in zip(entries, range(_MOST_LINKS), strict=False)
+                if entry.is_symlink()
+            ]
     except (OSError, ValueError):
         return
     for link in links:

@@ -46,7 +46,6 @@ ROW = namedtuple("ROW", "user api_key")
         [{"name": "password", "value": "two words"}],
         {"Key": "client_secret", "Value": "two words"},
         ["mysql", "--password", "letmein", "--verbose"],
-        {"amount": 4111111111111111.0},
         "card 4111111111111111.0",
         "--password hunter2",
         "**Password:** hunter2",
@@ -65,7 +64,7 @@ ROW = namedtuple("ROW", "user api_key")
     ids=str,
 )
 def test_these_secrets_are_found(value):
-    """Headers and variables as pairs, options in lists, cards that became fractions, Markdown, causes in a group.
+    """Headers and variables as pairs, options in lists, a card as a fraction in a text, Markdown, causes in a group.
 
     Also rows with names, and texts of two bytes a character; by the redactor, and in what the run store keeps.
     """
@@ -133,12 +132,14 @@ def test_a_row_with_names_stays_a_row():
         [{"name": "max_tokens", "value": "4096"}],
         {"key": "primary_key", "value": "id"},
         4111111111111111.5,
+        {"amount": 4111111111111111.0},
+        {"session_id": 6230746554442407.0},
         {"ratio": float("nan"), "most": float("inf")},
     ],
     ids=str,
 )
 def test_these_are_no_secrets(value):
-    """The working directory, Jira's keys, names beside names, numbers that are no cards."""
+    """The working directory, Jira's keys, names beside names, floats and numbers that are no cards."""
     assert REDACTOR.value(value) is value
 
 

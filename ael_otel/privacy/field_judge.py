@@ -1,0 +1,75 @@
+"""Judges the names of fields by what the configuration and the built-in words say, and remembers the answers."""
+
+import re
+from collections.abc import Callable
+from fnmatch import translate
+from typing import Final, NamedTuple
+
+from ael_otel.privacy import markers
+from ael_otel.privacy.field_names import kind_of
+from ael_otel.privacy.policy import Policy
+
+LONGEST_NAME: Final = 256
+COUNTS: Final = "counts"
+"""The rule of the field `redactions`, in which run records keep counts by kind."""
+
+_NAMES_KEPT: Final = 4096
+_MARKER: Final = re.compile("|".join(map(re.escape, sorted(markers.ALL_MARKERS))))
+
+
+class FieldName(NamedTuple):
+    """What is known of a field's name."""
+
+    kind: str | None
+    rule: str
+    clean: str
+    allowed: bool
+
+
+PLAIN_NAME: Final = FieldName(None, "", "", allowed=False)
+
+
+class FieldJudge:
+    """Judges names of fields.
+
+    Args:
+        policy: names that are secret or allowed by configuration.
+        redact: takes secrets out of a name itself.
+
+    Attributes:
+        known: names that have been judged, for callers in a hurry.
+    """
+
+    def __init__(self, policy: Policy, redact: Callable[[str], str]) -> None:
+        self._policy = policy
+        self._redact = redact
+        self._patterns = [re.compile(each, re.IGNORECASE) for each in policy.sensitive_field_patterns]
+        allowed = "|".join(translate(each) for each in policy.allow_fields)
+        self._allowed = re.compile(allowed, re.IGNORECASE) if allowed else None
+        self.known: dict[str, FieldName] = {}
+
+    def judge(self, key: str) -> FieldName:
+        """Return what is known of a name; judged once and remembered."""
+        known = self.known.get(key)
+        if known is not None:
+            return known
+        if self._allowed is not None and (
+            self._allowed.match(key) or self._allowed.match(key.rpartition(".")[2])
+        ):
+            name = FieldName(None, "", key, allowed=True)
+        else:
+            # A marker in a name is what a secret has left behind: it says nothing of the value.
+            kind, rule = kind_of(_MARKER.sub(" x ", key) if "[" in key else key), "field_name"
+            if kind in markers.PII and not self._policy.scrub_pii:
+                kind = None
+            shown = key if len(key) <= LONGEST_NAME else key[:128] + key[-128:]
+            if any(pattern.search(shown) for pattern in self._patterns):
+                kind, rule = markers.FIELD, "field_pattern"
+            if key == "redactions" and kind is None:
+                kind, rule = markers.FIELD, COUNTS
+            name = FieldName(kind, rule, self._redact(key), allowed=False)
+        if len(key) <= LONGEST_NAME:
+            if len(self.known) >= _NAMES_KEPT:
+                self.known.clear()
+            self.known[key] = name
+        return name

@@ -1,0 +1,125 @@
+"""Redacts one text: reads it as JSON where it is, else replaces the spans that rules and excluded paths find."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from ael_otel.privacy import markers
+from ael_otel.privacy.findings import Finding, Tally
+from ael_otel.privacy.paths import ExcludedPaths
+from ael_otel.privacy.scan import Scanner, Span, merged
+
+MAX_CHARS: Final = 4 * 1024 * 1024
+"""Characters of one text that are searched. What is behind them is cut off, not passed on."""
+
+ENDS_JSON: Final = "]} \n\r\t"
+_OVERLAP: Final = 64 * 1024
+_PASSES: Final = 6
+
+type ReadJson = Callable[[Any, list[Finding] | None, str], Any]
+"""Redacts what a text of JSON holds: the value, the findings of an explanation, where it is."""
+
+
+class TextRedactor:
+    """Takes secrets out of texts.
+
+    Args:
+        scanner: finds secrets by their shape, or by the name beside them.
+        paths: the excluded files.
+        tally: where redactions are reported.
+        read_json: redacts the value of a text that holds JSON.
+    """
+
+    def __init__(self, scanner: Scanner, paths: ExcludedPaths, tally: Tally, read_json: ReadJson) -> None:
+        self._scanner = scanner
+        self._paths = paths
+        self._has_paths = bool(paths)
+        self._tally = tally
+        self._read = read_json
+
+    def redact(self, text: str, findings: list[Finding] | None, where: str) -> str:
+        """Return a text without its secrets, the same object when it has none."""
+        size = len(text)
+        if size < 4:
+            return text
+        if size > MAX_CHARS:
+            text = self._cut(text, findings, where)
+        clean = text
+        if size > 8 and text[-1] in ENDS_JSON and (first := text.lstrip()[:1]) and first in "[{":
+            read = self._json(text, findings, where)
+            if read is not None:
+                return read
+        spans = self._scanner.spans(clean)
+        for _ in range(_PASSES):
+            if self._has_paths and self._paths.may_name(clean):
+                spans = self._with_paths(clean, spans)
+            if not spans:
+                return clean
+            spans = merged(spans)
+            clean = self._replaced(clean, spans, findings, where)
+            if findings is not None:
+                return clean
+            spans = self._scanner.spans_near(clean, _places(spans))
+        # Each pass made something new that looks like a secret.
+        return self._tally.fault(findings, where)
+
+    def _with_paths(self, text: str, spans: "Iterable[Span]") -> list[Span]:
+        found = [Span(a, b, markers.EXCLUDED_PATH, "excluded_path") for a, b in self._paths.spans(text)]
+        return sorted([*spans, *found]) if found else list(spans)
+
+    def _replaced(self, text: str, spans: list[Span], findings: list[Finding] | None, where: str) -> str:
+        parts: list[str] = []
+        counts: dict[str, int] = {}
+        at = 0
+        for start, end, kind, rule in spans:
+            marker = markers.MARKERS[kind]
+            parts += (text[at:start], marker)
+            at = end
+            counts[kind] = counts.get(kind, 0) + 1
+            if findings is not None:
+                findings.append(Finding(rule, kind, marker, where, start, end))
+        parts.append(text[at:])
+        if findings is None:
+            for kind, count in counts.items():
+                self._tally.count(kind, count)
+        return "".join(parts)
+
+    def _json(self, text: str, findings: list[Finding] | None, where: str) -> str | None:
+        """Redact the JSON that a text holds; the text itself if there is nothing to redact, None if it is no JSON."""
+        repeated: list[bool] = []
+
+        def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+            made = dict(pairs)
+            if len(made) < len(pairs):
+                repeated.append(True)
+            return made
+
+        try:
+            value = json.loads(text, object_pairs_hook=once)
+        except (ValueError, RecursionError):
+            return None
+        clean = self._read(value, findings, where)
+        # Of names that are there twice only the last was seen; the text is written anew without the others.
+        if clean is value and not repeated:
+            return text
+        return json.dumps(clean, ensure_ascii=False, separators=(",", ":") if ": " not in text else None)
+
+    def _cut(self, text: str, findings: list[Finding] | None, where: str) -> str:
+        """Return as much of a long text as is searched, cut before a secret that reaches over the end."""
+        if len(text) <= MAX_CHARS + len(markers.REDACTED) and text.endswith(markers.REDACTED):
+            return text
+        end = MAX_CHARS
+        for span in self._scanner.spans(text[MAX_CHARS - _OVERLAP : MAX_CHARS + _OVERLAP]):
+            if span.start < _OVERLAP < span.end:
+                end = min(end, MAX_CHARS - _OVERLAP + span.start)
+        return text[:end] + self._tally.marked(markers.FIELD, "too_long", findings, where)
+
+
+def _places(spans: Iterable[Span]) -> Iterator[tuple[int, int]]:
+    """Yield where the markers of these spans stand in the text that has them instead."""
+    shift = 0
+    for span in spans:
+        start = span.start + shift
+        end = start + len(markers.MARKERS[span.kind])
+        yield start, end
+        shift = end - span.end

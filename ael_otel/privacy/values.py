@@ -1,0 +1,326 @@
+"""Walks values of any shape: names of fields first, then every text, number and object inside."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, MappingView
+from dataclasses import fields, is_dataclass
+from typing import Any, Final, cast
+
+import msgspec
+
+from ael_otel.privacy import markers
+from ael_otel.privacy.field_judge import COUNTS, LONGEST_NAME, PLAIN_NAME, FieldJudge, FieldName
+from ael_otel.privacy.findings import Finding, Tally
+from ael_otel.privacy.paths import ExcludedPaths
+from ael_otel.privacy.scan import Scanner
+from ael_otel.privacy.texts import ENDS_JSON, TextRedactor
+from ael_otel.privacy.validators import is_card
+
+MAX_DEPTH: Final = 128
+"""Containers inside one another that are walked; what is deeper becomes `[REDACTION_ERROR]`."""
+
+QUICK_DEPTH: Final = 4
+_QUICK_ITEMS: Final = 16
+_QUICK_CHARS: Final = 256
+_SMALLEST_CARD: Final = 10**12
+_WORKING_FOLDERS: Final = frozenset({"PWD", "OLDPWD"})
+_NAMING: Final = ("name", "key", "Name", "Key", "header")
+# The second of two texts may be another name, or what a person reads beside it.
+_WORDS: Final = re.compile(r"[^\W\d]{0,64}(?:[ .\-/:_][^\W\d]{0,64}){0,32}")
+
+_UNSEEN: Final = object()
+_CONTAINERS: Final[frozenset[type[Any]]] = frozenset({list, tuple, dict, set, frozenset})
+SCALARS: Final = frozenset({int, float, bool, type(None), complex})
+
+
+class Walk:
+    """What one walk over a value remembers: results by identity, and the objects, whose identities must stay theirs."""
+
+    __slots__ = ("alive", "findings", "seen")
+
+    def __init__(self, findings: list[Finding] | None) -> None:
+        self.findings = findings
+        self.seen: dict[int, Any] = {}
+        self.alive: list[Any] = []
+
+
+class ValueRedactor:
+    """Takes secrets out of values of any shape.
+
+    Args:
+        names: judges the names of fields.
+        texts: redacts texts.
+        scanner: as that of `texts`; asked for small texts without a walk.
+        paths: the excluded files.
+        tally: where redactions are reported.
+        scrub_pii: whether numbers that are payment cards go.
+    """
+
+    def __init__(
+        self,
+        names: FieldJudge,
+        texts: TextRedactor,
+        scanner: Scanner,
+        paths: ExcludedPaths,
+        tally: Tally,
+        *,
+        scrub_pii: bool,
+    ) -> None:
+        self._names = names
+        self._texts = texts
+        self._scanner = scanner
+        self._paths = paths
+        self._has_paths = bool(paths)
+        self._tally = tally
+        self._scrub_pii = scrub_pii
+
+    def is_clean(self, value: Any, depth: int) -> bool:
+        """Return whether a small value of plain JSON is clean; False also where only the walk can tell.
+
+        Most values are of this sort, and the walk, which remembers where it has been, takes twice as long.
+        """
+        kind = cast("type[object]", type(value))
+        if kind is str:
+            return len(value) < 4 or (
+                len(value) <= _QUICK_CHARS
+                and value[-1] not in ENDS_JSON
+                and not (self._has_paths and self._paths.may_name(value))
+                and not self._scanner.spans(value)
+            )
+        if kind is dict:
+            if depth == 0 or len(value) > _QUICK_ITEMS or "value" in value or "Value" in value:
+                return False
+            names: list[FieldName] = []
+            for key in cast("dict[object, object]", value):
+                name = self._names.known.get(key) if type(key) is str else None
+                if name is None or name.kind is not None or name.clean != key:
+                    return False
+                names.append(name)
+            for name, item in zip(names, cast("dict[str, object]", value).values(), strict=True):
+                if not name.allowed and not self.is_clean(item, depth - 1):
+                    return False
+            return True
+        if kind is list:
+            size = len(cast("list[object]", value))
+            if depth == 0 or size == 2 or size > _QUICK_ITEMS:
+                return False  # the first of two may be the name of the second
+            for item in cast("list[object]", value):
+                if not self.is_clean(item, depth - 1) or (type(item) is str and item[:2] == "--"):
+                    return False
+            return True
+        return value is None or kind is bool or kind is float or (kind is int and value < _SMALLEST_CARD)
+
+    def value(self, value: Any, walk: "Walk", where: str, depth: int) -> Any:
+        """Return a value without its secrets, the same object when it has none."""
+        kind = type(value)  # pyright: ignore[reportUnknownVariableType]
+        if kind is str:
+            return self._texts.redact(value, walk.findings, where)
+        if kind in SCALARS:
+            # A float is a measurement or a counter; no program keeps a card's number as one.
+            if kind is int and _SMALLEST_CARD <= value < 10**19 and self._scrub_pii and is_card(str(value)):
+                return self._tally.marked(markers.CREDIT_CARD, "payment_card", walk.findings, where)
+            return value
+        if depth > MAX_DEPTH:
+            return self._tally.fault(walk.findings, where)
+        if isinstance(value, str):
+            # A subclass: an enumeration's member, a text marked as safe. Its own methods are not to be trusted.
+            plain = str.__str__(value)
+            clean = self._texts.redact(plain, walk.findings, where)
+            return self._as_shown(value, walk, where) if clean is plain else clean
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return self._bytes(cast("bytes | bytearray | memoryview[int]", value), walk, where)
+        return self._container(value, walk, where, depth)
+
+    def _container(self, value: Any, walk: "Walk", where: str, depth: int) -> Any:
+        identity = id(value)
+        known = walk.seen.get(identity, _UNSEEN)
+        if known is not _UNSEEN:
+            # Inside itself, it has no result yet.
+            return (
+                self._tally.marked(markers.FIELD, "cycle", walk.findings, where) if known is walk else known
+            )
+        walk.seen[identity] = walk
+        walk.alive.append(value)
+        result: Any
+        if type(value) is dict or isinstance(value, Mapping):
+            result = self.mapping(cast("Mapping[object, object]", value), walk, where, depth)
+        elif _is_named(value):
+            result = self._named_items(value, walk, where, depth)
+        elif isinstance(value, (list, tuple, set, frozenset, MappingView)):
+            result = self._items(cast("Iterable[object]", value), walk, where, depth)
+        else:
+            result = self._object(value, walk, where, depth)
+        walk.seen[identity] = result
+        return result
+
+    def mapping(self, value: Mapping[Any, Any], walk: "Walk", where: str, depth: int) -> Any:
+        """Return a mapping without its secrets, the same object when it has none."""
+        changed: dict[Any, Any] | None = None
+        taken = 0
+        names = self._names.known
+        named = self._named_value(value) if "value" in value or "Value" in value else None
+        for key, item in value.items():
+            if type(key) is str:
+                name = names.get(key) or self._names.judge(key)
+                clean_key: Any = name.clean
+                if clean_key is not key and walk.findings is not None and clean_key != key:
+                    self._texts.redact(key, walk.findings, f"{where}.(name)")
+            else:
+                name, clean_key = self._odd_name(key, walk, where, depth)
+            inner = where if walk.findings is None else _below(where, clean_key)
+            if named is not None and key in {"value", "Value"}:
+                name = named
+            clean = self.field(name, item, walk, inner, depth)
+            if changed is None and (clean is not item or clean_key is not key):
+                if type(key) is str and clean is item and clean_key == key:
+                    continue
+                changed = {}
+                for earlier, kept in value.items():
+                    if earlier is key:
+                        break
+                    changed[earlier] = kept
+            if changed is not None:
+                if clean_key in changed:
+                    taken += 1
+                    clean_key = f"{clean_key}#{taken + 1}"
+                changed[clean_key] = clean
+        return value if changed is None else changed
+
+    def _named_value(self, value: Mapping[Any, Any]) -> FieldName | None:
+        """Return the name that another field gives to `value`, if it is a secret's: headers, variables, parameters."""
+        for field in _NAMING:
+            name = value.get(field)
+            if type(name) is str and (known := self._names.judge(name)).kind is not None:
+                return known
+        return None
+
+    def _before(self, name: str, value: Any) -> FieldName | None:
+        """Return the name that stands before an item, if it is a secret's: an option, the first of a pair."""
+        if type(value) is not str or len(name) > LONGEST_NAME:
+            return None
+        known = self._names.judge(name)
+        if known.kind is None or value[:1] == "-" or len(value) < 4:
+            return None
+        if name[:2] != "--" and _WORDS.fullmatch(value):
+            return None
+        return known
+
+    def _odd_name(self, key: Any, walk: "Walk", where: str, depth: int) -> tuple[FieldName, Any]:
+        """Judge a name that is no text: bytes, a tuple, a number."""
+        if isinstance(key, (int, float, type(None))) and not isinstance(key, str):
+            clean = self.value(key, walk, f"{where}.(name)", depth + 1) if type(key) is int else key
+            return PLAIN_NAME, clean
+        text = key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key)
+        name = self._names.judge(text)
+        return name, (key if name.clean == text else name.clean)
+
+    def _items(self, value: Iterable[Any], walk: "Walk", where: str, depth: int) -> Any:
+        changed: list[Any] | None = None
+        items = list(value)
+        kind = cast("type[object]", type(value))
+        pair = len(items) == 2 and (kind is list or kind is tuple)
+        before: str | None = None
+        for place, item in enumerate(items):
+            inner = where if walk.findings is None else f"{where}[{place}]"
+            if before is not None and (name := self._before(before, item)) is not None:
+                clean = self.field(name, item, walk, inner, depth)
+            else:
+                clean = self.value(item, walk, inner, depth + 1)
+            before = item if type(item) is str and (pair or item[:2] == "--") else None
+            if clean is not item and changed is None:
+                changed = items[:place]
+            if changed is not None:
+                changed.append(clean)
+        if changed is None:
+            return value
+        if kind is list:
+            return changed
+        if isinstance(value, (set, frozenset)):
+            try:
+                return frozenset(changed) if isinstance(value, frozenset) else set(changed)
+            except TypeError:
+                return changed
+        return tuple(changed) if isinstance(value, tuple) else changed
+
+    def _named_items(self, value: Any, walk: "Walk", where: str, depth: int) -> Any:
+        """Judge a named tuple as a mapping, and return a plain tuple of what may stay."""
+        inside = dict(zip(value._fields, value, strict=True))
+        clean = self.mapping(inside, walk, where, depth)
+        return value if clean is inside else tuple(clean.values())
+
+    def _object(self, value: Any, walk: "Walk", where: str, depth: int) -> Any:
+        inside: dict[str, Any] = {}
+        if isinstance(value, msgspec.Raw):
+            return self._raw(value, walk, where)
+        if isinstance(value, type):
+            return value
+        if is_dataclass(value):
+            inside = {field.name: getattr(value, field.name, None) for field in fields(value)}
+        elif isinstance(value, msgspec.Struct):
+            inside = {name: getattr(value, name, None) for name in value.__struct_fields__}
+        elif isinstance(vars_of := getattr(value, "__dict__", None), dict):
+            inside = cast("dict[str, Any]", vars_of)
+        if inside:
+            clean = self.mapping(inside, walk, where, depth + 1)
+            if clean is not inside:
+                return dict(clean)
+        return self._as_shown(value, walk, where)
+
+    def _as_shown(self, value: Any, walk: "Walk", where: str) -> Any:
+        for shown in (str(value), repr(value)):  # whoever keeps it may write either
+            clean_text = self._texts.redact(shown, walk.findings, where)
+            if clean_text is not shown:
+                return clean_text
+        return value
+
+    def _raw(self, value: msgspec.Raw, walk: "Walk", where: str) -> Any:
+        data = bytes(value)
+        clean = self.value(msgspec.json.decode(data), walk, where, 1)
+        again = msgspec.json.decode(data)
+        return value if clean == again else msgspec.Raw(msgspec.json.encode(clean))
+
+    def _bytes(self, value: "bytes | bytearray | memoryview[Any]", walk: "Walk", where: str) -> Any:
+        data = bytes(value)
+        try:
+            text, encoding = data.decode("utf-8"), "utf-8"
+        except UnicodeDecodeError:
+            text, encoding = data.decode("latin-1"), "latin-1"
+        clean = self._texts.redact(text, walk.findings, where)
+        return value if clean is text else clean.encode(encoding)
+
+    def field(self, name: FieldName, value: Any, walk: "Walk", where: str, depth: int) -> Any:
+        """Return the value of a field without its secrets; a secret name takes the whole value."""
+        if name.allowed:
+            return value
+        if name.kind is None or value is None or value is True or value is False or value in ("", b""):
+            return self.value(value, walk, where, depth + 1)
+        if name.rule == COUNTS:
+            return value if _are_counts(value) else self.value(value, walk, where, depth + 1)
+        if isinstance(value, str) and (value in markers.ALL_MARKERS or value.lower() in {"none", "null"}):
+            return value
+        if type(value) in _CONTAINERS and not value:
+            return value
+        if name.clean in _WORKING_FOLDERS and type(value) is str and value[0] == "/":
+            return self.value(value, walk, where, depth + 1)
+        return self._tally.marked(name.kind, name.rule, walk.findings, where)
+
+
+def _is_named(value: object) -> bool:
+    """Return whether a value is a tuple with names: a row, a named tuple."""
+    if not isinstance(value, tuple):
+        return False
+    row = cast("tuple[object, ...]", value)
+    return len(getattr(row, "_fields", ())) == len(row) > 0
+
+
+def _are_counts(value: Any) -> bool:
+    """Return whether a value is what a run record says of its redactions: a number for each kind of secret."""
+    return isinstance(value, dict) and all(
+        kind in markers.KINDS and type(number) is int and 0 <= number < 2**31
+        for kind, number in cast("dict[object, object]", value).items()
+    )
+
+
+def _below(where: str, key: Any) -> str:
+    text = str(key)
+    return f"{where}.{text}" if text.isidentifier() else f"{where}[{json.dumps(text, ensure_ascii=False)}]"
