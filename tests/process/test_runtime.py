@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from tests.process.sdk.test_providers import Collector
 from tests.support.interpreters import WRAPPER, answer, environment, python
-from tests.unit.sdk.test_providers import Collector
 
 START = """
 import dataclasses, io, json, logging, os, sys, urllib.error, urllib.request

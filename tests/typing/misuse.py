@@ -1,4 +1,4 @@
-"""Wrong uses of the generated API, each on a line that says so; both checkers find them (`tests/unit/test_typing.py`).
+"""Wrong uses of the generated API, each on a line that says so; both checkers find them (`test_typing.py`).
 
 A line that ends in `# error` must be refused by mypy and by pyright, every other line must pass. The file is never run.
 """

@@ -1,6 +1,6 @@
-"""Providers of OTel's own in-memory kind: what a test sees is what an exporter would be given."""
+"""The guard of this suite, and providers of OTel's own in-memory kind: a test sees what an exporter would be given."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 import pytest
@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import Tracer
 
 from ael_otel.core.faults import RAISE_FAULTS_VARIABLE, forget_reported_faults
+from tests.support.guard import guarded
 from tests.support.metrics import points_of
 
 type Series = dict[frozenset[tuple[str, object]], float]
@@ -45,6 +46,20 @@ class Metered(NamedTuple):
             }
             for name, points in self.points().items()
         }
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Refuse programs, sockets and the engine to the fixtures of a unit test."""
+    with guarded(item.nodeid):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Refuse them to the test itself."""
+    with guarded(item.nodeid):
+        return (yield)
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
-"""Imports point one way, the engine is known to one room only, and the command starts quickly."""
+"""Imports point one way, and the engine is known to one room only."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -165,24 +163,3 @@ def test_tool_that_imports_a_higher_room_is_found(tmp_path: Path, line: str, roo
     (tmp_path / "bad.py").write_text(f"{line}\n", "utf-8")
     (found,) = tool_violations(tmp_path)
     assert re.fullmatch(rf"bad\.py:\d: tools must not import {room}", found)
-
-
-def test_the_command_starts_without_the_heavy_packages() -> None:
-    """`ael --help` must be instant: the SDK, the engine, rich and gRPC are loaded by the verb that needs them."""
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", "import ael_otel.cli"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    loaded = {
-        line.rpartition("|")[2].strip()
-        for line in done.stderr.splitlines()
-        if line.startswith("import time:")
-    }
-    assert "ael_otel.cli" in loaded
-    heavy = ("opentelemetry.sdk", "ploston_core", "rich", "grpc", "fastapi")
-    assert (
-        sorted(name for name in loaded if name.startswith(tuple(f"{top}." for top in heavy)) or name in heavy)
-        == []
-    )

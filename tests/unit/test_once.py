@@ -12,24 +12,6 @@ from ael_otel.core.metrics import AelMetrics
 from ael_otel.lifecycle import Execution, Recorder
 from ael_otel.sdk.logs import RunLogHandler
 from ael_otel.sdk.otel_variables import SIGNALS_VARIABLE
-from tests.support.interpreters import answer
-
-PROGRAM = """
-import os
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-trace.set_tracer_provider(TracerProvider())
-from ael_otel.config import default_settings
-from ael_otel.sdk.providers import start
-pipeline = start(default_settings())
-print(len(trace.get_tracer_provider()._active_span_processor._span_processors), os.environ.get("AEL_OTEL_OTLP_SIGNALS"))
-pipeline.shutdown(0.1)
-"""
-
-
-def test_an_sdk_that_was_built_without_us_keeps_its_exporters_alone() -> None:
-    """Where somebody built the SDK before our settings reached it, no second pair of exporters is added."""
-    assert answer(PROGRAM).split() == ["0", "None"]
 
 
 def test_the_wrapped_demo_prepares_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,6 @@ from ael_otel.core.faults import (
     raises_faults,
     report_fault,
 )
-from tests.support.interpreters import answer, environment
 
 
 def fault(where: str = "step", error: BaseException | None = None) -> None:
@@ -101,18 +100,6 @@ def test_a_variable_decides_over_pytest(monkeypatch: pytest.MonkeyPatch, value: 
     """`AEL_OTEL_RAISE_FAULTS` says explicitly whether faults are raised."""
     monkeypatch.setenv(RAISE_FAULTS_VARIABLE, value)
     assert raises_faults() is raised
-
-
-def test_outside_pytest_faults_are_swallowed() -> None:
-    """A process of its own swallows; a leftover variable of a test run alone does not change that."""
-    code = """
-from ael_otel.core.faults import fault_barrier
-with fault_barrier("here"):
-    raise ValueError
-print("went on")
-"""
-    assert answer(code) == "went on"
-    assert answer(code, env=environment(PYTEST_CURRENT_TEST="some test")) == "went on"
 
 
 def test_the_barrier_is_silent_when_all_is_well(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,12 +1,9 @@
 """The metrics of the contract as one object: zeros for what is known, and nothing lost on the way to a reader."""
 
-import json
-
 import pytest
 
 from ael_otel._generated import metrics as registry
 from ael_otel.core.metrics import AelMetrics
-from tests.support.interpreters import answer
 from tests.unit.conftest import Metered, labels
 
 OVERFLOW = frozenset({("otel.metric.overflow", True)})
@@ -70,25 +67,3 @@ def test_a_closed_set_never_overflows(spec: registry.MetricSpec) -> None:
         for values in spec.label_values.values():
             combinations *= len(values)
         assert combinations <= spec.max_series
-
-
-def test_counts_from_before_the_provider_are_kept() -> None:
-    """The shared rows are one object, and what they counted before the SDK was set up is exported after."""
-    assert json.loads(answer(EARLY)) == [[{"type": "timeout", "component": "tool"}, 2]]
-
-
-EARLY = """
-import json
-from opentelemetry.metrics import set_meter_provider
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from ael_otel.core.metrics import shared_metrics
-
-shared_metrics().error.bind(type="timeout", component="tool").add(errors=1)
-reader = InMemoryMetricReader()
-set_meter_provider(MeterProvider([reader], shutdown_on_exit=False))
-shared_metrics().error.bind(type="timeout", component="tool").add(errors=1)
-(scope,) = reader.get_metrics_data().resource_metrics[0].scope_metrics
-(errors,) = [metric for metric in scope.metrics if metric.name == "ael.errors"]
-print(json.dumps([[dict(point.attributes), point.value] for point in errors.data.data_points]))
-"""

@@ -12,7 +12,6 @@ from opentelemetry.trace import SpanKind, StatusCode, Tracer
 
 from ael_otel._generated import emitters, events, spans
 from ael_otel.emit import activity
-from tests.support.interpreters import answer
 
 
 class Seen(Sampler):
@@ -193,26 +192,3 @@ def test_an_event_that_is_not_logged_is_not_counted(caplog: pytest.LogCaptureFix
     assert len(caplog.records) == 1
     assert activity.activities("events")[events.TELEMETRY_DROP.name].emitted == 1
     activity.reset()
-
-
-FORK = """
-import json, os
-from ael_otel._generated import emitters
-from ael_otel.emit import activity
-from opentelemetry.trace import NoOpTracer
-emitters.start_code_exec(NoOpTracer())
-activity.note_unknown("spans", "x")
-reading, writing = os.pipe()
-if os.fork() == 0:
-    emitters.start_code_exec(NoOpTracer())
-    told = [activity.activities("spans")["ael.code.exec"].emitted, len(activity.unknown("spans"))]
-    os.write(writing, json.dumps(told).encode())
-    os._exit(0)
-os.wait()
-print(os.read(reading, 100).decode())
-"""
-
-
-def test_a_forked_child_counts_its_own() -> None:
-    """What a parent emitted is not its child's."""
-    assert answer(FORK) == "[1, 0]"

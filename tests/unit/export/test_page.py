@@ -1,16 +1,12 @@
 """The page of a run: self-contained, harmless whatever is in the run, and readable."""
 
 import re
-import subprocess
 from html.parser import HTMLParser
-from pathlib import Path
 
-import pytest
 from hypothesis import given
 
 from ael_otel.export.page import Section, Sheet, page
 from ael_otel.store import ErrorRecord
-from tests.support.needs import require
 from tests.unit.export.conftest import records
 
 LOADS = {"src", "href", "srcset", "data", "action", "poster", "background", "ping"}
@@ -139,37 +135,3 @@ def test_the_page_forbids_itself_everything(full):
     text = page(full)
     assert "default-src 'none'" in text
     assert not re.search(r"https?:|//[a-z]|<script|<link|<img|url\(|@import", text)
-
-
-@pytest.mark.browser
-@pytest.mark.slow
-def test_a_browser_shows_it_without_a_network(full, tmp_path: Path):
-    """Chromium draws it from the file with every name unresolvable; its own view of the page has all rows."""
-    require("chromium")
-    from tests.support.needs import NEEDS
-
-    (tmp_path / "run.html").write_text(page(full), "utf-8")
-    done = subprocess.run(
-        [
-            NEEDS["chromium"].found(),
-            *(
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--no-first-run",
-                "--disable-background-networking",
-            ),
-            *("--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path}/profile"),
-            *("--window-size=1200,800", f"--screenshot={tmp_path}/shot.png", "--dump-dom"),
-            (tmp_path / "run.html").as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    assert done.stdout.count("<details") == 10
-    assert "Content Security Policy" not in done.stderr
-    shot = (tmp_path / "shot.png").read_bytes()
-    assert shot.startswith(b"\x89PNG")
-    assert len(shot) > 20_000, "it is not an empty page"

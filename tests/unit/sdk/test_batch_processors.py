@@ -17,7 +17,6 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from ael_otel._generated.attributes import TELEMETRY_DROP_REASON_VALUES
 from ael_otel.sdk.batch_processors import QUEUE_SIZE, BoundedLogProcessor, BoundedSpanProcessor, Ledger
-from tests.support.interpreters import answer
 
 type Send = Callable[[Sequence[object]], bool]
 
@@ -357,41 +356,3 @@ def test_the_environment_sets_the_queue(
         line.emit()
     assert line.drops == {"queue_full": 2}
     gate.open.set()
-
-
-FORK = """
-import os, threading
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
-from ael_otel.sdk.batch_processors import BoundedSpanProcessor
-
-go_on = threading.Event()
-
-
-class Held(SpanExporter):
-    def export(self, spans):
-        go_on.wait(10)
-        return SpanExportResult.SUCCESS
-
-
-processor = BoundedSpanProcessor(Held(), lambda *drop: None, 10)
-provider = TracerProvider(shutdown_on_exit=False)
-provider.add_span_processor(processor)
-tracer = provider.get_tracer("fork")
-for _ in range(4):
-    tracer.start_span("before").end()
-child = os.fork()
-if child == 0:
-    at_first = processor.ledger.pending
-    tracer.start_span("after").end()
-    print(at_first, processor.ledger.pending, flush=True)
-    os._exit(0)
-os.waitpid(child, 0)
-print(processor.ledger.pending)
-go_on.set()
-"""
-
-
-def test_a_forked_child_has_books_of_its_own() -> None:
-    """The child's queue is empty, and so are its books; the parent's stay as they are."""
-    assert answer(FORK).split() == ["0", "1", "4"]

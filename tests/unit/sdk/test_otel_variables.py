@@ -1,16 +1,11 @@
-"""From settings to OTEL_* variables, and from the wrapper's command line to settings: what a user sets always wins."""
-
-import json
-import sys
-from pathlib import Path
+"""From settings to OTEL_* variables, and what the wrapper's command line means: what a user sets always wins."""
 
 import msgspec
 import pytest
 
 from ael_otel.config import Settings
-from ael_otel.environment_variables import OTEL_PYTHON_AEL_CONFIG, config_argument, wrapped_command
+from ael_otel.environment_variables import config_argument, wrapped_command
 from ael_otel.sdk.otel_variables import SIGNALS_VARIABLE, otlp_signals, prepare
-from tests.support.interpreters import WRAPPER, environment, python
 
 EXPORTERS = ("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER")
 
@@ -166,114 +161,3 @@ def test_the_command_inside_the_wrapper(line: str, command: str | None) -> None:
 def test_the_file_on_the_command_line(line: str, file: str | None) -> None:
     """Every way in which click takes `-c FILE` is understood."""
     assert config_argument(line.split()) == file
-
-
-FAKE_AEL = f"""#!{sys.executable}
-import json, os, sys
-names = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_EXPORTER", "OTEL_SERVICE_NAME", "{SIGNALS_VARIABLE}")
-print(json.dumps({{"arguments": sys.argv[1:]}} | {{name: os.environ.get(name) for name in names}}))
-"""
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a stand-in for `ael` that prints what it was given, and a good configuration."""
-    script = tmp_path / "bin" / "ael"
-    script.parent.mkdir()
-    script.write_text(FAKE_AEL, "utf-8")
-    script.chmod(0o755)
-    (tmp_path / "good.yaml").write_text(
-        "telemetry:\n  service_name: from-file\n  exporters: {otlp: {endpoint: 'http://file.example:4317'}}\n",
-        "utf-8",
-    )
-    (tmp_path / "broken.yaml").write_text("telemetry: [", "utf-8")
-    (tmp_path / "unknown.yaml").write_text("telemetry: {servce_name: x}", "utf-8")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def wrapped(folder: Path, *words: str, **extra: str) -> dict[str, object]:
-    """Run the wrapper with the stand-in, and return what the stand-in was given."""
-    code = "import os, sys; os.execv(sys.argv[1], sys.argv[1:])"
-    env = environment(None, OTEL_SDK_DISABLED="true", HOME=str(folder), **extra)
-    env["PATH"] = f"{folder / 'bin'}:{env['PATH']}"
-    done = python(code, WRAPPER, *words, env=env)
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr
-    return json.loads(done.stdout.splitlines()[0])
-
-
-def test_the_file_reaches_the_sdk_through_the_wrapper(folder: Path) -> None:
-    """`opentelemetry-instrument ael serve -c FILE`: the file's settings are in force before the SDK is built."""
-    assert wrapped(folder, "ael", "serve", "-c", "good.yaml") == {
-        "arguments": ["serve", "-c", "good.yaml"],
-        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://file.example:4317",
-        "OTEL_TRACES_EXPORTER": "none",
-        "OTEL_SERVICE_NAME": "from-file",
-        SIGNALS_VARIABLE: "traces,metrics,logs",
-    }
-
-
-def test_the_file_may_be_named_by_a_variable(folder: Path) -> None:
-    """`AEL_CONFIG_PATH=FILE opentelemetry-instrument ael serve` is the same as `-c FILE`."""
-    said = wrapped(folder, "ael", "serve", AEL_CONFIG_PATH="good.yaml")
-    assert (said["arguments"], said["OTEL_SERVICE_NAME"]) == (["serve"], "from-file")
-
-
-def test_the_wrappers_flags_win_over_the_file(folder: Path) -> None:
-    """What a person writes between the wrapper and the command is OTel's own and wins."""
-    said = wrapped(
-        folder,
-        "--service_name",
-        "flag",
-        "--traces_exporter",
-        "console,otlp",
-        "ael",
-        "run",
-        "hello",
-        OTEL_PYTHON_AEL_CONFIG="good.yaml",
-    )
-    assert said["arguments"] == ["run", "hello"]
-    assert said["OTEL_SERVICE_NAME"] == "flag"
-    assert said["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://file.example:4317"
-
-
-@pytest.mark.parametrize(
-    "file", ["broken.yaml", "unknown.yaml", "missing.yaml", ".", "good.yaml/x"], ids=lambda file: file
-)
-def test_a_wrong_file_is_left_to_the_command(folder: Path, file: str) -> None:
-    """The wrapper starts the command all the same, prints no traceback, and the command says what is wrong."""
-    said = wrapped(folder, "ael", "serve", "-c", file)
-    assert said["arguments"] == ["serve", "-c", file]
-    assert said[SIGNALS_VARIABLE] is None
-
-
-def test_other_commands_are_left_alone(folder: Path) -> None:
-    """Verbs without a configuration, and other programs, are not prepared: they have no use for it."""
-    assert wrapped(folder, "ael", "doctor")[SIGNALS_VARIABLE] is None
-
-
-def test_a_fault_of_ours_does_not_keep_the_command_from_starting() -> None:
-    """Should preparing break in a way nobody thought of, the wrapper still starts the command and says one line."""
-    code = """
-import sys
-import ael_otel.config
-def broken(*arguments):
-    raise RuntimeError("thought of by nobody")
-ael_otel.config.load_settings = broken
-sys.argv = ["opentelemetry-instrument", "ael", "serve"]
-import ael_otel.environment_variables
-print("started")
-"""
-    done = python(code)
-    assert (done.returncode, done.stdout.strip()) == (0, "started")
-    assert done.stderr.strip() == (
-        "ael-otel: the configuration file was not applied to the SDK: thought of by nobody"
-    )
-
-
-def test_the_module_offers_its_variable_to_the_wrapper() -> None:
-    """`opentelemetry-instrument` makes a flag of each OTEL_* name in the module."""
-    assert OTEL_PYTHON_AEL_CONFIG == "OTEL_PYTHON_AEL_CONFIG"
-    done = python("import os, sys; os.execv(sys.argv[1], sys.argv[1:])", WRAPPER, "--help")
-    assert "--ael_config" in done.stdout

@@ -1,9 +1,5 @@
 """Recording what is not sampled: the decisions stay, the spans are seen."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -125,19 +121,6 @@ def test_nobody_else_meets_our_sampler() -> None:
     settle(environ)
     assert environ["OTEL_TRACES_SAMPLER"] == "parentbased_traceidratio"
     assert "AEL_OTEL_SAMPLER" not in environ
-
-
-def test_the_sdk_finds_the_sampler_by_its_name() -> None:
-    """The entry point is there: the SDK's own configurator builds it from the two variables."""
-    script = (
-        "from opentelemetry.sdk._configuration import _import_sampler;"
-        "print(_import_sampler('ael_record').get_description())"
-    )
-    environ = {**os.environ, "AEL_OTEL_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.01"}
-    said = subprocess.run(
-        [sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True
-    )
-    assert said.stdout.strip() == "RecordingSampler{TraceIdRatioBased{0.01}}"
 
 
 def test_runs_of_other_agents_are_all_kept_where_the_sampler_records_what_it_drops() -> None:

@@ -3,9 +3,7 @@
 import csv
 import io
 import json
-import os
 import stat
-import subprocess
 
 import msgspec
 import pytest
@@ -60,22 +58,6 @@ def test_a_file_that_cannot_be_written_is_a_failure_and_leaves_nothing(place):
         1,
         "ael: none/run.json: cannot be written: No such file or directory\n",
     )
-
-
-def test_what_is_no_file_is_written_to_and_not_replaced(place):
-    """A pipe and a link stay what they are; a folder is refused."""
-    os.mkfifo(place / "pipe")
-    with subprocess.Popen(["cat", "pipe"], cwd=place, stdout=subprocess.PIPE) as reader:
-        assert ael("export", "a0f6", "--output", "pipe").exit_code == 0
-        assert reader.communicate(timeout=20)[0] == ael("export", "a0f6").stdout_bytes
-    assert (place / "pipe").is_fifo()
-    (place / "deep").mkdir()
-    (place / "link").symlink_to("deep/run.json")
-    assert ael("export", "a0f6", "--output", "link").exit_code == 0
-    assert (place / "link").is_symlink()
-    assert (place / "deep" / "run.json").read_bytes() == ael("export", "a0f6").stdout_bytes
-    refused = ael("export", "a0f6", "--output", "deep")
-    assert (refused.exit_code, refused.stderr) == (1, "ael: deep: cannot be written: Is a directory\n")
 
 
 def test_a_run_that_is_missing_is_told_before_anything_is_written(place):

@@ -1,0 +1,5 @@
+"""The folder of the unit tests, with a store of known runs."""
+
+from tests.unit.cli.trace.conftest import place
+
+__all__ = ["place"]
