@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ael_otel.export.errors import ExportError
+from ael_otel.errors import ExportError
 
 from ael_otel.export import push
 from ael_otel.export.span_tree import spans_of
