@@ -2,7 +2,7 @@
 
 `BLIND` was written down from the providers' documentation before its author had looked at the rules of
 `ael_otel.privacy` or at their tests, and stays as it is; `OTHERS` came later. `python -m tests.privacy.measure` prints
-what of each is left in which place.
+what is left of each, and in which place.
 """
 
 import json
@@ -13,6 +13,10 @@ from tests.privacy.made_up import Kind, Maker, Sample, b64, crc32_base62, fill
 # Text that scanners of this repository look for is put together from parts.
 BEGIN, END = "-----BEGIN ", "-----END "
 DASHES = "-----"
+
+
+def _compact(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _pem(label: str, characters: int, header: str = "") -> Maker:
@@ -38,9 +42,9 @@ def _github(prefix: str) -> Maker:
 
 def _jwt(claims: dict[str, object], prefix: str = "", algorithm: str = "RS256") -> Maker:
     def make(chance: Random) -> Sample:
-        head = b64(json.dumps({"alg": algorithm, "typ": "JWT"}).encode(), url=True, pad=False)
+        head = b64(_compact({"alg": algorithm, "typ": "JWT"}), url=True, pad=False)
         filled = {**claims, "jti": fill("{x:16}", chance).text, "sub": fill("{~d:10}", chance).text}
-        body = b64(json.dumps(filled).encode(), url=True, pad=False)
+        body = b64(_compact(filled), url=True, pad=False)
         signature = fill("{u:86}" if algorithm == "ES256" else "{u:342}", chance).text
         return Sample(f"{prefix}{head}.{body}.{signature}", (signature,))
 
@@ -88,7 +92,7 @@ def _jwk(chance: Random) -> Sample:
 
 def _docker_config(chance: Random) -> Sample:
     secret = b64(fill("ada:{w:22}", chance).text.encode())
-    text = json.dumps({"auths": {"registry.example.org": {"auth": secret}})
+    text = json.dumps({"auths": {"registry.example.org": {"auth": secret}}})
     return Sample(text, (secret[4:].rstrip("="),))
 
 
@@ -486,6 +490,107 @@ BLIND = (
     Kind("Encryption key", "encryption_key", "{x:64}", named=True),
 )
 
-OTHERS: tuple[Kind, ...] = ()
+OTHERS = (
+    # Tokens
+    Kind("GitLab runner registration token", "registration_token", "GR1348941{u:20}"),
+    Kind("GitLab incoming mail token", "incoming_mail_token", "glimt-{u:25}"),
+    Kind("GitLab feature flag token", "unleash_token", "glffct-{u:20}"),
+    Kind("SonarQube analysis token", "sonar_login", "sqa_{x:40}"),
+    Kind("CircleCI project token", "circle_project_token", "CCIPRJ_{w:22}_{x:40}"),
+    Kind("Prefect key", "prefect_api_key", "pnu_{n:36}"),
+    Kind("Scalingo token", "scalingo_api_token", "tk-us-{u:48}"),
+    Kind("LangSmith service key", "langchain_api_key", "lsv2_sk_{x:32}_{x:10}"),
+    Kind("RunPod key", "runpod_api_key", "rpa_{N:46}"),
+    Kind("Sourcegraph token, legacy", "sourcegraph_token", "sgp_{x:40}"),
+    Kind("PlanetScale OAuth token", "pscale_oauth", "pscale_oauth_{u:43}"),
+    Kind("DigitalOcean refresh token", "do_refresh", "dor_v1_{x:64}"),
+    Kind("Cloudflare account token", "cf_account_token", "cfat_{w:40}{x:8}"),
+    Kind("Cloudflare global key", "cf_global_key", "cfk_{w:40}{x:8}"),
+    Kind("Fly.io token, header form", "fly_header", "Authorization: FlyV1 fm2_lJPECAAAAAAAA{b:160}"),
+    Kind("Databricks token, second generation", "databricks_pat", "dapi{x:32}-2"),
+    Kind("Databricks OAuth secret", "databricks_client_secret", "dose{x:32}"),
+    Kind("New Relic insert key", "new_relic_insert_key", "NRII-{u:32}"),
+    Kind("Honeycomb management key", "honeycomb_management_key", "hcamk_01{n:56}"),
+    Kind("Dynatrace platform token", "dt_platform_token", "dt0s16.{~N:8}.{N:64}"),
+    Kind("Segment token", "segment_token", "sgp_{w:64}"),
+    Kind("Azure storage key", "azure_storage_key", "{b:76}+ASt{b:6}=="),
+    Kind("Azure Cosmos key", "cosmos_key", "{b:76}ACDb{b:6}=="),
+    Kind("Google auth key", "gemini_api_key", "AQ.Ab8{u:47}"),
+    Kind("DigitalOcean OAuth token", "do_oauth", "doo_v1_{x:64}"),
+    Kind("Twilio API secret", "twilio_api_secret", "{w:32}", named=True, label="Twilio API secret"),
+    Kind("Brevo SMTP key", "brevo_smtp", "xsmtpsib-{x:64}-{w:16}"),
+    Kind("Mailgun key, current", "mailgun_key", "{x:32}-{x:8}-{x:8}"),
+    Kind("Square application secret", "square_secret", "sq0csp-{u:43}"),
+    Kind("Shopify shared secret", "shopify_api_secret", "shpss_{x:32}"),
+    Kind("Paystack key", "paystack_key", "sk_live_{x:40}"),
+    Kind("EasyPost key", "easypost_api_key", "EZAK{w:54}"),
+    Kind("Shippo token", "shippo_token", "shippo_live_{x:40}"),
+    Kind("Duffel token", "duffel_token", "duffel_live_{u:43}"),
+    Kind("Polar token", "polar_access_token", "polar_oat_{w:43}"),
+    Kind("Notion token, legacy", "notion_secret", "secret_{w:43}"),
+    Kind("HubSpot token, Europe", "hubspot_private_app_token", "pat-eu1-{uuid}"),
+    Kind("LinkedIn client secret", "linkedin_client_secret", "WPL_AP1.{w:16}.{w:6}=="),
+    Kind("MaxMind license key", "maxmind_license_key", "{w:6}_{w:29}_mmk"),
+    Kind("ReadMe key", "readme_api_key", "rdme_{n:70}"),
+    Kind("1Password secret key", "op_secret_key", "A3-{N:6}-{N:11}-{N:5}-{N:5}-{N:5}"),
+    Kind("Infisical service token", "infisical_token", "st.{~x:24}.{x:32}.{x:32}"),
+    Kind("Doppler service token", "doppler_service_token", "dp.st.prd.{w:43}"),
+    Kind(
+        "JSON web encryption",
+        "jwe",
+        _encoded(
+            "eyJ",
+            '"alg":"RSA-OAEP","enc":"A256GCM","k":"{x:8}"',
+            ".{u:342}.{u:16}.{u:90}.{u:22}",
+            url=True,
+            pad=False,
+        ),
+    ),
+    Kind("Encrypted private key", "key_pem", _pem("ENCRYPTED PRIVATE " + "KEY", 1700)),
+    Kind("Kubernetes service account token", "kube_token", _jwt({"iss": "kubernetes/serviceaccount"})),
+    Kind("Bitcoin extended private key", "xprv", "xprv9{s:106}"),
+    Kind("Nostr private key", "nsec", "nsec1{c:58}"),
+    # Names
+    Kind("Password under PASS", "irc_pass", "{w:14}", named=True, label="IRC pass"),
+    Kind("Password under passwd", "dbpasswd", "{p:14}", named=True, label="passwd"),
+    Kind("Password under PW", "db_pw", "{w:14}", named=True, label="DB pw"),
+    Kind("Password with a suffix", "password_prod", "{w:14}", named=True, label="password (prod)"),
+    Kind("API key with a suffix", "apikey_prod", "{w:32}", named=True, label="api key"),
+    Kind("Glued words", "openaiapikey", "{w:40}", named=True, label="openaiapikey"),
+    Kind("Personal token under PAT", "github_pat", "{w:40}", named=True, label="GitHub PAT"),
+    Kind("Key of a vendor", "stripe_key", "{w:40}", named=True, label="Stripe key"),
+    Kind("Kennwort", "kennwort", "{w:12}", named=True, label="Kennwort"),
+    Kind("Senha", "senha", "{w:12}", named=True, label="senha"),
+    Kind("Clave", "clave_secreta", "{w:12}", named=True, label="clave secreta"),
+    Kind("пароль", "пароль", "{w:12}", named=True, label="пароль"),
+    Kind("密码", "密码", "{w:12}", named=True, label="密码"),
+    # Values
+    Kind("Value with an ampersand", "app_secret", "{w:6}&{w:12}", named=True),
+    Kind("Value with a comma", "admin_password", "{w:6},{w:12}", named=True),
+    Kind("Value with parentheses", "root_password", "{w:5}({w:4}){w:8}", named=True),
+    Kind("Value with braces", "mysql_password", "{w:5}{{w:4}}{w:8}", named=True),
+    Kind("Value of letters alone", "oauth_client_secret", "{a:24}", named=True),
+    # Names and values apart
+    Kind("Kubernetes environment", "pod_spec", "env:\n- name: DB_PASSWORD\n  value: {w:16}\n"),
+    Kind("PHP constant", "wp_config", "define( 'DB_PASSWORD', '{w:16}' );"),
+    Kind("XML element", "recentservers", '<User>ada</User><Pass encoding="base64">{w:22}==</Pass>'),
+    Kind("htpasswd line, apr1", "htaccess", "ada:$apr1${~h:8}${h:22}"),
+    Kind("CSV column", "users_csv", "user,password\nada,{w:14}\ngrace,{w:14}\n"),
+    Kind("SQL column", "seed_sql", "INSERT INTO users (name, password) VALUES ('ada', '{w:16}');"),
+    Kind("curl --user", "curl_line", "curl --user 'ada:{w:14}' https://example.org/x"),
+    Kind("curl -b", "curl_cookie", "curl -b 'session={w:32}' https://example.org/x"),
+    Kind("docker login", "docker_login", "docker login -u ada -p {w:16} registry.example.org"),
+    Kind("redis-cli -a", "redis_command", "redis-cli -h cache.example.org -a {w:16} ping"),
+    Kind("PGPASSWORD", "psql_command", "PGPASSWORD={w:16} psql -h db.example.org -U ada app"),
+    Kind("kubeconfig key", "kubeconfig", "users:\n- name: ada\n  user:\n    client-key-data: {b:800}\n"),
+    Kind("YAML block scalar", "values_yaml", "db:\n  password: |\n    {w:24}\n  port: 5432\n"),
+    Kind("Heredoc", "script", "export API_TOKEN=$(cat <<EOF\n{w:32}\nEOF\n)\n"),
+    Kind("Python, triple quotes", "settings_py", 'API_KEY = """{w:40}"""\n'),
+    Kind("C#, verbatim string", "settings_cs", 'var password = @"{w:16}";'),
+    Kind("make, conditional assignment", "makefile", "SNYK_TOKEN ?= {uuid}\n"),
+    Kind("Comparison", "check", "if ({word} && password == '{w:16}') return true;"),
+    Kind("Default of a lookup", "lookup", 'os.getenv("API_TOKEN", "{w:32}")'),
+    Kind("Base64 of a password", "db_password_b64", _encoded("", "{w:30}"), named=True),
+)
 
 KINDS = BLIND + OTHERS
