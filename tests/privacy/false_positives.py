@@ -81,7 +81,7 @@ def texts(folders: Iterable[Path]) -> Iterator[tuple[Path, str]]:
     for folder in folders:
         for path in sorted(folder.rglob("*")):
             plain = (
-                path.suffix in ENDINGS
+                ENDINGS.fullmatch(path.suffix)
                 or (not path.suffix and path.name.isupper())
                 or path.name == "copyright"
             )
@@ -114,7 +114,7 @@ def _at(text: str, where: str) -> Any:
     """Return the value at a path such as `$.a["b c"][1]` of a JSON text, None where a name in the path was redacted."""
     with suppress(ValueError, LookupError, TypeError):
         value = json.loads(text)
-        for name, quoted, index in re.findall(r"\.([^.\[\"]+)|\[(\"(?:\\\\.|[^\"])*\")\]|\[(\d+)\]", where):
+        for name, quoted, index in re.findall(r'\.([^.\["]+)|\[("(?:\\.|[^"\\])*")\]|\[(\d+)\]', where):
             value = value[int(index) if index else json.loads(quoted) if quoted else name]
         return value
     return None
