@@ -113,12 +113,10 @@ async def demonstrate(*, runs: int | None, seconds: float | None) -> Demonstrati
     """
     from tempfile import TemporaryDirectory
 
-    from ael_otel.cli import preflight
     from ael_otel.cli.render.progress import DemoProgress
     from ael_otel.cli.render.terminal import console
-    from ael_otel.cli.session import engine, telemetry
+    from ael_otel.cli.session import engine, read_configuration, telemetry
     from ael_otel.cli.streams import nowhere, stdout_to_stderr
-    from ael_otel.config import load_settings
     from ael_otel.demo.example import write_example
     from ael_otel.demo.runner import run_scenarios
     from ael_otel.instrument.engine import run_workflow
@@ -132,10 +130,10 @@ async def demonstrate(*, runs: int | None, seconds: float | None) -> Demonstrati
         folder = Path(name)
         home = os.environ.get("HOME")
         config = write_example(folder / "demo", server_environment={"HOME": home} if home else None)
-        preflight.check(config)
+        read = read_configuration(config)
         with (
             nowhere() as devnull,
-            telemetry(load_settings(config), log_stream=None) as sent,
+            telemetry(read.settings, log_stream=None) as sent,
         ):
             async with engine(config, log_output=devnull, while_opening=_apart_from_the_user(folder)) as app:
                 sent.runtime.own_the_log()

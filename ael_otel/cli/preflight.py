@@ -13,21 +13,20 @@ from os import environ as os_environ
 from pathlib import Path
 from typing import cast
 
-from ael_otel.config.file import Source, read_document, resolve_references
+from ael_otel.config.file import Document, Source, read_document, resolve_references
 from ael_otel.errors import ConfigError
 
 _DEFAULT_WORKFLOWS = "./workflows"
 
 
-def check(config: Path, environ: Mapping[str, str] = os_environ) -> tuple[str, ...]:
-    """Check workflow folder and tool servers of the configuration file at `config`.
+def check(document: Document, environ: Mapping[str, str] = os_environ) -> tuple[str, ...]:
+    """Check workflow folder and tool servers of a configuration file that has been read.
 
     Returns one line for each workflow file that the engine will pass over: its place, and why, without its text.
 
     Raises ConfigError for a `workflows.directory` that does not exist, for an MCP server that has no address, a program
     that cannot be found, or arguments in a key that the engine does not read, and for a section of a wrong type.
     """
-    document = read_document(config)
     data = resolve_references(document.data, "", document.source, environ)
     source = document.source
     sections = cast("Mapping[str, object]", data)

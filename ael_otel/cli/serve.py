@@ -94,24 +94,21 @@ def serve(config: Path | None, listen: Listen, environ: Mapping[str, str] = os.e
     """
     import asyncio
 
-    from ael_otel.cli import preflight
-    from ael_otel.cli.session import telemetry, warn_of_workflows
+    from ael_otel.cli.preflight import check_free
+    from ael_otel.cli.session import read_configuration, telemetry
     from ael_otel.cli.streams import keep_stdout_for_json_rpc
-    from ael_otel.config import find_config, load_settings
 
-    path = find_config(config, environ)
-    settings = load_settings(path, environ)
-    warn_of_workflows(preflight.check(path, environ))
+    read = read_configuration(config, environ)
     on_http = listen.transport == "http"
     if on_http:
-        preflight.check_free(listen.host, listen.port)
+        check_free(listen.host, listen.port)
     log_stream = sys.stdout if on_http else sys.stderr
     ready = Event()
     if not on_http:
         # Before telemetry starts, since an exporter may write to stdout.
         keep_stdout_for_json_rpc()
-    with telemetry(settings, log_stream=log_stream, serve_metrics=True, ready=ready.is_set) as sent:
-        asyncio.run(_until_stopped(_Server(path, listen, sent, log_stream, ready)))
+    with telemetry(read.settings, log_stream=log_stream, serve_metrics=True, ready=ready.is_set) as sent:
+        asyncio.run(_until_stopped(_Server(read.path, listen, sent, log_stream, ready)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from ael_otel.cli import preflight
 from ael_otel.cli.render import text as words
 from ael_otel.cli.streams import nowhere, stdout_to_stderr
-from ael_otel.config import Settings, find_config, load_settings
+from ael_otel.config import Settings, find_config, read_document, settings_from_document
 from ael_otel.errors import WorkflowNotFoundError
 from ael_otel.instrument.engine import RunOutcome, disconnected_servers, open_application, run_workflow
 from ael_otel.runtime import Runtime, start
@@ -151,10 +151,27 @@ def as_json(outcome: RunOutcome) -> dict[str, Any]:
     }
 
 
-def warn_of_workflows(passed_over: Iterable[str]) -> None:
-    """Say on stderr which workflow files the engine will not load, as `preflight.check` found them."""
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The configuration file, read once: where it is, its settings, the workflow files that the engine will skip."""
+
+    path: Path
+    settings: Settings
+    passed_over: tuple[str, ...]
+
+
+def read_configuration(config: Path | None, environ: Mapping[str, str] = os.environ) -> Configuration:
+    """Find, read and check the configuration file; workflow files that the engine will skip are named on stderr.
+
+    Raises ConfigError for a file that cannot be used, as `load_settings` and `preflight.check` do.
+    """
+    path = find_config(config, environ)
+    document = read_document(path)
+    settings = settings_from_document(document, environ)
+    passed_over = preflight.check(document, environ)
     for fault in passed_over:
         _warn(f"this workflow is not loaded: {fault}")
+    return Configuration(path, settings, passed_over)
 
 
 def _warn(text: str) -> None:
@@ -207,10 +224,8 @@ async def run_once(
 
     Raises ConfigError, EngineUnavailableError or WorkflowNotFoundError.
     """
-    path = find_config(config, environ)
-    settings = load_settings(path, environ)
-    passed_over = preflight.check(path, environ)
-    warn_of_workflows(passed_over)
+    read = read_configuration(config, environ)
+    settings = read.settings
     if not verbose:
         # The log says them too, where it is shown.
         for notice in settings.notices:
@@ -223,7 +238,7 @@ async def run_once(
         nowhere() as devnull,
         telemetry(settings, log_stream=sys.stderr if verbose else None) as sent,
     ):
-        async with engine(path, log_output=sys.stderr if verbose else devnull) as app:
+        async with engine(read.path, log_output=sys.stderr if verbose else devnull) as app:
             sent.runtime.own_the_log()
             for name, reason in disconnected_servers(app).items():
                 _warn(
@@ -232,8 +247,8 @@ async def run_once(
             try:
                 outcome = await run_workflow(app, workflow, dict(inputs), timeout_s)
             except WorkflowNotFoundError as error:
-                if passed_over:
-                    error.args = (f"{error}; it may be in a file that was not loaded: {passed_over[0]}",)
+                if read.passed_over:
+                    error.args = (f"{error}; it may be in a file that was not loaded: {read.passed_over[0]}",)
                 raise
         record = sent.record(outcome.execution_id)
         return Ending(outcome, record, sent.destination, sent.kept_in, lost=sent.keeps and record is None)

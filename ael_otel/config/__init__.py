@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from ael_otel.config.environment import otel_environment, with_environment
-    from ael_otel.config.file import find_config
+    from ael_otel.config.file import Document, find_config, read_document
     from ael_otel.config.parse import settings_as_mapping, settings_from_mapping
     from ael_otel.config.settings import (
         Admin,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Admin",
+    "Document",
     "Engine",
     "Exporters",
     "Logs",
@@ -48,14 +49,18 @@ __all__ = [
     "find_config",
     "load_settings",
     "otel_environment",
+    "read_document",
     "settings_as_mapping",
+    "settings_from_document",
     "settings_from_mapping",
     "with_environment",
 ]
 
 _MODULES: Final = {
+    "Document": "file",
     "find_config": "file",
     "otel_environment": "environment",
+    "read_document": "file",
     "settings_as_mapping": "parse",
     "settings_from_mapping": "parse",
     "with_environment": "environment",
@@ -83,12 +88,21 @@ def load_settings(path: Path | str | None = None, environ: Mapping[str, str] = o
     `path` None looks where the engine looks. Only the `telemetry:` section is resolved and checked. Raises
     ConfigError: one line that names the file, the line and the key.
     """
+    from ael_otel.config.file import find_config, read_document
+
+    return settings_from_document(read_document(find_config(path, environ)), environ)
+
+
+def settings_from_document(document: "Document", environ: Mapping[str, str] = os.environ) -> "Settings":
+    """Return the settings of a configuration file that has been read, as OTEL_* variables in `environ` change them.
+
+    Raises ConfigError as `load_settings` does.
+    """
     from ael_otel.config.environment import with_environment
-    from ael_otel.config.file import find_config, nearest, read_document, resolve_references, shown_name
+    from ael_otel.config.file import nearest, resolve_references, shown_name
     from ael_otel.config.keys import SECTION
     from ael_otel.config.parse import build_settings
 
-    document = read_document(find_config(path, environ))
     source = document.source
     if SECTION not in document.data:
         # The engine passes over a section it does not know; a misspelt one must not silently mean defaults.

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from ael_otel.cli.options import config_option, examples
-from ael_otel.cli.trace.options import output_option
+from ael_otel.cli.trace.options import Place, output_option
+from ael_otel.errors import StoreError
 
 if TYPE_CHECKING:
-    from ael_otel.privacy.redactor import Redactor
+    from ael_otel.config import Settings
     from ael_otel.store.scan.values import Stored
 
 _ADDRESSES: Final = ("postgresql://", "postgres://")
@@ -39,9 +40,7 @@ def command(target: str, fix: bool, output: str, config: Path | None) -> None:
     and is still there. With --fix a store is rewritten without a trace on its pages or in its log, and a file is
     replaced by one that only its owner can read.
     """
-    from ael_otel.cli.privacy.chosen import redactor
-
-    found = _found(target, redactor(config), config, fix=fix)
+    found = _found(target, Place(config).settings, fix=fix)
     if output == "json":
         from ael_otel.cli.streams import print_json
 
@@ -69,14 +68,34 @@ def command(target: str, fix: bool, output: str, config: Path | None) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _found(target: str, chosen: "Redactor", config: Path | None, *, fix: bool) -> "list[Stored]":
-    from ael_otel.cli.privacy.chosen import store_of
+def _found(target: str, settings: "Settings", *, fix: bool) -> "list[Stored]":
+    from ael_otel.privacy.policy import Policy
+    from ael_otel.privacy.redactor import Redactor
 
-    place = target or store_of(config)
+    redactor = Redactor(Policy.of(settings))
+    place = target or _store_of(settings)
     if place.startswith(_ADDRESSES) or (not target and not Path(place).is_absolute()):
         from ael_otel.store.scan.database import scan_database
 
-        return scan_database(place, chosen, fix=fix)
+        return scan_database(place, redactor, fix=fix)
     from ael_otel.store.scan.local import scan
 
-    return scan(Path(place), chosen, fix=fix)
+    return scan(Path(place), redactor, fix=fix)
+
+
+def _store_of(settings: "Settings") -> str:
+    """Return the file of the configured run store, absolute, or the connection string of its database.
+
+    Raises:
+        StoreError: runs are kept in memory, or no connection string is set.
+    """
+    from ael_otel.store.location import locate
+
+    store = settings.store
+    if store.backend == "memory":
+        raise StoreError("telemetry.store.backend is memory: nothing is kept that could be scanned")
+    if store.backend == "postgresql":
+        if not store.dsn:
+            raise StoreError("telemetry.store.dsn is empty: set it to the connection string of the database")
+        return store.dsn
+    return str(locate(store.path))

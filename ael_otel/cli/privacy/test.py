@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from ael_otel.cli.options import config_option, examples
-from ael_otel.cli.trace.options import output_option
+from ael_otel.cli.trace.options import Place, output_option
 from ael_otel.errors import AelOtelError
 
 # Nobody has a text like this in mind.
@@ -36,9 +36,10 @@ def command(source: str, output: str, config: Path | None) -> None:
     What was found is never shown, neither in the text nor in the table. Places are JSON paths, and characters in the
     text there.
     """
-    from ael_otel.cli.privacy.chosen import redactor
+    from ael_otel.privacy.policy import Policy
+    from ael_otel.privacy.redactor import Redactor
 
-    chosen = redactor(config)
+    chosen = Redactor(Policy.of(Place(config).settings))
     text = _text(source)
     if text == source and _FILE.fullmatch(source):
         click.echo(f"{source}: no such file; it is judged as a text", err=True)

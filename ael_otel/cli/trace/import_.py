@@ -38,13 +38,13 @@ def command(file: str, replace: bool, place: Place) -> None:
     Secrets are taken out on the way in, and of contents so much is kept as the configuration says.
     """
     from ael_otel.cli.render import text as words
-    from ael_otel.cli.trace.store_access import opened, settings_of
+    from ael_otel.cli.trace.store_access import opened
     from ael_otel.core.redaction import ActiveRedaction
     from ael_otel.errors import ExportError, ImportFormatError
     from ael_otel.export.cleaning import captured, cleaned
     from ael_otel.export.import_formats import read
 
-    guard = ActiveRedaction(settings_of(place))
+    guard = ActiveRedaction(place.settings)
     redactor = guard.redactor
     name = "stdin" if file == "-" else file
     try:

@@ -3,28 +3,48 @@
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import datetime
-from functools import wraps
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ael_otel.cli.options import config_option
+from ael_otel.errors import AelOtelError, ConfigError, QueryError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from ael_otel.config import Settings
     from ael_otel.store import RunQuery
 
 STATUSES = ("pending", "running", "completed", "failed", "cancelled")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Place:
     """Where the store is: a configuration file, a database file, or where the engine looks."""
 
     config: Path | None
-    db: Path | None
+    db: Path | None = None
+
+    @cached_property
+    def settings(self) -> "Settings":
+        """The settings of the configuration file, read once; the defaults where there is none, or with `db`.
+
+        Raises ConfigError for a file that is named and does not exist, or cannot be used.
+        """
+        from ael_otel.config import default_settings, find_config, load_settings
+
+        if self.db is not None:
+            return default_settings()
+        try:
+            path = find_config(self.config)
+        except ConfigError as error:
+            if error.path is not None:
+                raise
+            return default_settings()
+        return load_settings(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +87,6 @@ class Filters:
 def _when(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
     if value is None:
         return None
-    from ael_otel.errors import QueryError
     from ael_otel.store.times import parse_when
 
     try:
@@ -80,7 +99,6 @@ def duration(_ctx: click.Context, parameter: click.Parameter, value: str | None)
     """Read a duration in milliseconds."""
     if value is None:
         return None
-    from ael_otel.errors import QueryError
     from ael_otel.store.times import parse_duration_ms
 
     try:
@@ -174,12 +192,11 @@ def run_id(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) ->
     from ael_otel.cli.render import run_table as listing
     from ael_otel.cli.render import text as words
     from ael_otel.cli.trace.store_access import opened
-    from ael_otel.errors import AelOtelError
     from ael_otel.store import RunQuery
 
     offered: list[CompletionItem] = []
     try:
-        with opened(Place(None, None)) as store:
+        with opened(Place(None)) as store:
             for run in store.query(RunQuery(limit=50)).runs:
                 by_execution = incomplete.startswith("exec")
                 name = (

@@ -60,11 +60,11 @@ def command(
     What is deleted is gone from disk too, its JSON files with it. Runs that go on stay.
     """
     from ael_otel.cli.render import text as words
-    from ael_otel.cli.trace.store_access import opened, settings_of
+    from ael_otel.cli.trace.store_access import opened
     from ael_otel.errors import StoreBusyError
 
     if before is None and max_mb is None:
-        retention = settings_of(place).retention
+        retention = place.settings.retention
         before = datetime.now(UTC) - timedelta(days=retention.days)
         max_mb = retention.max_mb or None
     with opened(place) as store:

@@ -111,12 +111,11 @@ def _check(spans: bool, logs: bool, web: bool, output: str) -> None:
 
 def _attribution(run: "ExecutionRecord", place: Place) -> "Attribution":
     from ael_otel.attribution import attribution_of
-    from ael_otel.cli.trace.store_access import settings_of
     from ael_otel.privacy.policy import Policy
     from ael_otel.privacy.redactor import Redactor
 
     # What has been excluded since the run was recorded is not told either.
-    return attribution_of(run, Redactor(Policy.of(settings_of(place))).names_excluded)
+    return attribution_of(run, Redactor(Policy.of(place.settings)).names_excluded)
 
 
 def _page(run: "ExecutionRecord", who: "Attribution | None", *, browse: bool) -> None:

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from ael_otel.cli.trace.options import Place
-from ael_otel.config import Settings, default_settings, find_config, load_settings
-from ael_otel.errors import ConfigError, RunNotFoundError
+from ael_otel.errors import RunNotFoundError
 from ael_otel.store import ExecutionRecord, QueryError, TelemetryStore, open_reader
 from ael_otel.store.location import VARIABLE
 
@@ -28,34 +27,18 @@ def opened(place: Place, *, create: bool = False) -> Generator[TelemetryStore]:
     environ = dict(os.environ)
     if place.db is not None:
         environ[VARIABLE] = str(place.db.absolute())
-        settings = default_settings()
-    else:
-        settings = settings_of(place)
-    store = open_reader(settings, environ=environ, create=create)
+    store = open_reader(place.settings, environ=environ, create=create)
     try:
         yield store
     finally:
         store.close()
 
 
-def settings_of(place: Place) -> Settings:
-    """Return the settings of the configuration file, the defaults where there is none."""
-    if place.db is not None:
-        return default_settings()
-    try:
-        path = find_config(place.config)
-    except ConfigError as error:
-        if error.path is not None:
-            raise
-        return default_settings()
-    return load_settings(path)
-
-
 def service_of(place: Place) -> str:
     """Return the name of the service whose runs these are, as the configuration and OTEL_* variables have it now."""
     from ael_otel.config import with_environment
 
-    settings = settings_of(place)
+    settings = place.settings
     return (settings if settings.path else with_environment(settings, os.environ)).service_name
 
 

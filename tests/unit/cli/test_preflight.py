@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from ael_otel.cli import preflight
-from ael_otel.config import load_settings
+from ael_otel.config import load_settings, read_document
 from ael_otel.errors import ConfigError
 
 
@@ -19,7 +19,7 @@ def check(tmp_path, monkeypatch):
     def write_and_check(text, **environ):
         path = tmp_path / "c.yaml"
         path.write_text(text)
-        return preflight.check(path, {"PATH": "", **environ})
+        return preflight.check(read_document(path), {"PATH": "", **environ})
 
     return write_and_check
 
