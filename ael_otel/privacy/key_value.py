@@ -1,11 +1,18 @@
-"""Secrets that only their name gives away, in text: `password=...`, `"api_key": "..."`, `--token ...`, `Cookie: ...`.
+"""Secrets that only their name gives away, in text: `password=...`, `"api_key": "..."`, `Cookie: ...`.
 
-A word such as `token` anywhere in the text is where to look; the whole name around it is then judged as a field's name
-is, so that `max_tokens=5` and `primary_key: id` stay. What is not in quotes must also look like a value: `token = f()`
-is code, not a secret.
+A word such as `token` anywhere in a text is where to look. One search steps from word to word: it matches the word, the
+rest of the name around it and the sign behind it, whether there is one or not, so each name is read once, however
+often such words repeat. The whole name is then judged as a field's name is, so that `max_tokens=5` and
+`primary_key: id` stay; the sentence in front of it does not count. A value is read once too: the search resumes
+behind it.
+
+The value is judged by how it is written. In quotes beside a name in quotes it is data, and goes. Without quotes it must
+look like a value: `token = f()` is code, not a secret.
 """
 
 import re
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from ael_otel.privacy import markers
@@ -18,32 +25,62 @@ WORDS: Final = (
 )  # fmt: skip
 """In lower case. Names of numbers that are found by their shape need none: cards and social security numbers."""
 
-_MOST: Final = 65_536
 _DECIDING: Final = 120
-_BEFORE: Final = re.compile(r"[\w.-]{0,48}(?: [A-Za-z][\w.-]{0,23})?")
-# Behind the word: the rest of the name, what closes its quotes or brackets, and the sign between name and value.
-_SIGN: Final = re.compile(
-    r"(?P<rest>[\w.-]{0,40}+)(?P<close>\\{0,3}[\"'`]?\]?\*{0,2})"
-    r"(?P<sign>\s{0,3}(?:=>|->|:=|==|[:=\uff1a\uff1d]|%3[aAdD])\*{0,2}\s{0,4}(?:[\[(]{1,2}(?=[\"']))?"
-    r"|[ \t]{1,2}(?:is|was)[ \t]{1,2}:?[ \t]{0,2}|[ \t]{0,3}\|[ \t]{0,3}(?=[^\s\"'`|])|>(?=[^\s<])|\((?=[\"'])"
-    r"|\s{1,3}value\s{0,2}=\s{0,2}(?=[\"'])|[ \t]{1,3}(?=[^\s\"'`&,;<>|(){}\[\]\\]{8}))"
+_LONGEST_NAME: Final = 160
+_HEAD: Final = re.compile(r"[\w.-]{0,64}")
+_BEFORE: Final = re.compile(r"[A-Za-z][A-Za-z-]{1,23} \Z")
+_CLOSE: Final = r"(?:\\{0,3}[\"'`]|&quot;|&#3[49];|%22)?[\])]{0,2}\*{0,2}"
+_OPERATOR: Final = (
+    r"=>|->|::?=|\?=|\+=|[=!]==?|:-|[:=\uff1a\uff1d]|%(?:25)?3[ad]|&#(?:61|58|x3[ad]);|&(?:equals|colon);"
 )
-_QUOTE: Final = re.compile(r"(?:[rbuRBU]{1,2})?(\\{0,3}[\"'`])")
-_IN_DOUBLE: Final = re.compile(r'(?:[^"\\\n]|\\.){0,65536}', re.DOTALL)
-_IN_SINGLE: Final = re.compile(r"(?:[^'\\\n]|\\.){0,65536}", re.DOTALL)
-# What decides is the beginning; were all of a long run looked at, each name inside it would look at it again.
-_BARE: Final = re.compile(r"[^\s\"'`&,;<>|(){}\[\]\\]{1,128}")
-_MORE: Final = re.compile(r"[^\s\"'`&,;<>|(){}\[\]\\]{0,65536}+")
+_SIGN: Final = (
+    r"(?:\s{0,3}[,;])?\s{1,40}+[\"']?value[\"']?\s{0,2}[:=]\s{0,4}(?=\S)"
+    r"|</[\w:]{1,30}>\s{0,20}+<(?:value|string)>"
+    rf"|\s{{0,3}}+(?:{_OPERATOR})\*{{0,2}}[ \t]{{0,12}}\s{{0,4}}"
+    r"(?:[\[({]{1,2}\s{0,2}(?=\\{0,3}[\"']))?[@$]{0,2}"
+    r"|[ \t]{1,2}(?:is|was|ist|es|est)[ \t]{1,2}:?[ \t]{0,2}"
+    r"|[ \t]{0,3}\|[ \t]{0,3}(?=[^\s\"'`|])|>(?=[^\s<])|\((?=[\"'])"
+    r"|,\s{0,4}(?=\\{0,3}[\"'])|[ \t]{1,3}(?=[\"'][^\s\"']{4})"
+    r"|[ \t]{1,3}(?=[^\s\"'`&,;<>|(){}\[\]\\]{8})"
+)
+_QUOTE: Final = re.compile(r"(?:[rbuRBUfF]{1,2})?(\"\"\"|'''|\\{0,7}[\"'`]|&quot;|&#3[49];)")
+_IN_DOUBLE: Final = re.compile(r'[^"\\\n]*+(?:\\.[^"\\\n]*+)*+', re.DOTALL)
+_IN_SINGLE: Final = re.compile(r"[^'\\\n]*+(?:\\.[^'\\\n]*+)*+", re.DOTALL)
+# What decides is the beginning of a long run; `_MORE` takes the rest, once.
+_RUN: Final = re.compile(r"[^\s\"'`<>]{1,256}")
+_MORE: Final = re.compile(r"[^\s\"'`&,;<>|(){}\[\]\\]*+")
+# Where a value ends in a run of characters without blanks: at a sign that begins something else.
+_END: Final = re.compile(
+    r"&(?=[\w.\[\]%-]{1,64}=|amp;|&|$)|;(?=$|[\w .-]{1,40}=)|,(?=$|[\w.-]{1,40}[=:])|[,;&](?=[\])}])|\|(?=$|\|)"
+    r"|\\+(?=[nrt\"'u\\]|$)|[\])}](?=[\])}.,;:]*$)|[\])}],|[\])}];"
+)
+_HEAD_END: Final = re.compile(r"[&,;|(){}\[\]\\]")
+_CALL: Final = re.compile(r"[A-Za-z_][\w.]{0,120}[(\[{](?:.*[)\]}][.,;:]*|[^)\]}]*)", re.DOTALL)
 _MIXED: Final = re.compile("(?=[^a-z]{0,64}[a-z])(?=[^A-Z]{0,64}[A-Z])(?=[^0-9]{0,64}[0-9])")
 _ANY_DIGIT: Final = re.compile("[0-9]")
-_TO_LINE_END: Final = re.compile(r"[^\r\n\"'\\]{1,65536}")
+_TO_LINE_END: Final = re.compile(r"[^\r\n\"'\\]*+")
 _SCHEME: Final = re.compile(
-    r"(?i)(?:bearer|basic|token|digest|apikey|api-key|negotiate|ntlm|aws4-hmac-sha256|hmac|signature|key|sharedkey)\s+\S"
+    r"(?i)(?:bearer|basic|token|digest|apikey|api-key|negotiate|ntlm|aws4-hmac-sha256|hmac|signature|key|sharedkey)\s+(?=\S)"
+)
+_DIGEST: Final = re.compile(
+    r"(?i)(?:digest|signature|hmac|hawk|oauth|mac)\s+"
+    r"(?:[\w-]{1,40}=(?:\\{0,3}\"[^\"\r\n\\]*+\\{0,3}\"|[^\s,\"\\]{1,4096})(?:,?[ \t]{0,4}(?=[\w-]{1,40}=))?)++"
 )
 _COOKIES: Final = re.compile(
-    r"[^\s=;,\"'\\]{1,256}=(?:\"(?:[^\"\\\r\n]|\\.){0,4096}\"?|[^\s;\"'\\]{1,8192})"
-    r"(?:;[^\r\n\"'\\]{0,65536}+(?:\"(?:[^\"\\\r\n]|\\.){0,4096}\")?){0,64}"
+    r"[^\s=;,\"'\\]{1,256}=(?:\"(?:[^\"\\\r\n]|\\.)*+\"?|[^\s;\"'\\]++)"
+    r"(?:;[^\r\n\"'\\]*+(?:\"(?:[^\"\\\r\n]|\\.)*+\")?)*+"
 )
+_BLOCK: Final = re.compile(r"[|>][+-]?[0-9]?[+-]?[ \t]{0,8}(?:#[^\n]{0,200})?\r?\n")
+_HEREDOC: Final = re.compile(
+    r"(?:\$\(\s{0,3}cat\s{1,3})?<<[-~]?\s{0,3}[\"'\\]?([A-Za-z_]\w{0,40})[\"']?[^\n]{0,200}\n"
+)
+_CALLER: Final = re.compile(
+    r"(?:define|getenv|setenv|putenv|env|environ|get|set|put|add|append|setdefault|\w{0,40}(?:Property|Header|Var|Env|Config|Option|"
+    r"Secret|Setting|property|header|secret|setting|config|option|env))\s{0,2}\(\s{0,4}\\{0,3}[\"']\Z"
+)
+_COMPARED: Final = re.compile(r"([\"'])([^\"'\\\n]{4,160})\1\s{0,2}(?:[!=]==?|eq|-eq)\s{0,2}\Z")
+_TAG: Final = re.compile(r"[ \t][^<>\n]{0,200}>(?=[^\s<])")
+_ENV: Final = re.compile(r"[A-Z][A-Z0-9_]{2,}")
 _MARKER: Final = re.compile(
     r"\[(?:EMAIL|SSN|API_KEY|TOKEN|PASSWORD|PRIVATE_KEY|CREDIT_CARD|URL_CREDENTIALS|EXCLUDED_PATH|REDACTED"
     r"|REDACTION_ERROR)\]"
@@ -57,51 +94,224 @@ _NO_VALUE: Final = a_set(
     "none null nil true false str string bytes int integer number bool boolean any object self cls optional required "
     "undefined empty missing unset set invalid valid expired secret password passwd token key value text unknown yes "
     "no and or not in is the a an this that used disabled enabled redacted hidden masked option options flag flags "
-    "argument arguments parameter parameters default const final var let type for from to with must should may can "
-    "will has have was were are be as at by on if of it"
+    "argument arguments parameter parameters default const final var let type for type from to with must should may "
+    "can will has have was were are be as at by on if of it same-origin include omit"
 )
+
+type KindFor = Callable[[str], str | None]
+"""Returns the kind of secret that a field of a name holds, None if the name does not say so."""
+
+
+class NamedSecrets:
+    """Finds values that their names give away.
+
+    Args:
+        kind_for: judges names.
+        words: a name that is judged a secret's contains one of them, in lower case.
+    """
+
+    def __init__(self, kind_for: KindFor = kind_of, words: tuple[str, ...] = WORDS) -> None:
+        self._kind_for = kind_for
+        alternatives = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+        self._name = re.compile(rf"(?:{alternatives})[\w.\-]*+(?P<close>{_CLOSE})(?P<sign>{_SIGN})?")
+
+    def search(
+        self, text: str, low: str, start: int, end: int, found: "Callable[[int, int, str], object]"
+    ) -> None:
+        """Report the values of the names that begin in a part of a text.
+
+        Args:
+            text: the whole text.
+            low: the text in lower case, of the same length.
+            start: where the part begins.
+            end: where the part ends.
+            found: called with the beginning, end and kind of each value.
+        """
+        at = start
+        limit = min(len(text), end + 512)
+        while (match := self._name.search(low, at, limit)) is not None and match.start() < end:
+            value = self._judge(text, match)
+            at = match.end()
+            if value is not None:
+                found(*value)
+                at = max(at, value[1])
+
+    def _judge(self, text: str, match: "re.Match[str]") -> tuple[int, int, str] | None:
+        start = match.start()
+        end = match.start("close")
+        sign = match["sign"]
+        if sign is None and not _worth_a_look(text, start, match.end()):
+            return None
+        head = _HEAD.match(text[max(0, start - 64) : start][::-1])
+        begin = start - (len(head[0]) if head is not None else 0)
+        name = text[max(begin, end - _LONGEST_NAME) : end].strip("-.")
+        kind = self._kind_for(name)
+        if (
+            kind is None
+            and name.isalpha()
+            and (sign is None or sign.strip()[:1] in ":=|")
+            and text[begin - 1 : begin] == " "
+        ):
+            # Two words: `api key: ...`.
+            before = _BEFORE.search(text[max(0, begin - 25) : begin])
+            kind = self._kind_for(f"{before[0]}{name}") if before is not None else None
+        if kind is None and name.lower().endswith("sig") and text[begin - 1 : begin] in {"?", "&"}:
+            kind = markers.TOKEN
+        if kind is None:
+            return None
+        if sign is None:
+            return _without_sign(text, begin, match.end(), kind)
+        quoted = match.end("close") > end
+        return _value(text, match, kind, name, begin, sign, quoted=quoted)
+
+
+def _worth_a_look(text: str, start: int, end: int) -> bool:
+    """Return whether a name without a sign behind it can still have a value: a tag's, or one before it."""
+    before = text[max(0, start - 40) : start]
+    return (text[end : end + 1] in {" ", "\t"} and "<" in before) or "=" in before[-36:] or " eq " in before
+
+
+def _without_sign(text: str, begin: int, end: int, kind: str) -> tuple[int, int, str] | None:
+    if text[begin - 1 : begin] in {"<", ":"} and (tag := _TAG.match(text, end)) is not None:
+        closing = text.find("<", tag.end(), tag.end() + 65_536)
+        stop = closing if closing >= 0 else tag.end()
+        value = text[tag.end() : stop].strip()
+        return (tag.end(), stop, kind) if _meant(value, kind, data=True) else None
+    compared = _COMPARED.search(text[max(0, begin - 170) : begin])
+    if compared is None or not _meant(compared[2], kind, data=False):
+        return None
+    shift = max(0, begin - 170)
+    return shift + compared.start(2), shift + compared.end(2), kind
 
 
 def find(text: str, at: int) -> tuple[int, int, str] | None:
     """Return where the value of the name around `text[at:]` is, and its kind; None if there is none to hide."""
-    signed = _SIGN.match(text, at)
-    if signed is None:
-        return None
-    before = _BEFORE.match(text[max(0, at - 72) : at][::-1])
-    assert before is not None  # it matches nothing too
-    head = before[0][::-1]
-    name = (head + signed["rest"]).strip("-.")
-    kind = kind_of(name)
-    if kind is None:
-        if not (name.lower().endswith("sig") and head[-1:] == "" and text[at - 1 : at] in {"&", "?"}):
-            return None
-        kind = markers.TOKEN
-    sign = signed["sign"]
-    if not sign.strip():
-        # A blank between them: a name and something that nobody types.
-        sign = " "
-    elif sign.strip()[:1] in {"i", "w", "|"}:
-        sign = "is"
-    elif sign == ">":
-        sign = "="
-    return _value(text, signed.end(), kind, name, sign, quoted=bool(signed["close"]))
+    found: list[tuple[int, int, str]] = []
+    _ANY_NAMES.search(text, lowered(text), at, at + 1, lambda *value: found.append(value))
+    return found[0] if found else None
 
 
 _OPTION: Final = re.compile(r"--(?P<name>[A-Za-z][\w-]{0,60}+)(?:=|[ \t]{1,3})(?=[^\s-])")
 
 
-def option(text: str, at: int) -> tuple[int, int, str] | None:
+def option(text: str, at: int, kind_for: KindFor = kind_of) -> tuple[int, int, str] | None:
     """Return where the value of a command's option is, `--db-password hunter2`, and its kind."""
     match = _OPTION.match(text, at)
-    kind = kind_of(match["name"]) if match is not None else None
+    kind = kind_for(match["name"]) if match is not None else None
     if match is None or kind is None:
         return None
-    return _value(text, match.end(), kind, match["name"], "=", quoted=False)
+    return _at(text, match.end(), kind, match["name"], "=", quoted=False, sure=True)
+
+
+def lowered(text: str) -> str:
+    """Return a text in lower case, of the same length."""
+    low = text.lower()
+    # A few letters become two in lower case, and places would not fit any more.
+    return low if len(low) == len(text) else "".join(c.lower() if c < "\x80" else c for c in text)
 
 
 def _value(
-    text: str, at: int, kind: str, name: str, sign: str, *, quoted: bool
+    text: str, match: "re.Match[str]", kind: str, name: str, begin: int, sign: str, *, quoted: bool
 ) -> tuple[int, int, str] | None:
+    at = match.end()
+    bare = sign.strip()
+    sure = False
+    if not bare:
+        # A blank between them: a name and something that nobody types.
+        if text[at : at + 1] in {'"', "'"}:
+            return _stated(text, at, kind)
+        sign = " "
+    elif bare[0] == ",":
+        if not quoted or not _CALLER.search(text[max(0, begin - 80) : begin]):
+            return None
+        sign = "="
+    elif bare[0] in {"i", "w", "|", "e"}:
+        sign = "is"
+    elif "value" in sign or "<" in sign or bare == ">":
+        sign = "="
+        sure = "value" in sign
+    elif bare in {"==", "===", "!=", "!==", ":-"}:
+        sign = " = "
+    else:
+        if sign == "=":
+            # A parameter of an address, or a variable of the environment: whoever writes so writes values.
+            sure = text[begin - 1 : begin] in {"?", "&"} or (
+                _ENV.fullmatch(name) is not None
+                and text[begin - 1 : begin] in {"", " ", "\n", '"', "'", "\t", ";"}
+            )
+        block = _block(text, at, begin, kind)
+        if block is not None:
+            return block
+        if "%" in sign or "&" in sign:
+            sign = "="
+    return _at(text, at, kind, name, sign, quoted=quoted, sure=sure)
+
+
+def _stated(text: str, at: int, kind: str) -> tuple[int, int, str] | None:
+    """Judge a quoted value behind a name and a blank, as SQL has it: `PASSWORD 'hunter2'`."""
+    end = _closing(text, at + 1, text[at])
+    value = text[at + 1 : end]
+    if kind != markers.PASSWORD or not _ANY_DIGIT.search(value) or " " in value or len(value) < 6:
+        return None
+    return (at + 1, end, kind) if _meant(value, kind, data=False) else None
+
+
+def _block(text: str, at: int, begin: int, kind: str) -> tuple[int, int, str] | None:
+    """Return the lines of a block scalar of YAML or of a here-document; None if the value is neither."""
+    following = text[at : at + 1]
+    if following in {"|", ">"}:
+        head = _BLOCK.match(text, at)
+        if head is None:
+            return None
+        line = text.rfind("\n", max(0, begin - 400), begin) + 1
+        indent = len(text[line:begin]) - len(text[line:begin].lstrip(" -"))
+        deeper = _deeper(indent).match(text, head.end())
+        if deeper is None or not deeper[0].strip():
+            return None
+        start = head.end() + len(deeper[0]) - len(deeper[0].lstrip())
+        end = head.end() + len(deeper[0].rstrip())
+        return None if _MARKER.fullmatch(text[start:end]) else (start, end, kind)
+    if following in {"<", "$"} and (doc := _HEREDOC.match(text, at)) is not None:
+        end = _terminator(text, doc.end(), doc[1])
+        body = text[doc.end() : end]
+        inner = doc.end() + len(body) - len(body.lstrip())
+        end = doc.end() + len(body.rstrip())
+        return (inner, end, kind) if inner < end and not _MARKER.fullmatch(text[inner:end]) else None
+    return None
+
+
+def _terminator(text: str, start: int, word: str) -> int:
+    """Return where the line that ends a here-document begins; the end of the text where none does."""
+    at = text.find(word, start)
+    while at >= 0:
+        line = text.rfind("\n", start - 1, at) + 1
+        if not text[line:at].strip(" \t") and not text[at + len(word) : at + len(word) + 1].isalnum():
+            return line
+        after = text.find("\n", at)
+        at = text.find(word, after) if after >= 0 else -1
+    return len(text)
+
+
+@lru_cache(maxsize=512)
+def _deeper(indent: int) -> "re.Pattern[str]":
+    """Return a pattern for lines that are indented deeper, and empty ones between them."""
+    return re.compile(rf"(?:[ \t]{{{indent + 1},}}[^\n]*\n?|[ \t]*\r?\n)+")
+
+
+def _at(
+    text: str, at: int, kind: str, name: str, sign: str, *, quoted: bool, sure: bool
+) -> tuple[int, int, str] | None:
+    """Judge what stands behind a name and its sign.
+
+    Args:
+        text: the whole text.
+        at: where the value begins.
+        kind: what the name says.
+        name: the name.
+        sign: what stands between them: `=`, `:`, `is`, or a blank.
+        quoted: whether the name is in quotes.
+        sure: whether what stands there is a value, and no word of a program.
+    """
     if _MARKER.match(text, at):
         return None
     quote = _QUOTE.match(text, at)
@@ -110,28 +320,65 @@ def _value(
         end = _closing(text, start, quote[1])
         value = text[start:end]
         # The name was in quotes as well: that is data, where a word is enough; in code it may be a word of the program.
-        return (start, end, kind) if _meant(value, kind, data=quoted) else None
+        return (start, end, kind) if _meant(value, kind, data=quoted or sure) else None
     if name in {"PWD", "OLDPWD"} and text.startswith("/", at):
         return None  # the shell's working directory
     lowered = name.lower()
-    if lowered.endswith("authorization") and _SCHEME.match(text, at):
+    if lowered.endswith("authorization") and (scheme := _SCHEME.match(text, at)) is not None:
+        pairs = _DIGEST.match(text, at)
+        if pairs is not None:
+            return at, pairs.end(), kind
+        if _PLACEHOLDER.match(text[scheme.end() : scheme.end() + 64].partition("\n")[0].strip("\"' ")):
+            return None
         return _to(_TO_LINE_END, text, at, kind)
     if "cookie" in lowered:
         return _to(_COOKIES, text, at, kind)
-    bare = _BARE.match(text, at)
-    if bare is None:
+    return _bare(text, at, kind, sign, once=lowered.endswith("otp"), sure=sure)
+
+
+def _bare(text: str, at: int, kind: str, sign: str, *, once: bool, sure: bool) -> tuple[int, int, str] | None:
+    """Judge a value without quotes, which ends at a blank or where something else begins."""
+    run = _RUN.match(text, at)
+    if run is None:
         return None
-    value = bare[0].rstrip(".:!?") if sign != "=" else bare[0].rstrip(".")
+    whole = run[0]
+    first = _HEAD_END.search(whole)
+    head = whole if first is None else whole[: first.start()]
+    value = head
+    if first is not None and sign in {"=", ":", ": "} and kind in _FREE:
+        stop = _END.search(whole)
+        longer = whole if stop is None else whole[: stop.start()]
+        if len(longer) > len(head) and not _code(longer, head):
+            value = longer
+    value = value.rstrip(".:!?") if sign != "=" else value.rstrip(".")
+    if not value:
+        return None
     end = at + len(value)
-    if not _looks(value, kind, sign, text[end : end + 1], text, end, once=lowered.endswith("otp")):
+    if not _looks(value, kind, sign, text[end : end + 1], text, end, once=once, sure=sure):
         return None
-    more = _MORE.match(text, end) if end - at >= _DECIDING else None
-    return at, end if more is None else more.end(), kind
+    if end - at >= _DECIDING:
+        more = _MORE.match(text, end)
+        end = end if more is None else more.end()
+    return at, end, kind
+
+
+_FREE: Final = frozenset({markers.PASSWORD, markers.API_KEY, markers.TOKEN, markers.FIELD})
+"""Kinds whose values people choose, of any characters."""
+
+
+def _code(value: str, head: str) -> bool:
+    """Return whether a value with brackets or separators is an expression: a call, a tuple, a template."""
+    if _PLACEHOLDER.fullmatch(value) or value[0] in "({[<$%":
+        return True
+    if _CALL.fullmatch(value):
+        return not (_MIXED.match(head) and not value.endswith((")", "]", "}")))
+    # Words of a program between separators: `a,b`, `x|y`.
+    return _IDENTIFIER.fullmatch(head) is not None and _ANY_DIGIT.search(value) is None
 
 
 def _to(pattern: re.Pattern[str], text: str, at: int, kind: str) -> tuple[int, int, str] | None:
     match = pattern.match(text, at)
-    if match is None or _MARKER.fullmatch(match[0].strip()):
+    if match is None or not match[0].strip() or _MARKER.fullmatch(match[0].strip()):
         return None
     return at, at + len(match[0].rstrip()), kind
 
@@ -139,10 +386,13 @@ def _to(pattern: re.Pattern[str], text: str, at: int, kind: str) -> tuple[int, i
 def _closing(text: str, start: int, quote: str) -> int:
     """Return where a quoted value ends; where nothing closes it, at the end of the line."""
     if len(quote) > 1:
-        end = text.find(quote, start, start + _MOST)
-        return end if end >= 0 else min(len(text), start + _MOST)
+        end = text.find(quote, start)
+        if end >= 0:
+            return end
+        line = text.find("\n", start)
+        return len(text) if line < 0 else line
     if quote == "`":
-        end = text.find(quote, start, start + _MOST)
+        end = text.find(quote, start)
         return end if end >= 0 else start
     match = (_IN_DOUBLE if quote == '"' else _IN_SINGLE).match(text, start)
     return match.end() if match is not None else start
@@ -150,7 +400,7 @@ def _closing(text: str, start: int, quote: str) -> int:
 
 def _meant(value: str, kind: str, *, data: bool) -> bool:
     """Return whether a value in quotes is one to keep secret."""
-    plain = value.strip()
+    plain = value[:4096].strip()
     if not plain or _MARKER.fullmatch(plain) or plain.lower() in _NO_VALUE or _PLACEHOLDER.fullmatch(plain):
         return False
     if not data and plain[0] in "),]":
@@ -162,7 +412,9 @@ def _meant(value: str, kind: str, *, data: bool) -> bool:
     return len(plain) >= 8 and (not _IDENTIFIER.fullmatch(plain) or entropy(plain) > 3.9)
 
 
-def _looks(value: str, kind: str, sign: str, following: str, text: str, end: int, *, once: bool) -> bool:
+def _looks(
+    value: str, kind: str, sign: str, following: str, text: str, end: int, *, once: bool, sure: bool
+) -> bool:
     """Return whether a value without quotes looks like a secret and not like a word of a sentence or of a program."""
     if (
         len(value) < 4
@@ -182,6 +434,10 @@ def _looks(value: str, kind: str, sign: str, following: str, text: str, end: int
     digit = _ANY_DIGIT.search(value) is not None
     if sign == "is":
         return len(value) >= 6 and digit and not word
+    if kind in {markers.SSN, markers.CREDIT_CARD}:
+        return digit
+    if sure and (digit or len(value) >= 6) and following not in {",", ")", "."}:
+        return value[0] not in "$<%{"
     if kind in {markers.PASSWORD, markers.FIELD}:
         if word is None:
             return True
@@ -194,10 +450,13 @@ def _looks(value: str, kind: str, sign: str, following: str, text: str, end: int
                 and ":" in sign
             )
         return following not in {",", ")", "."} and "." not in value and not value.endswith(":")
-    if kind in {markers.SSN, markers.CREDIT_CARD}:
-        return digit
     if value.isdigit():
         return len(value) >= 6 and (sign == "=" or (once and len(value) <= 8))
     if word is not None:
+        if sign == "=" and value.isalpha() and value.islower() and len(value) >= 12:
+            return following not in {",", ")", "."}
         return len(value) >= 20 and entropy(value) > 3.9 and "." not in value
     return len(value) >= 8 and digit
+
+
+_ANY_NAMES: Final = NamedSecrets()

@@ -5,6 +5,10 @@ from collections.abc import Iterable, Sequence
 from os.path import commonprefix
 from typing import Final, NamedTuple
 
+from ael_otel.privacy import addresses
+from ael_otel.privacy.field_names import kind_of
+from ael_otel.privacy.key_value import KindFor, NamedSecrets, lowered
+from ael_otel.privacy.key_value import option as command_option
 from ael_otel.privacy.markers import EMAIL, FIELD, PII, URL_CREDENTIALS
 from ael_otel.privacy.rules import RULES, Rule
 
@@ -27,7 +31,7 @@ _DIGITS: Final = re.compile(
 )
 
 # One of these or a blank stands between a name and its value.
-_SIGN: Final = re.compile("[:=%>(|\\s\uff1a\uff1d]")
+_SIGN: Final = re.compile("[:=%>(|&\\s\uff1a\uff1d]")
 
 _OPTION: Final = re.compile("--[A-Za-z]")
 
@@ -38,11 +42,16 @@ _AFTER: Final = 128
 class Scanner:
     """Finds secrets in texts.
 
+    Every search resumes behind what it has read: behind a match, also one that a check refuses, behind a name, a run or
+    an address. What is tried again and again at one place reads a bounded number of characters. So the time that a text
+    takes grows with its length, whatever it holds.
+
     Args:
         pii: also personal data: e-mail addresses, social security numbers and payment cards.
+        kind_for: judges the names beside values.
     """
 
-    def __init__(self, *, pii: bool = True) -> None:
+    def __init__(self, *, pii: bool = True, kind_for: KindFor = kind_of) -> None:
         self._pii = pii
         rules = {rule.name: rule for rule in RULES if pii or rule.kind not in PII}
         self._email = rules.pop("email", None)
@@ -50,6 +59,8 @@ class Scanner:
         self._url = rules.pop("url_credentials")
         self._named = rules.pop("named_secret")
         self._option = rules.pop("command_option")
+        self._kind_for = kind_for
+        self._names = NamedSecrets(kind_for, self._named.anchors)
         self._folded = [rules.pop(name) for name in [rule.name for rule in rules.values() if rule.fold]]
         self._direct = [(_common(rule.anchors), rule) for rule in rules.values() if not rule.in_run]
         self._by_prefix = {anchor: rule for rule in rules.values() if rule.in_run for anchor in rule.anchors}
@@ -59,9 +70,9 @@ class Scanner:
     def spans(self, text: str) -> Sequence[Span]:
         """Return the secrets of a text in the order of their beginnings; they may overlap."""
         found: list[Span] = []
-        self._search(text, text, 0, found)
+        self._search(text, 0, len(text), found)
         if not found and ("\0" in text or "\ufffd" in text):
-            # Two bytes a character read as one each: a text with holes, and without them a secret.
+            # UTF-16 decoded as Latin-1: without the NULs between its characters a text may hold a secret.
             whole = text.replace("\0", "").replace("\ufffd", "")
             return [Span(0, len(text), FIELD, "wide_text")] if self.spans(whole) else found
         return self._in_order(found)
@@ -76,10 +87,10 @@ class Scanner:
         low = high = 0
         for start, end in places:
             if start - _BEFORE > high:
-                self._search(text, text[low:high], low, found)
+                self._search(text, low, min(high, len(text)), found)
                 low = start - _BEFORE
             high = end + _AFTER
-        self._search(text, text[low:high], low, found)
+        self._search(text, low, min(high, len(text)), found)
         return self._in_order(found)
 
     def _in_order(self, found: list[Span]) -> list[Span]:
@@ -89,61 +100,73 @@ class Scanner:
             found.sort()
         return found
 
-    def _search(self, text: str, part: str, offset: int, found: list[Span]) -> None:
-        """Add the secrets of a text that begin in a part of it, which stands at `offset`."""
-        size = len(part)
-        if "@" in part or "%40" in part:
+    def _search(self, text: str, start: int, end: int, found: list[Span]) -> None:
+        """Add the secrets of a text that begin in a part of it."""
+        size = end - start
+        if text.find("@", start, end) >= 0 or text.find("%40", start, end) >= 0:
             if self._email is not None:
-                _at_anchors(self._email, text, part, offset, found)
-            if "://" in part:
-                _at_anchors(self._url, text, part, offset, found)
+                _at_anchors(self._email, text, text, start, end, found)
+            if text.find("://", start, end) >= 0:
+                rule = self._url
+
+                def credentials(first: int, last: int) -> None:
+                    found.append(Span(first, last, rule.kind, rule.name))
+
+                addresses.search(text, start, end, credentials)
         if size > 10 and self._digits:
-            # Mostly there is none, which a search says faster than an iterator that is made for nothing.
-            candidate = _DIGITS.search(part)
-            while candidate is not None:
-                for rule in self._digits:
-                    _try(rule, text, candidate.start() + offset, found)
-                candidate = _DIGITS.search(part, candidate.end())
+            self._numbers(text, start, end, found)
         if size > 5:
-            if " " in part or _SIGN.search(part):
-                self._by_word(text, part, offset, found)
-            if "--" in part:
-                for option in _OPTION.finditer(part):
-                    _try(self._option, text, option.start() + offset, found)
+            if text.find(" ", start, end) >= 0 or _SIGN.search(text, start, end):
+                self._by_word(text, start, end, found)
+            if text.find("--", start, end) >= 0:
+                self._options(text, start, end, found)
         if size >= 20:
             for hint, rule in self._direct:
-                if hint in part:
-                    _at_anchors(rule, text, part, offset, found)
-            run = _RUN.search(part)
+                if text.find(hint, start, end) >= 0:
+                    _at_anchors(rule, text, text, start, end, found)
+            run = _RUN.search(text, start, end)
             while run is not None:
-                self._by_beginning(text, offset + run.start(), offset + run.end(), found)
-                run = _RUN.search(part, run.end())
+                self._by_beginning(text, run.start(), run.end(), found)
+                run = _RUN.search(text, run.end(), end)
+
+    def _numbers(self, text: str, start: int, end: int, found: list[Span]) -> None:
+        # Mostly there is none, which a search says faster than an iterator that is made for nothing.
+        candidate = _DIGITS.search(text, start, end)
+        while candidate is not None:
+            for rule in self._digits:
+                _try(rule, text, candidate.start(), found)
+            candidate = _DIGITS.search(text, candidate.end(), end)
+
+    def _options(self, text: str, start: int, end: int, found: list[Span]) -> None:
+        behind = start
+        for option in _OPTION.finditer(text, start, end):
+            if option.start() < behind:
+                continue
+            place = command_option(text, option.start(), self._kind_for)
+            if place is not None:
+                found.append(Span(*place, self._option.name))
+                behind = place[1]
 
     def _by_beginning(self, text: str, start: int, end: int, found: list[Span]) -> None:
         """Try the rules for keys and tokens where what they begin with begins a word of a run."""
         prefix = self._prefix.search(text, start, end)
         while prefix is not None:
             at = prefix.start()
+            behind = 0
             if at == 0 or not (text[at - 1].isascii() and text[at - 1].isalnum()):
-                _try(self._by_prefix[prefix[0]], text, at, found)
-            prefix = self._prefix.search(text, at + 1, end)
+                behind = _try(self._by_prefix[prefix[0]], text, at, found)
+            prefix = self._prefix.search(text, max(at + 1, behind), end)
 
-    def _by_word(self, text: str, part: str, offset: int, found: list[Span]) -> None:
+    def _by_word(self, text: str, start: int, end: int, found: list[Span]) -> None:
         """Try the rules that begin with a word in any case."""
-        low = part.lower()
-        if len(low) != len(part):
-            # A few letters become two in lower case, and places would not fit any more.
-            low = "".join(c.lower() if c < "\x80" else c for c in part)
-        # One after the other: a loop over them takes three times as long, and most texts hold none.
-        if (
-            "pass" in low or "secret" in low or "token" in low or "key" in low or "auth" in low or "cred" in low
-            or "pwd" in low or "cookie" in low or "jwt" in low or "ssn" in low or "cv" in low or "otp" in low
-            or "srf" in low or "sig" in low or "phrase" in low
-        ):  # fmt: skip
-            _at_anchors(self._named, text, low, offset, found)
-        if len(low) >= 12 and ("bearer" in low or "basic" in low):
+        low = lowered(text)
+        name = self._named.name
+        self._names.search(
+            text, low, start, end, lambda first, last, kind: found.append(Span(first, last, kind, name))
+        )
+        if end - start >= 12:
             for rule in self._folded:
-                _at_anchors(rule, text, low, offset, found)
+                _at_anchors(rule, text, low, start, end, found)
 
 
 def _common(anchors: Sequence[str]) -> str:
@@ -151,40 +174,45 @@ def _common(anchors: Sequence[str]) -> str:
     return commonprefix([anchor[::-1] for anchor in anchors])[::-1]  # noqa: RUF071 - texts, not paths
 
 
-def _at_anchors(rule: Rule, text: str, haystack: str, offset: int, found: list[Span]) -> None:
+def _at_anchors(rule: Rule, text: str, haystack: str, start: int, end: int, found: list[Span]) -> None:
     """Try a rule where one of its anchors stands; behind a match it goes on at its end."""
     for anchor in rule.anchors:
-        at = haystack.find(anchor)
+        at = haystack.find(anchor, start, end)
         while at >= 0:
-            end = _try(rule, text, at + offset, found) - offset
-            at = haystack.find(anchor, max(at + 1, end))
+            behind = _try(rule, text, at, found)
+            at = haystack.find(anchor, max(at + 1, behind), end)
 
 
 def _try(rule: Rule, text: str, at: int, found: list[Span]) -> int:
-    """Add what a rule finds at a place; returns the end of it, 0 where there is nothing."""
+    """Add what a rule finds at a place; returns the end of what it has read, 0 where its pattern does not match."""
     if rule.find is not None:
         place = rule.find(text, at)
-    else:
-        match = rule.pattern.match(text, at)
-        if match is None:
+        if place is None:
             return 0
-        place = (*match.span(rule.group), rule.kind) if rule.check is None else rule.check(text, match)
-    if place is None:
+        found.append(Span(*place, rule.name))
+        return place[1]
+    match = rule.pattern.match(text, at)
+    if match is None:
         return 0
+    place = (*match.span(rule.group), rule.kind) if rule.check is None else rule.check(text, match)
+    if place is None:
+        return match.end()
     found.append(Span(*place, rule.name))
-    return place[1]
+    return max(place[1], match.end())
 
 
 def merged(spans: Sequence[Span]) -> list[Span]:
     """Return spans in order without overlaps: overlapping ones become one, of the kind of the worst, then widest."""
     if len(spans) == 1:
         return list(spans)
-    addresses = [span for span in spans if span.kind == URL_CREDENTIALS]
     result: list[Span] = []
+    behind = start = -1
     for span in spans:
         # The password and the host behind it look like an e-mail address; the host is none of the secret.
-        if span.kind == EMAIL and any(each.start < span.start < each.end for each in addresses):
+        if span.kind == EMAIL and start < span.start < behind:
             continue
+        if span.kind == URL_CREDENTIALS and span.end > behind:
+            start, behind = span.start, span.end
         if result and span.start < result[-1].end:
             last = result[-1]
             worse = max(last, span, key=lambda each: (each.kind not in PII, each.end - each.start))
