@@ -3,14 +3,19 @@
 # Before any meter provider is made: the SDK starts threads in a forked child, and where this module comes after the
 # provider its lock is still held then, for good. A program that asks the SDK for its resource has it in time.
 import concurrent.futures.thread  # noqa: F401
+import os
 from collections.abc import Generator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from tests.support.needs import BEYOND_CI, NEEDS, REPLACEMENTS, images, on_ci
 from tests.support.variables import send_nowhere
+
+if TYPE_CHECKING:
+    from tests.support.workers import Groups
 
 HERE = Path(__file__).parent
 
@@ -39,12 +44,30 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return lines
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by the folder they are in."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests by the folder they are in; where several processes share them, begin with what takes longest."""
+    if hasattr(config, "workerinput"):
+        from tests.support.workers import rank
+
+        items.sort(key=lambda item: rank(item.nodeid))
     for item in items:
         if item.path.is_relative_to(HERE):
             for name in MARKERS.get(item.path.relative_to(HERE).parts[0], ()):
                 item.add_marker(name)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> "Groups":
+    """Spread the tests by what they share."""
+    from tests.support.workers import Groups
+
+    return Groups(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Two processes a core for `-n auto`, since most suites wait for others; one for `-n logical`."""
+    return 2 * len(os.sched_getaffinity(0)) if config.option.numprocesses == "auto" else None
 
 
 @pytest.hookimpl(wrapper=True)

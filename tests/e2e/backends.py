@@ -2,12 +2,10 @@
 
 import json
 import os
-import random
-import socket
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,6 +15,7 @@ from tests.e2e.expected import RESOURCE_LABELS, row
 from tests.e2e.spans import Tempo, Traces, TraceSink
 from tests.e2e.waiting import wait_until_nothing_is_missing
 from tests.stack.conftest import Running, stack
+from tests.support.ports import free_port
 
 NEEDED: Final = ("collector", "prometheus", "loki")
 OVERRIDE: Final = "deploy/compose.e2e.yaml"
@@ -31,18 +30,6 @@ PORTS: Final = (
     "AEL_ALERTMANAGER_PORT",
     "AEL_GRAFANA_PORT",
 )
-
-
-def quiet_port() -> int:
-    """A free port of the loopback below those that the system gives to outgoing connections.
-
-    A port of theirs could be taken while its service is away.
-    """
-    while True:
-        number = random.randrange(20_000, 32_000)  # noqa: S311 - nothing secret
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", number))
-            return number
 
 
 def images_here() -> dict[str, str]:
@@ -209,7 +196,7 @@ def started(name: str = "e2e") -> Iterator[Backends]:
     backends = Backends(
         project=f"ael-{name}-{os.getpid()}",
         sink=sink,
-        ports={name: quiet_port() for name in PORTS},
+        ports={name: free_port() for name in PORTS},
         services=services,
     )
     try:

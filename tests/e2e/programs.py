@@ -16,10 +16,10 @@ from typing import Any, Final, Literal
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.backends import quiet_port
 from tests.e2e.expected import CASES, OVERTIME, Case
 from tests.e2e.waiting import wait_until_nothing_is_missing
 from tests.support.needs import require
+from tests.support.ports import free_port
 from tests.support.processes import end
 from tests.support.variables import clean_variables
 
@@ -156,7 +156,7 @@ def serving(
         more: further variables.
     """
     require("engine")
-    port, admin_port = quiet_port(), quiet_port()
+    port, admin_port = free_port(), free_port()
     env = environment(folder, service, endpoint, OTEL_EXPORTER_PROMETHEUS_PORT=str(admin_port), **more)
     config = export_demo(folder / "demo", env)
     for name, text in (workflows or {}).items():

@@ -22,13 +22,13 @@ import requests
 import yaml
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.e2e.backends import quiet_port
 from tests.rules.faster import faster, faster_routes, faster_rules
 from tests.rules.messages import Labels, labels, phases
 from tests.rules.rules import PROMETHEUS, ROOT, RULES
 from tests.stack.conftest import require_image
 from tests.stack.otlp import bridge_address
 from tests.support.otlp_sink import OtlpSink
+from tests.support.ports import free_port
 
 BASES: Final = {
     "AEL_GRAFANA_URL": "http://grafana.test",
@@ -79,7 +79,7 @@ class Store:
     """A store in Tempo's place that can be away: it takes spans by OTLP, always at the same address."""
 
     def __init__(self) -> None:
-        self._port = quiet_port()
+        self._port = free_port()
         self._taking = OtlpSink(bridge_address(), self._port)
 
     @property
@@ -218,7 +218,7 @@ def alerting(folder: Path) -> Iterator[Alerting]:
     """Everything; removed at the end."""
     bridge = bridge_address()
     ports = {
-        name: quiet_port()
+        name: free_port()
         for name in ("prometheus", "alertmanager", "loki", "otlp", "own", "narrow", "narrow_own", "limited")
     }
     configuration, blocks = folder / "configuration", folder / "blocks"

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ael_otel.errors import ExportError
 
+from ael_otel.errors import ExportError
 from ael_otel.export import push
 from ael_otel.export.span_tree import spans_of
 from tests.support.needs import images, require

@@ -1,0 +1,58 @@
+"""How `make test` spreads the suite over processes: what has to run in one of them, and what starts first.
+
+The tests of a module stay together, since they share its fixtures. Where that is too much or too little, `group_of`
+says so: the end-to-end tests share one stack, and each engine version has an environment of its own.
+"""
+
+import re
+from collections.abc import Sequence
+
+from xdist.scheduler import LoadScopeScheduling
+
+FIRST: Sequence[str] = (
+    "tests/rules/test_live.py",
+    "tests/e2e/test_day.py",
+    "tests/e2e",
+    "tests/packaging",
+    "tests/stack",
+    "tests/dashboards/test_live.py",
+    "tests/privacy",
+    "tests/engine",
+)
+"""What takes longest, or waits most, by how its node ids start: it begins first and the quick tests fill up the rest.
+
+`tests/engine` is also the start of `tests/engine_schema`.
+"""
+
+# Suites whose tests share nothing but files, and start programs that mostly wait.
+_EACH = ("tests/process/", "tests/typing/")
+
+
+def group_of(nodeid: str) -> str:
+    """The name of the group that a test belongs to; one process runs a whole group.
+
+    Args:
+        nodeid: as pytest writes it: `tests/unit/test_x.py::test_y[parameter]`.
+    """
+    module = nodeid.partition("::")[0]
+    if module.startswith("tests/e2e/") and not module.endswith("test_day.py"):
+        return "tests/e2e"
+    if module == "tests/packaging/test_versions.py":
+        version = re.search(r"\[(\d+\.\d+\.\d+)", nodeid)
+        return f"{module} {version[1]}" if version else module
+    # One server, or the one database that AEL_TEST_POSTGRES_DSN names: each test empties it.
+    if module.startswith(("tests/store/", "tests/privacy/")) and re.search(r"postgres", nodeid):
+        return "postgresql"
+    return nodeid if module.startswith(_EACH) else module
+
+
+def rank(nodeid: str) -> int:
+    """The place of a test's suite in `FIRST`; what is not there comes after it."""
+    return next((place for place, start in enumerate(FIRST) if nodeid.startswith(start)), len(FIRST))
+
+
+class Groups(LoadScopeScheduling):
+    """Hands out groups in the order in which their first tests were collected."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
