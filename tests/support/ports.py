@@ -4,7 +4,7 @@ import random
 import socket
 from contextlib import suppress
 
-# Seeded by the system: tests in parallel processes, each after a plugin seeded `random`, must not draw the same numbers.
+# Seeded by the system: parallel processes whose `random` a plugin seeded alike must not draw the same numbers.
 _draw = random.SystemRandom()
 
 

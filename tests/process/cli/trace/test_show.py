@@ -32,7 +32,7 @@ class _Loki(BaseHTTPRequestHandler):
 def loki(monkeypatch):
     """A server that answers what a test sets."""
     server = HTTPServer(("127.0.0.1", 0), _Loki)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setenv("AEL_LOKI_URL", f"http://127.0.0.1:{server.server_port}")
     yield _Loki
     server.shutdown()
