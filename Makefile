@@ -4,6 +4,8 @@
 #   AEL_EXTRAS   extras to install (default: engine,dev)
 #   DEMO_ARGS    arguments of `ael demo`, for example DEMO_ARGS="--runs 50"
 #   PYTEST_ARGS  arguments of pytest, for example PYTEST_ARGS="-k layering -x"
+#   WORKERS      processes of `make test` (default: two a core); 0 runs all tests in one, as a debugger needs it
+#   SEED         order of `make test-hostile`, to repeat one
 #   UP_ARGS      arguments of deploy/stack.py up, such as --available
 #   CLEAN_ARGS   arguments of deploy/stack.py clean-data, such as --yes
 #   CI           true: a test that this machine could have run must not be skipped
@@ -11,7 +13,8 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-export PYTHON AEL_EXTRAS
+export PYTHON AEL_EXTRAS SEED
+WORKERS ?= auto
 
 BIN    := .venv/bin
 PY     := $(BIN)/python
@@ -104,7 +107,15 @@ boards-check: setup ## run the demo against a stack of its own, print what every
 
 .PHONY: test
 test: setup ## run the whole suite; what needs an absent tool is skipped with a reason
-	@$(PYTEST) $(PYTEST_ARGS)
+	@$(PYTEST) -n $(WORKERS) --no-loadscope-reorder $(PYTEST_ARGS)
+
+.PHONY: test-fast
+test-fast: setup ## run what needs nothing: unit tests, layering, types of the generated API
+	@$(PYTEST) -n logical tests/unit tests/typing $(PYTEST_ARGS)
+
+.PHONY: test-hostile
+test-hostile: setup ## run tests in random order, with odd HOME, TZ, COLUMNS and LC_ALL (PYTEST_ARGS=tests/...: only those)
+	@$(PY) -m tests.hostile -n $(WORKERS) $(PYTEST_ARGS)
 
 .PHONY: rules
 rules: setup ## check the alerts: unit tests, what breaks them, and live from fault to message (Docker)
