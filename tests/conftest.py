@@ -57,11 +57,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config) -> "Groups":
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> "Groups":
     """Spread the tests by what they share."""
     from tests.support.workers import Groups
 
-    return Groups(config)
+    return Groups(config, log)
 
 
 @pytest.hookimpl(optionalhook=True)
