@@ -87,26 +87,41 @@ def between_marks(text: str, begin: str, end: str, content: str) -> str:
 
 
 def formatted_python(text: str, name: str) -> str:
-    """Return Python source as `ruff format` leaves it under this repository's settings.
+    """Return Python source without unused imports and laid out as `ruff format` does it, by the settings here.
+
+    A line is broken only where it is too long, whatever commas the source has.
 
     Args:
         text: the source.
-        name: path for messages, and for settings by path.
+        name: path relative to the repository, for messages and for settings by path.
 
     Raises:
         ValueError: the source does not parse; the text is ruff's.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "ruff", "format", "--stdin-filename", name, "-"],
-        input=text,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        cwd=Path(__file__).parents[1],
-    )
-    if done.returncode:
-        raise ValueError(f"{name}: {done.stderr.strip()}")
-    return done.stdout
+    fixes = ["check", "--fix-only", "--select", "F401,I001"]
+    layout = ["format", "--config", "format.skip-magic-trailing-comma=true"]
+    for arguments in (fixes, layout):
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "ruff",
+                *arguments,
+                "--no-cache",
+                "--stdin-filename",
+                name,
+                "-",
+            ],
+            input=text,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            cwd=Path(__file__).parents[1],
+        )
+        if done.returncode:
+            raise ValueError(f"{name}: {done.stderr.strip()}")
+        text = done.stdout
+    return text
 
 
 def _read(path: Path) -> str | None:

@@ -76,9 +76,7 @@ _TELEMETRY_DROP: Final = EventType("ael.telemetry.drop")
 
 @lru_cache(maxsize=CACHED)
 def _workflow(
-    workflow_name: str,
-    gen_ai_operation_name: str | None,
-    gen_ai_workflow_name: str | None,
+    workflow_name: str, gen_ai_operation_name: str | None, gen_ai_workflow_name: str | None
 ) -> tuple[str, Attributes]:
     attributes = given(
         {
@@ -104,12 +102,7 @@ def start_workflow(
     One run of a workflow.
     """
     name, attributes = _workflow(workflow_name, gen_ai_operation_name, gen_ai_workflow_name)
-    attributes = given(
-        {
-            **attributes,
-            AEL_WORKFLOW_ID: workflow_id,
-        }
-    )
+    attributes = given({**attributes, AEL_WORKFLOW_ID: workflow_id})
     return _WORKFLOW.start(tracer, name, attributes, context)
 
 
@@ -174,13 +167,7 @@ def start_step_tool_call(
     One step that calls a tool, with all its attempts.
     """
     name, attributes = _step_tool_call(
-        step_name,
-        step_index,
-        step_type,
-        tool_name,
-        workflow_name,
-        gen_ai_operation_name,
-        gen_ai_tool_name,
+        step_name, step_index, step_type, tool_name, workflow_name, gen_ai_operation_name, gen_ai_tool_name
     )
     return _STEP_TOOL_CALL.start(tracer, name, attributes, context)
 
@@ -216,10 +203,7 @@ def update_step_tool_call(
 
 @lru_cache(maxsize=CACHED)
 def _step_code(
-    step_name: str,
-    step_index: int,
-    step_type: StepType,
-    workflow_name: str | None,
+    step_name: str, step_index: int, step_type: StepType, workflow_name: str | None
 ) -> tuple[str, Attributes]:
     attributes = given(
         {
@@ -343,20 +327,13 @@ def update_mcp_request(
 
 
 def start_code_exec(
-    tracer: Tracer,
-    *,
-    code_sha256: str | None = None,
-    context: Context | None = None,
+    tracer: Tracer, *, code_sha256: str | None = None, context: Context | None = None
 ) -> Span:
     """Start a span `Python Exec`.
 
     One run of a step's code in the sandbox; tools called from the code are its children.
     """
-    attributes = given(
-        {
-            AEL_CODE_SHA256: code_sha256,
-        }
-    )
+    attributes = given({AEL_CODE_SHA256: code_sha256})
     return _CODE_EXEC.start(tracer, "Python Exec", attributes, context)
 
 
@@ -372,14 +349,7 @@ def update_code_exec(span: Span, *, code_sha256: str | None = None) -> None:
 
 def fail_span(span: Span, *, error_type: ErrorType) -> None:
     """Say that what a span of any type stands for failed, and with which kind of error."""
-    fail(
-        span,
-        error_type,
-        {
-            AEL_ERROR_TYPE: error_type,
-            ERROR_TYPE: error_type,
-        },
-    )
+    fail(span, error_type, {AEL_ERROR_TYPE: error_type, ERROR_TYPE: error_type})
 
 
 def add_retry(span: Span, *, step_attempt: int, error_type: ErrorType) -> None:
@@ -387,14 +357,7 @@ def add_retry(span: Span, *, step_attempt: int, error_type: ErrorType) -> None:
 
     An attempt of a step failed and another one follows.
     """
-    add_event(
-        span,
-        SPAN_EVENT_RETRY,
-        {
-            AEL_STEP_ATTEMPT: step_attempt,
-            AEL_ERROR_TYPE: error_type,
-        },
-    )
+    add_event(span, SPAN_EVENT_RETRY, {AEL_STEP_ATTEMPT: step_attempt, AEL_ERROR_TYPE: error_type})
 
 
 def emit_execution_fail(
@@ -521,9 +484,5 @@ def emit_telemetry_drop(
         severity,
         message,
         component,
-        {
-            LABEL_SIGNAL: signal,
-            LABEL_REASON: reason,
-            AEL_TELEMETRY_DROPPED_ITEMS: telemetry_dropped_items,
-        },
+        {LABEL_SIGNAL: signal, LABEL_REASON: reason, AEL_TELEMETRY_DROPPED_ITEMS: telemetry_dropped_items},
     )

@@ -32,7 +32,7 @@ from ael_otel.sdk.tail_sampling import TailSampler
 from ael_otel.store import MemoryStore
 from tools.telemetry_schema.names import signal_constant
 from tools.telemetry_schema.project import packaged_registry
-from tools.telemetry_schema.render_sets import render_metric_sets
+from tools.telemetry_schema.render import render
 
 NOWHERE = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - open for the whole run
 
@@ -78,7 +78,7 @@ def wide_row() -> Row:
     three = tuple(
         msgspec.structs.replace(one, name=f"{one.name.rpartition('.')[0]}.{word}") for word in words
     )
-    source = render_metric_sets(msgspec.structs.replace(registered, metrics=three))
+    source = render(msgspec.structs.replace(registered, metrics=three), "metric_sets.py")
     for metric in three:
         source = source.replace(f"metrics.{signal_constant(metric.name)}", "metrics.STEP_EXECUTIONS")
     rendered: dict[str, Any] = {}

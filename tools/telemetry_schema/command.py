@@ -43,23 +43,8 @@ def _json_option[F: Callable[..., Any]](function: F) -> F:
 @command.command()
 @_root_option
 def check(root: Path | None) -> None:
-    """Check each file of the registry against its JSON Schema and the whole against its rules."""
-    from tools.telemetry_schema.project import REGISTRY, UPSTREAM
-    from tools.telemetry_schema.validate import validate
-
-    folder = _root(root)
-    # First what says best what to set.
-    _checked(folder)
-    validated = validate([folder / REGISTRY, folder / UPSTREAM])
-    for problem in validated.problems:
-        click.echo(problem, err=True)
-    if validated.problems:
-        click.echo(
-            f"{len(validated.problems)} to correct, or `make generate` to bring the schema up to date",
-            err=True,
-        )
-        raise click.exceptions.Exit(1)
-    click.echo(f"JSON Schema: {validated.files} files with {validated.items} items are valid.")
+    """Check that the files of the registry are of its format, and that the whole keeps its rules."""
+    _checked(_root(root))
 
 
 @command.command()
@@ -84,24 +69,14 @@ def resolve(root: Path | None, as_json: bool) -> None:
 @click.option("--check", "dry", is_flag=True, help="Write nothing; fail if a file would change.")
 def generate(root: Path | None, dry: bool) -> None:
     """Write the generated code, the resolved registry and the reference pages."""
-    from tools.telemetry_schema import generate as generator
+    from tools.generated_files import update
+    from tools.telemetry_schema.render import CODE, render_all
     from tools.telemetry_schema.resolve import resolve as resolved
 
     folder = _root(root)
-    registry = resolved(_checked(folder))
-    if not dry:
-        changed = generator.generate(registry, folder)
-        click.echo(f"{len(generator.TARGETS)} files generated, {len(changed)} changed{_listed(changed)}")
-        return
-    changed = generator.stale(registry, folder)
-    if changed:
-        click.echo(
-            f"{len(changed)} files do not match the registry{_listed(changed)}\n"
-            "Edit ael_otel/registry, not these files, and run `make generate`.",
-            err=True,
-        )
+    files = render_all(resolved(_checked(folder)))
+    if update(folder, files, check=dry, source="ael_otel/registry", folders=[CODE]):
         raise click.exceptions.Exit(1)
-    click.echo(f"{len(generator.TARGETS)} generated files match the registry.")
 
 
 @command.command()
@@ -330,10 +305,6 @@ def _show(*parts: Any) -> None:
         console = Console(markup=False, highlight=False, emoji=False, width=200)
     for part in parts:
         console.print(part)
-
-
-def _listed(names: list[str]) -> str:
-    return "".join(f"\n  {name}" for name in names)
 
 
 def _registry(root: Path | None) -> Registry:

@@ -129,12 +129,6 @@ def load(registry: Path, upstream: Path | None = None, scopes: Path | None = Non
     )
 
 
-def definition_files(folder: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
-    """Name and content of each definition file of a registry folder; raises SchemaError when there is none."""
-    for path in _definition_files(folder):
-        yield path.name, _read(path)
-
-
 class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML loader that refuses a key given twice, which plain YAML loading would silently let win."""
 

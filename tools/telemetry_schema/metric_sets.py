@@ -21,6 +21,16 @@ class MetricSet:
     metrics: tuple[Metric, ...]
 
     @property
+    def field(self) -> str:
+        """Name of the set as an attribute: the last word of its name."""
+        return self.name.rpartition(".")[2]
+
+    @property
+    def title(self) -> str:
+        """Name of the set as part of a class name."""
+        return "".join(word.capitalize() for word in self.field.split("_"))
+
+    @property
     def slots(self) -> tuple[Metric, ...]:
         """The metrics whose values are kept in a row."""
         return tuple(metric for metric in self.metrics if metric.instrument != "histogram")

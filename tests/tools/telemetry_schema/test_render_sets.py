@@ -15,8 +15,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from ael_otel import _generated
 from tools.telemetry_schema.metric_sets import metric_sets
 from tools.telemetry_schema.model import Metric, Registry
-from tools.telemetry_schema.render_python import render_metrics
-from tools.telemetry_schema.render_sets import render_metric_sets
+from tools.telemetry_schema.render import render
 
 ADD = '''
     def add(
@@ -74,11 +73,11 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Callable[[Registry], types.ModuleTy
 
     def load_sets(registry: Registry) -> types.ModuleType:
         modules: list[types.ModuleType] = []
-        for name, render in (("metrics", render_metrics), ("metric_sets", render_metric_sets)):
+        for name in ("metrics", "metric_sets"):
             module = types.ModuleType(f"ael_otel._generated.{name}")
             monkeypatch.setitem(sys.modules, module.__name__, module)
             monkeypatch.setattr(_generated, name, module, raising=False)
-            exec(compile(render(registry), name, "exec"), module.__dict__)  # noqa: S102 - what is tested
+            exec(compile(render(registry, f"{name}.py"), name, "exec"), module.__dict__)  # noqa: S102 - what is tested
             modules.append(module)
         return modules[1]
 
@@ -87,17 +86,17 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Callable[[Registry], types.ModuleTy
 
 def test_a_wide_row_is_one_method(wide: Registry) -> None:
     """All slots of a set are parameters of one `add`, under one lock; a gauge is set, the others are added to."""
-    assert ADD in render_metric_sets(wide)
+    assert ADD in render(wide, "metric_sets.py")
 
 
 def test_rendered_sets_are_formatted_and_typed(wide: Registry, tmp_path: Path) -> None:
     """Whatever the shape, the formatter changes nothing and the type checker is content."""
     path = tmp_path / "wide.py"
-    source = render_metric_sets(wide)
+    source = render(wide, "metric_sets.py")
     for name in ("TOOL_RETRIES", "TOOL_RUNNING", "TOOL_LOAD"):
         source = source.replace(f"metrics.{name}", "metrics.TOOL_INVOCATIONS")
     source = source.replace("metrics.TOOL_WAIT", "metrics.TOOL_DURATION")
-    path.write_text(render_metric_sets(wide), "utf-8")
+    path.write_text(render(wide, "metric_sets.py"), "utf-8")
     check = [
         sys.executable,
         "-m",
