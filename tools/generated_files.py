@@ -99,15 +99,16 @@ def formatted_python(text: str, name: str) -> str:
         ValueError: the source does not parse; the text is ruff's.
     """
     fixes = ["check", "--fix-only", "--select", "F401,I001"]
-    layout = ["format", "--config", "format.skip-magic-trailing-comma=true"]
-    for arguments in (fixes, layout):
+    commas = ("format.skip-magic-trailing-comma=true", "lint.isort.split-on-trailing-comma=false")
+    options = ["--no-cache", *(part for option in commas for part in ("--config", option))]
+    for arguments in (fixes, ["format"]):
         done = subprocess.run(
             [
                 sys.executable,
                 "-m",
                 "ruff",
                 *arguments,
-                "--no-cache",
+                *options,
                 "--stdin-filename",
                 name,
                 "-",
