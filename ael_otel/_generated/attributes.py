@@ -247,9 +247,15 @@ STEP_TYPE_VALUES: Final[tuple[StepType, ...]] = ("tool_call", "code", "workflow"
 
 TelemetryDropReason = Literal[
     "queue_full",
-    "export_failed",
+    "too_large",
+    "rejected",
+    "unavailable",
+    "timeout",
+    "unauthenticated",
+    "invalid",
     "shutdown_timeout",
     "serialization",
+    "redaction_error",
     "cardinality",
     "store_error",
     "keep_full",
@@ -260,9 +266,15 @@ TelemetryDropReason = Literal[
 """Why a telemetry item was lost. Values of ael.telemetry.drop_reason."""
 TELEMETRY_DROP_REASON_VALUES: Final[tuple[TelemetryDropReason, ...]] = (
     "queue_full",
-    "export_failed",
+    "too_large",
+    "rejected",
+    "unavailable",
+    "timeout",
+    "unauthenticated",
+    "invalid",
     "shutdown_timeout",
     "serialization",
+    "redaction_error",
     "cardinality",
     "store_error",
     "keep_full",

@@ -163,7 +163,7 @@ TELEMETRY_DROPPED: Final = MetricSpec(
     description="Telemetry items lost on their way, by signal and reason.",
     labels=("signal", "reason"),
     buckets=None,
-    max_series=40,
+    max_series=64,
     label_values=MappingProxyType(
         {"signal": TELEMETRY_SIGNAL_VALUES, "reason": TELEMETRY_DROP_REASON_VALUES}
     ),

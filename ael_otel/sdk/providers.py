@@ -5,17 +5,18 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, TextIO
+from functools import partial
+from threading import Event
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, TextIO
 from urllib.parse import urlsplit
 
 from opentelemetry._logs import get_logger_provider
 from opentelemetry.metrics import get_meter_provider
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import LogRecordExporter
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricExporter, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.trace import get_tracer_provider
 
 from ael_otel.config import Settings
@@ -23,34 +24,25 @@ from ael_otel.config.settings import masked
 from ael_otel.core import baggage
 from ael_otel.core.faults import logger
 from ael_otel.core.metrics import AelMetrics, shared_metrics
-from ael_otel.sdk.batch_processors import BoundedLogProcessor, BoundedSpanProcessor, DropCounter, Ledger
+from ael_otel.sdk.batch_processors import BoundedLogProcessor, BoundedSpanProcessor, DropCounter
+from ael_otel.sdk.export_queue import ExportQueue
 from ael_otel.sdk.logs import RunLogHandler, install, remove_doubles, uninstall
 from ael_otel.sdk.otel_variables import otlp_signals, prepare
+from ael_otel.sdk.otlp_exporters import PATIENCE_SECONDS, OtlpMetricExporter, log_delivery, span_delivery
+from ael_otel.sdk.otlp_transport import Signal, Target, Transport
 from ael_otel.sdk.prometheus_reader import PrometheusReader
-from ael_otel.sdk.redacting_exporters import (
-    RedactingLogExporter,
-    RedactingMetricExporter,
-    RedactingSpanExporter,
-)
 from ael_otel.sdk.shutdown import ParallelShutdown
 from ael_otel.sdk.unknown_names import UnknownNames
+
+if TYPE_CHECKING:
+    from ael_otel.sdk.tail_sampling import TailSampler
 
 PROBE_SECONDS: Final = 0.3
 SHUTDOWN_SECONDS: Final = 1.5
 """Together with what else happens at exit this keeps a process without a Collector below 2 s."""
 
-PATIENCE_SECONDS: Final = 60.0
-"""How long spans and logs are offered again while the Collector restarts; `OTEL_EXPORTER_OTLP_TIMEOUT` wins.
-
-The SDK's default of 10 s ends its retries after 7, so an outage of a few seconds more cost the batch in hand although
-the queue behind it had room for minutes. Metrics keep the default: the next export has the same sums.
-"""
-
-_RECONNECT: Final[Any] = (
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-)
-"""gRPC's own pauses grow to two minutes, and an export that falls into one fails although the Collector is back."""
+QUEUES_SHARE: Final = 0.6
+"""How much of that time the last metric export waits for spans and log records, whose losses it reports."""
 
 _LEVELS: Final = {
     "DEBUG": logging.DEBUG,
@@ -77,7 +69,13 @@ class Pipeline:
         self.pull = parts.pull
         self.log_handler = parts.log_handler
         self._parts = parts
-        self._shutdown = ParallelShutdown(parts.closers, parts.aborts)
+        self._deadline = 0.0
+        self._queues_closed = Event()
+        closers: list[Callable[[], object]] = [self._close_queues]
+        if parts.reader is not None:
+            closers.append(self._close_reader)
+        aborts: list[Callable[[], object]] = [] if parts.exporter is None else [parts.exporter.abort]
+        self._shutdown = ParallelShutdown(closers, aborts)
         self._closed = False
 
     @property
@@ -94,7 +92,12 @@ class Pipeline:
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Send what is queued now; returns whether all of it was taken within `timeout_s` seconds."""
         before = self._lost()
-        return ParallelShutdown(self._parts.flushes, []).run(timeout_s) and self._lost() == before
+        flushes: list[Callable[[], object]] = [
+            partial(queue.flush, timeout_s) for queue in self._parts.queues
+        ]
+        if self._parts.reader is not None:
+            flushes.append(partial(self._parts.reader.force_flush, timeout_s * 1e3))
+        return ParallelShutdown(flushes, []).run(timeout_s) and self._lost() == before
 
     def shutdown(self, timeout_s: float = SHUTDOWN_SECONDS) -> None:
         """Send what is queued and end all signals at once, within `timeout_s` seconds and 0.2 s of grace.
@@ -108,20 +111,40 @@ class Pipeline:
             self.log_handler.stop_sending()
         _say_stopped(self.metrics)
         before = self._lost()
+        self._deadline = monotonic() + timeout_s
         self._shutdown.run(timeout_s)
-        for ledger in self._parts.ledgers:
-            ledger.abandon()
+        for queue in self._parts.queues:
+            queue.abandon()
         left = self._lost() - before
         if left:
             logger.warning(
-                "%d spans and log records were not delivered: nothing took them at %s within %g s",
+                "%d spans, log records and metric exports were not delivered: nothing took them at %s within %g s",
                 left,
                 masked("endpoint", self.settings.exporters.otlp.endpoint),
                 timeout_s,
             )
 
     def _lost(self) -> int:
-        return sum(ledger.lost for ledger in self._parts.ledgers)
+        exporter = self._parts.exporter
+        return sum(queue.lost for queue in self._parts.queues) + (0 if exporter is None else exporter.lost)
+
+    def _close_queues(self) -> None:
+        if self._parts.sampler is not None:
+            self._parts.sampler.shutdown()
+        for queue in self._parts.queues:
+            queue.begin_close()
+        for queue in self._parts.queues:
+            queue.close(self._left())
+        self._queues_closed.set()
+
+    def _close_reader(self) -> None:
+        # Last, so that it reports what the others lost; with time of its own where they need theirs.
+        self._queues_closed.wait(self._left() * QUEUES_SHARE)
+        reader: Any = self._parts.reader
+        reader.shutdown()
+
+    def _left(self) -> float:
+        return max(0.0, self._deadline - monotonic())
 
     def own_the_log(self) -> None:
         """Take away log handlers that were added after `start` and would write every record twice."""
@@ -138,23 +161,15 @@ class Pipeline:
 
 @dataclass(slots=True)
 class _Parts:
-    """What is on the providers, and how each signal is flushed, closed and, when it hangs, aborted."""
+    """What is on the providers; each is flushed, closed and, when it hangs, aborted."""
 
-    ledgers: list[Ledger] = field(default_factory=list[Ledger])
-    flushes: list[Callable[[], object]] = field(default_factory=list[Callable[[], object]])
-    closers: list[Callable[[], object]] = field(default_factory=list[Callable[[], object]])
-    aborts: list[Callable[[], object]] = field(default_factory=list[Callable[[], object]])
+    queues: list[ExportQueue[Any]] = field(default_factory=list[ExportQueue[Any]])
+    sampler: "TailSampler | None" = None
+    reader: PeriodicExportingMetricReader | None = None
+    exporter: OtlpMetricExporter | None = None
     pull: PrometheusReader | None = None
     log_handler: RunLogHandler | None = None
     displaced: list[logging.Handler] = field(default_factory=list[logging.Handler])
-
-    def add(
-        self, flush: Callable[[], object], close: Callable[[], object], abort: Callable[[], object]
-    ) -> None:
-        """Add one signal."""
-        self.flushes.append(flush)
-        self.closers.append(close)
-        self.aborts.append(abort)
 
 
 def start(settings: Settings, *, log_stream: TextIO | None = None, pull: bool = False) -> Pipeline:
@@ -181,7 +196,10 @@ def start(settings: Settings, *, log_stream: TextIO | None = None, pull: bool = 
         _export_traces(parts, settings, signals, metrics.lost)
         _export_logs(parts, signals, metrics.lost)
         _export_metrics(
-            parts, signals, pull=pull and settings.metrics.enabled and settings.metrics.prometheus_enabled
+            parts,
+            signals,
+            metrics.lost,
+            pull=pull and settings.metrics.enabled and settings.metrics.prometheus_enabled,
         )
     if settings.logs.enabled:
         _take_over_logs(
@@ -211,52 +229,44 @@ def _watch_names(settings: Settings) -> None:
 def _export_traces(parts: _Parts, settings: Settings, signals: frozenset[str], on_drop: DropCounter) -> None:
     provider = get_tracer_provider()
     if "traces" in signals and isinstance(provider, TracerProvider):
-        processor = BoundedSpanProcessor(RedactingSpanExporter(_span_exporter()), on_drop)
+        processor = BoundedSpanProcessor(span_delivery(*_open("traces")), on_drop)
         provider.add_span_processor(processor)
-        parts.ledgers.append(processor.ledger)
-        close: Callable[[], object] = processor.shutdown
+        parts.queues.append(processor.queue)
         if settings.sampling.keep:
             from ael_otel.sdk.tail_sampling import TailSampler
 
-            keeper = TailSampler(
+            parts.sampler = TailSampler(
                 processor.on_end, settings.sampling.keep, settings.sampling.slow_over, on_drop
             )
-            provider.add_span_processor(keeper)
-
-            def close_both() -> None:
-                keeper.shutdown()
-                _shut(processor)
-
-            close = close_both
-
-        parts.add(processor.force_flush, close, processor.exporter.shutdown)
+            provider.add_span_processor(parts.sampler)
 
 
 def _export_logs(parts: _Parts, signals: frozenset[str], on_drop: DropCounter) -> None:
     provider = get_logger_provider()
     if "logs" in signals and isinstance(provider, LoggerProvider):
-        processor = BoundedLogProcessor(RedactingLogExporter(_log_exporter()), on_drop)
+        processor = BoundedLogProcessor(log_delivery(*_open("logs")), on_drop)
         provider.add_log_record_processor(processor)
-        parts.ledgers.append(processor.ledger)
-        parts.add(processor.force_flush, processor.shutdown, lambda: _shut(processor.exporter))
+        parts.queues.append(processor.queue)
 
 
-def _export_metrics(parts: _Parts, signals: frozenset[str], *, pull: bool) -> None:
+def _export_metrics(parts: _Parts, signals: frozenset[str], on_drop: DropCounter, *, pull: bool) -> None:
     provider = get_meter_provider()
     if not isinstance(provider, MeterProvider):
         return
     if "metrics" in signals:
-        exporter = RedactingMetricExporter(_metric_exporter())
-        reader = PeriodicExportingMetricReader(exporter)
-        _add_reader(provider, reader)
-        parts.add(reader.force_flush, lambda: _shut(reader), lambda: _shut(exporter))
+        target = Target.of("metrics")
+        parts.exporter = OtlpMetricExporter(target.open(), on_drop, target.timeout_s)
+        parts.reader = PeriodicExportingMetricReader(parts.exporter)
+        _add_reader(provider, parts.reader)
     if pull:
         parts.pull = PrometheusReader()
         _add_reader(provider, parts.pull.reader)
 
 
-def _shut(part: Any) -> None:
-    part.shutdown()
+def _open(signal: Signal) -> tuple[Transport, float]:
+    """Return the connection of a signal and how long a batch is offered to it."""
+    target = Target.of(signal)
+    return target.open(), PATIENCE_SECONDS if target.timeout_s is None else target.timeout_s
 
 
 def _initialize_sdk() -> None:
@@ -289,44 +299,3 @@ def _add_reader(provider: MeterProvider, reader: object) -> None:
         )
         return
     add(reader)
-
-
-def _protocol(signal: str) -> str:
-    specific = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL", "").strip()
-    return specific or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "").strip() or "grpc"
-
-
-def _patience(signal: str) -> float | None:
-    """Return our time-out of an export, None where a variable sets one, which the exporter then reads itself."""
-    named = (f"OTEL_EXPORTER_OTLP_{signal.upper()}_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
-    return None if any(os.environ.get(name, "").strip() for name in named) else PATIENCE_SECONDS
-
-
-def _span_exporter() -> SpanExporter:
-    if _protocol("traces") == "http/protobuf":
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
-
-        return HttpExporter(timeout=_patience("traces"))
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-
-    return OTLPSpanExporter(timeout=_patience("traces"), channel_options=_RECONNECT)
-
-
-def _log_exporter() -> LogRecordExporter:
-    if _protocol("logs") == "http/protobuf":
-        from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as HttpExporter
-
-        return HttpExporter(timeout=_patience("logs"))
-    from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
-
-    return OTLPLogExporter(timeout=_patience("logs"), channel_options=_RECONNECT)
-
-
-def _metric_exporter() -> MetricExporter:
-    if _protocol("metrics") == "http/protobuf":
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpExporter
-
-        return HttpExporter()
-    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-
-    return OTLPMetricExporter(channel_options=_RECONNECT)

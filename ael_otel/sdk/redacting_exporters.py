@@ -33,6 +33,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, Status
 
 from ael_otel._generated import scopes
+from ael_otel.core.metrics import shared_metrics
 from ael_otel.core.redaction import ActiveRedaction, active_redaction
 from ael_otel.privacy.field_names import kind_of
 from ael_otel.privacy.markers import REDACTED
@@ -47,7 +48,7 @@ class RedactingSpanExporter(SpanExporter):
 
     def __init__(self, inner: SpanExporter) -> None:
         self._inner = inner
-        self._resource = _Resources()
+        self._resource = Resources()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Export `spans`, redacted."""
@@ -68,7 +69,7 @@ class RedactingLogExporter(LogRecordExporter):
 
     def __init__(self, inner: LogRecordExporter) -> None:
         self._inner = inner
-        self._resource = _Resources()
+        self._resource = Resources()
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Export `batch`, redacted."""
@@ -94,7 +95,7 @@ class RedactingMetricExporter(MetricExporter):
             preferred_aggregation=getattr(inner, "_preferred_aggregation", None),
         )
         self._inner: Any = inner
-        self._resource = _Resources()
+        self._resource = Resources()
 
     def export(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
@@ -112,13 +113,14 @@ class RedactingMetricExporter(MetricExporter):
         self._inner.shutdown(timeout_millis, **kwargs)
 
 
-class _Resources:
+class Resources:
     """Clean resources; a process has one for each provider, and the same object with each item."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[Resource, ActiveRedaction, Resource]] = {}
 
     def __call__(self, resource: Resource, guard: ActiveRedaction) -> Resource:
+        """Return a resource without secrets, remembered by identity."""
         known = self._known.get(id(resource))
         if known is not None and known[0] is resource and known[1] is guard:
             return known[2]
@@ -160,6 +162,7 @@ def clean_span(
     try:
         return _clean_span(span, guard, resource)
     except Exception:
+        shared_metrics().lost("traces", "redaction_error", 1)
         return SpanCopy(
             span,
             name=guard.fault(),
@@ -272,6 +275,7 @@ def clean_log(
         clean.attributes = _bounded(attributes, record.dropped_attributes)
         return replace(record, log_record=clean, resource=origin, instrumentation_scope=library)
     except Exception:
+        shared_metrics().lost("logs", "redaction_error", 1)
         clean = copy.copy(record.log_record)
         clean.body, clean.attributes, clean.event_name = guard.fault(), {}, None
         return replace(record, log_record=clean, resource=Resource({}))

@@ -20,10 +20,11 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import SpanContext, StatusCode, TraceFlags
 
 from ael_otel.core.faults import fault_barrier
-from ael_otel.sdk.batch_processors import DropCounter
+from ael_otel.sdk.batch_processors import DropCounter, span_size
 from ael_otel.sdk.span_copy import SpanCopy
 
 type Kind = Literal["errors", "slow"]
+type Verdict = Literal["keep", "leave", "keep_full", "keep_expired"]
 
 MAX_TRACES: Final = 1_000
 MAX_SPANS: Final = 1_000
@@ -35,8 +36,11 @@ MAX_TOTAL: Final = 20_000
 MAX_AGE: Final = 3_600.0
 """Seconds after which a trace whose topmost span has not ended is given up."""
 
-_DECIDED: Final = 1_024
-"""Kept traces that are remembered, so that spans that end after the topmost one follow."""
+MAX_BYTES: Final = 64 * 1024 * 1024
+"""Bytes kept of all traces together, as `span_size` counts them."""
+
+_DECIDED: Final = 4_096
+"""Verdicts that are remembered for spans that end after the topmost one, or after their trace was given up."""
 
 
 def _sampled(span: ReadableSpan) -> ReadableSpan:
@@ -51,7 +55,7 @@ def _sampled(span: ReadableSpan) -> ReadableSpan:
 
 
 class _Trace:
-    __slots__ = ("failed", "left_out", "open_roots", "since", "slow", "spans")
+    __slots__ = ("failed", "left_out", "open_roots", "since", "size", "slow", "spans")
 
     def __init__(self, since: float) -> None:
         self.since = since
@@ -60,6 +64,7 @@ class _Trace:
         self.slow = False
         self.spans: list[ReadableSpan] = []
         self.left_out = 0
+        self.size = 0
 
 
 class TailSampler(SpanProcessor):
@@ -99,8 +104,9 @@ class TailSampler(SpanProcessor):
         self._limits = (max_traces, max_spans, max_total, max_age)
         self._clock = clock
         self._traces: OrderedDict[int, _Trace] = OrderedDict()
-        self._kept: OrderedDict[int, None] = OrderedDict()
+        self._verdicts: OrderedDict[int, Verdict] = OrderedDict()
         self._total = 0
+        self._bytes = 0
         self._lock = Lock()
         os.register_at_fork(after_in_child=self.after_fork)
 
@@ -133,17 +139,27 @@ class TailSampler(SpanProcessor):
             trace = self._traces.get(trace_id)
             if trace is None:
                 while self._traces and now - next(iter(self._traces.values())).since > max_age:
-                    expired += self._give_up_oldest()
+                    expired += self._give_up_oldest("keep_expired")
                 while len(self._traces) >= max_traces:
-                    full += self._give_up_oldest()
+                    full += self._give_up_oldest("keep_full")
                 trace = self._traces[trace_id] = _Trace(now)
             trace.open_roots += 1
         self._count(full, expired)
 
-    def _give_up_oldest(self) -> int:
-        _, trace = self._traces.popitem(last=False)
-        self._total -= len(trace.spans)
+    def _give_up_oldest(self, verdict: Verdict) -> int:
+        trace_id, trace = self._traces.popitem(last=False)
+        self._forget(trace)
+        self._remember(trace_id, verdict)
         return len(trace.spans) + trace.left_out
+
+    def _forget(self, trace: _Trace) -> None:
+        self._total -= len(trace.spans)
+        self._bytes -= trace.size
+
+    def _remember(self, trace_id: int, verdict: Verdict) -> None:
+        self._verdicts[trace_id] = verdict
+        while len(self._verdicts) > _DECIDED:
+            self._verdicts.popitem(last=False)
 
     def _count(self, full: int, expired: int = 0) -> None:
         if full:
@@ -154,14 +170,20 @@ class TailSampler(SpanProcessor):
     def _end(self, span: ReadableSpan, trace_id: int) -> None:
         _, max_spans, max_total, _ = self._limits
         topmost = _is_topmost(span)
+        verdict: Verdict = "leave"
         full = 0
         with self._lock:
             trace = self._traces.get(trace_id)
-            late = trace is None and trace_id in self._kept
-            if trace is not None:
+            if trace is None:
+                # A trace of which nothing is remembered was given up long ago: counted, since it might have failed.
+                verdict = self._verdicts.get(trace_id, "keep_full")
+            else:
                 if topmost or len(trace.spans) < max_spans:
+                    size = span_size(span)
                     trace.spans.append(span)
+                    trace.size += size
                     self._total += 1
+                    self._bytes += size
                 else:
                     trace.left_out += 1
                 trace.failed = trace.failed or span.status.status_code is StatusCode.ERROR
@@ -170,21 +192,20 @@ class TailSampler(SpanProcessor):
                     trace.slow = trace.slow or self._is_slow(span)
                     if trace.open_roots == 0:
                         self._settle(trace_id, trace)
-                while self._total > max_total:
-                    full += self._give_up_oldest()
+                while self._traces and (self._total > max_total or self._bytes > MAX_BYTES):
+                    full += self._give_up_oldest("keep_full")
         self._count(full)
-        if late:
+        if verdict == "keep":
             self._export(_sampled(span))
+        elif verdict != "leave":
+            self._on_drop("traces", verdict, 1)
         elif trace is not None and topmost and trace.open_roots == 0 and self._is_worth_it(trace):
             self._hand_over(trace)
 
     def _settle(self, trace_id: int, trace: _Trace) -> None:
         del self._traces[trace_id]
-        self._total -= len(trace.spans)
-        if self._is_worth_it(trace):
-            self._kept[trace_id] = None
-            while len(self._kept) > _DECIDED:
-                self._kept.popitem(last=False)
+        self._forget(trace)
+        self._remember(trace_id, "keep" if self._is_worth_it(trace) else "leave")
 
     def _is_slow(self, span: ReadableSpan) -> bool:
         took = (span.end_time or 0) - (span.start_time or 0)
@@ -199,14 +220,19 @@ class TailSampler(SpanProcessor):
         self._count(trace.left_out)
 
     def shutdown(self) -> None:
-        """Export what is already known to have failed, and forget the rest."""
+        """Export what is already known to have failed, and count the undecided rest as lost to the end."""
         with self._lock:
             traces = list(self._traces.values())
             self._traces.clear()
-            self._total = 0
+            self._total = self._bytes = 0
+        undecided = 0
         for trace in traces:
             if self._is_worth_it(trace):
                 self._hand_over(trace)
+            else:
+                undecided += len(trace.spans) + trace.left_out
+        if undecided:
+            self._on_drop("traces", "shutdown_timeout", undecided)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Do nothing: an open trace is not decided yet."""
@@ -215,7 +241,8 @@ class TailSampler(SpanProcessor):
     def after_fork(self) -> None:
         """Start anew in a child process: the parent's traces are its own to decide."""
         self._lock = Lock()
-        self._traces, self._kept, self._total = OrderedDict(), OrderedDict(), 0
+        self._traces, self._verdicts = OrderedDict(), OrderedDict()
+        self._total = self._bytes = 0
 
 
 def _is_topmost(span: ReadableSpan) -> bool:

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 from measure import Group, Variant, timed
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
@@ -45,19 +44,21 @@ class NullSpans(SpanExporter):
         return SpanExportResult.SUCCESS
 
 
-class NullLogs(LogRecordExporter):
-    """Takes everything and keeps nothing."""
+class NullDelivery:
+    """Takes batches of an export queue and sends them nowhere; redacts them first if `clean` is given."""
 
-    def export(self, batch: Sequence[object]):
-        """Take a batch."""
-        return LogRecordExportResult.SUCCESS
+    def __init__(self, clean: Callable[[Any], Any] | None = None) -> None:
+        self._clean = clean
 
-    def shutdown(self) -> None:
-        """Have nothing to shut."""
+    def deliver(self, batch: Sequence[Any], settled: Callable[[int, Any], None]) -> None:
+        """Forget a batch."""
+        if self._clean is not None:
+            for item in batch:
+                self._clean(item)
+        settled(len(batch), None)
 
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Have nothing to flush."""
-        return True
+    def abort(self) -> None:
+        """Have nothing to end."""
 
 
 def dropped(*_drop: object) -> None:
@@ -169,7 +170,7 @@ class Stepping:
     """Steps in a run, on providers of their own."""
 
     def __init__(self, sampler: Sampler, *, keep: bool = False) -> None:
-        self._processor = BoundedSpanProcessor(NullSpans(), dropped)
+        self._processor = BoundedSpanProcessor(NullDelivery(), dropped)
         provider = TracerProvider(sampler, Resource({}), shutdown_on_exit=False)
         provider.add_span_processor(self._processor)
         if keep:
@@ -374,7 +375,7 @@ def log_lines() -> Group:
 
     def provider() -> LoggerProvider:
         made = LoggerProvider(Resource({}), shutdown_on_exit=False)
-        processors.append(BoundedLogProcessor(NullLogs(), dropped))
+        processors.append(BoundedLogProcessor(NullDelivery(), dropped))
         made.add_log_record_processor(processors[-1])
         return made
 

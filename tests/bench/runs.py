@@ -14,11 +14,11 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
-from parts import NOWHERE, NullLogs, NullSpans, Unredacted, dropped, meters
+from parts import NOWHERE, NullDelivery, Unredacted, dropped, meters
 
 from ael_otel.config import Settings
 from ael_otel.core.metrics import AelMetrics
-from ael_otel.core.redaction import ActiveRedaction, set_active_redaction
+from ael_otel.core.redaction import ActiveRedaction, active_redaction, set_active_redaction
 from ael_otel.demo.example import write_example
 from ael_otel.instrument.active import Active, activate
 from ael_otel.instrument.engine import open_application
@@ -27,7 +27,7 @@ from ael_otel.instrument.wrapping import Wrapping
 from ael_otel.lifecycle import Recorder
 from ael_otel.sdk.batch_processors import BoundedLogProcessor, BoundedSpanProcessor
 from ael_otel.sdk.logs import RunLogHandler
-from ael_otel.sdk.redacting_exporters import RedactingLogExporter, RedactingSpanExporter
+from ael_otel.sdk.redacting_exporters import clean_log, clean_span
 from ael_otel.store import MemoryStore
 
 WORKFLOW = "hello"
@@ -38,8 +38,12 @@ class Instrumentation:
 
     def __init__(self, sampler: Sampler, redaction: ActiveRedaction | None = None) -> None:
         self._redaction = redaction if redaction is not None else ActiveRedaction(Settings())
-        self._spans = BoundedSpanProcessor(RedactingSpanExporter(NullSpans()), dropped)
-        self._logs = BoundedLogProcessor(RedactingLogExporter(NullLogs()), dropped)
+        self._spans = BoundedSpanProcessor(
+            NullDelivery(lambda span: clean_span(span, active_redaction())), dropped
+        )
+        self._logs = BoundedLogProcessor(
+            NullDelivery(lambda record: clean_log(record, active_redaction())), dropped
+        )
         tracers = TracerProvider(sampler, Resource({}), shutdown_on_exit=False)
         tracers.add_span_processor(self._spans)
         loggers = LoggerProvider(Resource({}), shutdown_on_exit=False)

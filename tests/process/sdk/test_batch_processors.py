@@ -1,39 +1,22 @@
 """Bounded processors after a fork."""
 
-import logging
-import sys
-from collections.abc import Iterator
-
-import pytest
-
 from tests.support.interpreters import answer
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A worker that wakes every millisecond, threads that switch often, and no chatter of the SDK."""
-    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
-    monkeypatch.setenv("OTEL_BLRP_SCHEDULE_DELAY", "1")
-    interval = sys.getswitchinterval()
-    logging.disable(logging.ERROR)
-    yield
-    logging.disable(logging.NOTSET)
-    sys.setswitchinterval(interval)
-
 
 FORK = """
 import os, threading
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from ael_otel.sdk.batch_processors import BoundedSpanProcessor
 
 go_on = threading.Event()
 
 
-class Held(SpanExporter):
-    def export(self, spans):
+class Held:
+    def deliver(self, batch, settled):
         go_on.wait(10)
-        return SpanExportResult.SUCCESS
+        settled(len(batch), None)
+
+    def abort(self):
+        go_on.set()
 
 
 processor = BoundedSpanProcessor(Held(), lambda *drop: None, 10)
@@ -44,12 +27,12 @@ for _ in range(4):
     tracer.start_span("before").end()
 child = os.fork()
 if child == 0:
-    at_first = processor.ledger.pending
+    at_first = processor.queue.pending
     tracer.start_span("after").end()
-    print(at_first, processor.ledger.pending, flush=True)
+    print(at_first, processor.queue.pending, flush=True)
     os._exit(0)
 os.waitpid(child, 0)
-print(processor.ledger.pending)
+print(processor.queue.pending)
 go_on.set()
 """
 

@@ -224,10 +224,10 @@ pipeline.shutdown()
 @pytest.mark.parametrize(
     ("extra", "expected"),
     [
-        ({}, {"traces": ["CountedSpanExporter"], "logs": ["CountedLogExporter"]}),
+        ({}, {"traces": ["BoundedSpanProcessor"], "logs": ["BoundedLogProcessor"]}),
         (
             {"OTEL_TRACES_EXPORTER": "console,otlp", "OTEL_LOGS_EXPORTER": "otlp"},
-            {"traces": ["ConsoleSpanExporter", "CountedSpanExporter"], "logs": ["CountedLogExporter"]},
+            {"traces": ["ConsoleSpanExporter", "BoundedSpanProcessor"], "logs": ["BoundedLogProcessor"]},
         ),
         (
             {"OTEL_TRACES_EXPORTER": "console", "OTEL_LOGS_EXPORTER": "none"},

@@ -34,7 +34,7 @@ running.shutdown()
 dropped = {
     signal: sum(
         running.pipeline.metrics.telemetry.bind(signal=signal, reason=reason).dropped
-        for reason in ("queue_full", "export_failed", "serialization", "shutdown_timeout")
+        for reason in ("queue_full", "unavailable", "serialization", "shutdown_timeout")
     )
     for signal in ("traces", "logs")
 }

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, TraceIdRatioBased
 from opentelemetry.trace import (
     NonRecordingSpan,
@@ -204,6 +203,51 @@ def test_shutdown_exports_what_has_failed_already() -> None:
     assert kept.exported() == {failed.get_span_context().trace_id: 1}
 
 
+def test_spans_of_given_up_traces_are_counted_when_they_end() -> None:
+    """1,500 failing traces at once: every span is exported or counted, whenever it ends."""
+    kept = Kept(("errors",))
+    roots = [kept.start() for _ in range(1_500)]
+    for root in roots:
+        kept.start(root).end()
+    for root in roots:
+        root.set_status(StatusCode.ERROR)
+        root.end()
+    assert len(kept.spans) == 2_000
+    assert kept.dropped == {("traces", "keep_full"): 1_000}
+
+
+def test_spans_of_expired_traces_keep_that_reason() -> None:
+    """A span that ends after its trace's time is counted like those before it."""
+    kept = Kept(("errors",), limits={"max_age": 10})
+    stuck = kept.start()
+    kept.now = 11
+    kept.trace()
+    stuck.end()
+    assert kept.dropped == {("traces", "keep_expired"): 1}
+
+
+def test_waiting_spans_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large spans of open traces give up the oldest traces."""
+    monkeypatch.setattr("ael_otel.sdk.tail_sampling.MAX_BYTES", 100_000)
+    kept = Kept(("errors",))
+    roots = [kept.start() for _ in range(10)]
+    for root in roots:
+        child = kept.start(root)
+        child.set_attribute("text", "x" * 30_000)
+        child.end()
+    assert kept.keeper.waiting == 3
+    assert kept.dropped == {("traces", "keep_full"): 7}
+
+
+def test_undecided_spans_are_counted_at_the_end() -> None:
+    """A trace that is open at shutdown and has not failed might have been worth exporting."""
+    kept = Kept(("errors",))
+    root = kept.start()
+    kept.start(root).end()
+    kept.keeper.shutdown()
+    assert kept.dropped == {("traces", "shutdown_timeout"): 1}
+
+
 @settings(max_examples=40)
 @given(st.randoms(use_true_random=False), st.integers(1, 6), st.integers(1, 8), st.integers(1, 30))
 def test_memory_is_bounded_and_the_books_balance(
@@ -241,15 +285,15 @@ def test_threads_lose_nothing() -> None:
 def test_the_exporter_takes_the_copies() -> None:
     """Through our batch processor, which refuses unsampled spans, the copies reach the exporter."""
 
-    class Taking(SpanExporter):
+    class Taking:
         def __init__(self) -> None:
             self.names: list[str] = []
 
-        def export(self, spans: object) -> SpanExportResult:
-            self.names += [span.name for span in spans]  # type: ignore[attr-defined]
-            return SpanExportResult.SUCCESS
+        def deliver(self, batch, settled) -> None:
+            self.names += [span.name for span in batch]
+            settled(len(batch), None)
 
-        def shutdown(self) -> None:
+        def abort(self) -> None:
             """Nothing to end."""
 
     exporter = Taking()

@@ -1,0 +1,269 @@
+"""A queue to the outside that never blocks its callers: each item is delivered, dropped by a counted reason, or queued.
+
+The SDK's batch processors drop the oldest item when their queue is full and lose what is left when shutdown runs out of
+time, counting neither, bound the number of items only, and hold a whole batch in a call that nothing ends. Here `put`
+costs one lock and an append; one thread takes batches and hands them to `deliver`, which says what became of each part.
+"""
+
+import logging
+import os
+import weakref
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from threading import Condition, Thread, get_ident
+from typing import Final, Protocol
+
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+
+from ael_otel._generated.attributes import TelemetryDropReason, TelemetrySignal
+
+logger = logging.getLogger("ael_otel")
+
+BATCH_SIZE: Final = 512
+BATCH_BYTES: Final = 4 * 1024 * 1024
+"""A batch ends with the item that reaches this; one larger item is a batch of its own."""
+
+GRACE_SECONDS: Final = 0.2
+"""What an aborted delivery may take to return after the deadline."""
+
+
+class DropCounter(Protocol):
+    """Takes the number of items that a signal lost and the reason."""
+
+    def __call__(self, signal: TelemetrySignal, reason: TelemetryDropReason, count: int, /) -> None:
+        """Count a loss."""
+        ...
+
+
+class Delivery[T](Protocol):
+    """Carries batches out; used by the queue's thread."""
+
+    def deliver(self, batch: Sequence[T], settled: Callable[[int, TelemetryDropReason | None], None]) -> None:
+        """Send `batch`, and call `settled` with each number of items and why they were lost (None: delivered)."""
+        ...
+
+    def abort(self) -> None:
+        """Make a `deliver` that waits return soon; called from another thread."""
+        ...
+
+
+class ExportQueue[T]:
+    """Bounded by items and bytes, with exact books: accepted = delivered + lost + pending, at any time.
+
+    Args:
+        signal: for the drop counter.
+        delivery: takes the batches.
+        on_drop: called with each loss.
+        size_of: the bytes that an item holds in memory, roughly; must be cheap and give the same again.
+        max_items: items queued.
+        max_bytes: bytes queued; one item that is larger than this is `too_large`.
+        interval_s: how long an item waits for others.
+    """
+
+    def __init__(
+        self,
+        signal: TelemetrySignal,
+        delivery: Delivery[T],
+        on_drop: DropCounter,
+        *,
+        size_of: Callable[[T], int],
+        max_items: int,
+        max_bytes: int,
+        interval_s: float,
+    ) -> None:
+        self.signal: TelemetrySignal = signal
+        self.delivery = delivery
+        self._on_drop = on_drop
+        self._size_of = size_of
+        self._max_items = max_items
+        self._max_bytes = max_bytes
+        self._interval_s = interval_s
+        self._forked = False
+        self._begin()
+        ours = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _after_fork(ours()))
+
+    def _begin(self) -> None:
+        """Start empty, also in a forked child: what the parent has queued is the parent's."""
+        self._changed = Condition()
+        self._items: deque[tuple[T, int]] = deque()
+        self._bytes = 0
+        self._in_flight = 0
+        self._accepted = 0
+        self._settled = 0
+        self.lost = 0
+        self._flush_to = 0
+        self._closing = False
+        self._closed = False
+        self._worker: Thread | None = None
+        if not self._forked:
+            self._start()
+
+    # --- callers ------------------------------------------------------------------------------------------------------
+
+    def put(self, item: T) -> bool:
+        """Queue an item; False, and counted, when there is no room for it."""
+        size = self._size_of(item)
+        reason: TelemetryDropReason
+        with self._changed:
+            self._accepted += 1
+            if self._closing:
+                reason = "shutdown_timeout"
+            elif size > self._max_bytes:
+                reason = "too_large"
+            elif len(self._items) >= self._max_items or self._bytes + size > self._max_bytes:
+                reason = "queue_full"
+            else:
+                self._items.append((item, size))
+                self._bytes += size
+                if len(self._items) in {1, BATCH_SIZE} or self._bytes - size < BATCH_BYTES <= self._bytes:
+                    self._changed.notify_all()
+                if self._worker is None:
+                    self._start()
+                return True
+            self._settled += 1
+            self.lost += 1
+        self._on_drop(self.signal, reason, 1)
+        return False
+
+    def _start(self) -> None:
+        worker = Thread(target=self._work, name=f"ael-otel-{self.signal}", daemon=True)
+        with suppress(RuntimeError):  # the interpreter is going down: `close` counts what is queued
+            worker.start()
+            self._worker = worker
+
+    def after_fork(self) -> None:
+        """Start anew in a child process; its thread begins with its first item."""
+        self._forked = True
+        self._begin()
+
+    @property
+    def pending(self) -> int:
+        """How many items are queued or being delivered."""
+        with self._changed:
+            return len(self._items) + self._in_flight
+
+    @property
+    def fill(self) -> float:
+        """How full the queue is, 0 to 1, by items or by bytes, whichever is fuller."""
+        with self._changed:
+            return max(len(self._items) / self._max_items, self._bytes / self._max_bytes)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Deliver what is queued now; returns whether all of it was settled within `timeout_s` seconds."""
+        with self._changed:
+            if self._worker is not None and get_ident() == self._worker.ident:
+                return False  # a delivery that flushes would wait for itself
+            target = self._accepted
+            self._flush_to = max(self._flush_to, target)
+            self._changed.notify_all()
+            return self._changed.wait_for(lambda: self._settled >= target or self._closed, timeout_s)
+
+    def begin_close(self) -> None:
+        """Accept nothing more and start to deliver what is queued, without waiting."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+
+    def close(self, timeout_s: float) -> bool:
+        """Accept nothing more, deliver what is queued, and count what is left after `timeout_s` seconds as lost.
+
+        Returns whether time sufficed. A second call waits for the first one's end at most.
+        """
+        self.begin_close()
+        with self._changed:
+            done = self._changed.wait_for(self._is_empty, timeout_s)
+        if not done:
+            self.delivery.abort()
+            with self._changed:
+                self._changed.wait_for(lambda: self._in_flight == 0, GRACE_SECONDS)
+        return self.abandon() == 0 and done
+
+    def abandon(self) -> int:
+        """Count what is pending, and whatever comes later, as lost to the end of the process; returns how many."""
+        with self._changed:
+            left = len(self._items) + self._in_flight
+            self._items.clear()
+            self._bytes = self._in_flight = 0
+            self._closing = self._closed = True
+            self._settled += left
+            self.lost += left
+            self._changed.notify_all()
+        if left:
+            self._on_drop(self.signal, "shutdown_timeout", left)
+        return left
+
+    def _is_empty(self) -> bool:
+        return not self._items and self._in_flight == 0
+
+    # --- the thread ---------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        with suppress_instrumentation():
+            while batch := self._next():
+                self._deliver(batch)
+
+    def _deliver(self, batch: list[T]) -> None:
+        left = len(batch)
+
+        def settled(count: int, lost: TelemetryDropReason | None) -> None:
+            nonlocal left
+            left -= count
+            self._settle(count, lost)
+
+        try:
+            self.delivery.deliver(batch, settled)
+        except Exception as error:
+            logger.error("a fault in the export of %s: %s", self.signal, type(error).__name__)
+        if left > 0:  # a faulty delivery has not said what became of them
+            self._settle(left, "internal")
+
+    def _next(self) -> list[T]:
+        """Wait for a batch and take it; empty when the queue has ended."""
+        with self._changed:
+            while not self._closed:
+                if not self._items:
+                    if self._closing:
+                        break
+                    self._changed.wait()
+                elif self._is_due() or not self._changed.wait_for(self._is_due, self._interval_s):
+                    return self._take()
+        return []
+
+    def _is_due(self) -> bool:
+        return (
+            len(self._items) >= BATCH_SIZE
+            or self._bytes >= BATCH_BYTES
+            or self._flush_to > self._settled
+            or self._closing
+        )
+
+    def _take(self) -> list[T]:
+        batch: list[T] = []
+        size = 0
+        while self._items and len(batch) < BATCH_SIZE and size < BATCH_BYTES:
+            item, bytes_of = self._items.popleft()
+            batch.append(item)
+            size += bytes_of
+        self._bytes -= size
+        self._in_flight += len(batch)
+        return batch
+
+    def _settle(self, count: int, lost: TelemetryDropReason | None) -> None:
+        if count <= 0:
+            return
+        with self._changed:
+            if self._closed:
+                return  # `abandon` has counted them: nobody waits for this delivery any more
+            self._in_flight -= count
+            self._settled += count
+            self.lost += 0 if lost is None else count
+            self._changed.notify_all()
+        if lost is not None:
+            self._on_drop(self.signal, lost, count)
+
+
+def _after_fork[T](queue: ExportQueue[T] | None) -> None:
+    if queue is not None:
+        queue.after_fork()

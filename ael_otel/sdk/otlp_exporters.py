@@ -1,0 +1,257 @@
+"""OTLP exporters that know what became of every item: redacted, encoded by the stock encoders, sent, tried again.
+
+A batch that cannot be encoded or is too large is halved until the one item to blame is alone: it must not take the
+others with it. A batch is offered again while the receiver asks for it and patience lasts.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from random import uniform
+from threading import Event
+from time import monotonic
+from typing import Any, Final
+
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
+from opentelemetry.sdk.trace import ReadableSpan
+
+from ael_otel._generated.attributes import TelemetryDropReason
+from ael_otel.core.redaction import active_redaction
+from ael_otel.sdk.export_queue import DropCounter
+from ael_otel.sdk.metric_preferences import aggregation, temporality
+from ael_otel.sdk.otlp_transport import ATTEMPT_SECONDS, Answer, Signal, Transport
+from ael_otel.sdk.redacting_exporters import Resources, clean_log, clean_metrics, clean_span
+
+PATIENCE_SECONDS: Final = 60.0
+"""How long spans and logs are offered again while the Collector restarts; `OTEL_EXPORTER_OTLP_TIMEOUT` wins.
+
+The SDK's default of 10 s ends its retries after 7, so an outage of a few seconds more cost the batch in hand although
+the queue behind it had room for minutes. Metrics keep the default: the next export has the same sums.
+"""
+
+MAX_REQUEST_BYTES: Final = 15 * 1024 * 1024
+"""Just below what the stack's Collector takes (16 MiB)."""
+
+QUIET_SECONDS: Final = 60.0
+_FIRST_PAUSE: Final = 0.2
+_LONGEST_PAUSE: Final = 5.0
+_LONGEST_MESSAGE: Final = 300
+
+logger = logging.getLogger("ael_otel")
+
+
+class Attempts:
+    """Sends one request as often as its answers and the time allow.
+
+    Args:
+        signal: for the log.
+        transport: the connection.
+    """
+
+    def __init__(self, signal: Signal, transport: Transport) -> None:
+        self._signal: Signal = signal
+        self._transport = transport
+        self._aborted = Event()
+        self._said: dict[str, float] = {}
+
+    @property
+    def aborted(self) -> bool:
+        """Whether `abort` was called."""
+        return self._aborted.is_set()
+
+    def send(self, body: bytes, deadline: float) -> Answer:
+        """Return the last answer; `timeout` where an earlier one was lost, since that request may have arrived."""
+        pause = _FIRST_PAUSE
+        unanswered = False
+        while True:
+            left = deadline - monotonic()
+            answer = self._transport.send(body, min(ATTEMPT_SECONDS, max(left, 0.05)))
+            if self.aborted:
+                return answer if answer.reason is None else Answer("shutdown_timeout")
+            if answer.reason is None:
+                if answer.rejected:
+                    self._log("rejected", f"{answer.rejected} refused", answer)
+                return answer
+            unanswered = unanswered or answer.reason == "timeout"
+            wait = uniform(0.8, 1.2) * pause if answer.after_s is None else answer.after_s  # noqa: S311 - jitter
+            left = deadline - monotonic()
+            if not answer.again or wait >= left:
+                self._log(answer.reason, "given up", answer)
+                return answer._replace(reason="timeout") if unanswered else answer
+            self._log(f"{answer.reason}, again", f"trying again for {left:.0f} s", answer)
+            if self._aborted.wait(wait):
+                return Answer("shutdown_timeout")
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def abort(self) -> None:
+        """End what is going on: no further attempt, and the connection is closed."""
+        self._aborted.set()
+        self._transport.close()
+
+    def _log(self, kind: str, what: str, answer: Answer) -> None:
+        """Log the first answer of its kind in a minute; with the Collector away there is one a second."""
+        now = monotonic()
+        last = self._said.get(kind)
+        if last is not None and now - last < QUIET_SECONDS:
+            return
+        self._said[kind] = now
+        logger.warning(
+            "%s to %s: %s (%s): %s",
+            self._signal,
+            self._transport.address,
+            what,
+            answer.reason or "partial success",
+            active_redaction().text(answer.message[:_LONGEST_MESSAGE]),
+        )
+
+
+class OtlpDelivery[T]:
+    """Carries batches of spans or log records to an OTLP receiver.
+
+    Args:
+        signal: `traces` or `logs`.
+        transport: the connection.
+        clean: redacts one item; raises nothing.
+        encode: makes a request of items.
+        patience_s: how long a batch is offered again.
+        max_request_bytes: the largest request that is sent.
+    """
+
+    def __init__(
+        self,
+        signal: Signal,
+        transport: Transport,
+        *,
+        clean: Callable[[T], T],
+        encode: Callable[[Sequence[T]], Any],
+        patience_s: float = PATIENCE_SECONDS,
+        max_request_bytes: int = MAX_REQUEST_BYTES,
+    ) -> None:
+        self._attempts = Attempts(signal, transport)
+        self._clean = clean
+        self._encode = encode
+        self._patience_s = patience_s
+        self._max_request_bytes = max_request_bytes
+
+    def deliver(self, batch: Sequence[T], settled: Callable[[int, TelemetryDropReason | None], None]) -> None:
+        """Redact, encode and send a batch."""
+        clean: list[T] = []
+        for item in batch:
+            if self._attempts.aborted:
+                settled(len(batch), "shutdown_timeout")
+                return
+            clean.append(self._clean(item))
+        self._send(clean, settled, monotonic() + self._patience_s)
+
+    def abort(self) -> None:
+        """End a delivery that waits."""
+        self._attempts.abort()
+
+    def _send(
+        self,
+        items: Sequence[T],
+        settled: Callable[[int, TelemetryDropReason | None], None],
+        deadline: float,
+    ) -> None:
+        reason: TelemetryDropReason | None
+        rejected = 0
+        if self._attempts.aborted:
+            reason = "shutdown_timeout"
+        else:
+            try:
+                body: bytes = self._encode(items).SerializeToString()
+            except Exception:
+                reason = "serialization"
+            else:
+                if len(body) > self._max_request_bytes:
+                    reason = "too_large"
+                else:
+                    answer = self._attempts.send(body, deadline)
+                    reason, rejected = answer.reason, min(answer.rejected, len(items))
+        if reason in {"serialization", "too_large"} and len(items) > 1:
+            middle = len(items) // 2
+            self._send(items[:middle], settled, deadline)
+            self._send(items[middle:], settled, deadline)
+            return
+        settled(len(items) - rejected, reason)
+        settled(rejected, "rejected")
+
+
+def span_delivery(transport: Transport, patience_s: float = PATIENCE_SECONDS) -> OtlpDelivery[ReadableSpan]:
+    """Return what carries spans over `transport`, each batch for `patience_s` seconds."""
+    resources = Resources()
+    return OtlpDelivery(
+        "traces",
+        transport,
+        clean=lambda span: clean_span(span, active_redaction(), resources),
+        encode=encode_spans,
+        patience_s=patience_s,
+    )
+
+
+def log_delivery(
+    transport: Transport, patience_s: float = PATIENCE_SECONDS
+) -> OtlpDelivery[ReadableLogRecord]:
+    """Return what carries log records over `transport`, each batch for `patience_s` seconds."""
+    resources = Resources()
+    return OtlpDelivery(
+        "logs",
+        transport,
+        clean=lambda record: clean_log(record, active_redaction(), resources),
+        encode=encode_logs,
+        patience_s=patience_s,
+    )
+
+
+class OtlpMetricExporter(MetricExporter):
+    """Sends collected metrics; an export that did not arrive is counted, and its sums come with the next one.
+
+    Args:
+        transport: the connection.
+        on_drop: called with each lost export, as one item.
+        timeout_s: the longest an export may take, retries included; None takes what the reader passes.
+    """
+
+    def __init__(self, transport: Transport, on_drop: DropCounter, timeout_s: float | None = None) -> None:
+        super().__init__(preferred_temporality=temporality(), preferred_aggregation=aggregation())
+        self._attempts = Attempts("metrics", transport)
+        self._on_drop = on_drop
+        self._timeout_s = timeout_s
+        self._resources = Resources()
+        self.lost = 0
+
+    def export(
+        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
+    ) -> MetricExportResult:
+        """Send one collection, redacted."""
+        deadline = monotonic() + (timeout_millis / 1e3 if self._timeout_s is None else self._timeout_s)
+        reason: TelemetryDropReason | None
+        rejected = 0
+        try:
+            clean = clean_metrics(metrics_data, active_redaction(), self._resources)
+            body: bytes = encode_metrics(clean).SerializeToString()
+        except Exception:
+            reason = "serialization"
+        else:
+            answer = self._attempts.send(body, deadline)
+            reason, rejected = answer.reason, answer.rejected
+        if reason is None and not rejected:
+            return MetricExportResult.SUCCESS
+        self.lost += 1
+        self._on_drop("metrics", reason or "rejected", 1)
+        return MetricExportResult.FAILURE
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """Return True: nothing is kept here."""
+        return True
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
+        """End an export that waits, and send nothing more."""
+        self.abort()
+
+    def abort(self) -> None:
+        """End an export that waits, and send nothing more."""
+        self._attempts.abort()

@@ -1,0 +1,364 @@
+"""One OTLP request over gRPC or HTTP, and what the receiver answered, in the words of the drop reasons.
+
+The stock exporters report success or failure only: a partial success counts as success, and a refused credential, a
+full Collector and an absent one look alike. Their encoders are used, their transports are not. Which answers may be
+tried again follows https://opentelemetry.io/docs/specs/otlp/#failures and #failures-1.
+"""
+
+import gzip
+import os
+import zlib
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+import grpc
+import requests
+from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.util.re import parse_env_headers
+
+from ael_otel import __version__
+from ael_otel._generated.attributes import TelemetryDropReason
+
+type Signal = Literal["traces", "logs", "metrics"]
+type Protocols = Literal["grpc", "http/protobuf"]
+type Compression = Literal["none", "gzip", "deflate"]
+
+_COMPRESSIONS: Final[Mapping[str, Compression]] = {"none": "none", "gzip": "gzip", "deflate": "deflate"}
+
+ATTEMPT_SECONDS: Final = 10.0
+"""How long one attempt may wait for its answer."""
+
+_RECONNECT: Final[Any] = (
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # The answer is small; the request is bounded by the sender.
+    ("grpc.max_send_message_length", -1),
+    ("grpc.primary_user_agent", f"ael-otel/{__version__}"),
+)
+"""gRPC's own pauses grow to two minutes, and an export that falls into one fails although the Collector is back."""
+
+
+class Answer(NamedTuple):
+    """What became of one request.
+
+    Attributes:
+        reason: None if the receiver took it; otherwise why not.
+        again: whether the same request may be sent again.
+        after_s: how long the receiver asks to wait before that; None if it does not say.
+        rejected: items that it refused of a request that it took (partial success).
+        message: what it said, for the log; unbounded and not redacted.
+    """
+
+    reason: TelemetryDropReason | None = None
+    again: bool = False
+    after_s: float | None = None
+    rejected: int = 0
+    message: str = ""
+
+
+class Transport(Protocol):
+    """Sends encoded requests of one signal; used by one thread at a time."""
+
+    @property
+    def address(self) -> str:
+        """Where requests go, for the log: host and port, without credentials."""
+        ...
+
+    def send(self, body: bytes, timeout_s: float) -> Answer:
+        """Send one request and wait for its answer, at most `timeout_s` seconds; raises nothing."""
+        ...
+
+    def close(self) -> None:
+        """Give the connection back; a `send` on another thread ends soon."""
+        ...
+
+
+class Target(NamedTuple):
+    """Where one signal goes, from the `OTEL_EXPORTER_OTLP_*` variables; those of the signal win."""
+
+    signal: Signal
+    protocol: Protocols
+    endpoint: str
+    headers: tuple[tuple[str, str], ...]
+    compression: Compression
+    secure: bool
+    certificate: str | None
+    client_key: str | None
+    client_certificate: str | None
+    credential_provider: str | None
+    timeout_s: float | None
+
+    @classmethod
+    def of(cls, signal: Signal, environ: Mapping[str, str] = os.environ) -> "Target":
+        """Return the target of a signal.
+
+        Raises:
+            ValueError: a variable has a value that cannot be used; the message names it.
+        """
+
+        def variable(name: str, *, base: str = "OTEL_EXPORTER_OTLP") -> str | None:
+            for key in (f"{base}_{signal.upper()}_{name}", f"{base}_{name}"):
+                if value := environ.get(key, "").strip():
+                    return value
+            return None
+
+        protocol: Protocols = "http/protobuf" if variable("PROTOCOL") == "http/protobuf" else "grpc"
+        own = environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT", "").strip()
+        endpoint = own or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip()
+        if protocol == "http/protobuf" and not own:
+            endpoint = (endpoint or "http://localhost:4318").rstrip("/") + f"/v1/{signal}"
+        endpoint = endpoint or "http://localhost:4317"
+        stated = (variable("COMPRESSION") or "none").lower()
+        compression = _COMPRESSIONS.get(stated)
+        if compression is None:
+            raise ValueError(f"OTEL_EXPORTER_OTLP_COMPRESSION: {stated!r} is not one of none, gzip, deflate")
+        insecure = variable("INSECURE")
+        secure = endpoint.startswith("https://") or (
+            not endpoint.startswith("http://") and (insecure or "").lower() != "true"
+        )
+        kind = "HTTP" if protocol == "http/protobuf" else "GRPC"
+        timeout = variable("TIMEOUT")
+        return cls(
+            signal=signal,
+            protocol=protocol,
+            endpoint=endpoint,
+            headers=tuple(parse_env_headers(variable("HEADERS") or "", liberal=True).items()),
+            compression=compression,
+            secure=secure,
+            certificate=variable("CERTIFICATE"),
+            client_key=variable("CLIENT_KEY"),
+            client_certificate=variable("CLIENT_CERTIFICATE"),
+            credential_provider=environ.get(f"OTEL_PYTHON_EXPORTER_OTLP_{kind}_CREDENTIAL_PROVIDER")
+            or environ.get(f"OTEL_PYTHON_EXPORTER_OTLP_{kind}_{signal.upper()}_CREDENTIAL_PROVIDER"),
+            timeout_s=None if timeout is None else float(timeout),
+        )
+
+    @property
+    def address(self) -> str:
+        """Host and port, without credentials."""
+        parts = urlsplit(self.endpoint if "://" in self.endpoint else f"//{self.endpoint}")
+        return parts.netloc.rpartition("@")[2]
+
+    def open(self) -> Transport:
+        """Return a transport; nothing is connected before the first request.
+
+        Raises:
+            OSError: a certificate or key cannot be read.
+            ValueError: the credential provider is not installed.
+        """
+        return GrpcTransport(self) if self.protocol == "grpc" else HttpTransport(self)
+
+
+def _provided(target: Target) -> Any:
+    """Return what the credential provider of the variables gives; None without one."""
+    if not target.credential_provider:
+        return None
+    found = entry_points(group="opentelemetry_otlp_credential_provider", name=target.credential_provider)
+    for entry in found:
+        return entry.load()()
+    raise ValueError(
+        f"the OTLP credential provider {target.credential_provider!r} is not installed "
+        "(entry point opentelemetry_otlp_credential_provider)"
+    )
+
+
+def _taken(response: Any) -> Answer:
+    """Return the answer of a receiver that took a request, perhaps in part."""
+    partial = response.partial_success
+    rejected: int = next(
+        (
+            getattr(partial, field)
+            for field in ("rejected_spans", "rejected_log_records", "rejected_data_points")
+            if hasattr(partial, field)
+        ),
+        0,
+    )
+    return Answer(rejected=max(0, rejected), message=partial.error_message)
+
+
+_RESPONSES: Final[Mapping[Signal, Any]] = {
+    "traces": ExportTraceServiceResponse,
+    "logs": ExportLogsServiceResponse,
+    "metrics": ExportMetricsServiceResponse,
+}
+
+# --- gRPC -------------------------------------------------------------------------------------------------------------
+
+_METHODS: Final[Mapping[Signal, str]] = {
+    "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+    "metrics": "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+}
+_Code = grpc.StatusCode
+_AGAIN: Final = frozenset(
+    {
+        _Code.CANCELLED,
+        _Code.DEADLINE_EXCEEDED,
+        _Code.ABORTED,
+        _Code.OUT_OF_RANGE,
+        _Code.UNAVAILABLE,
+        _Code.DATA_LOSS,
+    }
+)
+_REASONS: Final[Mapping[grpc.StatusCode, TelemetryDropReason]] = {
+    _Code.UNAVAILABLE: "unavailable",
+    _Code.ABORTED: "unavailable",
+    _Code.CANCELLED: "unavailable",
+    _Code.DATA_LOSS: "unavailable",
+    _Code.DEADLINE_EXCEEDED: "timeout",
+    _Code.UNAUTHENTICATED: "unauthenticated",
+    _Code.PERMISSION_DENIED: "unauthenticated",
+    _Code.RESOURCE_EXHAUSTED: "too_large",
+    _Code.INVALID_ARGUMENT: "invalid",
+    _Code.FAILED_PRECONDITION: "invalid",
+    _Code.NOT_FOUND: "invalid",
+    _Code.UNIMPLEMENTED: "invalid",
+}
+
+
+class GrpcTransport:
+    """OTLP over gRPC."""
+
+    def __init__(self, target: Target) -> None:
+        self.address = target.address
+        self._headers = tuple((name.lower(), value) for name, value in target.headers)
+        compression = {
+            "gzip": grpc.Compression.Gzip,
+            "deflate": grpc.Compression.Deflate,
+        }.get(target.compression, grpc.Compression.NoCompression)
+        if target.secure:
+            self._channel = grpc.secure_channel(
+                target.address, _credentials(target), options=_RECONNECT, compression=compression
+            )
+        else:
+            self._channel = grpc.insecure_channel(target.address, options=_RECONNECT, compression=compression)
+        self._call: Any = self._channel.unary_unary(
+            _METHODS[target.signal], None, _RESPONSES[target.signal].FromString
+        )
+
+    def send(self, body: bytes, timeout_s: float) -> Answer:
+        """Send one request."""
+        try:
+            return _taken(self._call(body, timeout=timeout_s, metadata=self._headers))
+        except grpc.RpcError as error:
+            return _refusal(error)
+        except ValueError as error:  # the channel was closed
+            return Answer("unavailable", message=str(error))
+
+    def close(self) -> None:
+        """Close the channel, which cancels a call on another thread."""
+        self._channel.close()
+
+
+def _credentials(target: Target) -> grpc.ChannelCredentials:
+    provided = _provided(target)
+    if provided is not None:
+        assert isinstance(provided, grpc.ChannelCredentials)
+        return provided
+    root, key, chain = (
+        None if name is None else Path(name).read_bytes()
+        for name in (target.certificate, target.client_key, target.client_certificate)
+    )
+    return grpc.ssl_channel_credentials(root, key, chain)
+
+
+def _refusal(error: Any) -> Answer:
+    code = error.code()
+    after_s = None
+    for name, value in error.trailing_metadata() or ():
+        if name == "google.rpc.retryinfo-bin":
+            delay = RetryInfo.FromString(value).retry_delay
+            after_s = delay.seconds + delay.nanos / 1e9
+    message = f"{code.name}: {error.details()}"
+    # Exhausted with a time to wait is a full receiver; without one, the request is larger than it takes.
+    if code is _Code.RESOURCE_EXHAUSTED and after_s is not None:
+        return Answer("unavailable", again=True, after_s=after_s, message=message)
+    return Answer(_REASONS.get(code, "rejected"), again=code in _AGAIN, after_s=after_s, message=message)
+
+
+# --- HTTP -------------------------------------------------------------------------------------------------------------
+
+_HTTP_AGAIN: Final = frozenset({429, 502, 503, 504})
+_HTTP_REASONS: Final[Mapping[int, TelemetryDropReason]] = {
+    401: "unauthenticated",
+    403: "unauthenticated",
+    407: "unauthenticated",
+    413: "too_large",
+}
+_LARGEST_ANSWER: Final = 65_536
+
+
+class HttpTransport:
+    """OTLP over HTTP with protobuf."""
+
+    def __init__(self, target: Target) -> None:
+        self.address = target.address
+        self._target = target
+        self._response = _RESPONSES[target.signal]
+        session = _provided(target)
+        self._session: requests.Session = requests.Session() if session is None else session
+        self._session.headers.update(
+            {"Content-Type": "application/x-protobuf", "User-Agent": f"ael-otel/{__version__}"}
+            | dict(target.headers)
+        )
+        if target.compression != "none":
+            self._session.headers["Content-Encoding"] = target.compression
+        if target.certificate is not None:
+            self._session.verify = target.certificate
+        if target.client_certificate is not None:
+            key = target.client_key
+            self._session.cert = (
+                target.client_certificate if key is None else (target.client_certificate, key)
+            )
+
+    def send(self, body: bytes, timeout_s: float) -> Answer:
+        """Send one request."""
+        if self._target.compression == "gzip":
+            body = gzip.compress(body, 1)
+        elif self._target.compression == "deflate":
+            body = zlib.compress(body, 1)
+        try:
+            # Not redirected: a POST would lose its body, and its headers would go to whoever is named.
+            with self._session.post(
+                self._target.endpoint, body, timeout=timeout_s, allow_redirects=False, stream=True
+            ) as response:
+                content = response.raw.read(_LARGEST_ANSWER, decode_content=True)
+                return self._judge(response, content)
+        except requests.exceptions.ReadTimeout as error:
+            return Answer("timeout", again=True, message=str(error))
+        except (requests.exceptions.ConnectionError, OSError) as error:
+            return Answer("unavailable", again=True, message=str(error))
+        except Exception as error:
+            # An address or a header that cannot be sent: nothing that waiting would change.
+            return Answer("invalid", message=str(error))
+
+    def _judge(self, response: requests.Response, content: bytes) -> Answer:
+        status = response.status_code
+        if 200 <= status < 300:
+            try:
+                return _taken(self._response.FromString(content))
+            except Exception:
+                return Answer()  # a receiver that answers otherwise has taken it all the same
+        message = f"HTTP {status} {response.reason}"
+        if status in _HTTP_AGAIN:
+            return Answer("unavailable", again=True, after_s=_wait(response), message=message)
+        reason: TelemetryDropReason = "invalid" if status < 500 else "rejected"
+        return Answer(_HTTP_REASONS.get(status, reason), message=message)
+
+    def close(self) -> None:
+        """Close idle connections; one that waits for an answer ends with its time-out."""
+        self._session.close()
+
+
+def _wait(response: requests.Response) -> float | None:
+    """Return the seconds of `Retry-After`; a date counts as none."""
+    try:
+        return max(0.0, float(response.headers.get("Retry-After", "")))
+    except ValueError:
+        return None
