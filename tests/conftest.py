@@ -27,7 +27,12 @@ def pytest_configure() -> None:
     """Keep the runs of tests out of a stack that a person has running; give examples the time of a busy machine."""
     send_nowhere()
     settings.register_profile("patient", settings(), deadline=None)
-    settings.load_profile("patient")
+    # The same half of the examples each time: a change that CI refuses can be refused again, and in half the time.
+    settings.register_profile(
+        "ci", settings(), deadline=None, max_examples=50, derandomize=True, database=None
+    )
+    settings.register_profile("thorough", settings(), deadline=None, max_examples=2_000)
+    settings.load_profile("ci" if on_ci() else "patient")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -190,9 +190,10 @@ def test_an_interrupted_demo_ends_quietly_and_cleans_up(number, start, tmp_path,
         text=True,
     )
     deadline = time.monotonic() + 30
-    while not list(temporary.glob("ael-demo-*/demo/ael-config.yaml")) and time.monotonic() < deadline:
+    # The store appears when the engine is up; the temporary folder has been there for a while then.
+    while not (tmp_path / ".ael" / "telemetry.db").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    time.sleep(2)
+    assert list(temporary.glob("ael-demo-*/demo/ael-config.yaml"))
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err) == (130, "", "")

@@ -278,6 +278,7 @@ def test_an_older_schema_becomes_the_present_one_with_its_runs(
 
 
 def _open_and_write(path: Path, number: int, go: str, answers: "multiprocessing.Queue[str]") -> None:
+    answers.put("ready")
     while not Path(go).exists():
         time.sleep(0.001)
     try:
@@ -296,7 +297,7 @@ def test_processes_that_open_a_new_file_together_make_it_once(tmp_path: Path) ->
     workers = [SPAWN.Process(target=_open_and_write, args=(path, n, str(go), answers)) for n in range(6)]
     for worker in workers:
         worker.start()
-    time.sleep(0.5)
+    assert [answers.get(timeout=60) for _ in workers] == ["ready"] * 6
     go.touch()
     assert [answers.get(timeout=60) for _ in workers] == [""] * 6
     for worker in workers:

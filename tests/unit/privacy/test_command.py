@@ -240,8 +240,9 @@ def test_a_fixed_store_holds_no_byte_of_the_secrets_and_all_else(place):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_store_that_somebody_reads_is_not_said_to_be_clean(place):
+def test_a_store_that_somebody_reads_is_not_said_to_be_clean(place, monkeypatch):
     """Its log cannot be cut under a reader: the message says so and the exit code is 1, and later it works."""
+    monkeypatch.setattr("ael_otel.store.sqlite.BUSY_S", 0.2)
     path = leaky(place / "old.db")
     reader = sqlite3.connect(path, isolation_level=None)
     reader.execute("BEGIN")
