@@ -2,10 +2,8 @@
 
 import contextlib
 import json
-import shutil
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -27,24 +25,6 @@ ENTRY_POINTS = {
     "opentelemetry_traces_sampler": {"ael_record": "ael_otel.sdk.sampling:recording_sampler"},
     "opentelemetry_resource_detector": {"ael": "ael_otel.sdk.resource:AelResourceDetector"},
 }
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy of what git would ship, so that stray files of the checkout cannot help it."""
-    copy = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE"):
-        shutil.copy(ROOT / name, copy)
-    for name in ("ael_otel", "tools"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "--target", "wheel"],
-        cwd=copy,
-        check=True,
-        capture_output=True,
-    )
-    (built,) = (copy / "dist").glob("*.whl")
-    return built
 
 
 @pytest.fixture(scope="module")
