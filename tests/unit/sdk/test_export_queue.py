@@ -86,8 +86,11 @@ class Line:
         return self.way.delivered, self.drops.total(), self.queue.pending
 
     def settle(self, seconds: float = 10) -> None:
-        """Wait until nothing is pending any more."""
+        """Wait until nothing is pending any more, and until the counter has each loss: the queue reports it last."""
         assert self.queue.flush(seconds)
+        deadline = time.monotonic() + seconds
+        while self.queue.lost != self.drops.total() and time.monotonic() < deadline:
+            time.sleep(0.001)
 
 
 class Gate:
