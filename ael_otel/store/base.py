@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ael_otel.errors import StoreError
-from ael_otel.store.codec import Row, decode, has_text, row_of
+from ael_otel.store.codec import decode, has_text
 from ael_otel.store.query import (
     ExecutionSummary,
     Page,
@@ -22,6 +22,7 @@ from ael_otel.store.query import (
     write_cursor,
 )
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
+from ael_otel.store.rows import Row, row_of
 from ael_otel.store.stats import Figure, figures_of, summarise
 from ael_otel.store.times import to_us
 

@@ -1,32 +1,25 @@
-"""Records as bytes and back, and what a backend needs to know of a record to find it again.
+"""Records as bytes and back, and searching them for a text.
 
 A record is kept whole, as one JSON document, beside a row of columns to search by: a new field then needs no
 migration, and reading one run is one read.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
-from types import MappingProxyType
-from typing import Any, Final, NamedTuple, cast
+from collections.abc import Callable, Iterator
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from ael_otel.store.content import TRUNCATED, Capture, as_plain, clean, to_json
-from ael_otel.store.query import ExecutionSummary
-from ael_otel.store.records import REDACTIONS, CodeRecord, ExecutionRecord, StepRecord, ToolCallRecord
-from ael_otel.store.times import from_us, to_us
+from ael_otel.store.records import CodeRecord, ExecutionRecord, StepRecord, ToolCallRecord
 
 MAX_BODY: Final = 16 * 1024 * 1024
 """Bytes of one whole record; a larger one is kept without the content of its steps and calls."""
 
 MAX_CONTENT: Final = 1024 * 1024
 """Bytes of one value that comes to the store unbounded."""
-
-MAX_ERROR_TEXT: Final = 300
-"""Characters of an error's message that a summary shows."""
 
 
 # --- records ----------------------------------------------------------------------------------------------------------
@@ -37,16 +30,13 @@ def encode(record: ExecutionRecord) -> bytes:
 
     Content that the lifecycle has not bounded yet is cut to `MAX_CONTENT` each.
     """
-    try:
-        body = _encoder.encode(record)
-        if len(body) <= MAX_CONTENT and _NUL not in body:
-            return body
-    except Exception:
-        body = b""
+    body = at_once(record)
+    if body is not None:
+        return body
     # Something is too large, or no backend could keep it: a lone surrogate, NUL, a value that is no JSON, a cycle.
     frozen = _with_content(record, _frozen)
     try:
-        body = _encoder.encode(frozen)
+        body = json_encoder.encode(frozen)
     except Exception:
         body = b""
     if not body or _NUL in body:
@@ -54,6 +44,15 @@ def encode(record: ExecutionRecord) -> bytes:
     if len(body) > MAX_BODY:
         body = to_json(as_plain(_with_content(frozen, _marked), sys.maxsize))
     return body
+
+
+def at_once(record: ExecutionRecord) -> bytes | None:
+    """Return the record as JSON if it is small and holds nothing that a backend could not keep, else None."""
+    try:
+        body = json_encoder.encode(record)
+    except Exception:
+        return None
+    return body if len(body) <= MAX_CONTENT and _NUL not in body else None
 
 
 def _frozen(value: Any) -> Any:
@@ -66,7 +65,7 @@ def _marked(value: Any) -> Any:
 
 _NUL: Final = b"\\u0000"
 _capture: Final = Capture(MAX_CONTENT)
-_encoder: Final = msgspec.json.Encoder()
+json_encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(ExecutionRecord)
 
 
@@ -112,226 +111,6 @@ def _with_content(record: ExecutionRecord, of: Callable[[Any], Any]) -> Executio
         steps=[step(each) for each in record.steps],
         tool_calls=[call(each) for each in record.tool_calls],
     )
-
-
-# --- columns ----------------------------------------------------------------------------------------------------------
-
-
-type Call = tuple[str, str, int | None, int]
-"""One tool call, as far as statistics and filters need it: tool, status, microseconds, bytes of content.
-
-A plain tuple: making one is a tenth of the work of making one with names, and there are many.
-"""
-
-
-class Head(NamedTuple):
-    """The columns of a run, in the order in which the backends keep them."""
-
-    execution_id: str
-    type: str
-    status: str
-    workflow_name: str | None
-    workflow_version: str | None
-    started_us: int
-    completed_us: int | None
-    duration_us: int | None
-    error_code: str | None
-    error_message: str | None
-    caller_id: str | None
-    session_id: str | None
-    trace_id: str
-    steps: int
-    failed: int
-    skipped: int
-    retries: int
-    tool_calls: int
-    bytes: int
-    owner: str
-
-
-NOTHING_TAKEN_OUT: Final[Mapping[str, int]] = MappingProxyType({})
-
-
-class Row(NamedTuple):
-    """A run as the backends keep it."""
-
-    head: Head
-    body: bytes
-    calls: list[Call]
-    errors: frozenset[str]
-    redactions: Mapping[str, int] = NOTHING_TAKEN_OUT
-
-    @property
-    def ended(self) -> bool:
-        """Whether this is the final state of the run."""
-        return ended(self.head.status)
-
-
-def ended(status: str) -> bool:
-    """Whether a run with this status goes on no more."""
-    return status not in ("pending", "running")
-
-
-class _Error(Struct):
-    code: str
-    message: str = ""
-
-
-class _Call(Struct):
-    tool_name: str
-    status: str
-    duration_ms: float | None = None
-    error: _Error | None = None
-    params: Raw = Raw()
-    result: Raw = Raw()
-
-
-class _Step(Struct):
-    status: str
-    attempt: int = 1
-    tool_calls: list[_Call] = msgspec.field(default_factory=list[_Call])
-    error: _Error | None = None
-
-
-class _Metadata(Struct, frozen=True):
-    session_id: Any = None
-    redactions: Any = None
-
-
-class _Run(Struct):
-    execution_id: str
-    type: str
-    status: str
-    started_at: datetime
-    workflow_name: str | None = None
-    workflow_version: str | None = None
-    completed_at: datetime | None = None
-    duration_ms: float | None = None
-    steps: list[_Step] = msgspec.field(default_factory=list[_Step])
-    tool_calls: list[_Call] = msgspec.field(default_factory=list[_Call])
-    error: _Error | None = None
-    caller_id: str | None = None
-    metadata: _Metadata = _Metadata()
-    trace_id: str = ""
-    owner: str = ""
-
-
-_run_decoder: Final = msgspec.json.Decoder(_Run)
-
-
-def row_of(record: ExecutionRecord) -> Row:
-    """Return what is kept of a record as it is now."""
-    try:
-        body = _encoder.encode(record)
-        if len(body) <= MAX_CONTENT and _NUL not in body:
-            return _row(record, body)
-    except Exception:
-        body = b""
-    return row_of_body(encode(record))
-
-
-def row_of_body(body: bytes) -> Row:
-    """Return what is kept of an encoded record.
-
-    Raises:
-        msgspec.DecodeError: `body` is no record.
-    """
-    return _row(_run_decoder.decode(body), body)
-
-
-def _row(run: "_Run | ExecutionRecord", body: bytes) -> Row:
-    errors: set[str] = set()
-    failed = skipped = retries = 0
-    calls = [_call(call, errors) for call in run.tool_calls] if run.tool_calls else []
-    for step in run.steps:
-        for call in step.tool_calls:
-            calls.append(_call(call, errors))  # noqa: PERF401 - steps have one call, mostly
-        if step.status == "failed":
-            failed += 1
-        elif step.status == "skipped":
-            skipped += 1
-        if step.attempt > 1:
-            retries += step.attempt - 1
-        if step.error is not None:
-            errors.add(step.error.code)
-    error = run.error
-    if error is not None:
-        errors.add(error.code)
-    metadata = run.metadata
-    if isinstance(metadata, dict):
-        session, taken_out = metadata.get("session_id"), metadata.get(REDACTIONS)
-    else:
-        session, taken_out = metadata.session_id, metadata.redactions
-    head = Head(
-        run.execution_id,
-        run.type,
-        run.status,
-        run.workflow_name,
-        run.workflow_version,
-        to_us(run.started_at),
-        None if run.completed_at is None else to_us(run.completed_at),
-        _us(run.duration_ms),
-        None if error is None else error.code,
-        None if error is None else error.message[:MAX_ERROR_TEXT],
-        run.caller_id,
-        session if isinstance(session, str) else None,
-        run.trace_id,
-        len(run.steps),
-        failed,
-        skipped,
-        retries,
-        len(calls),
-        len(body),
-        run.owner,
-    )
-    return Row(head, body, calls, frozenset(errors), _counts(taken_out) if taken_out else NOTHING_TAKEN_OUT)
-
-
-def _counts(taken_out: Any) -> Mapping[str, int]:
-    """Return how many redactions of each kind a record tells of; what is no such count is left out."""
-    if not isinstance(taken_out, dict):
-        return NOTHING_TAKEN_OUT
-    counts = cast("dict[str, Any]", taken_out)
-    return {clean(kind)[:64]: n for kind, n in counts.items() if isinstance(n, int) and 0 < n < 2**31}
-
-
-def _call(call: "_Call | ToolCallRecord", errors: set[str]) -> Call:
-    if call.error is not None:
-        errors.add(call.error.code)
-    took = call.duration_ms
-    size = _size(call.params) + _size(call.result)
-    return call.tool_name, call.status, None if took is None else round(took * 1e3), size
-
-
-def _size(value: Any) -> int:
-    if value is None:
-        return 0
-    if isinstance(value, Raw):
-        size = len(value)
-        return 0 if size == _NULL else size
-    return len(_encoder.encode(value))
-
-
-_NULL: Final = len(b"null")
-
-
-def _us(milliseconds: float | None) -> int | None:
-    return None if milliseconds is None else round(milliseconds * 1e3)
-
-
-def summary_of(row: Sequence[Any]) -> ExecutionSummary:
-    """Return the columns (of a `Head`, with or without the owner) as a person's program reads them."""
-    (
-        execution_id, kind, status, name, version, started, completed, duration, code, message, caller, session, trace,
-        steps, failed, skipped, retries, calls, size,
-    ) = row[:19]  # fmt: skip
-    return ExecutionSummary(
-        execution_id, kind, status, name, version,
-        from_us(started),
-        None if completed is None else from_us(completed),
-        None if duration is None else duration / 1e3,
-        code, message, caller, session, trace, steps, failed, skipped, retries, calls, size,
-    )  # fmt: skip
 
 
 # --- text -------------------------------------------------------------------------------------------------------------

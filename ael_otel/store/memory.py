@@ -7,9 +7,10 @@ from itertools import islice
 from threading import Lock
 
 from ael_otel.store.base import Backend
-from ael_otel.store.codec import Head, Row, encode, ended, row_of, summary_of
-from ael_otel.store.query import ExecutionSummary, PruneReport, RunQuery, StatsKey, StoreInfo
+from ael_otel.store.codec import encode
+from ael_otel.store.query import EQUALS, ExecutionSummary, PruneReport, RunQuery, StatsKey, StoreInfo
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
+from ael_otel.store.rows import Head, Row, ended, row_of, summary_of_head
 from ael_otel.store.stats import Figure, figures_of
 from ael_otel.store.times import from_us, to_us
 
@@ -91,7 +92,7 @@ class MemoryStore(Backend):
             for row in self._rows()
             if matches(row, query) and (after is None or (row.head.started_us, row.head.execution_id) < after)
         )
-        return [summary_of(head) for head in islice(found, limit)]
+        return [summary_of_head(head) for head in islice(found, limit)]
 
     def bodies(self, execution_ids: Sequence[str]) -> dict[str, bytes]:
         """Return the records of these runs."""
@@ -186,11 +187,10 @@ def matches(row: Row, query: RunQuery) -> bool:
     return (
         (query.since is None or head.started_us >= to_us(query.since))
         and (query.until is None or head.started_us < to_us(query.until))
-        and (query.workflow is None or head.workflow_name == query.workflow)
-        and (query.status is None or head.status == query.status)
-        and (query.type is None or head.type == query.type)
-        and (query.caller is None or head.caller_id == query.caller)
-        and (query.session is None or head.session_id == query.session)
+        and all(
+            (wanted := getattr(query, name)) is None or getattr(head, column) == wanted
+            for name, column in EQUALS.items()
+        )
         and (query.error is None or query.error in row.errors)
         and (query.tool is None or any(call[0] == query.tool for call in row.calls))
         and (

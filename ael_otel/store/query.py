@@ -2,8 +2,10 @@
 
 import base64
 import binascii
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from types import MappingProxyType
+from typing import Final, Literal
 
 import msgspec
 
@@ -50,6 +52,18 @@ class RunQuery(msgspec.Struct, frozen=True, kw_only=True):
     text: str | None = None
     caller: str | None = None
     session: str | None = None
+
+
+EQUALS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "workflow": "workflow_name",
+        "status": "status",
+        "type": "type",
+        "caller": "caller_id",
+        "session": "session_id",
+    }
+)
+"""Filters that ask for one value of a column: the field of `RunQuery`, and the column."""
 
 
 class ExecutionSummary(msgspec.Struct, frozen=True):

@@ -11,10 +11,11 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 
 from ael_otel.store.base import Backend
-from ael_otel.store.codec import Head, Row, decode, row_of, summary_of
+from ael_otel.store.codec import decode
 from ael_otel.store.content import clean
 from ael_otel.store.owner import interrupt, is_gone, now_us
-from ael_otel.store.query import ExecutionSummary, PruneReport, RunQuery, StatsKey
+from ael_otel.store.query import EQUALS, ExecutionSummary, PruneReport, RunQuery, StatsKey
+from ael_otel.store.rows import CALL_COLUMNS, COLUMNS, SUMMARY, Row, row_of, selected, summary_of
 from ael_otel.store.stats import Figure
 from ael_otel.store.times import to_us
 
@@ -23,9 +24,8 @@ CHUNK: Final = 200
 
 MIB: Final = 1024 * 1024
 
-_COLUMNS: Final = ", ".join(Head._fields)
-# As in `Head`, which `summary_of` reads.
-_OF_E: Final = ", ".join(f"e.{name}" for name in Head._fields[:-1])
+_COLUMNS: Final = ", ".join(COLUMNS)
+_SUMMARY: Final = ", ".join(f"e.{name}" for name in SUMMARY)
 _ENDED: Final = "e.status NOT IN ('pending', 'running')"
 
 
@@ -61,6 +61,25 @@ class Victim(NamedTuple):
     started_us: int
     trace_id: str
     bytes: int
+
+
+_VICTIM: Final = ", ".join(f"e.{name}" for name in Victim._fields)
+_FIGURE_OF_RUN: Final = selected(
+    Figure,
+    name="e.workflow_name",
+    started_us="e.started_us",
+    status="e.status",
+    duration_us="e.duration_us",
+    bytes="e.bytes",
+)
+_FIGURE_OF_CALL: Final = selected(
+    Figure,
+    name="c.tool_name",
+    started_us="0",
+    status="c.status",
+    duration_us="c.duration_us",
+    bytes="c.bytes",
+)
 
 
 class SqlBackend(Backend):
@@ -132,7 +151,7 @@ class SqlBackend(Backend):
             self._insert_children(transaction, keyed)
 
     def _replace(self, transaction: Transaction, rows: Sequence[tuple[int, Row]]) -> None:
-        setting = ", ".join(f"{name} = ?" for name in Head._fields)
+        setting = ", ".join(f"{name} = ?" for name in COLUMNS)
         transaction.many(
             f"UPDATE executions SET {setting} WHERE id = ?", [(*row.head, key) for key, row in rows]
         )
@@ -150,7 +169,7 @@ class SqlBackend(Backend):
         if calls:
             transaction.insert(
                 "tool_calls",
-                "execution, position, tool_name, status, duration_us, bytes",
+                ", ".join(("execution", "position", *CALL_COLUMNS)),
                 calls,
             )
         errors = [(key, code) for key, row in rows for code in sorted(row.errors)]
@@ -167,7 +186,7 @@ class SqlBackend(Backend):
     ) -> list[ExecutionSummary]:
         """Return up to `limit` runs, newest first, after that one."""
         where, parameters = self._where(query, after)
-        sql = f"SELECT {_OF_E} FROM executions e{where} ORDER BY e.started_us DESC, e.execution_id DESC"
+        sql = f"SELECT {_SUMMARY} FROM executions e{where} ORDER BY e.started_us DESC, e.execution_id DESC"
         if limit is not None:
             sql += " LIMIT ?"
             parameters.append(limit)
@@ -198,9 +217,9 @@ class SqlBackend(Backend):
             if query.tool is not None:
                 where += " AND c.tool_name = ?"
                 parameters.append(query.tool)
-            sql = f"SELECT c.tool_name, 0, c.status, c.duration_us, c.bytes FROM tool_calls c {join}{where}"
+            sql = f"SELECT {_FIGURE_OF_CALL} FROM tool_calls c {join}{where}"
         else:
-            sql = f"SELECT e.workflow_name, e.started_us, e.status, e.duration_us, e.bytes FROM executions e{where}"
+            sql = f"SELECT {_FIGURE_OF_RUN} FROM executions e{where}"
         return (Figure(*row) for row in self.read(sql, parameters))
 
     def redactions_of(self, query: RunQuery) -> dict[str, int]:
@@ -236,14 +255,8 @@ class SqlBackend(Backend):
             parts.append(condition)
             parameters.extend(values)
 
-        for column, value in (
-            ("workflow_name", query.workflow),
-            ("status", query.status),
-            ("type", query.type),
-            ("caller_id", query.caller),
-            ("session_id", query.session),
-        ):
-            if value is not None:
+        for name, column in EQUALS.items():
+            if (value := getattr(query, name)) is not None:
                 add(f"e.{column} = ?", clean(value))
         if query.since is not None:
             add("e.started_us >= ?", to_us(query.since))
@@ -315,7 +328,7 @@ class SqlBackend(Backend):
             condition += " AND e.started_us < ?"
             parameters.append(before_us)
         found = self.read(
-            f"SELECT e.id, e.execution_id, e.started_us, e.trace_id, e.bytes FROM executions e WHERE {condition}"
+            f"SELECT {_VICTIM} FROM executions e WHERE {condition}"
             " ORDER BY e.started_us, e.execution_id LIMIT ?",
             [*parameters, CHUNK],
         )

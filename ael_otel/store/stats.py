@@ -5,9 +5,9 @@ from array import array
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ael_otel.store.codec import Row, ended, row_of
 from ael_otel.store.query import RunQuery, StatsKey, StatsRow
 from ael_otel.store.records import ExecutionRecord
+from ael_otel.store.rows import Row, ended, row_of
 from ael_otel.store.times import day_of
 
 NO_WORKFLOW = "(direct)"

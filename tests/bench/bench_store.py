@@ -25,12 +25,13 @@ from rich.table import Table
 
 from ael_otel.store import Capture, ErrorRecord, ExecutionRecord, RunQuery, StepRecord, ToolCallRecord
 from ael_otel.store.background_writer import QueuedStore
-from ael_otel.store.codec import Head, Row, row_of
+from ael_otel.store.rows import COLUMNS as NAMES
+from ael_otel.store.rows import Row, row_of
 from ael_otel.store.sqlite import SqliteStore
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-COLUMNS = ", ".join(Head._fields)
-MARKS = ", ".join("?" * (len(Head._fields) + 1))
+COLUMNS = ", ".join(NAMES)
+MARKS = ", ".join("?" * (len(NAMES) + 1))
 
 
 def record(number: int, steps: int = 5, calls: int = 8, at: datetime = NOW) -> ExecutionRecord:

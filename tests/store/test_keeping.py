@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ael_otel.store.codec import Row, row_of
 from ael_otel.store.mirror import INDEX, Mirror
 from ael_otel.store.query import RunQuery
 from ael_otel.store.retention import Retention, last_boundary
+from ael_otel.store.rows import Row, row_of
 from ael_otel.store.sqlite import SqliteStore
 from tests.store.making import START, run
 

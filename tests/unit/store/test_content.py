@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ael_otel.privacy.markers import FAULT, REDACTED
-from ael_otel.store.codec import MAX_BODY, decode, encode, row_of
+from ael_otel.store.codec import MAX_BODY, decode, encode
 from ael_otel.store.content import PREVIEW, TRUNCATED, Capture, as_plain, clean
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
+from ael_otel.store.rows import row_of
 from ael_otel.store.times import EPOCH
 
 

@@ -1,0 +1,318 @@
+"""A run as a row: the columns that it is searched by, made of its record and read as a summary, all by name.
+
+A new column is three places: the record (a field of `ExecutionRecord`, or of `Derived` here where its value is worked
+out), the migration that adds it, and `ExecutionSummary`, by which it is listed. What is written and what is read both
+go by these names, so no value can end in another column.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from operator import attrgetter
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+
+import msgspec
+from msgspec import Raw, Struct
+
+from ael_otel.store.codec import at_once, encode, json_encoder
+from ael_otel.store.content import clean
+from ael_otel.store.query import EQUALS, ExecutionSummary
+from ael_otel.store.records import REDACTIONS, ExecutionRecord, ToolCallRecord
+from ael_otel.store.times import from_us, to_us
+
+MAX_ERROR_TEXT: Final = 300
+"""Characters of an error's message that a summary shows."""
+
+UNLISTED: Final = ("owner",)
+"""Columns that are kept and no part of a summary."""
+
+
+class Derived(NamedTuple):
+    """The columns that are worked out from a record; `_row` does it. Any other is the record's field of that name."""
+
+    started_us: int
+    completed_us: int | None
+    duration_us: int | None
+    error_code: str | None
+    error_message: str | None
+    session_id: str | None
+    steps: int
+    failed: int
+    skipped: int
+    retries: int
+    tool_calls: int
+    bytes: int
+
+
+# --- columns ----------------------------------------------------------------------------------------------------------
+
+
+def stored_as(field: str) -> str:
+    """Return the column of a summary's field: times and durations are kept in whole microseconds."""
+    return f"{field[:-3]}_us" if field.endswith(("_at", "_ms")) else field
+
+
+def _copied() -> tuple[str, ...]:
+    """Return the columns that are fields of a record.
+
+    Raises:
+        TypeError: a column comes from nowhere; the message names it and where it belongs.
+    """
+    wanted = (*map(stored_as, ExecutionSummary.__struct_fields__), *UNLISTED)
+    copied = tuple(name for name in wanted if name not in Derived._fields)
+    for name in copied:
+        if name not in ExecutionRecord.__struct_fields__:
+            raise TypeError(
+                f"column {name}: ExecutionSummary lists it, and neither ExecutionRecord (store/records.py) nor Derived"
+                " (store/rows.py) has a field of that name"
+            )
+    for name in Derived._fields:
+        if name not in wanted:
+            raise TypeError(
+                f"column {name}: Derived has it, and ExecutionSummary (store/query.py) does not list it; add the field"
+                " there, or the column to UNLISTED (store/rows.py)"
+            )
+    for name, column in EQUALS.items():
+        if column not in wanted:
+            raise TypeError(
+                f"column {column}: RunQuery.{name} asks for it (store/query.py), and there is none"
+            )
+    return copied
+
+
+_COPIED: Final = _copied()
+
+COLUMNS: Final = (*_COPIED, *Derived._fields)
+"""All columns of a run, in the order of a `Head`."""
+
+SUMMARY: Final = tuple(map(stored_as, ExecutionSummary.__struct_fields__))
+"""The columns in the order of the fields of a summary: what `summary_of` reads."""
+
+if TYPE_CHECKING:
+
+    class Head(NamedTuple):
+        """The columns of a run. At run time it has all `COLUMNS`; here are those that code asks for by attribute."""
+
+        execution_id: str
+        type: str
+        status: str
+        workflow_name: str | None
+        started_us: int
+        duration_us: int | None
+        trace_id: str
+        bytes: int
+else:
+    Head = NamedTuple("Head", [(name, Any) for name in COLUMNS])
+
+type Call = tuple[str, str, int | None, int]
+"""One tool call, as far as statistics and filters need it, in the order of `CALL_COLUMNS`.
+
+A plain tuple: making one is a tenth of the work of making one with names, and there are many.
+"""
+
+CALL_COLUMNS: Final = ("tool_name", "status", "duration_us", "bytes")
+"""The columns of a tool call, besides its run and its position there."""
+
+NOTHING_TAKEN_OUT: Final[Mapping[str, int]] = MappingProxyType({})
+
+
+class Row(NamedTuple):
+    """A run as the backends keep it."""
+
+    head: Head
+    body: bytes
+    calls: list[Call]
+    errors: frozenset[str]
+    redactions: Mapping[str, int] = NOTHING_TAKEN_OUT
+
+    @property
+    def ended(self) -> bool:
+        """Whether this is the final state of the run."""
+        return ended(self.head.status)
+
+
+def ended(status: str) -> bool:
+    """Whether a run with this status goes on no more."""
+    return status not in ("pending", "running")
+
+
+def selected(kind: "type[NamedTuple]", **expressions: str) -> str:
+    """Return the columns of a SELECT whose rows `kind` is made of: an expression for each of its fields, by name.
+
+    Raises:
+        TypeError: the names are not those of the fields.
+    """
+    if set(expressions) != set(kind._fields):
+        odd = ", ".join(sorted(set(expressions) ^ set(kind._fields)))
+        raise TypeError(f"{kind.__name__} is read by the names of its fields, and these differ: {odd}")
+    return ", ".join(expressions[name] for name in kind._fields)
+
+
+# --- from a record ----------------------------------------------------------------------------------------------------
+
+
+class _Error(Struct):
+    code: str
+    message: str = ""
+
+
+class _Call(Struct):
+    tool_name: str
+    status: str
+    duration_ms: float | None = None
+    error: _Error | None = None
+    params: Raw = Raw()
+    result: Raw = Raw()
+
+
+class _Step(Struct):
+    status: str
+    attempt: int = 1
+    tool_calls: list[_Call] = msgspec.field(default_factory=list[_Call])
+    error: _Error | None = None
+
+
+class _Metadata(Struct, frozen=True):
+    session_id: Any = None
+    redactions: Any = None
+
+
+class _Worked(Struct):
+    """What of an encoded record the derived columns are worked out from."""
+
+    started_at: datetime
+    completed_at: datetime | None = None
+    duration_ms: float | None = None
+    steps: list[_Step] = msgspec.field(default_factory=list[_Step])
+    tool_calls: list[_Call] = msgspec.field(default_factory=list[_Call])
+    error: _Error | None = None
+    metadata: _Metadata = _Metadata()
+
+
+def _partial() -> type[Struct]:
+    """Return the struct of an encoded record without its content: what the columns need and no more."""
+    found = {field.name: field for field in msgspec.structs.fields(ExecutionRecord)}
+    copied = [found[name] for name in _COPIED]
+    needed = [(each.name, each.type) for each in copied if each.required]
+    others = [(each.name, each.type, each.default) for each in copied if not each.required]
+    return msgspec.defstruct("_Run", [*needed, *others], bases=(_Worked,), kw_only=True)
+
+
+_run_decoder: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(_partial())
+_copy: Final = cast("Callable[[ExecutionRecord], tuple[Any, ...]]", attrgetter(*_COPIED))
+_head: Final = cast("Callable[[tuple[Any, ...]], Head]", Head._make)
+
+
+def row_of(record: ExecutionRecord) -> Row:
+    """Return what is kept of a record as it is now."""
+    body = at_once(record)
+    if body is not None:
+        try:
+            return _row(record, body)
+        except Exception:
+            body = None
+    body = encode(record)
+    return _row(_run_decoder.decode(body), body)
+
+
+def _row(run: ExecutionRecord, body: bytes) -> Row:
+    """Return the row of a run that is a record, or has at least the fields that columns are made of."""
+    errors: set[str] = set()
+    failed = skipped = retries = 0
+    calls = [_call(call, errors) for call in run.tool_calls] if run.tool_calls else []
+    for step in run.steps:
+        for call in step.tool_calls:
+            calls.append(_call(call, errors))  # noqa: PERF401 - steps have one call, mostly
+        if step.status == "failed":
+            failed += 1
+        elif step.status == "skipped":
+            skipped += 1
+        if step.attempt > 1:
+            retries += step.attempt - 1
+        if step.error is not None:
+            errors.add(step.error.code)
+    error = run.error
+    if error is not None:
+        errors.add(error.code)
+    metadata = cast("dict[str, Any] | _Metadata", run.metadata)
+    if isinstance(metadata, dict):
+        session, taken_out = metadata.get("session_id"), metadata.get(REDACTIONS)
+    else:
+        session, taken_out = metadata.session_id, metadata.redactions
+    derived = Derived(
+        started_us=to_us(run.started_at),
+        completed_us=None if run.completed_at is None else to_us(run.completed_at),
+        duration_us=_us(run.duration_ms),
+        error_code=None if error is None else error.code,
+        error_message=None if error is None else error.message[:MAX_ERROR_TEXT],
+        session_id=session if isinstance(session, str) else None,
+        steps=len(run.steps),
+        failed=failed,
+        skipped=skipped,
+        retries=retries,
+        tool_calls=len(calls),
+        bytes=len(body),
+    )
+    redactions = _counts(taken_out) if taken_out else NOTHING_TAKEN_OUT
+    return Row(_head(_copy(run) + derived), body, calls, frozenset(errors), redactions)
+
+
+def _counts(taken_out: Any) -> Mapping[str, int]:
+    """Return how many redactions of each kind a record tells of; what is no such count is left out."""
+    if not isinstance(taken_out, dict):
+        return NOTHING_TAKEN_OUT
+    counts = cast("dict[str, Any]", taken_out)
+    return {clean(kind)[:64]: n for kind, n in counts.items() if isinstance(n, int) and 0 < n < 2**31}
+
+
+def _call(call: "_Call | ToolCallRecord", errors: set[str]) -> Call:
+    if call.error is not None:
+        errors.add(call.error.code)
+    took = call.duration_ms
+    size = _size(call.params) + _size(call.result)
+    return call.tool_name, call.status, None if took is None else round(took * 1e3), size
+
+
+def _size(value: Any) -> int:
+    if value is None:
+        return 0
+    if isinstance(value, Raw):
+        size = len(value)
+        return 0 if size == _NULL else size
+    return len(json_encoder.encode(value))
+
+
+_NULL: Final = len(b"null")
+
+
+def _us(milliseconds: float | None) -> int | None:
+    return None if milliseconds is None else round(milliseconds * 1e3)
+
+
+# --- to a summary -----------------------------------------------------------------------------------------------------
+
+
+def _milliseconds(us: int) -> float:
+    return us / 1e3
+
+
+_READ: Final = tuple(
+    (position, from_us if name.endswith("_at") else _milliseconds)
+    for position, name in enumerate(ExecutionSummary.__struct_fields__)
+    if stored_as(name) != name
+)
+_in_summary_order: Final = cast("Callable[[Head], tuple[Any, ...]]", attrgetter(*SUMMARY))
+
+
+def summary_of(values: Sequence[Any]) -> ExecutionSummary:
+    """Return the columns `SUMMARY` as a person's program reads them."""
+    fields = list(values)
+    for position, read in _READ:
+        if fields[position] is not None:
+            fields[position] = read(fields[position])
+    return ExecutionSummary(*fields)
+
+
+def summary_of_head(head: Head) -> ExecutionSummary:
+    """Return the same from all columns."""
+    return summary_of(_in_summary_order(head))
