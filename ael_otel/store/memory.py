@@ -10,7 +10,7 @@ from ael_otel.store.base import Backend
 from ael_otel.store.codec import encode
 from ael_otel.store.query import EQUALS, ExecutionSummary, PruneReport, RunQuery, StatsKey, StoreInfo
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
-from ael_otel.store.rows import Head, Row, ended, row_of, summary_of_head
+from ael_otel.store.rows import Head, Row, ended, row_of, summary_of
 from ael_otel.store.stats import Figure, figures_of
 from ael_otel.store.times import from_us, to_us
 
@@ -92,7 +92,7 @@ class MemoryStore(Backend):
             for row in self._rows()
             if matches(row, query) and (after is None or (row.head.started_us, row.head.execution_id) < after)
         )
-        return [summary_of_head(head) for head in islice(found, limit)]
+        return [summary_of(head) for head in islice(found, limit)]
 
     def bodies(self, execution_ids: Sequence[str]) -> dict[str, bytes]:
         """Return the records of these runs."""

@@ -15,7 +15,7 @@ from ael_otel.store.codec import decode
 from ael_otel.store.content import clean
 from ael_otel.store.owner import interrupt, is_gone, now_us
 from ael_otel.store.query import EQUALS, ExecutionSummary, PruneReport, RunQuery, StatsKey
-from ael_otel.store.rows import CALL_COLUMNS, COLUMNS, SUMMARY, Row, row_of, selected, summary_of
+from ael_otel.store.rows import CALL_COLUMNS, COLUMNS, SUMMARY, Row, row_of, selected, summaries_of
 from ael_otel.store.stats import Figure
 from ael_otel.store.times import to_us
 
@@ -190,7 +190,7 @@ class SqlBackend(Backend):
         if limit is not None:
             sql += " LIMIT ?"
             parameters.append(limit)
-        return [summary_of(row) for row in self.read(sql, parameters)]
+        return summaries_of(self.read(sql, parameters))
 
     def count_rows(self, query: RunQuery, after: tuple[int, str] | None, at_most: int | None) -> int:
         """Return how many runs there are."""
