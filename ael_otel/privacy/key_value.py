@@ -17,6 +17,7 @@ from typing import Final
 
 from ael_otel.privacy import markers
 from ael_otel.privacy.field_names import a_set, kind_of
+from ael_otel.privacy.tables import Tables
 from ael_otel.privacy.validators import entropy, is_random, is_ssn
 
 WORDS: Final = (
@@ -28,6 +29,8 @@ WORDS: Final = (
 _DECIDING: Final = 120
 _LONGEST_NAME: Final = 160
 _HEAD: Final = re.compile(r"[\w.-]{0,64}")
+_STOPS: Final = frozenset(" \t\r\n\"'`=:,;?&|/<>(){}[]@!#$%*+\\~^")
+_OF_TABLES: Final = frozenset(",;|\t)\n\r")
 _BEFORE: Final = re.compile(r"[A-Za-z][A-Za-z-]{1,23} \Z")
 _CLOSE: Final = r"(?:\\{0,3}[\"'`]|&quot;|&#3[49];|%22)?[\])]{0,2}\*{0,2}"
 _OPERATOR: Final = (
@@ -129,46 +132,55 @@ class NamedSecrets:
         """
         at = start
         limit = min(len(text), end + 512)
+        tables = Tables(text, self._kind_for, found)
         while (match := self._name.search(low, at, limit)) is not None and match.start() < end:
-            value = self._judge(text, match)
             at = match.end()
+            value = self._judge(text, match, tables)
             if value is not None:
                 found(*value)
                 at = max(at, value[1])
 
-    def _judge(self, text: str, match: "re.Match[str]") -> tuple[int, int, str] | None:
+    def _judge(self, text: str, match: "re.Match[str]", tables: Tables) -> tuple[int, int, str] | None:
         start = match.start()
-        end = match.start("close")
+        end, closed = match.span("close")
         sign = match["sign"]
-        if sign is None and not _worth_a_look(text, start, match.end()):
+        if sign is None and not _worth_a_look(text, start, end, closed):
             return None
-        head = _HEAD.match(text[max(0, start - 64) : start][::-1])
-        begin = start - (len(head[0]) if head is not None else 0)
+        begin = start
+        if start and text[start - 1] not in _STOPS:
+            head = _HEAD.match(text[max(0, start - 64) : start][::-1])
+            begin = start - (len(head[0]) if head is not None else 0)
         name = text[max(begin, end - _LONGEST_NAME) : end].strip("-.")
         kind = self._kind_for(name)
-        if (
-            kind is None
-            and name.isalpha()
-            and (sign is None or sign.strip()[:1] in ":=|")
-            and text[begin - 1 : begin] == " "
-        ):
-            # Two words: `api key: ...`.
-            before = _BEFORE.search(text[max(0, begin - 25) : begin])
-            kind = self._kind_for(f"{before[0]}{name}") if before is not None else None
-        if kind is None and name.lower().endswith("sig") and text[begin - 1 : begin] in {"?", "&"}:
-            kind = markers.TOKEN
         if kind is None:
-            return None
-        if sign is None:
-            return _without_sign(text, begin, match.end(), kind)
-        quoted = match.end("close") > end
-        return _value(text, match, kind, name, begin, sign, quoted=quoted)
+            kind = self._kind_with_words(text, begin, name, sign)
+            if kind is None:
+                return None
+        value = (
+            _without_sign(text, begin, closed, kind)
+            if sign is None
+            else _value(text, match, kind, name, begin, sign, quoted=closed > end)
+        )
+        if value is None:
+            tables.look(begin, end)
+        return value
+
+    def _kind_with_words(self, text: str, begin: int, name: str, sign: str | None) -> str | None:
+        """Judge a name of two words, `api key: ...`, and one that only an address makes a secret's, `?sig=...`."""
+        before = text[begin - 1 : begin]
+        if before == " " and name.isalpha() and (sign is None or sign.strip()[:1] in ":=|"):
+            word = _BEFORE.search(text[max(0, begin - 25) : begin])
+            return self._kind_for(f"{word[0]}{name}") if word is not None else None
+        return markers.TOKEN if before in {"?", "&"} and name.lower().endswith("sig") else None
 
 
-def _worth_a_look(text: str, start: int, end: int) -> bool:
-    """Return whether a name without a sign behind it can still have a value: a tag's, or one before it."""
+def _worth_a_look(text: str, start: int, end: int, closed: int) -> bool:
+    """Return whether a name without a sign behind it can have a value: a tag's, one before it, or a column's."""
+    behind = text[end : end + 1]
+    if behind in _OF_TABLES or text[closed : closed + 1] in _OF_TABLES:
+        return True
     before = text[max(0, start - 40) : start]
-    return (text[end : end + 1] in {" ", "\t"} and "<" in before) or "=" in before[-36:] or " eq " in before
+    return "<" in before or "=" in before or " eq " in before or before[-1:] in _OF_TABLES
 
 
 def _without_sign(text: str, begin: int, end: int, kind: str) -> tuple[int, int, str] | None:

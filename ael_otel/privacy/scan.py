@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from os.path import commonprefix
 from typing import Final, NamedTuple
 
-from ael_otel.privacy import addresses
+from ael_otel.privacy import addresses, commands
+from ael_otel.privacy.encoded import base64_text, decoded_parts
 from ael_otel.privacy.field_names import kind_of
 from ael_otel.privacy.key_value import KindFor, NamedSecrets, lowered
 from ael_otel.privacy.key_value import option as command_option
@@ -71,6 +72,7 @@ class Scanner:
         """Return the secrets of a text in the order of their beginnings; they may overlap."""
         found: list[Span] = []
         self._search(text, 0, len(text), found)
+        self._inside(text, 0, len(text), found)
         if not found and ("\0" in text or "\ufffd" in text):
             # UTF-16 decoded as Latin-1: without the NULs between its characters a text may hold a secret.
             whole = text.replace("\0", "").replace("\ufffd", "")
@@ -88,10 +90,21 @@ class Scanner:
         for start, end in places:
             if start - _BEFORE > high:
                 self._search(text, low, min(high, len(text)), found)
+                self._inside(text, low, min(high, len(text)), found)
                 low = start - _BEFORE
             high = end + _AFTER
         self._search(text, low, min(high, len(text)), found)
+        self._inside(text, low, min(high, len(text)), found)
         return self._in_order(found)
+
+    def _inside(self, text: str, start: int, end: int, found: list[Span]) -> None:
+        """Add the secrets that escapes hide: of each decoded part those whose place holds one."""
+        for part in decoded_parts(text, start, end):
+            inner: list[Span] = []
+            self._search(part.text, 0, len(part.text), inner)
+            found += [
+                Span(part.place(each.start), part.place(each.end), each.kind, each.rule) for each in inner
+            ]
 
     def _in_order(self, found: list[Span]) -> list[Span]:
         if not self._pii:
@@ -118,6 +131,11 @@ class Scanner:
         if size > 5:
             if text.find(" ", start, end) >= 0 or _SIGN.search(text, start, end):
                 self._by_word(text, start, end, found)
+            if text.find(" -", start, end) >= 0:
+                option = self._option.name
+                commands.search(
+                    text, start, end, lambda first, last, kind: found.append(Span(first, last, kind, option))
+                )
             if text.find("--", start, end) >= 0:
                 self._options(text, start, end, found)
         if size >= 20:
@@ -127,6 +145,7 @@ class Scanner:
             run = _RUN.search(text, start, end)
             while run is not None:
                 self._by_beginning(text, run.start(), run.end(), found)
+                self._in_base64(text, run.start(), found)
                 run = _RUN.search(text, run.end(), end)
 
     def _numbers(self, text: str, start: int, end: int, found: list[Span]) -> None:
@@ -156,6 +175,17 @@ class Scanner:
             if at == 0 or not (text[at - 1].isascii() and text[at - 1].isalnum()):
                 behind = _try(self._by_prefix[prefix[0]], text, at, found)
             prefix = self._prefix.search(text, max(at + 1, behind), end)
+
+    def _in_base64(self, text: str, start: int, found: list[Span]) -> None:
+        """Add a run of Base64 as a whole when the text that it holds has credentials in it."""
+        inner = base64_text(text, start)
+        if inner is None:
+            return
+        hidden: list[Span] = []
+        self._search(inner[1], 0, len(inner[1]), hidden)
+        secrets = [span for span in hidden if span.kind not in PII]
+        if secrets:
+            found.append(Span(start, inner[0], secrets[0].kind, secrets[0].rule))
 
     def _by_word(self, text: str, start: int, end: int, found: list[Span]) -> None:
         """Try the rules that begin with a word in any case."""

@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from ael_otel.privacy import markers
+from ael_otel.privacy.commands import LISTED, in_list
 from ael_otel.privacy.field_judge import COUNTS, LONGEST_NAME, PLAIN_NAME, FieldJudge, FieldName
 from ael_otel.privacy.findings import Finding, Tally
 from ael_otel.privacy.paths import ExcludedPaths
@@ -105,7 +106,7 @@ class ValueRedactor:
             if depth == 0 or size == 2 or size > _QUICK_ITEMS:
                 return False  # the first of two may be the name of the second
             for item in cast("list[object]", value):
-                if not self.is_clean(item, depth - 1) or (type(item) is str and item[:2] == "--"):
+                if not self.is_clean(item, depth - 1) or (type(item) is str and item[:1] == "-"):
                     return False
             return True
         return value is None or kind is bool or kind is float or (kind is int and value < _SMALLEST_CARD)
@@ -224,9 +225,11 @@ class ValueRedactor:
             inner = where if walk.findings is None else f"{where}[{place}]"
             if before is not None and (name := self._before(before, item)) is not None:
                 clean = self.field(name, item, walk, inner, depth)
+            elif before in LISTED and (command := in_list(items, place)) is not None:
+                clean = self._tally.marked(command, "command_option", walk.findings, inner)
             else:
                 clean = self.value(item, walk, inner, depth + 1)
-            before = item if type(item) is str and (pair or item[:2] == "--") else None
+            before = item if type(item) is str and (pair or item[:1] == "-") else None
             if clean is not item and changed is None:
                 changed = items[:place]
             if changed is not None:

@@ -1,0 +1,107 @@
+"""Secrets in the arguments of well-known commands: `curl -u ada:hunter2`, `mysql -phunter2`, `redis-cli -a hunter2`."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from ael_otel.privacy import markers
+
+_CLIENT: Final = (
+    r"(?P<curl>curl|lftp)|(?P<http>https?|xh|httpie)|(?P<mysql>mysql(?:dump|admin|import|show|sh)?|mariadb(?:-dump|-admin)?|mycli|7za?|rar)"
+    r"|(?P<login>docker|podman|helm|nerdctl|buildah|skopeo|oras|crane|az|oc|cf|ibmcloud|ibmcloud|argocd|flyctl)"
+    r"|(?P<auth>redis-cli|valkey-cli|keydb-cli|redis-benchmark)|(?P<pass>sshpass|mongo(?:sh|dump|restore|export|import)?|cqlsh|beeline|hdbsql)"
+    r"|(?P<ldap>ldap(?:search|modify|add|delete|passwd|whoami))|(?P<smb>smbclient|rpcclient|net)"
+    r"|(?P<upper>sqlcmd|bcp|tsql|osql|mosquitto_(?:pub|sub)|zip|unzip|ipmitool)|(?P<openssl>openssl)|(?P<htpasswd>htpasswd)"
+)
+_COMMAND: Final = re.compile(rf"(?<![\w.-])(?:{_CLIENT})(?=[ \t])")
+_ARGUMENTS: Final = re.compile(
+    r"(?:\\\"[^\"\n]*+\"|\"[^\"\n]*+\"|'[^'\n]*+'|\\\r?\n|[^\n|;&\"']|[|;&\"'](?=\S)){0,2048}"
+)
+_HINTS: Final = (
+    " -u",
+    " -U",
+    " -p",
+    " -P",
+    " -a",
+    " -b",
+    " -w",
+    " --user",
+    " --proxy-user",
+    " --cookie",
+    "pass:",
+)
+
+
+def _separate(names: str) -> "re.Pattern[str]":
+    """Return a pattern for an option and its value, which a blank or `=` may stand between."""
+    return re.compile(
+        rf"(?<=\s)(?:{names})[ \t=]{{0,4}}(?:\\?[\"'](?P<q>[^\"'\n]++)|(?P<s>[^\s\"'\\-][^\s\"'\\]*+))"
+    )
+
+
+_OPTIONS: Final = {
+    "curl": (
+        re.compile(r"(?<=\s)(?:-u|-U|--user|--proxy-user)[ \t=]{0,4}\\?[\"']?[^\s:,\"']{0,128}[:,](?P<s>[^\s\"'\\]++)"),
+        re.compile(
+            r"(?<=\s)(?:-b|--cookie)[ \t=]{0,4}(?:\\?[\"'](?P<q>[^\"'\n\\]*=[^\"'\n\\]*+)"
+            r"|(?P<s>[^\s\"'=]{1,128}=[^\s\"'\\]++))"),
+    ),
+    "http": (re.compile(r"(?<=\s)(?:-a|--auth)[ \t=]{0,4}[\"']?[^\s:\"']{0,128}:(?P<s>[^\s\"'\\]++)"),),
+    "mysql": (re.compile(r"(?<=\s)-p(?:\\?[\"'](?P<q>[^\"'\n]++)|(?P<s>[^\s\"'\\-][^\s\"'\\]*+))"),),
+    "login": (_separate("-p"),),
+    "auth": (_separate("-a|--pass"),),
+    "pass": (_separate("-p"),),
+    "ldap": (_separate("-w"),),
+    "upper": (_separate("-P"),),
+    "smb": (re.compile(r"(?<=\s)(?:-U|--user)[ \t=]{0,4}[\"']?[^\s%\"']{1,128}%(?P<s>[^\s\"'\\]++)"),),
+    "openssl": (re.compile(r"\bpass:(?P<s>[^\s\"'\\]++)"),),
+    "htpasswd": (
+        re.compile(
+            r"(?<=\s)-[a-zA-Z]{0,4}b[a-zA-Z]{0,4}[ \t]{1,4}\S{1,256}[ \t]{1,4}\S{1,128}[ \t]{1,4}"
+            r"[\"']?(?P<s>[^\s\"'\\]++)"
+        ),
+    ),
+}  # fmt: skip
+_HOLE: Final = re.compile(
+    r"\$\{?[A-Za-z_][\w.:-]*\}?|\$\(.*|<[^<>]*>?|[*.xX#_-]+|\{\{?[^{}]*\}?\}?|\[[A-Z_]+\]|(?i:password|passwd|pass|secret|token)"
+)
+
+LISTED: Final = frozenset({"-u", "-U", "-p", "-P", "-a", "-b", "-w", "--user", "--proxy-user", "--cookie"})
+"""Options that a list of arguments can have their value behind."""
+
+
+def search(text: str, start: int, end: int, found: Callable[[int, int, str], object]) -> None:
+    """Report the secrets in the arguments of the commands that begin in a part of a text."""
+    if not any(text.find(hint, start, end) >= 0 for hint in _HINTS):
+        return
+    command = _COMMAND.search(text, start, end)
+    while command is not None:
+        arguments = _ARGUMENTS.match(text, command.end())
+        stop = command.end() if arguments is None else arguments.end()
+        # One line can hold several commands, and an option then belongs to any of them.
+        clients = {each.lastgroup for each in _COMMAND.finditer(text, command.start(), stop)}
+        if "login" not in text[command.end() : stop]:
+            clients.discard("login")
+        for client in clients:
+            _options(text, command.end(), stop, client or "", found)
+        command = _COMMAND.search(text, stop, end)
+
+
+def _options(text: str, start: int, stop: int, client: str, found: Callable[[int, int, str], object]) -> None:
+    for pattern in _OPTIONS[client]:
+        for option in pattern.finditer(text, start, stop):
+            group = "s" if option["s"] is not None else "q"
+            value = option[group]
+            if value and len(value) >= 3 and not _HOLE.fullmatch(value):
+                found(*option.span(group), markers.TOKEN if "-b" in option[0] else markers.PASSWORD)
+
+
+def in_list(items: Sequence[object], place: int) -> str | None:
+    """Return the kind of the argument at a place of a command that is given as a list, None if it is no secret."""
+    first, before, value = items[0], items[place - 1], items[place]
+    if not (isinstance(first, str) and isinstance(before, str) and isinstance(value, str)):
+        return None
+    line = f"{first.rpartition('/')[2]} {'login ' if 'login' in items else ''}{before} {value}"
+    hits: list[str] = []
+    search(line, 0, len(line), lambda _start, _end, kind: hits.append(kind))
+    return hits[0] if hits else None

@@ -1,0 +1,107 @@
+"""Texts inside texts: percent-encoded, HTML-escaped, with Unicode escapes, or in Base64.
+
+Only what stands near an escape is decoded, and searched a second time; places are mapped back to the text as it is. So
+a text without escapes costs nothing, and one full of them twice its time.
+"""
+
+import base64
+import binascii
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import Final
+
+_ESCAPE: Final = re.compile(
+    r"%(?:25){0,3}(?P<percent>[2-7][0-9A-Fa-f]|0[9aAdD])|\\{1,4}u00(?P<unicode>[2-7][0-9A-Fa-f])"
+    r"|&(?:amp;){0,3}(?:#(?:[xX](?P<hex>[2-7][0-9A-Fa-f])|(?P<number>[1-9][0-9]{1,2}))"
+    r"|(?P<name>amp|lt|gt|quot|apos|equals|colon|commat|lpar|rpar|sol|semi|num));"
+)
+_NAMED: Final = {
+    "amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", "equals": "=", "colon": ":", "commat": "@", "lpar": "(",
+    "rpar": ")", "sol": "/", "semi": ";", "num": "#",
+}  # fmt: skip
+_BEFORE: Final = 96
+_BEHIND: Final = 256
+_BASE64: Final = re.compile(r"(?:[I-Za-f][A-Za-z0-9+/_-]{3}){5,}[A-Za-z0-9+/_-]{0,3}={0,2}")
+_OF_BASE64: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-=")
+_URL_SAFE: Final = str.maketrans("-_", "+/")
+
+
+class Decoded:
+    """A part of a text with its escapes decoded.
+
+    Attributes:
+        text: the decoded part.
+    """
+
+    __slots__ = ("_from", "_to", "text")
+
+    def __init__(self, raw: str, start: int, end: int) -> None:
+        self._from: list[int] = []
+        self._to: list[int] = []
+        parts: list[str] = []
+        at, size = start, 0
+        for escape in _ESCAPE.finditer(raw, start, end):
+            first, last = escape.span()
+            if first > at:
+                self._from.append(size)
+                self._to.append(at)
+                parts.append(raw[at:first])
+                size += first - at
+            self._from.append(size)
+            self._to.append(first)
+            parts.append(_character(escape))
+            size += 1
+            at = last
+        self._from.append(size)
+        self._to.append(at)
+        parts.append(raw[at:end])
+        self.text = "".join(parts)
+
+    def place(self, at: int) -> int:
+        """Return where a character of the decoded part begins in the text as it is."""
+        piece = bisect_right(self._from, at) - 1
+        return self._to[piece] + at - self._from[piece]
+
+
+def _character(escape: "re.Match[str]") -> str:
+    code = escape["percent"] or escape["unicode"] or escape["hex"]
+    if code is not None:
+        return chr(int(code, 16))
+    number = escape["number"]
+    return _NAMED[escape["name"]] if number is None else chr(int(number))
+
+
+def decoded_parts(text: str, start: int, end: int) -> Iterator[Decoded]:
+    """Yield the parts of a text around escapes, decoded; parts that touch are one."""
+    if not ("%" in text or "&" in text or "\\u00" in text):
+        return
+    low = high = -1
+    for escape in _ESCAPE.finditer(text, start, end):
+        if high >= 0 and escape.start() > high:
+            yield Decoded(text, low, high)
+            low = -1
+        if low < 0:
+            low = max(start, high, escape.start() - _BEFORE)
+        high = min(end, escape.end() + _BEHIND)
+    if high >= 0:
+        yield Decoded(text, low, high)
+
+
+def base64_text(text: str, start: int) -> tuple[int, str] | None:
+    """Return where the Base64 that begins at a place ends, and the ASCII text that it holds; None if it holds none."""
+    match = _BASE64.match(text, start)
+    if match is None or (start > 0 and text[start - 1] in _OF_BASE64 - {"="}):
+        return None
+    plain = match[0].translate(_URL_SAFE).rstrip("=")
+    plain = plain[: len(plain) // 4 * 4] if len(plain) % 4 == 1 else plain
+    try:
+        data = base64.b64decode(plain + "=" * (-len(plain) % 4))
+        inner = data.decode("ascii")
+    except (binascii.Error, ValueError):
+        return None
+    return (
+        (match.end(), inner)
+        if inner.replace("\n", "").replace("\r", "").replace("\t", "").isprintable()
+        else None
+    )

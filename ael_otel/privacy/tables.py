@@ -1,0 +1,147 @@
+"""Columns whose heading says that their values are secret: CSV, Markdown, and `INSERT` statements of SQL."""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from ael_otel.privacy import markers
+
+_DELIMITERS: Final = frozenset(",;\t|")
+_LONGEST_LINE: Final = 1024
+_MOST_CELLS: Final = 512
+_HEADING: Final = re.compile(
+    r"[ \t]{0,16}[\"'`*]{0,2}[\w.-]{1,40}(?: [\w.-]{1,40}){0,2}[\"'`*]{0,2}[ \t]{0,16}"
+)
+_VALUES: Final = re.compile(
+    r"[^()]{0,512}\)\s{0,16}(?:output [^()]{0,64})?values\s{0,16}(?=\()", re.IGNORECASE
+)
+_TUPLE: Final = re.compile(r"\(((?:[^()']|'(?:[^'\\]|''|\\.)*+')*+)\)\s{0,16},?\s{0,16}")
+_ITEM: Final = re.compile(r"\s*+((?:[^,']|'(?:[^'\\]|''|\\.)*+')*+)(?:,|\Z)")
+_NOTHING: Final = re.compile(
+    r"[-:*.xX_#\s]*|(?i:null|none|n/a|true|false|yes|no|default)|\[[A-Z_]+\]|\$\{?\w+\}?|<[^<>]*>"
+)
+_IDENTIFIER: Final = re.compile(r"[A-Za-z_]+(?:[.\-/:_ ][A-Za-z_]*)*")
+
+type Found = Callable[[int, int, str], object]
+
+
+class Tables:
+    """Finds the secret columns of the tables in one text; a heading, a row and a statement are each read once.
+
+    Args:
+        text: the whole text.
+        kind_for: judges headings.
+        found: called with the beginning, end and kind of each value.
+    """
+
+    def __init__(self, text: str, kind_for: Callable[[str], str | None], found: Found) -> None:
+        self._text = text
+        self._kind_for = kind_for
+        self._found = found
+        self._until = 0
+        self._opening = -1
+
+    def look(self, begin: int, end: int) -> None:
+        """Report the values of a column, if a name is its heading.
+
+        Args:
+            begin: where the name begins.
+            end: where it ends, without its quotes.
+        """
+        text = self._text
+        before = text[max(0, begin - 3) : begin].strip(" \"'`*")[-1:]
+        behind = text[end : end + 4].strip(" \"'`*")[:1]
+        if behind in _DELIMITERS or before in _DELIMITERS:
+            if begin >= self._until:
+                self._heading(begin, end, behind if behind in _DELIMITERS else before)
+            self._insert(begin, end)
+        elif behind == ")" or before == "(":
+            self._insert(begin, end)
+
+    def _heading(self, begin: int, end: int, delimiter: str) -> None:
+        text = self._text
+        start = text.rfind("\n", max(0, begin - _LONGEST_LINE), begin) + 1
+        stop = text.find("\n", end, end + _LONGEST_LINE)
+        # The line is judged now, whatever it is.
+        self._until = end if stop < 0 else stop
+        if stop < 0 or (start == 0 and begin > _LONGEST_LINE):
+            return
+        heading = text[start:stop].rstrip("\r")
+        if delimiter in {",", ";"} and (f"{delimiter} " in heading or heading[-1:] == delimiter):
+            return  # a sentence, or code
+        edge = delimiter == "|" and heading.lstrip()[:1] == "|"
+        names = (heading.strip("| \t") if edge else heading).split(delimiter)
+        if len(names) < 2 or not all(map(_HEADING.fullmatch, names)):
+            return
+        kinds = {place: kind for place, name in enumerate(names) if (kind := self._kind_of(name)) is not None}
+        self._rows(stop + 1, delimiter, len(names), kinds, edge=edge)
+
+    def _kind_of(self, heading: str) -> str | None:
+        return self._kind_for(heading.strip(" \t\n\"'`*[]"))
+
+    def _rows(self, at: int, delimiter: str, number: int, kinds: dict[int, str], *, edge: bool) -> None:
+        """Report the secret cells of the rows from a place on."""
+        text = self._text
+        while at < len(text):
+            stop = text.find("\n", at)
+            stop = len(text) if stop < 0 else stop
+            cells = _cells(text, at, stop, delimiter, edge=edge)
+            if len(cells) != number:
+                return
+            for place, kind in kinds.items():
+                first, last = cells[place]
+                value = text[first:last]
+                if last - first >= 3 and not _NOTHING.fullmatch(value) and _is_value(value, kind, delimiter):
+                    self._found(first, last, kind)
+            self._until = at = stop + 1
+
+    def _insert(self, begin: int, end: int) -> None:
+        """Report the secret values of an `INSERT` statement, if a name stands in its list of columns."""
+        text = self._text
+        opening = text.rfind("(", max(0, begin - 512), begin)
+        if opening < 0 or opening == self._opening or text.find(")", opening, begin) >= 0:
+            return
+        self._opening = opening
+        values = _VALUES.match(text, end)
+        if values is None:
+            return
+        names = text[opening + 1 : text.find(")", end)].split(",")
+        kinds = {place: kind for place, name in enumerate(names) if (kind := self._kind_of(name)) is not None}
+        at = values.end()
+        while (row := _TUPLE.match(text, at)) is not None:
+            at = row.end()
+            for number, each in enumerate(_ITEM.finditer(row[1])):
+                value = each[1].strip()
+                first = row.start(1) + each.start(1)
+                plain = value[1:-1] if len(value) > 1 and value[0] == "'" == value[-1] else ""
+                if number in kinds and len(plain) >= 3 and not _NOTHING.fullmatch(plain):
+                    self._found(first + 1, first + 1 + len(plain), kinds[number])
+
+
+def _is_value(value: str, kind: str, delimiter: str) -> bool:
+    """Return whether a cell holds a value and not what a person says of it."""
+    if delimiter != "|" and kind == markers.PASSWORD:
+        return " " not in value
+    return " " not in value and len(value) >= 6 and not _IDENTIFIER.fullmatch(value)
+
+
+def _cells(text: str, at: int, stop: int, delimiter: str, *, edge: bool) -> list[tuple[int, int]]:
+    """Return where the cells of a row begin and end, without their quotes and blanks."""
+    cells: list[tuple[int, int]] = []
+    while len(cells) < _MOST_CELLS:
+        begin = at
+        quote = text.find('"', at, at + 2)
+        if quote >= 0 and not text[at:quote].strip():
+            closing = text.find('"', quote + 1, stop)
+            at = stop if closing < 0 else closing + 1
+        following = text.find(delimiter, at, stop)
+        end = stop if following < 0 else following
+        inner = text[begin:end]
+        left = len(inner) - len(inner.lstrip(" \t\r\"'`*"))
+        cells.append((begin + left, max(begin + left, begin + len(inner.rstrip(" \t\r\"'`*")))))
+        if following < 0:
+            break
+        at = following + 1
+    if edge and len(cells) > 2:
+        cells = cells[1:-1] if cells[-1][0] == cells[-1][1] else cells[1:]
+    return cells
