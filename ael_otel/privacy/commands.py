@@ -17,19 +17,9 @@ _COMMAND: Final = re.compile(rf"(?<![\w.-])(?:{_CLIENT})(?=[ \t])")
 _ARGUMENTS: Final = re.compile(
     r"(?:\\\"[^\"\n]*+\"|\"[^\"\n]*+\"|'[^'\n]*+'|\\\r?\n|[^\n|;&\"']|[|;&\"'](?=\S)){0,2048}"
 )
-_HINTS: Final = (
-    " -u",
-    " -U",
-    " -p",
-    " -P",
-    " -a",
-    " -b",
-    " -w",
-    " --user",
-    " --proxy-user",
-    " --cookie",
-    "pass:",
-)
+_HINT: Final = re.compile(" -(?:[uUpPabwkc]|-user|-proxy-user|-cookie|-auth|-pass)")
+_LONGEST_COMMAND: Final = 2048
+_LONGEST_NAME: Final = 16
 
 
 def _separate(names: str) -> "re.Pattern[str]":
@@ -71,20 +61,36 @@ LISTED: Final = frozenset({"-u", "-U", "-p", "-P", "-a", "-b", "-w", "--user", "
 
 
 def search(text: str, start: int, end: int, found: Callable[[int, int, str], object]) -> None:
-    """Report the secrets in the arguments of the commands that begin in a part of a text."""
-    if not any(text.find(hint, start, end) >= 0 for hint in _HINTS):
-        return
-    command = _COMMAND.search(text, start, end)
-    while command is not None:
-        arguments = _ARGUMENTS.match(text, command.end())
-        stop = command.end() if arguments is None else arguments.end()
-        # One line can hold several commands, and an option then belongs to any of them.
-        clients = {each.lastgroup for each in _COMMAND.finditer(text, command.start(), stop)}
-        if "login" not in text[command.end() : stop]:
-            clients.discard("login")
-        for client in clients:
-            _options(text, command.end(), stop, client or "", found)
-        command = _COMMAND.search(text, stop, end)
+    """Report the secrets in the arguments of commands whose options stand in a part of a text."""
+    hint = _HINT.search(text, start, end)
+    searched = start
+    while hint is not None:
+        at = hint.start()
+        behind = at + 1
+        # What was searched for a command once is not searched again for the next option of the line.
+        first = max(_line_of(text, at), searched - _LONGEST_NAME)
+        command = _COMMAND.search(text, first, at + 1)
+        searched = at
+        if command is not None:
+            arguments = _ARGUMENTS.match(text, command.end())
+            behind = max(behind, command.end() if arguments is None else arguments.end())
+            # One line can hold several commands, and an option then belongs to any of them.
+            clients = {each.lastgroup for each in _COMMAND.finditer(text, command.start(), behind)}
+            if "login" not in text[command.end() : behind]:
+                clients.discard("login")
+            searched = behind
+            for client in clients:
+                _options(text, command.end(), behind, client or "", found)
+        hint = _HINT.search(text, behind, end)
+
+
+def _line_of(text: str, at: int) -> int:
+    """Return where the line of a place begins, or the first of the lines that a backslash joins to it."""
+    low = max(0, at - _LONGEST_COMMAND)
+    line = text.rfind("\n", low, at) + 1 or low
+    while line > low and text[line - 2 : line - 1] == "\\":
+        line = text.rfind("\n", low, line - 1) + 1 or low
+    return line
 
 
 def _options(text: str, start: int, stop: int, client: str, found: Callable[[int, int, str], object]) -> None:

@@ -11,10 +11,11 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Final
 
+# It begins with a set of characters, by which a search skips all others.
 _ESCAPE: Final = re.compile(
-    r"%(?:25){0,3}(?P<percent>[2-7][0-9A-Fa-f]|0[9aAdD])|\\{1,4}u00(?P<unicode>[2-7][0-9A-Fa-f])"
-    r"|&(?:amp;){0,3}(?:#(?:[xX](?P<hex>[2-7][0-9A-Fa-f])|(?P<number>[1-9][0-9]{1,2}))"
-    r"|(?P<name>amp|lt|gt|quot|apos|equals|colon|commat|lpar|rpar|sol|semi|num));"
+    r"[%&\\](?:(?<=%)(?:25){0,3}(?P<percent>[2-7][0-9A-Fa-f]|0[9aAdD])|(?<=\\)\\{0,3}u00(?P<unicode>[2-7][0-9A-Fa-f])"
+    r"|(?<=&)(?:amp;){0,3}(?:#(?:[xX](?P<hex>[2-7][0-9A-Fa-f])|(?P<number>[1-9][0-9]{1,2}))"
+    r"|(?P<name>amp|lt|gt|quot|apos|equals|colon|commat|lpar|rpar|sol|semi|num));)"
 )
 _NAMED: Final = {
     "amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", "equals": "=", "colon": ":", "commat": "@", "lpar": "(",

@@ -149,9 +149,14 @@ class ExcludedPaths:
         """Return False for a text that certainly names no excluded file."""
         if self._hint is None:
             return "/" in text or "\\" in text or "%2" in text or "~" in text or self._name is not None
-        return self._hint.search(text) is not None or (
-            "%" in text and _ESCAPE.search(text) is not None and self._hint.search(unquote(text)) is not None
-        )
+        return self._hint.search(text) is not None or ("%" in text and any(self._escaped(text)))
+
+    def _escaped(self, text: str) -> Iterator[tuple[int, str]]:
+        """Yield the words of a text that hold a part of an excluded path only when they are decoded."""
+        if self._hint is not None:
+            for start, word in _words_around(text, _ESCAPE):
+                if self._hint.search(word) is None and self._hint.search(unquote(word)) is not None:
+                    yield start, word
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield where a text names excluded files."""
@@ -242,9 +247,7 @@ class ExcludedPaths:
             return
         yield from _words_around(text, self._hint)
         if "%" in text:
-            for start, word in _words_around(text, _ESCAPE):
-                if self._hint.search(word) is None and self._hint.search(unquote(word)) is not None:
-                    yield start, word
+            yield from self._escaped(text)
 
 
 _MOST_STARS: Final = 16
