@@ -75,8 +75,6 @@ def _character(escape: "re.Match[str]") -> str:
 
 def decoded_parts(text: str, start: int, end: int) -> Iterator[Decoded]:
     """Yield the parts of a text around escapes, decoded; parts that touch are one."""
-    if not ("%" in text or "&" in text or "\\u00" in text):
-        return
     low = high = -1
     for escape in _ESCAPE.finditer(text, start, end):
         if high >= 0 and escape.start() > high:

@@ -98,7 +98,9 @@ class Scanner:
         return self._in_order(found)
 
     def _inside(self, text: str, start: int, end: int, found: list[Span]) -> None:
-        """Add the secrets that escapes hide: of each decoded part those whose place holds one."""
+        """Add the secrets that escapes hide."""
+        if not ("%" in text or "&" in text or "\\u00" in text):
+            return
         for part in decoded_parts(text, start, end):
             inner: list[Span] = []
             self._search(part.text, 0, len(part.text), inner)
@@ -116,37 +118,37 @@ class Scanner:
     def _search(self, text: str, start: int, end: int, found: list[Span]) -> None:
         """Add the secrets of a text that begin in a part of it."""
         size = end - start
-        if text.find("@", start, end) >= 0 or text.find("%40", start, end) >= 0:
+        part = text if size == len(text) else text[start:end]
+        if "@" in part or "%40" in part:
             if self._email is not None:
                 _at_anchors(self._email, text, text, start, end, found)
-            if text.find("://", start, end) >= 0:
-                rule = self._url
-
-                def credentials(first: int, last: int) -> None:
-                    found.append(Span(first, last, rule.kind, rule.name))
-
-                addresses.search(text, start, end, credentials)
+            if "://" in part:
+                self._addresses(text, start, end, found)
         if size > 10 and self._digits:
             self._numbers(text, start, end, found)
         if size > 5:
-            if text.find(" ", start, end) >= 0 or _SIGN.search(text, start, end):
+            if " " in part or _SIGN.search(part):
                 self._by_word(text, start, end, found)
-            if text.find(" -", start, end) >= 0:
+            if " -" in part:
                 option = self._option.name
                 commands.search(
                     text, start, end, lambda first, last, kind: found.append(Span(first, last, kind, option))
                 )
-            if text.find("--", start, end) >= 0:
+            if "--" in part:
                 self._options(text, start, end, found)
         if size >= 20:
             for hint, rule in self._direct:
-                if text.find(hint, start, end) >= 0:
+                if hint in part:
                     _at_anchors(rule, text, text, start, end, found)
             run = _RUN.search(text, start, end)
             while run is not None:
                 self._by_beginning(text, run.start(), run.end(), found)
                 self._in_base64(text, run.start(), found)
                 run = _RUN.search(text, run.end(), end)
+
+    def _addresses(self, text: str, start: int, end: int, found: list[Span]) -> None:
+        kind, name = self._url.kind, self._url.name
+        addresses.search(text, start, end, lambda first, last: found.append(Span(first, last, kind, name)))
 
     def _numbers(self, text: str, start: int, end: int, found: list[Span]) -> None:
         # Mostly there is none, which a search says faster than an iterator that is made for nothing.
@@ -194,7 +196,7 @@ class Scanner:
         self._names.search(
             text, low, start, end, lambda first, last, kind: found.append(Span(first, last, kind, name))
         )
-        if end - start >= 12:
+        if end - start >= 12 and ("bearer" in low or "basic" in low):
             for rule in self._folded:
                 _at_anchors(rule, text, low, start, end, found)
 
