@@ -14,7 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Status, Traces
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as ProtoSpan
 
 from tests.stack.otlp import bridge_address
-from tests.support.otlp_server import OtlpServer
+from tools.otlp_server import OtlpServer
 
 OURS = "ael"
 """The instrumentation scope of the spans of the contract."""

@@ -7,9 +7,10 @@ import pytest
 from tests.engine.lab.client import Lab
 from tests.engine.outcomes import OUTCOMES
 from tests.support.needs import require
+from tests.support.otlp_sink import OtlpSink
 from tools.telemetry_schema.live.check import LiveCheck, Report
 from tools.telemetry_schema.live.coverage import read_gaps
-from tools.telemetry_schema.live.sink import Sink
+from tools.telemetry_schema.live.sources import from_message
 from tools.telemetry_schema.project import GAPS, ROOT, packaged_registry
 
 CANARY = "canary-" + "7f3a91c2"
@@ -40,16 +41,18 @@ def run_everything(lab: Lab) -> None:
 def checked(folder: Path, protocol: str) -> Report:
     """Run everything in a process of its own that sends here; returns what the live check says."""
     live = LiveCheck(packaged_registry(), canaries=[CANARY], gaps=read_gaps(ROOT / GAPS))
-    with Sink(live.feed, grpc="127.0.0.1:0", http="127.0.0.1:0") as sink:
-        port = sink.grpc_port if protocol == "grpc" else sink.http_port
-        otlp = {"endpoint": f"http://127.0.0.1:{port}", "insecure": True, "protocol": protocol}
+    with OtlpSink(http_port=0) as sink:
+        endpoint = sink.endpoint if protocol == "grpc" else sink.http_endpoint
+        otlp = {"endpoint": endpoint, "insecure": True, "protocol": protocol}
         with Lab(
             folder,
             telemetry={"exporters": {"otlp": otlp}},
             environment={**EXPORTERS, "AEL_OTEL_RAISE_FAULTS": "0"},
         ) as lab:
             run_everything(lab)
-        assert sink.requests >= 3
+        assert len(sink.requests()) >= 3
+    for request in sink.requests():
+        live.feed(from_message(request))
     return live.report()
 
 

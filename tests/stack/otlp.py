@@ -18,7 +18,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from tests.support.otlp_server import OtlpServer
+from tools.otlp_server import OtlpServer
 
 SIOCGIFADDR = 0x8915
 SERVICE = "stack-test"

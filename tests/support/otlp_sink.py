@@ -1,4 +1,4 @@
-"""An OTLP/gRPC receiver in the test's own process: takes traces, metrics and logs, keeps them, and shows them decoded.
+"""An OTLP receiver in the test's own process: takes traces, metrics and logs, keeps them, and shows them decoded.
 
     with OtlpSink() as sink:
         run_something(OTEL_EXPORTER_OTLP_ENDPOINT=sink.endpoint)
@@ -20,7 +20,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from tests.support.otlp_server import OtlpServer
+from tools.otlp_server import OtlpServer
 
 type Values = dict[str, Any]
 
@@ -28,10 +28,10 @@ type Values = dict[str, Any]
 class OtlpSink(OtlpServer):
     """Keeps every request; also a context manager; safe for use from several threads."""
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int | None = 0, http_port: int | None = None) -> None:
         self._lock = threading.Lock()
         self._requests: list[Any] = []
-        super().__init__(host, port)
+        super().__init__(host, port, http_port)
 
     def __enter__(self) -> Self:
         return self

@@ -16,7 +16,9 @@ from tools.telemetry_schema.findings import (
     signals,
 )
 from tools.telemetry_schema.model import Entity, Event, Group, Metric, Registry, Sources, Span
-from tools.telemetry_schema.queries import unknown_names
+from tools.telemetry_schema.query.known import Known
+from tools.telemetry_schema.query.lint import check_query
+from tools.telemetry_schema.query.problem import Language, Query
 
 NAMESPACE = "ael."
 HARD_MAX_SERIES = 2000
@@ -25,6 +27,9 @@ UNITS = ("s", "By", "1")
 """Units a metric may have besides an annotation such as {item}."""
 VERBS = ("start", "complete", "fail", "cancel", "skip", "retry", "drop", "timeout")
 """Last words an event name may have."""
+
+_LANGUAGES: dict[str, Language] = {"metrics": "promql", "spans": "traceql"}
+"""Language of the example query of a section; of the others it is LogQL."""
 
 _PLACEHOLDER = re.compile(r"\{([^}]*)\}")
 _UNIT_OR_TYPE_WORDS = {
@@ -122,6 +127,7 @@ def missing_goal(registry: Registry, sources: Sources) -> Iterator[Finding]:
 
 def bad_query(registry: Registry, sources: Sources) -> Iterator[Finding]:
     """Every signal and public group has an example query, and the query uses no name that does not exist."""
+    known = Known(registry)
     groups: list[tuple[str, str, Metric | Span | Event | Group]] = [
         ("attribute_groups", group.id, group) for group in registry.attribute_groups
     ]
@@ -129,10 +135,8 @@ def bad_query(registry: Registry, sources: Sources) -> Iterator[Finding]:
         where = sources.where(section, name)
         if not signal.ael.query:
             yield Finding("bad_query", where, name, "set annotations.ael.query to an example")
-        for unknown in unknown_names(registry, section, signal.ael.query):
-            yield Finding(
-                "bad_query", where, name, f"query uses {unknown}, which the registry does not declare"
-            )
+        elif problems := check_query(Query(_LANGUAGES.get(section, "logql"), signal.ael.query, where), known):
+            yield from (Finding("bad_query", where, name, f"query: {problem}") for problem in problems)
     for metric in registry.metrics:
         if metric.ael.query and metric.prometheus not in metric.ael.query:
             yield metric_finding("bad_query", sources, metric, f"query does not use {metric.prometheus}")

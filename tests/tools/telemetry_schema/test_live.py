@@ -354,7 +354,7 @@ WRONG: dict[str, tuple[Emit, str, str, str]] = {
         lambda e: e.span(attributes={**RUN, attr.AEL_WORKFLOW_NAME: "Bearer " + "abcdef123456"}),
         "sensitive_value",
         WORKFLOW,
-        "a bearer or basic credential",
+        "a secret of the rule bearer",
     ),
     "canary in a span name": (
         lambda e: e.span("run canary-77"),
@@ -366,7 +366,7 @@ WRONG: dict[str, tuple[Emit, str, str, str]] = {
         lambda e: e.log(body="connect to postgres://ael:" + "hunter2@db"),
         "sensitive_value",
         "a log line",
-        "a password in an address",
+        "a secret of the rule url_credentials",
     ),
     "event that does not exist": (
         lambda e: e.log(event="ael.coffee.drink"),
