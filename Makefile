@@ -89,6 +89,7 @@ schema: setup ## hold the registry, what is made from it, and every query to the
 	$(SCHEMA) check || status=1; \
 	$(SCHEMA) generate --check || status=1; \
 	$(SCHEMA) diff || status=1; \
+	$(SCHEMA) weaver || status=1; \
 	$(SCHEMA) lint-queries dashboards prometheus collector/config.yaml docs README.md || status=1; \
 	$(SCHEMA) lint-queries --every-metric dashboards prometheus/rules || status=1; \
 	exit $$status

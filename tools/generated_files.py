@@ -4,8 +4,6 @@ files = {"docs/page.md": text, "docs/other.md": between_marks(old, begin, end, t
 status = update(root, files, check=arguments.check, source="ael_otel/registry")
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -103,16 +101,7 @@ def formatted_python(text: str, name: str) -> str:
     options = ["--no-cache", *(part for option in commas for part in ("--config", option))]
     for arguments in (fixes, ["format"]):
         done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "ruff",
-                *arguments,
-                *options,
-                "--stdin-filename",
-                name,
-                "-",
-            ],
+            [sys.executable, "-m", "ruff", *arguments, *options, "--stdin-filename", name, "-"],
             input=text,
             capture_output=True,
             encoding="utf-8",

@@ -1,7 +1,5 @@
 """A server that takes OTLP over gRPC and HTTP; subclasses define what becomes of a request."""
 
-from __future__ import annotations
-
 import base64
 import gzip
 import json

@@ -1,7 +1,5 @@
 """`python -m tools.telemetry_schema VERB`."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 

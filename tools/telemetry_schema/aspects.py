@@ -1,7 +1,5 @@
 """What others rely on in each item of a registry, as facts that two versions can be compared by."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 

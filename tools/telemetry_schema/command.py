@@ -132,6 +132,21 @@ def release(root: Path | None, again: bool) -> None:
     click.echo(f"{path.relative_to(folder)} {'written' if changed else 'is as it was'}.")
 
 
+@command.command()
+@_root_option
+def weaver(root: Path | None) -> None:
+    """Ask OpenTelemetry's weaver for a second opinion on the registry, where it is on PATH.
+
+    No rule of ours depends on it: without it one line reports that it was not run.
+    """
+    from tools.telemetry_schema.second_opinion import ask_weaver
+
+    agreed, text = ask_weaver(_root(root))
+    click.echo(text, err=not agreed)
+    if not agreed:
+        raise click.exceptions.Exit(1)
+
+
 # --- reading it -------------------------------------------------------------------------------------------------------
 
 

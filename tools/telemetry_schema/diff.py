@@ -4,8 +4,6 @@ What is stable is a promise at any version: breaking it takes a new major versio
 minor version. Whatever a user must react to is told in the notes on migration.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Literal, NamedTuple
 

@@ -1,7 +1,5 @@
 """The resolved registry as one JSON document, written by `generate` and shipped with the package."""
 
-from __future__ import annotations
-
 import msgspec
 
 from tools.telemetry_schema.model import Registry

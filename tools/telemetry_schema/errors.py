@@ -1,7 +1,5 @@
 """The error of the registry toolchain."""
 
-from __future__ import annotations
-
 from ael_otel.errors import AelOtelError
 
 

@@ -1,21 +1,9 @@
 """What a rule finds, and the lists of items that most rules go through."""
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import NamedTuple
 
-from tools.telemetry_schema.model import (
-    Attribute,
-    AttributeDef,
-    AttributeRef,
-    Enum,
-    Event,
-    Metric,
-    Registry,
-    Sources,
-    Span,
-)
+from tools.telemetry_schema.model import AttributeRef, Enum, Event, Metric, Registry, Sources, Span
 
 
 class Finding(NamedTuple):
@@ -28,6 +16,10 @@ class Finding(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.source}: {self.item}: {self.problem} [{self.rule}]"
+
+
+type Broken = tuple[str, str, str]
+"""What a rule yields: section and name of the item that breaks it, and what to set."""
 
 
 def named(sources: Sources) -> list[tuple[str, str]]:
@@ -88,15 +80,3 @@ def signals(registry: Registry) -> list[tuple[str, str, Metric | Span | Event]]:
 def repeated(items: list[str]) -> set[str]:
     """The items that are there more than once."""
     return {item for item, count in Counter(items).items() if count > 1}
-
-
-def attribute_finding(
-    rule: str, sources: Sources, attribute: AttributeDef | Attribute, problem: str
-) -> Finding:
-    """A finding about the definition of an attribute."""
-    return Finding(rule, sources.where("attributes", attribute.key), attribute.key, problem)
-
-
-def metric_finding(rule: str, sources: Sources, metric: Metric, problem: str) -> Finding:
-    """A finding about a metric."""
-    return Finding(rule, sources.where("metrics", metric.name), metric.name, problem)

@@ -4,23 +4,14 @@ The rules fall in two stages: the first looks at the definitions and proves that
 second looks at the resolved registry. A rule is one generator; the tuples below list them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
-from tools.telemetry_schema import (
-    rules_change,
-    rules_definitions,
-    rules_privacy,
-    rules_resolved,
-    rules_scopes,
-    rules_sets,
-)
-from tools.telemetry_schema.findings import Finding
+from tools.telemetry_schema import rules_definitions, rules_resolved
+from tools.telemetry_schema.findings import Broken, Finding
 from tools.telemetry_schema.model import Registry, Sources
 from tools.telemetry_schema.resolve import resolve
 
-SOURCE_RULES: tuple[Callable[[Sources], Iterator[Finding]], ...] = (
+SOURCE_RULES: tuple[Callable[[Sources], Iterator[Broken]], ...] = (
     rules_definitions.duplicate_name,
     rules_definitions.redefined_upstream,
     rules_definitions.unknown_ref,
@@ -29,12 +20,13 @@ SOURCE_RULES: tuple[Callable[[Sources], Iterator[Finding]], ...] = (
     rules_definitions.closed_set,
     rules_definitions.missing_examples,
     rules_definitions.copied_trace_id,
-    rules_privacy.missing_sensitivity,
-    rules_scopes.bad_scope,
-    rules_change.bad_deprecation,
+    rules_definitions.missing_sensitivity,
+    rules_definitions.bad_scope,
+    rules_definitions.bad_deprecation,
+    rules_definitions.missing_namespace,
+    rules_definitions.unused_attribute,
 )
-REGISTRY_RULES: tuple[Callable[[Registry, Sources], Iterator[Finding]], ...] = (
-    rules_resolved.missing_namespace,
+REGISTRY_RULES: tuple[Callable[[Registry], Iterator[Broken]], ...] = (
     rules_resolved.unit_in_name,
     rules_resolved.bad_unit,
     rules_resolved.name_collision,
@@ -43,21 +35,27 @@ REGISTRY_RULES: tuple[Callable[[Registry, Sources], Iterator[Finding]], ...] = (
     rules_resolved.bad_buckets,
     rules_resolved.unbounded_label,
     rules_resolved.max_series,
-    rules_sets.bad_metric_set,
+    rules_resolved.bad_metric_set,
     rules_resolved.unstable_in_stable,
     rules_resolved.resource_on_signal,
     rules_resolved.bad_span_name,
     rules_resolved.bad_event_name,
-    rules_resolved.unused_attribute,
-    rules_privacy.content_on_metric,
-    rules_privacy.id_on_metric,
+    rules_resolved.content_on_metric,
+    rules_resolved.id_on_metric,
 )
 
 
 def lint(sources: Sources) -> list[Finding]:
     """Every rule the registry breaks, in the order of the rules; empty when it keeps them all."""
-    findings = [finding for rule in SOURCE_RULES for finding in rule(sources)]
+
+    def found[T](rules: tuple[Callable[[T], Iterator[Broken]], ...], subject: T) -> list[Finding]:
+        return [
+            Finding(rule.__name__, sources.where(section, name), name, problem)
+            for rule in rules
+            for section, name, problem in rule(subject)
+        ]
+
+    findings = found(SOURCE_RULES, sources)
     if any(finding.rule == rules_definitions.unknown_ref.__name__ for finding in findings):
         return findings  # what refers to nothing cannot be resolved
-    registry = resolve(sources)
-    return findings + [finding for rule in REGISTRY_RULES for finding in rule(registry, sources)]
+    return findings + found(REGISTRY_RULES, resolve(sources))

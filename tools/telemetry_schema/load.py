@@ -1,7 +1,5 @@
 """Read a registry folder: YAML files in weaver's `definition/2` form into typed definitions."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping

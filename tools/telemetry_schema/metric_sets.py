@@ -5,8 +5,6 @@ the open ones are known when a workflow or tool is loaded (registration); those 
 when something has happened (measurement).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ The definitions follow weaver's `definition/2`; only the parts this project uses
 an error. Everything of our own sits in `annotations.ael`, which weaver passes through.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 from msgspec import Struct
@@ -174,12 +172,9 @@ class EntityDef(Strict, frozen=True):
     annotations: SignalAnnotations = SignalAnnotations()
 
 
-class MetricDef(Strict, frozen=True):
-    """Definition of a metric."""
+class SignalDef(Strict, frozen=True, kw_only=True):
+    """What the definitions of all signals have."""
 
-    name: str
-    instrument: Instrument
-    unit: str
     stability: Stability
     requirement_level: SignalLevel
     brief: str
@@ -188,6 +183,14 @@ class MetricDef(Strict, frozen=True):
     entity_associations: tuple[str, ...] = ()
     annotations: SignalAnnotations = SignalAnnotations()
     attributes: tuple[AttributeRef, ...] = ()
+
+
+class MetricDef(SignalDef, frozen=True, kw_only=True):
+    """Definition of a metric."""
+
+    name: str
+    instrument: Instrument
+    unit: str
 
 
 class SpanName(Strict, frozen=True):
@@ -196,34 +199,18 @@ class SpanName(Strict, frozen=True):
     note: str
 
 
-class SpanDef(Strict, frozen=True):
+class SpanDef(SignalDef, frozen=True, kw_only=True):
     """Definition of a span."""
 
     type: str
     kind: SpanKind
     name: SpanName
-    stability: Stability
-    requirement_level: SignalLevel
-    brief: str
-    note: str = ""
-    deprecated: Deprecated | None = None
-    entity_associations: tuple[str, ...] = ()
-    annotations: SignalAnnotations = SignalAnnotations()
-    attributes: tuple[AttributeRef, ...] = ()
 
 
-class EventDef(Strict, frozen=True):
+class EventDef(SignalDef, frozen=True, kw_only=True):
     """Definition of an event: a log record with a name."""
 
     name: str
-    stability: Stability
-    requirement_level: SignalLevel
-    brief: str
-    note: str = ""
-    deprecated: Deprecated | None = None
-    entity_associations: tuple[str, ...] = ()
-    annotations: SignalAnnotations = SignalAnnotations()
-    attributes: tuple[AttributeRef, ...] = ()
 
 
 class GroupDef(Strict, frozen=True):
@@ -293,8 +280,9 @@ class Sources(Struct, frozen=True, kw_only=True):
     files: dict[tuple[str, str], str] = {}
 
     def where(self, section: str, name: str) -> str:
-        """File that defines the item, or the section's name when none is known."""
-        return self.files.get((section, name), section)
+        """File that defines the item, else one that defines others of its section, else the section's name."""
+        others = (file for (other, _), file in self.files.items() if other == section)
+        return self.files.get((section, name)) or next(others, section)
 
 
 class Attribute(Strict, frozen=True):

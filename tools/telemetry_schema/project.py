@@ -1,7 +1,5 @@
 """Where the parts of the registry are below a repository root, and how they are loaded together."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tools.telemetry_schema.document import read_document
@@ -36,9 +34,7 @@ def load_registry(root: Path = ROOT) -> Registry:
     if findings:
         first = findings[0]
         raise SchemaError(
-            first.source,
-            first.item,
-            f"{first.problem}; `make schema` lists all {len(findings)}",
+            first.source, first.item, f"{first.problem}; `make schema` lists all {len(findings)}"
         )
     return resolve(sources)
 

@@ -1,7 +1,5 @@
 """Snapshots of released versions: one resolved document each, which later versions are compared with."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import msgspec

@@ -4,8 +4,6 @@ A template writes what is there in the right order; `ruff` lays Python out and d
 page are aligned afterwards.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Sequence

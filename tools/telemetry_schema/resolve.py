@@ -1,9 +1,8 @@
 """Resolve references: every signal gets its attributes in full, as the reference refines them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from typing import Any, cast
 
 import msgspec
 
@@ -20,17 +19,24 @@ from tools.telemetry_schema.model import (
     EntityRef,
     Enum,
     Event,
+    EventDef,
     Group,
+    GroupDef,
     Level,
     Metric,
+    MetricDef,
     Registry,
     SignalAnnotations,
     Sources,
     Span,
+    SpanDef,
+    Strict,
     ValueType,
 )
 
 FILE_FORMAT = "ael-registry/1"
+
+type Definition = AttributeDef | GroupDef | EntityDef | MetricDef | SpanDef | EventDef
 
 
 def resolve(sources: Sources) -> Registry:
@@ -40,30 +46,18 @@ def resolve(sources: Sources) -> Registry:
         file_format=FILE_FORMAT,
         schema_url=sources.manifest.schema_url,
         version=sources.manifest.version,
-        attributes=tuple(
-            sorted((resolver.definition(key) for key in resolver.keys), key=lambda attribute: attribute.key)
-        ),
+        attributes=tuple(resolver.definition(key) for key in sorted(resolver.keys)),
         attribute_groups=tuple(
-            Group(
-                id=group.id,
-                stability=group.stability,
-                brief=group.brief,
-                note=group.note,
-                ael=group.annotations.ael,
-                attributes=resolver.references("attribute_groups", group.id, group.attributes),
+            _resolved(
+                Group, group, attributes=resolver.references("attribute_groups", group.id, group.attributes)
             )
             for group in sources.attribute_groups
         ),
         entities=tuple(
-            Entity(
-                type=entity.type,
-                stability=entity.stability,
-                requirement_level=entity.requirement_level,
-                brief=entity.brief,
-                note=entity.note,
-                deprecated=entity.deprecated,
+            _resolved(
+                Entity,
+                entity,
                 upstream=upstream,
-                ael=entity.annotations.ael,
                 identity=tuple(resolver.part(entity.type, item, "required") for item in entity.identity),
                 description=tuple(
                     resolver.part(entity.type, item, "recommended") for item in entity.description
@@ -72,56 +66,39 @@ def resolve(sources: Sources) -> Registry:
             for entity, upstream in _entities(sources)
         ),
         metrics=tuple(
-            Metric(
-                name=metric.name,
+            _resolved(
+                Metric,
+                metric,
                 prometheus=prometheus_name(metric.name, metric.unit, metric.instrument),
-                instrument=metric.instrument,
-                unit=metric.unit,
                 value_type=_value_type(metric.annotations),
-                stability=metric.stability,
-                requirement_level=metric.requirement_level,
-                brief=metric.brief,
-                note=metric.note,
-                deprecated=metric.deprecated,
-                entity_associations=metric.entity_associations,
-                ael=metric.annotations.ael,
                 attributes=resolver.references("metrics", metric.name, metric.attributes),
             )
             for metric in sources.metrics
         ),
         spans=tuple(
-            Span(
-                type=span.type,
+            _resolved(
+                Span,
+                span,
                 name=span.name.note,
-                kind=span.kind,
-                stability=span.stability,
-                requirement_level=span.requirement_level,
-                brief=span.brief,
-                note=span.note,
-                deprecated=span.deprecated,
-                entity_associations=span.entity_associations,
                 span_events=_span_events(sources, span.type),
-                ael=span.annotations.ael,
                 attributes=resolver.references("spans", span.type, span.attributes),
             )
             for span in sources.spans
         ),
         events=tuple(
-            Event(
-                name=event.name,
-                stability=event.stability,
-                requirement_level=event.requirement_level,
-                brief=event.brief,
-                note=event.note,
-                deprecated=event.deprecated,
-                entity_associations=event.entity_associations,
-                ael=event.annotations.ael,
-                attributes=resolver.references("events", event.name, event.attributes),
-            )
+            _resolved(Event, event, attributes=resolver.references("events", event.name, event.attributes))
             for event in sources.events
         ),
         scopes=sources.scopes,
     )
+
+
+def _resolved[T: Strict](kind: type[T], definition: Definition, **refined: object) -> T:
+    """An item of `kind` with the fields of its definition that have the same name, and those that are refined."""
+    same = set(kind.__struct_fields__) & set(definition.__struct_fields__) - refined.keys()
+    make: Any = kind
+    fields = {name: getattr(definition, name) for name in same} | refined
+    return cast("T", make(ael=definition.annotations.ael, **fields))
 
 
 def imported_entities(sources: Sources) -> list[EntityDef]:
@@ -159,19 +136,14 @@ class _Resolver:
     def definition(self, key: str) -> Attribute:
         definition, upstream = self._definitions[key]
         notes = definition.annotations.ael
-        return Attribute(
-            key=key,
+        return _resolved(
+            Attribute,
+            definition,
             type="enum" if isinstance(definition.type, Enum) else definition.type,
-            stability=definition.stability,
-            brief=definition.brief,
-            note=definition.note,
-            examples=definition.examples,
-            deprecated=definition.deprecated,
             # An upstream set stays open: its owner may add to it at any time.
             values=() if upstream else self._values(key, notes),
             members=definition.type.members if isinstance(definition.type, Enum) else (),
             upstream=upstream,
-            ael=notes,
         )
 
     def lookup(self, section: str, signal: str, key: str) -> Attribute:

@@ -1,7 +1,5 @@
 """One item of the registry, found by a name a person may have seen anywhere, in full."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from difflib import get_close_matches
 

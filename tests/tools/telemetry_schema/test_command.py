@@ -52,6 +52,7 @@ def test_help_lists_every_verb() -> None:
         "promql",
         "lint-queries",
         "release",
+        "weaver",
     ]:
         assert f"  {verb} " in done.stdout
 
@@ -261,6 +262,45 @@ def test_file_of_another_format_fails_the_check(
     status, out, err = run(capsys, "check", "--root", str(checkout))
     assert (status, out) == (1, "")
     assert err.startswith(f"metrics.yaml: {document['metrics'][0]['name']}: {says}")
+
+
+WEAVER = """#!/bin/sh
+if [ "$1" = --version ]; then echo "weaver 0.25.1"; exit 0; fi
+[ "$*" = "registry check --v2 -r ael_otel/registry" ] && [ -f ael_otel/registry/manifest.yaml ] || exit 9
+echo "the fault" >&2
+exit %d
+"""
+
+
+@pytest.mark.parametrize(("code", "status"), [(0, 0), (1, 1)])
+def test_weaver_on_the_path_is_asked_and_named(
+    code: int,
+    status: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its version is reported when it accepts the registry; its words and a failure when it does not."""
+    program = tmp_path / "weaver"
+    program.write_text(WEAVER % code, "utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    found, out, err = run(capsys, "weaver")
+    assert found == status
+    if code:
+        assert err.startswith("weaver 0.25.1 does not accept ael_otel/registry (exit code 1):")
+        assert "the fault" in err
+    else:
+        assert out == "weaver 0.25.1 agrees: ael_otel/registry has no fault.\n"
+
+
+def test_absent_weaver_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without weaver nothing fails, and nobody can take that for its agreement."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    status, out, err = run(capsys, "weaver")
+    assert (status, out, err) == (0, "weaver is not on PATH: its check of the registry was not run.\n", "")
 
 
 def test_every_item_of_the_registry_was_looked_at(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,5 @@
 """Attributes of a part against those the registry declares for it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 from tools.telemetry_schema.live.findings import Checked, value_type

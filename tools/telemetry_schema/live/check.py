@@ -6,8 +6,6 @@ report = live.report()
 assert report.violations == []
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass

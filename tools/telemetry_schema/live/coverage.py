@@ -4,8 +4,6 @@ A metric that stayed zero and a histogram without a value were announced, not se
 they are bound, whatever their instrument.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from pathlib import Path
 from typing import Literal

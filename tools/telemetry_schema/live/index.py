@@ -1,7 +1,5 @@
 """The registry, arranged for looking up what telemetry names."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase

@@ -1,7 +1,5 @@
 """Listening for telemetry for a while, or until a person has seen enough."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack

@@ -1,7 +1,5 @@
 """Resources and instrumentation scopes against the registry: who says it, and whether it may."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from tools.telemetry_schema.live import samples

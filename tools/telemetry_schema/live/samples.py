@@ -1,7 +1,5 @@
 """Telemetry as plain values, whatever it came from: the OTLP/JSON form, read once."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast

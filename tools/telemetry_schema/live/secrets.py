@@ -1,7 +1,5 @@
 """Text that must not be in telemetry: what the product's own redaction would still replace, and planted canaries."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from functools import cache
 

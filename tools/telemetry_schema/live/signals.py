@@ -1,7 +1,5 @@
 """Spans, metrics and log records against the registry, one at a time."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from msgspec.structs import replace
@@ -11,7 +9,7 @@ from tools.telemetry_schema.live.attributes import check_attributes, check_secre
 from tools.telemetry_schema.live.findings import Checked
 from tools.telemetry_schema.live.index import Index
 from tools.telemetry_schema.model import Deprecated, Metric
-from tools.telemetry_schema.rules_privacy import ID
+from tools.telemetry_schema.rules_resolved import ID
 
 A_LINE = "a log line"
 """What a log record without an event's name is called in findings."""

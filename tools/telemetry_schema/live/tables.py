@@ -1,7 +1,5 @@
 """The report of a live check for a terminal: what must be corrected first, in full; the rest as numbers."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """Names of ours in configuration files, such as the Collector's: attributes and metrics in their statements."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """The queries in files: Prometheus rules and their tests, dashboards, plain queries, Markdown, other YAML."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """What is not ours and yet asked for: metrics of other programs, and what the stores add; read from `foreign.yaml`."""
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 from typing import Literal

@@ -1,7 +1,5 @@
 """Grafana's variables in queries, put in place of which a parser can take something."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

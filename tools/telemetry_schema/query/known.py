@@ -1,7 +1,5 @@
 """The names and values that a query may use: the registry's, those of other programs, and those of recording rules."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Every query of some files against the registry."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple

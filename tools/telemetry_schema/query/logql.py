@@ -1,7 +1,5 @@
 """LogQL against the registry, by the names it uses; its grammar is left to Loki."""
 
-from __future__ import annotations
-
 import re
 
 from tools.telemetry_schema.query.grafana import PLACEHOLDER, candidates

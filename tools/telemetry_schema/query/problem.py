@@ -1,7 +1,5 @@
 """What is wrong with a query, and the query itself."""
 
-from __future__ import annotations
-
 from typing import Literal, NamedTuple
 
 Language = Literal["promql", "logql", "traceql"]

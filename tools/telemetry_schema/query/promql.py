@@ -1,7 +1,5 @@
 """PromQL against the registry: metric names, matchers and their values, grouping, matching, units."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from difflib import get_close_matches
 from importlib import import_module

@@ -1,7 +1,5 @@
 """The unit of what a PromQL query returns, as far as it follows from the registry, against the unit a panel shows."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 from tools.telemetry_schema.query.known import Known
