@@ -55,6 +55,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         from tests.support.workers import rank
 
         items.sort(key=lambda item: rank(item.nodeid))
+    unstable = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    if unstable:
+        raise pytest.UsageError(f"an address in the name of a test differs between processes: {unstable[0]}")
     for item in items:
         if item.path.is_relative_to(HERE):
             for name in MARKERS.get(item.path.relative_to(HERE).parts[0], ()):

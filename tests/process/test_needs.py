@@ -80,3 +80,13 @@ def test_a_named_need_brings_its_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(needs, "_found", lambda _name: "")
     with pytest.raises(pytest.skip.Exception, match="docker is absent: start a Docker engine"):
         needs.require("docker")
+
+
+def test_an_address_in_a_name_is_refused(suite: pytest.Pytester) -> None:
+    """Processes that share the tests know them by name; a name that differs between them stops the run at once."""
+    suite.makepyfile(
+        "import pytest\n@pytest.mark.parametrize('x', [object()], ids=repr)\ndef test_a(x): pass"
+    )
+    result = suite.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:asyncio")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*an address in the name of a test*test_a*"])

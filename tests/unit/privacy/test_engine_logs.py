@@ -95,7 +95,7 @@ def test_only_fields_with_harmless_names_pass(context: dict[str, object]) -> Non
     assert all(found[key] == context[key] for key in found)
 
 
-@pytest.mark.parametrize("value", [{"a": 1}, ["x"], None, "", object(), b"x", ("x",)], ids=repr)
+@pytest.mark.parametrize("value", [{"a": 1}, ["x"], None, "", object(), b"x", ("x",)])
 def test_only_plain_values_pass(value: object) -> None:
     """A structure under a harmless name may hold anything, so it does not pass; nor does what says nothing."""
     assert harmless({"status": value, "attempt": 2}) == {"attempt": 2}

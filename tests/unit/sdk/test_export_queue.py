@@ -250,7 +250,9 @@ def test_caller_never_waits() -> None:
     gate.open.set()
 
 
-@pytest.mark.parametrize("send", [takes, fails, raises, in_parts, Fickle()], ids=str)
+@pytest.mark.parametrize(
+    "send", [takes, fails, raises, in_parts, Fickle()], ids=["takes", "fails", "raises", "in_parts", "fickle"]
+)
 @pytest.mark.parametrize("items", [1, 7, 64])
 @pytest.mark.usefixtures("racing")
 def test_books_balance_while_threads_race(send: Send, items: int) -> None:
