@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ael_otel.privacy.validator_messages import without_values
+
 MARKER: Final = "[REDACTED]"
 
 _ARGUMENTS: Final = re.compile(r"\b(arguments|params)=.*", re.DOTALL)
@@ -17,9 +19,7 @@ _ARGUMENTS: Final = re.compile(r"\b(arguments|params)=.*", re.DOTALL)
 # What pydantic (FastMCP's servers) and the MCP SDK's own server say about an argument that does not fit.
 _QUOTES: Final = ("input_value=", "Input validation error: ")
 # Without the sign behind a value, or where a text was cut before it, nothing tells how far the value goes: all goes.
-_QUOTED: Final = re.compile(
-    r"(input_value=)(?:.*(?=, input_type=)|[\s\S]*)|(Input validation error: )[\s\S]*"
-)
+_QUOTED: Final = re.compile(r"(input_value=)(?:.*(?=, input_type=)|[\s\S]*)")
 
 HARMLESS_FIELDS: Final = frozenset(
     {
@@ -58,7 +58,10 @@ def quotes_input(text: str) -> bool:
 
 def without_quotes(text: str) -> str:
     """Return an error's text with what a validator quotes of its input replaced by a marker."""
-    return _QUOTED.sub(rf"\1\2{MARKER}", text) if quotes_input(text) else text
+    if not quotes_input(text):
+        return text
+    before, sign, message = text.partition(_QUOTES[1])
+    return _QUOTED.sub(rf"\1{MARKER}", before) + sign + (without_values(message) if message else "")
 
 
 def harmless(context: Mapping[str, Any] | None) -> dict[str, Any]:
