@@ -16,7 +16,7 @@ from prometheus_client import REGISTRY
 from ael_otel.admin import AdminServer, LiveSchema
 from ael_otel.config import Settings
 from ael_otel.core.faults import logger
-from ael_otel.core.redaction import ActiveRedaction, set_active_redaction
+from ael_otel.core.redaction import ActiveRedaction, DisabledRedaction, content_on_spans, set_active_redaction
 from ael_otel.errors import AelOtelError
 from ael_otel.instrument import AelInstrumentor
 from ael_otel.instrument.active import current
@@ -113,7 +113,7 @@ def start(
         store: where execution records go; None opens the configured one, which `Runtime.shutdown` closes.
         ready: what `/readyz` answers.
     """
-    set_active_redaction(ActiveRedaction(settings))
+    set_active_redaction(ActiveRedaction(settings) if settings.enabled else DisabledRedaction(settings))
     pipeline = start_pipeline(settings, log_stream=log_stream, pull=serve_metrics)
     settle(os.environ)
     instrumentor = AelInstrumentor()
@@ -128,6 +128,7 @@ def start(
         limit, redaction = settings.redaction.max_result_size, settings.redaction
         active.recorder.capture_input = Capture(limit, blank=redaction.redact_inputs, redact=redacted)
         active.recorder.capture_output = Capture(limit, blank=redaction.redact_outputs, redact=redacted)
+        active.recorder.spans_carry_content = settings.enabled and content_on_spans()
         active.recorder.mcp_spans = settings.traces.mcp_spans
         active.native_spans = settings.engine.native_spans
         active.native_store = settings.engine.telemetry_store

@@ -220,6 +220,31 @@ class ActiveRedaction:
         return FAULT
 
 
+class DisabledRedaction(ActiveRedaction):
+    """What applies with `telemetry.enabled: false`: nothing is captured, so no content is examined.
+
+    Log lines are still written then; their texts stay redacted.
+    """
+
+    def content(self, value: Any) -> Any:
+        """Return the value as it is: nothing keeps it."""
+        return value
+
+    def excludes(self, params: Any) -> bool:
+        """Return False: nothing is captured of any call."""
+        del params
+        return False
+
+    def stated_mode(self, tool: str) -> Mode:
+        """Return `none`: nothing is captured of any call."""
+        del tool
+        return "none"
+
+    def attributes(self, attributes: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """Return attributes as they are: nothing exports them."""
+        return attributes
+
+
 class _InForce:
     redaction: ActiveRedaction | None = None
 

@@ -130,3 +130,26 @@ def test_a_fault_of_the_redactor_blanks_the_value_and_the_run_goes_on(
     assert made.record["status"] == "completed"
     assert made.counted()["error"] >= 3
     assert active_redaction().text("plain") == "plain"
+
+
+def test_with_telemetry_disabled_no_content_is_examined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parameters and results of a call cost nothing, whatever they hold and whatever a tool's mode says."""
+    from ael_otel.core.redaction import DisabledRedaction
+    from ael_otel.privacy.redactor import Redactor
+
+    looked_at: list[object] = []
+    for name in ("value", "field", "attributes", "names_excluded", "explain"):
+        monkeypatch.setattr(Redactor, name, lambda _self, *given: looked_at.append(given))
+    settings = settings_from_mapping({"enabled": False, "redaction": {"tools": {"*": "full"}}})
+    metrics = AelMetrics(MeterProvider(shutdown_on_exit=False))
+    set_active_redaction(DisabledRedaction(settings, metrics))
+    recorder = Recorder(tracer_provider=TracerProvider(shutdown_on_exit=False), metrics=metrics, store=None)
+    with (
+        Execution(recorder, "shop", execution_id="exec-1", inputs={"order": KEY}) as run,
+        Step(recorder, "pay", "tool_call", tool="charge"),
+    ):
+        with ToolCall(recorder, "charge", server="bank") as call:
+            call.called_with({"path": "~/.ssh/id_rsa", **CALL})
+            call.returned(KEY)
+        run.finished({"said": KEY})
+    assert not looked_at
