@@ -47,6 +47,7 @@ def config_argument(command: Sequence[str]) -> str | None:
 
 def _prepare() -> None:
     command = wrapped_command(sys.argv)
+    _check_variables(reported_later=command is not None)
     if command is None or len(command) < 2:
         return
     named: str | Path | None
@@ -65,6 +66,17 @@ def _prepare() -> None:
     except AelOtelError:
         return
     prepare(settings, os.environ)
+
+
+def _check_variables(*, reported_later: bool) -> None:
+    """Take out OTEL_* variables that the SDK could not read; `ael` reports them itself, for others it is done here."""
+    if not sys.argv or PurePath(sys.argv[0]).name != "opentelemetry-instrument":
+        return
+    from ael_otel.config.variables import drop_unusable
+
+    for fault in drop_unusable(os.environ):
+        if not reported_later:
+            print(f"ael-otel: {'error' if fault.fatal else 'warning'}: {fault.message}", file=sys.stderr)  # noqa: T201
 
 
 try:

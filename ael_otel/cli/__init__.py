@@ -7,6 +7,9 @@ Exit codes: 0 success; 1 failure, also of a run; 2 usage or configuration; 3 no 
 interrupted.
 """
 
+import os
+import sys
+
 import click
 
 from ael_otel.cli.group import VerbGroup
@@ -58,4 +61,26 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; the console script `ael`."""
+    for number, argument in enumerate(sys.argv[1:], 1):
+        if not _is_text(argument):
+            # Python keeps such bytes as half characters, which nothing behind this can encode again.
+            shown = argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            click.echo(
+                f"ael: argument {number} is not UTF-8: {shown}; set a UTF-8 locale or mend its bytes",
+                err=True,
+            )
+            sys.exit(2)
+    if any(name.startswith("OTEL_") for name in os.environ):
+        from ael_otel.config.variables import drop_unusable
+
+        # Before anything of OpenTelemetry is imported: it reads some of them then.
+        drop_unusable(os.environ)
     cli(prog_name="ael")
+
+
+def _is_text(argument: str) -> bool:
+    try:
+        argument.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

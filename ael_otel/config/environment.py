@@ -10,6 +10,7 @@ from ael_otel._generated import attributes as attr
 from ael_otel.config.keys import KEYS
 from ael_otel.config.parse import OPEN_METRICS, serves_openly
 from ael_otel.config.settings import Otlp, Sampling, Settings
+from ael_otel.config.variables import drop_unusable
 from ael_otel.errors import ConfigError
 
 __all__ = ["RECORDING_SAMPLER", "SAMPLER_VARIABLE", "otel_environment", "with_environment"]
@@ -84,9 +85,13 @@ def otel_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str
 def with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings:
     """Return `settings` as the OTEL_* variables in `environ` change them.
 
-    A sampler that no percentage expresses leaves `sampling.rate` and adds a notice. Raises ConfigError for a
-    value of OTEL_EXPORTER_PROMETHEUS_PORT that is no port; what the SDK itself reads, the SDK judges.
+    A variable whose value cannot be used counts as not set and adds a notice, and so does a sampler that no
+    percentage expresses. Raises ConfigError, all of them in one line, for variables that have no default instead.
     """
+    environ = dict(environ)
+    faults = drop_unusable(environ)
+    if fatal := [fault for fault in faults if fault.fatal]:
+        raise ConfigError("; ".join(fault.message for fault in fatal), key=fatal[0].variable)
     attributes = _resource_attributes(environ)
     otlp = settings.exporters.otlp
     protocol = _protocol(environ, otlp)
@@ -123,7 +128,11 @@ def with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings
             ),
         ),
         sampling=sampling,
-        notices=(*settings.notices, *filter(None, (sampling_notice, host_notice))),
+        notices=(
+            *settings.notices,
+            *(fault.message for fault in faults),
+            *filter(None, (sampling_notice, host_notice)),
+        ),
     )
 
 

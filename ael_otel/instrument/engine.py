@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,14 @@ async def open_application(
     except ImportError as error:
         raise EngineUnavailableError(
             f"the engine cannot be imported ({error}): install it with `pip install 'ael-otel[engine]'`"
+        ) from error
+    except RuntimeError as error:
+        # FastMCP's settings look for a home when they are imported; a container's arbitrary user id has none.
+        if os.path.expanduser("~") != "~":  # noqa: PTH111 - no error without a home
+            raise
+        raise EngineUnavailableError(
+            "the engine's libraries need a home directory and this user has none: set HOME to a folder that "
+            f"may be written ({error})"
         ) from error
     _log_through_root()
     application = PlostApplication(

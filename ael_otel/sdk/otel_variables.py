@@ -11,6 +11,7 @@ from typing import Final
 
 from ael_otel.config import Settings, otel_environment
 from ael_otel.config.environment import RECORDING_SAMPLER, SAMPLER_VARIABLE
+from ael_otel.config.variables import drop_unusable
 
 SIGNALS_VARIABLE: Final = "AEL_OTEL_OTLP_SIGNALS"
 _SIGNALS: Final = ("traces", "metrics", "logs")
@@ -22,6 +23,8 @@ def prepare(settings: Settings, environ: MutableMapping[str, str]) -> None:
     """Set what the settings ask for and `environ` leaves open; a second call changes nothing."""
     if SIGNALS_VARIABLE in environ:
         return
+    # The settings' notices have said what is dropped here; the SDK would raise, or name a wrong cause.
+    drop_unusable(environ)
     environ.update(otel_environment(settings, environ))
     ours: list[str] = []
     for signal in _SIGNALS:

@@ -26,16 +26,17 @@ def locate(
         start: where to begin; default the working directory.
     """
     environ = os.environ if environ is None else environ
-    wanted = Path(environ.get(VARIABLE) or path).expanduser()
+    wanted = Path(os.path.expanduser(environ.get(VARIABLE) or path))  # noqa: PTH111 - no error without a home
     here = (start or Path.cwd()).absolute()
     if wanted.is_absolute() or environ.get(VARIABLE):
         return here / wanted
     candidates = [folder / wanted for folder in (here, *here.parents)]
-    at_home = Path("~").expanduser() / wanted
-    for candidate in (*candidates, at_home):
+    home = os.path.expanduser("~")  # noqa: PTH111 - no error without a home: a container's arbitrary user has none
+    at_home = None if home == "~" else Path(home) / wanted
+    for candidate in (*candidates, *([] if at_home is None else [at_home])):
         if candidate.is_file():
             return candidate
-    return candidates[0] if _can_make(candidates[0]) else at_home
+    return candidates[0] if at_home is None or _can_make(candidates[0]) else at_home
 
 
 def _can_make(path: Path) -> bool:

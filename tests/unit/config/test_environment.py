@@ -161,6 +161,26 @@ def test_the_sdk_builds_the_sampler_that_the_rate_asks_for() -> None:
 @pytest.mark.parametrize(
     ("environ", "key", "expected"),
     [
+        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "smoke"}, "exporters.otlp.protocol", "grpc"),
+        ({"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "x"}, "sampling.rate", 100),
+    ],
+)
+def test_unusable_variable_leaves_the_default_and_a_notice(
+    environ: dict[str, str], key: str, expected: object, write: Callable[[str], Path]
+) -> None:
+    """What the SDK would do with it is in the settings, and a person is warned."""
+    settings = load_settings(write("telemetry: {}"), environ)
+    found: Any = settings
+    for name in key.split("."):
+        found = getattr(found, name)
+    assert found == expected
+    (notice,) = settings.notices
+    assert notice.startswith(list(environ)[-1])
+
+
+@pytest.mark.parametrize(
+    ("environ", "key", "expected"),
+    [
         ({"OTEL_SERVICE_NAME": "env"}, "service_name", "env"),
         ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=env"}, "service_name", "env"),
         ({"OTEL_RESOURCE_ATTRIBUTES": "a=b,service.version=1%202"}, "service_version", "1 2"),
@@ -177,13 +197,11 @@ def test_the_sdk_builds_the_sampler_that_the_rate_asks_for() -> None:
             "http://localhost:4318",
         ),
         ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "exporters.otlp.protocol", "grpc"),
-        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "smoke"}, "exporters.otlp.protocol", "grpc"),
         ({"OTEL_EXPORTER_OTLP_HEADERS": "a=b%2Cc, d = e"}, "exporters.otlp.headers", {"a": "b,c", "d": "e"}),
         ({"OTEL_EXPORTER_PROMETHEUS_PORT": "1234"}, "metrics.port", 1234),
         ({"OTEL_EXPORTER_PROMETHEUS_HOST": "127.0.0.2"}, "metrics.host", "127.0.0.2"),
         ({"OTEL_TRACES_SAMPLER": "always_on"}, "sampling.rate", 100),
         ({"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.07"}, "sampling.rate", 7),
-        ({"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "x"}, "sampling.rate", 100),
     ],
 )
 def test_the_settings_show_what_the_environment_changed(

@@ -60,3 +60,21 @@ def test_where_nothing_can_be_written_it_is_at_home(
     """Proves that a read-only working directory does not keep runs from being kept."""
     monkeypatch.setattr(os, "access", lambda path, _mode: str(path).startswith(str(home)))
     assert locate(environ={}, start=tmp_path) == home / ".ael" / "telemetry.db"
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user id without an entry in the password file and without HOME, as arbitrary ids in containers have."""
+    monkeypatch.delenv("HOME", raising=False)
+
+    def unknown(_uid: int) -> object:
+        raise KeyError("uid not found")
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+
+
+@pytest.mark.usefixtures("homeless")
+def test_user_without_a_home_uses_the_working_directory(tmp_path: Path) -> None:
+    """No error where there is no home to look in; a `~` stays a folder's name."""
+    assert locate(environ={}, start=tmp_path) == tmp_path / ".ael" / "telemetry.db"
+    assert locate("~/a.db", environ={}, start=tmp_path) == tmp_path / "~" / "a.db"

@@ -1,0 +1,302 @@
+"""The OTEL_* variables, checked before the SDK reads them: people copy them from guides for other programs.
+
+OpenTelemetry's specification says what a value that cannot be read means: a warning, and the default for numbers and
+for words of a closed set (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/). The SDK
+raises for some, is silent about others, and names a wrong cause for the rest. What has no default that would be right,
+such as an endpoint or a certificate, is an error. An empty variable is one that is not set.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, MutableMapping
+from functools import lru_cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+__all__ = ["FAULTS_VARIABLE", "Fault", "check_variables", "drop_unusable"]
+
+FAULTS_VARIABLE: Final = "AEL_OTEL_VARIABLE_FAULTS"
+"""What `drop_unusable` has taken out of an environment, for whoever reads its settings later, also after `exec`."""
+
+
+class Fault(NamedTuple):
+    """What is wrong with one variable.
+
+    Attributes:
+        variable: its name.
+        message: one sentence with variable, value and remedy; no secret.
+        fatal: whether telemetry cannot do what was asked without it.
+        instead: the value that is used; None means as if it were not set.
+    """
+
+    variable: str
+    message: str
+    fatal: bool = False
+    instead: str | None = None
+
+
+type Check = Callable[[str, str], Fault | None]
+
+_LONGEST_SHOWN: Final = 60
+
+
+def _shown(value: str) -> str:
+    return repr(value if len(value) <= _LONGEST_SHOWN else value[:_LONGEST_SHOWN] + "…")
+
+
+def _ignored(variable: str, value: str, what: str, instead: str | None = None) -> Fault:
+    used = "the default is used" if instead is None else f"{instead} is used"
+    return Fault(variable, f"{variable}: {_shown(value)} {what}; {used}", instead=instead)
+
+
+def _whole(unit: str, smallest: int = 0) -> Check:
+    """Return a check for whole numbers from `smallest` on, in `unit`."""
+
+    def check(variable: str, value: str) -> Fault | None:
+        if value.isascii() and value.isdigit() and int(value) >= smallest:
+            return None
+        return _ignored(
+            variable, value, f"is not a whole number of {unit} from {smallest} on, without a unit"
+        )
+
+    return check
+
+
+def _seconds(variable: str, value: str) -> Fault | None:
+    try:
+        if float(value) > 0:
+            return None
+    except ValueError:
+        pass
+    return _ignored(variable, value, "is not a number of seconds above 0, without a unit")
+
+
+def _ratio(variable: str, value: str) -> Fault | None:
+    try:
+        if 0 <= float(value) <= 1:
+            return None
+    except ValueError:
+        pass
+    return _ignored(variable, value, "is not a share from 0 to 1")
+
+
+def _flag(variable: str, value: str) -> Fault | None:
+    if value.lower() in {"true", "false"}:
+        return None
+    return _ignored(variable, value, "is not true or false", "false")
+
+
+def _one_of(*words: str, remark: str = "") -> Check:
+    def check(variable: str, value: str) -> Fault | None:
+        if value.lower() in words:
+            return None
+        return _ignored(variable, value, f"is not one of {', '.join(words)}{remark}")
+
+    return check
+
+
+@lru_cache
+def _installed(group: str) -> frozenset[str]:
+    return frozenset(entry.name for entry in entry_points(group=group))
+
+
+def _from_list(group: str, built_in: str, what: str) -> Check:
+    """Return a check for a list of names, built in or of installed packages; the unknown ones are left out."""
+    known = frozenset(built_in.split())
+
+    def check(variable: str, value: str) -> Fault | None:
+        names = [name.strip() for name in value.split(",") if name.strip()]
+        unknown = [name for name in names if name not in known and name not in _installed(group)]
+        if not unknown:
+            return None
+        left = ",".join(name for name in names if name not in unknown)
+        choice = ", ".join(sorted(known | _installed(group)))
+        return _ignored(
+            variable, ",".join(unknown), f"is not an installed {what} (there are {choice})", left or None
+        )
+
+    return check
+
+
+_SAMPLERS: Final = frozenset(
+    f"{parent}{name}"
+    for parent in ("", "parentbased_")
+    for name in ("always_on", "always_off", "traceidratio")
+)
+
+
+def _sampler(variable: str, value: str) -> Fault | None:
+    known = _SAMPLERS
+    if value.lower() in known or value in _installed("opentelemetry_traces_sampler"):
+        return None
+    choice = ", ".join(sorted(known | _installed("opentelemetry_traces_sampler")))
+    return _ignored(variable, value, f"is not an installed sampler (there are {choice})")
+
+
+def _file(variable: str, value: str) -> Fault | None:
+    try:
+        with Path(value).open("rb"):
+            return None
+    except (OSError, ValueError) as error:  # a value error is a NUL in the name
+        reason = getattr(error, "strerror", None) or str(error)
+        message = f"{variable}: {_shown(value)} cannot be read ({reason}); name a PEM file or unset it"
+        return Fault(variable, message, fatal=True)
+
+
+def _address(variable: str, value: str) -> Fault | None:
+    text = value if "://" in value else f"//{value}"
+    try:
+        parts = urlsplit(text)
+        if parts.hostname and parts.port != 0 and parts.scheme in {"http", "https", ""}:
+            return None
+    except ValueError:
+        pass  # a port that is not a number
+    message = f"{variable}: {_shown(_without_login(value))} is not an address such as http://localhost:4317"
+    return Fault(variable, message, fatal=True)
+
+
+def _without_login(value: str) -> str:
+    head, at, tail = value.rpartition("@")
+    return f"{head.partition('://')[0]}://***@{tail}" if at else value
+
+
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
+
+
+def _headers(variable: str, value: str) -> Fault | None:
+    """Check `name=value` pairs; values are never shown."""
+    good: list[str] = []
+    bad: list[int] = []
+    for number, item in enumerate(value.split(","), 1):
+        name, equals, _ = item.partition("=")
+        if not item.strip():
+            continue
+        if equals and _HEADER_NAME.fullmatch(unquote(name).strip()):
+            good.append(item.strip())
+        else:
+            bad.append(number)
+    if not bad:
+        return None
+    which = ", ".join(map(str, bad))
+    message = f"{variable}: item {which} is not name=value (a comma in a value is %2C); it is left out"
+    return Fault(variable, message, instead=",".join(good) or None)
+
+
+def _attributes(variable: str, value: str) -> Fault | None:
+    items = [item.strip() for item in value.split(",") if item.strip()]
+    good = [item for item in items if item.partition("=")[0].strip() and "=" in item]
+    if len(good) == len(items):
+        return None
+    which = ", ".join(str(number) for number, item in enumerate(items, 1) if item not in good)
+    message = f"{variable}: item {which} is not name=value; it is left out"
+    return Fault(variable, message, instead=",".join(good) or None)
+
+
+_SIGNALS: Final = ("", "TRACES_", "METRICS_", "LOGS_")
+_OTLP: Final[Mapping[str, Check]] = {
+    "ENDPOINT": _address,
+    "PROTOCOL": _one_of("grpc", "http/protobuf", remark=" (http/json is not supported)"),
+    "HEADERS": _headers,
+    "TIMEOUT": _seconds,
+    "COMPRESSION": _one_of("none", "gzip", "deflate"),
+    "INSECURE": _flag,
+    "CERTIFICATE": _file,
+    "CLIENT_KEY": _file,
+    "CLIENT_CERTIFICATE": _file,
+}
+_LIMITS: Final = (
+    "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT OTEL_ATTRIBUTE_COUNT_LIMIT OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT "
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT OTEL_SPAN_EVENT_COUNT_LIMIT OTEL_SPAN_LINK_COUNT_LIMIT "
+    "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT OTEL_LINK_ATTRIBUTE_COUNT_LIMIT OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT "
+    "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT"
+)
+
+CHECKS: Final[Mapping[str, Check]] = {
+    **{f"OTEL_EXPORTER_OTLP_{signal}{name}": check for signal in _SIGNALS for name, check in _OTLP.items()},
+    **{
+        f"OTEL_{signal}_EXPORTER": _from_list(
+            f"opentelemetry_{signal.lower()}_exporter",
+            "none otlp otlp_proto_grpc otlp_proto_http console",
+            "exporter",
+        )
+        for signal in ("TRACES", "METRICS", "LOGS")
+    },
+    **dict.fromkeys(_LIMITS.split(), _whole("items or characters")),
+    **{
+        f"OTEL_{kind}_{name}": check
+        for kind in ("BSP", "BLRP")
+        for name, check in {
+            "SCHEDULE_DELAY": _whole("milliseconds"),
+            "EXPORT_TIMEOUT": _whole("milliseconds"),
+            "MAX_QUEUE_SIZE": _whole("items", 1),
+            "MAX_EXPORT_BATCH_SIZE": _whole("items", 1),
+        }.items()
+    },
+    "OTEL_METRIC_EXPORT_INTERVAL": _whole("milliseconds", 1),
+    "OTEL_METRIC_EXPORT_TIMEOUT": _whole("milliseconds", 1),
+    "OTEL_METRICS_EXEMPLAR_FILTER": _one_of("always_on", "always_off", "trace_based"),
+    "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": _one_of("cumulative", "delta", "lowmemory"),
+    "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": _one_of(
+        "explicit_bucket_histogram", "base2_exponential_bucket_histogram"
+    ),
+    "OTEL_PROPAGATORS": _from_list("opentelemetry_propagator", "tracecontext baggage none", "propagator"),
+    "OTEL_TRACES_SAMPLER": _sampler,
+    "OTEL_TRACES_SAMPLER_ARG": _ratio,
+    "OTEL_RESOURCE_ATTRIBUTES": _attributes,
+    "OTEL_SDK_DISABLED": _flag,
+}
+"""What each variable may hold."""
+
+_RATIO_SAMPLERS: Final = ("traceidratio", "parentbased_traceidratio")
+
+
+def check_variables(environ: Mapping[str, str]) -> list[Fault]:
+    """Return what is wrong with the OTEL_* variables of `environ`, and what was before `drop_unusable`."""
+    return _noted(environ) + _check(environ)
+
+
+def _check(environ: Mapping[str, str]) -> list[Fault]:
+    found: list[Fault] = []
+    for variable in sorted(CHECKS.keys() & environ.keys()):
+        value = environ[variable].strip()
+        if not value:
+            continue
+        if variable == "OTEL_TRACES_SAMPLER_ARG" and not _takes_a_ratio(environ):
+            continue  # another sampler's argument means what that sampler says
+        fault = CHECKS[variable](variable, value)
+        if fault is not None:
+            found.append(fault)
+    return found
+
+
+def _takes_a_ratio(environ: Mapping[str, str]) -> bool:
+    return environ.get("OTEL_TRACES_SAMPLER", "").strip().lower() in _RATIO_SAMPLERS
+
+
+def _noted(environ: Mapping[str, str]) -> list[Fault]:
+    try:
+        return [Fault(*each) for each in json.loads(environ.get(FAULTS_VARIABLE, "") or "[]")]
+    except (ValueError, TypeError):
+        return []
+
+
+def drop_unusable(environ: MutableMapping[str, str]) -> list[Fault]:
+    """Take what the SDK could not read out of `environ`, empty variables too, and return all faults.
+
+    They are noted in the environment: a second call, and `check_variables`, return them as well.
+    """
+    new = _check(environ)
+    for fault in new:
+        if fault.instead is None:
+            del environ[fault.variable]
+        else:
+            environ[fault.variable] = fault.instead
+    for variable in CHECKS.keys() & environ.keys():
+        if not environ[variable].strip():
+            del environ[variable]
+    faults = _noted(environ) + new
+    if new:
+        environ[FAULTS_VARIABLE] = json.dumps(faults)
+    return faults

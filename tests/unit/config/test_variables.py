@@ -1,0 +1,148 @@
+"""OTEL_* variables that cannot be used: each is reported with its value and remedy, and none reaches the SDK."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ael_otel.config import Settings, with_environment
+from ael_otel.config.variables import CHECKS, FAULTS_VARIABLE, check_variables, drop_unusable
+from ael_otel.errors import ConfigError
+
+WARNED = [
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", None),
+    ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "0", None),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", None),
+    ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "GRPC!", None),
+    ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", None),
+    ("OTEL_EXPORTER_OTLP_INSECURE", "yes", "false"),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "a=b,broken,c=d", "a=b,c=d"),
+    ("OTEL_BSP_SCHEDULE_DELAY", "5s", None),
+    ("OTEL_BSP_MAX_QUEUE_SIZE", "0", None),
+    ("OTEL_BLRP_MAX_QUEUE_SIZE", "-1", None),
+    ("OTEL_METRIC_EXPORT_INTERVAL", "1.5", None),
+    ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many", None),
+    ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "٣", None),
+    ("OTEL_TRACES_EXPORTER", "jaeger", None),
+    ("OTEL_METRICS_EXPORTER", "otlp,nosuch", "otlp"),
+    ("OTEL_PROPAGATORS", "b3,tracecontext", "tracecontext"),
+    ("OTEL_TRACES_SAMPLER", "half", None),
+    ("OTEL_METRICS_EXEMPLAR_FILTER", "sometimes", None),
+    ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "deltas", None),
+    ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "exponential", None),
+    ("OTEL_RESOURCE_ATTRIBUTES", "team=a b,broken,k=%zz", "team=a b,k=%zz"),
+    ("OTEL_SDK_DISABLED", "1", "false"),
+]
+REFUSED = [
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://example.org"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:port"),
+    ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://localhost:99999"),
+    ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/no/such/ca.pem"),
+    ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/"),
+]
+FINE = [
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://ada:pw@[::1]:4318/base"),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Basic%20abc=,x-tenant=1,"),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5"),
+    ("OTEL_TRACES_EXPORTER", "console, otlp"),
+    ("OTEL_PROPAGATORS", "tracecontext,baggage"),
+    ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
+    ("OTEL_TRACES_SAMPLER_ARG", "anything of another sampler"),
+    ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "0"),
+    ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=prod,team=a%2Cb"),
+    ("OTEL_BSP_SCHEDULE_DELAY", ""),
+    ("OTEL_BSP_SCHEDULE_DELAY", "  "),
+]
+
+
+@pytest.mark.parametrize(("variable", "value", "instead"), WARNED)
+def test_unusable_value_is_a_warning_and_the_default(variable: str, value: str, instead: str | None) -> None:
+    """Numbers and words of closed sets: OTel's specification asks for a warning and the default."""
+    environ = {variable: value}
+    (fault,) = drop_unusable(environ)
+    assert fault.message.startswith(f"{variable}: ")
+    assert not fault.fatal
+    assert environ.pop(FAULTS_VARIABLE)
+    assert environ == ({} if instead is None else {variable: instead})
+    assert check_variables(environ) == []
+
+
+@pytest.mark.parametrize(("variable", "value"), REFUSED)
+def test_value_without_a_default_is_an_error(variable: str, value: str) -> None:
+    """Telemetry would silently go elsewhere, or nowhere."""
+    (fault,) = check_variables({variable: value})
+    assert fault.fatal
+    with pytest.raises(ConfigError, match=variable):
+        with_environment(Settings(), {variable: value})
+
+
+@pytest.mark.parametrize(("variable", "value"), FINE)
+def test_usable_value_is_left_alone(variable: str, value: str) -> None:
+    """Nothing is reported; an empty variable counts as not set."""
+    environ = {variable: value}
+    assert drop_unusable(environ) == []
+    assert environ == ({variable: value} if value.strip() else {})
+
+
+def test_ratio_is_checked_for_ratio_samplers_only() -> None:
+    """Another sampler's argument means what that sampler says."""
+    environ = {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "10%"}
+    (fault,) = check_variables(environ)
+    assert fault.variable == "OTEL_TRACES_SAMPLER_ARG"
+
+
+def test_all_mistakes_are_reported_at_once() -> None:
+    """A person mends them in one go."""
+    environ = {name: value for name, value in REFUSED if name.endswith(("CERTIFICATE", "CLIENT_KEY"))}
+    with pytest.raises(ConfigError) as raised:
+        with_environment(Settings(), environ)
+    assert all(name in str(raised.value) for name in environ)
+
+
+def test_warnings_are_notices_of_the_settings() -> None:
+    """They are logged at the start, and printed by `ael run`."""
+    settings = with_environment(
+        Settings(), {"OTEL_EXPORTER_OTLP_TIMEOUT": "10s", "OTEL_TRACES_EXPORTER": "zipkin"}
+    )
+    assert [notice.split(":")[0] for notice in settings.notices] == [
+        "OTEL_EXPORTER_OTLP_TIMEOUT",
+        "OTEL_TRACES_EXPORTER",
+    ]
+
+
+def test_values_of_headers_and_logins_are_not_shown() -> None:
+    """They are secrets."""
+    environ = {
+        "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer abc,def hunter2",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "ftp://ada:hunter2@example.org",
+        "OTEL_RESOURCE_ATTRIBUTES": "hunter2",
+    }
+    messages = " ".join(fault.message for fault in check_variables(environ))
+    assert "hunter2" not in messages
+    assert "abc" not in messages
+
+
+@given(st.sampled_from(sorted(CHECKS)), st.text(max_size=40))
+def test_any_value_is_judged(variable: str, value: str) -> None:
+    """No value raises, and what is left afterwards is usable, unless it is an error."""
+    environ = {variable: value}
+    faults = drop_unusable(environ)
+    environ.pop(FAULTS_VARIABLE, None)
+    assert check_variables(environ) == []
+    assert all("\n" not in fault.message for fault in faults)
+
+
+def test_dropped_variables_are_still_reported() -> None:
+    """The wrapper and `ael` itself drop before settings are read: these report what was there."""
+    environ = {"OTEL_PROPAGATORS": "b3", "OTEL_EXPORTER_OTLP_ENDPOINT": "ftp://x"}
+    first = drop_unusable(environ)
+    assert drop_unusable(environ) == check_variables(environ) == first
+    with pytest.raises(ConfigError, match="OTEL_EXPORTER_OTLP_ENDPOINT"):
+        with_environment(Settings(), environ)
+
+
+@pytest.mark.parametrize("noted", ["", "x", "{}", "[1]", "null"])
+def test_made_up_note_is_not_a_fault(noted: str) -> None:
+    """Whatever stands in the variable of ours."""
+    assert check_variables({FAULTS_VARIABLE: noted}) == []
