@@ -13,8 +13,8 @@ import msgspec
 from ael_otel.config.aliases import ALIASES, Alias
 from ael_otel.config.file import Source, Substituted, kind_of, nearest, shown_name
 from ael_otel.config.keys import KEYS, SECTION, Key
-from ael_otel.config.patterns import field_fault, path_fault, pattern_fault
-from ael_otel.config.settings import Metrics, Settings, masked
+from ael_otel.config.patterns import field_fault, path_fault, pattern_fault, text_pattern_fault
+from ael_otel.config.settings import CustomPattern, Metrics, Settings, masked
 from ael_otel.errors import ConfigError
 
 __all__ = [
@@ -160,6 +160,8 @@ def _check(name: str, value: object, source: Source) -> object:
         # The engine writes WARN, and case carries no meaning in a level.
         plain = {"WARN": "WARNING"}.get(plain.upper(), plain.upper())
     plain = _in_short(name, plain)
+    if name == "privacy.patterns" and (wrong := _items_fault(plain)):
+        raise source.error(f"{SECTION}.{name}", f"{SECTION}.{name} {wrong}")
     try:
         checked: object = msgspec.convert(plain, entry.type, strict=not isinstance(value, Substituted))
     except (msgspec.ValidationError, ValueError, TypeError, OverflowError, RecursionError):
@@ -321,6 +323,52 @@ def _patterns_fault(value: Any) -> str | None:
     return None
 
 
+_ITEM_FIELDS: Final = {field.name: field.required for field in msgspec.structs.fields(CustomPattern)}
+
+
+def _items_fault(value: object) -> str | None:
+    """Return which item of a list of patterns has a wrong form, and what to set."""
+    if not isinstance(value, list):
+        return None
+    for position, item in enumerate(cast("list[object]", value), start=1):
+        if not isinstance(item, dict):
+            return f"must be a list of mappings; item {position} is {kind_of(item)}"
+        fields = cast("dict[object, object]", item)
+        for field in fields:
+            if field not in _ITEM_FIELDS:
+                return (
+                    f"has an item ({position}) with the key {shown_name(str(field))}; "
+                    f"valid there: {', '.join(_ITEM_FIELDS)}"
+                )
+        for field, required in _ITEM_FIELDS.items():
+            text = fields.get(field)
+            if field not in fields and required:
+                return f"has an item ({position}) without the key {field}"
+            if field in fields and not isinstance(text, str):
+                return f"has an item ({position}) whose {field} is {kind_of(text)}; it must be text"
+        try:
+            msgspec.convert(fields, CustomPattern)
+        except msgspec.ValidationError as error:
+            field = "marker" if "marker" in str(error) else "name"
+            wanted = {
+                "name": "small letters, digits and _",
+                "marker": "capital letters, digits and _, such as TICKET",
+            }[field]
+            return f"has an item ({position}) whose {field} must be {wanted}"
+    return None
+
+
+def _custom_fault(value: Any) -> str | None:
+    names: set[str] = set()
+    for position, item in enumerate(cast("tuple[CustomPattern, ...]", value), start=1):
+        if item.name in names:
+            return f"has two items with the name {item.name}"
+        names.add(item.name)
+        if fault := text_pattern_fault(item.regex):
+            return f"has an item ({position}, {item.name}) whose regex {_excerpt(item.regex)} {fault}"
+    return None
+
+
 def _excerpt(pattern: str) -> str:
     # A pattern is no secret: it names fields. Without it nobody finds it in a list of many.
     return repr(pattern if len(pattern) <= _SHOWN_PATTERN else pattern[:_SHOWN_PATTERN] + "…")
@@ -359,6 +407,7 @@ _EXTRA_CHECKS: Final[Mapping[str, Callable[[Any], str | None]]] = {
     "redaction.allow_fields": _fields_fault,
     "redaction.tools": _tools_fault,
     "privacy.excluded_paths": _paths_fault,
+    "privacy.patterns": _custom_fault,
 }
 
 

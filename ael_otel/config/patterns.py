@@ -15,6 +15,7 @@ _TOKEN: Final = re.compile(
     re.DOTALL,
 )
 _BIG: Final = 16
+_NO_BOUND: Final = 1 << 30
 _EVERY_PATH: Final = frozenset({"*", "**", "/", "/*"})
 
 
@@ -35,6 +36,30 @@ def pattern_fault(pattern: str) -> str | None:
     if re.search(pattern, ""):
         return "matches every name"
     return _slow(pattern)
+
+
+MOST_WAYS: Final = 10_000
+"""Ways in which a pattern for texts may be tried at one place: the product of what its repetitions leave open."""
+
+
+def text_pattern_fault(pattern: str) -> str | None:
+    """Return why a pattern cannot be searched for in texts, None if it can.
+
+    As `pattern_fault`, and every repetition has an upper bound: `a+b` takes quadratic time on a text of `a` alone.
+    """
+    if fault := pattern_fault(pattern):
+        return fault.replace("every name", "every text")
+    ways = 1
+    for token in _TOKEN.finditer(pattern):
+        loop = token["loop"]
+        if not loop:
+            continue
+        if _most(loop) == _NO_BOUND:
+            return f"repeats without a bound ({loop}), which can take quadratic time: write one, such as {{1,100}}"
+        ways *= _most(loop) - _least(loop) + 1
+    if ways > MOST_WAYS:
+        return f"can be tried in more than {MOST_WAYS} ways at one place: lower the bounds of its repetitions"
+    return None
 
 
 def path_fault(path: str) -> str | None:
@@ -83,7 +108,14 @@ def _slow(pattern: str) -> str | None:
 def _most(loop: str) -> int:
     """Return how often a quantifier repeats at most; a number that no bound reaches when there is none."""
     if loop in "*+":
-        return 1 << 30
+        return _NO_BOUND
     inside = loop[1:-1]
     last = inside.rpartition(",")[2]
-    return int(last) if last else 1 << 30
+    return int(last) if last else _NO_BOUND
+
+
+def _least(loop: str) -> int:
+    """Return how often a quantifier with bounds repeats at least."""
+    inside = loop[1:-1]
+    first, comma, _ = inside.partition(",")
+    return int(first or 0) if comma else int(inside)

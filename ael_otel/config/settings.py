@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 __all__ = [
     "MASK",
     "Admin",
+    "CustomPattern",
     "Engine",
     "Exporters",
     "Logs",
@@ -254,12 +255,73 @@ class Retention(_Section, frozen=True, forbid_unknown_fields=True):
     ] = 0
 
 
+class CustomPattern(_Section, frozen=True, forbid_unknown_fields=True):
+    """One item of `privacy.patterns`: a form of secret that only the user's organisation knows."""
+
+    name: Annotated[
+        str,
+        _about(
+            "identifier in `ael privacy`",
+            allowed="small letters, digits and _",
+            pattern=r"^[a-z][a-z0-9_]{0,39}\Z",
+        ),
+    ]
+    regex: Annotated[
+        str, _about("regular expression with bounded repetitions", allowed="a regular expression")
+    ]
+    marker: Annotated[
+        str,
+        _about(
+            "word that replaces a match, in brackets",
+            allowed="capital letters, digits and _, such as TICKET",
+            pattern=r"^\[?[A-Z][A-Z0-9_]{1,31}\]?\Z",
+        ),
+    ] = "CUSTOM"
+
+
 class Privacy(_Section, frozen=True, forbid_unknown_fields=True):
     """What is not to be kept or to leave the process. Credentials never are, whatever stands here."""
 
     scrub_pii: Annotated[
-        bool, _about("also replace e-mail addresses, US social security numbers and payment cards by markers")
+        bool,
+        _about("also replace personal data by markers: what `privacy.pii` names; false switches all off"),
     ] = True
+    pii: Annotated[
+        tuple[
+            Literal[
+                "email",
+                "us_ssn",
+                "payment_card",
+                "iban",
+                "phone",
+                "ip_address",
+                "uk_nino",
+                "uk_nhs",
+                "aadhaar",
+                "cpf",
+                "cnpj",
+                "canadian_sin",
+                "spanish_id",
+                "french_nir",
+                "codice_fiscale",
+                "chinese_id",
+                "pesel",
+                "german_tax_id",
+            ],
+            ...,
+        ],
+        _about(
+            "personal data that is replaced by markers (docs/privacy.md lists the detectors)",
+            allowed="a list of names of detectors, such as email and iban",
+        ),
+    ] = ("email", "us_ssn", "payment_card")
+    patterns: Annotated[
+        tuple[CustomPattern, ...],
+        _about(
+            "also replace what these find in any text; a group `secret` in `regex` limits what is replaced",
+            allowed="a list of mappings with name, regex and, if wanted, marker",
+        ),
+    ] = ()
     excluded_paths: Annotated[
         tuple[str, ...],
         _about(
@@ -277,7 +339,8 @@ class Redaction(_Section, frozen=True, forbid_unknown_fields=True):
     sensitive_field_patterns: Annotated[
         tuple[str, ...],
         _about(
-            "also blank fields whose names one of these matches anywhere, upper or lower case",
+            "also blank fields whose names one of these matches anywhere, upper or lower case, and the values of such "
+            "names in texts (`name: value`, `name=value`)",
             allowed="a list of regular expressions",
         ),
     ] = ()

@@ -1,14 +1,18 @@
 """What a redactor is to take out: the part of the configuration that privacy depends on."""
 
-from typing import Self
+from typing import Final, Self
 
 import msgspec
 
 from ael_otel.config import Settings
-from ael_otel.config.patterns import field_fault, path_fault, pattern_fault
+from ael_otel.config.patterns import field_fault, path_fault, pattern_fault, text_pattern_fault
+from ael_otel.config.settings import CustomPattern
 from ael_otel.errors import ConfigError
 
-__all__ = ["Policy"]
+__all__ = ["DEFAULT_PII", "CustomPattern", "Policy"]
+
+DEFAULT_PII: Final = ("email", "us_ssn", "payment_card")
+"""Detectors of personal data that are on unless `privacy.pii` says otherwise."""
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -17,10 +21,12 @@ class Policy(msgspec.Struct, frozen=True):
     Attributes:
         sensitive_field_patterns: regular expressions, searched in names of fields without regard to case; the whole
             value of a field whose name matches goes.
-        scrub_pii: also e-mail addresses, US social security numbers and payment cards.
+        scrub_pii: also personal data, as far as `pii` names it.
         excluded_paths: files whose names and contents go: `~`, `..` and symbolic links are resolved, `*` matches any
             characters, a folder stands for all that is in it, a pattern without `/` for a file name anywhere.
         allow_fields: names of fields (`*` and `?` match) that nothing is ever taken out of.
+        pii: names of detectors of personal data (`rules.PII_DETECTORS`).
+        patterns: forms of secrets that only the configuration knows, searched for in all texts.
 
     Raises:
         ConfigError: a pattern is no regular expression or could take forever, or a path is empty. It names the pattern.
@@ -30,6 +36,8 @@ class Policy(msgspec.Struct, frozen=True):
     scrub_pii: bool = True
     excluded_paths: tuple[str, ...] = ()
     allow_fields: tuple[str, ...] = ()
+    pii: tuple[str, ...] = DEFAULT_PII
+    patterns: tuple[CustomPattern, ...] = ()
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -39,6 +47,8 @@ class Policy(msgspec.Struct, frozen=True):
             scrub_pii=settings.privacy.scrub_pii,
             excluded_paths=settings.privacy.excluded_paths,
             allow_fields=settings.redaction.allow_fields,
+            pii=settings.privacy.pii,
+            patterns=settings.privacy.patterns,
         )
 
     def __post_init__(self) -> None:
@@ -47,6 +57,7 @@ class Policy(msgspec.Struct, frozen=True):
             ("sensitive_field_patterns", self.sensitive_field_patterns, pattern_fault),
             ("excluded_paths", self.excluded_paths, path_fault),
             ("allow_fields", self.allow_fields, field_fault),
+            ("patterns", tuple(each.regex for each in self.patterns), text_pattern_fault),
         ):
             for each in given:
                 if fault := fault_of(each):

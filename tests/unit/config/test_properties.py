@@ -102,6 +102,16 @@ SPECIAL = {
     "privacy.excluded_paths": st.lists(
         TEXT.filter(lambda path: path.strip() not in ("", "*", "**", "/", "/*")), max_size=3
     ),
+    "privacy.pii": st.lists(st.sampled_from(["email", "iban", "cpf"]), unique=True, max_size=3),
+    "privacy.patterns": st.lists(
+        st.builds(
+            lambda name, word: {"name": name, "regex": re.escape(word), "marker": name.upper()},
+            st.from_regex(r"[a-z][a-z0-9_]{1,8}", fullmatch=True),
+            TEXT.filter(bool),
+        ),
+        unique_by=lambda item: item["name"],
+        max_size=3,
+    ),
     "redaction.sensitive_field_patterns": st.lists(TEXT.filter(bool).map(re.escape), max_size=3),
     "redaction.allow_fields": st.lists(TEXT.filter(lambda name: name.strip(" *?")), max_size=3),
     "redaction.tools": st.dictionaries(
@@ -158,6 +168,8 @@ def test_settings_survive_the_way_through_yaml(flat: dict[str, object]) -> None:
         found: Any = loaded
         for part in name.split("."):
             found = getattr(found, part)
+        if name == "privacy.patterns":
+            found = tuple(msgspec.to_builtins(found))
         assert found == (tuple(value) if isinstance(value, list) else value)
 
 
