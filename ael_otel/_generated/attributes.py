@@ -221,6 +221,11 @@ RedactionKind = Literal[
     "excluded_path",
     "field",
     "error",
+    "bank_account",
+    "phone",
+    "ip_address",
+    "national_id",
+    "custom",
 ]
 """What was taken out. Values of ael.redaction.kind."""
 REDACTION_KIND_VALUES: Final[tuple[RedactionKind, ...]] = (
@@ -235,6 +240,11 @@ REDACTION_KIND_VALUES: Final[tuple[RedactionKind, ...]] = (
     "excluded_path",
     "field",
     "error",
+    "bank_account",
+    "phone",
+    "ip_address",
+    "national_id",
+    "custom",
 )
 
 StepStatus = Literal["completed", "failed", "skipped"]

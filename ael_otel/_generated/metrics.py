@@ -177,7 +177,7 @@ REDACTION: Final = MetricSpec(
     description="Secrets and personal data taken out of what is kept and sent, by kind.",
     labels=("kind",),
     buckets=None,
-    max_series=11,
+    max_series=16,
     label_values=MappingProxyType({"kind": REDACTION_KIND_VALUES}),
 )
 
