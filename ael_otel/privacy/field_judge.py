@@ -8,13 +8,13 @@ from typing import Final, NamedTuple
 from ael_otel.privacy import markers
 from ael_otel.privacy.field_names import kind_of
 from ael_otel.privacy.policy import Policy
+from ael_otel.privacy.rules import rules_for
 
 LONGEST_NAME: Final = 256
 COUNTS: Final = "counts"
 """The rule of the field `redactions`, in which run records keep counts by kind."""
 
 _NAMES_KEPT: Final = 4096
-_MARKER: Final = re.compile("|".join(map(re.escape, sorted(markers.ALL_MARKERS))))
 
 
 class FieldName(NamedTuple):
@@ -43,6 +43,8 @@ class FieldJudge:
     def __init__(self, policy: Policy, redact: Callable[[str], str]) -> None:
         self._policy = policy
         self._redact = redact
+        # Personal data whose detector is off.
+        self._kept_kinds = markers.PII - {rule.kind for rule in rules_for(policy)}
         self._patterns = [re.compile(each, re.IGNORECASE) for each in policy.sensitive_field_patterns]
         allowed = "|".join(translate(each) for each in policy.allow_fields)
         self._allowed = re.compile(allowed, re.IGNORECASE) if allowed else None
@@ -59,8 +61,8 @@ class FieldJudge:
             name = FieldName(None, "", key, allowed=True)
         else:
             # A marker in a name is what a secret has left behind: it says nothing of the value.
-            kind, rule = kind_of(_MARKER.sub(" x ", key) if "[" in key else key), "field_name"
-            if kind in markers.PII and not self._policy.scrub_pii:
+            kind, rule = kind_of(markers.MARKER.sub(" x ", key) if "[" in key else key), "field_name"
+            if kind in self._kept_kinds:
                 kind = None
             shown = key if len(key) <= LONGEST_NAME else key[:128] + key[-128:]
             if any(pattern.search(shown) for pattern in self._patterns):

@@ -1,15 +1,19 @@
-"""Which names of fields say that the value is a secret: judged by their words, never by a part of a word.
+"""Decides by the name of a field whether its value is a secret: by its words, never by a part of a word.
 
 `apiKey`, `api_key`, `API-KEY` and `x.api.key` are the same words. The last word decides, with the one before it where
 it alone says nothing: `access_key` is a secret, `primary_key` is not; `token` is, `max_tokens` and `token_count` are
-not.
+not. Words that are written together (`OPENAIAPIKEY`) are known by their end. Names that only hint at a secret are weak:
+their value must look like one too.
 """
 
 import re
+import unicodedata
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final, NamedTuple, cast
 
 from ael_otel.privacy import markers
+from ael_otel.privacy.validators import is_placeholder, looks_secret
 
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_a-zA-Z]+")
 _LONGEST: Final = 160
@@ -20,12 +24,29 @@ def a_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+_FOREIGN_PASSWORDS: Final = a_set(
+    # German, Spanish, Portuguese, French, Italian, Dutch, Swedish, Danish, Finnish, Polish, Czech, Turkish; no accents
+    "passwort passworter kennwort passwoerter contrasena contrasenas contrasenya senha senhas "
+    "motdepasse mdp parolachiave "
+    "wachtwoord losenord adgangskode salasana haslo hasło heslo jelszo sifre"
+)
+_OTHER_SCRIPTS: Final = {
+    **dict.fromkeys(
+        a_set("пароль пароля пароли парол 密码 密碼 口令 パスワード 暗証番号 비밀번호"), markers.PASSWORD
+    ),
+    **dict.fromkeys(a_set("секрет секреты 密钥 密鑰 秘钥 秘鑰 シークレット"), markers.API_KEY),
+    **dict.fromkeys(a_set("токен 令牌 トークン 토큰"), markers.TOKEN),
+}
+"""Words of scripts other than Latin; where words are not set apart, a name that ends with one counts."""
+
 ALONE: Final = {
     **dict.fromkeys(
         a_set(
-            "password passwords passwd passwds pwd passphrase passphrases passcode mypwd pgpassword dbpassword dbpass "
-            "userpassword userpass rootpassword sshpass kennwort motdepasse contrasena"
-        ),
+            "password passwords passwd passwds pwd passphrase passphrases passcode mypwd pgpassword "
+            "dbpassword dbpass "
+            "userpassword userpass rootpassword sshpass"
+        )
+        | _FOREIGN_PASSWORDS,
         markers.PASSWORD,
     ),
     **dict.fromkeys(
@@ -37,8 +58,10 @@ ALONE: Final = {
     ),
     **dict.fromkeys(
         a_set(
-            "token accesstoken refreshtoken authtoken idtoken sessiontoken bearertoken apitoken usertoken bearer jwt "
-            "authorization cookie cookies setcookie otp totp csrf xsrf csrftoken csrfmiddlewaretoken xsrftoken"
+            "token accesstoken refreshtoken authtoken idtoken sessiontoken bearertoken apitoken "
+            "usertoken bearer jwt "
+            "authorization cookie cookies setcookie otp totp csrf xsrf csrftoken csrfmiddlewaretoken "
+            "xsrftoken"
         ),
         markers.TOKEN,
     ),
@@ -46,59 +69,223 @@ ALONE: Final = {
     **dict.fromkeys(a_set("ssn"), markers.SSN),
     **dict.fromkeys(a_set("creditcard cardnumber cvv cvv2 cvc cvc2"), markers.CREDIT_CARD),
     **dict.fromkeys(
-        a_set("credential credentials creds cred mnemonic seedphrase keystore htpasswd"), markers.FIELD
+        a_set("credential credentials creds cred mnemonic seedphrase keystore htpasswd zugangsdaten"),
+        markers.FIELD,
     ),
 }
 """Last words that are enough."""
 
+_GLUED: Final = re.compile(
+    r"(?P<api>(?:api|secret|access|client|account|license|encryption|signing)keys?|(?:client|app|api|jwt|token)secret)\Z"
+    r"|(?P<private>(?:private|ssh)key)\Z"
+    r"|(?P<password>password|passwd|passwort|passphrase|passcode|kennwort|contrasena)\Z"
+    r"|(?P<token>(?:auth|access|refresh|api|bearer|session|my|bot|user|github|gitlab|npm|slack|hf|deploy|login|id)token)\Z"
+)
+_NOT_GLUED: Final = re.compile(
+    r"\A(?:no|has|is|forgot|forgotten|reset|show|hide|change|update|verify|check|with|non)"
+)
+
 _KEY_OWNERS: Final = a_set(
-    "api access secret signing encryption decryption auth account master service subscription shared session deploy "
-    "aes des hmac rsa ecdsa ed25519 storage consumer admin root app application license webhook wrapping symmetric "
-    "sign functions function host integration ingest ingestion"
+    "api access secret signing encryption decryption auth account master service subscription shared deploy "
+    "aes des hmac rsa ecdsa ed25519 consumer admin root license webhook wrapping symmetric "
+    "sign ingest ingestion fernet cipher validation"
+)
+_WEAK_KEY_OWNERS: Final = a_set("session storage app host application functions function integration sdk")
+_VENDORS: Final = a_set(
+    "openai anthropic claude gemini vertex cohere mistral groq xai grok deepseek perplexity together "
+    "fireworks replicate "
+    "huggingface hf cerebras nvidia voyage jina elevenlabs deepgram assemblyai stability runpod modal "
+    "openrouter langsmith "
+    "langchain langfuse helicone portkey wandb pinecone weaviate qdrant tavily serper serpapi exa brave "
+    "bing firecrawl "
+    "bedrock aws gcp google maps azure cosmos cosmosdb digitalocean linode vultr hetzner scaleway "
+    "alibaba aliyun tencent oracle ibm "
+    "cloudflare fastly bunny akamai netlify vercel heroku render railway fly supabase firebase neon "
+    "planetscale upstash turso "
+    "snowflake databricks mongodb atlas algolia meilisearch typesense elastic elasticsearch github "
+    "gitlab bitbucket gitea "
+    "circleci travis buildkite drone jenkins codecov coveralls sonar sonarqube snyk npm pypi nuget "
+    "rubygems docker dockerhub quay "
+    "artifactory jfrog nexus terraform pulumi vault consul doppler infisical datadog newrelic relic "
+    "sentry honeycomb rollbar bugsnag "
+    "logdna loggly splunk papertrail grafana pagerduty opsgenie statsig segment mixpanel amplitude "
+    "posthog launchdarkly optimizely "
+    "stripe paypal braintree square plaid adyen razorpay shopify mollie paddle coinbase binance kraken "
+    "alchemy infura etherscan moralis "
+    "twilio telnyx nexmo vonage messagebird plivo sendgrid mailgun mailchimp mandrill mailjet postmark "
+    "brevo sparkpost resend klaviyo "
+    "slack discord telegram zendesk intercom hubspot salesforce jira atlassian confluence notion "
+    "airtable linear asana trello clickup "
+    "figma dropbox box mapbox tmdb omdb weather openweather openweathermap newsapi rapidapi unsplash "
+    "pexels giphy steam twitch spotify "
+    "nasa recaptcha hcaptcha turnstile okta auth0 clerk pusher ably agora fcm cloudinary imagekit "
+    "dashscope zhipu moonshot kimi "
+    "qianfan minimax yandex line feishu lark dingtalk wechat tailscale ngrok hubspot azdo ado tfe tf"
 )
 _PRIVATE: Final = a_set("private ssh pgp gpg pem tls ssl")
-_PASS_OWNERS: Final = a_set("db user smtp admin root redis mysql ftp http proxy mail ldap imap login my")
+_PASS_OWNERS: Final = a_set(
+    "db user smtp admin root redis mysql ftp sftp http proxy mail email ldap imap pop login my irc pg "
+    "postgres mongo amqp mqtt "
+    "rabbit rabbitmq vpn ssh sudo svn wifi wlan sa bind keystore truststore database bot account auth"
+)
 _TOKEN_OWNERS: Final = a_set(
-    "access refresh auth api bearer id device session security personal csrf xsrf user bot oauth oauth2 service admin "
+    "access refresh auth api bearer id device session security personal csrf xsrf user bot oauth oauth2 "
+    "service admin "
     "deploy registration verification reset invite secret private jwt"
 )
 _NUMBER_OWNERS: Final = {"card": markers.CREDIT_CARD, "security": markers.SSN, "ssn": markers.SSN}
 
 _COUNTED: Final = a_set(
     "max min num n total input output prompt completion cached reasoning remaining avg mean count next page "
-    "continuation eos bos pad unk mask stop special sep cls first last prev previous cancellation per lookahead is has "
+    "continuation eos bos pad unk mask stop special sep cls first last prev previous cancellation per "
+    "lookahead is has "
     "no use require requires"
 )
 """Words before `token` that make it a unit of text, a page or a question: `max_token`, `next_page_token`."""
 
-_ASKS: Final = a_set("has is use uses require requires need needs show hide allow enable disable missing")
-"""First words that make a name a question: `has_password`."""
+_WEAK_TOKEN_OWNERS: Final = a_set(
+    "current design sync text word color colour spacing theme style syntax lexer parser raw start end "
+    "begin expected "
+    "unexpected peek change cursor delta continue pagination watch resume"
+)
+"""Words before `token` that mostly mean a piece of text or a place in a list; some services make them long."""
+
+_ASKS: Final = a_set(
+    "has is use uses require requires need needs show hide allow enable disable missing forgot reset"
+)
+"""First words that make a name a question or an act: `has_password`."""
+
+_SUFFIXES: Final = a_set(
+    "value raw plain plaintext prod production dev development staging stage live sandbox old new main "
+    "backup bak tmp local "
+    "default b64 base64 enc encoded encrypted hex current primary secondary str text"
+)
+"""Last words that say where or how a secret is used: `password_prod`, `apikey_b64`."""
+_NOT_BEHIND: Final = a_set("current new old text raw default start end")
+
+ANCHORS: Final = (
+    "pass", "pwd", "secret", "token", "key", "cred", "auth", "cookie", "jwt", "ssn", "cv", "otp", "srf", "sig",
+    "phrase", "bearer", "mnemonic", "connection", "social", "card", "pw", "pat", "login", "kennwort", "contrase",
+    "clave", "senha", "mdp", "parola", "wachtwoord", "senord", "adgangskode", "salasana",
+    "has\u0142o", "haslo", "heslo", "jelsz", "sifre", "\u015fifre", "zugangsdaten",
+    "парол", "секрет", "токен", "密码", "密碼", "口令", "密钥", "密鑰", "秘钥", "秘鑰", "令牌", "パスワード",
+    "暗証番号", "シークレット", "トークン", "비밀번호", "토큰",
+)  # fmt: skip
+"""Texts in lower case, one of which is in each name that says that its value is a secret."""
+
+_ANCHOR: Final = re.compile("|".join(map(re.escape, ANCHORS)))
+
+
+class _Judged(NamedTuple):
+    kind: str | None
+    weak: bool = False
+
+
+_NOTHING: Final = _Judged(None)
 
 
 def words(name: str) -> list[str]:
-    """Return the words of a name in lower case."""
+    """Return the words of a name in lower case, without accents."""
     if len(name) > _LONGEST:
         name = name[-_LONGEST:]
+    if not name.isascii():
+        apart = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", name))
+        name = unicodedata.normalize("NFC", "".join(c for c in apart if not unicodedata.combining(c)))
     return [word.lower() for word in _WORD.findall(name)]
 
 
-@lru_cache(maxsize=4096)
 def kind_of(name: str) -> str | None:
     """Return the kind of secret that a field of this name holds, None if the name does not say so."""
+    return _judge(name).kind
+
+
+def is_weak(name: str) -> bool:
+    """Return whether a name only hints at a secret, so that the value must look like one: `session_key`, `pass`."""
+    return _judge(name).weak
+
+
+@lru_cache(maxsize=4096)
+def _judge(name: str) -> _Judged:
+    low = name.lower()
+    if _ANCHOR.search(low[-_LONGEST:]) is None and (
+        name.isascii() or _ANCHOR.search(" ".join(words(name))) is None
+    ):
+        return _NOTHING
     found = words(name)
-    while found and (found[-1].isdigit() or found[-1] in {"value", "raw", "plain", "plaintext"}):
-        found.pop()
-    if not found:
-        return None
-    if found[0] in _ASKS and len(found) > 1:
-        return None
+    if found[:2] == ["tf", "token"] and len(found) > 2:
+        return _Judged(markers.TOKEN)
+    judged = _by_last(found)
+    shorter = found
+    while judged.kind is None and len(shorter) > 1 and (shorter[-1].isdigit() or shorter[-1] in _SUFFIXES):
+        shorter = shorter[:-1]
+        judged = _by_last(shorter)
+        if judged.kind is not None and shorter[-1] in {"pass", "login"}:
+            return _NOTHING
+    if (
+        judged.kind is None
+        and len(found) > 2
+        and found[-1] in _VENDORS
+        and found[-2] in {"token", "key", "apikey", "secret"}
+    ):
+        # AWS_BEARER_TOKEN_BEDROCK, API_KEY_OPENAI
+        judged = _by_last(found[:-1])
+    return judged
+
+
+def _by_last(found: list[str]) -> _Judged:
+    """Judge a name by its last words."""
+    if not found or (found[0] in _ASKS and len(found) > 1):
+        return _NOTHING
     last = found[-1]
     before = found[-2] if len(found) > 1 else ""
     if last == "token" and before in _COUNTED:
-        return None
+        return _NOTHING
+    if last == "token" and before in _WEAK_TOKEN_OWNERS:
+        return _Judged(markers.TOKEN, weak=True)
     if kind := ALONE.get(last):
-        return kind
-    return _by_two(last, before, found)
+        return _Judged(kind)
+    if not last.isascii():
+        return _other_script(last)
+    if kind := _by_two(last, before, found):
+        return _Judged(kind)
+    if weak := _weak(last, before):
+        return _Judged(weak, weak=True)
+    return _glued(last)
+
+
+def _other_script(last: str) -> _Judged:
+    for word, kind in _OTHER_SCRIPTS.items():
+        if last.endswith(word):
+            return _Judged(kind)
+    return _NOTHING
+
+
+def _glued(last: str) -> _Judged:
+    """Judge a word that others are written together with: `myapikey`, `dbpasswd`."""
+    match = _GLUED.search(last)
+    if match is None or _NOT_GLUED.match(last):
+        return _NOTHING
+    kinds = {"api": markers.API_KEY, "private": markers.PRIVATE_KEY, "password": markers.PASSWORD}
+    return _Judged(kinds.get(match.lastgroup or "", markers.TOKEN))
+
+
+def _weak(last: str, before: str) -> str | None:
+    """Return the kind that a name hints at."""
+    kind: str | None = None
+    match last:
+        case "key" | "keys" if before in _WEAK_KEY_OWNERS or before in _VENDORS:
+            kind = markers.API_KEY
+        case "pat" if before:
+            kind = markers.TOKEN
+        case "pass" | "pw" | "pswd" | "psw" | "passw":
+            kind = markers.PASSWORD
+        case "clave" | "parola":
+            kind = markers.PASSWORD
+        case "login" if before in {"sonar", "sonarqube"}:
+            kind = markers.TOKEN
+        case _:
+            pass
+    return kind
 
 
 def _by_two(last: str, before: str, found: list[str]) -> str | None:
@@ -110,7 +297,13 @@ def _by_two(last: str, before: str, found: list[str]) -> str | None:
                 kind = markers.PRIVATE_KEY
             elif before in _KEY_OWNERS:
                 kind = markers.API_KEY
-        case "pass" if before in _PASS_OWNERS:
+        case "data" if before == "key" and found[-3:-2] == ["client"]:
+            kind = markers.PRIVATE_KEY  # a kubeconfig's `client-key-data`
+        case "pass" if before in _PASS_OWNERS or before in _VENDORS:
+            kind = markers.PASSWORD
+        case "passe" if found[-3:-1] == ["mot", "de"] or before == "palavra":
+            kind = markers.PASSWORD
+        case "secreta" | "acceso" if before in {"clave", "palabra"}:
             kind = markers.PASSWORD
         case "tokens" if before in _TOKEN_OWNERS:
             kind = markers.TOKEN
@@ -141,3 +334,115 @@ def _by_two(last: str, before: str, found: list[str]) -> str | None:
         case _:
             pass
     return kind
+
+
+# --- the value of a field whose name says that it is a secret ---------------------------------------------------------
+
+_SCHEMA_WORDS: Final = a_set(
+    "type description minLength maxLength pattern format enum const default title examples example $ref "
+    "anyOf oneOf allOf items "
+    "properties required nullable readOnly writeOnly deprecated minimum maximum additionalProperties in "
+    "schema name "
+    "$type $value $description x-order hidden label help placeholder optional"
+)
+_SCHEMA_SURE: Final = a_set("type minLength maxLength $ref anyOf oneOf allOf enum format schema $type")
+_SCHEMA_TYPES: Final = a_set(
+    "string number integer boolean object array null str int float bool any secret password text color "
+    "dimension"
+)
+_COUNT_WORDS: Final = a_set(
+    "count total number length size max min limit used remaining found detected n num"
+)
+_TOKEN_NEIGHBOURS: Final = frozenset(
+    a_set(
+        "logprob logprobs top_logprobs logit prob probability score rank offset lemma pos bytes "
+        "token_id spaceAfter scope scopes"
+    )
+)
+_STATES: Final = a_set(
+    "on off yes no true false ok okay none null undefined enabled disabled required optional granted "
+    "denied allowed forbidden "
+    "approved rejected pending active inactive valid invalid expired missing present absent set unset "
+    "changed unchanged "
+    "same-origin include omit secure lax strict auto manual always never default basic bearer digest "
+    "negotiate ntlm oauth oauth2 "
+    "string number integer boolean object redacted hidden masked encrypted authorized unauthorized "
+    "passed failed n/a na tbd todo"
+)
+_SHORT_COUNT: Final = 1000
+_MARKED: Final = re.compile(r"[!@#$%^&*+=?~]")
+_ANY_DIGIT: Final = re.compile(r"[0-9]")
+
+
+def holds_secret(name: str, kind: str, value: Any, beside: Mapping[Any, Any] | None = None) -> bool:
+    """Return whether the value of a field can be the secret that its name promises.
+
+    Args:
+        name: name of the field, which has a kind.
+        kind: what `kind_of` says of the name.
+        value: the value, neither None, a boolean nor empty.
+        beside: the mapping in which the field stands.
+
+    Returns:
+        False for a schema of a parameter, a count, a state in a word, a placeholder, a token of text, and for what does
+        not look like a secret below a name that only hints at one. Such a value is redacted like any other.
+    """
+    if isinstance(value, str):
+        return _text_holds(name, kind, value, beside)
+    if type(value) is int:
+        return not _is_count(name, value)
+    if isinstance(value, Mapping):
+        return not _is_description(cast("Mapping[Any, Any]", cast("object", value)))
+    # Numbers in a list are the tokens of a text.
+    numbers = kind == markers.TOKEN and type(value) is list
+    return not (numbers and all(type(each) is int for each in cast("list[object]", value)))
+
+
+def _text_holds(name: str, kind: str, value: str, beside: Mapping[Any, Any] | None) -> bool:
+    plain = value.strip()
+    low = plain.lower()
+    if low in _STATES or (len(plain) >= 4 and is_placeholder(plain)):
+        return False
+    if kind == markers.TOKEN:
+        if beside is not None and not _TOKEN_NEIGHBOURS.isdisjoint(beside) and not looks_secret(plain):
+            return False
+        if len(plain) <= 2 and not any(c.isalnum() for c in plain):
+            return False  # `+`, `->`: a token of a program's text
+    if not is_weak(name):
+        return True
+    if looks_secret(plain):
+        return True
+    if kind != markers.PASSWORD or " " in plain or len(plain) < 4:
+        return False
+    # `pass` and `pw`: a password is shorter than a key
+    return not plain.isdigit() and bool(
+        _MARKED.search(plain) or (_ANY_DIGIT.search(plain) and not plain[0].isdigit())
+    )
+
+
+def _is_count(name: str, value: int) -> bool:
+    if not -1 <= value < _SHORT_COUNT:
+        return is_weak(name) and value < 10**9
+    found = words(name)
+    return is_weak(name) or found[-1] in {
+        "secrets",
+        "cookies",
+        "credentials",
+        "passwords",
+        "tokens",
+        "keys",
+        "number",
+    }
+
+
+def _is_description(value: Mapping[Any, Any]) -> bool:
+    """Return whether a mapping describes a parameter or counts things, and holds no value of it."""
+    names = {key for key in value if isinstance(key, str)}
+    if len(names) != len(value):
+        return False
+    if names <= _COUNT_WORDS and all(type(each) is int for each in value.values()):
+        return True
+    if not names <= _SCHEMA_WORDS or names.isdisjoint(_SCHEMA_SURE):
+        return False
+    stated = value.get("type", value.get("$type"))
+    return stated is None or isinstance(stated, list) or (isinstance(stated, str) and stated in _SCHEMA_TYPES)

@@ -1,5 +1,6 @@
-"""What stands in the place of what was taken out, and the closed set of kinds that redactions are counted by."""
+"""The text that replaces each kind of secret, and the closed set of kinds that redactions are counted by."""
 
+import re
 from typing import Final
 
 EMAIL: Final = "email"
@@ -13,6 +14,11 @@ URL_CREDENTIALS: Final = "url_credentials"
 EXCLUDED_PATH: Final = "excluded_path"
 FIELD: Final = "field"
 ERROR: Final = "error"
+BANK_ACCOUNT: Final = "bank_account"
+PHONE: Final = "phone"
+IP_ADDRESS: Final = "ip_address"
+NATIONAL_ID: Final = "national_id"
+CUSTOM: Final = "custom"
 
 MARKERS: Final = {
     EMAIL: "[EMAIL]",
@@ -26,13 +32,21 @@ MARKERS: Final = {
     EXCLUDED_PATH: "[EXCLUDED_PATH]",
     FIELD: "[REDACTED]",
     ERROR: "[REDACTION_ERROR]",
+    BANK_ACCOUNT: "[BANK_ACCOUNT]",
+    PHONE: "[PHONE]",
+    IP_ADDRESS: "[IP_ADDRESS]",
+    NATIONAL_ID: "[NATIONAL_ID]",
+    CUSTOM: "[CUSTOM]",
 }
-"""The marker of each kind. A marker never says anything of what it stands for, not even how long it was."""
+"""The marker of each kind. A marker never says anything of the text that it replaces, not even how long that was."""
 
 KINDS: Final = tuple(MARKERS)
-PII: Final = frozenset({EMAIL, SSN, CREDIT_CARD})
+PII: Final = frozenset({EMAIL, SSN, CREDIT_CARD, BANK_ACCOUNT, PHONE, IP_ADDRESS, NATIONAL_ID})
 """Kinds that `privacy.scrub_pii` governs; all others are credentials and always redacted."""
 
 ALL_MARKERS: Final = frozenset(MARKERS.values())
 REDACTED: Final = MARKERS[FIELD]
 FAULT: Final = MARKERS[ERROR]
+
+MARKER: Final = re.compile(r"\[[A-Z][A-Z0-9_]{1,31}\]")
+"""The form of every marker, built in or of `privacy.patterns`."""

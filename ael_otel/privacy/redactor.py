@@ -13,6 +13,7 @@ from ael_otel.privacy.field_judge import FieldJudge
 from ael_otel.privacy.findings import Finding, Tally
 from ael_otel.privacy.paths import ExcludedPaths
 from ael_otel.privacy.policy import Policy
+from ael_otel.privacy.rules import rules_for
 from ael_otel.privacy.scan import Scanner
 from ael_otel.privacy.texts import MAX_CHARS, TextRedactor
 from ael_otel.privacy.values import MAX_DEPTH, QUICK_DEPTH, ValueRedactor, Walk
@@ -38,7 +39,7 @@ class Redactor:
         paths = ExcludedPaths(self.policy.excluded_paths)
         self._paths = paths
         self._tally = Tally(on_redacted)
-        self._scanner = Scanner(pii=self.policy.scrub_pii)
+        self._scanner = Scanner(rules_for(self.policy))
         self._texts = TextRedactor(self._scanner, paths, self._tally, self._inside)
         self._names = FieldJudge(self.policy, lambda name: self._texts.redact(name, None, "$"))
         self._values = ValueRedactor(

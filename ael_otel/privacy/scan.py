@@ -11,7 +11,7 @@ from ael_otel.privacy.field_names import kind_of
 from ael_otel.privacy.key_value import KindFor, NamedSecrets, lowered
 from ael_otel.privacy.key_value import option as command_option
 from ael_otel.privacy.markers import EMAIL, FIELD, PII, URL_CREDENTIALS
-from ael_otel.privacy.rules import RULES, Rule
+from ael_otel.privacy.rules import BY_PREFIX, PREFIX, Rule
 
 
 class Span(NamedTuple):
@@ -48,25 +48,24 @@ class Scanner:
     takes grows with its length, whatever it holds.
 
     Args:
-        pii: also personal data: e-mail addresses, social security numbers and payment cards.
+        rules: the rules to apply, as `rules_for` returns them.
         kind_for: judges the names beside values.
     """
 
-    def __init__(self, *, pii: bool = True, kind_for: KindFor = kind_of) -> None:
-        self._pii = pii
-        rules = {rule.name: rule for rule in RULES if pii or rule.kind not in PII}
-        self._email = rules.pop("email", None)
-        self._digits = [rules.pop(name) for name in ("us_ssn", "payment_card") if name in rules]
-        self._url = rules.pop("url_credentials")
-        self._named = rules.pop("named_secret")
-        self._option = rules.pop("command_option")
+    def __init__(self, rules: Sequence[Rule], *, kind_for: KindFor = kind_of) -> None:
+        # A name such as `ssn` in a text is judged by the rule for names; its kind counts only if a detector is on.
+        self._pii = frozenset(rule.kind for rule in rules if rule.kind in PII)
+        self._searched = [rule for rule in rules if rule.search]
+        by_name = {rule.name: rule for rule in rules if not rule.search}
+        self._email = by_name.pop("email", None)
+        self._digits = [by_name.pop(name) for name in ("us_ssn", "payment_card") if name in by_name]
+        self._url = by_name.pop("url_credentials")
+        self._named = by_name.pop("named_secret")
+        self._option = by_name.pop("command_option")
         self._kind_for = kind_for
         self._names = NamedSecrets(kind_for, self._named.anchors)
-        self._folded = [rules.pop(name) for name in [rule.name for rule in rules.values() if rule.fold]]
-        self._direct = [(_common(rule.anchors), rule) for rule in rules.values() if not rule.in_run]
-        self._by_prefix = {anchor: rule for rule in rules.values() if rule.in_run for anchor in rule.anchors}
-        longest_first = sorted(self._by_prefix, key=len, reverse=True)
-        self._prefix = re.compile("|".join(map(re.escape, longest_first)))
+        self._folded = [by_name.pop(name) for name in [rule.name for rule in by_name.values() if rule.fold]]
+        self._direct = [(_common(rule.anchors), rule) for rule in by_name.values() if not rule.in_run]
 
     def spans(self, text: str) -> Sequence[Span]:
         """Return the secrets of a text in the order of their beginnings; they may overlap."""
@@ -109,8 +108,8 @@ class Scanner:
             ]
 
     def _in_order(self, found: list[Span]) -> list[Span]:
-        if not self._pii:
-            found = [span for span in found if span.kind not in PII]
+        if len(self._pii) < len(PII):
+            found = [span for span in found if span.kind not in PII or span.kind in self._pii]
         if len(found) > 1:
             found.sort()
         return found
@@ -119,6 +118,8 @@ class Scanner:
         """Add the secrets of a text that begin in a part of it."""
         size = end - start
         part = text if size == len(text) else text[start:end]
+        for rule in self._searched:
+            _everywhere(rule, text, start, end, found)
         if "@" in part or "%40" in part:
             if self._email is not None:
                 _at_anchors(self._email, text, text, start, end, found)
@@ -170,13 +171,13 @@ class Scanner:
 
     def _by_beginning(self, text: str, start: int, end: int, found: list[Span]) -> None:
         """Try the rules for keys and tokens where what they begin with begins a word of a run."""
-        prefix = self._prefix.search(text, start, end)
+        prefix = PREFIX.search(text, start, end)
         while prefix is not None:
             at = prefix.start()
             behind = 0
             if at == 0 or not (text[at - 1].isascii() and text[at - 1].isalnum()):
-                behind = _try(self._by_prefix[prefix[0]], text, at, found)
-            prefix = self._prefix.search(text, max(at + 1, behind), end)
+                behind = _try(BY_PREFIX[prefix[0]], text, at, found)
+            prefix = PREFIX.search(text, max(at + 1, behind), end)
 
     def _in_base64(self, text: str, start: int, found: list[Span]) -> None:
         """Add a run of Base64 as a whole when the text that it holds has credentials in it."""
@@ -196,9 +197,12 @@ class Scanner:
         self._names.search(
             text, low, start, end, lambda first, last, kind: found.append(Span(first, last, kind, name))
         )
-        if end - start >= 12 and ("bearer" in low or "basic" in low):
+        if end - start >= 12:
             for rule in self._folded:
-                _at_anchors(rule, text, low, start, end, found)
+                for anchor in rule.anchors:
+                    if anchor in low:
+                        _at_anchors(rule, text, low, start, end, found)
+                        break
 
 
 def _common(anchors: Sequence[str]) -> str:
@@ -231,6 +235,14 @@ def _try(rule: Rule, text: str, at: int, found: list[Span]) -> int:
         return match.end()
     found.append(Span(*place, rule.name))
     return max(place[1], match.end())
+
+
+def _everywhere(rule: Rule, text: str, start: int, end: int, found: list[Span]) -> None:
+    """Add what a rule without anchors finds in a part of a text."""
+    for match in rule.pattern.finditer(text, start, end):
+        place = (*match.span(rule.group), rule.kind) if rule.check is None else rule.check(text, match)
+        if place is not None and place[0] < place[1]:
+            found.append(Span(*place, rule.name))
 
 
 def merged(spans: Sequence[Span]) -> list[Span]:

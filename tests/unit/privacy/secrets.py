@@ -67,7 +67,7 @@ SHAPES = {
     "npm": st.builds("npm_{}".format, drawn(LETTERS, 36)),
     "pypi": st.builds("pypi-{}".format, drawn(LETTERS + "_", 60, 120)),
     "sendgrid": st.builds("SG.{}.{}".format, drawn(LETTERS, 22), drawn(LETTERS, 43)),
-    "twilio": st.builds("SK{}".format, drawn(HEX, 32)),
+    "twilio": st.builds("twilio SK{}".format, drawn(HEX, 32)),
     "azure": st.builds("{}8Q~{}".format, drawn(LETTERS, 3), drawn(LETTERS, 34)),
     "vault": st.builds("hvs.{}".format, drawn(LETTERS, 24, 90)),
     "databricks": st.builds("dapi{}".format, drawn(HEX, 32)),
