@@ -79,8 +79,9 @@ type: setup ## type-check the package and what builds it: mypy and pyright, both
 	@status=0; $(BIN)/mypy || status=1; $(BIN)/pyright --warnings || status=1; exit $$status
 
 .PHONY: generate
-generate: setup ## write what is generated from the registry: names, docs, dashboards
+generate: setup ## write what is generated: names and docs from the registry, redaction of the Collector, dashboards
 	@$(SCHEMA) generate
+	@$(PY) -m tools.redaction_rules
 	@if [ -f dashboards/src/__main__.py ]; then $(PY) -m dashboards.src; fi
 
 .PHONY: schema
@@ -96,6 +97,7 @@ schema: setup ## hold the registry, what is made from it, and every query to the
 
 .PHONY: generate-check
 generate-check: schema
+	@$(PY) -m tools.redaction_rules --check
 	@if [ -f dashboards/src/__main__.py ]; then $(PY) -m dashboards.src --check; fi
 
 .PHONY: boards

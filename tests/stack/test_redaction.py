@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import re2
 import requests
+from google.protobuf import text_format
 from google.protobuf.json_format import MessageToJson
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
+from ael_otel.privacy.rules import RULES, collector_formats
 from tests.stack import otlp, planted
 from tests.stack.collector import Alone, Config, alone, merged
 from tests.stack.conftest import Running, eventually
@@ -79,6 +83,72 @@ def test_no_planted_secret_leaves_the_collector(output: str) -> None:
     planted.spans(plant), planted.logs(plant), planted.metrics(plant)
     assert plant.leaks(output) == []
     assert [marker for marker in MARKERS if marker not in output] == []
+
+
+def examples() -> dict[str, tuple[str, str]]:
+    """Text and secret of each example that the Collector shall find, by rule and format."""
+    found: dict[str, tuple[str, str]] = {}
+    for rule in RULES:
+        for number, form in enumerate(rule.collector):
+            texts = {each.name: f"see {each.example} now" for each in collector_formats(rule.name)}
+            for name, text in (texts or {str(number): form.example}).items():
+                match = re2.search(form.pattern, text)
+                assert match is not None, name
+                kept = len(match["keep"] or "") if "(?P<keep>" in form.pattern else 0
+                secret = match[0][kept:].removesuffix("@")
+                found[f"{rule.name}: {name}"] = (text, max(secret.splitlines(), key=len))
+    return found
+
+
+def with_examples() -> tuple[Any, Any, Any]:
+    """Requests of the three signals with each example in an attribute, and in a name, a body and a description."""
+    texts = {name: text for name, (text, _) in examples().items()}
+    attributes = [otlp.text(f"at{number}", text) for number, text in enumerate(texts.values())]
+    spans, logs = otlp.spans(7_400_000, 1, *attributes), otlp.logs(7_400_000, 1, *attributes)
+    for text in texts.values():
+        span = spans.resource_spans[0].scope_spans[0].spans.add(trace_id=otlp.trace_id(7_400_001))
+        span.span_id, span.name, span.status.message = (7).to_bytes(8, "big"), text, text
+        logs.resource_logs[0].scope_logs[0].log_records.add(body=AnyValue(string_value=text))
+    metrics = ExportMetricsServiceRequest()
+    scope = metrics.resource_metrics.add().scope_metrics.add()
+    for number, text in enumerate(texts.values()):
+        metric = scope.metrics.add(name=f"m{number}", description=text)
+        metric.gauge.data_points.add(as_int=1, time_unix_nano=time.time_ns()).attributes.append(
+            otlp.text("note", text)
+        )
+    return spans, logs, metrics
+
+
+def came_through(collector: Alone) -> str:
+    """Send the examples of all rules, and return what comes out of the three signals as text."""
+    sink = collector.sink
+    before = len(sink.traces), len(sink.logs), len(sink.metrics)
+    sender = collector.sender()
+    for request in with_examples():
+        sender.send(request)
+    sender.close()
+    eventually(
+        lambda: len(sink.traces) > before[0] and len(sink.logs) > before[1] and len(sink.metrics) > before[2]
+    )
+    taken = [*sink.traces[before[0] :], *sink.logs[before[1] :], *sink.metrics[before[2] :]]
+    # JSON writes `<` and others as escapes: as text they are what was sent.
+    return "\n".join(str(text_format.MessageToString(message, as_utf8=True)) for message in taken)
+
+
+def test_every_rule_of_the_collector_finds_its_examples(guarded: Alone, tmp_path: Path) -> None:
+    """Each example of each rule and format that is marked for the Collector goes from all places of all signals."""
+    secrets = examples()
+    assert len(secrets) > 180
+    seen = came_through(guarded)
+    assert [name for name, (_, secret) in secrets.items() if escaped(secret) in seen] == []
+    with alone(tmp_path, merged("config.yaml"), without_redaction) as bare:
+        control = came_through(bare)
+    assert [name for name, (_, secret) in secrets.items() if escaped(secret) not in control] == []
+
+
+def escaped(secret: str) -> str:
+    """A secret as protobuf's text form writes it."""
+    return secret.replace("\\", "\\\\").replace('"', '\\"').replace("'", "\\'")
 
 
 def values(attributes: Any) -> dict[str, object]:
