@@ -922,9 +922,9 @@ RULES: Final[tuple[Rule, ...]] = (
         r"(?![A-Za-z0-9+/=])", check=_around(markers.API_KEY, 30, 90),
     ),
     _built("github_token", markers.TOKEN, "GitHub tokens", "ghp_short"),
-    _built("gitlab_token", markers.TOKEN, "GitLab tokens", "glpat-short glpat-XXXXXXXXXXXXXXXXXXXX"),
+    _built("gitlab_token", markers.TOKEN, "GitLab tokens", "glpat-short glpat-XXXX"),
     _built("build_token", markers.TOKEN, "tokens of build, review, issue and workflow services", "sdk-api-documentation-for-everyone"),
-    _built("slack_token", markers.TOKEN, "Slack tokens", "xoxb-no xoxo-festival-2018-1 xoxb-your-bot-token-here"),
+    _built("slack_token", markers.TOKEN, "Slack tokens", "xoxb-no xoxo-festival-2018-1"),
     _built("chat_token", markers.TOKEN, "tokens of Discord bots and of social and chat services", "MTIzNDU2.short"),
     _shape(
         "webhook", markers.TOKEN, "webhook addresses: Slack, Discord, Teams, Google Chat, Zapier, Make, IFTTT, Feishu, DingTalk, WeCom",
@@ -945,7 +945,7 @@ RULES: Final[tuple[Rule, ...]] = (
     _built("payment_key", markers.API_KEY, "keys of payment and shop services", "live_from_the_studio_of_the_house_of_ada_and_bob"),
     _built("base64_token", markers.TOKEN, "tokens in base64: Stripe webhooks, Grafana Cloud, Sentry, AWS sessions and Bedrock, Fly.io and others", "whsec_short", in_run=False),
     _built("model_key", markers.API_KEY, "keys of model providers: OpenAI, Anthropic, OpenRouter, Groq, xAI, Hugging Face and others",
-        "task-learn-contrib, sk-learn-contrib, sk-metric-learning-book-2nd-edition"),
+        "task-learn-contrib, sk-learn-contrib, sk-metric-learning-2nd-ed"),
     _built("package_token", markers.TOKEN, "tokens of npm, PyPI, RubyGems, Docker Hub and crates.io", "npm_config_registry"),
     _built("mail_key", markers.API_KEY, "keys of SendGrid, Mailgun, Mailchimp and Brevo", "SG.22 key-value"),
     _shape(
