@@ -1,14 +1,14 @@
 """What others rely on in each item of a registry, as facts that two versions can be compared by."""
 
-from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, NamedTuple
 
 from tools.telemetry_schema.model import (
+    NAMES,
     Attribute,
     Deprecated,
     Entity,
     Event,
-    Group,
     Metric,
     Registry,
     ScopeDef,
@@ -19,7 +19,6 @@ from tools.telemetry_schema.model import (
 Kind = Literal["fixed", "growing", "open"]
 """`fixed`: any change breaks its users; `growing`: only a loss does; `open`: a change is seen and breaks nobody."""
 Value = str | tuple[float, ...] | frozenset[str] | None
-Item = Attribute | Group | Entity | Metric | Span | Event | ScopeDef
 
 
 class Aspect(NamedTuple):
@@ -42,28 +41,25 @@ class Thing(NamedTuple):
 
 def things(registry: Registry) -> dict[tuple[str, str], Thing]:
     """Every item of the registry that is ours."""
-    found: list[Thing] = [
-        *(
-            _thing("attributes", item.key, item, _attribute(item))
-            for item in registry.attributes
-            if not item.upstream
-        ),
-        *(
-            _thing("attribute_groups", item.id, item, _uses(item.attributes))
-            for item in registry.attribute_groups
-        ),
-        *(_thing("entities", item.type, item, _entity(item)) for item in registry.entities),
-        *(_thing("metrics", item.name, item, _metric(item)) for item in registry.metrics),
-        *(_thing("spans", item.type, item, _span(item)) for item in registry.spans),
-        *(_thing("events", item.name, item, _event(item)) for item in registry.events),
-        *(_thing("scopes", item.name, item, _scope(item)) for item in registry.scopes if not item.foreign),
-    ]
+    facts: dict[str, Callable[[Any], dict[str, Aspect]]] = {
+        "attributes": _attribute,
+        "attribute_groups": lambda group: _uses(group.attributes),
+        "entities": _entity,
+        "metrics": _metric,
+        "spans": _span,
+        "events": _event,
+        "scopes": _scope,
+    }
+    found: list[Thing] = []
+    for section, key in NAMES.items():
+        for item in getattr(registry, section):
+            others = item.foreign if section == "scopes" else section == "attributes" and item.upstream
+            if not others:
+                name, deprecated = getattr(item, key), getattr(item, "deprecated", None)
+                found.append(
+                    Thing(section, name, item.stability, item.brief, deprecated, facts[section](item))
+                )
     return {(thing.section, thing.name): thing for thing in found}
-
-
-def _thing(section: str, name: str, item: Item, aspects: dict[str, Aspect]) -> Thing:
-    deprecated = None if isinstance(item, Group | ScopeDef) else item.deprecated
-    return Thing(section, name, item.stability, item.brief, deprecated, aspects)
 
 
 def _attribute(item: Attribute) -> dict[str, Aspect]:

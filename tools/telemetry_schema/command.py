@@ -157,7 +157,7 @@ def show(name: str) -> None:
     from tools.telemetry_schema.project import packaged_registry
     from tools.telemetry_schema.show import find
 
-    _show(*find(packaged_registry(), name))
+    click.echo(find(packaged_registry(), name), nl=False)
 
 
 @command.command()

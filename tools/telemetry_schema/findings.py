@@ -1,9 +1,10 @@
 """What a rule finds, and the lists of items that most rules go through."""
 
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
-from tools.telemetry_schema.model import AttributeRef, Enum, Event, Metric, Registry, Sources, Span
+from tools.telemetry_schema.model import NAMES, AttributeRef, Enum, Event, Metric, Registry, Sources, Span
 
 
 class Finding(NamedTuple):
@@ -24,20 +25,13 @@ type Broken = tuple[str, str, str]
 
 def named(sources: Sources) -> list[tuple[str, str]]:
     """Every definition as (section, name)."""
-    return [
-        *(("attributes", attribute.key) for attribute in sources.attributes),
-        *(("attribute_groups", group.id) for group in sources.attribute_groups),
-        *(("entities", entity.type) for entity in sources.entities),
-        *(("metrics", metric.name) for metric in sources.metrics),
-        *(("spans", span.type) for span in sources.spans),
-        *(("events", event.name) for event in sources.events),
-    ]
+    return [(section, name) for section, name, _ in _definitions(sources)]
 
 
 def briefs(sources: Sources) -> list[tuple[str, str, str]]:
-    """Every brief as (section, name, brief)."""
+    """Every brief as (section, name, brief): of definitions, of members of closed sets and of references."""
     return [
-        *(("attributes", attribute.key, attribute.brief) for attribute in sources.attributes),
+        *((section, name, item.brief) for section, name, item in _definitions(sources)),
         *(
             ("attributes", attribute.key, member.brief)
             for attribute in sources.attributes
@@ -50,31 +44,29 @@ def briefs(sources: Sources) -> list[tuple[str, str, str]]:
             for ref in refs
             if ref.brief
         ),
-        *(("attribute_groups", group.id, group.brief) for group in sources.attribute_groups),
-        *(("entities", entity.type, entity.brief) for entity in sources.entities),
-        *(("metrics", metric.name, metric.brief) for metric in sources.metrics),
-        *(("spans", span.type, span.brief) for span in sources.spans),
-        *(("events", event.name, event.brief) for event in sources.events),
     ]
 
 
 def referring(sources: Sources) -> list[tuple[str, str, tuple[AttributeRef, ...]]]:
     """Every definition that refers to attributes as (section, name, references)."""
+    sections = ("attribute_groups", "metrics", "spans", "events")
     return [
-        *(("attribute_groups", group.id, group.attributes) for group in sources.attribute_groups),
-        *(("metrics", metric.name, metric.attributes) for metric in sources.metrics),
-        *(("spans", span.type, span.attributes) for span in sources.spans),
-        *(("events", event.name, event.attributes) for event in sources.events),
+        (section, name, item.attributes)
+        for section, name, item in _definitions(sources)
+        if section in sections
     ]
 
 
 def signals(registry: Registry) -> list[tuple[str, str, Metric | Span | Event]]:
     """Every resolved signal as (section, name, signal)."""
-    return [
-        *(("metrics", metric.name, metric) for metric in registry.metrics),
-        *(("spans", span.type, span) for span in registry.spans),
-        *(("events", event.name, event) for event in registry.events),
-    ]
+    sections = ("metrics", "spans", "events")
+    return [(each, getattr(item, NAMES[each]), item) for each in sections for item in getattr(registry, each)]
+
+
+def _definitions(sources: Sources) -> Iterator[tuple[str, str, Any]]:
+    for section, key in NAMES.items():
+        if section != "scopes":
+            yield from ((section, getattr(item, key), item) for item in getattr(sources, section))
 
 
 def repeated(items: list[str]) -> set[str]:

@@ -11,6 +11,7 @@ import yaml
 
 from tools.telemetry_schema.errors import SchemaError
 from tools.telemetry_schema.model import (
+    NAMES,
     AttributeDef,
     AttributeNotes,
     AttributeRef,
@@ -47,14 +48,14 @@ FILE_FORMAT = "definition/2"
 MANIFEST = "manifest.yaml"
 IMPORTS = "imports"
 
-# Section of a file -> type of its items and the key that names them.
-_SECTIONS: dict[str, tuple[type[Strict], str]] = {
-    "attributes": (AttributeDef, "key"),
-    "attribute_groups": (GroupDef, "id"),
-    "entities": (EntityDef, "type"),
-    "metrics": (MetricDef, "name"),
-    "spans": (SpanDef, "type"),
-    "events": (EventDef, "name"),
+# Section of a file -> type of its items.
+_SECTIONS: dict[str, type[Strict]] = {
+    "attributes": AttributeDef,
+    "attribute_groups": GroupDef,
+    "entities": EntityDef,
+    "metrics": MetricDef,
+    "spans": SpanDef,
+    "events": EventDef,
 }
 # Types inside those, for the nearest name of a misspelt key.
 _NESTED = (
@@ -92,10 +93,11 @@ def load(registry: Path, upstream: Path | None = None, scopes: Path | None = Non
 
     Raises SchemaError when the folder holds no registry, a file does not parse, or an item is not of the format.
     """
-    manifest = _manifest(registry)
-    items: dict[str, list[Strict]] = {section: [] for section in _SECTIONS}
+    items: dict[str, list[Any]] = {section: [] for section in _SECTIONS}
+    borrowed: dict[str, list[Any]] = {section: [] for section in _SECTIONS}
     files: dict[tuple[str, str], str] = {}
     imports = Imports()
+    manifest = _manifest(registry)
     for path in _definition_files(registry):
         document = _read(path)
         for section, name, item in _definitions(document, path):
@@ -105,7 +107,6 @@ def load(registry: Path, upstream: Path | None = None, scopes: Path | None = Non
             more = _convert(document[IMPORTS], Imports, path.name, IMPORTS)
             imports = Imports(entities=imports.entities + more.entities)
             files[IMPORTS, IMPORTS] = path.name
-    borrowed: dict[str, list[Strict]] = {section: [] for section in _SECTIONS}
     if upstream is not None:
         _manifest(upstream)
         for path in _definition_files(upstream):
@@ -113,17 +114,12 @@ def load(registry: Path, upstream: Path | None = None, scopes: Path | None = Non
                 borrowed[section].append(item)
     return Sources(
         manifest=manifest,
-        attributes=tuple(cast("list[AttributeDef]", items["attributes"])),
-        attribute_groups=tuple(cast("list[GroupDef]", items["attribute_groups"])),
-        entities=tuple(cast("list[EntityDef]", items["entities"])),
-        metrics=tuple(cast("list[MetricDef]", items["metrics"])),
-        spans=tuple(cast("list[SpanDef]", items["spans"])),
-        events=tuple(cast("list[EventDef]", items["events"])),
-        upstream=tuple(cast("list[AttributeDef]", borrowed["attributes"])),
-        upstream_entities=tuple(cast("list[EntityDef]", borrowed["entities"])),
+        upstream=tuple(borrowed["attributes"]),
+        upstream_entities=tuple(borrowed["entities"]),
         imports=imports,
         scopes=_scopes(scopes, files) if scopes is not None else (),
         files=files,
+        **{section: tuple(found) for section, found in items.items()},
     )
 
 
@@ -183,7 +179,7 @@ def _definitions(document: Mapping[str, object], path: Path) -> Iterator[tuple[s
             raise SchemaError(path.name, section, f"unknown section{_nearest(section, list(_SECTIONS))}")
         if not isinstance(entries, list):
             raise SchemaError(path.name, section, "must be a list")
-        kind, name_key = _SECTIONS[section]
+        kind, name_key = _SECTIONS[section], NAMES[section]
         for index, entry in enumerate(cast("list[object]", entries)):
             item = _name(entry, name_key) or f"{section}[{index}]"
             yield section, item, _convert(entry, kind, path.name, item)

@@ -21,6 +21,17 @@ ScopeSignal = Literal["spans", "metrics", "logs"]
 ScalarType = Literal["string", "int", "double", "boolean", "string[]", "int[]", "double[]", "boolean[]"]
 Scalar = str | int | float | bool
 
+NAMES = {
+    "attributes": "key",
+    "attribute_groups": "id",
+    "entities": "type",
+    "metrics": "name",
+    "spans": "type",
+    "events": "name",
+    "scopes": "name",
+}
+"""Section of a registry -> the key that names an item of it."""
+
 
 class Strict(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """Base of all values: immutable, and an unknown key is an error."""

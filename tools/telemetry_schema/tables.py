@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from tools.telemetry_schema.model import Attribute, Registry
+from tools.telemetry_schema.model import Registry
 
 _STYLES = {
     "added": "green",
@@ -50,21 +50,3 @@ def overview(registry: Registry) -> Table:
         *(("scope", item.name, item.stability, item.brief) for item in registry.scopes),
     ]
     return table(("", "name", "stability", "what it says"), rows, f"Telemetry {registry.version}")
-
-
-def attributes_table(attributes: Iterable[Attribute]) -> Table:
-    """The attributes of a signal, one a row."""
-    return table(
-        ("attribute", "type", "present", "holds", "values", "what it says"),
-        (
-            (
-                item.key,
-                item.type,
-                item.condition or (item.requirement_level or "").replace("_", "-"),
-                item.ael.sensitivity or "",
-                ", ".join(item.values) or " or ".join(str(example) for example in item.examples[:1]),
-                item.brief,
-            )
-            for item in attributes
-        ),
-    )

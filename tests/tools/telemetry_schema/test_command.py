@@ -87,14 +87,14 @@ def test_the_whole_registry_is_printed(capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("ael_tool_duration_seconds_bucket", "at most 250"),
+        ("ael_tool_duration_seconds_bucket", "max_series: 250"),
         ("ael.errors", "sum by (type, component)"),
         ("MCP Request", "ael.mcp.request"),
         ("ael.step.retry", "An attempt of a step failed"),
         ("execution_id", "on ael.execution.fail"),
         ("service.instance.id", "on service.instance, ael.engine"),
         ("ael.engine", "One workflow engine"),
-        ("ael.log", "emits logs"),
+        ("ael.log", "signals:\n  - logs"),
     ],
 )
 def test_show_finds_an_item_by_any_name(name: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:

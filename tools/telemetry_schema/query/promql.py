@@ -48,21 +48,25 @@ def check_promql(tree: Any, known: Known) -> list[str]:
 
 def selectors(node: Any) -> Iterator[Any]:
     """Every selector of a tree."""
+    if type(node).__name__ == "VectorSelector":
+        yield node
+    for part in _parts(node, every_argument=True):
+        yield from selectors(part)
+
+
+def _parts(node: Any, *, every_argument: bool) -> list[Any]:
+    """The nodes right below a node; the arguments of a function only on request."""
     match type(node).__name__:
-        case "VectorSelector":
-            yield node
         case "MatrixSelector":
-            yield node.vector_selector
+            return [node.vector_selector]
         case "Call":
-            for argument in node.args:
-                yield from selectors(argument)
+            return list(node.args) if every_argument else []
         case "BinaryExpr":
-            yield from selectors(node.lhs)
-            yield from selectors(node.rhs)
+            return [node.lhs, node.rhs]
         case "AggregateExpr" | "ParenExpr" | "SubqueryExpr" | "UnaryExpr":
-            yield from selectors(node.expr)
+            return [node.expr]
         case _:
-            return
+            return []
 
 
 class _Checker:
@@ -164,24 +168,15 @@ class _Checker:
         return frozenset[str]().union(*known)
 
     def _counters_only(self, function: str, node: Any) -> None:
-        match type(node).__name__:
-            case "VectorSelector":
-                series = self._known.series.get(str(node.name))
-                if series is not None and series.instrument not in ("", "counter"):
-                    kind = "a gauge" if series.instrument == "gauge" else "an updowncounter"
-                    self.problems.append(
-                        f"{function}() of {node.name}, {kind}: it takes every fall for a restart; "
-                        "use delta(), deriv(), avg_over_time() or max_over_time()"
-                    )
-            case "MatrixSelector":
-                self._counters_only(function, node.vector_selector)
-            case "ParenExpr" | "SubqueryExpr" | "UnaryExpr" | "AggregateExpr":
-                self._counters_only(function, node.expr)
-            case "BinaryExpr":
-                self._counters_only(function, node.lhs)
-                self._counters_only(function, node.rhs)
-            case _:
-                return
+        series = self._known.series.get(str(getattr(node, "name", "")))
+        if series is not None and series.instrument not in ("", "counter"):
+            kind = "a gauge" if series.instrument == "gauge" else "an updowncounter"
+            self.problems.append(
+                f"{function}() of {node.name}, {kind}: it takes every fall for a restart; "
+                "use delta(), deriv(), avg_over_time() or max_over_time()"
+            )
+        for part in _parts(node, every_argument=False):
+            self._counters_only(function, part)
 
     def _aggregate(self, node: Any) -> Labels:
         inner = self.labels(node.expr)
