@@ -1,5 +1,6 @@
 """The unit of what a PromQL query returns, as far as it follows from the registry, against the unit a panel shows."""
 
+import re
 from typing import Any, NamedTuple
 
 from tools.telemetry_schema.query.known import Known
@@ -19,50 +20,14 @@ _SHOWS: dict[str, frozenset[str]] = {
     "By": frozenset({"bytes", "decbytes", "short", "none", "", "string"}),
     "ratio": frozenset({"percentunit", "short", "none", "", "string"}),
 }
-_OF_A_KIND = frozenset(
-    [
-        "ns",
-        "µs",
-        "ms",
-        "s",
-        "m",
-        "h",
-        "d",
-        "dtdurations",
-        "dtdurationms",
-        "clockms",
-        "clocks",
-        "bytes",
-        "decbytes",
-        "kbytes",
-        "mbytes",
-        "percent",
-        "percentunit",
-    ]
+_OF_A_KIND = re.compile(
+    r"ns|µs|ms|s|m|h|d|dtdurations|dtdurationms|clockms|clocks|bytes|decbytes|kbytes|"
+    r"mbytes|percent|percentunit"
 )
-_KEEPS = frozenset(
-    [
-        "increase",
-        "delta",
-        "idelta",
-        "abs",
-        "ceil",
-        "floor",
-        "round",
-        "clamp",
-        "clamp_min",
-        "clamp_max",
-        "sort",
-        "sort_desc",
-        "label_replace",
-        "label_join",
-        "last_over_time",
-        "max_over_time",
-        "min_over_time",
-        "avg_over_time",
-        "sum_over_time",
-        "quantile_over_time",
-    ]
+_KEEPS = re.compile(
+    r"increase|delta|idelta|abs|ceil|floor|round|clamp|clamp_min|clamp_max|sort|"
+    r"sort_desc|label_replace|label_join|last_over_time|max_over_time|min_over_time|"
+    r"avg_over_time|sum_over_time|quantile_over_time"
 )
 _RATES = {"rate", "irate", "deriv"}
 _AGGREGATES = {"sum", "avg", "min", "max", "topk", "bottomk", "quantile"}
@@ -79,7 +44,7 @@ def shown_wrong(tree: Any, known: Known, shown: str) -> str:
         fits = shown in _SHOWS[unit.what]
         better = sorted(_SHOWS[unit.what] - {"", "none", "short", "string"})
     else:
-        fits, better = shown not in _OF_A_KIND, ["locale"]
+        fits, better = not _OF_A_KIND.fullmatch(shown), ["locale"]
     return (
         ""
         if fits
@@ -124,7 +89,7 @@ def _call(node: Any, known: Known) -> Unit | None:
     if name == "histogram_quantile":
         inner = unit_of(arguments[1], known)
         return None if inner is None or not inner.inside else Unit(inner.inside)
-    if name in _KEEPS:
+    if _KEEPS.fullmatch(name):
         return unit_of(arguments[1 if name == "quantile_over_time" else 0], known)
     if name in _RATES:
         inner = unit_of(arguments[0], known)
