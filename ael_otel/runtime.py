@@ -65,10 +65,6 @@ class Runtime:
         """Whether something answers at the OTLP endpoint."""
         return self.pipeline.otlp_reachable
 
-    def own_the_log(self) -> None:
-        """Say that the engine has been opened: handlers it added would write every record twice."""
-        self.pipeline.own_the_log()
-
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Send and write what is queued now; returns whether all of it was taken in time."""
         deadline = monotonic() + timeout_s
@@ -80,6 +76,10 @@ class Runtime:
 
         The run store gets `STORE_SECONDS` at least: it writes while the pipeline waits for its endpoint.
         """
+        if os.name == "posix":
+            from ael_otel.instrument.server_stderr import finish_reading
+
+            finish_reading()
         store = self.store if self._owns_store else None
         deadline = monotonic() + max(timeout_s, STORE_SECONDS)
         if isinstance(store, QueuedStore):

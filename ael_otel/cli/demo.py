@@ -136,7 +136,6 @@ async def demonstrate(*, runs: int | None, seconds: float | None) -> Demonstrati
             telemetry(read.settings, log_stream=None) as sent,
         ):
             async with engine(config, log_output=devnull, while_opening=_apart_from_the_user(folder)) as app:
-                sent.runtime.own_the_log()
                 progress.begin()
 
                 async def run(scenario: "Scenario") -> "RunOutcome":

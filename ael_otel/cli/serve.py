@@ -151,7 +151,6 @@ async def _serve(server: _Server, stop: "asyncio.Event") -> None:
         rest=listen.rest,
         log_output=server.log_stream,
     ) as app:
-        server.sent.runtime.own_the_log()
         server.ready.set()
         try:
             if listen.transport == "stdio":

@@ -230,6 +230,9 @@ async def run_once(
         # The log says them too, where it is shown.
         for notice in settings.notices:
             _warn(notice)
+        if not settings.logs.enabled:
+            # Without a handler of ours, tool servers and their client would print on stderr.
+            settings = replace(settings, logs=replace(settings.logs, enabled=True, output="stdout"))
     if sys.stderr.isatty():
         # Lines for a person; what is piped or kept follows the configuration.
         settings = replace(settings, logs=replace(settings.logs, format="text"))
@@ -239,7 +242,6 @@ async def run_once(
         telemetry(settings, log_stream=sys.stderr if verbose else None) as sent,
     ):
         async with engine(read.path, log_output=sys.stderr if verbose else devnull) as app:
-            sent.runtime.own_the_log()
             for name, reason in disconnected_servers(app).items():
                 _warn(
                     f"MCP server {name} is not connected: {words.one_line(reason)} (tools.mcp_servers.{name})"

@@ -1,6 +1,8 @@
 """Which run the current code belongs to, for log lines: one context variable, read without locks."""
 
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
+from typing import Protocol
 
 from ael_otel.privacy.run_secrets import CallerInputs, RunSecrets
 
@@ -9,10 +11,20 @@ class RunScope:
     """The run, step and tool around the current code; ids are empty strings until they are known.
 
     `secrets` is what the run has shown to be secret, `given` what was passed in, both None where nothing is kept of
-    it; `excluded` says that the current call reads a file that is not to be captured.
+    it; `excluded` says that the current call reads a file that is not to be captured. `server` is the name of the MCP
+    server whose own output is being logged, empty for everything else.
     """
 
-    __slots__ = ("excluded", "execution_id", "given", "secrets", "step_id", "tool_name", "workflow_id")
+    __slots__ = (
+        "excluded",
+        "execution_id",
+        "given",
+        "secrets",
+        "server",
+        "step_id",
+        "tool_name",
+        "workflow_id",
+    )
 
     def __init__(
         self,
@@ -23,6 +35,7 @@ class RunScope:
         *,
         secrets: RunSecrets | None = None,
         given: CallerInputs | None = None,
+        server: str = "",
     ) -> None:
         self.workflow_id = workflow_id
         self.execution_id = execution_id
@@ -31,7 +44,24 @@ class RunScope:
         self.secrets = secrets
         self.given = given
         self.excluded = False
+        self.server = server
 
 
 current_run: ContextVar[RunScope | None] = ContextVar("ael_otel_run", default=None)
 """The innermost scope; a step's scope replaces its run's for as long as the step goes on."""
+
+
+class LogOrigin(Protocol):
+    """Work that serves several runs at once, such as the tasks of a connection to an MCP server."""
+
+    def decides(self) -> bool:
+        """Return whether `entered` finds the run of a record logged here, instead of the context variable."""
+        ...
+
+    def entered(self) -> AbstractContextManager[None]:
+        """Make the run, the span and the server that a record logged here belongs to the current ones."""
+        ...
+
+
+log_origin: ContextVar[LogOrigin | None] = ContextVar("ael_otel_log_origin", default=None)
+"""Set in tasks that outlive the run in which they were started: its ids in `current_run` are stale there."""

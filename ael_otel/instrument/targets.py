@@ -7,6 +7,7 @@ then lack is said by `feature`).
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ael_otel.instrument import server_output as servers
 from ael_otel.instrument import wrap_engine as running
 from ael_otel.instrument import wrap_frontend as serving
 from ael_otel.instrument import wrap_native_telemetry as native
@@ -55,6 +56,30 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target("ploston_core.invoker.invoker", "ToolInvoker.invoke", running.invoke, "tool calls"),
     Target("ploston_core.mcp.manager", "MCPClientManager.call_tool", running.call_tool, "MCP server names"),
+    Target(
+        "ploston_core.mcp.connection",
+        "MCPConnection._connect_once",
+        servers.connect,
+        "server names of log lines",
+    ),
+    Target(
+        "ploston_core.mcp.connection",
+        "MCPConnection._create_stdio_transport",
+        servers.stdio_transport,
+        "lines of server stderr",
+    ),
+    Target(
+        "ploston_core.mcp.connection",
+        "MCPConnection.call_tool",
+        servers.server_call,
+        "run ids of servers' log lines",
+    ),
+    Target(
+        "fastmcp.client.client",
+        "default_log_handler",
+        servers.server_message,
+        "server log messages",
+    ),
     Target(
         "ploston_core.sandbox.sandbox", "PythonExecSandbox.execute", running.sandbox_execute, "code spans"
     ),

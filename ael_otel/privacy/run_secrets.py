@@ -143,6 +143,26 @@ class CallerInputs:
         return tuple(sorted(found, key=len, reverse=True))
 
 
+class JointInputs(CallerInputs):
+    """The inputs of several calls that overlap: a text may repeat those of any of them.
+
+    Args:
+        parts: the inputs of each call.
+    """
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, parts: Iterable[CallerInputs]) -> None:
+        super().__init__(None)
+        self._parts = tuple(parts)
+
+    def hide(self, text: str) -> str:
+        """Return `text` with each value of each call in it replaced by `[REDACTED]`."""
+        for part in self._parts:
+            text = part.hide(text)
+        return text
+
+
 _WORDS: Final = frozenset({"true", "false", "none", "null", "error", "default"})
 """Values that say nothing, and that many a text holds."""
 

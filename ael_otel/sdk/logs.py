@@ -6,9 +6,8 @@ come from the current span when the record is handled, also when its trace is no
 
 import logging
 import re
-import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from math import isfinite
 from time import time_ns
@@ -22,15 +21,19 @@ from pythonjsonlogger.msgspec import MsgspecFormatter
 from ael_otel import __version__
 from ael_otel._generated import SCHEMA_URL, events, scopes
 from ael_otel.core.redaction import active_redaction
-from ael_otel.core.run_context import current_run
+from ael_otel.core.run_context import current_run, log_origin
 from ael_otel.emit import events as extras
 from ael_otel.emit.activity import note_unknown
 from ael_otel.privacy.engine_logs import without_quotes
 from ael_otel.sdk.batch_processors import DropCounter
+from ael_otel.sdk.log_takeover import is_replaced, take_over
 
 MAX_MESSAGE: Final = 16_384
 MAX_STACKTRACE: Final = 16_384
 """Characters kept of a message and of a stack trace: an entry stays far below Loki's 64 KB of structured metadata."""
+
+MAX_READ: Final = 65_536
+"""Characters of a message or a stack trace that are looked at: a tool server may send megabytes in one line."""
 
 _LOGIN: Final = re.compile(r"(^|[\s/'\"])[^\s/@'\"]+:[^\s/@'\"]*@")
 
@@ -112,36 +115,44 @@ class RunLogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record; a failure is counted and otherwise silent."""
         try:
-            if record.name.startswith("opentelemetry.") and (self._closing or self._repeats(record)):
-                return
-            fields = fields_of(record)
-            if record.name.startswith("opentelemetry."):
-                # An exporter names the endpoint as it was given, with whoever it logs in as.
-                fields[events.LOG_MESSAGE] = _LOGIN.sub(r"\1***@", fields[events.LOG_MESSAGE])
-            severity, number = _severity(record.levelno)
-            if self._stream is not None:
-                try:
-                    self._write(record, severity, fields)
-                except Exception:
-                    # A stream that is gone must not keep the record from the Collector.
-                    self.handleError(record)
-            if self._otel is not None and not record.name.startswith(INTERNAL_LOGGERS):
-                message = fields.pop(events.LOG_MESSAGE)
-                event_name = fields.pop(events.LOG_EVENT_NAME, None)
-                self._otel.emit(
-                    LogRecord(
-                        timestamp=int(record.created * 1e9),
-                        observed_timestamp=time_ns(),
-                        context=get_current(),
-                        severity_text=severity,
-                        severity_number=number,
-                        body=message,
-                        event_name=event_name,
-                        attributes={key: value for key, value in fields.items() if value != ""},
-                    )
-                )
+            origin = log_origin.get()
+            if origin is not None and origin.decides():
+                with origin.entered():
+                    self._emit(record)
+            else:
+                self._emit(record)
         except Exception:
             self.handleError(record)
+
+    def _emit(self, record: logging.LogRecord) -> None:
+        if record.name.startswith("opentelemetry.") and (self._closing or self._repeats(record)):
+            return
+        fields = fields_of(record)
+        if record.name.startswith("opentelemetry."):
+            # An exporter names the endpoint as it was given, with whoever it logs in as.
+            fields[events.LOG_MESSAGE] = _LOGIN.sub(r"\1***@", fields[events.LOG_MESSAGE])
+        severity, number = _severity(record.levelno)
+        if self._stream is not None:
+            try:
+                self._write(record, severity, fields)
+            except Exception:
+                # A stream that is gone must not keep the record from the Collector.
+                self.handleError(record)
+        if self._otel is not None and not record.name.startswith(INTERNAL_LOGGERS):
+            message = fields.pop(events.LOG_MESSAGE)
+            event_name = fields.pop(events.LOG_EVENT_NAME, None)
+            self._otel.emit(
+                LogRecord(
+                    timestamp=int(record.created * 1e9),
+                    observed_timestamp=time_ns(),
+                    context=get_current(),
+                    severity_text=severity,
+                    severity_number=number,
+                    body=message,
+                    event_name=event_name,
+                    attributes={key: value for key, value in fields.items() if value != ""},
+                )
+            )
 
     def stop_sending(self) -> None:
         """Send nothing by OTLP from now on; what is logged while telemetry shuts down goes to the stream only.
@@ -198,8 +209,9 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     """
     scope, guard = current_run.get(), active_redaction()
     message = _message_of(record)
-    # What a caller passed in comes back in complaints; an ordinary line that has the same word in it stays whole.
-    complains = record.levelno >= logging.WARNING
+    # What a caller passed in comes back in complaints, and in whatever a tool's server says of its calls; an ordinary
+    # line that has the same word in it stays whole.
+    complains = record.levelno >= logging.WARNING or (scope is not None and scope.server != "")
     message = guard.error_text(message) if complains else guard.text(without_quotes(message))
     fields: dict[str, Any] = {
         events.LOG_COMPONENT: guard.name(getattr(record, extras.COMPONENT, None) or record.name),
@@ -212,6 +224,8 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
             fields[events.LOG_STEP_ID] = scope.step_id
         if scope.tool_name:
             fields[events.LOG_TOOL_NAME] = scope.tool_name
+        if scope.server:
+            fields[events.LOG_SERVER] = scope.server
     event = getattr(record, extras.EVENT, None)
     if event:
         fields[events.LOG_EVENT_NAME] = event
@@ -245,9 +259,18 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
 def _message_of(record: logging.LogRecord) -> str:
     """Return a record's text; as it stands, without its arguments, when they do not fit it."""
     try:
-        return record.getMessage()
+        text = record.getMessage()
     except Exception:
-        return _text_of(record.msg)
+        text = _text_of(record.msg)
+    return readable(text)
+
+
+def readable(text: str) -> str:
+    """Return the beginning of a text, as much of it as is redacted: cut at a blank, not inside a secret."""
+    if len(text) <= MAX_READ:
+        return text
+    cut = text[:MAX_READ]
+    return cut[: max(cut.rfind(" "), cut.rfind("\n"), MAX_MESSAGE)]
 
 
 def _text_of(value: object) -> str:
@@ -269,44 +292,28 @@ def _plain(value: object) -> str | int | float:
     return _text_of(value).encode("utf-8", "replace").decode("utf-8")
 
 
-def install(handler: RunLogHandler, level: int) -> list[logging.Handler]:
-    """Make `handler` the root logger's only way to the stream and to OTLP; returns what it displaced.
+def install(handler: RunLogHandler, level: int) -> Callable[[], None]:
+    """Make `handler` the only way of every logger to the stream and to OTLP; returns what undoes it.
 
-    Handlers that others put on the root logger for files or their own purposes stay; console handlers and the OTLP
-    handler of `opentelemetry-instrumentation-logging` go, since each would write the record a second time.
+    Handlers that others put on loggers for files or their own purposes stay; console handlers and the OTLP handler of
+    `opentelemetry-instrumentation-logging` get nothing, since each would write the record a second time.
     """
     root = logging.getLogger()
-    displaced = [other for other in root.handlers if _writes_the_same(other)]
+    displaced = [other for other in root.handlers if is_replaced(other)]
     for other in displaced:
         root.removeHandler(other)
     root.addHandler(handler)
     if root.level == logging.NOTSET or root.level > level:
         root.setLevel(level)
-    return displaced
+    give_back = take_over(handler)
 
+    def undo() -> None:
+        give_back()
+        root.removeHandler(handler)
+        for other in displaced:
+            root.addHandler(other)
 
-def remove_doubles(handler: RunLogHandler) -> None:
-    """Take away handlers that would write records a second time and came after `handler` was installed."""
-    root = logging.getLogger()
-    for other in list(root.handlers):
-        if other is not handler and _writes_the_same(other):
-            root.removeHandler(other)
-
-
-def uninstall(handler: RunLogHandler, displaced: list[logging.Handler]) -> None:
-    """Undo `install`."""
-    root = logging.getLogger()
-    root.removeHandler(handler)
-    for other in displaced:
-        root.addHandler(other)
-
-
-def _writes_the_same(handler: logging.Handler) -> bool:
-    if type(handler).__module__.startswith("opentelemetry."):
-        return True
-    stream = getattr(handler, "stream", None)
-    console = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
-    return type(handler) is logging.StreamHandler and any(stream is each for each in console)
+    return undo
 
 
 def _severity(level: int) -> tuple[str, SeverityNumber]:

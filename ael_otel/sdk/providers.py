@@ -26,7 +26,7 @@ from ael_otel.core.faults import logger
 from ael_otel.core.metrics import AelMetrics, shared_metrics
 from ael_otel.sdk.batch_processors import BoundedLogProcessor, BoundedSpanProcessor, DropCounter
 from ael_otel.sdk.export_queue import ExportQueue
-from ael_otel.sdk.logs import RunLogHandler, install, remove_doubles, uninstall
+from ael_otel.sdk.logs import RunLogHandler, install
 from ael_otel.sdk.otel_variables import otlp_signals, prepare
 from ael_otel.sdk.otlp_exporters import PATIENCE_SECONDS, OtlpMetricExporter, log_delivery, span_delivery
 from ael_otel.sdk.otlp_transport import Signal, Target, Transport
@@ -146,16 +146,11 @@ class Pipeline:
     def _left(self) -> float:
         return max(0.0, self._deadline - monotonic())
 
-    def own_the_log(self) -> None:
-        """Take away log handlers that were added after `start` and would write every record twice."""
-        if self.log_handler is not None:
-            remove_doubles(self.log_handler)
-
     def detach(self) -> None:
         """Shut down and give the root logger back; for tests and for a process that goes on without telemetry."""
         self.shutdown()
         if self.log_handler is not None:
-            uninstall(self.log_handler, self._parts.displaced)
+            self._parts.give_back_log()
             self.log_handler = None
 
 
@@ -169,7 +164,7 @@ class _Parts:
     exporter: OtlpMetricExporter | None = None
     pull: PrometheusReader | None = None
     log_handler: RunLogHandler | None = None
-    displaced: list[logging.Handler] = field(default_factory=list[logging.Handler])
+    give_back_log: Callable[[], None] = lambda: None
 
 
 def start(settings: Settings, *, log_stream: TextIO | None = None, pull: bool = False) -> Pipeline:
@@ -288,7 +283,7 @@ def _take_over_logs(
         level=level,
         on_drop=on_drop,
     )
-    parts.displaced = install(parts.log_handler, level)
+    parts.give_back_log = install(parts.log_handler, level)
 
 
 def _add_reader(provider: MeterProvider, reader: object) -> None:

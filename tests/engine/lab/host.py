@@ -262,7 +262,6 @@ async def serve(configuration: Path, port: int, control: int) -> None:
 
     telemetry = Telemetry(configuration)
     app = await open_application(configuration, port=port, log_output=sys.stderr)
-    telemetry.runtime.own_the_log()
     host = Host(app, telemetry)
     server = asyncio.create_task(app.start())
     with os.fdopen(control, "w", encoding="utf-8") as answers:

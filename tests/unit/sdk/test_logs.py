@@ -8,6 +8,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,16 +21,17 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.trace import Tracer
 from pythonjsonlogger.msgspec import MsgspecFormatter
 
-from ael_otel.core.run_context import RunScope, current_run
+from ael_otel.core.run_context import RunScope, current_run, log_origin
+from ael_otel.privacy.run_secrets import CallerInputs
 from ael_otel.sdk.logs import (
     MAX_MESSAGE,
+    MAX_READ,
     MAX_STACKTRACE,
     QUIET_SECONDS,
     LogContractFormatter,
     RunLogHandler,
     install,
-    remove_doubles,
-    uninstall,
+    readable,
 )
 from tests.support.contract import LOG_FIELDS
 
@@ -516,7 +518,7 @@ def test_a_record_is_always_one_line(message: str, component: str) -> None:
 
 
 class Own(logging.StreamHandler):
-    """Somebody's own handler that happens to write to the console."""
+    """A handler of somebody's own class that writes to the console."""
 
 
 @pytest.fixture
@@ -525,6 +527,7 @@ def root(monkeypatch: pytest.MonkeyPatch) -> Iterator[logging.Logger]:
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
     root.handlers.clear()
+    monkeypatch.setattr(logging.Logger, "callHandlers", logging.Logger.callHandlers)
     yield root
     root.handlers[:] = before
     root.setLevel(level)
@@ -542,29 +545,16 @@ def test_one_handler_owns_the_console(root: logging.Logger, tmp_path: Path) -> N
     stream = io.StringIO()
     handler = RunLogHandler(stream=stream)
 
-    displaced = install(handler, logging.INFO)
+    undo = install(handler, logging.INFO)
 
-    assert root.handlers == [file, own, memory, handler]
-    assert displaced == [console[0], foreign, console[1]]
+    assert root.handlers == [file, memory, handler]
     assert root.level == logging.INFO
     logging.getLogger("some.module").info("once")
     assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["once"]
-    uninstall(handler, displaced)
-    assert root.handlers == [file, own, memory, *displaced]
+    assert memory.stream.getvalue() == "once\n"
+    undo()
+    assert root.handlers == [file, memory, console[0], foreign, own, console[1]]
     file.close()
-
-
-def test_later_doubles_are_removed(root: logging.Logger) -> None:
-    """An engine that sets up its own console logging after us does not get every line written twice."""
-    handler = RunLogHandler()
-    root.handlers.clear()
-    install(handler, logging.INFO)
-    memory = logging.StreamHandler(io.StringIO())
-    root.addHandler(logging.StreamHandler(sys.stderr))
-    root.addHandler(memory)
-    remove_doubles(handler)
-    remove_doubles(handler)
-    assert root.handlers == [handler, memory]
 
 
 @pytest.mark.parametrize(
@@ -591,3 +581,57 @@ def test_json_line_is_formatted_by_the_library_in_the_order_of_the_fields() -> N
     line = formatter.format_fields(fields)
     assert line == '{"message":"m","exc_info":"theirs","a":1.5,"level":"INFO","odd":"x"}'
     assert list(fields) == ["message", "exc_info", "a", "level", "odd"]
+
+
+def test_long_message_is_redacted_in_its_readable_part(output: MakeOutput) -> None:
+    """Only the beginning of a huge text is looked at, cut at a blank: no half of a secret is left at its end."""
+    out = output()
+    secret = "password=" + "x" * 200
+    out.logger.warning("%s", "a " * ((MAX_READ - 40) // 2) + secret + " b" * 1_000_000)
+    assert len(out.line()["message"]) == MAX_MESSAGE + 1
+    assert readable("a" * 100) == "a" * 100
+    assert readable("a " * (MAX_READ // 2 - 10) + secret) == ("a " * (MAX_READ // 2 - 10))[:-1]
+    assert len(readable("a" * (2 * MAX_READ))) == MAX_MESSAGE
+
+
+class Origin:
+    """Work for several runs: says which one a record belongs to."""
+
+    def __init__(self, scope: RunScope) -> None:
+        self.scope = scope
+        self.found = True
+
+    def decides(self) -> bool:
+        """Return whether it knows."""
+        return self.found
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Make its run the current one."""
+        token = current_run.set(self.scope)
+        yield
+        current_run.reset(token)
+
+
+def test_origin_decides_the_run_of_a_record(output: MakeOutput) -> None:
+    """In a task that outlives its run, the origin's ids and server replace the stale ones of the context variable."""
+    out = output()
+    given = CallerInputs({"name": "Ada Lovelace"})
+    origin = Origin(RunScope("w2", "exec-2", "s2", "t2", server="talker", given=given))
+    stale = current_run.set(RUN)
+    token = log_origin.set(origin)
+    out.logger.info("hello Ada Lovelace")
+    origin.found = False
+    out.logger.info("hello Ada Lovelace")
+    log_origin.reset(token)
+    current_run.reset(stale)
+    first, second = out.lines()
+    assert [first[name] for name in ("workflow_id", "execution_id", "step_id", "tool_name", "server")] == [
+        "w2",
+        "exec-2",
+        "s2",
+        "t2",
+        "talker",
+    ]
+    assert (first["message"], second["message"]) == ("hello [REDACTED]", "hello Ada Lovelace")
+    assert (second["execution_id"], "server" in second) == ("exec-1", False)

@@ -1,0 +1,306 @@
+"""What MCP servers say besides answers: log messages of the protocol, and lines on stderr.
+
+Each becomes one record of the log contract, redacted, with the server's name and the ids of the run that it belongs to.
+Neither carries an id of its call, so the calls that the server has open decide: one call is the run; several calls of
+one run leave the run but no step; calls of several runs leave no ids, since a wrong id is worse than none. What the
+callers of all open calls passed in, and what their runs have shown to be secret, is taken out in each case.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
+from threading import Lock
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, cast
+from weakref import WeakKeyDictionary
+
+from opentelemetry.context import Context, attach, detach, get_current
+from opentelemetry.trace import set_span_in_context
+
+from ael_otel.core.faults import fault_barrier
+from ael_otel.core.log_contract import log_is_owned
+from ael_otel.core.metrics import shared_metrics
+from ael_otel.core.redaction import active_redaction
+from ael_otel.core.run_context import RunScope, current_run, log_origin
+from ael_otel.emit.events import line
+from ael_otel.instrument.active import current
+from ael_otel.instrument.wrap_engine import Args, Kwargs, Wrapped, argument, recorder
+from ael_otel.lifecycle import Frame, ToolCall, current_frame
+from ael_otel.privacy.run_secrets import JointInputs, RunSecrets
+
+if TYPE_CHECKING:
+    from ael_otel.instrument.server_stderr import StderrReader, StderrStream
+
+KIBIBYTES_PER_SECOND: Final = 200
+BURST_KIBIBYTES: Final = 2_000
+"""What one server may log: a line costs 1 and another 1 for each KiB. More is dropped and counted (`rate_limit`)."""
+
+MAX_DATA: Final = 65_536
+"""Characters of a log message's data that are looked at."""
+
+_LEVELS: Final = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "notice": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "critical": logging.CRITICAL,
+    "alert": logging.CRITICAL,
+    "emergency": logging.CRITICAL,
+}
+
+message_logger: Final = logging.getLogger("fastmcp.client.from_server")
+"""FastMCP's own logger for these messages, so that its level and `FASTMCP_LOG_LEVEL` decide as before."""
+
+stderr_logger: Final = logging.getLogger("ael.mcp.stderr")
+
+
+class ServerConnection:
+    """One connection of the engine to an MCP server, as its tasks and its stderr see it.
+
+    Args:
+        server: the server's name in the configuration.
+    """
+
+    def __init__(self, server: str) -> None:
+        self.server = active_redaction().name(server)
+        self.connecting = True
+        self.reader: StderrReader[tuple[Frame, ...]] | None = None
+        self._calls: tuple[Frame, ...] = ()
+        self._lock = Lock()
+        self._born_in = current_run.get()
+        self._context = get_current()
+        self._allowance = float(BURST_KIBIBYTES)
+        self._refilled = monotonic()
+
+    # --- calls --------------------------------------------------------------------------------------------------------
+
+    def begin(self, call: Frame) -> None:
+        """Note that the server is asked to answer a call; what it has written so far is not about this call."""
+        with self._lock:
+            self._set_calls((*self._calls, call))
+
+    def end(self, call: Frame) -> None:
+        """Note that the call is over; what the server has written so far may be about it."""
+        with self._lock:
+            self._set_calls(tuple(each for each in self._calls if each is not call))
+
+    def _set_calls(self, calls: tuple[Frame, ...]) -> None:
+        if self.reader is not None:
+            self.reader.mark(calls)
+        self._calls = calls
+
+    # --- LogOrigin ----------------------------------------------------------------------------------------------------
+
+    def decides(self) -> bool:
+        """Return False while connecting, where the caller's run is right, and inside any run begun since."""
+        return not self.connecting and current_run.get() is self._born_in
+
+    def entered(self) -> AbstractContextManager[None]:
+        """Make the run of the open calls, and this server, the current ones."""
+        return self.about(self._calls_here())
+
+    def _calls_here(self) -> tuple[Frame, ...]:
+        """Return the open calls; the one that the context is in, where the client library keeps it (HTTP, mcp 2)."""
+        call = current_frame.get()
+        if current_run.get() is not self._born_in and call in self._calls:
+            return (call,)
+        return self._calls
+
+    @contextmanager
+    def about(self, calls: tuple[Frame, ...]) -> Generator[None]:
+        """Make the run of `calls`, and this server, the current ones."""
+        scope, context = self._place(calls)
+        run = current_run.set(scope)
+        token = attach(context)
+        try:
+            yield
+        finally:
+            detach(token)
+            current_run.reset(run)
+
+    def _place(self, calls: tuple[Frame, ...]) -> tuple[RunScope, Context]:
+        """Return the scope and the context of what all calls have in common."""
+        frame = _innermost_common(calls)
+        scope = None if frame is None else frame.scope
+        context = Context()
+        if not calls and self.connecting:
+            scope, context = self._born_in, self._context
+        while frame is not None:
+            if frame.span is not None:
+                context = set_span_in_context(frame.span, context)
+                break
+            frame = frame.parent
+        found = (
+            RunScope("", "", server=self.server)
+            if scope is None
+            else RunScope(
+                scope.workflow_id, scope.execution_id, scope.step_id, scope.tool_name, server=self.server
+            )
+        )
+        scopes = [each.scope for each in calls if each.scope is not None] or (
+            [] if scope is None else [scope]
+        )
+        found.excluded = any(each.excluded for each in scopes)
+        given = [each.given for each in scopes if each.given is not None]
+        secrets = [each.secrets for each in scopes if each.secrets is not None]
+        found.given = JointInputs(given) if len(given) > 1 else next(iter(given), None)
+        found.secrets = next(iter(secrets), None)
+        if any(each is not found.secrets for each in secrets):
+            found.secrets = RunSecrets()
+            for each in secrets:
+                found.secrets.values.update(each.values)
+        return found, context
+
+    # --- records ------------------------------------------------------------------------------------------------------
+
+    def message(self, level: str, logger_name: str | None, data: Any) -> None:
+        """Log one message of the protocol, unless its logger does not take the level or the server says too much."""
+        number = _LEVELS.get(level.lower(), logging.INFO)
+        if not message_logger.isEnabledFor(number):
+            return
+        text = _text_of(data)
+        if logger_name:
+            text = f"{logger_name}: {text}"
+        if not self.allows(len(text)):
+            self.dropped(1)
+            return
+        with self.about(self._calls_here()):
+            # For handlers of the application too, which redact nothing themselves.
+            self._log(message_logger, number, active_redaction().error_text(text))
+
+    def lines(self, text: str, calls: tuple[Frame, ...]) -> None:
+        """Log lines of stderr that were written while `calls` were open; secrets that span lines are found."""
+        if not stderr_logger.isEnabledFor(logging.INFO):
+            return
+        with self.about(calls):
+            for each in active_redaction().error_text(text).split("\n"):
+                if each.strip():
+                    self._log(stderr_logger, logging.INFO, each)
+
+    def _log(self, logger: logging.Logger, level: int, text: str) -> None:
+        line(logger, level, text, component=f"mcp.{self.server}")
+
+    def allows(self, size: int) -> bool:
+        """Take a line of `size` bytes off the server's allowance; returns whether there was enough."""
+        now = monotonic()
+        with self._lock:
+            earned = (now - self._refilled) * KIBIBYTES_PER_SECOND
+            self._allowance = min(BURST_KIBIBYTES, self._allowance + earned)
+            self._refilled = now
+            cost = 1 + size / 1024
+            if self._allowance < cost:
+                return False
+            self._allowance -= cost
+            return True
+
+    def dropped(self, lines: int) -> None:
+        """Count lines that were not logged."""
+        active = current()
+        metrics = shared_metrics() if active is None else active.recorder.metrics
+        metrics.lost("logs", "rate_limit", lines)
+
+    # --- stderr -------------------------------------------------------------------------------------------------------
+
+    def stderr(self) -> "StderrStream":
+        """Return a stream for the server's stderr, whose lines are logged until it is closed."""
+        # Its modules do not exist on Windows.
+        from ael_otel.instrument.server_stderr import open_stderr
+
+        stream, self.reader = open_stderr(self, self._calls)
+        return stream
+
+
+def _text_of(data: Any) -> str:
+    """Return the data of a log message as text: FastMCP's servers send `msg` and `extra`, others what they like."""
+    if isinstance(data, dict):
+        fields = cast("dict[str, Any]", data)
+        if isinstance(fields.get("msg"), str) and not fields.keys() - {"msg", "extra"}:
+            extra = fields.get("extra")
+            data = fields["msg"] if not extra else f"{fields['msg']} {json.dumps(extra, default=str)}"
+    text = data if isinstance(data, str) else json.dumps(data, default=str, ensure_ascii=False)
+    return text if len(text) <= MAX_DATA else text[: max(text.rfind(" ", 0, MAX_DATA), MAX_DATA // 2)]
+
+
+def _innermost_common(calls: tuple[Frame, ...]) -> Frame | None:
+    """Return the innermost frame that all calls are in; None for calls of several runs, and for none."""
+    if len(calls) == 1:
+        return calls[0]
+    common: list[Frame] | None = None
+    for call in calls:
+        path: list[Frame] = []
+        frame: Frame | None = call
+        while frame is not None:
+            path.append(frame)
+            frame = frame.parent
+        path.reverse()
+        common = [one for one, other in zip(common or path, path, strict=False) if one is other]
+        if not common:
+            return None
+    return common[-1] if common else None
+
+
+# --- wrappers ---------------------------------------------------------------------------------------------------------
+
+_connections: WeakKeyDictionary[Any, ServerConnection] = WeakKeyDictionary()
+
+
+async def connect(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`MCPConnection._connect_once`: the tasks that the client starts here say which server they serve."""
+    connection = None
+    token = None
+    if recorder() is not None:
+        with fault_barrier("connect"):
+            connection = _connections[instance] = ServerConnection(str(getattr(instance, "name", "")))
+            token = log_origin.set(connection)
+    try:
+        return await wrapped(*args, **kwargs)
+    finally:
+        if connection is not None:
+            connection.connecting = False
+        if token is not None:
+            log_origin.reset(token)
+
+
+def stdio_transport(wrapped: Any, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`MCPConnection._create_stdio_transport`: the server's stderr is logged, unless the engine has a file for it."""
+    transport = wrapped(*args, **kwargs)
+    with fault_barrier("stdio_transport"):
+        connection = _connections.get(instance)
+        # On Windows a pipe can neither be waited for nor asked how much it holds.
+        if (
+            connection is not None
+            and os.name == "posix"
+            and log_is_owned()
+            and getattr(transport, "log_file", transport) is None
+        ):
+            transport.log_file = connection.stderr()
+    return transport
+
+
+async def server_call(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`MCPConnection.call_tool`: for as long as the call goes on, what the server says is about it."""
+    connection = _connections.get(instance)
+    call = current_frame.get()
+    if connection is None or not isinstance(call, ToolCall) or call.ended:
+        return await wrapped(*args, **kwargs)
+    with fault_barrier("server_call"):
+        connection.begin(call)
+    try:
+        return await wrapped(*args, **kwargs)
+    finally:
+        with fault_barrier("server_call"):
+            connection.end(call)
+
+
+async def server_message(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`default_log_handler` of FastMCP's client: one record of a server's log message instead of its wrapped text."""
+    connection = log_origin.get()
+    if isinstance(connection, ServerConnection) and recorder() is not None:
+        with fault_barrier("server_message"):
+            message = argument(args, kwargs, 0, "message")
+            connection.message(str(message.level), message.logger, message.data)
+            return None
+    return await wrapped(*args, **kwargs)

@@ -1,0 +1,223 @@
+"""Reading the stderr of MCP servers: a pipe, a thread, whole lines, and a bound on everything.
+
+The thread reads as fast as the server writes, so that no server waits for us; what is more than the server may log is
+dropped unread, line by line counted. Which calls were open when a line was written is known by its position in the
+stream: a mark is set at the position that the stream has reached when a call begins or ends.
+"""
+
+import array
+import fcntl
+import io
+import os
+import re
+import select
+import termios
+from collections import deque
+from contextlib import suppress
+from threading import Lock, Thread
+from time import monotonic, sleep
+from typing import Final, Protocol
+from weakref import WeakSet, finalize
+
+from ael_otel.core.faults import fault_barrier
+
+MAX_LINE: Final = 8_192
+"""Bytes of a line that are logged."""
+
+GATHER_SECONDS: Final = 0.02
+"""How long the thread lets lines gather: those of one key or one stack trace are redacted together."""
+
+_PIPE_BYTES: Final = 1 << 20
+_F_SETPIPE_SZ: Final = 1031
+_BATCH_BYTES: Final = 65_536
+_ESCAPES: Final = re.compile(rb"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+
+
+class Lines[Mark](Protocol):
+    """Takes lines of a server's stderr."""
+
+    def lines(self, text: str, mark: Mark, /) -> None:
+        """Log lines, joined by line breaks, that were written while `mark` was in force."""
+        ...
+
+    def allows(self, size: int) -> bool:
+        """Return whether a line of so many bytes may be logged now."""
+        ...
+
+    def dropped(self, lines: int) -> None:
+        """Count lines that were not logged."""
+        ...
+
+
+class StderrStream(io.TextIOBase):
+    """The end that a server process writes to; closed when nobody can start a process with it any more."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        finalize(self, os.close, descriptor)
+
+    def fileno(self) -> int:
+        """Return the descriptor that a process inherits as its stderr."""
+        return self._descriptor
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def write(self, text: str, /) -> int:
+        """Write text as a server would."""
+        os.write(self._descriptor, text.encode("utf-8", "replace"))
+        return len(text)
+
+
+class StderrReader[Mark]:
+    """The end that is read, by a thread of its own.
+
+    Args:
+        descriptor: the pipe's end; closed when the other end is.
+        to: takes the lines.
+        mark: what is in force at the beginning.
+    """
+
+    def __init__(self, descriptor: int, to: Lines[Mark], mark: Mark) -> None:
+        self._descriptor = descriptor
+        self._to = to
+        self._lock = Lock()
+        self._read = 0
+        self._passed_on = 0
+        self._open = True
+        self._marks: deque[tuple[int, Mark]] = deque([(0, mark)])
+        self._partial = b""
+        self._partial_at = 0
+        self.thread = Thread(target=self._run, name="ael-server-stderr", daemon=True)
+
+    def mark(self, mark: Mark) -> None:
+        """Let `mark` be in force for what is written from now on; what waits in the pipe has the one before."""
+        with self._lock:
+            if not self._open:
+                return
+            waiting = array.array("i", [0])
+            fcntl.ioctl(self._descriptor, termios.FIONREAD, waiting)
+            position = self._read + waiting[0]
+            if position == self._passed_on:
+                # Nothing is left that an earlier mark was in force for.
+                self._marks.clear()
+            elif self._marks[-1][0] == position:
+                self._marks.pop()
+            self._marks.append((position, mark))
+
+    def _run(self) -> None:
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        gather = True
+        try:
+            while True:
+                poll.poll()
+                if gather:
+                    sleep(GATHER_SECONDS)
+                chunk = self._take()
+                if chunk is None:
+                    gather = True
+                    continue
+                # A server that writes as fast as it can is not kept waiting.
+                gather = len(chunk) < _BATCH_BYTES
+                with fault_barrier("server_stderr"):
+                    self._split(chunk or b"\n")
+                if not chunk:
+                    break
+        finally:
+            with self._lock:
+                self._open = False
+                os.close(self._descriptor)
+
+    def _take(self) -> bytes | None:
+        with self._lock:
+            try:
+                chunk = os.read(self._descriptor, _PIPE_BYTES)
+            except BlockingIOError:
+                return None
+            self._read += len(chunk)
+            return chunk
+
+    def _split(self, chunk: bytes) -> None:
+        """Pass on the whole lines of what was read, in batches of the same mark, and keep the last part of one."""
+        start = self._read - len(chunk)
+        batch: list[bytes] = []
+        size = at = 0
+        mark = self._mark_at(self._partial_at if self._partial else start)
+        while (end := chunk.find(b"\n", at)) >= 0:
+            begin = self._partial_at if self._partial else start + at
+            found = self._mark_at(begin)
+            if batch and (found is not mark or size > _BATCH_BYTES):
+                self._pass_on(batch, mark)
+                batch, size = [], 0
+            mark = found
+            part = self._partial + chunk[at : min(end, at + MAX_LINE + 1)]
+            self._partial = b""
+            at = end + 1
+            line = _cleaned(part)
+            if not line:
+                continue
+            if not self._to.allows(len(line)):
+                # All that was read at once goes with it: looking at each line would take the time that is short.
+                self._to.dropped(1 + chunk.count(b"\n", at))
+                at = chunk.rfind(b"\n") + 1
+                break
+            batch.append(line)
+            size += len(line)
+        if batch:
+            self._pass_on(batch, mark)
+        if at < len(chunk):
+            if not self._partial:
+                self._partial_at = start + at
+            self._partial = (self._partial + chunk[at : at + MAX_LINE + 1])[: MAX_LINE + 1]
+        with self._lock:
+            self._passed_on = self._partial_at if self._partial else self._read
+
+    def _pass_on(self, batch: list[bytes], mark: Mark) -> None:
+        self._to.lines(b"\n".join(batch).decode("utf-8", "replace"), mark)
+
+    def _mark_at(self, position: int) -> Mark:
+        """Return the mark in force at a position, and forget those before it."""
+        with self._lock:
+            while len(self._marks) > 1 and self._marks[1][0] <= position:
+                self._marks.popleft()
+            return self._marks[0][1]
+
+
+def _cleaned(line: bytes) -> bytes:
+    """Return a line cut to `MAX_LINE`, without colours, and of a progress bar the last state only."""
+    cut = len(line) > MAX_LINE
+    line = _ESCAPES.sub(b"", line[:MAX_LINE]).rstrip()
+    if b"\r" in line:
+        line = line.rpartition(b"\r")[2]
+    return line + "…".encode() if cut else line
+
+
+_readers: "WeakSet[StderrReader[object]]" = WeakSet()
+
+
+def open_stderr[Mark](to: Lines[Mark], mark: Mark) -> tuple[StderrStream, StderrReader[Mark]]:
+    """Make a pipe for a server's stderr and read it until every process that has its end is gone.
+
+    Raises:
+        OSError: no pipe can be made.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    stream = StderrStream(writing)
+    reader = StderrReader(reading, to, mark)
+    with suppress(OSError):
+        # Room for a burst while the thread gathers; Linux alone has it.
+        fcntl.fcntl(writing, _F_SETPIPE_SZ, _PIPE_BYTES)
+    reader.thread.start()
+    _readers.add(reader)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - only its thread is used
+    return stream, reader
+
+
+def finish_reading(timeout_s: float = 0.2) -> None:
+    """Wait until what servers that have ended wrote last is logged, for `timeout_s` seconds at most."""
+    deadline = monotonic() + timeout_s
+    for reader in list(_readers):
+        reader.thread.join(max(0.0, deadline - monotonic()))
