@@ -1,9 +1,10 @@
 """What MCP servers say besides answers: log messages of the protocol, and lines on stderr.
 
 Each becomes one record of the log contract, redacted, with the server's name and the ids of the run that it belongs to.
-Neither carries an id of its call, so the calls that the server has open decide: one call is the run; several calls of
-one run leave the run but no step; calls of several runs leave no ids, since a wrong id is worse than none. What the
-callers of all open calls passed in, and what their runs have shown to be secret, is taken out in each case.
+Neither carries an id of its call, so the calls that the server has open decide. With one call open it is that call's.
+With several, it is that of the only call whose inputs the text repeats; else what they have in common: the run, where
+it is the same, or no ids, since a wrong id is worse than none. What the callers of all open calls passed in, and what
+their runs have shown to be secret, is redacted in each case.
 """
 
 import json
@@ -11,6 +12,7 @@ import logging
 import os
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
+from itertools import groupby
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -39,6 +41,9 @@ BURST_KIBIBYTES: Final = 2_000
 
 MAX_DATA: Final = 65_536
 """Characters of a log message's data that are looked at."""
+
+MAX_COMPARED: Final = 64
+"""Calls at once whose inputs are looked for in a text, to tell whose it is."""
 
 _LEVELS: Final = {
     "debug": logging.DEBUG,
@@ -100,7 +105,8 @@ class ServerConnection:
 
     def entered(self) -> AbstractContextManager[None]:
         """Make the run of the open calls, and this server, the current ones."""
-        return self.about(self._calls_here())
+        calls = self._calls_here()
+        return self._about(calls, calls)
 
     def _calls_here(self) -> tuple[Frame, ...]:
         """Return the open calls; the one that the context is in, where the client library keeps it (HTTP, mcp 2)."""
@@ -110,9 +116,9 @@ class ServerConnection:
         return self._calls
 
     @contextmanager
-    def about(self, calls: tuple[Frame, ...]) -> Generator[None]:
-        """Make the run of `calls`, and this server, the current ones."""
-        scope, context = self._place(calls)
+    def _about(self, calls: tuple[Frame, ...], whose: tuple[Frame, ...]) -> Generator[None]:
+        """Make the run of `whose`, and this server, the current ones; what is hidden is that of all `calls`."""
+        scope, context = self._place(calls, whose)
         run = current_run.set(scope)
         token = attach(context)
         try:
@@ -121,9 +127,9 @@ class ServerConnection:
             detach(token)
             current_run.reset(run)
 
-    def _place(self, calls: tuple[Frame, ...]) -> tuple[RunScope, Context]:
-        """Return the scope and the context of what all calls have in common."""
-        frame = _innermost_common(calls)
+    def _place(self, calls: tuple[Frame, ...], whose: tuple[Frame, ...]) -> tuple[RunScope, Context]:
+        """Return the scope and the context of what the calls `whose` have in common."""
+        frame = _innermost_common(whose)
         scope = None if frame is None else frame.scope
         context = Context()
         if not calls and self.connecting:
@@ -167,7 +173,8 @@ class ServerConnection:
         if not self.allows(len(text)):
             self.dropped(1)
             return
-        with self.about(self._calls_here()):
+        calls = self._calls_here()
+        with self._about(calls, _repeated_by(text, calls)):
             # For handlers of the application too, which redact nothing themselves.
             self._log(message_logger, number, active_redaction().error_text(text))
 
@@ -175,10 +182,11 @@ class ServerConnection:
         """Log lines of stderr that were written while `calls` were open; secrets that span lines are found."""
         if not stderr_logger.isEnabledFor(logging.INFO):
             return
-        with self.about(calls):
-            for each in active_redaction().error_text(text).split("\n"):
-                if each.strip():
-                    self._log(stderr_logger, logging.INFO, each)
+        for whose, block in groupby(text.split("\n"), lambda each: _repeated_by(each, calls)):
+            with self._about(calls, whose):
+                for each in active_redaction().error_text("\n".join(block)).split("\n"):
+                    if each.strip():
+                        self._log(stderr_logger, logging.INFO, each)
 
     def _log(self, logger: logging.Logger, level: int, text: str) -> None:
         line(logger, level, text, component=f"mcp.{self.server}")
@@ -222,6 +230,18 @@ def _text_of(data: Any) -> str:
             data = fields["msg"] if not extra else f"{fields['msg']} {json.dumps(extra, default=str)}"
     text = data if isinstance(data, str) else json.dumps(data, default=str, ensure_ascii=False)
     return text if len(text) <= MAX_DATA else text[: max(text.rfind(" ", 0, MAX_DATA), MAX_DATA // 2)]
+
+
+def _repeated_by(text: str, calls: tuple[Frame, ...]) -> tuple[Frame, ...]:
+    """Return the only call whose caller's inputs `text` repeats; all calls where there is not exactly one."""
+    if not 1 < len(calls) <= MAX_COMPARED:
+        return calls
+    found = [
+        call
+        for call in calls
+        if call.scope is not None and call.scope.given is not None and call.scope.given.hide(text) != text
+    ]
+    return (found[0],) if len(found) == 1 else calls
 
 
 def _innermost_common(calls: tuple[Frame, ...]) -> Frame | None:

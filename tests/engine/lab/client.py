@@ -52,6 +52,7 @@ class Lab:
         telemetry: the `telemetry` section of its configuration.
         environment: variables besides the clean ones.
         python: the interpreter to run with, for another environment than this one.
+        files: what else `write_configuration` takes.
     """
 
     def __init__(
@@ -61,8 +62,9 @@ class Lab:
         telemetry: Mapping[str, Any] | None = None,
         environment: Mapping[str, str] | None = None,
         python: str = sys.executable,
+        **files: Any,
     ) -> None:
-        configuration = write_configuration(folder, telemetry=telemetry, python=python)
+        configuration = write_configuration(folder, telemetry=telemetry, python=python, **files)
         self.port = free_port()
         self.stderr = folder / "stderr.txt"
         self._before: dict[str, dict[str, float]] = {}

@@ -4,7 +4,7 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,12 @@ SANDBOX_SECONDS = 1
 
 
 def write_configuration(
-    folder: Path, *, telemetry: Mapping[str, Any] | None = None, python: str = sys.executable
+    folder: Path,
+    *,
+    telemetry: Mapping[str, Any] | None = None,
+    python: str = sys.executable,
+    servers: Mapping[str, Sequence[str | Path]] | None = None,
+    texts: Mapping[str, str] = SOURCES,
 ) -> Path:
     """Write configuration and workflows below `folder` and return the configuration's path.
 
@@ -32,17 +37,22 @@ def write_configuration(
         folder: where; made if need be.
         telemetry: the `telemetry` section; metrics are not served and nothing is sent unless it says so.
         python: the interpreter that runs the tool server.
+        servers: other tool servers by name, each with its program and its arguments; default the one of these tests.
+        texts: the workflows, by name; default those of these tests.
     """
     workflows = folder / "workflows"
     workflows.mkdir(parents=True)
-    for name, text in SOURCES.items():
+    for name, text in texts.items():
         (workflows / f"{name}.yaml").write_text(text, "utf-8")
-    server = {"command": shlex.join([python, str(HERE / "tools.py")])}
+    commands = {
+        name: {"command": shlex.join([python, *map(str, words)])}
+        for name, words in (servers or {"lab": [HERE / "tools.py"]}).items()
+    }
     path = folder / "ael.yaml"
     path.write_text(
         yaml.safe_dump(
             {
-                "tools": {"mcp_servers": {"lab": server}},
+                "tools": {"mcp_servers": commands},
                 "workflows": {"directory": str(workflows)},
                 "python_exec": {"timeout": SANDBOX_SECONDS},
                 "logging": {"level": "INFO", "format": "json"},

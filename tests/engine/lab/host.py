@@ -1,8 +1,8 @@
 """A process with the real engine and telemetry kept in memory, run by line: one JSON command in, one JSON answer out.
 
 It does what `ael serve` does and shows what `ael serve` would send. Commands come on stdin: `execute`,
-`execute_workflow`, `cancel`, `many`, `register`, `break_frame`, `break_store`, `mend`, `running`, `collect` and
-`close`; see `Host`.
+`execute_workflow`, `cancel`, `many`, `together`, `sleep`, `register`, `break_frame`, `break_store`, `mend`, `running`,
+`collect` and `close`; see `Host`.
 """
 
 import asyncio
@@ -70,6 +70,21 @@ class Host:
                 for r in results
             ]
         }
+
+    async def together(self, runs: list[dict[str, Any]], apart_s: float = 0) -> Any:
+        """Run several workflows at once, each begun `apart_s` seconds after the one before."""
+
+        async def run(number: int, what: dict[str, Any]) -> Any:
+            await asyncio.sleep(number * apart_s)
+            return await self.execute(**what)
+
+        await asyncio.gather(*(run(number, what) for number, what in enumerate(runs)))
+        return {}
+
+    async def sleep(self, seconds: float) -> Any:
+        """Let the process work on."""
+        await asyncio.sleep(seconds)
+        return {}
 
     async def register(self, text: str) -> Any:
         """Register a workflow while the engine runs."""
