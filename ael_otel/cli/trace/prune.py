@@ -57,9 +57,11 @@ def command(
 ) -> None:
     """Delete runs and give their space back; without options those that the configuration's retention is over for.
 
-    What is deleted is gone from disk too, its JSON files with it. Runs that go on stay.
+    What is deleted is gone from disk too, its JSON files with it, and so are all pages that `show --web` has left. Runs
+    that go on stay.
     """
     from ael_otel.cli.render import text as words
+    from ael_otel.cli.trace.pages import sweep
     from ael_otel.cli.trace.store_access import opened
     from ael_otel.errors import StoreBusyError
 
@@ -67,6 +69,7 @@ def command(
         retention = place.settings.retention
         before = datetime.now(UTC) - timedelta(days=retention.days)
         max_mb = retention.max_mb or None
+    pages = 0
     with opened(place) as store:
         plan = store.prune(older_than=before, max_mb=max_mb, dry_run=True)
         if not dry_run:
@@ -76,13 +79,16 @@ def command(
                     f"Delete {words.plural(plan.executions, 'run')} (about {words.size(plan.bytes)}) for good?"
                 )
             plan = store.prune(older_than=before, max_mb=max_mb)
+            pages = sweep(older_than_s=0)
     if output == "json":
         from ael_otel.cli.streams import print_document
 
         found = {"executions": plan.executions, "bytes": plan.bytes, "dry_run": dry_run}
-        print_document(found | {"forgotten": plan.forgotten})
-    elif not plan.executions:
+        print_document(found | {"forgotten": plan.forgotten, "pages": pages})
+    elif not plan.executions and not pages:
         click.echo("Nothing to delete.")
+    elif not plan.executions:
+        click.echo(f"Deleted {words.plural(pages, 'page')} of --web, and no run.")
     else:
         verb, about = ("Would delete", "about ") if dry_run else ("Deleted", "")
         click.echo(f"{verb} {words.plural(plan.executions, 'run')}, {about}{words.size(plan.bytes)}.")

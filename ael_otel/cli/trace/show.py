@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     help="Show who did what: callers, models, code, tools, and the files that parameters of calls name.",
 )
 @click.option(
-    "--web", is_flag=True, help="Write it as a page that needs no network, and open that in the browser."
+    "--web",
+    is_flag=True,
+    help="Write it as a page that needs no network, open that in the browser, and remove it after a day.",
 )
 @click.option("--no-open", is_flag=True, help="With --web: only write the page and print its name.")
 @output_option("tree", "json")
@@ -119,13 +121,12 @@ def _attribution(run: "ExecutionRecord", place: Place) -> "Attribution":
 
 
 def _page(run: "ExecutionRecord", who: "Attribution | None", *, browse: bool) -> None:
-    import tempfile
-
     from ael_otel.cli.render import attribution
+    from ael_otel.cli.trace.pages import new_folder
     from ael_otel.export.page import page
     from ael_otel.store.files import write_file
 
-    folder = Path(tempfile.mkdtemp(prefix="ael-trace-"))  # readable by this user only, as the file
+    folder = new_folder()
     path = folder / f"{run.workflow_name or 'call'}-{run.trace_id[:8] or 'run'}.html"
     path = folder / "".join(c if c.isalnum() or c in "-_." else "_" for c in path.name)
     sections = [] if who is None else [attribution.section(who)]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from ael_otel.cli.trace.options import Place
+from ael_otel.cli.trace.pages import sweep
 from ael_otel.errors import RunNotFoundError
 from ael_otel.store import ExecutionRecord, QueryError, TelemetryStore, open_reader
 from ael_otel.store.location import VARIABLE
@@ -20,10 +21,11 @@ atexit.register(gc.freeze)
 
 @contextmanager
 def opened(place: Place, *, create: bool = False) -> Generator[TelemetryStore]:
-    """Open the store, and close it again.
+    """Open the store, and close it again; pages that `show --web` left more than a day ago are removed.
 
     Raises StoreNotFoundError where nothing has been recorded (unless `create`), ConfigError or StoreError.
     """
+    sweep()
     environ = dict(os.environ)
     if place.db is not None:
         environ[VARIABLE] = str(place.db.absolute())

@@ -1,0 +1,49 @@
+"""The pages that `ael trace show --web` leaves for the browser: written where only their owner reads, and removed."""
+
+import os
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+PREFIX: Final = "ael-trace-"
+KEPT_SECONDS: Final = 24 * 3600.0
+"""How long a page stays: its run may be deleted or its store moved, and nobody misses a page in a temporary folder."""
+
+
+def new_folder() -> Path:
+    """Make a folder for one page, of a name that nobody can guess, that only this user can enter."""
+    return Path(tempfile.mkdtemp(prefix=PREFIX))
+
+
+def sweep(older_than_s: float = KEPT_SECONDS) -> int:
+    """Remove this user's pages of that age or more; returns how many. What cannot be removed stays, silently.
+
+    A folder is taken for one of ours only if it has the prefix, is no link, belongs to this user and nobody else can
+    enter it; of its files only pages are removed.
+    """
+    removed = 0
+    with suppress(OSError):
+        found = [entry for entry in os.scandir(tempfile.gettempdir()) if entry.name.startswith(PREFIX)]
+        for entry in found:
+            with suppress(OSError):
+                removed += _remove(entry, time.time() - older_than_s)
+    return removed
+
+
+def _remove(folder: os.DirEntry[str], before: float) -> int:
+    if not folder.is_dir(follow_symlinks=False):
+        return 0
+    state = folder.stat(follow_symlinks=False)
+    if os.name == "posix" and (state.st_uid != os.getuid() or state.st_mode & 0o077):
+        return 0
+    removed = 0
+    for page in Path(folder.path).glob("*.html"):
+        if page.lstat().st_mtime <= before:
+            page.unlink()
+            removed += 1
+    if removed or state.st_mtime <= before:
+        with suppress(OSError):  # something else is in it
+            Path(folder.path).rmdir()
+    return removed
