@@ -17,7 +17,7 @@ from contextlib import suppress
 from threading import Lock, Thread
 from time import monotonic, sleep
 from typing import Final, Protocol
-from weakref import WeakSet, finalize
+from weakref import WeakKeyDictionary, finalize
 
 from ael_otel.core.faults import fault_barrier
 
@@ -60,6 +60,14 @@ class StderrStream(io.TextIOBase):
     def fileno(self) -> int:
         """Return the descriptor that a process inherits as its stderr."""
         return self._descriptor
+
+    def release(self) -> None:
+        """Let go of the pipe, so that it ends with the last server; what is started later writes nowhere."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, self._descriptor, inheritable=False)
+        finally:
+            os.close(nowhere)
 
     def writable(self) -> bool:
         """Return True."""
@@ -195,7 +203,7 @@ def _cleaned(line: bytes) -> bytes:
     return line + "…".encode() if cut else line
 
 
-_readers: "WeakSet[StderrReader[object]]" = WeakSet()
+_readers: "WeakKeyDictionary[StderrStream, Thread]" = WeakKeyDictionary()
 
 
 def open_stderr[Mark](to: Lines[Mark], mark: Mark) -> tuple[StderrStream, StderrReader[Mark]]:
@@ -212,12 +220,14 @@ def open_stderr[Mark](to: Lines[Mark], mark: Mark) -> tuple[StderrStream, Stderr
         # Room for a burst while the thread gathers; Linux alone has it.
         fcntl.fcntl(writing, _F_SETPIPE_SZ, _PIPE_BYTES)
     reader.thread.start()
-    _readers.add(reader)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - only its thread is used
+    _readers[stream] = reader.thread
     return stream, reader
 
 
 def finish_reading(timeout_s: float = 0.2) -> None:
-    """Wait until what servers that have ended wrote last is logged, for `timeout_s` seconds at most."""
+    """Log what servers that have ended wrote last, and wait `timeout_s` seconds at most for those that live on."""
     deadline = monotonic() + timeout_s
-    for reader in list(_readers):
-        reader.thread.join(max(0.0, deadline - monotonic()))
+    for stream, thread in list(_readers.items()):
+        with suppress(OSError):
+            stream.release()
+        thread.join(max(0.0, deadline - monotonic()))

@@ -45,6 +45,7 @@ class End:
     """Both ends of one server's stderr."""
 
     def __init__(self, stream: StderrStream, reader: StderrReader[str], taken: Taken) -> None:
+        self.stream: StderrStream | None = None
         self.descriptor = os.dup(stream.fileno())
         self.reader, self.taken = reader, taken
 
@@ -65,10 +66,13 @@ class End:
 def opened() -> Iterator[Callable[..., End]]:
     """Make the ends; nothing of ours holds the writing one, so the reader ends with the server."""
 
-    def make(taken: Taken | None = None, mark: str = "start") -> End:
+    def make(taken: Taken | None = None, mark: str = "start", *, held: bool = False) -> End:
         taken = taken or Taken()
         stream, reader = open_stderr(taken, mark)
-        return End(stream, reader, taken)
+        end = End(stream, reader, taken)
+        if held:
+            end.stream = stream
+        return end
 
     return make
 
@@ -160,17 +164,26 @@ def test_flood_is_dropped_and_counted_and_keeps_nobody_waiting(opened: Callable[
 
 
 def test_end_of_a_server_is_waited_for(opened: Callable[..., End]) -> None:
-    """What a server wrote last is there when the process ends, and a server that lives on does not hold it up."""
-    end, living = opened(), opened()
+    """What a server wrote last is there when the process ends, though a client library still holds the stream."""
+    end = opened(held=True)
     end.write(b"last words")
     os.close(end.descriptor)
     started = time.monotonic()
-    finish_reading(0.5)
-    assert time.monotonic() - started < 1
+    finish_reading(5)
+    assert time.monotonic() - started < 4
     assert end.taken.got == [("last words", "start")]
-    living.close()
-    finish_reading(0)
     end.reader.mark("after the end")
+
+
+def test_server_that_lives_on_holds_nothing_up(opened: Callable[..., End]) -> None:
+    """It is waited for as long as asked; what is started with the stream afterwards writes nowhere."""
+    living = opened(held=True)
+    finish_reading(0.05)
+    assert living.reader.thread.is_alive()
+    assert living.stream is not None
+    living.stream.write("nobody reads this\n")
+    living.write(b"still read\n")
+    assert living.close() == [("still read", "start")]
 
 
 def test_text_may_be_written_as_to_any_stream() -> None:
