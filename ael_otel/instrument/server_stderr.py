@@ -13,6 +13,7 @@ import re
 import select
 import termios
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock, Thread
 from time import monotonic, sleep
@@ -61,14 +62,6 @@ class StderrStream(io.TextIOBase):
         """Return the descriptor that a process inherits as its stderr."""
         return self._descriptor
 
-    def release(self) -> None:
-        """Let go of the pipe, so that it ends with the last server; what is started later writes nowhere."""
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        try:
-            os.dup2(nowhere, self._descriptor, inheritable=False)
-        finally:
-            os.close(nowhere)
-
     def writable(self) -> bool:
         """Return True."""
         return True
@@ -95,6 +88,7 @@ class StderrReader[Mark]:
         self._read = 0
         self._passed_on = 0
         self._open = True
+        self._busy = False
         self._marks: deque[tuple[int, Mark]] = deque([(0, mark)])
         self._partial = b""
         self._partial_at = 0
@@ -105,15 +99,24 @@ class StderrReader[Mark]:
         with self._lock:
             if not self._open:
                 return
-            waiting = array.array("i", [0])
-            fcntl.ioctl(self._descriptor, termios.FIONREAD, waiting)
-            position = self._read + waiting[0]
+            position = self._read + self._waiting()
             if position == self._passed_on:
                 # Nothing is left that an earlier mark was in force for.
                 self._marks.clear()
             elif self._marks[-1][0] == position:
                 self._marks.pop()
             self._marks.append((position, mark))
+
+    def finished(self) -> bool:
+        """Return whether all whole lines that have been written are passed on."""
+        with self._lock:
+            return not self._open or (not self._busy and not self._waiting())
+
+    def _waiting(self) -> int:
+        """Return how many bytes are in the pipe."""
+        count = array.array("i", [0])
+        fcntl.ioctl(self._descriptor, termios.FIONREAD, count)
+        return count[0]
 
     def _run(self) -> None:
         poll = select.poll()
@@ -146,6 +149,7 @@ class StderrReader[Mark]:
             except BlockingIOError:
                 return None
             self._read += len(chunk)
+            self._busy = True
             return chunk
 
     def _split(self, chunk: bytes) -> None:
@@ -182,6 +186,7 @@ class StderrReader[Mark]:
             self._partial = (self._partial + chunk[at : at + MAX_LINE + 1])[: MAX_LINE + 1]
         with self._lock:
             self._passed_on = self._partial_at if self._partial else self._read
+            self._busy = False
 
     def _pass_on(self, batch: list[bytes], mark: Mark) -> None:
         self._to.lines(b"\n".join(batch).decode("utf-8", "replace"), mark)
@@ -203,7 +208,7 @@ def _cleaned(line: bytes) -> bytes:
     return line + "…".encode() if cut else line
 
 
-_readers: "WeakKeyDictionary[StderrStream, Thread]" = WeakKeyDictionary()
+_finished: "WeakKeyDictionary[StderrStream, Callable[[], bool]]" = WeakKeyDictionary()
 
 
 def open_stderr[Mark](to: Lines[Mark], mark: Mark) -> tuple[StderrStream, StderrReader[Mark]]:
@@ -220,14 +225,12 @@ def open_stderr[Mark](to: Lines[Mark], mark: Mark) -> tuple[StderrStream, Stderr
         # Room for a burst while the thread gathers; Linux alone has it.
         fcntl.fcntl(writing, _F_SETPIPE_SZ, _PIPE_BYTES)
     reader.thread.start()
-    _readers[stream] = reader.thread
+    _finished[stream] = reader.finished
     return stream, reader
 
 
 def finish_reading(timeout_s: float = 0.2) -> None:
-    """Log what servers that have ended wrote last, and wait `timeout_s` seconds at most for those that live on."""
+    """Wait until what servers have written is logged, `timeout_s` seconds at most; they themselves may live on."""
     deadline = monotonic() + timeout_s
-    for stream, thread in list(_readers.items()):
-        with suppress(OSError):
-            stream.release()
-        thread.join(max(0.0, deadline - monotonic()))
+    while monotonic() < deadline and not all(finished() for finished in list(_finished.values())):
+        sleep(GATHER_SECONDS / 4)
