@@ -16,7 +16,7 @@ from tests.support.contract import LOG_FIELDS
 from tests.support.variables import EXPORT_NOTHING
 
 TALKER = files.HERE / "talker.py"
-SECRET = "k3ep-it-s3cret"
+SECRET = "k3ep-it-s3cret"  # hygiene: made up
 INPUT = "order-{}-of-a-customer"
 
 

@@ -13,7 +13,11 @@ server: FastMCP[None] = FastMCP("talker")
 
 PASSWORD = "k3ep-it-s3cret"  # hygiene: made up
 _KEY = "\n".join(
-    ["-----BEGIN PRIVATE KEY-----", *["MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"] * 4, "-----END PRIVATE KEY-----"]
+    [
+        "-----BEGIN PRIVATE KEY-----",  # hygiene: made up
+        *["MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"] * 4,
+        "-----END PRIVATE KEY-----",
+    ]
 )
 
 
