@@ -96,6 +96,7 @@ def start_workflow(
     gen_ai_operation_name: str | None = None,
     gen_ai_workflow_name: str | None = None,
     context: Context | None = None,
+    start_time: int | None = None,
 ) -> Span:
     """Start a span `Workflow Execution`.
 
@@ -103,7 +104,7 @@ def start_workflow(
     """
     name, attributes = _workflow(workflow_name, gen_ai_operation_name, gen_ai_workflow_name)
     attributes = given({**attributes, AEL_WORKFLOW_ID: workflow_id})
-    return _WORKFLOW.start(tracer, name, attributes, context)
+    return _WORKFLOW.start(tracer, name, attributes, context, start_time)
 
 
 def update_workflow(
@@ -161,6 +162,7 @@ def start_step_tool_call(
     gen_ai_operation_name: str | None = None,
     gen_ai_tool_name: str | None = None,
     context: Context | None = None,
+    start_time: int | None = None,
 ) -> Span:
     """Start a span `Step {ael.step.index}: tool_call`.
 
@@ -169,7 +171,7 @@ def start_step_tool_call(
     name, attributes = _step_tool_call(
         step_name, step_index, step_type, tool_name, workflow_name, gen_ai_operation_name, gen_ai_tool_name
     )
-    return _STEP_TOOL_CALL.start(tracer, name, attributes, context)
+    return _STEP_TOOL_CALL.start(tracer, name, attributes, context, start_time)
 
 
 def update_step_tool_call(
@@ -224,13 +226,14 @@ def start_step_code(
     step_type: StepType,
     workflow_name: str | None = None,
     context: Context | None = None,
+    start_time: int | None = None,
 ) -> Span:
     """Start a span `Step {ael.step.index}: code_execution`.
 
     One step that runs Python in the sandbox, with all its attempts.
     """
     name, attributes = _step_code(step_name, step_index, step_type, workflow_name)
-    return _STEP_CODE.start(tracer, name, attributes, context)
+    return _STEP_CODE.start(tracer, name, attributes, context, start_time)
 
 
 def update_step_code(
@@ -291,13 +294,14 @@ def start_mcp_request(
     gen_ai_tool_name: str | None = None,
     mcp_method_name: str | None = None,
     context: Context | None = None,
+    start_time: int | None = None,
 ) -> Span:
     """Start a span `MCP Request`.
 
     One call of a tool on its MCP server.
     """
     name, attributes = _mcp_request(tool_name, mcp_server, tool_source, gen_ai_tool_name, mcp_method_name)
-    return _MCP_REQUEST.start(tracer, name, attributes, context)
+    return _MCP_REQUEST.start(tracer, name, attributes, context, start_time)
 
 
 def update_mcp_request(
@@ -327,14 +331,18 @@ def update_mcp_request(
 
 
 def start_code_exec(
-    tracer: Tracer, *, code_sha256: str | None = None, context: Context | None = None
+    tracer: Tracer,
+    *,
+    code_sha256: str | None = None,
+    context: Context | None = None,
+    start_time: int | None = None,
 ) -> Span:
     """Start a span `Python Exec`.
 
     One run of a step's code in the sandbox; tools called from the code are its children.
     """
     attributes = given({AEL_CODE_SHA256: code_sha256})
-    return _CODE_EXEC.start(tracer, "Python Exec", attributes, context)
+    return _CODE_EXEC.start(tracer, "Python Exec", attributes, context, start_time)
 
 
 def update_code_exec(span: Span, *, code_sha256: str | None = None) -> None:

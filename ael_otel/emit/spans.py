@@ -25,11 +25,27 @@ class SpanType:
         self._activity = activity("spans", name)
         self._kind = kind
 
-    def start(self, tracer: Tracer, name: str, attributes: Attributes, context: Context | None) -> Span:
-        """Start one; an exception inside it is a log record (decision 3a), not a span event."""
+    def start(
+        self,
+        tracer: Tracer,
+        name: str,
+        attributes: Attributes,
+        context: Context | None,
+        start_time: int | None = None,
+    ) -> Span:
+        """Start one at `start_time`, in nanoseconds since 1970 (default now).
+
+        An exception inside it is a log record (decision 3a), not a span event.
+        """
         self._activity.note()
         return tracer.start_span(
-            name, context, self._kind, attributes, record_exception=False, set_status_on_exception=False
+            name,
+            context,
+            self._kind,
+            attributes,
+            start_time=start_time,
+            record_exception=False,
+            set_status_on_exception=False,
         )
 
 

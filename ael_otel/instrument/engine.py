@@ -53,7 +53,7 @@ async def open_application(
         ) from error
     except RuntimeError as error:
         # FastMCP's settings look for a home when they are imported; a container's arbitrary user id has none.
-        if os.path.expanduser("~") != "~":  # noqa: PTH111 - no error without a home
+        if _has_a_home():
             raise
         raise EngineUnavailableError(
             "the engine's libraries need a home directory and this user has none: set HOME to a folder that "
@@ -81,6 +81,10 @@ async def open_application(
     if application.config_loader is not None and application.config_loader.used_defaults:
         raise ConfigError(f"{config}: the engine found no configuration in this file", path=config)
     return application
+
+
+def _has_a_home() -> bool:
+    return os.path.expanduser("~") != "~"  # noqa: PTH111 - no error without a home
 
 
 def _told(error: BaseException) -> str:

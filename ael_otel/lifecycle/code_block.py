@@ -3,7 +3,6 @@
 import ast
 import logging
 import re
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
@@ -36,7 +35,7 @@ class CodeBlock(Frame):
     def __init__(self, recorder: Recorder, *, code: str | None = None) -> None:
         super().__init__(recorder)
         self.code = code
-        self.record = None if code is None else CodeRecord(hash_of(code), imports_of(code), datetime.now(UTC))
+        self.record = None if code is None else CodeRecord(hash_of(code), imports_of(code), self.clock.now())
 
     def _begin(self) -> None:
         parent = self.parent
@@ -57,6 +56,7 @@ class CodeBlock(Frame):
             self.recorder.tracer,
             code_sha256=parent.record.code_hash if isinstance(parent, Step) else None,
             context=context,
+            start_time=self.clock.now_ns(),
         )
 
     def printed(self, stdout: Any, stderr: Any, result: Any) -> None:

@@ -4,7 +4,6 @@ import logging
 import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
-from datetime import UTC, datetime
 from typing import Any
 
 from opentelemetry.context import Context
@@ -70,7 +69,7 @@ class Execution(Frame):
             execution_id=execution_id,
             type="workflow",
             status="running",
-            started_at=datetime.now(UTC),
+            started_at=self.clock.now(),
             workflow_name=workflow,
             workflow_version=None if version is None else guard.name(version),
             inputs=kept,
@@ -93,6 +92,7 @@ class Execution(Frame):
             gen_ai_operation_name="invoke_workflow" if genai else None,
             gen_ai_workflow_name=self.workflow if genai else None,
             context=context,
+            start_time=self.clock.now_ns(),
         )
 
     @property
@@ -158,7 +158,7 @@ class Execution(Frame):
         metrics.workflow.bind(workflow=label, status=status).record(
             duration=seconds, executions=1, context=self._context
         )
-        record.completed_at = datetime.now(UTC)
+        record.completed_at = self.clock.now()
         record.duration_ms = seconds * 1e3
         record.status = execution_status(failure)
         if self.span is not None:

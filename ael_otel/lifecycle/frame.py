@@ -20,6 +20,7 @@ from opentelemetry.trace import Span, get_current_span, set_span_in_context
 
 from ael_otel._generated.emitters import fail_span
 from ael_otel.core.faults import report_fault
+from ael_otel.core.run_clock import RunClock
 from ael_otel.core.run_context import RunScope, current_run
 from ael_otel.lifecycle.failure import Failure
 from ael_otel.lifecycle.recorder import Recorder
@@ -38,6 +39,7 @@ class Frame(ABC):
         "_restore_scope",
         "_started_ns",
         "child_failure",
+        "clock",
         "ended",
         "execution",
         "failure",
@@ -51,13 +53,16 @@ class Frame(ABC):
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
+        self.ended: bool = False
+        around: Frame | None = current_frame.get()
+        # One clock for all frames of a run, so that they stay inside each other when somebody sets the wall clock.
+        self.clock: RunClock = RunClock() if around is None or around.ended else around.clock
         self.parent: Frame | None = None
         self.execution: ExecutionRecord | None = None
         self.failure: Failure | None = None
         self.child_failure: Failure | None = None
         self.span: Span | None = None
         self.scope: RunScope | None = None
-        self.ended = False
         self._context: Context | None = None
         self._started_ns = 0
         self._detach_context: Token[Context] | None = None
@@ -139,7 +144,7 @@ class Frame(ABC):
         # Each is undone on its own: a context entered in another task must not keep the others attached.
         try:
             if self.span is not None:
-                self.span.end()
+                self.span.end(self.clock.now_ns())
         except Exception as fault:
             report_fault(f"{self.where}.span", fault)
         if self._detach_context is not None:

@@ -1,7 +1,6 @@
 """The frame of a step."""
 
 import logging
-from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
@@ -72,7 +71,7 @@ class Step(Frame):
             index=index,
             step_type="code" if step_type == "code" else "tool",
             status="running",
-            started_at=datetime.now(UTC),
+            started_at=self.clock.now(),
             tool_name=None if tool is None else guard.name(tool),
             max_attempts=max_attempts,
             code_hash=None if code is None else hash_of(code),
@@ -109,6 +108,7 @@ class Step(Frame):
                 step_index=record.index + 1,
                 step_type=self.step_type,
                 context=context,
+                start_time=self.clock.now_ns(),
             )
         tool, genai = record.tool_name or UNKNOWN_TOOL, self.recorder.genai
         return start_step_tool_call(
@@ -121,6 +121,7 @@ class Step(Frame):
             gen_ai_operation_name="execute_tool" if genai else None,
             gen_ai_tool_name=tool if genai else None,
             context=context,
+            start_time=self.clock.now_ns(),
         )
 
     def attempt(self) -> None:
@@ -167,7 +168,7 @@ class Step(Frame):
 
     def _end(self, seconds: float) -> None:
         record, failure, span = self.record, self.failure, self.span
-        record.completed_at = datetime.now(UTC)
+        record.completed_at = self.clock.now()
         record.duration_ms = seconds * 1e3 if self._ran else 0.0
         record.status = status = self._status()
         record.skip_reason = self._skip_reason

@@ -2,7 +2,6 @@
 
 import logging
 import uuid
-from datetime import UTC, datetime
 from typing import Any
 
 from opentelemetry.context import Context
@@ -48,7 +47,7 @@ class ToolCall(Frame):
             tool_name=tool,
             source="direct",
             sequence=1,
-            started_at=datetime.now(UTC),
+            started_at=self.clock.now(),
             server=None if server is None else guard.name(server),
         )
 
@@ -110,6 +109,7 @@ class ToolCall(Frame):
             gen_ai_tool_name=self.tool if genai else None,
             mcp_method_name="tools/call" if genai else None,
             context=context,
+            start_time=self.clock.now_ns(),
         )
 
     def served_by(self, server: str) -> None:
@@ -193,7 +193,7 @@ class ToolCall(Frame):
         metrics.tool.bind(tool=self._label, status=status).record(
             duration=seconds, invocations=1, context=self._context
         )
-        record.completed_at = datetime.now(UTC)
+        record.completed_at = self.clock.now()
         record.duration_ms = seconds * 1e3
         record.status = status
         if failure is not None:

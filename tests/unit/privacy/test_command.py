@@ -20,8 +20,8 @@ from ael_otel.cli.privacy.rules import looks_like
 from ael_otel.privacy.redactor import Redactor
 from ael_otel.privacy.rules import RULES
 from ael_otel.store import RunQuery
-from ael_otel.store.rows import row_of
 from ael_otel.store.mirror import Mirror
+from ael_otel.store.rows import row_of
 from ael_otel.store.sqlite import SqliteStore
 from tests.support.examples import examples, taken_apart
 from tests.unit.cli.trace.runs import NOON, failed, make, mixed, runs
