@@ -18,7 +18,6 @@ def packages() -> Result:
     return scan(texts(Path(get_path("purelib")) / name for name in PACKAGES), 5 * MEGABYTE)
 
 
-@pytest.mark.xfail(reason="the rules for it are being written", strict=False)
 def test_marker_that_is_wrong_is_rare_in_installed_packages(packages: Result) -> None:
     """At most one marker in 100 kB, addresses and excluded paths apart, and never one for a fault or a cut text."""
     found = packages.by_rule()
@@ -33,7 +32,6 @@ def test_marker_that_is_wrong_is_rare_in_installed_packages(packages: Result) ->
     assert not {"fault", "too_long", "cycle"} & set(found)
 
 
-@pytest.mark.xfail(reason="the rules for it are being written", strict=False)
 def test_no_rule_alone_makes_up_the_bound(packages: Result) -> None:
     """No single rule takes more than half of what is allowed in all, the rule of named values excepted."""
     for rule, marked in packages.by_rule().items():
