@@ -21,11 +21,34 @@ _NAMED: Final = {
     "amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", "equals": "=", "colon": ":", "commat": "@", "lpar": "(",
     "rpar": ")", "sol": "/", "semi": ";", "num": "#",
 }  # fmt: skip
+_MOST_KEPT: Final = 4096
 _BEFORE: Final = 96
 _BEHIND: Final = 256
 _BASE64: Final = re.compile(r"(?:[I-Za-f][A-Za-z0-9+/_-]{3}){5,}[A-Za-z0-9+/_-]{0,3}={0,2}")
 _OF_BASE64: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-=")
 _URL_SAFE: Final = str.maketrans("-_", "+/")
+
+
+class _Characters(dict[str, str]):
+    """What escapes stand for; each is decoded once."""
+
+    def __missing__(self, written: str) -> str:
+        """Decode an escape."""
+        escape = _ESCAPE.fullmatch(written)
+        assert escape is not None  # only what the pattern has found is asked for
+        code = escape["percent"] or escape["unicode"] or escape["hex"]
+        number = escape["number"]
+        found = chr(int(code, 16)) if code else _NAMED[escape["name"]] if number is None else chr(int(number))
+        if len(self) < _MOST_KEPT:
+            self[written] = found
+        return found
+
+
+_CHARACTERS: Final = _Characters()
+
+
+def _decoded(escape: "re.Match[str]") -> str:
+    return _CHARACTERS[escape[0]]
 
 
 class Decoded:
@@ -35,42 +58,31 @@ class Decoded:
         text: the decoded part.
     """
 
-    __slots__ = ("_from", "_to", "text")
+    __slots__ = ("_end", "_from", "_raw", "_start", "_to", "text")
 
     def __init__(self, raw: str, start: int, end: int) -> None:
+        self._raw, self._start, self._end = raw, start, end
         self._from: list[int] = []
         self._to: list[int] = []
-        parts: list[str] = []
-        at, size = start, 0
-        for escape in _ESCAPE.finditer(raw, start, end):
-            first, last = escape.span()
-            if first > at:
-                self._from.append(size)
-                self._to.append(at)
-                parts.append(raw[at:first])
-                size += first - at
-            self._from.append(size)
-            self._to.append(first)
-            parts.append(_character(escape))
-            size += 1
-            at = last
-        self._from.append(size)
-        self._to.append(at)
-        parts.append(raw[at:end])
-        self.text = "".join(parts)
+        self.text = _ESCAPE.sub(_decoded, raw[start:end])
 
     def place(self, at: int) -> int:
         """Return where a character of the decoded part begins in the text as it is."""
+        if not self._from:
+            self._measure()
         piece = bisect_right(self._from, at) - 1
         return self._to[piece] + at - self._from[piece]
 
-
-def _character(escape: "re.Match[str]") -> str:
-    code = escape["percent"] or escape["unicode"] or escape["hex"]
-    if code is not None:
-        return chr(int(code, 16))
-    number = escape["number"]
-    return _NAMED[escape["name"]] if number is None else chr(int(number))
+    def _measure(self) -> None:
+        """Note where each escape, and what follows it, stands in both texts."""
+        self._from.append(0)
+        self._to.append(self._start)
+        shift = self._start
+        for escape in _ESCAPE.finditer(self._raw[self._start : self._end]):
+            first, last = escape.start() + self._start, escape.end() + self._start
+            self._from += (first - shift, first - shift + 1)
+            self._to += (first, last)
+            shift = last - (first - shift + 1)
 
 
 def decoded_parts(text: str, start: int, end: int) -> Iterator[Decoded]:

@@ -27,7 +27,12 @@ WORDS: Final = (
 """In lower case. Names of numbers that are found by their shape need none: cards and social security numbers."""
 
 _DECIDING: Final = 120
+_LEFT: Final = 66
+_RIGHT: Final = 132
 _LONGEST_NAME: Final = 160
+_NAMES_KEPT: Final = 4096
+_BLANKS: Final = frozenset({"", " ", "\n", "\r", "\t"})
+_NEED_DIGITS: Final = frozenset({markers.SSN, markers.CREDIT_CARD})
 _HEAD: Final = re.compile(r"[\w.-]{0,64}")
 _STOPS: Final = frozenset(" \t\r\n\"'`=:,;?&|/<>(){}[]@!#$%*+\\~^")
 _OF_TABLES: Final = frozenset(",;|\t)\n\r")
@@ -46,6 +51,9 @@ _SIGN: Final = (
     r"|,\s{0,4}(?=\\{0,3}[\"'])|[ \t]{1,3}(?=[\"'][^\s\"']{4})"
     r"|[ \t]{1,3}(?=[^\s\"'`&,;<>|(){}\[\]\\]{8})"
 )
+_MARKED: Final = r"\[(?:email|ssn|api_key|token|password|private_key|credit_card|url_credentials|excluded_path|redacted|redaction_error)\]"
+_PLAIN_SIGNS: Final = frozenset({"=", ":", ": ", " = "})
+_BARE: Final = re.compile(r"[^\s\"'`&,;<>|(){}\[\]\\]{1,128}")
 _QUOTE: Final = re.compile(r"(?:[rbuRBUfF]{1,2})?(\"\"\"|'''|\\{0,7}[\"'`]|&quot;|&#3[49];)")
 _IN_DOUBLE: Final = re.compile(r'[^"\\\n]*+(?:\\.[^"\\\n]*+)*+', re.DOTALL)
 _IN_SINGLE: Final = re.compile(r"[^'\\\n]*+(?:\\.[^'\\\n]*+)*+", re.DOTALL)
@@ -101,6 +109,8 @@ _NO_VALUE: Final = a_set(
     "can will has have was were are be as at by on if of it same-origin include omit"
 )
 
+_UNDECIDED: Final = (-1, -1, "")
+
 type KindFor = Callable[[str], str | None]
 """Returns the kind of secret that a field of a name holds, None if the name does not say so."""
 
@@ -116,7 +126,10 @@ class NamedSecrets:
     def __init__(self, kind_for: KindFor = kind_of, words: tuple[str, ...] = WORDS) -> None:
         self._kind_for = kind_for
         alternatives = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
-        self._name = re.compile(rf"(?:{alternatives})[\w.\-]*+(?P<close>{_CLOSE})(?P<sign>{_SIGN})?")
+        self._name = re.compile(
+            rf"(?:{alternatives})[\w.\-]*+(?P<close>{_CLOSE})(?P<sign>(?:{_SIGN})(?!{_MARKED}))?"
+        )
+        self._names: dict[str, tuple[str | None, bool]] = {}
 
     def search(
         self, text: str, low: str, start: int, end: int, found: "Callable[[int, int, str], object]"
@@ -133,9 +146,25 @@ class NamedSecrets:
         at = start
         limit = min(len(text), end + 512)
         tables = Tables(text, self._kind_for, found)
+        same: dict[str, tuple[int, int, str] | None] = {}
         while (match := self._name.search(low, at, limit)) is not None and match.start() < end:
-            at = match.end()
-            value = self._judge(text, match, tables)
+            first, at = match.span()
+            sign = match["sign"]
+            if sign is None or sign[0] not in ":=":
+                value = self._judge(text, match, tables)
+            else:
+                # What repeats is judged once: the same name, sign and value, with the same text around them.
+                around = text[max(0, first - _LEFT) : at + _RIGHT]
+                value = same.get(around, _UNDECIDED)
+                if value is not _UNDECIDED and value is not None:
+                    value = (value[0] + first, value[1] + first, value[2])
+                elif value is _UNDECIDED:
+                    value = self._judge(text, match, tables)
+                    if value is None:
+                        if text[at : at + 1].isalnum():
+                            same[around] = None
+                    elif value[1] < at + _DECIDING and at + _RIGHT < len(text):
+                        same[around] = (value[0] - first, value[1] - first, value[2])
             if value is not None:
                 found(*value)
                 at = max(at, value[1])
@@ -151,19 +180,37 @@ class NamedSecrets:
             head = _HEAD.match(text[max(0, start - 64) : start][::-1])
             begin = start - (len(head[0]) if head is not None else 0)
         name = text[max(begin, end - _LONGEST_NAME) : end].strip("-.")
-        kind = self._kind_for(name)
+        known = self._names.get(name)
+        kind, plain = self._remembered(name) if known is None else known
         if kind is None:
             kind = self._kind_with_words(text, begin, name, sign)
             if kind is None:
                 return None
-        value = (
-            _without_sign(text, begin, closed, kind)
-            if sign is None
-            else _value(text, match, kind, name, begin, sign, quoted=closed > end)
-        )
-        if value is None:
+        if sign is None:
+            value = _without_sign(text, begin, closed, kind)
+        else:
+            if plain and closed == end and sign in _PLAIN_SIGNS:
+                # Most names with a value are of this sort; what is not decided here goes the long way.
+                short = _short(text, match.end(), kind, sign)
+                if short is not _UNDECIDED:
+                    return short
+            value = _value(text, match, kind, name, begin, sign, quoted=closed > end)
+        if value is None and (sign is None or sign[0] not in ":="):
             tables.look(begin, end)
         return value
+
+    def _remembered(self, name: str) -> tuple[str | None, bool]:
+        """Return the kind of a name, and whether its values have no form of their own, as those of cookies have."""
+        lowered_name = name.lower()
+        plain = not (
+            "cookie" in lowered_name
+            or lowered_name.endswith(("authorization", "otp"))
+            or name in {"PWD", "OLDPWD"}
+        )
+        if len(self._names) >= _NAMES_KEPT:
+            self._names = {}
+        known = self._names[name] = (self._kind_for(name), plain)
+        return known
 
     def _kind_with_words(self, text: str, begin: int, name: str, sign: str | None) -> str | None:
         """Judge a name of two words, `api key: ...`, and one that only an address makes a secret's, `?sig=...`."""
@@ -181,6 +228,27 @@ def _worth_a_look(text: str, start: int, end: int, closed: int) -> bool:
         return True
     before = text[max(0, start - 40) : start]
     return "<" in before or "=" in before or " eq " in before or before[-1:] in _OF_TABLES
+
+
+def _short(text: str, at: int, kind: str, sign: str) -> tuple[int, int, str] | None:
+    """Decide on a value of letters and digits that a blank ends; `_UNDECIDED` for all others."""
+    run = _BARE.match(text, at)
+    if run is None:
+        return _UNDECIDED
+    value, end = run[0], run.end()
+    if len(value) >= _DECIDING or text[end : end + 1] not in _BLANKS:
+        if kind in _NEED_DIGITS and "=" in value and not _ANY_DIGIT.search(value) and len(value) > 100:
+            return None
+        return _UNDECIDED
+    value = value.rstrip(".:!?") if sign != "=" else value.rstrip(".")
+    if not value.isalnum() or not value.isascii() or value.isdigit():
+        return _UNDECIDED
+    size = len(value)
+    if not value.isalpha():
+        if kind in {markers.PASSWORD, markers.FIELD}:
+            return (at, at + size, kind) if size >= 4 else None
+        return (at, at + size, kind) if size >= 8 and kind in _FREE else _UNDECIDED
+    return None if sign != "=" and size < 6 else _UNDECIDED
 
 
 def _without_sign(text: str, begin: int, end: int, kind: str) -> tuple[int, int, str] | None:
