@@ -8,12 +8,16 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from ael_otel.privacy.markers import ALL_MARKERS
+from ael_otel.privacy.field_names import a_set
+from ael_otel.privacy.markers import MARKER
+from ael_otel.privacy.validators import is_placeholder, is_words
 
 _RUN_END: Final = re.compile(r"[\s\"'<>`]")
 _AUTHORITY_END: Final = re.compile(r"[/?#\\]")
 _PORT: Final = re.compile(r"[0-9]{1,5}(?:[/?#]|\Z)")
 _HOLE: Final = re.compile(r"[$%]?[{<(][^{}<>()]*[)>}]|\$\w+|\*+|\.{3}|…")
+_EXAMPLE_USERS: Final = a_set("user username name login usr")
+_EXAMPLE_PASSWORDS: Final = a_set("password passwd pass pwd pw secret token")
 _DECIDING: Final = 4096
 _HOST: Final = re.compile(r"@[\w\[]")
 
@@ -57,8 +61,12 @@ def is_secret(user_info: str) -> bool:
     """
     user, colon, password = user_info.partition(":")
     if not colon:
-        return len(user) >= 20 and not user.startswith("[")
-    return bool(password) and not _HOLE.fullmatch(password) and password not in ALL_MARKERS
+        return (
+            len(user) >= 20 and not user.startswith("[") and not is_placeholder(user) and not is_words(user)
+        )
+    if user.lower() in _EXAMPLE_USERS and password.lower() in _EXAMPLE_PASSWORDS:
+        return False
+    return bool(password) and not _HOLE.fullmatch(password) and not MARKER.fullmatch(password)
 
 
 def _last(text: str, first: int, sign: int, run_end: int) -> int:

@@ -1,7 +1,7 @@
 """Judges the names of fields by what the configuration and the built-in words say, and remembers the answers."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fnmatch import translate
 from typing import Final, NamedTuple
 
@@ -27,6 +27,18 @@ class FieldName(NamedTuple):
 
 
 PLAIN_NAME: Final = FieldName(None, "", "", allowed=False)
+
+
+def chosen_names(patterns: Sequence[str]) -> Callable[[str], str | None] | None:
+    """Return a function that judges names by the patterns of the configuration, None without any."""
+    if not patterns:
+        return None
+    compiled = [re.compile(each, re.IGNORECASE) for each in patterns]
+
+    def kind_for(name: str) -> str | None:
+        return markers.FIELD if any(pattern.search(name) for pattern in compiled) else None
+
+    return kind_for
 
 
 class FieldJudge:

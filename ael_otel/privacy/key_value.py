@@ -16,15 +16,10 @@ from functools import lru_cache
 from typing import Final
 
 from ael_otel.privacy import markers
-from ael_otel.privacy.field_names import a_set, kind_of
+from ael_otel.privacy.field_names import ANCHORS, a_set, is_weak, kind_of
+from ael_otel.privacy.markers import MARKER
 from ael_otel.privacy.tables import Tables
-from ael_otel.privacy.validators import entropy, is_random, is_ssn
-
-WORDS: Final = (
-    "pass", "pwd", "secret", "token", "key", "cred", "auth", "cookie", "jwt", "ssn", "cv", "otp", "srf", "sig",
-    "phrase",
-)  # fmt: skip
-"""In lower case. Names of numbers that are found by their shape need none: cards and social security numbers."""
+from ael_otel.privacy.validators import entropy, is_placeholder, is_random, is_ssn, looks_secret
 
 _DECIDING: Final = 120
 _LEFT: Final = 66
@@ -51,7 +46,7 @@ _SIGN: Final = (
     r"|,\s{0,4}(?=\\{0,3}[\"'])|[ \t]{1,3}(?=[\"'][^\s\"']{4})"
     r"|[ \t]{1,3}(?=[^\s\"'`&,;<>|(){}\[\]\\]{8})"
 )
-_MARKED: Final = r"\[(?:email|ssn|api_key|token|password|private_key|credit_card|url_credentials|excluded_path|redacted|redaction_error)\]"
+_MARKED: Final = r"\[[a-z][a-z0-9_]{1,31}\]"
 _PLAIN_SIGNS: Final = frozenset({"=", ":", ": ", " = "})
 _BARE: Final = re.compile(r"[^\s\"'`&,;<>|(){}\[\]\\]{1,128}")
 _QUOTE: Final = re.compile(r"(?:[rbuRBUfF]{1,2})?(\"\"\"|'''|\\{0,7}[\"'`]|&quot;|&#3[49];)")
@@ -73,6 +68,7 @@ _TO_LINE_END: Final = re.compile(r"[^\r\n\"'\\]*+")
 _SCHEME: Final = re.compile(
     r"(?i)(?:bearer|basic|token|digest|apikey|api-key|negotiate|ntlm|aws4-hmac-sha256|hmac|signature|key|sharedkey)\s+(?=\S)"
 )
+_CREDENTIAL: Final = re.compile(r"\$\([^\n\"']{1,200}|\$?\{\{?[^{}\n]{0,128}\}\}?|[^\s\"',;]{1,256}")
 _DIGEST: Final = re.compile(
     r"(?i)(?:digest|signature|hmac|hawk|oauth|mac)\s+"
     r"(?:[\w-]{1,40}=(?:\\{0,3}\"[^\"\r\n\\]*+\\{0,3}\"|[^\s,\"\\]{1,4096})(?:,?[ \t]{0,4}(?=[\w-]{1,40}=))?)++"
@@ -92,13 +88,6 @@ _CALLER: Final = re.compile(
 _COMPARED: Final = re.compile(r"([\"'])([^\"'\\\n]{4,160})\1\s{0,2}(?:[!=]==?|eq|-eq)\s{0,2}\Z")
 _TAG: Final = re.compile(r"[ \t][^<>\n]{0,200}>(?=[^\s<])")
 _ENV: Final = re.compile(r"[A-Z][A-Z0-9_]{2,}")
-_MARKER: Final = re.compile(
-    r"\[(?:EMAIL|SSN|API_KEY|TOKEN|PASSWORD|PRIVATE_KEY|CREDIT_CARD|URL_CREDENTIALS|EXCLUDED_PATH|REDACTED"
-    r"|REDACTION_ERROR)\]"
-)
-_PLACEHOLDER: Final = re.compile(
-    r"\$\{?[A-Za-z_][\w.:-]*\}?|\$\(.*|%\(?\w+\)?s?%?|\{\{?[^{}]*\}?\}?|<[^<>]*>?|[*.xX#_-]+|\.\.\..*"
-)
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_]+(?:[.\-/:_][A-Za-z_]*)*")
 _PATH: Final = re.compile(r"(?:~|\.{0,2})/[\w.~-]+(?:/[\w.~*-]*)+|[a-z][a-z0-9+.-]*://.*")
 _NO_VALUE: Final = a_set(
@@ -120,12 +109,16 @@ class NamedSecrets:
 
     Args:
         kind_for: judges names.
-        words: a name that is judged a secret's contains one of them, in lower case.
+        words: a name that is judged a secret's contains one of them, in lower case; None for any name.
     """
 
-    def __init__(self, kind_for: KindFor = kind_of, words: tuple[str, ...] = WORDS) -> None:
+    def __init__(self, kind_for: KindFor = kind_of, words: tuple[str, ...] | None = ANCHORS) -> None:
         self._kind_for = kind_for
-        alternatives = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+        if words is None:
+            # Names that a configuration chooses have no words in common.
+            alternatives = r"(?<![\w.\-])[\w\-]"
+        else:
+            alternatives = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
         self._name = re.compile(
             rf"(?:{alternatives})[\w.\-]*+(?P<close>{_CLOSE})(?P<sign>(?:{_SIGN})(?!{_MARKED}))?"
         )
@@ -195,6 +188,8 @@ class NamedSecrets:
                 if short is not _UNDECIDED:
                     return short
             value = _value(text, match, kind, name, begin, sign, quoted=closed > end)
+        if value is not None and is_weak(name) and not _holds(kind, text[value[0] : value[1]]):
+            return None
         if value is None and (sign is None or sign[0] not in ":="):
             tables.look(begin, end)
         return value
@@ -203,7 +198,8 @@ class NamedSecrets:
         """Return the kind of a name, and whether its values have no form of their own, as those of cookies have."""
         lowered_name = name.lower()
         plain = not (
-            "cookie" in lowered_name
+            is_weak(name)
+            or "cookie" in lowered_name
             or lowered_name.endswith(("authorization", "otp"))
             or name in {"PWD", "OLDPWD"}
         )
@@ -249,6 +245,21 @@ def _short(text: str, at: int, kind: str, sign: str) -> tuple[int, int, str] | N
             return (at, at + size, kind) if size >= 4 else None
         return (at, at + size, kind) if size >= 8 and kind in _FREE else _UNDECIDED
     return None if sign != "=" and size < 6 else _UNDECIDED
+
+
+def _holds(kind: str, value: str) -> bool:
+    """Return whether a value can be the secret that a name only hints at."""
+    if looks_secret(value):
+        return True
+    # `pass` and `pw`: a password is shorter than a key.
+    return (
+        kind == markers.PASSWORD
+        and len(value) >= 4
+        and " " not in value
+        and not value.isdigit()
+        and (_ANY_DIGIT.search(value) is not None or not value.isalnum())
+        and _IDENTIFIER.fullmatch(value) is None
+    )
 
 
 def _without_sign(text: str, begin: int, end: int, kind: str) -> tuple[int, int, str] | None:
@@ -350,13 +361,13 @@ def _block(text: str, at: int, begin: int, kind: str) -> tuple[int, int, str] | 
             return None
         start = head.end() + len(deeper[0]) - len(deeper[0].lstrip())
         end = head.end() + len(deeper[0].rstrip())
-        return None if _MARKER.fullmatch(text[start:end]) else (start, end, kind)
+        return None if MARKER.fullmatch(text[start:end]) else (start, end, kind)
     if following in {"<", "$"} and (doc := _HEREDOC.match(text, at)) is not None:
         end = _terminator(text, doc.end(), doc[1])
         body = text[doc.end() : end]
         inner = doc.end() + len(body) - len(body.lstrip())
         end = doc.end() + len(body.rstrip())
-        return (inner, end, kind) if inner < end and not _MARKER.fullmatch(text[inner:end]) else None
+        return (inner, end, kind) if inner < end and not MARKER.fullmatch(text[inner:end]) else None
     return None
 
 
@@ -392,7 +403,7 @@ def _at(
         quoted: whether the name is in quotes.
         sure: whether what stands there is a value, and no word of a program.
     """
-    if _MARKER.match(text, at):
+    if MARKER.match(text, at):
         return None
     quote = _QUOTE.match(text, at)
     if quote is not None and sign != " ":
@@ -408,7 +419,8 @@ def _at(
         pairs = _DIGEST.match(text, at)
         if pairs is not None:
             return at, pairs.end(), kind
-        if _PLACEHOLDER.match(text[scheme.end() : scheme.end() + 64].partition("\n")[0].strip("\"' ")):
+        credential = _CREDENTIAL.match(text, scheme.end())
+        if credential is not None and is_placeholder(credential[0]):
             return None
         return _to(_TO_LINE_END, text, at, kind)
     if "cookie" in lowered:
@@ -448,7 +460,7 @@ _FREE: Final = frozenset({markers.PASSWORD, markers.API_KEY, markers.TOKEN, mark
 
 def _code(value: str, head: str) -> bool:
     """Return whether a value with brackets or separators is an expression: a call, a tuple, a template."""
-    if _PLACEHOLDER.fullmatch(value) or value[0] in "({[<$%":
+    if is_placeholder(value) or value[0] in "({[<$%":
         return True
     if _CALL.fullmatch(value):
         return not (_MIXED.match(head) and not value.endswith((")", "]", "}")))
@@ -458,7 +470,7 @@ def _code(value: str, head: str) -> bool:
 
 def _to(pattern: re.Pattern[str], text: str, at: int, kind: str) -> tuple[int, int, str] | None:
     match = pattern.match(text, at)
-    if match is None or not match[0].strip() or _MARKER.fullmatch(match[0].strip()):
+    if match is None or not match[0].strip() or MARKER.fullmatch(match[0].strip()):
         return None
     return at, at + len(match[0].rstrip()), kind
 
@@ -481,7 +493,7 @@ def _closing(text: str, start: int, quote: str) -> int:
 def _meant(value: str, kind: str, *, data: bool) -> bool:
     """Return whether a value in quotes is one to keep secret."""
     plain = value[:4096].strip()
-    if not plain or _MARKER.fullmatch(plain) or plain.lower() in _NO_VALUE or _PLACEHOLDER.fullmatch(plain):
+    if not plain or MARKER.fullmatch(plain) or plain.lower() in _NO_VALUE or is_placeholder(plain):
         return False
     if not data and plain[0] in "),]":
         return False  # the quote closes a text that ends with the name, as in `getpass("Password: ")`
@@ -499,7 +511,7 @@ def _looks(
     if (
         len(value) < 4
         or value.lower() in _NO_VALUE
-        or _PLACEHOLDER.fullmatch(value)
+        or is_placeholder(value)
         or _PATH.fullmatch(value)
         or following in {"(", "[", "{"}
     ):

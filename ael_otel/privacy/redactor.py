@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from ael_otel.privacy.excluded_calls import ExcludedCalls
-from ael_otel.privacy.field_judge import FieldJudge
+from ael_otel.privacy.field_judge import FieldJudge, chosen_names
 from ael_otel.privacy.findings import Finding, Tally
 from ael_otel.privacy.paths import ExcludedPaths
 from ael_otel.privacy.policy import Policy
@@ -39,8 +39,11 @@ class Redactor:
         paths = ExcludedPaths(self.policy.excluded_paths)
         self._paths = paths
         self._tally = Tally(on_redacted)
-        self._scanner = Scanner(rules_for(self.policy))
-        self._texts = TextRedactor(self._scanner, paths, self._tally, self._inside)
+        rules = rules_for(self.policy)
+        chosen = chosen_names(self.policy.sensitive_field_patterns)
+        self._scanner = Scanner(rules, chosen=chosen)
+        own_markers = {rule.name: rule.marker for rule in rules if rule.marker is not None}
+        self._texts = TextRedactor(self._scanner, paths, self._tally, self._inside, own_markers)
         self._names = FieldJudge(self.policy, lambda name: self._texts.redact(name, None, "$"))
         self._values = ValueRedactor(
             self._names, self._texts, self._scanner, paths, self._tally, scrub_pii=self.policy.scrub_pii

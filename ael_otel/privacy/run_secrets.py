@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
-from ael_otel.privacy.markers import ALL_MARKERS, REDACTED
+from ael_otel.privacy.markers import ALL_MARKERS, MARKER, REDACTED
 
 MIN_SECRET: Final = 6
 """Characters that a value must have to be looked for: a shorter one would be found by chance."""
@@ -214,7 +214,7 @@ def _pairs(raw: Any, clean: Any, depth: int) -> Iterator[tuple[Any, str]]:
     if raw is clean or depth > _MAX_DEPTH:
         return
     if isinstance(clean, str):
-        if clean in ALL_MARKERS and clean != raw:
+        if MARKER.fullmatch(clean) and clean != raw:
             yield raw, clean
     elif isinstance(raw, dict) and isinstance(clean, dict):
         after = cast("dict[object, object]", clean)

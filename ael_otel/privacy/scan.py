@@ -50,9 +50,12 @@ class Scanner:
     Args:
         rules: the rules to apply, as `rules_for` returns them.
         kind_for: judges the names beside values.
+        chosen: judges names by the patterns of the configuration; None without any.
     """
 
-    def __init__(self, rules: Sequence[Rule], *, kind_for: KindFor = kind_of) -> None:
+    def __init__(
+        self, rules: Sequence[Rule], *, kind_for: KindFor = kind_of, chosen: KindFor | None = None
+    ) -> None:
         # A name such as `ssn` in a text is judged by the rule for names; its kind counts only if a detector is on.
         self._pii = frozenset(rule.kind for rule in rules if rule.kind in PII)
         self._searched = [rule for rule in rules if rule.search]
@@ -64,6 +67,7 @@ class Scanner:
         self._option = by_name.pop("command_option")
         self._kind_for = kind_for
         self._names = NamedSecrets(kind_for, self._named.anchors)
+        self._chosen = None if chosen is None else NamedSecrets(chosen, None)
         self._folded = [by_name.pop(name) for name in [rule.name for rule in by_name.values() if rule.fold]]
         self._direct = [(_common(rule.anchors), rule) for rule in by_name.values() if not rule.in_run]
 

@@ -1,7 +1,7 @@
 """Redacts one text: reads it as JSON where it is, else replaces the spans that rules and excluded paths find."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from ael_otel.privacy import markers
@@ -28,9 +28,18 @@ class TextRedactor:
         paths: the excluded files.
         tally: where redactions are reported.
         read_json: redacts the value of a text that holds JSON.
+        own_markers: by the name of a rule, the marker that replaces its matches instead of that of their kind.
     """
 
-    def __init__(self, scanner: Scanner, paths: ExcludedPaths, tally: Tally, read_json: ReadJson) -> None:
+    def __init__(
+        self,
+        scanner: Scanner,
+        paths: ExcludedPaths,
+        tally: Tally,
+        read_json: ReadJson,
+        own_markers: Mapping[str, str],
+    ) -> None:
+        self._own_markers = own_markers
         self._scanner = scanner
         self._paths = paths
         self._has_paths = bool(paths)
@@ -59,7 +68,7 @@ class TextRedactor:
             clean = self._replaced(clean, spans, findings, where)
             if findings is not None:
                 return clean
-            spans = self._scanner.spans_near(clean, _places(spans))
+            spans = self._scanner.spans_near(clean, self._places(spans))
         # Each pass made something new that looks like a secret.
         return self._tally.fault(findings, where)
 
@@ -72,7 +81,7 @@ class TextRedactor:
         counts: dict[str, int] = {}
         at = 0
         for start, end, kind, rule in spans:
-            marker = markers.MARKERS[kind]
+            marker = self._own_markers.get(rule) or markers.MARKERS[kind]
             parts += (text[at:start], marker)
             at = end
             counts[kind] = counts.get(kind, 0) + 1
@@ -114,12 +123,11 @@ class TextRedactor:
                 end = min(end, MAX_CHARS - _OVERLAP + span.start)
         return text[:end] + self._tally.marked(markers.FIELD, "too_long", findings, where)
 
-
-def _places(spans: Iterable[Span]) -> Iterator[tuple[int, int]]:
-    """Yield where the markers of these spans stand in the text that has them instead."""
-    shift = 0
-    for span in spans:
-        start = span.start + shift
-        end = start + len(markers.MARKERS[span.kind])
-        yield start, end
-        shift = end - span.end
+    def _places(self, spans: Iterable[Span]) -> Iterator[tuple[int, int]]:
+        """Yield where the markers of these spans stand in the text that has them instead."""
+        shift = 0
+        for span in spans:
+            start = span.start + shift
+            end = start + len(self._own_markers.get(span.rule) or markers.MARKERS[span.kind])
+            yield start, end
+            shift = end - span.end

@@ -11,6 +11,7 @@ import msgspec
 from ael_otel.privacy import markers
 from ael_otel.privacy.commands import LISTED, in_list
 from ael_otel.privacy.field_judge import COUNTS, LONGEST_NAME, PLAIN_NAME, FieldJudge, FieldName
+from ael_otel.privacy.field_names import holds_secret
 from ael_otel.privacy.findings import Finding, Tally
 from ael_otel.privacy.paths import ExcludedPaths
 from ael_otel.privacy.scan import Scanner
@@ -171,7 +172,7 @@ class ValueRedactor:
             inner = where if walk.findings is None else _below(where, clean_key)
             if named is not None and key in {"value", "Value"}:
                 name = named
-            clean = self.field(name, item, walk, inner, depth)
+            clean = self.field(name, item, walk, inner, depth, value)
             if changed is None and (clean is not item or clean_key is not key):
                 if type(key) is str and clean is item and clean_key == key:
                     continue
@@ -291,18 +292,37 @@ class ValueRedactor:
         clean = self._texts.redact(text, walk.findings, where)
         return value if clean is text else clean.encode(encoding)
 
-    def field(self, name: FieldName, value: Any, walk: "Walk", where: str, depth: int) -> Any:
-        """Return the value of a field without its secrets; a secret name takes the whole value."""
+    def field(
+        self,
+        name: FieldName,
+        value: Any,
+        walk: "Walk",
+        where: str,
+        depth: int,
+        beside: Mapping[Any, Any] | None = None,
+    ) -> Any:
+        """Return the value of a field without its secrets; a secret name takes the whole value.
+
+        Args:
+            name: what is known of the name.
+            value: the value.
+            walk: the walk.
+            where: JSON path of the value.
+            depth: containers around it.
+            beside: the mapping in which the field stands.
+        """
         if name.allowed:
             return value
         if name.kind is None or value is None or value is True or value is False or value in ("", b""):
             return self.value(value, walk, where, depth + 1)
         if name.rule == COUNTS:
             return value if _are_counts(value) else self.value(value, walk, where, depth + 1)
-        if isinstance(value, str) and (value in markers.ALL_MARKERS or value.lower() in {"none", "null"}):
+        if isinstance(value, str) and (markers.MARKER.fullmatch(value) or value.lower() in {"none", "null"}):
             return value
         if type(value) in _CONTAINERS and not value:
             return value
+        if name.rule == "field_name" and not holds_secret(name.clean, name.kind, value, beside):
+            return self.value(value, walk, where, depth + 1)
         if name.clean in _WORKING_FOLDERS and type(value) is str and value[0] == "/":
             return self.value(value, walk, where, depth + 1)
         return self._tally.marked(name.kind, name.rule, walk.findings, where)
