@@ -22,14 +22,14 @@ _DECIDING: Final = 4096
 _HOST: Final = re.compile(r"@[\w\[]")
 
 
-def search(text: str, start: int, end: int, found: Callable[[int, int], object]) -> None:
+def search(text: str, start: int, end: int, found: Callable[[int, int, bool], object]) -> None:
     """Report the user information of the addresses whose `://` stands in a part of a text.
 
     Args:
         text: the whole text.
         start: where the part begins.
         end: where the part ends.
-        found: called with the beginning and end of each secret.
+        found: called with the beginning and end of each user information, and whether it is a secret.
     """
     run_end = sign = -1
     at = text.find("://", start, end)
@@ -47,11 +47,12 @@ def search(text: str, start: int, end: int, found: Callable[[int, int], object])
             at = text.find("://", run_end, end)  # nothing of this run stands before a host
             continue
         last = _last(text, first, sign, run_end)
-        if last > first and is_secret(text[first : min(last, first + _DECIDING)]):
-            found(first, last)
-            at = text.find("://", last, end)
-        else:
-            at = text.find("://", first, end)
+        behind = first
+        if last > first:
+            secret = is_secret(text[first : min(last, first + _DECIDING)])
+            found(first, last, secret)
+            behind = last if secret else first
+        at = text.find("://", behind, end)
 
 
 def is_secret(user_info: str) -> bool:

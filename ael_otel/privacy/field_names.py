@@ -158,7 +158,7 @@ _ASKS: Final = a_set(
 _SUFFIXES: Final = a_set(
     "value raw plain plaintext prod production dev development staging stage live sandbox old new main "
     "backup bak tmp local "
-    "default b64 base64 enc encoded encrypted hex current primary secondary str text"
+    "default b b64 base64 enc encoded encrypted hex current primary secondary str text"
 )
 """Last words that say where or how a secret is used: `password_prod`, `apikey_b64`."""
 _NOT_BEHIND: Final = a_set("current new old text raw default start end")

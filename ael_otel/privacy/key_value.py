@@ -179,7 +179,7 @@ class NamedSecrets:
             kind = self._kind_with_words(text, begin, name, sign)
             if kind is None:
                 return None
-        if sign is None:
+        if sign is None or (sign[0] == " " and text[begin - 1 : begin] == "<"):
             value = _without_sign(text, begin, closed, kind)
         else:
             if plain and closed == end and sign in _PLAIN_SIGNS:
@@ -245,6 +245,12 @@ def _short(text: str, at: int, kind: str, sign: str) -> tuple[int, int, str] | N
             return (at, at + size, kind) if size >= 4 else None
         return (at, at + size, kind) if size >= 8 and kind in _FREE else _UNDECIDED
     return None if sign != "=" and size < 6 else _UNDECIDED
+
+
+def is_empty_authorization(value: str) -> bool:
+    """Return whether the value of an `Authorization` header has a placeholder where its credential will be."""
+    scheme = _SCHEME.match(value)
+    return scheme is not None and all(map(is_placeholder, value[scheme.end() :].strip().split(":")))
 
 
 def _holds(kind: str, value: str) -> bool:
@@ -420,7 +426,7 @@ def _at(
         if pairs is not None:
             return at, pairs.end(), kind
         credential = _CREDENTIAL.match(text, scheme.end())
-        if credential is not None and is_placeholder(credential[0]):
+        if credential is not None and all(map(is_placeholder, credential[0].split(":"))):
             return None
         return _to(_TO_LINE_END, text, at, kind)
     if "cookie" in lowered:

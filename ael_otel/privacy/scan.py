@@ -153,7 +153,21 @@ class Scanner:
 
     def _addresses(self, text: str, start: int, end: int, found: list[Span]) -> None:
         kind, name = self._url.kind, self._url.name
-        addresses.search(text, start, end, lambda first, last: found.append(Span(first, last, kind, name)))
+        refused: list[int] = []
+
+        def report(first: int, last: int, secret: bool) -> None:
+            if secret:
+                found.append(Span(first, last, kind, name))
+            else:
+                refused.append(last)
+
+        addresses.search(text, start, end, report)
+        if refused:
+            # What stands before the `@` of an address is no name of a mailbox.
+            hosts = frozenset(refused)
+            found[:] = [
+                span for span in found if span.kind != EMAIL or text.find("@", span.start) not in hosts
+            ]
 
     def _numbers(self, text: str, start: int, end: int, found: list[Span]) -> None:
         # Mostly there is none, which a search says faster than an iterator that is made for nothing.

@@ -13,6 +13,7 @@ from ael_otel.privacy.commands import LISTED, in_list
 from ael_otel.privacy.field_judge import COUNTS, LONGEST_NAME, PLAIN_NAME, FieldJudge, FieldName
 from ael_otel.privacy.field_names import holds_secret
 from ael_otel.privacy.findings import Finding, Tally
+from ael_otel.privacy.key_value import is_empty_authorization
 from ael_otel.privacy.paths import ExcludedPaths
 from ael_otel.privacy.scan import Scanner
 from ael_otel.privacy.texts import ENDS_JSON, TextRedactor
@@ -321,7 +322,10 @@ class ValueRedactor:
             return value
         if type(value) in _CONTAINERS and not value:
             return value
-        if name.rule == "field_name" and not holds_secret(name.clean, name.kind, value, beside):
+        if name.rule == "field_name" and (
+            not holds_secret(name.clean, name.kind, value, beside)
+            or (isinstance(value, str) and is_empty_authorization(value))
+        ):
             return self.value(value, walk, where, depth + 1)
         if name.clean in _WORKING_FOLDERS and type(value) is str and value[0] == "/":
             return self.value(value, walk, where, depth + 1)
