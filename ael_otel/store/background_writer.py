@@ -26,9 +26,9 @@ from ael_otel.errors import StoreBusyError, StoreError
 from ael_otel.store.base import Events
 from ael_otel.store.mirror import Mirror
 from ael_otel.store.owner import this_process
+from ael_otel.store.pruning import Retention
 from ael_otel.store.query import Page, PruneReport, RunQuery, StatsKey, StatsRow, StoreInfo
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
-from ael_otel.store.retention import Retention
 from ael_otel.store.rows import Row, row_of
 from ael_otel.store.sql import SqlBackend
 

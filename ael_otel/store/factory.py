@@ -12,7 +12,8 @@ from ael_otel.store.protocol import TelemetryStore
 
 if TYPE_CHECKING:
     from ael_otel.store.background_writer import OnDrop
-    from ael_otel.store.sql import SqlBackend, Victim
+    from ael_otel.store.pruning import Victim
+    from ael_otel.store.sql import SqlBackend
 
 MIRROR_FOLDER: Final = "traces"
 
@@ -40,7 +41,7 @@ def open_store(
         return MemoryStore()
     from ael_otel.store.background_writer import QueuedStore
     from ael_otel.store.mirror import Mirror
-    from ael_otel.store.retention import Retention
+    from ael_otel.store.pruning import Retention
 
     mirror = Mirror(_mirror_folder(settings, environ, start)) if settings.store.json_mirror else None
 

@@ -16,8 +16,8 @@ from typing import Any, Final
 import msgspec
 
 from ael_otel.store.codec import decode
+from ael_otel.store.pruning import Victim
 from ael_otel.store.rows import Row
-from ael_otel.store.sql import Victim
 from ael_otel.store.times import day_of, from_us
 
 INDEX: Final = "index.json"

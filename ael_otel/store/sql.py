@@ -3,10 +3,10 @@
 # ruff: noqa: S608 - what is put into statements are names of this module; values are parameters
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -14,19 +14,14 @@ from ael_otel.store.base import Backend
 from ael_otel.store.codec import decode
 from ael_otel.store.content import clean
 from ael_otel.store.owner import interrupt, is_gone, now_us
+from ael_otel.store.pruning import Pruner, Victim
 from ael_otel.store.query import EQUALS, ExecutionSummary, PruneReport, RunQuery, StatsKey
 from ael_otel.store.rows import CALL_COLUMNS, COLUMNS, SUMMARY, Row, row_of, selected, summaries_of
 from ael_otel.store.stats import Figure
 from ael_otel.store.times import to_us
 
-CHUNK: Final = 200
-"""Runs deleted in one transaction: others wait for it."""
-
-MIB: Final = 1024 * 1024
-
 _COLUMNS: Final = ", ".join(COLUMNS)
 _SUMMARY: Final = ", ".join(f"e.{name}" for name in SUMMARY)
-_ENDED: Final = "e.status NOT IN ('pending', 'running')"
 
 
 class Transaction(Protocol):
@@ -53,17 +48,6 @@ class Transaction(Protocol):
         ...
 
 
-class Victim(NamedTuple):
-    """A run to be deleted."""
-
-    id: int
-    execution_id: str
-    started_us: int
-    trace_id: str
-    bytes: int
-
-
-_VICTIM: Final = ", ".join(f"e.{name}" for name in Victim._fields)
 _FIGURE_OF_RUN: Final = selected(
     Figure,
     name="e.workflow_name",
@@ -90,7 +74,7 @@ class SqlBackend(Backend):
     """
 
     def __init__(self, on_pruned: Callable[[Sequence[Victim]], None] | None = None) -> None:
-        self._on_pruned = on_pruned
+        self.on_pruned = on_pruned
         self.forgotten = True
         """Whether nothing of what was deleted is left; else `shrink` is to be called again."""
 
@@ -284,79 +268,14 @@ class SqlBackend(Backend):
         self, *, older_than: datetime | None = None, max_mb: int | None = None, dry_run: bool = False
     ) -> PruneReport:
         """Delete runs that started before `older_than`, then the oldest until the store fits `max_mb` MiB."""
-        cutoff = None if older_than is None else to_us(older_than)
-        if dry_run:
-            return self._would_prune(cutoff, max_mb)
-        before = self.size()
-        deleted = sum(self.prune_steps(cutoff, max_mb))
-        return PruneReport(deleted, max(0, before - self.size()), forgotten=self.forgotten)
-
-    def prune_steps(self, cutoff_us: int | None, max_mb: int | None) -> Iterator[int]:
-        """Prune in small transactions; yields the number of runs deleted in each, so that others get their turn."""
-        while cutoff_us is not None and (victims := self._oldest(cutoff_us)):
-            yield self._delete(victims)
-        while max_mb is not None and (excess := self.size() - max_mb * MIB) > 0:
-            victims = _enough(self._oldest(None), excess)
-            if not victims:
-                break
-            yield self._delete(victims)
-            self.shrink()
-        # Also when there was nothing: the process that deleted last may have died before it got here.
-        self.forgotten = self.shrink()
-
-    def _would_prune(self, cutoff_us: int | None, max_mb: int | None) -> PruneReport:
-        runs = size = 0
-        if cutoff_us is not None:
-            found = self.read(
-                f"SELECT count(*), coalesce(sum(e.bytes), 0) FROM executions e WHERE {_ENDED} AND e.started_us < ?",
-                [cutoff_us],
-            )
-            runs, size = (int(value) for value in found[0])
-        if max_mb is not None:
-            excess = self.size() - size - max_mb * MIB
-            after = cutoff_us if cutoff_us is not None else -(2**62)
-            while excess > 0 and (victims := self._oldest(None, after)):
-                some = _enough(victims, excess)
-                freed = sum(victim.bytes for victim in some)
-                runs, size, excess = runs + len(some), size + freed, excess - freed
-                after = some[-1].started_us + 1
-        return PruneReport(runs, size, dry_run=True)
-
-    def _oldest(self, before_us: int | None, from_us: int = -(2**62)) -> list[Victim]:
-        condition, parameters = f"{_ENDED} AND e.started_us >= ?", [from_us]
-        if before_us is not None:
-            condition += " AND e.started_us < ?"
-            parameters.append(before_us)
-        found = self.read(
-            f"SELECT {_VICTIM} FROM executions e WHERE {condition}"
-            " ORDER BY e.started_us, e.execution_id LIMIT ?",
-            [*parameters, CHUNK],
-        )
-        return [Victim(*row) for row in found]
-
-    def _delete(self, victims: Sequence[Victim]) -> int:
-        with self.transaction() as transaction:
-            condition, ids = self.among("id", [victim.id for victim in victims])
-            transaction.run(f"DELETE FROM executions WHERE {condition}", [ids])
-        if self._on_pruned is not None:
-            self._on_pruned(victims)
-        return len(victims)
+        pruner = Pruner(self)
+        return pruner.foresee(older_than, max_mb) if dry_run else pruner.prune(older_than, max_mb)
 
     def remove(self, execution_ids: Sequence[str]) -> None:
         """Delete these runs, in whatever state."""
         with self.transaction() as transaction:
             condition, ids = self.among("execution_id", execution_ids)
             transaction.run(f"DELETE FROM executions WHERE {condition}", [ids])
-
-    def claim(self, key: str, due_us: int) -> bool:
-        """Return whether this process is the first to do what is due since `due_us`, and note that it does."""
-        with self.transaction() as transaction:
-            changed = transaction.run(
-                "INSERT INTO ael_meta (key, value) VALUES (?, ?)"
-                " ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE ael_meta.value < ?",
-                [key, now_us(), due_us],
-            )
-        return changed == 1
 
     def mark_interrupted(self) -> list[str]:
         """Mark the runs whose process has ended as failed; returns their ids."""
@@ -383,14 +302,3 @@ def like(text: str) -> str:
     for special in "!%_":
         inside = inside.replace(special, f"!{special}")
     return f"%{inside}%"
-
-
-def _enough(victims: Sequence[Victim], size: int) -> list[Victim]:
-    """Return the first of the victims that make up `size` bytes."""
-    chosen: list[Victim] = []
-    for victim in victims:
-        if size <= 0:
-            break
-        chosen.append(victim)
-        size -= victim.bytes
-    return chosen

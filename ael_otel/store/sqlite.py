@@ -21,8 +21,9 @@ import msgspec
 from ael_otel import __version__
 from ael_otel.errors import StoreBusyError, StoreError, StoreNotFoundError
 from ael_otel.store.migrations import SCHEMA_VERSION, SQLITE, refuse_newer, statements
+from ael_otel.store.pruning import Victim
 from ael_otel.store.query import StoreInfo
-from ael_otel.store.sql import SqlBackend, Victim
+from ael_otel.store.sql import SqlBackend
 from ael_otel.store.times import from_us
 
 BUSY_S: Final = 10.0

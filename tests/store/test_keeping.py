@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ael_otel.store.mirror import INDEX, Mirror
+from ael_otel.store.pruning import Retention, last_boundary
 from ael_otel.store.query import RunQuery
-from ael_otel.store.retention import Retention, last_boundary
 from ael_otel.store.rows import Row, row_of
 from ael_otel.store.sqlite import SqliteStore
 from tests.store.making import START, run
@@ -61,7 +61,7 @@ def test_it_is_done_once_a_day_and_caught_up_with_once(
 ) -> None:
     """Proves that the time of the last run is kept in the store: not twice a day, and once after a week away."""
     clock = NOW
-    monkeypatch.setattr("ael_otel.store.sql.now_us", lambda: int(clock.timestamp() * 1e6))
+    monkeypatch.setattr("ael_otel.store.pruning.now_us", lambda: int(clock.timestamp() * 1e6))
     done: list[bool] = []
     for hours in (0, 1, 17, 18, 19, 42, 24 * 7, 24 * 7 + 1):
         clock = NOW + timedelta(hours=hours)

@@ -21,7 +21,7 @@ from ael_otel.store import RunQuery, SchemaTooNewError, StoreError
 from ael_otel.store.background_writer import QueuedStore
 from ael_otel.store.mirror import Mirror
 from ael_otel.store.owner import this_process
-from ael_otel.store.retention import Retention
+from ael_otel.store.pruning import Retention
 from ael_otel.store.rows import Row
 from ael_otel.store.sqlite import SqliteStore
 from tests.store.making import START, call, run, step

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from ael_otel.store import MemoryStore, RunQuery
+from ael_otel.store.pruning import Victim
 from ael_otel.store.query import ExecutionSummary
 from ael_otel.store.rows import CALL_COLUMNS, COLUMNS, SUMMARY, row_of, selected
-from ael_otel.store.sql import Victim
 from ael_otel.store.sqlite import SqliteStore
 from tests.support.store_columns import missing, sample, tables_of
 

@@ -1,0 +1,156 @@
+"""Deleting runs for good: too old, too many; now, or once a day by whichever process runs past 03:00 UTC first."""
+
+# ruff: noqa: S608 - what is put into statements are names of this module; values are parameters
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ael_otel.store.owner import now_us
+from ael_otel.store.query import PruneReport
+from ael_otel.store.times import to_us
+
+if TYPE_CHECKING:
+    from ael_otel.store.sql import SqlBackend
+
+CHUNK: Final = 200
+"""Runs deleted in one transaction: others wait for it."""
+
+MIB: Final = 1024 * 1024
+
+HOUR_UTC: Final = 3
+"""The hour of the day, in UTC, from which on retention is due."""
+
+_RETENTION: Final = "retention"
+_ENDED: Final = "e.status NOT IN ('pending', 'running')"
+_FIRST_US: Final = -(2**62)
+
+
+class Victim(NamedTuple):
+    """A run to be deleted."""
+
+    id: int
+    execution_id: str
+    started_us: int
+    trace_id: str
+    bytes: int
+
+
+_VICTIM: Final = ", ".join(f"e.{name}" for name in Victim._fields)
+
+
+class Pruner:
+    """Deletes the runs of a database that have ended, in small transactions so that others get their turn."""
+
+    def __init__(self, backend: "SqlBackend") -> None:
+        self._backend = backend
+
+    def prune(self, older_than: datetime | None, max_mb: int | None) -> PruneReport:
+        """Delete runs that started before `older_than`, then the oldest until the store fits `max_mb` MiB."""
+        backend = self._backend
+        before = backend.size()
+        deleted = sum(self.steps(older_than, max_mb))
+        return PruneReport(deleted, max(0, before - backend.size()), forgotten=backend.forgotten)
+
+    def steps(self, older_than: datetime | None, max_mb: int | None) -> Iterator[int]:
+        """Prune; yields the number of runs deleted after each transaction."""
+        backend = self._backend
+        cutoff_us = None if older_than is None else to_us(older_than)
+        while cutoff_us is not None and (victims := self._oldest(cutoff_us)):
+            yield self._delete(victims)
+        while max_mb is not None and (excess := backend.size() - max_mb * MIB) > 0:
+            victims = _enough(self._oldest(None), excess)
+            if not victims:
+                break
+            yield self._delete(victims)
+            backend.shrink()
+        # Also when there was nothing: the process that deleted last may have died before it got here.
+        backend.forgotten = backend.shrink()
+
+    def foresee(self, older_than: datetime | None, max_mb: int | None) -> PruneReport:
+        """Return what `prune` would delete."""
+        backend = self._backend
+        cutoff_us = None if older_than is None else to_us(older_than)
+        runs = size = 0
+        if cutoff_us is not None:
+            found = backend.read(
+                f"SELECT count(*), coalesce(sum(e.bytes), 0) FROM executions e WHERE {_ENDED} AND e.started_us < ?",
+                [cutoff_us],
+            )
+            runs, size = (int(value) for value in found[0])
+        if max_mb is not None:
+            excess = backend.size() - size - max_mb * MIB
+            after = cutoff_us if cutoff_us is not None else _FIRST_US
+            while excess > 0 and (victims := self._oldest(None, after)):
+                some = _enough(victims, excess)
+                freed = sum(victim.bytes for victim in some)
+                runs, size, excess = runs + len(some), size + freed, excess - freed
+                after = some[-1].started_us + 1
+        return PruneReport(runs, size, dry_run=True)
+
+    def _oldest(self, before_us: int | None, from_us: int = _FIRST_US) -> list[Victim]:
+        condition, parameters = f"{_ENDED} AND e.started_us >= ?", [from_us]
+        if before_us is not None:
+            condition += " AND e.started_us < ?"
+            parameters.append(before_us)
+        found = self._backend.read(
+            f"SELECT {_VICTIM} FROM executions e WHERE {condition}"
+            " ORDER BY e.started_us, e.execution_id LIMIT ?",
+            [*parameters, CHUNK],
+        )
+        return [Victim(*row) for row in found]
+
+    def _delete(self, victims: Sequence[Victim]) -> int:
+        backend = self._backend
+        with backend.transaction() as transaction:
+            condition, ids = backend.among("id", [victim.id for victim in victims])
+            transaction.run(f"DELETE FROM executions WHERE {condition}", [ids])
+        if backend.on_pruned is not None:
+            backend.on_pruned(victims)
+        return len(victims)
+
+
+class Retention:
+    """The rules: an age in days, and a size in MiB or 0 for none."""
+
+    def __init__(self, days: int, max_mb: int = 0) -> None:
+        self.days = days
+        self.max_mb = max_mb
+
+    def steps(self, backend: "SqlBackend", now: datetime | None = None) -> Iterator[int]:
+        """Prune if it is due and no other process does; yields after each small transaction.
+
+        The time of the last run is kept in the store, so a day that nobody was there for is caught up with once.
+        """
+        now = now or datetime.now(UTC)
+        if _claim(backend, _RETENTION, to_us(last_boundary(now))):
+            yield from Pruner(backend).steps(now - timedelta(days=self.days), self.max_mb or None)
+
+
+def last_boundary(now: datetime) -> datetime:
+    """Return the latest 03:00 UTC that is not after `now`."""
+    now = now.astimezone(UTC)
+    today = now.replace(hour=HOUR_UTC, minute=0, second=0, microsecond=0)
+    return today if today <= now else today - timedelta(days=1)
+
+
+def _claim(backend: "SqlBackend", key: str, due_us: int) -> bool:
+    """Return whether this process is the first to do what is due since `due_us`, and note that it does."""
+    with backend.transaction() as transaction:
+        changed = transaction.run(
+            "INSERT INTO ael_meta (key, value) VALUES (?, ?)"
+            " ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE ael_meta.value < ?",
+            [key, now_us(), due_us],
+        )
+    return changed == 1
+
+
+def _enough(victims: Sequence[Victim], size: int) -> list[Victim]:
+    """Return the first of the victims that make up `size` bytes."""
+    chosen: list[Victim] = []
+    for victim in victims:
+        if size <= 0:
+            break
+        chosen.append(victim)
+        size -= victim.bytes
+    return chosen
