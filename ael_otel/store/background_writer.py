@@ -13,23 +13,22 @@ import os
 import sys
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from threading import Condition, Event, Lock, Thread
-from typing import Final, NamedTuple
+from threading import Event, Thread
+from typing import Final
 
 from ael_otel._generated.attributes import TelemetryDropReason
 from ael_otel.core.faults import logger
 from ael_otel.errors import StoreBusyError, StoreError
-from ael_otel.store.base import Events
+from ael_otel.store.base import Events, ReadThrough
 from ael_otel.store.mirror import Mirror
 from ael_otel.store.owner import this_process
 from ael_otel.store.pruning import Retention
-from ael_otel.store.query import Page, PruneReport, RunQuery, StatsKey, StatsRow, StoreInfo
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
 from ael_otel.store.rows import Row, row_of
+from ael_otel.store.run_queue import BATCH, RunQueue, Waiting
 from ael_otel.store.sql import SqlBackend
 
 CAPACITY: Final = 10_000
@@ -37,9 +36,6 @@ CAPACITY: Final = 10_000
 
 CAPACITY_BYTES: Final = 64 * 1024 * 1024
 """Their bytes."""
-
-BATCH: Final = 500
-"""Runs written in one transaction."""
 
 LINGER_S: Final = 0.1
 """How long the writer lets events gather: most runs begin and end in one write."""
@@ -59,13 +55,7 @@ READ_S: Final = 5.0
 type OnDrop = Callable[[TelemetryDropReason, int], None]
 
 
-class _Item(NamedTuple):
-    execution_id: str
-    row: Row
-    final: bool
-
-
-class QueuedStore(Events):
+class QueuedStore(ReadThrough, Events):
     """A store that is fed in the background; writing to it neither waits nor raises.
 
     Args:
@@ -97,7 +87,6 @@ class QueuedStore(Events):
         self._capacity = capacity
         self._capacity_bytes = capacity_bytes
         self._linger_s = linger_s
-        self._mirror_failed = False
         self._snapshots_later = _one_thread_at_a_time()
         self._reset()
         self._start()
@@ -105,16 +94,8 @@ class QueuedStore(Events):
         atexit.register(self.close, 2.0)
 
     def _reset(self) -> None:
-        self._lock = Lock()
-        self._queue: deque[_Item] = deque()
-        self._bytes = 0
-        self._changed: dict[str, ExecutionRecord] = {}
-        self._lost: set[str] = set()
-        self._enqueued = self._done = 0
-        self._written = Condition(Lock())
-        self._wake, self._hurry, self._opened = Event(), Event(), Event()
-        self._flushing = 0
-        self._closing = self._closed = False
+        self.queue = RunQueue(self._capacity, self._capacity_bytes)
+        self._wake, self._opened = Event(), Event()
         self._give_up_at: float | None = None
         self._backend: SqlBackend | None = None
         self._broken: StoreError | None = None
@@ -145,14 +126,9 @@ class QueuedStore(Events):
 
     def _went_on(self, record: ExecutionRecord) -> None:
         if not self._snapshots_later:
-            self._enqueue(_Item(record.execution_id, row_of(record), final=False))
+            self._enqueue(Waiting(record.execution_id, row_of(record), final=False))
             return
-        if self._changed.get(record.execution_id) is record:
-            return  # it is looked at later than now
-        with self._lock:
-            self._changed[record.execution_id] = record
-            self._enqueued += 1
-        if not self._wake.is_set():
+        if self.queue.went_on(record) and not self._wake.is_set():
             self._signal()
 
     def tool_call_finished(self, record: ExecutionRecord, call: ToolCallRecord) -> None:
@@ -161,44 +137,26 @@ class QueuedStore(Events):
 
     def finish_execution(self, record: ExecutionRecord) -> None:
         """Keep the final state of a run."""
-        self._enqueue(_Item(record.execution_id, row_of(record), final=True))
+        self._enqueue(Waiting(record.execution_id, row_of(record), final=True))
 
     def put(self, records: Iterable[ExecutionRecord]) -> int:
         """Keep records as they are; returns how many there were."""
         count = 0
         for count, record in enumerate(records, 1):  # noqa: B007 - the last number is the result
-            self._enqueue(_Item(record.execution_id, row_of(record), final=True))
+            self._enqueue(Waiting(record.execution_id, row_of(record), final=True))
         return count
 
-    def _enqueue(self, item: _Item) -> None:
-        reason: TelemetryDropReason | None = None
-        with self._lock:
-            if item.final:
-                self._changed.pop(item.execution_id, None)
-            full = (
-                len(self._queue) >= self._capacity or self._bytes + len(item.row.body) > self._capacity_bytes
-            )
-            if self._closing or self._broken is not None:
-                reason = "shutdown_timeout" if self._closing else "store_error"
-            elif full and self._queue:
-                reason = "queue_full"
-            else:
-                self._queue.append(item)
-                self._bytes += len(item.row.body)
-                self._enqueued += 1
-                if len(self._queue) == BATCH:
-                    self._hurry.set()
-            if reason == "queue_full" and item.final:
-                # What is stored of it by now would stay there as a run that never ends.
-                self._lost.add(item.execution_id)
+    def _enqueue(self, item: Waiting) -> None:
+        reason = self.queue.add(item)
         if reason is not None:
             # A run that only began gets another chance at its end.
             if item.final:
-                self._count(reason, 1)
+                self.lose(reason, 1)
         elif not self._wake.is_set():
             self._signal()
 
-    def _count(self, reason: TelemetryDropReason, count: int) -> None:
+    def lose(self, reason: TelemetryDropReason, count: int) -> None:
+        """Count runs that are not written."""
         if count and self._on_drop is not None:
             with suppress(Exception):
                 self._on_drop(reason, count)
@@ -206,16 +164,16 @@ class QueuedStore(Events):
     # --- the writer's thread ------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        writer = _Writer(self)
+        writer, queue = _Writer(self, self.queue, self._mirror), self.queue
         while True:
             self._wake.wait(writer.pause())
-            if self._wake.is_set() and not self.waiting_batch:
-                self._hurry.wait(self._linger_s)
-            self._hurry.clear()
+            if self._wake.is_set() and not queue.batch_waits:
+                queue.hurry.wait(self._linger_s)
+            queue.hurry.clear()
             self._wake.clear()
-            closing = self._closing
+            closing = queue.closing
             try:
-                again = writer.turn(urgent=self._flushing > 0 or closing)
+                again = writer.turn(urgent=queue.urgent)
             except Exception:
                 logger.exception("the run store's writer goes on after a fault of ours")
                 writer.give_up()
@@ -227,46 +185,7 @@ class QueuedStore(Events):
         with suppress(Exception):
             if self._backend is not None:
                 self._backend.close()
-        with self._written:
-            self._closed = True
-            self._written.notify_all()
-
-    def take(
-        self, count: int, *, snapshots: bool
-    ) -> tuple[list[_Item], list[ExecutionRecord], list[str], int]:
-        """Hand over what waits: items, records that changed, ids of runs that were lost, the number of the last."""
-        with self._lock:
-            items = [self._queue.popleft() for _ in range(min(count, len(self._queue)))]
-            self._bytes -= sum(len(item.row.body) for item in items)
-            lost: list[str] = []
-            if not self._queue:  # or what is still in it would come back
-                lost, self._lost = list(self._lost), set()
-            records: list[ExecutionRecord] = []
-            if snapshots:
-                records, self._changed = list(self._changed.values()), {}
-            waits = bool(self._queue or self._changed)
-            return items, records, lost, self._done if waits else self._enqueued
-
-    def taken(self, number: int) -> None:
-        """Note that everything up to that number has been written, or lost."""
-        with self._written:
-            self._done = max(self._done, number)
-            self._written.notify_all()
-
-    @property
-    def waiting(self) -> bool:
-        """Whether something waits to be taken."""
-        return bool(self._queue)
-
-    @property
-    def waiting_batch(self) -> bool:
-        """Whether what waits is worth a transaction already."""
-        return len(self._queue) >= BATCH or self._flushing > 0 or self._closing
-
-    @property
-    def changed(self) -> bool:
-        """Whether a run that goes on has changed since the last snapshot."""
-        return bool(self._changed)
+        queue.end()
 
     def connect(self) -> SqlBackend | None:
         """Open the store if it is not open; None if that cannot be done for good."""
@@ -276,8 +195,8 @@ class QueuedStore(Events):
             except StoreBusyError:
                 raise
             except Exception as error:
-                with self._lock:
-                    self._broken = error if isinstance(error, StoreError) else StoreError(str(error))
+                self._broken = error if isinstance(error, StoreError) else StoreError(str(error))
+                self.queue.refuse("store_error")
                 logger.error("runs are not kept: %s", error)
             finally:
                 if self._backend is not None or self._broken is not None:
@@ -289,25 +208,6 @@ class QueuedStore(Events):
         """Whether the store is closing and nobody waits any more."""
         return self._give_up_at is not None and time.monotonic() >= self._give_up_at
 
-    @property
-    def closing(self) -> bool:
-        """Whether the store takes nothing more."""
-        return self._closing
-
-    def lose(self, reason: TelemetryDropReason, rows: int) -> None:
-        """Count runs that could not be written."""
-        self._count(reason, rows)
-
-    def mirrored(self, rows: Sequence[Row]) -> None:
-        """Write the JSON files of the runs that have ended; what goes wrong there loses no run."""
-        if self._mirror is not None:
-            try:
-                self._mirror.write([row for row in rows if row.ended])
-            except OSError as error:
-                if not self._mirror_failed:
-                    logger.error("the JSON mirror cannot be written: %s", error)
-                self._mirror_failed = True
-
     # --- reading ------------------------------------------------------------------------------------------------------
 
     @property
@@ -317,7 +217,7 @@ class QueuedStore(Events):
         Raises:
             StoreError: it could not be opened.
         """
-        if not self._closed:
+        if not self.queue.ended:
             self._signal()
             self._opened.wait(READ_S)
             self.flush(READ_S)
@@ -325,103 +225,51 @@ class QueuedStore(Events):
             raise self._broken or StoreBusyError("the run store is not open yet")
         return self._backend
 
-    def get(self, execution_id: str) -> ExecutionRecord | None:
-        """Return the run with this id, or None."""
-        return self.backend.get(execution_id)
-
-    def find(self, prefix: str, limit: int = 10) -> list[str]:
-        """Return the execution ids that a person can mean."""
-        return self.backend.find(prefix, limit)
-
-    def recent(self, limit: int = 50) -> Sequence[ExecutionRecord]:
-        """Return up to `limit` runs, the one that started last first."""
-        return self.backend.recent(limit)
-
-    def query(self, query: RunQuery) -> Page:
-        """Return a page of summaries."""
-        return self.backend.query(query)
-
-    def count(self, query: RunQuery, at_most: int | None = None) -> int:
-        """Return how many runs there are, `at_most` if there are more."""
-        return self.backend.count(query, at_most)
-
-    def iterate(self, query: RunQuery) -> Iterator[ExecutionRecord]:
-        """Yield whole runs."""
-        return self.backend.iterate(query)
-
-    def stats(self, by: StatsKey, query: RunQuery) -> list[StatsRow]:
-        """Return figures by workflow, tool or day."""
-        return self.backend.stats(by, query)
-
-    def redactions(self, query: RunQuery) -> dict[str, int]:
-        """Return how much was taken out of these runs, by kind."""
-        return self.backend.redactions(query)
-
-    def info(self) -> StoreInfo:
-        """Return what the store is and how much it holds."""
-        return self.backend.info()
-
-    def prune(
-        self, *, older_than: datetime | None = None, max_mb: int | None = None, dry_run: bool = False
-    ) -> PruneReport:
-        """Delete what is too old, then the oldest until the store fits."""
-        return self.backend.prune(older_than=older_than, max_mb=max_mb, dry_run=dry_run)
-
     # --- ending -------------------------------------------------------------------------------------------------------
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Wait until what was written can be read by others; returns whether that was so in time."""
-        with self._lock:
-            number = self._enqueued
-        if self._done >= number and not self._queue:
+        queue = self.queue
+        number = queue.last
+        if queue.is_done(number):
             return True
-        with self._lock:
-            self._flushing += 1
-        self._hurry.set()
-        self._signal()
-        with self._written:
-            done = self._written.wait_for(lambda: self._done >= number or self._closed, timeout_s)
-        with self._lock:
-            self._flushing -= 1
-        return done and self._done >= number
+        with queue.urgently():
+            self._signal()
+            return queue.wait_done(number, timeout_s)
 
     def begin_close(self, timeout_s: float = 5.0) -> None:
         """Take nothing more and write what is left, in the background, for `timeout_s` seconds at most."""
-        with self._lock:
-            if self._closing:
-                return
-            self._closing = True
-            self._give_up_at = time.monotonic() + timeout_s
-        if self._thread is None:
-            self._closed = True
+        self._give_up_at = self._give_up_at or time.monotonic() + timeout_s
+        if not self.queue.refuse("shutdown_timeout"):
             return
-        self._hurry.set()
+        if self._thread is None:
+            self.queue.end()
+            return
+        self.queue.hurry.set()
         self._wake.set()
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Write what is left, within `timeout_s` seconds; what is left then is counted as lost."""
         self.begin_close(timeout_s)
-        with self._written:
-            closed = self._written.wait_for(lambda: self._closed, timeout_s)
-        if not closed:
-            with self._lock:
-                left = sum(item.final for item in self._queue)
-                self._queue.clear()
-            self._count("shutdown_timeout", left)
+        if not self.queue.wait_ended(timeout_s):
+            self.lose("shutdown_timeout", self.queue.drop())
         atexit.unregister(self.close)
 
     def after_fork(self) -> None:
         """Start anew in a forked child: threads do not survive, and a connection must not be shared."""
         _inherited.append(self._backend)
-        if not self._closing:
+        if not self.queue.closing:
             self._reset()
 
 
 class _Writer:
     """What only the writer's thread knows: rows that could not be written yet, pauses, chores."""
 
-    def __init__(self, store: QueuedStore) -> None:
+    def __init__(self, store: QueuedStore, queue: RunQueue, mirror: Mirror | None) -> None:
         self._store = store
+        self._queue = queue
+        self._mirror = mirror
+        self._mirror_failed = False
         self._rows: list[Row] = []
         self._done = 0
         self._failures = 0
@@ -439,7 +287,7 @@ class _Writer:
             return 0.0
         if self._failures:
             return max(0.0, self._retry_at - now)
-        if self._store.changed:
+        if self._queue.changed:
             return max(0.0, self._snapshots_at - now)
         return max(0.0, min(CHECK_S, self._next_check - now))
 
@@ -454,7 +302,7 @@ class _Writer:
             return self._failed(error)
         lost: list[str] = []
         if not self._rows:
-            items, records, lost, self._done = store.take(
+            items, records, lost, self._done = self._queue.take(
                 BATCH, snapshots=urgent or now >= self._snapshots_at
             )
             self._rows = self._rows_of(items, records)
@@ -476,8 +324,8 @@ class _Writer:
             pause = min(MOST_BETWEEN_SNAPSHOTS_S, 20 * (time.thread_time() - worked))
             self._snapshots_at = time.monotonic() + pause
         self._rows = []
-        store.taken(self._done)
-        if store.waiting:
+        self._queue.taken(self._done)
+        if self._queue.waits:
             return True
         if backend is not None and not store.out_of_time:
             self._keep_house(backend)
@@ -487,9 +335,9 @@ class _Writer:
         """Let go of what could be neither written nor refused: the next turn must not meet the same fault."""
         self._store.lose("store_error", sum(row.ended for row in self._rows))
         self._rows = []
-        self._store.taken(self._done)
+        self._queue.taken(self._done)
 
-    def _rows_of(self, items: Sequence[_Item], records: Sequence[ExecutionRecord]) -> list[Row]:
+    def _rows_of(self, items: Sequence[Waiting], records: Sequence[ExecutionRecord]) -> list[Row]:
         final = {item.execution_id for item in items if item.final}
         rows = [item.row for item in items if item.final or item.execution_id not in final]
         for record in records:
@@ -511,12 +359,22 @@ class _Writer:
             for row in rows:
                 self._write(backend, [row])
             return
-        self._store.mirrored(rows)
+        self._mirror_rows(rows)
+
+    def _mirror_rows(self, rows: Sequence[Row]) -> None:
+        """Write the JSON files of the runs that have ended; what goes wrong there loses no run."""
+        if self._mirror is not None:
+            try:
+                self._mirror.write([row for row in rows if row.ended])
+            except OSError as error:
+                if not self._mirror_failed:
+                    logger.error("the JSON mirror cannot be written: %s", error)
+                self._mirror_failed = True
 
     def _failed(self, error: StoreBusyError) -> bool:
         store = self._store
         if store.out_of_time:
-            left, *_ = store.take(sys.maxsize, snapshots=False)
+            left = self._queue.take(sys.maxsize, snapshots=False).items
             store.lose("shutdown_timeout", sum(row.ended for row in self._rows) + sum(i.final for i in left))
             self._rows = []
             return False
@@ -525,7 +383,7 @@ class _Writer:
         pause = RETRY_S[min(self._failures, len(RETRY_S) - 1)]
         self._failures += 1
         self._retry_at = time.monotonic() + pause
-        if store.closing:
+        if self._queue.closing:
             time.sleep(min(pause, RETRY_S[0]))
             return True
         return False

@@ -250,6 +250,61 @@ class Backend(Events):
         return True
 
 
+class ReadThrough(ABC):
+    """The reading half of the protocol, answered by the store behind this one."""
+
+    @property
+    @abstractmethod
+    def backend(self) -> Backend:
+        """The store itself, with everything that was written before in it.
+
+        Raises:
+            StoreError: it could not be opened.
+        """
+
+    def get(self, execution_id: str) -> ExecutionRecord | None:
+        """Return the run with this id, or None."""
+        return self.backend.get(execution_id)
+
+    def find(self, prefix: str, limit: int = 10) -> list[str]:
+        """Return the execution ids that a person can mean."""
+        return self.backend.find(prefix, limit)
+
+    def recent(self, limit: int = 50) -> Sequence[ExecutionRecord]:
+        """Return up to `limit` runs, the one that started last first."""
+        return self.backend.recent(limit)
+
+    def query(self, query: RunQuery) -> Page:
+        """Return a page of summaries."""
+        return self.backend.query(query)
+
+    def count(self, query: RunQuery, at_most: int | None = None) -> int:
+        """Return how many runs there are, `at_most` if there are more."""
+        return self.backend.count(query, at_most)
+
+    def iterate(self, query: RunQuery) -> Iterator[ExecutionRecord]:
+        """Yield whole runs."""
+        return self.backend.iterate(query)
+
+    def stats(self, by: StatsKey, query: RunQuery) -> list[StatsRow]:
+        """Return figures by workflow, tool or day."""
+        return self.backend.stats(by, query)
+
+    def redactions(self, query: RunQuery) -> dict[str, int]:
+        """Return how much was taken out of these runs, by kind."""
+        return self.backend.redactions(query)
+
+    def info(self) -> StoreInfo:
+        """Return what the store is and how much it holds."""
+        return self.backend.info()
+
+    def prune(
+        self, *, older_than: datetime | None = None, max_mb: int | None = None, dry_run: bool = False
+    ) -> PruneReport:
+        """Delete what is too old, then the oldest until the store fits."""
+        return self.backend.prune(older_than=older_than, max_mb=max_mb, dry_run=dry_run)
+
+
 def _decoded(execution_id: str, body: bytes) -> ExecutionRecord:
     try:
         return decode(body)

@@ -8,7 +8,7 @@ Reading: `get` one, `find` ids by a prefix, `query` a page of summaries, `iterat
 they return belongs to the caller. Newest first, by start and then by id; times are UTC, ranges half-open.
 
 All methods may be called from any thread. They raise `StoreError` only; a store that is fed in the background
-(`queue.QueuedStore`) raises nothing when written to, and its readers see what was written before.
+(`background_writer.QueuedStore`) raises nothing when written to, and its readers see what was written before.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

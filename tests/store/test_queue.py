@@ -197,7 +197,7 @@ def test_a_full_queue_loses_whole_runs_and_says_how_many(path: Path) -> None:
         assert it.store.flush()
         it.gate.open.clear()
         it.store.finish_execution(run(0))
-        until(lambda: not it.store.waiting)  # the writer holds it
+        until(lambda: not it.store.queue.waits)  # the writer holds it
         for number in range(1, 31):
             it.store.start_execution(run(number, status="running"))
         for number in range(1, 31):
@@ -219,7 +219,7 @@ def test_room_is_counted_in_bytes_too(path: Path) -> None:
     with fed(path, capacity_bytes=100_000) as it:
         it.gate.open.clear()
         it.store.finish_execution(run(0))
-        until(lambda: not it.store.waiting)
+        until(lambda: not it.store.queue.waits)
         for number in range(1, 6):
             it.store.finish_execution(run(number, outputs="x" * 60_000))
         assert it.lost == {"queue_full": 4}
@@ -335,7 +335,7 @@ def test_closing_waits_no_longer_than_it_may(path: Path) -> None:
     with fed(path) as it:
         it.gate.open.clear()
         it.store.finish_execution(run(0))
-        until(lambda: not it.store.waiting)
+        until(lambda: not it.store.queue.waits)
         for number in range(1, 8):
             it.store.finish_execution(run(number))
         started = time.monotonic()
@@ -458,11 +458,11 @@ def test_a_fault_of_ours_in_the_writer_does_not_stop_it(path: Path, monkeypatch:
     with fed(path) as it:
         calls = iter([True])
 
-        def broken(_rows: list[Row]) -> None:
+        def broken(_writer: object, _rows: list[Row]) -> None:
             if next(calls, False):
                 raise MemoryError("nobody thought of this")
 
-        monkeypatch.setattr(it.store, "mirrored", broken)
+        monkeypatch.setattr("ael_otel.store.background_writer._Writer._mirror_rows", broken)
         it.store.finish_execution(run(1))
         until(lambda: it.gate.batches != [])
         it.store.finish_execution(run(2))
