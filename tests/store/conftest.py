@@ -16,6 +16,14 @@ from tests.support.needs import NEEDS, require
 BACKENDS = ("memory", "sqlite", "queued sqlite", "postgresql")
 
 
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home folder: a store is also looked for there, and that of the developer must not be found."""
+    folder = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(folder))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def dsn() -> Iterator[str]:
     """A PostgreSQL database that may be filled and emptied."""

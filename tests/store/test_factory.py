@@ -51,6 +51,18 @@ def test_sqlite_in_the_working_directory_is_the_default(tmp_path: Path) -> None:
     store.close()
 
 
+def test_store_in_the_home_folder_is_the_last_resort(tmp_path: Path, home: Path) -> None:
+    """Proves that the home folder of these tests is their own: a store there is found from any folder."""
+    with pytest.raises(StoreNotFoundError):
+        open_reader(settings(), environ={}, start=tmp_path)
+    made = open_store(settings(path=str(home / ".ael" / "telemetry.db")), environ={})
+    made.complete_execution(run(1))
+    made.close()
+    reader = open_reader(settings(), environ={}, start=tmp_path)
+    assert reader.info().location == str(home / ".ael" / "telemetry.db")
+    reader.close()
+
+
 def test_a_reader_makes_nothing_and_marks_the_dead(tmp_path: Path) -> None:
     """Proves that asking where nothing was recorded says so and leaves no file, and that stale runs are marked."""
     with pytest.raises(StoreNotFoundError):
