@@ -301,7 +301,7 @@ def _by_two(last: str, before: str, found: list[str]) -> str | None:
             kind = markers.PRIVATE_KEY  # a kubeconfig's `client-key-data`
         case "pass" if before in _PASS_OWNERS or before in _VENDORS:
             kind = markers.PASSWORD
-        case "passe" if found[-3:-1] == ["mot", "de"] or before == "palavra":
+        case "passe" if before in {"de", "palavra"}:
             kind = markers.PASSWORD
         case "secreta" | "acceso" if before in {"clave", "palabra"}:
             kind = markers.PASSWORD

@@ -46,7 +46,12 @@ class Redactor:
         self._texts = TextRedactor(self._scanner, paths, self._tally, self._inside, own_markers)
         self._names = FieldJudge(self.policy, lambda name: self._texts.redact(name, None, "$"))
         self._values = ValueRedactor(
-            self._names, self._texts, self._scanner, paths, self._tally, scrub_pii=self.policy.scrub_pii
+            self._names,
+            self._texts,
+            self._scanner,
+            paths,
+            self._tally,
+            scrub_pii=self.policy.scrub_pii and "payment_card" in self.policy.pii,
         )
         self._calls = ExcludedCalls(paths)
         self._is_clean = self._values.is_clean

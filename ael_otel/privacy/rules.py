@@ -281,19 +281,14 @@ def _with_beginning(text: str, match: "re.Match[str]") -> Found:
     return max(at - 3, at - len(text[max(0, at - 3) : at].rpartition(" ")[2])), match.end(), markers.API_KEY
 
 
-_AROUND: Final = re.compile(r"[A-Za-z0-9+/_.=-]{1,192}")
-
-
-def _around(kind: str, least: int, most: int) -> Check:
-    """Return a check that includes the `least` to `most` characters of base64 before a signature in a key."""
+def _around(kind: str, before: str) -> Check:
+    """Return a check that includes the characters before a signature in a key; `before` matches them backwards."""
+    pattern = re.compile(before)
 
     def check(text: str, match: "re.Match[str]") -> Found | None:
         at = match.start()
-        run = _AROUND.match(text[max(0, at - 192) : at][::-1])
-        size = len(run[0]) if run is not None else 0
-        if not least <= size <= most:
-            return None
-        return at - size, match.end(), kind
+        run = pattern.match(text[max(0, at - 192) : at][::-1])
+        return None if run is None else (at - run.end(), match.end(), kind)
 
     return check
 
@@ -487,10 +482,10 @@ FORMATS: Final[tuple[Format, ...]] = (
     _row("base64_token", "grafana_cloud", "glc_", r"[\w=+/%-]{16,512}", "eyJ" + _a(60)),
     _row("base64_token", "sentry_org", "sntrys_", r"[\w=+/%-]{16,512}", "eyJ" + _a(60)),
     _row("base64_token", "slack_cookie", "xoxd-", r"[\w=+/%-]{16,512}", _a(60)),
-    _row("base64_token", "aws_bedrock", "ABSK", "[A-Za-z0-9+/]{60,180}={0,2}", "QmVkcm9ja0FQSUtleS0x" + _a(90)),
-    _row("base64_token", "aws_bedrock_short", "bedrock-api-key-", "[A-Za-z0-9+/=]{40,4096}", _a(120)),
+    _row("base64_token", "aws_bedrock", "ABSK", "[A-Za-z0-9+/%]{60,200}={0,2}", "QmVkcm9ja0FQSUtleS0x" + _a(90)),
+    _row("base64_token", "aws_bedrock_short", "bedrock-api-key-", "[A-Za-z0-9+/=%]{40,4096}", _a(120)),
     _row("base64_token", "aws_session", "IQoJb3JpZ2lu FwoGZXIvYXdz FQoGZXIvYXdz", "[A-Za-z0-9+/=%]{40,4096}", "X2VjE" + _a(200)),
-    _row("base64_token", "fly_io", "fm1r_ fm1a_ fm2_ fo1_", r"[\w+/=-]{40,2048}", "lJPE" + _a(80)),
+    _row("base64_token", "fly_io", "fm1r_ fm1a_ fm2_ fo1_", r"[\w+/=%-]{40,2048}", "lJPE" + _a(80)),
     _row("base64_token", "google_refresh", "1//0", r"[\w-]{40,200}", _a(60)),
     _row("base64_token", "google_code", "4/0A", r"[\w-]{40,120}", _a(60)),
     _row("base64_token", "baidu", "bce-v3/ALTAK-", r"[A-Za-z0-9]{21}/[0-9a-f]{40}", _a(21) + "/" + _h(40)),
@@ -919,7 +914,7 @@ RULES: Final[tuple[Rule, ...]] = (
         _made_up("", 76) + "+ASt" + _made_up("", 6) + "==", "AzFu is short, +ASt too", "+ASt ACDb +ABa +AEh +ASb +AIo +ARm AzFu AzSe AzCa +ACR AZDO JQQJ99",
         r"(?:\+ASt[A-Za-z0-9+/]{6}==|ACDb[A-Za-z0-9+/]{6}==|\+ABa[A-Za-z0-9+/]{6}==|\+A(?:Eh|Sb|Io|Rm)[A-Za-z0-9+/]{5,8}={1,2}"
         r"|AzFu[\w-]{6}==|AzSe[A-D][A-Za-z0-9]{5}|AzCa[A-P][A-Za-z0-9]{5}=|\+ACR[A-D][A-Za-z0-9]{5}|AZDO[A-Za-z0-9]{4}|JQQJ99[A-Za-z0-9]{20,34}(?:==)?)"
-        r"(?![A-Za-z0-9+/=])", check=_around(markers.API_KEY, 30, 90),
+        r"(?![A-Za-z0-9+/=])", check=_around(markers.API_KEY, r"[A-Za-z0-9+/_-]{30,90}"),
     ),
     _built("github_token", markers.TOKEN, "GitHub tokens", "ghp_short"),
     _built("gitlab_token", markers.TOKEN, "GitLab tokens", "glpat-short glpat-XXXX"),
@@ -950,7 +945,7 @@ RULES: Final[tuple[Rule, ...]] = (
     _built("mail_key", markers.API_KEY, "keys of SendGrid, Mailgun, Mailchimp and Brevo", "SG.22 key-value"),
     _shape(
         "mailchimp_key", markers.API_KEY, "Mailchimp API keys", _h(32) + "-us12", "us-west -us12", "-us", r"(?<=[0-9a-f]{32})-us[0-9]{1,2}" + _E,
-        check=_around(markers.API_KEY, 32, 32), collector=(_form(r"\b[0-9a-f]{32}-us[0-9]{1,2}\b", "-us", "[API_KEY]", "x " + _h(32) + "-us12"),),
+        check=_around(markers.API_KEY, r"[0-9a-f]{32}(?![0-9A-Za-z])"), collector=(_form(r"\b[0-9a-f]{32}-us[0-9]{1,2}\b", "-us", "[API_KEY]", "x " + _h(32) + "-us12"),),
     ),
     _shape(
         "twilio_key", markers.API_KEY, "Twilio API keys, where the text names Twilio", "from Twilio SK" + "0123456789abcdef" * 2, "SKU0123456789 SK" + "0123456789abcdef" * 2,
@@ -964,7 +959,7 @@ RULES: Final[tuple[Rule, ...]] = (
     _shape(
         "signed_by_service", markers.TOKEN, "tokens known by a part inside them: Terraform Cloud, New Relic licences, MaxMind, LINE",
         _made_up("", 14) + ".atlasv1." + _made_up("", 66), "x.atlasv1.short", ".atlasv1. NRAL _mmk 1O/w1cDnyilFU=",
-        r"(?:\.atlasv1\.[\w-]{40,80}|NRAL(?![A-Za-z0-9])|_mmk(?![A-Za-z0-9])|1O/w1cDnyilFU=)", check=_around(markers.TOKEN, 14, 180),
+        r"(?:\.atlasv1\.[\w-]{40,80}|NRAL(?![A-Za-z0-9])|_mmk(?![A-Za-z0-9])|1O/w1cDnyilFU=)", check=_around(markers.TOKEN, r"[A-Za-z0-9+/_]{14,180}"),
         collector=(_form(r"\b[A-Za-z0-9]{14}\.atlasv1\.[\w-]{40,}|\b[0-9a-f]{36}NRAL\b", ".atlasv1. nral", "[TOKEN]", "x " + _made_up("", 14) + ".atlasv1." + _made_up("", 66)),),
     ),
     _built("cloud_token", markers.TOKEN,

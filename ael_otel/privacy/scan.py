@@ -10,7 +10,7 @@ from ael_otel.privacy.encoded import base64_text, decoded_parts
 from ael_otel.privacy.field_names import kind_of
 from ael_otel.privacy.key_value import KindFor, NamedSecrets, lowered
 from ael_otel.privacy.key_value import option as command_option
-from ael_otel.privacy.markers import EMAIL, FIELD, PII, URL_CREDENTIALS
+from ael_otel.privacy.markers import EMAIL, FIELD, MARKER, PII, URL_CREDENTIALS
 from ael_otel.privacy.rules import BY_PREFIX, PREFIX, Rule
 
 
@@ -259,8 +259,14 @@ def _everywhere(rule: Rule, text: str, start: int, end: int, found: list[Span]) 
     """Add what a rule without anchors finds in a part of a text."""
     for match in rule.pattern.finditer(text, start, end):
         place = (*match.span(rule.group), rule.kind) if rule.check is None else rule.check(text, match)
-        if place is not None and place[0] < place[1]:
+        if place is not None and place[0] < place[1] and not _is_marker(text, *place[:2]):
             found.append(Span(*place, rule.name))
+
+
+def _is_marker(text: str, start: int, end: int) -> bool:
+    """Return whether a match is a marker or the word in one: a user's pattern may fit those too."""
+    marker = MARKER.match(text, start) or (start > 0 and MARKER.match(text, start - 1)) or None
+    return marker is not None and marker.end() >= end
 
 
 def merged(spans: Sequence[Span]) -> list[Span]:
