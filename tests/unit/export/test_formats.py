@@ -1,0 +1,21 @@
+"""A form of export is in three places: the table of writers, the command, and its page."""
+
+from pathlib import Path
+
+import pytest
+
+from ael_otel.cli.trace.export import FORMATS
+from ael_otel.export.formats import RECORD_FORMATS, SPAN_FORMATS
+
+PAGE = Path(__file__).parents[3] / "docs" / "trace.md"
+
+
+def test_command_takes_every_form_that_has_a_writer() -> None:
+    """`FORMATS` in cli/trace/export.py names what export/formats.py writes, and the page of `export/page.py`."""
+    assert sorted(FORMATS) == sorted([*RECORD_FORMATS, *SPAN_FORMATS, "html"])
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_page_has_a_row_for_every_form(form: str) -> None:
+    """docs/trace.md says what each is for."""
+    assert f"| `{form}` |" in PAGE.read_text("utf-8")
