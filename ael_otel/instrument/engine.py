@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal, TextIO
+from typing import Any, Final, Literal, TextIO
 
 from ael_otel.core.redaction import active_redaction
 from ael_otel.errors import ConfigError, EngineUnavailableError, WorkflowNotFoundError
@@ -93,13 +93,18 @@ def _told(error: BaseException) -> str:
     return message if not detail or detail in message else f"{message}: {detail}"
 
 
+QUIET_LOGGERS: Final = ("ploston.chain_detection", "httpx", "httpcore", "mcp.client.streamable_http")
+"""Loggers whose lines below WARNING say nothing of use, or too much."""
+
+
 def _log_through_root() -> None:
     """Let uvicorn's records reach the root logger: by default it prints its own lines, some of them on stdout.
 
     One line per HTTP request, served or sent, says nothing that the engine's own lines do not, and shows a URL whose
-    query may hold a key; the engine's line for each collection of its metrics has no content at all.
+    query may hold a key; the engine's line for each collection of its metrics has no content at all. The MCP client
+    logs the id of each HTTP session, with which others could take part in it.
     """
-    for name in ("ploston.chain_detection", "httpx", "httpcore"):
+    for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
     # A filter, because uvicorn sets this logger's level itself when it starts.
     access = logging.getLogger("uvicorn.access")

@@ -1,18 +1,24 @@
 """What tool servers say: one record each in the log contract, redacted, with the ids of their run, and nowhere else."""
 
 import json
+import socket
 import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.engine.lab import files
 from tests.engine.lab.client import Lab, Taken, clean_environment
 from tests.engine.lab.serving import BIN
 from tests.support.contract import LOG_FIELDS
+from tests.support.ports import free_port
 from tests.support.variables import EXPORT_NOTHING
 
 TALKER = files.HERE / "talker.py"
@@ -239,3 +245,46 @@ def test_ael_run_is_silent_without_verbose(tmp_path: Path, logs: dict[str, Any])
             {"info": 1, "warning": 1, "db:": 1, "stderr": 2}
         )
         assert not any(SECRET in text or INPUT in text for text in said)
+
+
+def test_sessions_of_http_servers_are_not_logged(tmp_path: Path) -> None:
+    """With a session's id others could take part in it: the MCP client's lines about it stay out, messages do not."""
+    port = free_port()
+    path = files.write_configuration(tmp_path / "home", texts={"one": TEXTS["one"]})
+    configuration = yaml.safe_load(path.read_text())
+    configuration["tools"]["mcp_servers"] = {
+        "first": {"url": f"http://127.0.0.1:{port}/mcp", "transport": "http"}
+    }
+    path.write_text(yaml.safe_dump(configuration))
+    environment = clean_environment(HOME=str(tmp_path)) | EXPORT_NOTHING
+    with subprocess.Popen(
+        [sys.executable, str(TALKER), "talk", str(port)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as server:
+        try:
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline:
+                with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                    break
+                time.sleep(0.1)
+            done = subprocess.run(
+                [str(BIN / "ael"), "run", "one", "-c", str(path), "-i", f"text={INPUT}", "-v"],
+                cwd=tmp_path,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=True,
+            )
+        finally:
+            server.kill()
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    said = [line for line in lines if line["component"] == "mcp.first" and line["execution_id"]]
+    assert [line["message"].split()[0] for line in said] == ["info", "warning", "db:"]
+    assert {(line["server"], line["workflow_id"], line["step_id"]) for line in said} == {
+        ("first", "one", "say")
+    }
+    assert "session ID" not in done.stderr
+    assert not any(SECRET in line["message"] or INPUT in line["message"] for line in said)

@@ -1,6 +1,7 @@
 """An MCP tool server that says much: log messages of the protocol, lines on stderr, and a flood.
 
-With a word as its argument the tool `talk` is called that, so that a configuration can have it twice.
+With a word as its argument the tool `talk` is called that, so that a configuration can have it twice; with a number
+after it the server listens on that port instead of stdin.
 """
 
 import asyncio
@@ -68,4 +69,7 @@ if len(sys.argv) == 1:
 
 if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
-    server.run(transport="stdio", show_banner=False)
+    if len(sys.argv) > 2:
+        server.run(transport="http", host="127.0.0.1", port=int(sys.argv[2]), show_banner=False)
+    else:
+        server.run(transport="stdio", show_banner=False)
