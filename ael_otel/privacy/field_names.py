@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple, cast
 
 from ael_otel.privacy import markers
-from ael_otel.privacy.validators import is_placeholder, looks_secret
+from ael_otel.privacy.validators import is_placeholder, is_words, looks_secret
 
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_a-zA-Z]+")
 _LONGEST: Final = 160
@@ -28,7 +28,7 @@ _FOREIGN_PASSWORDS: Final = a_set(
     # German, Spanish, Portuguese, French, Italian, Dutch, Swedish, Danish, Finnish, Polish, Czech, Turkish; no accents
     "passwort passworter kennwort passwoerter contrasena contrasenas contrasenya senha senhas "
     "motdepasse mdp parolachiave "
-    "wachtwoord losenord adgangskode salasana haslo hasło heslo jelszo sifre"
+    "wachtwoord losenord adgangskode salasana haslo heslo jelszo sifre"
 )
 _OTHER_SCRIPTS: Final = {
     **dict.fromkeys(
@@ -176,6 +176,10 @@ ANCHORS: Final = (
 _ANCHOR: Final = re.compile("|".join(map(re.escape, ANCHORS)))
 
 
+# Letters that Unicode does not take apart into a Latin letter and a mark.
+_LATIN: Final = str.maketrans("\u0142\u0141\u00f8\u00d8\u0131\u0130", "lLoOiI")
+
+
 class _Judged(NamedTuple):
     kind: str | None
     weak: bool = False
@@ -189,8 +193,8 @@ def words(name: str) -> list[str]:
     if len(name) > _LONGEST:
         name = name[-_LONGEST:]
     if not name.isascii():
-        apart = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", name))
-        name = unicodedata.normalize("NFC", "".join(c for c in apart if not unicodedata.combining(c)))
+        apart = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", name).translate(_LATIN))
+        name = unicodedata.normalize("NFC", "".join(c for c in apart if not "\u0300" <= c <= "\u036f"))
     return [word.lower() for word in _WORD.findall(name)]
 
 
@@ -343,12 +347,15 @@ _SCHEMA_WORDS: Final = a_set(
     "anyOf oneOf allOf items "
     "properties required nullable readOnly writeOnly deprecated minimum maximum additionalProperties in "
     "schema name "
-    "$type $value $description x-order hidden label help placeholder optional"
+    "$type $value $description x-order hidden label help placeholder optional scheme bearerFormat flows "
+    "length precision"
+    " scheme bearerFormat flows length precision"
 )
 _SCHEMA_SURE: Final = a_set("type minLength maxLength $ref anyOf oneOf allOf enum format schema $type")
 _SCHEMA_TYPES: Final = a_set(
     "string number integer boolean object array null str int float bool any secret password text color "
     "dimension"
+    " apiKey http oauth2 openIdConnect varchar char binary bytea blob uuid"
 )
 _COUNT_WORDS: Final = a_set(
     "count total number length size max min limit used remaining found detected n num"
@@ -369,6 +376,14 @@ _STATES: Final = a_set(
     "string number integer boolean object redacted hidden masked encrypted authorized unauthorized "
     "passed failed n/a na tbd todo"
 )
+_TYPE: Final = re.compile(
+    r"(?:Optional\[|List\[|list\[|Array<|SecretStr|string|str|number|int|integer|boolean|bool|null|None|undefined|bytes|any|Any"
+    r"|[\[\]<>|?, ]){1,16}"
+)
+_EMPTY_KEY: Final = re.compile(
+    r"-----BEGIN [A-Z0-9 ]{0,40}-----\s{0,4}(?:\.{3}|…|<[^<>]{0,64}>)?\s{0,4}(?:-----END [A-Z0-9 ]{0,40}-----\s{0,4})?"
+)
+_AUTH_TYPES: Final = a_set("bearer basic jwt token apikey oauth oauth2 access refresh id pat secret")
 _SHORT_COUNT: Final = 1000
 _MARKED: Final = re.compile(r"[!@#$%^&*+=?~]")
 _ANY_DIGIT: Final = re.compile(r"[0-9]")
@@ -392,6 +407,10 @@ def holds_secret(name: str, kind: str, value: Any, beside: Mapping[Any, Any] | N
     if type(value) is int:
         return not _is_count(name, value)
     if isinstance(value, Mapping):
+        if kind == markers.TOKEN and not _TOKEN_NEIGHBOURS.isdisjoint(
+            cast("Mapping[Any, Any]", cast("object", value))
+        ):
+            return False
         return not _is_description(cast("Mapping[Any, Any]", cast("object", value)))
     # Numbers in a list are the tokens of a text.
     numbers = kind == markers.TOKEN and type(value) is list
@@ -401,10 +420,14 @@ def holds_secret(name: str, kind: str, value: Any, beside: Mapping[Any, Any] | N
 def _text_holds(name: str, kind: str, value: str, beside: Mapping[Any, Any] | None) -> bool:
     plain = value.strip()
     low = plain.lower()
-    if low in _STATES or (len(plain) >= 4 and is_placeholder(plain)):
+    if low in _STATES or plain == "..." or (len(plain) >= 4 and is_placeholder(plain)):
+        return False
+    if _TYPE.fullmatch(plain) or (kind == markers.PRIVATE_KEY and _EMPTY_KEY.fullmatch(plain)):
         return False
     if kind == markers.TOKEN:
         if beside is not None and not _TOKEN_NEIGHBOURS.isdisjoint(beside) and not looks_secret(plain):
+            return False
+        if beside is not None and _is_piece(plain, beside):
             return False
         if len(plain) <= 2 and not any(c.isalnum() for c in plain):
             return False  # `+`, `->`: a token of a program's text
@@ -420,7 +443,17 @@ def _text_holds(name: str, kind: str, value: str, beside: Mapping[Any, Any] | No
     )
 
 
+def _is_piece(value: str, beside: Mapping[Any, Any]) -> bool:
+    """Return whether a value in words is a piece of a program or a design, as the type beside it says."""
+    stated = beside.get("type", beside.get("$type"))
+    if not isinstance(stated, str) or stated.lower() in _AUTH_TYPES or not is_words(value):
+        return False
+    return "$type" in beside or stated[:1].isupper()
+
+
 def _is_count(name: str, value: int) -> bool:
+    if value == 0:
+        return True
     if not -1 <= value < _SHORT_COUNT:
         return is_weak(name) and value < 10**9
     found = words(name)

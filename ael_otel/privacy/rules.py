@@ -1004,6 +1004,8 @@ def _is_address(text: str) -> bool:
         address = ip_address(text)
     except ValueError:
         return False
+    if text.count(":") in {1, 2} and not any(c.isdigit() for c in text):
+        return False  # `a::b`, a name of a program
     return not (address.is_loopback or address.is_unspecified or text.startswith("255."))
 
 
@@ -1024,7 +1026,7 @@ DETECTORS: Final[dict[str, Rule]] = {
         _personal(
             "ip_address", markers.IP_ADDRESS, "IPv4 and IPv6 addresses of hosts", "from 192.0.2.17 and 2001:db8::8a2e:370:7334",
             "127.0.0.1 version 1.2.3 at 12:30:45",
-            r"(?<![\w.:])(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3}|(?:[0-9A-Fa-f]{1,4}:){2,7}(?:[0-9A-Fa-f]{1,4}|:)?(?::?[0-9A-Fa-f]{1,4}){0,6})(?![\w:])(?!\.[0-9])",
+            r"(?<![\w.:])(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3}|(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9A-Fa-f]{1,4})?)(?![\w:])(?!\.[0-9])",
             _is_address,
         ),
         _personal(
