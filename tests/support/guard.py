@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+# Its urllib3 binds a socket when it is imported, to learn whether there is IPv6: not the doing of the first test that
+# imports a module of ours with it.
+import requests  # noqa: F401
+
 _PROCESSES = (
     "tests/process (fresh interpreters, programs, sockets of one room) or tests/engine (the real engine)"
 )

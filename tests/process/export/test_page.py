@@ -1,5 +1,6 @@
 """The page of a run in a browser."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -31,6 +32,8 @@ def test_a_browser_shows_it_without_a_network(full, tmp_path: Path):
             *("--window-size=1200,800", f"--screenshot={tmp_path}/shot.png", "--dump-dom"),
             (tmp_path / "run.html").as_uri(),
         ],
+        # Its reports of crashes go to the home folder, whatever the profile.
+        env=os.environ | {"HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=120,

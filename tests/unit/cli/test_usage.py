@@ -22,9 +22,11 @@ def test_every_example_is_accepted(line):
         assert words[0] == "opentelemetry-instrument" or "=" in words[0]
         words.pop(0)
     verb, *rest = words[1:]
-    command = cli.get_command(click.Context(cli), verb)
+    # As from the shell: a command keeps the help option that it gets from its first parent.
+    group = click.Context(cli, **cli.context_settings)
+    command = cli.get_command(group, verb)
     assert command is not None
-    context = command.make_context(verb, rest)
+    context = command.make_context(verb, rest, parent=group)
     if verb == "run":
         assert context.params["workflow"] in scenarios.WORKFLOWS
         for pair in context.params["pairs"]:

@@ -242,7 +242,8 @@ def test_a_fixed_store_holds_no_byte_of_the_secrets_and_all_else(place):
 
 def test_a_store_that_somebody_reads_is_not_said_to_be_clean(place, monkeypatch):
     """Its log cannot be cut under a reader: the message says so and the exit code is 1, and later it works."""
-    monkeypatch.setattr("ael_otel.store.sqlite.BUSY_S", 0.2)
+    for module in ("sqlite", "scan.local"):
+        monkeypatch.setattr(f"ael_otel.store.{module}.BUSY_S", 0.2)
     path = leaky(place / "old.db")
     reader = sqlite3.connect(path, isolation_level=None)
     reader.execute("BEGIN")
