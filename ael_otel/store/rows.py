@@ -113,6 +113,7 @@ A plain tuple: making one is a tenth of the work of making one with names, and t
 CALL_COLUMNS: Final = ("tool_name", "status", "duration_us", "bytes")
 """The columns of a tool call, besides its run and its position there."""
 
+NO_ERRORS: Final[frozenset[str]] = frozenset()
 NOTHING_TAKEN_OUT: Final[Mapping[str, int]] = MappingProxyType({})
 
 
@@ -254,7 +255,9 @@ def _row(run: ExecutionRecord, body: bytes) -> Row:
         bytes=len(body),
     )
     redactions = _counts(taken_out) if taken_out else NOTHING_TAKEN_OUT
-    return Row(_head(_copy(run) + derived), body, calls, frozenset(errors), redactions)
+    return Row(
+        _head(_copy(run) + derived), body, calls, frozenset(errors) if errors else NO_ERRORS, redactions
+    )
 
 
 def _counts(taken_out: Any) -> Mapping[str, int]:
@@ -274,12 +277,10 @@ def _call(call: "_Call | ToolCallRecord", errors: set[str]) -> Call:
 
 
 def _size(value: Any) -> int:
-    if value is None:
-        return 0
-    if isinstance(value, Raw):
+    if isinstance(value, Raw):  # first, since nearly all are
         size = len(value)
         return 0 if size == _NULL else size
-    return len(json_encoder.encode(value))
+    return 0 if value is None else len(json_encoder.encode(value))
 
 
 _NULL: Final = len(b"null")

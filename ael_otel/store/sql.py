@@ -156,10 +156,15 @@ class SqlBackend(Backend):
                 ", ".join(("execution", "position", *CALL_COLUMNS)),
                 calls,
             )
-        errors = [(key, code) for key, row in rows for code in sorted(row.errors)]
+        errors = [(key, code) for key, row in rows if row.errors for code in sorted(row.errors)]
         if errors:
             transaction.insert("errors", "execution, code", errors)
-        taken_out = [(key, kind, number) for key, row in rows for kind, number in row.redactions.items()]
+        taken_out = [
+            (key, kind, number)
+            for key, row in rows
+            if row.redactions
+            for kind, number in row.redactions.items()
+        ]
         if taken_out:
             transaction.insert("redactions", "execution, kind, number", taken_out)
 
