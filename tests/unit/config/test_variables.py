@@ -115,7 +115,7 @@ def test_values_of_headers_and_logins_are_not_shown() -> None:
     """They are secrets."""
     environ = {
         "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer abc,def hunter2",
-        "OTEL_EXPORTER_OTLP_ENDPOINT": "ftp://ada:hunter2@example.org",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "ftp://ada:hunter2@example.org",  # hygiene: made up
         "OTEL_RESOURCE_ATTRIBUTES": "hunter2",
     }
     messages = " ".join(fault.message for fault in check_variables(environ))
