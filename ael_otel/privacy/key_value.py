@@ -11,7 +11,7 @@ look like a value: `token = f()` is code, not a secret.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -114,11 +114,8 @@ class NamedSecrets:
 
     def __init__(self, kind_for: KindFor = kind_of, words: tuple[str, ...] | None = ANCHORS) -> None:
         self._kind_for = kind_for
-        if words is None:
-            # Names that a configuration chooses have no words in common.
-            alternatives = r"(?<![\w.\-])[\w\-]"
-        else:
-            alternatives = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+        # Names that a configuration chooses have no words in common.
+        alternatives = r"(?<![\w.\-])[\w\-]" if words is None else _prefix_tree(words)
         self._name = re.compile(
             rf"(?:{alternatives})[\w.\-]*+(?P<close>{_CLOSE})(?P<sign>(?:{_SIGN})(?!{_MARKED}))?"
         )
@@ -245,6 +242,18 @@ def _short(text: str, at: int, kind: str, sign: str) -> tuple[int, int, str] | N
             return (at, at + size, kind) if size >= 4 else None
         return (at, at + size, kind) if size >= 8 and kind in _FREE else _UNDECIDED
     return None if sign != "=" and size < 6 else _UNDECIDED
+
+
+def _prefix_tree(words: Iterable[str]) -> str:
+    """Return a pattern for words that compares what they begin with once, the longest word first."""
+    tails: dict[str, list[str]] = {}
+    for word in words:
+        tails.setdefault(word[:1], []).append(word[1:])
+    branches = [
+        re.escape(first) + (f"(?:{_prefix_tree(rest)})" if any(rest) else "")
+        for first, rest in sorted(tails.items(), reverse=True)
+    ]
+    return "|".join(branches)
 
 
 def is_empty_authorization(value: str) -> bool:

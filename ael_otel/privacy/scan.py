@@ -11,7 +11,7 @@ from ael_otel.privacy.field_names import kind_of
 from ael_otel.privacy.key_value import KindFor, NamedSecrets, lowered
 from ael_otel.privacy.key_value import option as command_option
 from ael_otel.privacy.markers import EMAIL, FIELD, MARKER, PII, URL_CREDENTIALS
-from ael_otel.privacy.rules import BY_PREFIX, PREFIX, Rule
+from ael_otel.privacy.rules import BY_PREFIX, PREFIX, Rule, trie
 
 
 class Span(NamedTuple):
@@ -35,6 +35,11 @@ _DIGITS: Final = re.compile(
 _SIGN: Final = re.compile("[:=%>(|&\\s\uff1a\uff1d]")
 
 _OPTION: Final = re.compile("--[A-Za-z]")
+
+_LONG: Final = 20
+"""Characters without a blank that a token has at least."""
+_WITH_BLANKS: Final = frozenset({"private_key", "putty_key", "pgpass"})
+"""Rules whose matches have blanks in them, or can be shorter."""
 
 _BEFORE: Final = 1_024
 _AFTER: Final = 128
@@ -69,7 +74,13 @@ class Scanner:
         self._names = NamedSecrets(kind_for, self._named.anchors)
         self._chosen = None if chosen is None else NamedSecrets(chosen, None)
         self._folded = [by_name.pop(name) for name in [rule.name for rule in by_name.values() if rule.fold]]
-        self._direct = [(_common(rule.anchors), rule) for rule in by_name.values() if not rule.in_run]
+        direct = [rule for rule in by_name.values() if not rule.in_run]
+        self._with_blanks = [(_common(rule.anchors), rule) for rule in direct if rule.name in _WITH_BLANKS]
+        self._direct = [
+            (_common(rule.anchors), re.compile(trie(rule.anchors)), rule)
+            for rule in direct
+            if rule.name not in _WITH_BLANKS
+        ]
 
     def spans(self, text: str) -> Sequence[Span]:
         """Return the secrets of a text in the order of their beginnings; they may overlap."""
@@ -141,15 +152,31 @@ class Scanner:
                 )
             if "--" in part:
                 self._options(text, start, end, found)
-        if size >= 20:
-            for hint, rule in self._direct:
-                if hint in part:
-                    _at_anchors(rule, text, text, start, end, found)
-            run = _RUN.search(text, start, end)
+        for hint, rule in self._with_blanks:
+            if hint in part:
+                _at_anchors(rule, text, text, start, end, found)
+        if size >= _LONG:
+            # Tokens are words of some length, of which most texts have few: one split leaves all others out.
+            words = [word for word in part.split() if len(word) >= _LONG]
+            if words:
+                self._by_shape(text, start, end, words, found)
+
+    def _by_shape(self, text: str, start: int, end: int, words: Sequence[str], found: list[Span]) -> None:
+        """Try the rules for tokens on the long words of a text, in their order."""
+        together = " ".join(words)
+        for hint, anchor, rule in self._direct:
+            if (hint in together) if hint else anchor.search(together):
+                _at_anchors(rule, text, text, start, end, found)
+        at = start
+        for word in words:
+            at = text.find(word, at, end)
+            behind = at + len(word)
+            run = _RUN.search(text, at, behind)
             while run is not None:
                 self._by_beginning(text, run.start(), run.end(), found)
                 self._in_base64(text, run.start(), found)
-                run = _RUN.search(text, run.end(), end)
+                run = _RUN.search(text, run.end(), behind)
+            at = behind
 
     def _addresses(self, text: str, start: int, end: int, found: list[Span]) -> None:
         kind, name = self._url.kind, self._url.name
