@@ -114,11 +114,12 @@ class NamedSecrets:
 
     def __init__(self, kind_for: KindFor = kind_of, words: tuple[str, ...] | None = ANCHORS) -> None:
         self._kind_for = kind_for
-        # Names that a configuration chooses have no words in common.
-        alternatives = r"(?<![\w.\-])[\w\-]" if words is None else _prefix_tree(words)
-        self._name = re.compile(
-            rf"(?:{alternatives})[\w.\-]*+(?P<close>{_CLOSE})(?P<sign>(?:{_SIGN})(?!{_MARKED}))?"
-        )
+        if words is None:
+            # Names that a configuration chooses have no words in common.
+            self._name = self._any_name = _search_for(r"(?<![\w.\-])[\w\-]")
+        else:
+            self._name = _search_for(_prefix_tree(word for word in words if word.isascii()))
+            self._any_name = _search_for(_prefix_tree(words))
         self._names: dict[str, tuple[str | None, bool]] = {}
 
     def search(
@@ -137,7 +138,8 @@ class NamedSecrets:
         limit = min(len(text), end + 512)
         tables = Tables(text, self._kind_for, found)
         same: dict[str, tuple[int, int, str] | None] = {}
-        while (match := self._name.search(low, at, limit)) is not None and match.start() < end:
+        search = (self._name if text.isascii() or not _OTHER_LETTERS.search(low) else self._any_name).search
+        while (match := search(low, at, limit)) is not None and match.start() < end:
             first, at = match.span()
             sign = match["sign"]
             if sign is None or sign[0] not in ":=":
@@ -242,6 +244,17 @@ def _short(text: str, at: int, kind: str, sign: str) -> tuple[int, int, str] | N
             return (at, at + size, kind) if size >= 4 else None
         return (at, at + size, kind) if size >= 8 and kind in _FREE else _UNDECIDED
     return None if sign != "=" and size < 6 else _UNDECIDED
+
+
+# What the words that are not ASCII have in them.
+_OTHER_LETTERS: Final = re.compile(
+    "[" + "".join({c for word in ANCHORS for c in word if not c.isascii()}) + "]"
+)
+
+
+def _search_for(words: str) -> "re.Pattern[str]":
+    """Return a search for names that hold one of some words, and for the sign behind them."""
+    return re.compile(rf"(?:{words})[\w.\-]*+(?P<close>{_CLOSE})(?P<sign>(?:{_SIGN})(?!{_MARKED}))?")
 
 
 def _prefix_tree(words: Iterable[str]) -> str:

@@ -164,13 +164,20 @@ class Scanner:
     def _by_shape(self, text: str, start: int, end: int, words: Sequence[str], found: list[Span]) -> None:
         """Try the rules for tokens on the long words of a text, in their order."""
         together = " ".join(words)
-        for hint, anchor, rule in self._direct:
-            if (hint in together) if hint else anchor.search(together):
-                _at_anchors(rule, text, text, start, end, found)
+        tried = [
+            (anchor, rule)
+            for hint, anchor, rule in self._direct
+            if ((hint in together) if hint else anchor.search(together))
+        ]
         at = start
         for word in words:
             at = text.find(word, at, end)
             behind = at + len(word)
+            for anchor, rule in tried:
+                sign = anchor.search(text, at, behind)
+                while sign is not None:
+                    after = max(sign.start() + 1, _try(rule, text, sign.start(), found))
+                    sign = anchor.search(text, after, behind)
             run = _RUN.search(text, at, behind)
             while run is not None:
                 self._by_beginning(text, run.start(), run.end(), found)
