@@ -101,19 +101,21 @@ class Scanner:
         """
         found: list[Span] = []
         low = high = 0
+        lower = lowered(text)
         for start, end in places:
             if start - _BEFORE > high:
-                self._search(text, low, min(high, len(text)), found)
+                self._search(text, low, min(high, len(text)), found, lower)
                 self._inside(text, low, min(high, len(text)), found)
                 low = start - _BEFORE
             high = end + _AFTER
-        self._search(text, low, min(high, len(text)), found)
+        self._search(text, low, min(high, len(text)), found, lower)
         self._inside(text, low, min(high, len(text)), found)
         return self._in_order(found)
 
     def _inside(self, text: str, start: int, end: int, found: list[Span]) -> None:
         """Add the secrets that escapes hide."""
-        if not ("%" in text or "&" in text or "\\u00" in text):
+        part = text if end - start == len(text) else text[start:end]
+        if not ("%" in part or "&" in part or "\\u00" in part):
             return
         for part in decoded_parts(text, start, end):
             inner: list[Span] = []
@@ -129,8 +131,8 @@ class Scanner:
             found.sort()
         return found
 
-    def _search(self, text: str, start: int, end: int, found: list[Span]) -> None:
-        """Add the secrets of a text that begin in a part of it."""
+    def _search(self, text: str, start: int, end: int, found: list[Span], low: str | None = None) -> None:
+        """Add the secrets of a text that begin in a part of it; `low` is the text in lower case, if that is known."""
         size = end - start
         part = text if size == len(text) else text[start:end]
         for rule in self._searched:
@@ -144,7 +146,7 @@ class Scanner:
             self._numbers(text, start, end, found)
         if size > 5:
             if " " in part or _SIGN.search(part):
-                self._by_word(text, start, end, found)
+                self._by_word(text, lowered(text) if low is None else low, start, end, found)
             if " -" in part:
                 option = self._option.name
                 commands.search(
@@ -242,9 +244,8 @@ class Scanner:
         if secrets:
             found.append(Span(start, inner[0], secrets[0].kind, secrets[0].rule))
 
-    def _by_word(self, text: str, start: int, end: int, found: list[Span]) -> None:
+    def _by_word(self, text: str, low: str, start: int, end: int, found: list[Span]) -> None:
         """Try the rules that begin with a word in any case."""
-        low = lowered(text)
         name = self._named.name
         self._names.search(
             text, low, start, end, lambda first, last, kind: found.append(Span(first, last, kind, name))
