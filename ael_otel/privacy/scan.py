@@ -114,8 +114,8 @@ class Scanner:
 
     def _inside(self, text: str, start: int, end: int, found: list[Span]) -> None:
         """Add the secrets that escapes hide."""
-        part = text if end - start == len(text) else text[start:end]
-        if not ("%" in part or "&" in part or "\\u00" in part):
+        piece = text if end - start == len(text) else text[start:end]
+        if not ("%" in piece or "&" in piece or "\\u00" in piece):
             return
         for part in decoded_parts(text, start, end):
             inner: list[Span] = []
