@@ -1,8 +1,9 @@
 """Variables of this package (entry point `opentelemetry_environment_variables`), and the file's part of them.
 
-`opentelemetry-instrument` loads this module before it starts the command and reads its own flags afterwards. For the
-command `ael` this is the moment at which the configuration file can still reach the SDK's configurator: what the file
-says becomes environment, unless the environment already says it. A wrong file is left for `ael` itself to report.
+`opentelemetry-instrument` loads this module before it starts the command and reads its own flags afterwards. This is
+the moment at which the configuration file can still reach the SDK's configurator: what the file says becomes
+environment, unless the environment already says it. For the command `ael` that is the file that it will use itself, for
+another one the file that is named. A wrong file is left for the command, or the engine's opening, to report.
 """
 
 import os
@@ -12,8 +13,9 @@ from pathlib import Path, PurePath
 from typing import Final
 
 OTEL_PYTHON_AEL_CONFIG: Final = "OTEL_PYTHON_AEL_CONFIG"
-"""The configuration file to prepare the SDK from, where the command line does not name it."""
+"""The engine's configuration file, where the command line does not name it."""
 
+_LOG_VARIABLE: Final = "OTEL_PYTHON_LOG_AUTO_INSTRUMENTATION"
 _COMMANDS_WITH_CONFIG: Final = frozenset({"serve", "run"})
 _DEMO_CONFIG: Final = Path(__file__).with_name("demo") / "config.yaml"
 
@@ -32,46 +34,42 @@ def wrapped_command(arguments: Sequence[str]) -> list[str] | None:
     return None
 
 
-def config_argument(command: Sequence[str]) -> str | None:
-    """Return the file that `-c FILE`, `-cFILE`, `--config FILE` or `--config=FILE` names."""
-    words = iter(command)
-    for word in words:
-        if word in ("-c", "--config"):
-            return next(words, None)
-        if word.startswith("--config="):
-            return word.removeprefix("--config=")
-        if word.startswith("-c") and not word.startswith("--") and len(word) > 2:
-            return word[2:]
-    return None
-
-
 def _prepare() -> None:
+    if not sys.argv or PurePath(sys.argv[0]).name != "opentelemetry-instrument":
+        return
     command = wrapped_command(sys.argv)
     _check_variables(reported_later=command is not None)
-    if command is None or len(command) < 2:
-        return
-    named: str | Path | None
-    if command[1] == "demo":
-        named = _DEMO_CONFIG
-    elif command[1] in _COMMANDS_WITH_CONFIG:
-        named = config_argument(command) or os.environ.get(OTEL_PYTHON_AEL_CONFIG)
-    else:
-        return
     from ael_otel.config import load_settings
+    from ael_otel.config.command_line import command_config, config_argument
+    from ael_otel.config.file import named_config
     from ael_otel.errors import AelOtelError
     from ael_otel.sdk.otel_variables import prepare
 
     try:
-        settings = load_settings(named)
+        if command is None:
+            named = named_config(command_config(sys.argv[1:]))
+            if named is None:
+                return
+            # The processes that this one starts have another command line; the path holds wherever they run.
+            os.environ[OTEL_PYTHON_AEL_CONFIG] = str(named.absolute())
+            settings = load_settings(named)
+        elif command[1:2] == ["demo"]:
+            settings = load_settings(_DEMO_CONFIG)
+        elif len(command) > 1 and command[1] in _COMMANDS_WITH_CONFIG:
+            settings = load_settings(config_argument(command))
+        else:
+            return
     except AelOtelError:
         return
+    before = os.environ.get(_LOG_VARIABLE)
     prepare(settings, os.environ)
+    if command is None and before is None:
+        # The application's log goes by the stock handler until an engine opens, in many processes for good.
+        os.environ.pop(_LOG_VARIABLE, None)
 
 
 def _check_variables(*, reported_later: bool) -> None:
     """Take out OTEL_* variables that the SDK could not read; `ael` reports them itself, for others it is done here."""
-    if not sys.argv or PurePath(sys.argv[0]).name != "opentelemetry-instrument":
-        return
     from ael_otel.config.variables import drop_unusable
 
     for fault in drop_unusable(os.environ):

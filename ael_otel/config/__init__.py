@@ -85,6 +85,10 @@ def default_settings() -> "Settings":
 def load_settings(path: Path | str | None = None, environ: Mapping[str, str] = os.environ) -> "Settings":
     """Find and read the configuration file and return its settings, as OTEL_* variables in `environ` change them.
 
+        >>> import ael_otel
+        >>> ael_otel.load_settings("ael-config.yaml").store.backend
+        'sqlite'
+
     `path` None looks where the engine looks. Only the `telemetry:` section is resolved and checked. Raises
     ConfigError: one line that names the file, the line and the key.
     """

@@ -15,18 +15,22 @@ if TYPE_CHECKING:
     import yaml
 
 __all__ = [
+    "PATH_VARIABLES",
     "Document",
     "Source",
     "Substituted",
     "find_config",
     "kind_of",
+    "named_config",
     "nearest",
     "read_document",
     "resolve_references",
     "shown_name",
 ]
 
-_PATH_VARIABLES: Final = ("PLOSTON_CONFIG_PATH", "AEL_CONFIG_PATH")
+PATH_VARIABLES: Final = ("OTEL_PYTHON_AEL_CONFIG", "AEL_CONFIG_PATH", "PLOSTON_CONFIG_PATH")
+"""Variables that name the file, the first one that is set wins; the engine reads the last two, in the other order."""
+
 _LOCAL_NAMES: Final = ("ploston-config.yaml", "ael-config.yaml")
 _HOME_NAMES: Final = (".ploston/config.yaml", ".ael/config.yaml")
 
@@ -87,21 +91,12 @@ class Document(Struct, frozen=True):
 def find_config(explicit: Path | str | None = None, environ: Mapping[str, str] = os.environ) -> Path:
     """Find the configuration file in the places where the engine looks.
 
-    The order: `explicit`, PLOSTON_CONFIG_PATH, AEL_CONFIG_PATH, ./ploston-config.yaml, ./ael-config.yaml,
-    ~/.ploston/config.yaml, ~/.ael/config.yaml. Raises ConfigError when the file that is named does not exist,
-    or nothing is found.
+    The order: `explicit`, OTEL_PYTHON_AEL_CONFIG, AEL_CONFIG_PATH, PLOSTON_CONFIG_PATH, ./ploston-config.yaml,
+    ./ael-config.yaml, ~/.ploston/config.yaml, ~/.ael/config.yaml. Raises ConfigError when the file that is named does
+    not exist, or nothing is found.
     """
-    if explicit is not None:
-        path = Path(explicit)
-        if not _exists(path):
-            raise ConfigError(f"{path}: no such file (the configuration that was asked for)", path=path)
-        return path
-    for variable in _PATH_VARIABLES:
-        if named := environ.get(variable):
-            path = Path(named)
-            if not _exists(path):
-                raise ConfigError(f"{path}: no such file (named by {variable})", path=path)
-            return path
+    if (named := named_config(explicit, environ)) is not None:
+        return named
     home = Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111  # Path.home() raises without a home
     candidates = [Path(name) for name in _LOCAL_NAMES] + [home / name for name in _HOME_NAMES]
     for path in candidates:
@@ -111,6 +106,25 @@ def find_config(explicit: Path | str | None = None, environ: Mapping[str, str] =
     raise ConfigError(
         f"no configuration file (looked for {looked}); give one with -c FILE or AEL_CONFIG_PATH=FILE"
     )
+
+
+def named_config(explicit: Path | str | None = None, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the configuration file that is named, None if none is: `explicit`, then the first of `PATH_VARIABLES`.
+
+    Raises ConfigError when it does not exist.
+    """
+    if explicit is not None:
+        path = Path(explicit)
+        if not _exists(path):
+            raise ConfigError(f"{path}: no such file (the configuration that was asked for)", path=path)
+        return path
+    for variable in PATH_VARIABLES:
+        if named := environ.get(variable):
+            path = Path(named)
+            if not _exists(path):
+                raise ConfigError(f"{path}: no such file (named by {variable})", path=path)
+            return path
+    return None
 
 
 def _exists(path: Path) -> bool:

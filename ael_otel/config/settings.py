@@ -391,7 +391,11 @@ class Engine(_Section, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(_Section, frozen=True, forbid_unknown_fields=True):
-    """Everything the `telemetry:` section and the OTEL_* variables say.
+    """Everything the `telemetry:` section and the OTEL_* variables say, frozen; without arguments, the defaults.
+
+        >>> import ael_otel
+        >>> ael_otel.Settings().metrics.port
+        9464
 
     `notices` holds one line for each thing a person should know (a key without effect, two keys that
     disagree, an endpoint open to the network); `path` is the file they come from, None without one.

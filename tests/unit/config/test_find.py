@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from ael_otel.config import default_settings, find_config, load_settings
+from ael_otel.config.file import PATH_VARIABLES
 from ael_otel.errors import ConfigError
 
 ORDER = (
     "asked.yaml",
-    "by-ploston.yaml",
+    "by-otel.yaml",
     "by-ael.yaml",
+    "by-ploston.yaml",
     "ploston-config.yaml",
     "ael-config.yaml",
     "~/.ploston/config.yaml",
@@ -27,12 +29,17 @@ def test_the_first_place_that_has_a_file_counts(home: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("a: 1")
         places[name] = path
-    environ = {"HOME": str(home), "PLOSTON_CONFIG_PATH": "by-ploston.yaml", "AEL_CONFIG_PATH": "by-ael.yaml"}
-    found = [find_config("asked.yaml", environ), find_config(None, environ)]
-    del environ["PLOSTON_CONFIG_PATH"]
-    found.append(find_config(None, environ))
-    environ["AEL_CONFIG_PATH"] = ""
-    for name in ORDER[3:]:
+    environ = {
+        "HOME": str(home),
+        "OTEL_PYTHON_AEL_CONFIG": "by-otel.yaml",
+        "AEL_CONFIG_PATH": "by-ael.yaml",
+        "PLOSTON_CONFIG_PATH": "by-ploston.yaml",
+    }
+    found = [find_config("asked.yaml", environ)]
+    for variable in ("OTEL_PYTHON_AEL_CONFIG", "AEL_CONFIG_PATH", "PLOSTON_CONFIG_PATH"):
+        found.append(find_config(None, environ))
+        environ[variable] = ""
+    for name in ORDER[4:]:
         found.append(find_config(None, environ))
         places[name].unlink()
     assert found == list(places.values())
@@ -48,7 +55,7 @@ def test_nothing_found_says_what_to_do(home: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("variable", ["PLOSTON_CONFIG_PATH", "AEL_CONFIG_PATH"])
+@pytest.mark.parametrize("variable", PATH_VARIABLES)
 def test_a_variable_that_names_no_file_is_an_error(variable: str, write: Callable[[str], Path]) -> None:
     """A wrong variable is not passed over in favour of another file, as it would be hard to notice."""
     write("a: 1")

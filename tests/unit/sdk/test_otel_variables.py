@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from ael_otel.config import Settings
-from ael_otel.environment_variables import config_argument, wrapped_command
+from ael_otel.config.command_line import config_argument
+from ael_otel.environment_variables import wrapped_command
 from ael_otel.sdk.otel_variables import SIGNALS_VARIABLE, otlp_signals, prepare
 
 EXPORTERS = ("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER")
