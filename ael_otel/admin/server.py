@@ -73,6 +73,10 @@ class AdminServer:
         self._server.shutdown()
         self._server.server_close()
 
+    def abandon(self) -> None:
+        """Let go of the port in a forked child; the parent goes on serving."""
+        self._server.socket.close()
+
 
 def _router(
     metrics: "WSGIApplication", path: str, ready: Callable[[], bool], live_schema: LiveSchema | None

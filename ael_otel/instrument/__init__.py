@@ -1,5 +1,8 @@
-"""Automatic instrumentation of the AEL engine (`ploston-core`), the only room that knows the engine's names."""
+"""Automatic instrumentation of the AEL engine (`ploston-core`), the only room that knows the engine's names.
 
-from ael_otel.instrument.instrumentor import AelInstrumentor
+It loads without an SDK. The instrumentor that applications use is `ael_otel.AelInstrumentor`.
+"""
 
-__all__ = ["AelInstrumentor"]
+from ael_otel.instrument.instrumentation import Instrumentation
+
+__all__ = ["Instrumentation"]

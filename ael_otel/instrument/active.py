@@ -1,5 +1,6 @@
 """The recorder and switches of the instrumentation that is in force; wrappers read them at each call."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ael_otel.lifecycle import Recorder
@@ -9,12 +10,15 @@ from ael_otel.lifecycle import Recorder
 class Active:
     """What the instrumentor was given.
 
-    `native_spans` lets the engine's own flat spans through, `native_store` its own telemetry database.
+    `native_spans` lets the engine's own flat spans through, `native_store` its own telemetry database. `on_open` is
+    called before an engine opens in this process, `on_server_stop` when an HTTP server has stopped; neither raises.
     """
 
     recorder: Recorder
     native_spans: bool = False
     native_store: bool = False
+    on_open: Callable[[], None] | None = None
+    on_server_stop: Callable[[], None] | None = None
 
 
 class _InForce:

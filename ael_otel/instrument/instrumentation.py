@@ -1,18 +1,13 @@
-"""The instrumentor that `opentelemetry-instrument` loads (entry point `opentelemetry_instrumentor`, name `ael`)."""
+"""One round of instrumentation: the engine's wrapped functions, log filters and baggage, from `start` to `stop`."""
 
 import logging
-from collections.abc import Collection
-from typing import Any, Final
-
-from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
+from typing import Final
 
 from ael_otel.core import baggage
 from ael_otel.core.faults import fault_barrier
-from ael_otel.core.metrics import AelMetrics
 from ael_otel.instrument.active import Active, activate
-from ael_otel.instrument.package import _instruments  # pyright: ignore[reportPrivateUsage] - contrib's name for it
+from ael_otel.instrument.targets import TARGETS
 from ael_otel.instrument.wrapping import Wrapping
-from ael_otel.lifecycle import Recorder
 from ael_otel.privacy.engine_logs import ArgumentFilter
 
 ARGUMENT_LOGGERS: Final = (
@@ -23,41 +18,18 @@ ARGUMENT_LOGGERS: Final = (
 """Loggers of the engine that write a call's full arguments, all versions up to 1.7."""
 
 
-class AelInstrumentor(BaseInstrumentor):  # type: ignore[misc]
-    """Instruments every workflow engine of this process.
+class Instrumentation:
+    """Instruments every workflow engine of this process; needs no SDK and never raises."""
 
-    `instrument()` takes `tracer_provider`, `meter_provider` (default: the global ones), `store` (default none),
-    `mcp_spans` (`ael`, `native` or `both`, default `ael`), `native_spans` and `native_store` (default False). It never
-    raises: an instrumentor that raises keeps all later ones from loading.
-    """
+    def __init__(self) -> None:
+        self._wrapping: Wrapping | None = None
+        self._filter: ArgumentFilter | None = None
+        self._baggage = False
 
-    _wrapping: Wrapping | None = None
-    _filter: ArgumentFilter | None = None
-    _baggage = False
-
-    def instrumentation_dependencies(self) -> Collection[str]:
-        """Return what must be installed for this to do anything."""
-        return _instruments
-
-    def _instrument(self, **kwargs: Any) -> None:
+    def start(self, active: Active) -> None:
+        """Wrap the engine and record what it does with `active`, until `stop`."""
         with fault_barrier("instrument"):
-            # The table is imported late: at import time of this class the SDK may not be configured yet.
-            from ael_otel.instrument.targets import TARGETS
-
-            meter_provider = kwargs.get("meter_provider")
-            recorder = Recorder(
-                tracer_provider=kwargs.get("tracer_provider"),
-                metrics=None if meter_provider is None else AelMetrics(meter_provider),
-                store=kwargs.get("store"),
-                mcp_spans=kwargs.get("mcp_spans", "ael"),
-            )
-            activate(
-                Active(
-                    recorder,
-                    native_spans=bool(kwargs.get("native_spans")),
-                    native_store=bool(kwargs.get("native_store")),
-                )
-            )
+            activate(active)
             self._filter = ArgumentFilter()
             for name in ARGUMENT_LOGGERS:
                 logging.getLogger(name).addFilter(self._filter)
@@ -66,7 +38,8 @@ class AelInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             self._wrapping = Wrapping(TARGETS)
             self._wrapping.apply()
 
-    def _uninstrument(self, **kwargs: Any) -> None:
+    def stop(self) -> None:
+        """Put every original back."""
         with fault_barrier("uninstrument"):
             if self._wrapping is not None:
                 self._wrapping.undo()

@@ -25,6 +25,19 @@ class Target(NamedTuple):
 
 
 TARGETS: tuple[Target, ...] = (
+    Target(
+        "ploston_core.application",
+        "PlostApplication.initialize",
+        serving.application_opens,
+        "run store and metrics endpoint of a host",
+    ),
+    Target(
+        "ploston_core.engine.engine",
+        "WorkflowEngine.__init__",
+        serving.engine_opens,
+        "run store and metrics endpoint of a host",
+    ),
+    Target("uvicorn.server", "Server.shutdown", serving.server_stops, "flush when the server stops"),
     Target("ploston_core.engine.engine", "WorkflowEngine.execute", running.execute, "traces of runs"),
     Target(
         "ploston_core.engine.engine",

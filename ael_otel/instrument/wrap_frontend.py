@@ -1,5 +1,6 @@
-"""Wrappers around the serving of calls: the caller's trace, runner tools, what is known beforehand, log lines."""
+"""Wrappers around an engine's opening and serving: the caller's trace, runner tools, zeros, log lines, the end."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
@@ -14,6 +15,7 @@ from ael_otel.core.log_contract import log_is_owned
 from ael_otel.core.redaction import active_redaction
 from ael_otel.core.run_context import current_run
 from ael_otel.emit.events import line
+from ael_otel.instrument.active import current
 from ael_otel.instrument.wrap_engine import (
     PYTHON_EXEC,
     Args,
@@ -25,6 +27,38 @@ from ael_otel.instrument.wrap_engine import (
 )
 from ael_otel.lifecycle import Failure, ToolCall
 from ael_otel.privacy.engine_logs import harmless, without_arguments
+
+
+async def application_opens(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`PlostApplication.initialize`: open the host's telemetry before the engine starts its tool servers."""
+    _open()
+    return await wrapped(*args, **kwargs)
+
+
+def engine_opens(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`WorkflowEngine.__init__`: the same for an engine that is put together by hand."""
+    _open()
+    return wrapped(*args, **kwargs)
+
+
+def _open() -> None:
+    active = current()
+    if active is not None and active.on_open is not None:
+        with fault_barrier("engine_opens"):
+            active.on_open()
+
+
+async def server_stops(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`uvicorn.Server.shutdown`: flush the host's telemetry, before the server raises the signal that stopped it again.
+
+    That signal is usually SIGTERM, whose default action ends the process without its exit handlers.
+    """
+    result = await wrapped(*args, **kwargs)
+    active = current()
+    if active is not None and active.on_server_stop is not None:
+        with fault_barrier("server_stops"):
+            await asyncio.to_thread(active.on_server_stop)
+    return result
 
 
 async def handle_tools_call(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:

@@ -90,7 +90,7 @@ class Wrapping:
 
 def _distribution(module: str) -> str:
     package = module.partition(".")[0]
-    return package if package in ("fastmcp", "mcp") else "ploston-core"
+    return package if package in ("fastmcp", "mcp", "uvicorn") else "ploston-core"
 
 
 def _version(module: str) -> str:

@@ -1,9 +1,9 @@
-"""Telemetry for one `ael` process, put together: pipeline, instrumentation, store and admin server.
+"""Telemetry of one process, put together: pipeline, instrumentation, store and admin server.
 
-This is what the commands use; an application that embeds the engine uses `opentelemetry-instrument` or
-`AelInstrumentor().instrument()` instead.
+`start` is what the commands use; `hosting` does the same for an application that embeds the engine.
 """
 
+import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,20 +18,19 @@ from ael_otel.config import Settings
 from ael_otel.core.faults import logger
 from ael_otel.core.redaction import ActiveRedaction, DisabledRedaction, content_on_spans, set_active_redaction
 from ael_otel.errors import AelOtelError
-from ael_otel.instrument import AelInstrumentor
-from ael_otel.instrument.active import current
+from ael_otel.instrument.active import Active, current
 from ael_otel.lifecycle.recorder import redacted
+from ael_otel.runtime import hosting
+from ael_otel.runtime.instrumentor import AelInstrumentor
 from ael_otel.sdk.otel_variables import settle
 from ael_otel.sdk.prometheus_reader import PrometheusReader
-from ael_otel.sdk.providers import SHUTDOWN_SECONDS, Pipeline
+from ael_otel.sdk.providers import SHUTDOWN_SECONDS, WRAPPER_FOLDER, Pipeline
 from ael_otel.sdk.providers import start as start_pipeline
 from ael_otel.store import Capture, TelemetryStore, open_store
 from ael_otel.store.background_writer import QueuedStore
 
 STORE_SECONDS: Final = 1.5
 """What the run store gets to write what is left, also when nobody waits for an endpoint."""
-
-_WRAPPER_FOLDER = "auto_instrumentation"
 
 
 class Runtime:
@@ -64,6 +63,12 @@ class Runtime:
     def otlp_reachable(self) -> bool:
         """Whether something answers at the OTLP endpoint."""
         return self.pipeline.otlp_reachable
+
+    def after_fork(self) -> None:
+        """Leave the metrics endpoint to the parent: in a forked child no thread answers it."""
+        if self._admin is not None:
+            self._admin.abandon()
+            self._admin = None
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Send and write what is queued now; returns whether all of it was taken in time."""
@@ -114,12 +119,40 @@ def start(
         ready: what `/readyz` answers.
     """
     set_active_redaction(ActiveRedaction(settings) if settings.enabled else DisabledRedaction(settings))
-    pipeline = start_pipeline(settings, log_stream=log_stream, pull=serve_metrics)
+    # The wrapper may have prepared this process for an application that hosts the engine.
+    pipeline = hosting.hand_over()
+    if pipeline is None:
+        pipeline = start_pipeline(settings, log_stream=log_stream, pull=serve_metrics)
+    else:
+        pipeline.take_over_logs(log_stream)
     settle(os.environ)
     instrumentor = AelInstrumentor()
     if not instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.instrument(skip_dep_check=True)
-    active = current()
+    hosting.hand_over()  # building the SDK has loaded the instrumentor too
+    return assemble(pipeline, current(), store=store, serve_metrics=serve_metrics, ready=ready)
+
+
+def assemble(
+    pipeline: Pipeline,
+    active: Active | None,
+    *,
+    store: TelemetryStore | None = None,
+    serve_metrics: bool = False,
+    ready: Callable[[], bool] = lambda: True,
+    shared_port: bool = False,
+) -> Runtime:
+    """Put store and metrics endpoint to a pipeline, and have the instrumentation write there.
+
+    Args:
+        pipeline: the running pipeline.
+        active: the instrumentation in force.
+        store: where execution records go; None opens the configured one.
+        serve_metrics: answer `GET /metrics` on the configured address.
+        ready: what `/readyz` answers.
+        shared_port: several processes of one application have this configuration, so a port in use is no mistake.
+    """
+    settings = pipeline.settings
     owns_store = store is None and settings.enabled
     if owns_store:
         store = open_store(settings, on_drop=partial(pipeline.metrics.lost, "store"))
@@ -132,15 +165,18 @@ def start(
         active.recorder.mcp_spans = settings.traces.mcp_spans
         active.native_spans = settings.engine.native_spans
         active.native_store = settings.engine.telemetry_store
-    _leave_children_alone()
-    admin = None if pipeline.pull is None else _serve(pipeline.pull, pipeline, ready)
+    leave_children_alone()
+    serves = serve_metrics and pipeline.pull is not None
+    admin = _serve(pipeline, ready, shared_port=shared_port) if serves else None
     for notice in settings.notices:
         logger.warning("%s", notice)
     return Runtime(pipeline, store, admin, owns_store=owns_store)
 
 
-def _serve(pull: PrometheusReader, pipeline: Pipeline, ready: Callable[[], bool]) -> AdminServer | None:
+def _serve(pipeline: Pipeline, ready: Callable[[], bool], *, shared_port: bool) -> AdminServer | None:
     """Serve the metrics to who asks for them; None, and a line in the log, where the address cannot be used."""
+    pull = pipeline.pull
+    assert isinstance(pull, PrometheusReader)
     # The engine's own /metrics serves this registry, and its own reader gets nothing: the providers are ours.
     REGISTRY.register(pull)
     metrics, admin = pipeline.settings.metrics, pipeline.settings.admin
@@ -154,13 +190,23 @@ def _serve(pull: PrometheusReader, pipeline: Pipeline, ready: Callable[[], bool]
             live_schema=LiveSchema(pipeline.metrics, pull, token=admin.token) if admin.live_schema else None,
         )
     except AelOtelError as error:
-        logger.warning("%s", error)
+        cause = error.__cause__
+        if shared_port and isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE:
+            logger.warning(
+                "process %d does not serve its metrics on %s:%d: another process does, perhaps of this application; "
+                "they still go out by OTLP and by the engine's own GET /metrics",
+                os.getpid(),
+                metrics.host,
+                metrics.port,
+            )
+        else:
+            logger.warning("%s", error)
         return None
 
 
-def _leave_children_alone() -> None:
+def leave_children_alone() -> None:
     """Keep the wrapper out of the sandbox's helper processes: an SDK in each costs 0.2 s and sends nothing."""
     path = os.environ.get("PYTHONPATH")
     if path:
-        kept = [part for part in path.split(os.pathsep) if not part.rstrip(os.sep).endswith(_WRAPPER_FOLDER)]
+        kept = [part for part in path.split(os.pathsep) if not part.rstrip(os.sep).endswith(WRAPPER_FOLDER)]
         os.environ["PYTHONPATH"] = os.pathsep.join(kept)

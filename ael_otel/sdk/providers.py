@@ -3,23 +3,27 @@
 import logging
 import os
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import PurePath
 from threading import Event
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TextIO
 from urllib.parse import urlsplit
 
-from opentelemetry._logs import get_logger_provider
-from opentelemetry.metrics import get_meter_provider
+from opentelemetry._logs import get_logger_provider, set_logger_provider
+from opentelemetry.metrics import get_meter_provider, set_meter_provider
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import get_tracer_provider
+from opentelemetry.trace import get_tracer_provider, set_tracer_provider
 
 from ael_otel.config import Settings
+from ael_otel.config.environment import RECORDING_SAMPLER
 from ael_otel.config.settings import masked
 from ael_otel.core import baggage
 from ael_otel.core.faults import logger
@@ -31,11 +35,15 @@ from ael_otel.sdk.otel_variables import otlp_signals, prepare
 from ael_otel.sdk.otlp_exporters import PATIENCE_SECONDS, OtlpMetricExporter, log_delivery, span_delivery
 from ael_otel.sdk.otlp_transport import Signal, Target, Transport
 from ael_otel.sdk.prometheus_reader import PrometheusReader
+from ael_otel.sdk.sampling import recording_sampler
 from ael_otel.sdk.shutdown import ParallelShutdown
 from ael_otel.sdk.unknown_names import UnknownNames
 
 if TYPE_CHECKING:
     from ael_otel.sdk.tail_sampling import TailSampler
+
+WRAPPER_FOLDER: Final = "auto_instrumentation"
+"""The folder that `opentelemetry-instrument` puts on PYTHONPATH, for its `sitecustomize`."""
 
 PROBE_SECONDS: Final = 0.3
 SHUTDOWN_SECONDS: Final = 1.5
@@ -146,6 +154,15 @@ class Pipeline:
     def _left(self) -> float:
         return max(0.0, self._deadline - monotonic())
 
+    def take_over_logs(self, stream: TextIO | None) -> None:
+        """Write every record of the process once, to `stream` and by OTLP as the settings say; once is enough."""
+        settings = self.settings
+        if settings.logs.enabled and self.log_handler is None:
+            enabled = settings.enabled and os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true"
+            otlp = enabled and settings.logs.output != "stdout"
+            _take_over_logs(self._parts, settings, stream, self.metrics.lost, otlp=otlp)
+            self.log_handler = self._parts.log_handler
+
     def detach(self) -> None:
         """Shut down and give the root logger back; for tests and for a process that goes on without telemetry."""
         self.shutdown()
@@ -167,40 +184,127 @@ class _Parts:
     give_back_log: Callable[[], None] = lambda: None
 
 
-def start(settings: Settings, *, log_stream: TextIO | None = None, pull: bool = False) -> Pipeline:
+def start(
+    settings: Settings,
+    *,
+    log_stream: TextIO | None = None,
+    pull: bool = False,
+    logs: bool = True,
+    instrumentors: bool = True,
+    tracer_provider: object | None = None,
+    meter_provider: object | None = None,
+    metrics: AelMetrics | None = None,
+) -> Pipeline:
     """Start telemetry for this process, whether or not `opentelemetry-instrument` has already built the SDK.
 
     Args:
         settings: the configuration.
         log_stream: where log lines go; None writes none (they still go to OTLP if the settings say so).
         pull: also offer the metrics to whoever asks (`Pipeline.pull`).
+        logs: take over the root logger now; else `Pipeline.take_over_logs` does it, or nothing.
+        instrumentors: where no SDK has been built, also load every instrumentor that is installed.
+        tracer_provider: the application's own; None takes the global one, which is made if there is none.
+        meter_provider: the same for metrics.
+        metrics: the metric sets; None takes those on the global meter provider.
     """
-    if not isinstance(get_tracer_provider(), TracerProvider):
-        prepare(settings, os.environ)
-        _initialize_sdk()
-    # An SDK that somebody built before `prepare` has exporters of its own: another pair would send everything twice.
-    metrics = shared_metrics()
-    parts = _Parts()
     enabled = settings.enabled and os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true"
-
+    providers = _providers(
+        settings, tracer_provider, meter_provider, enabled=enabled, instrumentors=instrumentors
+    )
+    metrics = shared_metrics() if metrics is None else metrics
+    parts = _Parts()
     if enabled:
         baggage.install()
         _say_running(metrics)
-        _watch_names(settings)
-        signals = otlp_signals(os.environ)
-        _export_traces(parts, settings, signals, metrics.lost)
-        _export_logs(parts, signals, metrics.lost)
+        _watch_names(settings, providers.tracer)
+        _export_traces(parts, settings, providers, metrics.lost)
+        _export_logs(parts, providers, metrics.lost)
         _export_metrics(
             parts,
-            signals,
+            providers,
             metrics.lost,
             pull=pull and settings.metrics.enabled and settings.metrics.prometheus_enabled,
         )
-    if settings.logs.enabled:
-        _take_over_logs(
-            parts, settings, log_stream, metrics.lost, otlp=enabled and settings.logs.output != "stdout"
-        )
-    return Pipeline(settings, metrics, parts)
+    pipeline = Pipeline(settings, metrics, parts)
+    if logs:
+        pipeline.take_over_logs(log_stream)
+    return pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class _Providers:
+    """The providers of this process, and the signals whose OTLP exporters are ours to add."""
+
+    tracer: object
+    meter: object
+    logger: object
+    signals: frozenset[str]
+
+
+class _Configured:
+    by_us = False
+
+
+def _providers(
+    settings: Settings, tracer: object | None, meter: object | None, *, enabled: bool, instrumentors: bool
+) -> _Providers:
+    """Return the providers; those that neither the application nor the wrapper has built are built here.
+
+    A provider of the application has exporters of its own: another pair would send everything twice.
+    """
+    theirs = {name for name, given in (("traces", tracer), ("metrics", meter)) if given is not None}
+    configured = _Configured.by_us or under_wrapper()
+    if not configured:
+        for name, provider, kind in (
+            ("traces", get_tracer_provider(), TracerProvider),
+            ("metrics", get_meter_provider(), MeterProvider),
+            ("logs", get_logger_provider(), LoggerProvider),
+        ):
+            if isinstance(provider, kind):
+                theirs.add(name)
+    if not configured and not theirs:
+        prepare(settings, os.environ)
+        _initialize_sdk() if instrumentors else _configure_sdk()
+        _Configured.by_us = True
+    elif not configured and enabled:
+        prepare(settings, os.environ)
+        _build_missing(theirs, tracer if tracer is not None else get_tracer_provider())
+    return _Providers(
+        get_tracer_provider() if tracer is None else tracer,
+        get_meter_provider() if meter is None else meter,
+        get_logger_provider(),
+        otlp_signals(os.environ) - theirs,
+    )
+
+
+def under_wrapper() -> bool:
+    """Return whether `opentelemetry-instrument` has built the SDK of this process before the application began."""
+    file = getattr(sys.modules.get("sitecustomize"), "__file__", None) or ""
+    return PurePath(file).parent.name == WRAPPER_FOLDER
+
+
+def _build_missing(theirs: set[str], tracer_provider: object) -> None:
+    """Build the providers that the application has not, under the resource of its own tracer provider."""
+    resource = Resource.create()
+    given = getattr(tracer_provider, "resource", None)
+    if isinstance(given, Resource):
+        stated = {
+            key: value
+            for key, value in given.attributes.items()
+            if not (key == "service.name" and str(value).startswith("unknown_service"))
+        }
+        resource = resource.merge(Resource(stated))
+    if "traces" not in theirs:
+        sampler = recording_sampler(os.environ.get("OTEL_TRACES_SAMPLER_ARG")) if _records_all() else None
+        set_tracer_provider(TracerProvider(sampler, resource, shutdown_on_exit=False))
+    if "metrics" not in theirs:
+        set_meter_provider(MeterProvider(resource=resource, shutdown_on_exit=False))
+    if "logs" not in theirs:
+        set_logger_provider(LoggerProvider(resource, shutdown_on_exit=False))
+
+
+def _records_all() -> bool:
+    return os.environ.get("OTEL_TRACES_SAMPLER") == RECORDING_SAMPLER
 
 
 def _say_running(metrics: AelMetrics) -> None:
@@ -215,15 +319,14 @@ def _say_stopped(metrics: AelMetrics) -> None:
     row.add(running=-row.running)
 
 
-def _watch_names(settings: Settings) -> None:
-    provider = get_tracer_provider()
+def _watch_names(settings: Settings, provider: object) -> None:
     if settings.admin.live_schema and isinstance(provider, TracerProvider):
         provider.add_span_processor(UnknownNames())
 
 
-def _export_traces(parts: _Parts, settings: Settings, signals: frozenset[str], on_drop: DropCounter) -> None:
-    provider = get_tracer_provider()
-    if "traces" in signals and isinstance(provider, TracerProvider):
+def _export_traces(parts: _Parts, settings: Settings, providers: _Providers, on_drop: DropCounter) -> None:
+    provider = providers.tracer
+    if "traces" in providers.signals and isinstance(provider, TracerProvider):
         processor = BoundedSpanProcessor(span_delivery(*_open("traces")), on_drop)
         provider.add_span_processor(processor)
         parts.queues.append(processor.queue)
@@ -236,19 +339,19 @@ def _export_traces(parts: _Parts, settings: Settings, signals: frozenset[str], o
             provider.add_span_processor(parts.sampler)
 
 
-def _export_logs(parts: _Parts, signals: frozenset[str], on_drop: DropCounter) -> None:
-    provider = get_logger_provider()
-    if "logs" in signals and isinstance(provider, LoggerProvider):
+def _export_logs(parts: _Parts, providers: _Providers, on_drop: DropCounter) -> None:
+    provider = providers.logger
+    if "logs" in providers.signals and isinstance(provider, LoggerProvider):
         processor = BoundedLogProcessor(log_delivery(*_open("logs")), on_drop)
         provider.add_log_record_processor(processor)
         parts.queues.append(processor.queue)
 
 
-def _export_metrics(parts: _Parts, signals: frozenset[str], on_drop: DropCounter, *, pull: bool) -> None:
-    provider = get_meter_provider()
+def _export_metrics(parts: _Parts, providers: _Providers, on_drop: DropCounter, *, pull: bool) -> None:
+    provider = providers.meter
     if not isinstance(provider, MeterProvider):
         return
-    if "metrics" in signals:
+    if "metrics" in providers.signals:
         target = Target.of("metrics")
         parts.exporter = OtlpMetricExporter(target.open(), on_drop, target.timeout_s)
         parts.reader = PeriodicExportingMetricReader(parts.exporter)
@@ -270,6 +373,15 @@ def _initialize_sdk() -> None:
     from opentelemetry.instrumentation.auto_instrumentation import initialize
 
     initialize()
+
+
+def _configure_sdk() -> None:
+    # The stock configurator alone: which other libraries are instrumented is the application's to say.
+    from opentelemetry.distro import OpenTelemetryConfigurator, OpenTelemetryDistro
+
+    for each in (OpenTelemetryDistro, OpenTelemetryConfigurator):
+        made: Any = each()
+        made.configure()
 
 
 def _take_over_logs(

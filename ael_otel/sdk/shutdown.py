@@ -4,6 +4,7 @@ The SDK shuts its signals down one after the other, each waiting for a retry dea
 away. Threads are started early because Python 3.12.0 to 3.12.2 refuse to start any while the interpreter exits.
 """
 
+import os
 from collections.abc import Callable
 from threading import Event, Thread
 from time import monotonic
@@ -22,10 +23,15 @@ class ParallelShutdown:
     """
 
     def __init__(self, closers: list[Callable[[], object]], aborts: list[Callable[[], object]]) -> None:
-        self._go = Event()
+        self._closers = closers
         self._aborts = aborts
-        self._done = [Event() for _ in closers]
-        for index, closer in enumerate(closers):
+        self._start()
+
+    def _start(self) -> None:
+        self._process = os.getpid()
+        self._go = Event()
+        self._done = [Event() for _ in self._closers]
+        for index, closer in enumerate(self._closers):
             Thread(
                 target=self._run,
                 args=(closer, self._done[index]),
@@ -35,6 +41,8 @@ class ParallelShutdown:
 
     def run(self, timeout_s: float) -> bool:
         """Close everything; returns whether all closers ended within `timeout_s` seconds. A second call only waits."""
+        if self._process != os.getpid():
+            self._start()  # a forked child has none of the threads
         self._go.set()
         deadline = monotonic() + timeout_s
         finished = self._wait(deadline)

@@ -19,8 +19,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from ael_otel import AelInstrumentor
 from ael_otel.core.faults import forget_reported_faults
-from ael_otel.instrument import AelInstrumentor
 from ael_otel.instrument.targets import TARGETS, Target
 from ael_otel.lifecycle import Execution
 from tests.engine.lab import by_arguments, view

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 ENTRY_POINTS = {
     "console_scripts": {"ael": "ael_otel.cli:main"},
-    "opentelemetry_instrumentor": {"ael": "ael_otel.instrument:AelInstrumentor"},
+    "opentelemetry_instrumentor": {"ael": "ael_otel.runtime.instrumentor:AelInstrumentor"},
     "opentelemetry_post_instrument": {"ael": "ael_otel.hooks:post_instrument"},
     "opentelemetry_environment_variables": {"ael": "ael_otel.environment_variables"},
     "opentelemetry_traces_sampler": {"ael_record": "ael_otel.sdk.sampling:recording_sampler"},

@@ -25,7 +25,7 @@ from opentelemetry.context import attach
 for key, value in json.loads(os.environ["BAGGAGE"]).items():
     attach(baggage.set_baggage(key, value))
 if sys.argv[2:] == ["without"]:
-    from ael_otel.instrument import AelInstrumentor
+    from ael_otel import AelInstrumentor
     AelInstrumentor().uninstrument()
 with trace.get_tracer("application").start_as_current_span("out"):
     headers = {}

@@ -37,15 +37,15 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
 )
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 
-# Entry points run inside every process that `opentelemetry-instrument` starts, so they load our rooms only when called.
-ENTRY_POINTS = frozenset({"hooks", "environment_variables"})
+# These run in processes that never need our rooms: `__init__` with every import of ours, the others in whatever
+# `opentelemetry-instrument` starts. They may load any room, but only when they are called.
+ENTRY_POINTS = frozenset({"__init__", "hooks", "environment_variables"})
 
-# Rooms beside that order. `__init__` is the package itself: importing anything runs it, so it must stay empty of ours.
+# Rooms beside that order.
 BESIDE: dict[str, frozenset[str]] = {
-    "__init__": frozenset({"errors"}),
     "__main__": frozenset({"cli"}),
     "demo": frozenset(RANK) - {"cli"},
-    **dict.fromkeys(ENTRY_POINTS, frozenset(RANK) - {"export", "attribution", "admin", "runtime", "cli"}),
+    **dict.fromkeys(ENTRY_POINTS, frozenset(RANK)),
 }
 # Who may import the rooms beside the order; nobody imports the others.
 IMPORTERS = {"demo": {"cli"}}
@@ -72,31 +72,38 @@ EMIT_MAY = re.compile(r"opentelemetry\.(trace|metrics|context|util)(\.|$)")
 
 @dataclass(frozen=True)
 class Import:
-    """One imported module: its dotted name, where, and whether it runs with the module or only inside a function."""
+    """One imported module: its dotted name and where; `lazy` inside a function, `typing` for type checkers only."""
 
     module: str
     line: int
     lazy: bool
+    typing: bool = False
 
 
 def imports(tree: ast.AST) -> Iterator[Import]:
     """All imports of a module, also those under TYPE_CHECKING: a type of a higher room is a dependency as well."""
 
-    def walk(node: ast.AST, *, lazy: bool) -> Iterator[Import]:
+    def walk(node: ast.AST, *, lazy: bool, typing: bool) -> Iterator[Import]:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.Import):
                 for name in child.names:
-                    yield Import(name.name, child.lineno, lazy)
+                    yield Import(name.name, child.lineno, lazy, typing)
             elif isinstance(child, ast.ImportFrom):
                 base = "." * child.level + (child.module or "")
                 for name in child.names:
-                    yield Import(f"{base}.{name.name}", child.lineno, lazy)
+                    yield Import(f"{base}.{name.name}", child.lineno, lazy, typing)
             else:
                 yield from walk(
-                    child, lazy=lazy or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+                    child,
+                    lazy=lazy or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda),
+                    typing=typing or _is_for_types(child),
                 )
 
-    yield from walk(tree, lazy=False)
+    yield from walk(tree, lazy=False, typing=False)
+
+
+def _is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def violations(package: Path) -> list[str]:
@@ -155,7 +162,7 @@ def _judge(item: Import, room: str, where: Path, rooms: set[str]) -> str:
     if room in BESIDE:
         if target not in BESIDE[room]:
             return f"{room} must not import {target}"
-        eager = room in ENTRY_POINTS and not item.lazy
+        eager = room in ENTRY_POINTS and not item.lazy and not (room == "__init__" and item.typing)
         return f"{room} must import {target} inside a function" if eager else ""
     if target not in RANK:
         return f"{target} is not a room; DESIGN names them all"

@@ -28,7 +28,7 @@ def main() -> None:
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-    from ael_otel.instrument import AelInstrumentor
+    from ael_otel import AelInstrumentor
     from ael_otel.store import MemoryStore
     from tests.engine.lab.host import metric_values, span_facts
 

@@ -1,0 +1,393 @@
+"""Telemetry of an application that hosts the engine: prepared by the instrumentor, started when an engine opens.
+
+It starts late because many processes load the instrumentor and few run the engine: the supervisor of `uvicorn
+--workers`, tool servers and sandboxes must neither open the run store nor take the port of the metrics endpoint.
+"""
+
+import atexit
+import logging
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import TracerProvider
+
+from ael_otel.config import Settings, load_settings
+from ael_otel.config.command_line import command_config
+from ael_otel.config.file import PATH_VARIABLES, named_config
+from ael_otel.core.faults import fault_barrier, logger
+from ael_otel.core.metrics import AelMetrics
+from ael_otel.errors import AelOtelError, ConfigError
+from ael_otel.instrument.active import Active, activate, current
+from ael_otel.lifecycle import Recorder
+
+if TYPE_CHECKING:
+    from ael_otel.runtime.process import Runtime
+    from ael_otel.sdk.providers import Pipeline
+    from ael_otel.store import TelemetryStore
+
+EXIT_SECONDS: Final = 1.8
+"""How long the end of a process may take; with the interpreter's own end that stays below 2 s."""
+
+NO_COLLECTOR_SECONDS: Final = 0.1
+"""How long to wait for an endpoint that does not answer: waiting longer would change nothing."""
+
+FLUSH_SECONDS: Final = 0.7
+
+NOT_KEPT: Final = (
+    "runs are not kept and metrics are not served: no configuration is named; set "
+    f"{PATH_VARIABLES[0]} (or {PATH_VARIABLES[1]}) to the engine's configuration file, "
+    "or pass config= to AelInstrumentor().instrument()"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostOptions:
+    """What the application has said; None leaves it to the configuration."""
+
+    config: Settings | Path | str | None = None
+    store: "TelemetryStore | None" = None
+    tracer_provider: TracerProvider | None = None
+    meter_provider: MeterProvider | None = None
+    serve_metrics: bool = True
+    logs: bool = True
+    mcp_spans: str | None = None
+    native_spans: bool | None = None
+    native_store: bool | None = None
+
+
+class Hosting:
+    """The telemetry of this process as host of an engine, or of runs that the application records itself.
+
+    Args:
+        options: what the application has said.
+        pipeline: the pipeline, where the wrapper's start of this process has built one already.
+    """
+
+    def __init__(self, options: HostOptions, pipeline: "Pipeline | None" = None) -> None:
+        self.options = options
+        self.pipeline = pipeline
+        self.runtime: Runtime | None = None
+        self.begun = False
+        self._lock = RLock()
+        self._folder = Path.cwd()
+        self._exit_by: float | None = None
+        recorder = Recorder(
+            tracer_provider=options.tracer_provider,
+            metrics=None if options.meter_provider is None else AelMetrics(options.meter_provider),
+            store=options.store,
+        )
+        self.active = Active(recorder, on_open=self.begin, on_server_stop=self.server_stopped)
+        self._apply_options()
+
+    def _apply_options(self) -> None:
+        options, active = self.options, self.active
+        if options.mcp_spans is not None:
+            active.recorder.mcp_spans = options.mcp_spans
+        if options.native_spans is not None:
+            active.native_spans = options.native_spans
+        if options.native_store is not None:
+            active.native_store = options.native_store
+
+    def settings(self) -> Settings | None:
+        """Return the configuration that is named, None if none is.
+
+        Named by the argument, by `-c` on the command line, then by the variables in `PATH_VARIABLES`.
+
+        Raises:
+            ConfigError: the file that is named does not exist or is wrong.
+        """
+        config = self.options.config
+        if isinstance(config, Settings):
+            return config
+        if config is not None:
+            config = self._folder / config
+        path = named_config(config if config is not None else command_config(sys.orig_argv[1:]))
+        return None if path is None else load_settings(path)
+
+    def begin(self) -> None:
+        """Start what the configuration asks for, the first time; say in one line why nothing is kept."""
+        with self._lock:
+            if self.begun:
+                return
+            self.begun = True
+            try:
+                settings = self.settings()
+            except AelOtelError as error:
+                _say(f"runs are not kept and metrics are not served: {error}")
+                return
+            if settings is not None:
+                self._start(settings)
+            elif self.options.store is None:
+                _say(NOT_KEPT)
+
+    def begin_now(self) -> None:
+        """Start at once, with the defaults where no configuration is named but a store is given.
+
+        Raises:
+            ConfigError: no configuration is named, or the one that is named is wrong.
+        """
+        with self._lock:
+            settings = self.settings()
+            if settings is None and self.options.store is not None:
+                from ael_otel.config import with_environment
+
+                settings = with_environment(Settings(), os.environ)
+            if settings is None:
+                raise ConfigError(
+                    f"no configuration is named: pass one, or set {PATH_VARIABLES[0]} (or {PATH_VARIABLES[1]})"
+                )
+            self.begun = True
+            self._start(settings)
+
+    def open_pipeline(self) -> None:
+        """Send spans, metrics and logs from now on, in a process that the wrapper has prepared for us to do so.
+
+        Such a process has no exporters of the SDK's own, whether or not an engine opens in it.
+        """
+        with self._lock:
+            try:
+                settings = self.settings()
+            except AelOtelError:
+                return  # said when an engine opens
+            if settings is not None and self.pipeline is None:
+                self._build(settings)
+
+    def _build(self, settings: Settings) -> "Pipeline":
+        from ael_otel.core.redaction import ActiveRedaction, DisabledRedaction, set_active_redaction
+        from ael_otel.sdk.otel_variables import settle
+        from ael_otel.sdk.providers import start
+
+        options = self.options
+        metrics = None if options.meter_provider is None else self.active.recorder.metrics
+        redaction = ActiveRedaction(settings, metrics) if settings.enabled else DisabledRedaction(settings)
+        set_active_redaction(redaction)
+        self.pipeline = start(
+            settings,
+            pull=options.serve_metrics,
+            logs=False,
+            instrumentors=False,
+            tracer_provider=options.tracer_provider,
+            meter_provider=options.meter_provider,
+            metrics=metrics,
+        )
+        settle(os.environ)
+        atexit.register(self.close)
+        return self.pipeline
+
+    def _start(self, settings: Settings) -> None:
+        from ael_otel.runtime.process import assemble
+
+        pipeline = self._build(settings) if self.pipeline is None else self.pipeline
+        if self.options.logs:
+            pipeline.take_over_logs(sys.stdout)
+        self.runtime = assemble(
+            pipeline,
+            self.active,
+            store=self.options.store,
+            serve_metrics=self.options.serve_metrics,
+            shared_port=True,
+        )
+        self._apply_options()
+
+    def server_stopped(self) -> None:
+        """Write and send what is queued: the process may end at once, by a signal's default action."""
+        with fault_barrier("server_stopped"):
+            runtime = self.runtime
+            if runtime is None:
+                return
+            self._exit_by = monotonic() + EXIT_SECONDS
+            if runtime.store is not None:
+                runtime.store.flush(FLUSH_SECONDS)
+            if runtime.otlp_reachable:
+                runtime.pipeline.flush(FLUSH_SECONDS)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Write and send what is queued; returns whether all of it was taken within `timeout_s` seconds."""
+        runtime = self.runtime
+        return True if runtime is None else runtime.flush(timeout_s)
+
+    def close(self, timeout_s: float | None = None) -> None:
+        """End telemetry within `timeout_s` seconds; by default within what the end of a process may take."""
+        with fault_barrier("hosting.close"):
+            pipeline, runtime = self.pipeline, self.runtime
+            if pipeline is None:
+                return
+            if timeout_s is None:
+                left = 1.5 if self._exit_by is None else min(1.5, self._exit_by - monotonic())
+                timeout_s = max(NO_COLLECTOR_SECONDS, left)
+                if not pipeline.otlp_reachable:
+                    timeout_s = NO_COLLECTOR_SECONDS
+            if runtime is None:
+                pipeline.shutdown(timeout_s)
+            else:
+                runtime.shutdown(timeout_s)
+        atexit.unregister(self.close)
+
+
+def _say(line: str) -> None:
+    """Log one warning, and see to it that a person can read it where only an exporter handles the log."""
+    logger.warning("%s", line)
+    handlers: list[logging.Handler] = []
+    at: logging.Logger | None = logger
+    while at is not None:
+        handlers += at.handlers
+        at = at.parent if at.propagate else None
+    if handlers and not any(isinstance(each, logging.StreamHandler) for each in handlers):
+        print(line, file=sys.stderr)  # noqa: T201 - see above
+
+
+class _State:
+    host: Hosting | None = None
+    lock = RLock()
+
+
+def prepare(options: HostOptions) -> Hosting:
+    """Prepare this process as a host, or prepare it again as long as no engine has opened in it."""
+    with _State.lock:
+        host = _State.host
+        if host is not None and host.begun:
+            if options != host.options and options != HostOptions():
+                logger.warning("telemetry has started already: what instrument() names now has no effect")
+            return host
+        if host is not None:
+            atexit.unregister(host.close)
+        _State.host = host = Hosting(options, None if host is None else host.pipeline)
+        if host.pipeline is not None:
+            atexit.register(host.close)
+        return host
+
+
+def hand_over() -> "Pipeline | None":
+    """Leave this process to a command of ours; returns the pipeline if there is one already."""
+    with _State.lock:
+        host, _State.host = _State.host, None
+        if host is None:
+            return None
+        host.active.on_open = host.active.on_server_stop = None
+        atexit.unregister(host.close)
+        return host.pipeline
+
+
+def drop() -> None:
+    """Forget a host that has started nothing, since its instrumentation is being undone."""
+    with _State.lock:
+        if _State.host is not None and _State.host.runtime is None and _State.host.pipeline is None:
+            _State.host = None
+
+
+def configure(
+    config: Settings | Path | str | None = None,
+    *,
+    store: "TelemetryStore | None" = None,
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+    serve_metrics: bool = True,
+    logs: bool = True,
+) -> None:
+    """Start telemetry in this process now, for runs that the application records itself.
+
+    An application that hosts the engine uses `AelInstrumentor` instead, which starts the same when an engine opens.
+    Call this once, in the process that runs the work, before the first `execution`.
+
+        >>> import ael_otel
+        >>> ael_otel.configure("ael-config.yaml")
+        >>> with ael_otel.execution("nightly-report", inputs={"day": "monday"}) as run:
+        ...     run.finished({"pages": 3})
+        >>> ael_otel.flush()
+        True
+
+    Args:
+        config: settings or the path of a configuration file; None takes the file that `-c` on the command line names,
+            else OTEL_PYTHON_AEL_CONFIG, AEL_CONFIG_PATH or PLOSTON_CONFIG_PATH.
+        store: where runs are kept; None opens the store that the configuration names.
+        tracer_provider: where spans go; None takes the global one, which is made from the configuration if the
+            application has made none.
+        meter_provider: the same for metrics.
+        serve_metrics: answer `GET /metrics` on `telemetry.metrics.port`; where another process has that port, one line
+            in the log says so.
+        logs: write each record of the process's log once, as JSON on stdout and by OTLP, as `telemetry.logs` says;
+            False leaves logging as it is.
+
+    Raises:
+        ConfigError: no configuration is named, or the one that is named is wrong.
+        AelOtelError: telemetry has started already.
+    """
+    options = HostOptions(
+        config=config,
+        store=store,
+        tracer_provider=tracer_provider,
+        meter_provider=meter_provider,
+        serve_metrics=serve_metrics,
+        logs=logs,
+    )
+    with _State.lock:
+        host = _State.host
+        if host is not None and host.begun:
+            raise AelOtelError(
+                "telemetry has started already in this process: configure() comes first, and once"
+            )
+        host = prepare(options)
+        activate(host.active)
+        host.begin_now()
+
+
+def flush(timeout_s: float = 5.0) -> bool:
+    """Write and send what is queued; returns whether all of it was taken within `timeout_s` seconds.
+
+    Telemetry is written in the background and once more when the process ends, so only a reader in the same process,
+    or an end that runs no exit handlers, needs this.
+
+        >>> import ael_otel
+        >>> ael_otel.flush(timeout_s=1.0)
+        True
+    """
+    host = _State.host
+    return True if host is None else host.flush(timeout_s)
+
+
+def shutdown(timeout_s: float = 1.5) -> None:
+    """Write and send what is queued and end telemetry for good, within `timeout_s` seconds and a little grace.
+
+    The end of the process does this by itself.
+
+        >>> import ael_otel
+        >>> ael_otel.shutdown(timeout_s=1.0)
+    """
+    host = _State.host
+    if host is not None:
+        host.close(timeout_s)
+
+
+def recorder() -> Recorder:
+    """Return the recorder of this process, started as for an engine that opens."""
+    active = current()
+    if active is None:
+        active = prepare(HostOptions()).active
+        activate(active)
+    if active.on_open is not None:
+        with fault_barrier("recorder"):
+            active.on_open()
+    return active.recorder
+
+
+def _after_fork_in_child() -> None:
+    host = _State.host
+    if host is not None and host.runtime is not None:
+        with fault_barrier("after_fork"):
+            host.runtime.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def is_command_of_ours(command: list[str] | None = None) -> bool:
+    """Return whether this process is an `ael` command, which starts its telemetry itself."""
+    words: list[Any] = list(sys.orig_argv if command is None else command)[:4]
+    return any(Path(word).name == "ael" or word == "ael_otel.cli" for word in words)
