@@ -22,6 +22,13 @@ __all__ = [
 class AelOtelError(Exception):
     """Base of every error this package raises on purpose.
 
+        >>> import ael_otel
+        >>> try:
+        ...     ael_otel.load_settings("absent.yaml")
+        ... except ael_otel.AelOtelError as error:
+        ...     print(error)
+        absent.yaml: no such file (the configuration that was asked for)
+
     Line breaks in the message are folded to spaces, so `str(error)` can be printed or logged as one line.
     """
 

@@ -29,6 +29,15 @@ def open_store(
 
     It returns at once and raises nothing: what goes wrong later is logged and counted.
 
+        >>> import ael_otel
+        >>> store = ael_otel.open_store(ael_otel.load_settings("ael-config.yaml"))
+        >>> ael_otel.configure("ael-config.yaml", store=store)
+        >>> with ael_otel.tool_call("search"):
+        ...     pass
+        >>> store.count(ael_otel.RunQuery(tool="search"))
+        2
+        >>> store.close()
+
     Args:
         settings: the configuration (`store`, `retention`).
         on_drop: told how many runs were lost and why.
@@ -66,6 +75,12 @@ def open_reader(
     """Return the configured store for a command that looks, prunes or imports; each call does its work at once.
 
     Runs whose process has died are marked first.
+
+        >>> import ael_otel
+        >>> store = ael_otel.open_reader(ael_otel.load_settings("ael-config.yaml"))
+        >>> page = store.query(ael_otel.RunQuery(status="completed"))
+        >>> [(run.workflow_name, run.status) for run in page.runs]
+        [('triage', 'completed')]
 
     Args:
         settings: the configuration.

@@ -21,7 +21,15 @@ from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
 
 @runtime_checkable
 class TelemetryStore(Protocol):
-    """Keeps execution records."""
+    """Keeps execution records: what `open_store` and `open_reader` return, and what a store of your own has to be.
+
+    >>> import ael_otel
+    >>> def slowest(store: ael_otel.TelemetryStore) -> str:
+    ...     rows = store.stats("workflow", ael_otel.RunQuery(limit=None))
+    ...     return max(rows, key=lambda row: row.p95_ms or 0.0).key
+    >>> slowest(ael_otel.open_reader(ael_otel.load_settings("ael-config.yaml")))
+    'triage'
+    """
 
     # --- what happens -------------------------------------------------------------------------------------------------
 

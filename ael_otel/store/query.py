@@ -23,6 +23,12 @@ MAX_LIMIT = 2**31 - 1
 class RunQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which runs are asked for; what is None does not matter. Always answered newest first.
 
+        >>> import ael_otel
+        >>> reader = ael_otel.open_reader(ael_otel.load_settings("ael-config.yaml"))
+        >>> failed = ael_otel.RunQuery(workflow="triage", status="failed", limit=10)
+        >>> [run.execution_id for run in reader.query(failed).runs]
+        []
+
     Attributes:
         limit: how many at most; None for all.
         cursor: `Page.cursor` of the page before.

@@ -126,6 +126,14 @@ class StepRecord(msgspec.Struct):
 class ExecutionRecord(msgspec.Struct):
     """One run of a workflow, or one tool call that a client made without a workflow (`type` is `direct`).
 
+    Durations are milliseconds, times are UTC, content is redacted and cut to `telemetry.redaction.max_result_size`:
+
+        >>> import ael_otel
+        >>> store = ael_otel.open_reader(ael_otel.load_settings("ael-config.yaml"))
+        >>> for run in store.iterate(ael_otel.RunQuery()):
+        ...     print(run.workflow_name, run.status, [step.step_id for step in run.steps])
+        triage completed ['look-up']
+
     `metadata` holds what else is known, by name; `session_id` in it is what `RunQuery.session` asks for, `agents` and
     `models` are those that spans told of. `owner` says which process runs or ran it (see `store.owner`).
     """

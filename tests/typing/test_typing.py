@@ -48,7 +48,7 @@ def test_each_misuse_is_a_type_error(path: Path, check: Callable[[Path], Lines])
     """The checker refuses exactly the lines that say `# error`: every one, and none of the good uses between them."""
     lines = path.read_text("utf-8").splitlines()
     wanted = [number for number, line in enumerate(lines, 1) if line.endswith("# error")]
-    assert len(wanted) >= 30
+    assert len(wanted) >= (30 if path.stem == "misuse" else 10)
     assert check(path) == wanted
 
 
