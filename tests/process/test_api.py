@@ -175,6 +175,7 @@ def test_forked_child_ends_and_keeps_its_run(folder: Path) -> None:
         SEED
         + """
 import os, sys, time
+ael_otel.flush()  # a module that another thread is importing cannot be imported in a child
 child = os.fork()
 if not child:
     with ael_otel.execution("in-the-child"):
