@@ -12,8 +12,7 @@ from opentelemetry.trace import Span
 from ael_otel._generated.emitters import start_code_exec
 from ael_otel.core.redaction import active_redaction
 from ael_otel.core.run_context import RunScope
-from ael_otel.lifecycle.failure import Failure, classify
-from ael_otel.lifecycle.failure_log import log_failure
+from ael_otel.lifecycle.failure import Failure, classify, log_failure
 from ael_otel.lifecycle.frame import Frame
 from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.lifecycle.step import Step, hash_of

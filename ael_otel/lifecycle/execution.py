@@ -14,8 +14,7 @@ from ael_otel._generated.emitters import emit_execution_fail, start_workflow, up
 from ael_otel.core.faults import fault_barrier
 from ael_otel.core.redaction import active_redaction
 from ael_otel.core.run_context import RunScope, current_run
-from ael_otel.lifecycle.failure import classify
-from ael_otel.lifecycle.failure_log import logger, shown
+from ael_otel.lifecycle.failure import classify, logger, shown
 from ael_otel.lifecycle.frame import Frame
 from ael_otel.lifecycle.outcome import UNKNOWN_WORKFLOW, execution_status, status_of
 from ael_otel.lifecycle.recorder import Recorder

@@ -6,17 +6,22 @@ TOOL_FAILED). The innermost frame that sees it decides its type and component; t
 """
 
 import asyncio
+import logging
 from typing import Final
 
 from ael_otel._generated.attributes import ERROR_TYPE_VALUES, ErrorComponent, ErrorType
 from ael_otel.core.redaction import active_redaction
 from ael_otel.core.run_context import current_run
+from ael_otel.emit import events
+from ael_otel.lifecycle.redacted_exception import stand_in
 from ael_otel.privacy.engine_logs import quotes_input
 from ael_otel.store import ErrorRecord
 from ael_otel.store.records import MAX_CAUSE_DEPTH
 
 MAX_MESSAGE: Final = 2_000
 """How many characters of an error's text are kept."""
+
+logger: Final = logging.getLogger("ael.lifecycle")
 
 _MARK: Final = "_ael_otel_failure"
 _CODES: Final = frozenset(ERROR_TYPE_VALUES)
@@ -207,3 +212,31 @@ def _cause_of(error: BaseException | None, depth: int) -> ErrorRecord | None:
         message=bounded(text_of(cause)),
         cause=_cause_of(cause, depth - 1),
     )
+
+
+def shown(failure: Failure) -> BaseException | None:
+    """Return the exception that goes with the failure's line; none whose text quotes what a validator was given.
+
+    Whoever handles the record prints its text, and those of its causes. Where one must not be printed, a stand-in of
+    the same class name and traceback says what may be.
+    """
+    error = failure.error
+    if error is None or shows_input(error):
+        return None
+    return stand_in(error, failure.clean)
+
+
+def log_failure(
+    failure: Failure, component: ErrorComponent, message: str, severity: int = logging.ERROR
+) -> None:
+    """Log a failure that is no event by itself."""
+    if logger.isEnabledFor(severity):
+        events.line(
+            logger,
+            severity,
+            message,
+            component=component,
+            error_type=failure.type,
+            error_message=failure.told,
+            exception=shown(failure),
+        )

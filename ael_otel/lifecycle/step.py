@@ -20,8 +20,7 @@ from ael_otel._generated.emitters import (
 )
 from ael_otel.core.redaction import active_redaction
 from ael_otel.core.run_context import RunScope
-from ael_otel.lifecycle.failure import Failure, carried_by, classify, mark
-from ael_otel.lifecycle.failure_log import logger, shown
+from ael_otel.lifecycle.failure import Failure, carried_by, classify, logger, mark, shown
 from ael_otel.lifecycle.frame import Frame
 from ael_otel.lifecycle.outcome import UNKNOWN_TOOL
 from ael_otel.lifecycle.recorder import Recorder
