@@ -65,7 +65,7 @@ ALONE: Final = {
         ),
         markers.TOKEN,
     ),
-    **dict.fromkeys(a_set("privatekey sshkey"), markers.PRIVATE_KEY),
+    **dict.fromkeys(a_set("privatekey sshkey privkey psk presharedkey"), markers.PRIVATE_KEY),
     **dict.fromkeys(a_set("ssn"), markers.SSN),
     **dict.fromkeys(a_set("creditcard cardnumber cvv cvv2 cvc cvc2"), markers.CREDIT_CARD),
     **dict.fromkeys(
@@ -88,7 +88,7 @@ _NOT_GLUED: Final = re.compile(
 _KEY_OWNERS: Final = a_set(
     "api access secret signing encryption decryption auth account master service subscription shared deploy "
     "aes des hmac rsa ecdsa ed25519 consumer admin root license webhook wrapping symmetric "
-    "sign ingest ingestion fernet cipher validation"
+    "sign sg ingest ingestion fernet cipher validation"
 )
 _WEAK_KEY_OWNERS: Final = a_set("session storage app host application functions function integration sdk")
 _VENDORS: Final = a_set(
@@ -122,7 +122,7 @@ _VENDORS: Final = a_set(
     "dashscope zhipu moonshot kimi "
     "qianfan minimax yandex line feishu lark dingtalk wechat tailscale ngrok hubspot azdo ado tfe tf"
 )
-_PRIVATE: Final = a_set("private ssh pgp gpg pem tls ssl")
+_PRIVATE: Final = a_set("private priv ssh pgp gpg pem tls ssl preshared")
 _PASS_OWNERS: Final = a_set(
     "db user smtp admin root redis mysql ftp sftp http proxy mail email ldap imap pop login my irc pg "
     "postgres mongo amqp mqtt "
@@ -167,7 +167,8 @@ ANCHORS: Final = (
     "pass", "pwd", "secret", "token", "key", "cred", "auth", "cookie", "jwt", "ssn", "cv", "otp", "srf", "sig",
     "phrase", "bearer", "mnemonic", "connection", "social", "card", "pw", "pat", "login", "kennwort", "contrase",
     "clave", "senha", "mdp", "parola", "wachtwoord", "senord", "adgangskode", "salasana",
-    "has\u0142o", "haslo", "heslo", "jelsz", "sifre", "\u015fifre", "zugangsdaten",
+    "has\u0142o", "haslo", "heslo", "jelsz", "sifre", "\u015fifre", "zugangsdaten", "phpsessid",
+    "jsessionid", "backup", "recovery", "verifier", "psk",
     "парол", "секрет", "токен", "密码", "密碼", "口令", "密钥", "密鑰", "秘钥", "秘鑰", "令牌", "パスワード",
     "暗証番号", "シークレット", "トークン", "비밀번호", "토큰",
 )  # fmt: skip
@@ -279,6 +280,8 @@ def _weak(last: str, before: str) -> str | None:
     match last:
         case "key" | "keys" if before in _WEAK_KEY_OWNERS or before in _VENDORS:
             kind = markers.API_KEY
+        case "phpsessid" | "jsessionid":
+            kind = markers.TOKEN
         case "pat" if before:
             kind = markers.TOKEN
         case "pass" | "pw" | "pswd" | "psw" | "passw":
@@ -323,7 +326,21 @@ def _by_two(last: str, before: str, found: list[str]) -> str | None:
             kind = markers.CREDIT_CARD
         case "security" if before == "social":
             kind = markers.SSN
-        case "code" if before in {"cvv", "cvc", "security", "otp", "mfa", "verification"}:
+        case "code" if before in {
+            "cvv",
+            "cvc",
+            "security",
+            "otp",
+            "mfa",
+            "verification",
+            "backup",
+            "recovery",
+            "totp",
+        }:
+            kind = markers.TOKEN
+        case "codes" if before in {"backup", "recovery"}:
+            kind = markers.TOKEN
+        case "verifier" if before == "code":
             kind = markers.TOKEN
         case "phrase" if before in {"seed", "recovery", "pass"}:
             kind = markers.FIELD

@@ -250,6 +250,10 @@ class Scanner:
         self._names.search(
             text, low, start, end, lambda first, last, kind: found.append(Span(first, last, kind, name))
         )
+        if self._chosen is not None:
+            self._chosen.search(
+                text, low, start, end, lambda first, last, kind: found.append(Span(first, last, kind, name))
+            )
         if end - start >= 12:
             for rule in self._folded:
                 for anchor in rule.anchors:

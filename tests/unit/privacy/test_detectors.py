@@ -127,7 +127,7 @@ def test_numbers_and_addresses_are_judged_with_their_neighbours(text, clean) -> 
     "IRC_PASS dbpasswd GITHUB_PAT TF_TOKEN_app_terraform_io AWS_BEARER_TOKEN_BEDROCK OPENAIAPIKEY myapikey apikey_prod "
     "password_prod DB_PW sonar.login Passwort Kennwort contraseña Contraseña senha mot_de_passe motdepasse mdp пароль 密码 密碼 "
     "口令 数据库密码 パスワード 비밀번호 şifre hasło client-key-data STRIPE_KEY db_password_b64 LAUNCHDARKLY_SDK_KEY clave_secreta "
-    "palavra-passe API_KEY_OPENAI secret_key_base".split(),
+    "palavra-passe API_KEY_OPENAI secret_key_base PHPSESSID backup_code recovery_codes PRIVKEY code_verifier wg_psk PresharedKey SG_KEY".split(),
 )
 def test_names_of_other_services_and_languages_are_secret(name) -> None:
     """Also with a suffix and written together; each holds a text that the search for names begins with."""
@@ -228,6 +228,22 @@ def test_own_patterns_replace_their_matches_and_are_counted_as_custom() -> None:
         ("patterns.badge", "[BADGE]"),
     ]
     assert all(MARKER.fullmatch(each.marker) for each in redactor.explain(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("patient_id: A1234-77", "patient_id: [REDACTED]"),
+        ('{"Patient_ID" = "x y"', '{"Patient_ID" = "[REDACTED]"'),
+        ("GET /x?patientid=foo1bar&page=2", "GET /x?patientid=[REDACTED]&page=2"),
+        ("patient id A1234-77", None),
+    ],
+)
+def test_sensitive_field_patterns_act_in_texts(text, clean) -> None:
+    """On `name: value` and `name=value`, upper or lower case; not on words of a sentence."""
+    redactor = Redactor(Policy(sensitive_field_patterns=("patient_?id",)))
+    assert redactor.text(text) == (text if clean is None else clean)
+    assert REDACTOR.text(text) is text
 
 
 def test_own_pattern_that_fits_its_marker_ends() -> None:
