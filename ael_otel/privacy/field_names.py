@@ -442,7 +442,11 @@ def _text_holds(name: str, kind: str, value: str, beside: Mapping[Any, Any] | No
     if _TYPE.fullmatch(plain) or (kind == markers.PRIVATE_KEY and _EMPTY_KEY.fullmatch(plain)):
         return False
     if kind == markers.TOKEN:
-        if beside is not None and not _TOKEN_NEIGHBOURS.isdisjoint(beside) and not looks_secret(plain):
+        if (
+            beside is not None
+            and any(each in beside for each in _TOKEN_NEIGHBOURS)
+            and not looks_secret(plain)
+        ):
             return False
         if beside is not None and _is_piece(plain, beside):
             return False
