@@ -98,8 +98,14 @@ def _options(text: str, start: int, stop: int, client: str, found: Callable[[int
         for option in pattern.finditer(text, start, stop):
             group = "s" if option["s"] is not None else "q"
             value = option[group]
-            if value and len(value) >= 3 and not _HOLE.fullmatch(value):
-                found(*option.span(group), markers.TOKEN if "-b" in option[0] else markers.PASSWORD)
+            held = (
+                (value or "").partition("=")[2]
+                if client == "curl" and pattern is _OPTIONS["curl"][1]
+                else value
+            )
+            # Of a cookie only what stands behind its name can be a placeholder.
+            if held and len(held) >= 3 and not _HOLE.fullmatch(held):
+                found(*option.span(group), markers.TOKEN if held != value else markers.PASSWORD)
 
 
 def in_list(items: Sequence[object], place: int) -> str | None:

@@ -40,7 +40,7 @@ _SIGN: Final = (
     r"(?:\s{0,3}[,;])?\s{1,40}+[\"']?value[\"']?\s{0,2}[:=]\s{0,4}(?=\S)"
     r"|</[\w:]{1,30}>\s{0,20}+<(?:value|string)>"
     rf"|\s{{0,3}}+(?:{_OPERATOR})\*{{0,2}}[ \t]{{0,12}}\s{{0,4}}"
-    r"(?:[\[({]{1,2}\s{0,2}(?=\\{0,3}[\"']))?[@$]{0,2}"
+    r"(?:[\[({]{1,2}\s{0,2}(?=\\{0,3}[\"']))?(?:[@$]{1,2}(?=\\{0,3}[\"']))?"
     r"|[ \t]{1,2}(?:is|was|ist|es|est)[ \t]{1,2}:?[ \t]{0,2}"
     r"|[ \t]{0,3}\|[ \t]{0,3}(?=[^\s\"'`|])|>(?=[^\s<])|\((?=[\"'])"
     r"|,\s{0,4}(?=\\{0,3}[\"'])|[ \t]{1,3}(?=[\"'][^\s\"']{4})"
@@ -491,7 +491,7 @@ def _code(value: str, head: str) -> bool:
     if is_placeholder(value) or value[0] in "({[<$%":
         return True
     if _CALL.fullmatch(value):
-        return not (_MIXED.match(head) and not value.endswith((")", "]", "}")))
+        return not (_MIXED.match(value) and not value.endswith((")", "]", "}", "(", "[", "{")))
     # Words of a program between separators: `a,b`, `x|y`.
     return _IDENTIFIER.fullmatch(head) is not None and _ANY_DIGIT.search(value) is None
 

@@ -1,0 +1,129 @@
+"""A value behind a name is judged by name and value: a generator that knows the truth, in every way of writing it."""
+
+# ruff: noqa: E501 - tables of texts
+
+import html
+import string
+from urllib.parse import quote
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ael_otel.privacy.redactor import Redactor
+
+REDACTOR = Redactor()
+QUIET = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+
+NAMES = st.sampled_from(
+    ["password", "DB_PASSWORD", "db-password", "api_key", "apiKey", "X-Api-Key", "client_secret", "ACCESS_TOKEN", "NPM_AUTH_TOKEN", "user.passphrase"]
+)  # fmt: skip
+SENTENCES = st.sampled_from(
+    ["", "please use ", "the server has ", "it is ", "build requires ", "show ", "enable ", "no ", "we need\n", "and then, ", "x=1 ", "(see) ", "# ", "- "]
+)  # fmt: skip
+INSIDE = st.text(string.ascii_letters + string.digits, min_size=4, max_size=10)
+MIXED = st.builds(
+    "{}{}{}7kQ".format, INSIDE, st.sampled_from(["", "", "&", ",", "(", "{", "+", "%", "!", "*"]), INSIDE
+)
+
+
+def bare(name: str, value: str) -> str:
+    """An assignment without quotes."""
+    return f"{name}={value}"
+
+
+FORMS = {
+    "=": bare,
+    ": ": lambda name, value: f"{name}: {value}",
+    "quotes": lambda name, value: f'{name} = "{value}"',
+    "one quote": lambda name, value: f"{name}: '{value}'",
+    "JSON": lambda name, value: f'{{"{name}": "{value}"',
+    "escaped JSON": lambda name, value: f'{{\\"{name}\\": \\"{value}\\"',
+    "triple quotes": lambda name, value: f'{name} = """{value}"""',
+    "verbatim": lambda name, value: f'{name} = @"{value}"',
+    "make": lambda name, value: f'{name} ?= "{value}"',
+    "BNF": lambda name, value: f'{name} ::= "{value}"',
+    "comparison": lambda name, value: f'if {name} == "{value}":',
+    "reversed": lambda name, value: f'if ("{value}" == {name})',
+    "default": lambda name, value: f'getenv("{name}", "{value}")',
+    "define": lambda name, value: f"define( '{name}', '{value}' );",
+    "Kubernetes": lambda name, value: f"- name: {name}\n  value: {value}\n",
+    "block": lambda name, value: f"{name}: |\n  {value}\nother: x\n",
+    "folded": lambda name, value: f"  {name}: >-\n    {value}\n",
+    "here-document": lambda name, value: f"{name}=$(cat <<EOF\n{value}\nEOF\n)",
+    "tag": lambda name, value: f"<{name}>{html.escape(value)}</{name}>",
+    "CSV": lambda name, value: f'user,{name}\nada,"{value}"\n',
+    "SQL": lambda name, value: f"INSERT INTO users (name, {name}) VALUES ('ada', '{value}')",  # noqa: S608 - a text
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+@QUIET
+@given(before=SENTENCES, name=NAMES, value=MIXED, after=st.sampled_from(["", "\n", " and so on"]))
+def test_no_part_of_a_named_value_survives(form, before, name, value, after):
+    """Whatever stands before the name, and whatever characters the value has."""
+    if form in {"CSV", "Kubernetes", "block", "folded"}:
+        before, after = "", "\n" if after else ""
+    text = f"{before}{FORMS[form](name, value)}{after}"
+    clean = REDACTOR.text(text)
+    for part in {value[:5], value[-5:]}:
+        assert part not in clean, (text, clean)
+    assert REDACTOR.text(clean) == clean
+
+
+@QUIET
+@given(before=SENTENCES, name=NAMES, value=st.builds("{}7kQ{}".format, INSIDE, INSIDE))
+def test_no_encoded_form_survives(before, name, value):
+    """Percent-encoded, twice, and with HTML entities."""
+    stated = f"{name}={value}"
+    for text in (
+        f"{before}GET /x?h={quote(stated, safe='')}",
+        f"{before}GET /x?h={quote(quote(stated, safe=''), safe='')}",
+        f"{before}{name}&#61;{value}",
+        f"{before}{name}&#x3D;&quot;{value}&quot;",
+    ):
+        assert value not in REDACTOR.text(text), text
+
+
+@pytest.mark.parametrize("size", [300, 70_000, 200_000])
+def test_a_long_value_leaves_no_tail(size):
+    """Behind a name, in a header, a cookie, quotes, and in an address."""
+    value = ("4f7Gh2Kq9ZtB5xW8nRj3Vc6Ym1Ds0Lp" * (size // 31 + 1))[:size]
+    tail = value[-20:]
+    for text in (
+        f"password={value}", f'api_key = "{value}" x', f"Cookie: sid={value}", f"Authorization: Bearer {value}", f"token='''{value}'''",
+        f"postgres://ada:{value}@db.example.org/x",
+    ):  # fmt: skip
+        assert tail not in REDACTOR.text(text), text[:40]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "curl -u ada:{} https://example.org", "curl --user 'ada:{}' https://example.org", "curl -b 'session={}' https://example.org",
+        "mysql -u root -p{} app", "docker login -u ada -p {} registry.example.org", "redis-cli -h cache -a {} ping", "sshpass -p {} ssh ada@host",
+        "cd /x && mongosh -u ada -p {} db", "ldapsearch -D cn=x -w {} ou=y", "htpasswd -b file ada {}", "openssl rsa -passin pass:{}",
+        "curl https://x \\\n  -u ada:{}", "ls | redis-cli -a {}",
+    ],
+)  # fmt: skip
+def test_secrets_in_arguments_of_known_commands_go(command):
+    """In a line, over several lines, behind another command; a placeholder or an option stays."""
+    assert "gr33nT3aPot" not in REDACTOR.text(command.format("gr33nT3aPot"))
+    for hole in ("$PASSWORD", "${PW}", "<password>"):
+        assert hole in REDACTOR.text(command.format(hole))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["docker run -p 8080:80 image", "cp -p a b", "ssh -p 2222 host", "mkdir -p /a/b", "git commit -a -m x", "mysql -p app", "tar -b 20 x", "curl -u ada https://x"],
+)  # fmt: skip
+def test_options_of_other_commands_stay(text):
+    """Ports, folders, and an option that asks for the password."""
+    assert REDACTOR.text(text) == text
+
+
+def test_a_command_given_as_a_list_is_read_as_a_command():
+    """The value stands behind its option."""
+    assert REDACTOR.value(["curl", "-u", "ada:gr33nT3a", "x"]) == ["curl", "-u", "[PASSWORD]", "x"]
+    harmless = ["ssh", "-p", "2222", "host"]
+    assert REDACTOR.value(harmless) is harmless
