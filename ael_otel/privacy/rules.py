@@ -705,14 +705,7 @@ def left_out(rule: Rule) -> str:
 
 
 _LEFT_OUT: Final = {
-    "us_ssn_by_name": "nine digits need the check of their areas",
-    "putty_key": "rare in telemetry",
-    "signed_url": "needs to look back to the `?` or `&` before the name",
     "bearer_token": "found by the form of `basic_credentials`, which takes both words",
-    "command_option": "which option carries a secret is decided by its words",
-    "pgpass": "four colons are common in telemetry",
-    "azure_resource_key": "the signature stands at the end of the key: RE2 would try every word",
-    "twilio_key": "needs the word Twilio in front of it",
 }
 
 
@@ -791,6 +784,41 @@ _FORMS_NAMED: Final = (
     ),
 )  # fmt: skip
 
+_FORM_SSN_BY_NAME: Final = _form(
+    r"(?i)(?P<keep>(?:ssn|social[ _-]security|itin|taxpayer)(?:[ _-](?:no\.?|nr\.?|number|num|identification|id|#)){0,3}"
+    r"(?:[\x22']?[:=#]|[ ,]{1,2}(?:is|was))?[\s\x22'#]{0,3})[0-9]{9}\b",
+    "ssn social itin taxpayer", "[SSN]", "social security number 219099999",
+)  # fmt: skip
+_FORM_PUTTY: Final = _form(
+    r"(?P<keep>Private-Lines: [0-9]{1,3}\s{0,3})(?:[A-Za-z0-9+/=]{16,80}\s{0,3})+", "private-lines:", "[PRIVATE_KEY]",
+    "Private-Lines: 1\n" + _made_up("AAAA", 60),
+)  # fmt: skip
+_FORM_SIGNED: Final = _form(
+    r"(?i)(?P<keep>[?&;][\w.-]{0,24}(?:signature|credential|-token|accesskeyid|sig|hmac)(?:=|%3D))[^\s&#\x22'<>;\\]{8,}",
+    "signature credential -token accesskeyid sig= sig%3d hmac", "[TOKEN]",
+    "https://cdn.example.org/i.jpg?Expires=1785628800&Signature=" + _made_up("", 40),
+)  # fmt: skip
+_FORM_OPTION: Final = _form(
+    r"(?i)(?P<keep>--(?:(?:db|api|auth|access|client|user|admin|bearer|refresh|session|id)-)?(?:password|passwd|passphrase|secret|"
+    r"api-?key|access-?key|token)(?:=|[ \t]+))[^\s\x22'\[-][^\s\x22']{3,}",
+    "--", "[TOKEN]", "curl --token abc123xyz -v",
+)  # fmt: skip
+_FORM_PGPASS: Final = _form(
+    r"(?P<keep>:(?:5432|5433|6432|\*):[^:\s]{1,64}:[^:\s]{1,64}:)[^\s:\x22'\[][^\s:\x22']{2,}", ":5432: :5433: :6432: :*:",
+    "[PASSWORD]", "db.example.org:5432:app:ada:" + "gr33nT3aPot99b",
+)  # fmt: skip
+_FORM_AZURE: Final = _form(
+    r"[A-Za-z0-9+/_-]{30,90}(?:\+ASt[A-Za-z0-9+/]{6}==|ACDb[A-Za-z0-9+/]{6}==|\+ABa[A-Za-z0-9+/]{6}==|\+A(?:Eh|Sb|Io|Rm)[A-Za-z0-9+/]{5,8}={1,2}"
+    r"|AzFu[\w-]{6}==|AzSe[A-D][A-Za-z0-9]{5}|AzCa[A-P][A-Za-z0-9]{5}=|\+ACR[A-D][A-Za-z0-9]{5}|AZDO[A-Za-z0-9]{4}|JQQJ99[A-Za-z0-9]{20,34}(?:==)?)",
+    "+ast acdb +aba +aeh +asb +aio +arm azfu azse azca +acr azdo jqqj99", "[API_KEY]", _made_up("", 76) + "+ASt" + _made_up("", 6) + "==",
+)  # fmt: skip
+_FORM_TWILIO: Final = _form(
+    r"(?P<keep>(?i:twilio).{0,64}?\b)(?:SK|AC)[0-9a-f]{32}\b",
+    "twilio",
+    "[API_KEY]",
+    "from Twilio SK" + "0123456789abcdef" * 2,
+)
+
 COLLECTOR_NAMES: Final = (
     r"(?i)((^|[._-])(authorization|cookie|passwd|pwd|pin|cvv|cvc|ssn|token|id[_-]?token|credentials?|private[_-]?key"
     r"|access[_-]?key([_-]?id)?|account[_-]?key|card[_-]?number|connection[_-]?string|dsn)|password|passphrase"
@@ -826,6 +854,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "ssn social itin taxpayer",
         r"(?:ssn|social[ \u00a0_-]security|itin|taxpayer)(?:[ _-](?:no\.?|nr\.?|number|num|identification|id|#)){0,3}"
         r"(?:[\"']?[:=#]|[ ,]{1,2}(?:is|was))?[\s\"'#]{0,3}(?P<secret>[0-9]{9})(?![0-9A-Za-z_-])", check=_named_ssn, fold=True,
+        collector=(_FORM_SSN_BY_NAME,),
     ),
     _shape(
         "payment_card", markers.CREDIT_CARD, "payment cards: issuer, length and check digit",
@@ -848,6 +877,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "putty_key", markers.PRIVATE_KEY, "private keys in PuTTY's form", "Private-Lines: 2\n" + _made_up("AAAA", 60) + "\n" + _made_up("", 30),
         "Private-Lines: 2, then the key", "Private-Lines:",
         r"Private-Lines: [0-9]{1,3}\s{0,3}(?P<secret>(?:[A-Za-z0-9+/=]{16,80}(?:\\r|\\n|\s){0,3}){1,64}+(?:Private-MAC: [0-9a-f]{20,128})?)",
+        collector=(_FORM_PUTTY,),
     ),
     _shape(
         "url_credentials", markers.URL_CREDENTIALS, "user and password in an address or a connection string",
@@ -861,7 +891,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "https://cdn.example.org/i.jpg?Expires=1785628800&Signature=" + _made_up("", 40) + "&Key-Pair-Id=K2JCJ",
         "def f(*, signature=None): https://example.org/?signature=", "signature= credential= -token= accesskeyid= sig= hmac= policy=",
         r"(?:signature|credential|security-token|-token|accesskeyid|sig|hmac|policy)(?:=|%3D)(?P<secret>[^\s&#\"'<>;\\]{8,4096})",
-        check=_signed, fold=True,
+        check=_signed, fold=True, collector=(_FORM_SIGNED,),
     ),
     _shape(
         "basic_credentials", markers.PASSWORD, "`Basic` with name and password in base64",
@@ -884,6 +914,7 @@ RULES: Final[tuple[Rule, ...]] = (
     _shape(
         "command_option", markers.FIELD, "values of options whose name gives them away", "curl --token abc123xyz -v",
         "tool --max-tokens 4096 --token-count 17", "--", "", find=assignments.option,
+        collector=(_FORM_OPTION,),
     ),
     _shape(
         "password_hash", markers.PASSWORD, "hashes of passwords: crypt, bcrypt, Argon2, htpasswd, LDAP, Django, WordPress",
@@ -901,6 +932,7 @@ RULES: Final[tuple[Rule, ...]] = (
     _shape(
         "pgpass", markers.PASSWORD, "lines of `.pgpass`", "db.example.org:5432:app:ada:" + "gr33nT3aPot99b", "listens at 0.0.0.0:5432: ok", ":5432: :5433: :6432: :*:",
         r":(?:5432|5433|6432|\*):[^:\s]{1,64}:[^:\s]{1,64}:(?P<secret>[^\s:\"'\[](?:\\.|[^\s\"':\\]){2,128})",
+        collector=(_FORM_PGPASS,),
     ),
     _built("aws_key_id", markers.API_KEY, "AWS access key ids", "AKIAnotakey AKIA1234"),
     _built("google_key", markers.API_KEY, "Google API keys and OAuth secrets", "AIzaShort"),
@@ -914,7 +946,7 @@ RULES: Final[tuple[Rule, ...]] = (
         _made_up("", 76) + "+ASt" + _made_up("", 6) + "==", "AzFu is short, +ASt too", "+ASt ACDb +ABa +AEh +ASb +AIo +ARm AzFu AzSe AzCa +ACR AZDO JQQJ99",
         r"(?:\+ASt[A-Za-z0-9+/]{6}==|ACDb[A-Za-z0-9+/]{6}==|\+ABa[A-Za-z0-9+/]{6}==|\+A(?:Eh|Sb|Io|Rm)[A-Za-z0-9+/]{5,8}={1,2}"
         r"|AzFu[\w-]{6}==|AzSe[A-D][A-Za-z0-9]{5}|AzCa[A-P][A-Za-z0-9]{5}=|\+ACR[A-D][A-Za-z0-9]{5}|AZDO[A-Za-z0-9]{4}|JQQJ99[A-Za-z0-9]{20,34}(?:==)?)"
-        r"(?![A-Za-z0-9+/=])", check=_around(markers.API_KEY, r"[A-Za-z0-9+/_-]{30,90}"),
+        r"(?![A-Za-z0-9+/=])", check=_around(markers.API_KEY, r"[A-Za-z0-9+/_-]{30,90}"), collector=(_FORM_AZURE,),
     ),
     _built("github_token", markers.TOKEN, "GitHub tokens", "ghp_short"),
     _built("gitlab_token", markers.TOKEN, "GitLab tokens", "glpat-short glpat-XXXX"),
@@ -949,7 +981,7 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     _shape(
         "twilio_key", markers.API_KEY, "Twilio API keys, where the text names Twilio", "from Twilio SK" + "0123456789abcdef" * 2, "SKU0123456789 SK" + "0123456789abcdef" * 2,
-        "twilio", r"twilio.{0,64}?(?<![A-Za-z0-9])(?P<secret>(?:SK|AC)[0-9a-f]{32}(?![0-9A-Za-z]))", fold=True,
+        "twilio", r"twilio.{0,64}?(?<![A-Za-z0-9])(?P<secret>(?:SK|AC)[0-9a-f]{32}(?![0-9A-Za-z]))", fold=True, collector=(_FORM_TWILIO,),
     ),
     _shape(
         "telegram_token", markers.TOKEN, "Telegram bot tokens", "bot123456789" + _made_up(":AA", 33), "a:AAA", ":AA %3AAA",

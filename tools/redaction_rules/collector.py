@@ -166,7 +166,7 @@ def statements() -> str:
         "  # does the flat form take its place: `a: {b: [secret]}` becomes `a.b.0: [MARKER]`. The condition is for speed.",
         "  - &nested",
         "    context: resource",
-        "    conditions: ['IsMatch(String(attributes), \"[:,\\\\[][\\\\[{]\")']",
+        "    conditions: ['IsMatch(String(attributes), \":[\\\\[{]\")']",
         "    statements:",
         "      - *begin",
         "      - &flatten 'flatten(cache[\"v\"])'",

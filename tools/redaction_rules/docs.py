@@ -63,8 +63,10 @@ def _collector() -> str:
     for rule in RULES:
         if rule.collector:
             total = sum(each.rule == rule.name for each in FORMATS)
-            found = len(collector_formats(rule.name))
-            rows.append((f"`{rule.name}`", f"{found} of {total} formats" if total else "yes"))
+            found = collector_formats(rule.name)
+            missing = [each.name for each in FORMATS if each.rule == rule.name and each not in found]
+            without = f", not {', '.join(missing)}" if missing else ""
+            rows.append((f"`{rule.name}`", f"{len(found)} of {total} formats{without}" if total else "yes"))
         else:
             rows.append((f"`{rule.name}`", f"no: {left_out(rule)}"))
     return _table(("rule", "in the Collector"), rows)
