@@ -27,6 +27,9 @@ _QUICK_ITEMS: Final = 16
 _QUICK_CHARS: Final = 256
 _SMALLEST_CARD: Final = 10**12
 _WORKING_FOLDERS: Final = frozenset({"PWD", "OLDPWD"})
+# The private parameters of a JSON web key (RFC 7518, section 6); the others are public.
+_WEB_KEY_SECRETS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "k", "oth"})
+_WEB_KEY_NAME: Final = FieldName(markers.PRIVATE_KEY, "field_name", "private_key", allowed=False)
 _NAMING: Final = ("name", "key", "Name", "Key", "header")
 # The second of two texts may be another name, or what a person reads beside it.
 _WORDS: Final = re.compile(r"[^\W\d]{0,64}(?:[ .\-/:_][^\W\d]{0,64}){0,32}")
@@ -91,7 +94,13 @@ class ValueRedactor:
                 and not self._scanner.spans(value)
             )
         if kind is dict:
-            if depth == 0 or len(value) > _QUICK_ITEMS or "value" in value or "Value" in value:
+            if (
+                depth == 0
+                or len(value) > _QUICK_ITEMS
+                or "value" in value
+                or "Value" in value
+                or "kty" in value
+            ):
                 return False
             names: list[FieldName] = []
             for key in cast("dict[object, object]", value):
@@ -162,6 +171,7 @@ class ValueRedactor:
         taken = 0
         names = self._names.known
         named = self._named_value(value) if "value" in value or "Value" in value else None
+        web_key = "kty" in value and isinstance(value["kty"], str)
         for key, item in value.items():
             if type(key) is str:
                 name = names.get(key) or self._names.judge(key)
@@ -173,6 +183,8 @@ class ValueRedactor:
             inner = where if walk.findings is None else _below(where, clean_key)
             if named is not None and key in {"value", "Value"}:
                 name = named
+            elif web_key and key in _WEB_KEY_SECRETS:
+                name = _WEB_KEY_NAME
             clean = self.field(name, item, walk, inner, depth, value)
             if changed is None and (clean is not item or clean_key is not key):
                 if type(key) is str and clean is item and clean_key == key:

@@ -353,3 +353,18 @@ def test_checks_of_values() -> None:
     assert is_card("4222222222222")
     assert is_ssn("912-70-1234")
     assert not is_ssn("912-34-5678")
+
+
+def test_private_parts_of_a_json_web_key_go_and_public_ones_stay() -> None:
+    """In a value and in JSON text; a mapping without `kty` keeps its `d` and `p`."""
+    key = {
+        "kty": "EC",
+        "crv": "P-256",
+        "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8",
+        "d": "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1f",
+    }
+    assert REDACTOR.value(key) == {**key, "d": "[PRIVATE_KEY]"}
+    assert REDACTOR.value({"keys": [{"kty": "oct", "k": "4f7Gh2Kq9Z"}]}) == {
+        "keys": [{"kty": "oct", "k": "[PRIVATE_KEY]"}]
+    }
+    assert REDACTOR.value({"d": 1, "p": "x"}) == {"d": 1, "p": "x"}
