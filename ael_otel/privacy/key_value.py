@@ -136,10 +136,13 @@ class NamedSecrets:
         """
         at = start
         limit = min(len(text), end + 512)
+        search = (self._name if text.isascii() or not _OTHER_LETTERS.search(low) else self._any_name).search
+        match = search(low, at, limit)
+        if match is None:
+            return
         tables = Tables(text, self._kind_for, found)
         same: dict[str, tuple[int, int, str] | None] = {}
-        search = (self._name if text.isascii() or not _OTHER_LETTERS.search(low) else self._any_name).search
-        while (match := search(low, at, limit)) is not None and match.start() < end:
+        while match is not None and match.start() < end:
             first, at = match.span()
             sign = match["sign"]
             if sign is None or sign[0] not in ":=":
@@ -160,6 +163,7 @@ class NamedSecrets:
             if value is not None:
                 found(*value)
                 at = max(at, value[1])
+            match = search(low, at, limit)
 
     def _judge(self, text: str, match: "re.Match[str]", tables: Tables) -> tuple[int, int, str] | None:
         start = match.start()

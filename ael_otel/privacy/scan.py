@@ -74,6 +74,7 @@ class Scanner:
         self._names = NamedSecrets(kind_for, self._named.anchors)
         self._chosen = None if chosen is None else NamedSecrets(chosen, None)
         self._folded = [by_name.pop(name) for name in [rule.name for rule in by_name.values() if rule.fold]]
+        self._any_folded = re.compile(trie(anchor for rule in self._folded for anchor in rule.anchors))
         direct = [rule for rule in by_name.values() if not rule.in_run]
         self._with_blanks = [(_common(rule.anchors), rule) for rule in direct if rule.name in _WITH_BLANKS]
         self._direct = [
@@ -254,12 +255,10 @@ class Scanner:
             self._chosen.search(
                 text, low, start, end, lambda first, last, kind: found.append(Span(first, last, kind, name))
             )
-        if end - start >= 12:
+        # Within the part alone: of a long text many parts are looked at again.
+        if end - start >= 12 and self._any_folded.search(low, start, end) is not None:
             for rule in self._folded:
-                for anchor in rule.anchors:
-                    if anchor in low:
-                        _at_anchors(rule, text, low, start, end, found)
-                        break
+                _at_anchors(rule, text, low, start, end, found)
 
 
 def _common(anchors: Sequence[str]) -> str:

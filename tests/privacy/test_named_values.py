@@ -66,8 +66,9 @@ def test_no_part_of_a_named_value_survives(form, before, name, value, after):
         before, after = "", "\n" if after else ""
     text = f"{before}{FORMS[form](name, value)}{after}"
     clean = REDACTOR.text(text)
+    around = text.replace(value, " ") + "[PASSWORD][API_KEY][TOKEN]"
     for part in {value[:5], value[-5:]}:
-        assert part not in clean, (text, clean)
+        assert part in around or part not in clean, (text, clean)
     assert REDACTOR.text(clean) == clean
 
 
