@@ -22,6 +22,7 @@ from ael_otel.privacy.tables import Tables
 from ael_otel.privacy.validators import entropy, is_placeholder, is_random, is_ssn, looks_secret
 
 _DECIDING: Final = 120
+_MOST_SAME: Final = 1024
 _LEFT: Final = 66
 _RIGHT: Final = 132
 _LONGEST_NAME: Final = 160
@@ -136,7 +137,8 @@ class NamedSecrets:
         """
         at = start
         limit = min(len(text), end + 512)
-        search = (self._name if text.isascii() or not _OTHER_LETTERS.search(low) else self._any_name).search
+        plain = text.isascii() or not _OTHER_LETTERS.search(low, at, limit)
+        search = (self._name if plain else self._any_name).search
         match = search(low, at, limit)
         if match is None:
             return
@@ -154,6 +156,8 @@ class NamedSecrets:
                 if value is not _UNDECIDED and value is not None:
                     value = (value[0] + first, value[1] + first, value[2])
                 elif value is _UNDECIDED:
+                    if len(same) >= _MOST_SAME:
+                        same.clear()
                     value = self._judge(text, match, tables)
                     if value is None:
                         if text[at : at + 1].isalnum():
