@@ -374,6 +374,7 @@ _SCHEMA_TYPES: Final = a_set(
     "dimension"
     " apiKey http oauth2 openIdConnect varchar char binary bytea blob uuid"
 )
+_SCHEMA_VALUES: Final = ("default", "const", "example", "examples", "enum")
 _COUNT_WORDS: Final = a_set(
     "count total number length size max min limit used remaining found detected n num"
 )
@@ -424,11 +425,10 @@ def holds_secret(name: str, kind: str, value: Any, beside: Mapping[Any, Any] | N
     if type(value) is int:
         return not _is_count(name, value)
     if isinstance(value, Mapping):
-        if kind == markers.TOKEN and not _TOKEN_NEIGHBOURS.isdisjoint(
-            cast("Mapping[Any, Any]", cast("object", value))
-        ):
-            return False
-        return not _is_description(cast("Mapping[Any, Any]", cast("object", value)))
+        mapping = cast("Mapping[Any, Any]", cast("object", value))
+        if kind == markers.TOKEN and not _TOKEN_NEIGHBOURS.isdisjoint(mapping):
+            return any(isinstance(each, str) and looks_secret(each) for each in mapping.values())
+        return not _is_description(mapping) or _states_secret(mapping, kind)
     # Numbers in a list are the tokens of a text.
     numbers = kind == markers.TOKEN and type(value) is list
     return not (numbers and all(type(each) is int for each in cast("list[object]", value)))
@@ -487,6 +487,18 @@ def _is_count(name: str, value: int) -> bool:
         "keys",
         "number",
     }
+
+
+def _states_secret(value: Mapping[Any, Any], kind: str) -> bool:
+    """Return whether the schema of a parameter names a secret as its default, its constant or an example."""
+    for name in _SCHEMA_VALUES:
+        stated = value.get(name)
+        for each in cast("list[object]", stated) if isinstance(stated, list) else (stated,):
+            if isinstance(each, str) and (
+                looks_secret(each) or (kind == markers.PASSWORD and _ANY_DIGIT.search(each))
+            ):
+                return True
+    return False
 
 
 def _is_description(value: Mapping[Any, Any]) -> bool:

@@ -33,20 +33,25 @@ _HEAD: Final = re.compile(r"[\w.-]{0,64}")
 _STOPS: Final = frozenset(" \t\r\n\"'`=:,;?&|/<>(){}[]@!#$%*+\\~^")
 _OF_TABLES: Final = frozenset(",;|\t)\n\r")
 _BEFORE: Final = re.compile(r"[A-Za-z][A-Za-z-]{1,23} \Z")
-_CLOSE: Final = r"(?:\\{0,3}[\"'`]|&quot;|&#3[49];|%22)?[\])]{0,2}\*{0,2}"
+_COLOUR: Final = r"(?:\x1b\[[0-9;]{0,12}m){0,2}"
+_CLOSE: Final = rf"(?:\\{{0,3}}[\"'`]|&quot;|&#3[49];|%22)?[\])]{{0,2}}\*{{0,2}}{_COLOUR}"
 _OPERATOR: Final = (
     r"=>|->|::?=|\?=|\+=|[=!]==?|:-|[:=\uff1a\uff1d]|%(?:25)?3[ad]|&#(?:61|58|x3[ad]);|&(?:equals|colon);"
 )
 _SIGN: Final = (
     r"(?:\s{0,3}[,;])?\s{1,40}+[\"']?value[\"']?\s{0,2}[:=]\s{0,4}(?=\S)"
     r"|</[\w:]{1,30}>\s{0,20}+<(?:value|string)>"
-    rf"|\s{{0,3}}+(?:{_OPERATOR})\*{{0,2}}[ \t]{{0,12}}\s{{0,4}}"
+    # A type, `api_key: str = "..."`; a default, `apiKey ?? "..."`; the end of an index, `$h{password} = "..."`.
+    r"|\s{0,3}:\s{0,3}[a-z_][\w.\[\],]{0,60}+(?:\s{0,2}\|\s{0,2}[a-z]{1,20})?\s{0,2}=\s{0,4}(?=[\"'])"
+    r"|\s{0,3}(?:\?\?=?|\|\|=?|\?:|<-|\}\s{0,2}=)\s{0,4}(?=[\"'])"
+    rf"|\s{{0,3}}+(?:{_OPERATOR})\*{{0,2}}[ \t]{{0,12}}\s{{0,4}}{_COLOUR}"
     r"(?:[\[({]{1,2}\s{0,2}(?=\\{0,3}[\"']))?(?:[@$]{1,2}(?=\\{0,3}[\"']))?"
     r"|[ \t]{1,2}(?:is|was|ist|es|est)[ \t]{1,2}:?[ \t]{0,2}"
     r"|[ \t]{0,3}\|[ \t]{0,3}(?=[^\s\"'`|])|>(?=[^\s<])|\((?=[\"'])"
     r"|,\s{0,4}(?=\\{0,3}[\"'])|[ \t]{1,3}(?=[\"'][^\s\"']{4})"
     r"|[ \t]{1,3}(?=[^\s\"'`&,;<>|(){}\[\]\\]{8})"
 )
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;]{0,12}m")
 _MARKED: Final = r"\[[a-z][a-z0-9_]{1,31}\]"
 _PLAIN_SIGNS: Final = frozenset({"=", ":", ": ", " = "})
 _BARE: Final = re.compile(r"[^\s\"'`&,;<>|(){}\[\]\\]{1,128}")
@@ -83,7 +88,7 @@ _HEREDOC: Final = re.compile(
     r"(?:\$\(\s{0,3}cat\s{1,3})?<<[-~]?\s{0,3}[\"'\\]?([A-Za-z_]\w{0,40})[\"']?[^\n]{0,200}\n"
 )
 _CALLER: Final = re.compile(
-    r"(?:define|getenv|setenv|putenv|env|environ|get|set|put|add|append|setdefault|\w{0,40}(?:Property|Header|Var|Env|Config|Option|"
+    r"(?:define|getenv|setenv|putenv|env|environ|get|fetch|set|put|add|append|setdefault|\w{0,40}(?:Property|Header|Var|Env|Config|Option|"
     r"Secret|Setting|property|header|secret|setting|config|option|env))\s{0,2}\(\s{0,4}\\{0,3}[\"']\Z"
 )
 _COMPARED: Final = re.compile(r"([\"'])([^\"'\\\n]{4,160})\1\s{0,2}(?:[!=]==?|eq|-eq)\s{0,2}\Z")
@@ -341,6 +346,8 @@ def _value(
     text: str, match: "re.Match[str]", kind: str, name: str, begin: int, sign: str, *, quoted: bool
 ) -> tuple[int, int, str] | None:
     at = match.end()
+    if "\x1b" in sign:
+        sign = _COLOURS.sub("", sign)
     bare = sign.strip()
     sure = False
     if not bare:

@@ -40,6 +40,10 @@ _LONG: Final = 20
 """Characters without a blank that a token has at least."""
 _WITH_BLANKS: Final = frozenset({"private_key", "putty_key", "pgpass"})
 """Rules whose matches have blanks in them, or can be shorter."""
+# What logs and mails put in front of a token: `\n` as two characters, `=3D`, the colour of a terminal.
+_ESCAPE: Final = re.compile(r"(?:\\[abfnrtv]|=3D|\x1b\[[0-9;]{0,9}m)\Z")
+_LONGEST_ESCAPE: Final = 10
+_LONGEST: Final = 4_096
 
 _BEFORE: Final = 1_024
 _AFTER: Final = 128
@@ -232,6 +236,11 @@ class Scanner:
             behind = 0
             if at == 0 or not (text[at - 1].isascii() and text[at - 1].isalnum()):
                 behind = _try(BY_PREFIX[prefix[0]], text, at, found)
+            elif at - start <= _LONGEST_ESCAPE and _ESCAPE.search(text, max(0, at - 12), at) is not None:
+                # The letter in front ends an escape; without it, a word begins here.
+                inner: list[Span] = []
+                behind = at + _try(BY_PREFIX[prefix[0]], text[at : end + _LONGEST], 0, inner)
+                found += [Span(at + each.start, at + each.end, each.kind, each.rule) for each in inner]
             prefix = PREFIX.search(text, max(at + 1, behind), end)
 
     def _in_base64(self, text: str, start: int, found: list[Span]) -> None:
