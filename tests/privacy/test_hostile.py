@@ -17,6 +17,7 @@ LEAKS = {
     "colours around the sign": "password\x1b[0m=\x1b[31m{w:18}\x1b[0m",
     "Python, annotated": "API_KEY: str = '{w:24}'",
     "Python, annotated with a subscript": 'api_key: Optional[str] = "{w:24}"',
+    "header whose pairs look like a type": 'Authorization: Digest username="ada", response="{x:32}"',
     "Swift, annotated": 'let password: String = "{w:18}";',
     "TypeScript, annotated": "const apiKey: string = '{w:24}'",
     "JavaScript, default": "const key = process.env.API_KEY || '{w:24}'",
