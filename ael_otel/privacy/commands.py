@@ -100,7 +100,7 @@ def _options(text: str, start: int, stop: int, client: str, found: Callable[[int
             value = option[group]
             held = (
                 (value or "").partition("=")[2]
-                if client == "curl" and pattern is _OPTIONS["curl"][1]
+                if client == "curl" and pattern is _OPTIONS["curl"][-1]
                 else value
             )
             # Of a cookie only what stands behind its name can be a placeholder.

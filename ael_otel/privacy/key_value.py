@@ -319,7 +319,9 @@ def _without_sign(text: str, begin: int, end: int, kind: str) -> tuple[int, int,
 def find(text: str, at: int) -> tuple[int, int, str] | None:
     """Return where the value of the name around `text[at:]` is, and its kind; None if there is none to hide."""
     found: list[tuple[int, int, str]] = []
-    _ANY_NAMES.search(text, lowered(text), at, at + 1, lambda *value: found.append(value))
+    _ANY_NAMES.search(
+        text, lowered(text), at, at + 1, lambda first, last, kind: found.append((first, last, kind))
+    )
     return found[0] if found else None
 
 
