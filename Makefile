@@ -114,7 +114,7 @@ test: setup ## run the whole suite; what needs an absent tool is skipped with a 
 
 .PHONY: test-fast
 test-fast: setup ## run what needs nothing: unit tests, layering, types of the generated API
-	@$(PYTEST) -n logical tests/unit tests/typing $(PYTEST_ARGS)
+	@$(PYTEST) -n logical --hypothesis-profile=quick tests/unit tests/typing $(PYTEST_ARGS)
 
 .PHONY: test-hostile
 test-hostile: setup ## run tests in random order, with odd HOME, TZ, COLUMNS and LC_ALL (PYTEST_ARGS=tests/...: only those)

@@ -23,16 +23,19 @@ HERE = Path(__file__).parent
 MARKERS = {"engine": ("engine",), "e2e": ("e2e", "docker", "slow")}
 
 
-def pytest_configure() -> None:
+# Before Hypothesis looks for the profile that a command line names.
+settings.register_profile("patient", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=50)
+settings.register_profile("thorough", deadline=None, max_examples=2_000)
+# The same examples each time: what CI has refused, it refuses again.
+settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True, database=None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """Keep the runs of tests out of a stack that a person has running; give examples the time of a busy machine."""
     send_nowhere()
-    settings.register_profile("patient", settings(), deadline=None)
-    # The same half of the examples each time: a change that CI refuses can be refused again, and in half the time.
-    settings.register_profile(
-        "ci", settings(), deadline=None, max_examples=50, derandomize=True, database=None
-    )
-    settings.register_profile("thorough", settings(), deadline=None, max_examples=2_000)
-    settings.load_profile("ci" if on_ci() else "patient")
+    if not config.getoption("--hypothesis-profile", None):
+        settings.load_profile("ci" if on_ci() else "patient")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
