@@ -41,9 +41,10 @@ _AJV: Final = re.compile(
     rf"|match (?:format|pattern|exactly one schema)[^,\n]{{0,128}}|be equal to [a-z ]{{1,60}})(?:, |; |\Z))+"
 )
 _PRETTY: Final = re.compile(
-    rf"(?:\s*(?:[✖×] )?(?:Invalid input: expected [a-z]{{1,24}}, received [a-z]{{1,24}}|Required|Too (?:small|big): expected "
+    rf"(?:\s*(?:[✖×] )?(?:Invalid input(?:: expected [a-z]{{1,24}}, received [A-Za-z]{{1,24}})?|Required"
+    rf"|Invalid option: expected one of (?:\"{_NAME}\"\|?){{1,32}}|Too (?:small|big): expected "
     rf"[a-z]{{1,24}} to (?:be|have) [<>=]{{1,2}}[-\d.e+]{{1,32}}(?: [a-z]{{1,24}})?|Unrecognized keys?: (?:\"{_NAME}\"(?:, )?){{1,32}})"
-    rf"(?:\s+→ at [\w$.\[\]-]{{1,128}})?\s*)+"
+    rf"(?:(?:\s+→)? at [\w$.\[\]-]{{1,128}})?\s*)+"
 )
 
 _TYPES: Final = a_set(
