@@ -34,7 +34,6 @@ def test_otlp_is_left_to_us() -> None:
         ("otlp_proto_http,console", "console", True),
         ("console", "console", False),
         ("none", "none", False),
-        ("prometheus", "prometheus", False),
         ("", "none", True),
     ],
 )
@@ -44,6 +43,13 @@ def test_what_a_user_exports_to(stated: str, left: str, *, ours: bool) -> None:
     assert environ["OTEL_TRACES_EXPORTER"] == left
     assert ("traces" in otlp_signals(environ)) is ours
     assert {"metrics", "logs"} <= otlp_signals(environ)
+
+
+def test_metrics_for_prometheus_alone_stay_so() -> None:
+    """An exporter that only one signal has is left to that signal."""
+    environ = prepared(OTEL_METRICS_EXPORTER="prometheus")
+    assert environ["OTEL_METRICS_EXPORTER"] == "prometheus"
+    assert otlp_signals(environ) == {"traces", "logs"}
 
 
 @pytest.mark.parametrize(
