@@ -95,7 +95,8 @@ _COMPARED: Final = re.compile(r"([\"'])([^\"'\\\n]{4,160})\1\s{0,2}(?:[!=]==?|eq
 _TAG: Final = re.compile(r"[ \t][^<>\n]{0,200}>(?=[^\s<])")
 _ENV: Final = re.compile(r"[A-Z][A-Z0-9_]{2,}")
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_]+(?:[.\-/:_][A-Za-z_]*)*")
-_PATH: Final = re.compile(r"(?:~|\.{0,2})/[\w.~-]+(?:/[\w.~*-]*)+|[a-z][a-z0-9+.-]*://.*")
+_PATH: Final = re.compile(r"(?:~|\.{0,2})/[\w.~-]+(?:/[\w.~*-]*)+|[a-z][a-z0-9+.-]*://.*|urn:ietf:[\w:.-]+")
+_KEY_END: Final = re.compile(r"\\{0,3}[\"'`]\s{0,3}:")
 _NO_VALUE: Final = a_set(
     "none null nil true false str string bytes int integer number bool boolean any object self cls optional required "
     "undefined empty missing unset set invalid valid expired secret password passwd token key value text unknown yes "
@@ -364,6 +365,8 @@ def _value(
     elif bare[0] in {"i", "w", "|", "e"}:
         sign = "is"
     elif "value" in sign or "<" in sign or bare == ">":
+        if bare == ">" and text[at : at + 1] == "@" and text[begin - 2 : begin] == ":<":
+            return None  # `<user>:<password>@host`
         sign = "="
         sure = "value" in sign
     elif bare in {"==", "===", "!=", "!==", ":-"}:
@@ -455,6 +458,8 @@ def _at(
         start = quote.end()
         end = _closing(text, start, quote[1])
         value = text[start:end]
+        if is_empty_authorization(value) or ("{" in sign and _KEY_END.match(text, end) is not None):
+            return None  # `f"Bearer {token}"`; the first key of a mapping
         # The name was in quotes as well: that is data, where a word is enough; in code it may be a word of the program.
         return (start, end, kind) if _meant(value, kind, data=quoted or sure) else None
     if name in {"PWD", "OLDPWD"} and text.startswith("/", at):
@@ -470,6 +475,8 @@ def _at(
         return _to(_TO_LINE_END, text, at, kind)
     if "cookie" in lowered:
         return _to(_COOKIES, text, at, kind)
+    if text.startswith(name, at) and text[at + len(name) : at + len(name) + 1] in {" ", ",", ")"}:
+        return None  # an argument: `credentials=credentials or ...`
     return _bare(text, at, kind, sign, once=lowered.endswith("otp"), sure=sure)
 
 

@@ -25,7 +25,8 @@ MAX_DEPTH: Final = 128
 QUICK_DEPTH: Final = 4
 _QUICK_ITEMS: Final = 16
 _QUICK_CHARS: Final = 256
-_SMALLEST_CARD: Final = 10**12
+# A number of 13 digits alone is a barcode more often than a card: it needs a name, as in text.
+_SMALLEST_CARD: Final = 10**13
 _WORKING_FOLDERS: Final = frozenset({"PWD", "OLDPWD"})
 # The private parameters of a JSON web key (RFC 7518, section 6); the others are public.
 _WEB_KEY_SECRETS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "k", "oth"})
