@@ -13,7 +13,9 @@ __all__ = [
     "RunNotFoundError",
     "SchemaTooNewError",
     "StoreBusyError",
+    "StoreDamagedError",
     "StoreError",
+    "StoreFullError",
     "StoreNotFoundError",
     "WorkflowNotFoundError",
 ]
@@ -94,6 +96,14 @@ class SchemaTooNewError(StoreError):
 
 class StoreBusyError(StoreError):
     """The store cannot be used now but may be later: another process holds it, the disk is full, the server is away."""
+
+
+class StoreFullError(StoreBusyError):
+    """The disk takes no more, or fails: the store cannot be written until there is room."""
+
+
+class StoreDamagedError(StoreError):
+    """The store's file is malformed or not a database; the message names the command that copies what can be read."""
 
 
 class QueryError(StoreError):

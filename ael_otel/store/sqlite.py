@@ -7,6 +7,7 @@ is deleted is gone: pages are given back (`incremental_vacuum`), what is overwri
 
 # ruff: noqa: S608 - what is put into statements are names of this package; values are parameters
 
+import errno
 import os
 import sqlite3
 import time
@@ -19,11 +20,13 @@ from typing import Any, Final
 import msgspec
 
 from ael_otel import __version__
-from ael_otel.errors import StoreBusyError, StoreError, StoreNotFoundError
+from ael_otel.core.faults import logger
+from ael_otel.errors import StoreBusyError, StoreDamagedError, StoreError, StoreFullError, StoreNotFoundError
 from ael_otel.store.migrations import SCHEMA_VERSION, SQLITE, refuse_newer, statements
 from ael_otel.store.pruning import Victim
 from ael_otel.store.query import StoreInfo
 from ael_otel.store.sql import SqlBackend
+from ael_otel.store.sqlite_file import OpenFile
 from ael_otel.store.times import from_us
 
 BUSY_S: Final = 10.0
@@ -33,6 +36,20 @@ APPLICATION_ID: Final = 0x41454C31
 """`AEL1` in the file's header: tells our files from those of others."""
 
 _VACUUM_PAGES: Final = 2_000
+
+_FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
+_TRANSIENT: Final = _FULL | {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_SCHEMA,
+}
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_WRONG_PLACE: Final = frozenset({errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL})
+"""Errors of the operating system that time does not mend."""
 
 
 class SqliteStore(SqlBackend):
@@ -58,8 +75,16 @@ class SqliteStore(SqlBackend):
     ) -> None:
         super().__init__(on_pruned)
         self.path = path
+        self._create = create
         self._lock = RLock()
         self._closed = False
+        self._connection: sqlite3.Connection | None = None
+        self._file: OpenFile | None = None
+        self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        """Open the file, and make it if that is wanted."""
+        path, create = self.path, self._create
         try:
             if path.is_dir():
                 raise StoreError(f"{path} is a folder; the run store is a file")
@@ -69,11 +94,43 @@ class SqliteStore(SqlBackend):
                 # An empty one is being made at this moment, or is nobody's: who only looks does not fill it.
                 raise StoreNotFoundError(f"{path}: no runs have been recorded here yet")
             # A file that this user may only read, or on a disk that takes nothing, can be looked at all the same.
-            can_write = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)
-            self._connection = self._open() if create or can_write else self._open_to_read()
+            writes = create or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK))
+            connection = self._open() if writes else self._open_to_read()
+            try:
+                self._file = OpenFile(path, connection, writes=writes)
+            except BaseException:
+                connection.close()
+                raise
         except (sqlite3.Error, OSError) as error:
-            kind = StoreBusyError if "locked" in str(error) else StoreError
-            raise kind(f"{path}: the run store cannot be opened: {error}") from error
+            raise error_of(error, path, "the run store cannot be opened: ") from error
+        self._connection = connection
+        return connection
+
+    def _ready(self) -> sqlite3.Connection:
+        """Return the connection, a new one where the file is no longer the one that was opened."""
+        if self._closed:
+            raise StoreError(f"{self.path}: the run store has been closed")
+        if self._file is not None and self._connection is not None:
+            fault = self._file.fault()
+            if fault is None:
+                return self._connection
+            self._abandon()
+            logger.warning("%s: the run store is opened anew: %s", self.path, fault)
+        if self._file is not None:
+            if self._file.remove_stale_log():
+                logger.warning("%s: the log of the file that was there before does not fit and is removed", self.path)
+            self._file = None
+        return self._connect()
+
+    def _abandon(self) -> None:
+        """Close the connection without touching any file: SQLite would apply its log to what is there now."""
+        connection, self._connection = self._connection, None
+        if connection is not None and self._file is not None:
+            with suppress(sqlite3.Error):
+                connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
+            with suppress(sqlite3.Error):
+                connection.close()
+            self._file.release()
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -161,35 +218,37 @@ class SqliteStore(SqlBackend):
 
     @contextmanager
     def transaction(self) -> Generator["_Transaction"]:
-        """Take the write lock at once: a lock taken later cannot be waited for."""
-        with self._lock, self._told():
-            connection = self._connection
+        """Take the write lock at once: a lock taken later cannot be waited for.
+
+        Raises:
+            StoreBusyError: the file cannot be written now, or was replaced meanwhile: nothing was written, try again.
+        """
+        with self._lock, self._errors():
+            connection = self._ready()
             connection.execute("BEGIN IMMEDIATE")
             try:
+                if self._file is not None:
+                    self._file.begin_generation(connection)
                 yield _Transaction(connection)
                 connection.execute("COMMIT")
             except BaseException:
                 with suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
                 raise
+            if self._file is not None and (fault := self._file.fault()) is not None:
+                raise StoreBusyError(f"{self.path}: {fault}")
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return what a statement finds."""
-        with self._lock, self._told():
-            return self._connection.execute(sql, parameters).fetchall()
+        with self._lock, self._errors():
+            return self._ready().execute(sql, parameters).fetchall()
 
     @contextmanager
-    def _told(self) -> Generator[None]:
+    def _errors(self) -> Generator[None]:
         try:
             yield
-        except sqlite3.ProgrammingError as error:
-            if self._closed:
-                raise StoreError(f"{self.path}: the run store has been closed") from error
-            raise
-        except sqlite3.OperationalError as error:
-            raise StoreBusyError(f"{self.path}: {error}") from error
         except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: {error}") from error
+            raise error_of(error, self.path) from error
 
     def among(self, column: str, values: Sequence[str | int]) -> tuple[str, Any]:
         """Return the condition that a column has one of the values; one statement however many there are."""
@@ -211,10 +270,11 @@ class SqliteStore(SqlBackend):
     def shrink(self) -> bool:
         """Give free pages back and empty the log; False where a reader that is in the middle of it keeps the log."""
         while self.read("PRAGMA freelist_count")[0][0]:
-            with self._lock, self._told():
-                before = self._connection.execute("PRAGMA page_count").fetchone()[0]
-                self._connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
-                if self._connection.execute("PRAGMA page_count").fetchone()[0] >= before:
+            with self._lock, self._errors():
+                connection = self._ready()
+                before = connection.execute("PRAGMA page_count").fetchone()[0]
+                connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
+                if connection.execute("PRAGMA page_count").fetchone()[0] >= before:
                     break
         return not self.read("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
 
@@ -243,14 +303,22 @@ class SqliteStore(SqlBackend):
     def close(self, timeout_s: float = 5.0) -> None:
         """Let go of the file; the last one to do so empties its log."""
         with self._lock:
-            if not self._closed:
-                self._closed = True
-                if self._connection.total_changes:
-                    # Counting rows takes as long as a whole command that only looks.
-                    with suppress(sqlite3.Error):
-                        self._connection.execute("PRAGMA optimize")
+            if self._closed:
+                return
+            self._closed = True
+            if self._connection is None or self._file is None:
+                return
+            if self._file.fault() is not None:
+                self._abandon()
+                return
+            if self._connection.total_changes:
+                # Counting rows takes as long as a whole command that only looks.
                 with suppress(sqlite3.Error):
-                    self._connection.close()
+                    self._connection.execute("PRAGMA optimize")
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+            self._file.release()
 
 
 class _Transaction:
@@ -276,6 +344,26 @@ class _Transaction:
         return list(range(last + 1, last + 1 + count))
 
 
+def error_of(error: Exception, path: Path, doing: str = "") -> StoreError:
+    """Return our error for one of SQLite or the operating system, told apart by its code."""
+    if isinstance(error, StoreError):
+        return error
+    text = f"{path}: {doing}{error}"
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if code in _DAMAGED:
+            return StoreDamagedError(
+                f"{path}: {doing}{error}; `ael trace repair` copies what can be read into a new file"
+            )
+        if code in _FULL:
+            return StoreFullError(text)
+        return (StoreBusyError if code in _TRANSIENT else StoreError)(text)
+    if isinstance(error, OSError) and error.errno not in _WRONG_PLACE:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+        return (StoreFullError if full else StoreBusyError)(text)
+    return StoreError(text)
+
+
 def _make_file(path: Path) -> None:
     """Make the file and its folder so that nobody else can read them; SQLite gives its log the same mode."""
     folder = path.parent
@@ -298,6 +386,6 @@ def _patiently[T](action: Callable[[], T]) -> T:
         try:
             return action()
         except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
