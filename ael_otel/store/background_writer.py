@@ -21,7 +21,7 @@ from typing import Final
 
 from ael_otel._generated.attributes import TelemetryDropReason
 from ael_otel.core.faults import logger
-from ael_otel.errors import StoreBusyError, StoreError
+from ael_otel.errors import StoreBusyError, StoreError, StoreFullError
 from ael_otel.store.base import Events, ReadThrough
 from ael_otel.store.mirror import Mirror
 from ael_otel.store.owner import this_process
@@ -29,7 +29,7 @@ from ael_otel.store.pruning import Retention
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
 from ael_otel.store.rows import Row, row_of
 from ael_otel.store.run_queue import BATCH, RunQueue, Waiting
-from ael_otel.store.sql import SqlBackend
+from ael_otel.store.sql import AbandonedError, SqlBackend
 
 CAPACITY: Final = 10_000
 """Runs that wait to be written."""
@@ -51,6 +51,9 @@ RETRY_S: Final = (0.1, 0.5, 2.0, 10.0)
 
 READ_S: Final = 5.0
 """How long a reader waits for what was written before."""
+
+WAIT_S: Final = 0.5
+"""How long a reader waits for a store that cannot be opened because the disk is full."""
 
 type OnDrop = Callable[[TelemetryDropReason, int], None]
 
@@ -99,6 +102,8 @@ class QueuedStore(ReadThrough, Events):
         self._give_up_at: float | None = None
         self._backend: SqlBackend | None = None
         self._broken: StoreError | None = None
+        self.trouble: StoreError | None = None
+        """Why runs wait at the moment, or are not kept at all."""
         self._thread: Thread | None = None
 
     def _start(self) -> None:
@@ -192,16 +197,22 @@ class QueuedStore(ReadThrough, Events):
         if self._backend is None and self._broken is None:
             try:
                 self._backend = self._open_backend()
+                self._backend.abandoned = self._is_abandoned
             except StoreBusyError:
                 raise
             except Exception as error:
-                self._broken = error if isinstance(error, StoreError) else StoreError(str(error))
+                self._broken = self.trouble = (
+                    error if isinstance(error, StoreError) else StoreError(str(error))
+                )
                 self.queue.refuse("store_error")
                 logger.error("runs are not kept: %s", error)
             finally:
                 if self._backend is not None or self._broken is not None:
                     self._opened.set()
         return self._backend
+
+    def _is_abandoned(self) -> bool:
+        return self.queue.abandoned
 
     @property
     def out_of_time(self) -> bool:
@@ -219,10 +230,14 @@ class QueuedStore(ReadThrough, Events):
         """
         if not self.queue.ended:
             self._signal()
-            self._opened.wait(READ_S)
-            self.flush(READ_S)
+            deadline = time.monotonic() + READ_S
+            while not self._opened.wait(WAIT_S) and time.monotonic() < deadline:
+                if isinstance(self.trouble, StoreFullError):
+                    break
+            if self._opened.is_set():
+                self.flush(READ_S)
         if self._backend is None:
-            raise self._broken or StoreBusyError("the run store is not open yet")
+            raise self.trouble or StoreBusyError("the run store is not open yet")
         return self._backend
 
     # --- ending -------------------------------------------------------------------------------------------------------
@@ -252,7 +267,7 @@ class QueuedStore(ReadThrough, Events):
         """Write what is left, within `timeout_s` seconds; what is left then is counted as lost."""
         self.begin_close(timeout_s)
         if not self.queue.wait_ended(timeout_s):
-            self.lose("shutdown_timeout", self.queue.drop())
+            self.lose("shutdown_timeout", self.queue.abandon())
         atexit.unregister(self.close)
 
     def after_fork(self) -> None:
@@ -270,7 +285,8 @@ class _Writer:
         self._queue = queue
         self._mirror = mirror
         self._mirror_failed = False
-        self._rows: list[Row] = []
+        self._items: list[Waiting] = []
+        self._gone: list[str] = []
         self._done = 0
         self._failures = 0
         self._retry_at = 0.0
@@ -300,30 +316,26 @@ class _Writer:
             backend = store.connect()
         except StoreBusyError as error:
             return self._failed(error)
-        lost: list[str] = []
-        if not self._rows:
-            items, records, lost, self._done = self._queue.take(
+        if not self._items:
+            items, records, gone, self._done = self._queue.take(
                 BATCH, snapshots=urgent or now >= self._snapshots_at
             )
-            self._rows = self._rows_of(items, records)
+            self._items = _with_snapshots(items, records)
+            self._gone += gone
         if backend is None:
-            store.lose("store_error", sum(row.ended for row in self._rows))
-            self._rows = []
-        elif self._rows or lost:
+            self._lose("store_error", self._items)
+        elif self._items or self._gone:
             try:
-                if self._rows:
-                    self._write(backend, self._rows)
-                if lost:
-                    backend.remove(lost)
+                self._write(backend)
             except StoreBusyError as error:
                 return self._failed(error)
             if self._failures:
                 logger.warning("runs are kept again")
-            self._failures = 0
+            self._failures, store.trouble = 0, None
             # Snapshots of runs that go on may take a twentieth of the time. Waiting for a lock is no work.
             pause = min(MOST_BETWEEN_SNAPSHOTS_S, 20 * (time.thread_time() - worked))
             self._snapshots_at = time.monotonic() + pause
-        self._rows = []
+        self._items = []
         self._queue.taken(self._done)
         if self._queue.waits:
             return True
@@ -333,33 +345,54 @@ class _Writer:
 
     def give_up(self) -> None:
         """Let go of what could be neither written nor refused: the next turn must not meet the same fault."""
-        self._store.lose("store_error", sum(row.ended for row in self._rows))
-        self._rows = []
+        self._lose("store_error", self._items)
+        self._items = []
         self._queue.taken(self._done)
 
-    def _rows_of(self, items: Sequence[Waiting], records: Sequence[ExecutionRecord]) -> list[Row]:
-        final = {item.execution_id for item in items if item.final}
-        rows = [item.row for item in items if item.final or item.execution_id not in final]
-        for record in records:
-            if record.execution_id not in final:
-                with suppress(Exception):
-                    rows.append(row_of(record))
-        return rows
+    def _lose(self, reason: TelemetryDropReason, items: Sequence[Waiting]) -> None:
+        """Count runs that ended as lost, unless `close` has done so."""
+        count = sum(item.final for item in items)
+        if self._queue.settle(count):
+            self._store.lose(reason, count)
 
-    def _write(self, backend: SqlBackend, rows: Sequence[Row]) -> None:
+    def _write(self, backend: SqlBackend) -> None:
+        """Store what is held, and remove what was lost; what is done is held no more when an error is raised.
+
+        Raises:
+            StoreBusyError: the store cannot be used now.
+        """
         try:
-            backend.write(rows)
+            self._store_items(backend, self._items)
+            self._items = []
         except StoreBusyError:
             raise
-        except Exception as error:
-            if len(rows) == 1:
-                logger.error("run %s cannot be kept: %s", rows[0].head.execution_id, error)
-                self._store.lose("store_error", int(rows[0].ended))
-                return
-            for row in rows:
-                self._write(backend, [row])
-            return
-        self._mirror_rows(rows)
+        except AbandonedError:
+            self._items = []
+        except Exception:
+            # One after another: a run that cannot be kept takes no other with it.
+            while self._items:
+                item = self._items[0]
+                try:
+                    self._store_items(backend, [item])
+                except StoreBusyError:
+                    raise
+                except AbandonedError:
+                    pass
+                except Exception as error:
+                    logger.error("run %s cannot be kept: %s", item.execution_id, error)
+                    self._store.trouble = error if isinstance(error, StoreError) else StoreError(str(error))
+                    self._lose("store_error", [item])
+                self._items = self._items[1:]
+        if self._gone:
+            backend.remove(self._gone)
+            self._gone = []
+
+    def _store_items(self, backend: SqlBackend, items: Sequence[Waiting]) -> None:
+        rows = [item.row for item in items]
+        if rows:
+            backend.write(rows)
+            self._queue.settle(sum(item.final for item in items))
+            self._mirror_rows(rows)
 
     def _mirror_rows(self, rows: Sequence[Row]) -> None:
         """Write the JSON files of the runs that have ended; what goes wrong there loses no run."""
@@ -373,10 +406,10 @@ class _Writer:
 
     def _failed(self, error: StoreBusyError) -> bool:
         store = self._store
+        store.trouble = error
         if store.out_of_time:
-            left = self._queue.take(sys.maxsize, snapshots=False).items
-            store.lose("shutdown_timeout", sum(row.ended for row in self._rows) + sum(i.final for i in left))
-            self._rows = []
+            store.lose("shutdown_timeout", self._queue.abandon())
+            self._items = []
             return False
         if not self._failures:
             logger.error("runs wait to be kept: %s", error)
@@ -412,6 +445,17 @@ class _Writer:
             except StoreError as error:
                 self._busy_with_chores = False
                 logger.error("old runs were not deleted, the next attempt is tomorrow: %s", error)
+
+
+def _with_snapshots(items: Sequence[Waiting], records: Sequence[ExecutionRecord]) -> list[Waiting]:
+    """Return the rows to write: final states, and states of runs that go on where no final one is among them."""
+    final = {item.execution_id for item in items if item.final}
+    chosen = [item for item in items if item.final or item.execution_id not in final]
+    for record in records:
+        if record.execution_id not in final:
+            with suppress(Exception):
+                chosen.append(Waiting(record.execution_id, row_of(record), final=False))
+    return chosen
 
 
 _alive: "weakref.WeakSet[QueuedStore]" = weakref.WeakSet()

@@ -49,6 +49,8 @@ class RunQueue:
         self._lost: set[str] = set()
         self._refusal: TelemetryDropReason | None = None
         self._flushing = 0
+        self._held = 0
+        self._abandoned = False
         self._enqueued = self._done = 0
         self._written = Condition(Lock())
         self.hurry = Event()
@@ -101,12 +103,28 @@ class RunQueue:
         """Whether nothing more is taken because the store is being closed."""
         return self._refusal == "shutdown_timeout"
 
-    def drop(self) -> int:
-        """Let go of all that waits; returns how many runs that ended were among them."""
+    def abandon(self) -> int:
+        """Let go of all that waits or is being written; returns how many runs that ended were among them.
+
+        The writer must not store any of them any more. A second call returns 0: each run is counted once.
+        """
         with self._lock:
-            left = sum(item.final for item in self._items)
+            left = self._held + sum(item.final for item in self._items)
             self._items.clear()
+            self._bytes = self._held = 0
+            self._abandoned = True
         return left
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether what was taken is counted as lost already, and must not be stored."""
+        return self._abandoned
+
+    @property
+    def queued(self) -> int:
+        """How many runs that ended are neither stored nor lost yet: those that wait, and those being written."""
+        with self._lock:
+            return self._held + sum(item.final for item in self._items)
 
     # --- for those who wait -------------------------------------------------------------------------------------------
 
@@ -152,6 +170,7 @@ class RunQueue:
         with self._lock:
             items = [self._items.popleft() for _ in range(min(count, len(self._items)))]
             self._bytes -= sum(len(item.row.body) for item in items)
+            self._held += sum(item.final for item in items)
             lost: list[str] = []
             if not self._items:  # or what is still in it would come back
                 lost, self._lost = list(self._lost), set()
@@ -160,6 +179,14 @@ class RunQueue:
                 records, self._changed = list(self._changed.values()), {}
             waits = bool(self._items or self._changed)
             return Taken(items, records, lost, self._done if waits else self._enqueued)
+
+    def settle(self, count: int) -> bool:
+        """Note that so many runs that were taken are stored or lost; False if they were counted as lost meanwhile."""
+        with self._lock:
+            if self._abandoned:
+                return False
+            self._held -= count
+            return True
 
     def taken(self, number: int) -> None:
         """Note that everything up to that number has been written, or lost."""

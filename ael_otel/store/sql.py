@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from ael_otel.errors import StoreError
 from ael_otel.store.base import Backend
 from ael_otel.store.codec import decode
 from ael_otel.store.content import clean
@@ -48,6 +49,14 @@ class Transaction(Protocol):
         ...
 
 
+class AbandonedError(StoreError):
+    """The rows are counted as lost already: the write was undone."""
+
+
+def _never() -> bool:
+    return False
+
+
 _FIGURE_OF_RUN: Final = selected(
     Figure,
     name="e.workflow_name",
@@ -77,6 +86,8 @@ class SqlBackend(Backend):
         self.on_pruned = on_pruned
         self.forgotten = True
         """Whether nothing of what was deleted is left; else `shrink` is to be called again."""
+        self.abandoned: Callable[[], bool] = _never
+        """Asked before a write is committed: whether its rows are counted as lost by now, and must not be stored."""
 
     @abstractmethod
     def transaction(self) -> AbstractContextManager[Transaction]:
@@ -126,6 +137,8 @@ class SqlBackend(Backend):
             ]
             if changed:
                 self._replace(transaction, changed)
+            if self.abandoned():
+                raise AbandonedError("the store was closed before these runs were written")
 
     def _insert(self, transaction: Transaction, rows: Sequence[Row]) -> None:
         if rows:

@@ -118,7 +118,9 @@ class SqliteStore(SqlBackend):
             logger.warning("%s: the run store is opened anew: %s", self.path, fault)
         if self._file is not None:
             if self._file.remove_stale_log():
-                logger.warning("%s: the log of the file that was there before does not fit and is removed", self.path)
+                logger.warning(
+                    "%s: the log of the file that was there before does not fit and is removed", self.path
+                )
             self._file = None
         return self._connect()
 
@@ -190,7 +192,9 @@ class SqliteStore(SqlBackend):
                 connection.execute(f"PRAGMA user_version = {number}")
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            # SQLite has rolled back already where the disk was full; the error that counts is the first one.
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
             raise
 
     def _version(self, connection: sqlite3.Connection) -> int:
@@ -386,6 +390,7 @@ def _patiently[T](action: Callable[[], T]) -> T:
         try:
             return action()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() > deadline:
+            locked = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if not locked or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)

@@ -105,7 +105,7 @@ class OpenFile:
         return "a copy was written over its file"
 
     def _follows(self, found: Mark | None) -> bool:
-        """Return whether the file may carry this mark by our own doing: a checkpoint moves it on, nothing moves it back."""
+        """Return whether the file may carry this mark: a checkpoint moves it on, only another content moves it back."""
         before, mine = self._in_file, self._mark
         if found is None:
             return before is None

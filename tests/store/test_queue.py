@@ -331,7 +331,9 @@ class SqliteReader:
 
 
 def test_closing_waits_no_longer_than_it_may(path: Path) -> None:
-    """Proves that a store that hangs does not keep the process, and that what was left is counted."""
+    """Proves that a store that hangs does not keep the process, and that what was left is counted, with what the
+    writer held; nothing of it is stored afterwards.
+    """
     with fed(path) as it:
         it.gate.open.clear()
         it.store.finish_execution(run(0))
@@ -341,7 +343,12 @@ def test_closing_waits_no_longer_than_it_may(path: Path) -> None:
         started = time.monotonic()
         it.store.close(0.3)
         assert 0.2 < time.monotonic() - started < 2
-        assert it.lost == {"shutdown_timeout": 7}
+        assert it.lost == {"shutdown_timeout": 8}
+        it.gate.open.set()
+        assert it.store.queue.wait_ended(10)
+        assert it.lost == {"shutdown_timeout": 8}
+    with SqliteReader(path) as reader:
+        assert reader.count(RunQuery()) == 0
 
 
 def test_a_busy_store_is_given_up_at_the_end(path: Path) -> None:
