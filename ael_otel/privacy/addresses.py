@@ -1,4 +1,4 @@
-"""User and password in an address or a connection string: `postgres://ada:hunter2@db/x`.
+"""User and password in an address or a connection string: `postgres://USER:PASSWORD@db/x`.
 
 An address is read once: where its run of characters ends, and where the next `@` stands, is remembered for all `://`
 before it.

@@ -22,6 +22,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import get_tracer_provider, set_tracer_provider
 
+from ael_otel._generated import attributes as attr
 from ael_otel.config import Settings
 from ael_otel.config.environment import RECORDING_SAMPLER
 from ael_otel.config.settings import masked
@@ -291,7 +292,7 @@ def _build_missing(theirs: set[str], tracer_provider: object) -> None:
         stated = {
             key: value
             for key, value in given.attributes.items()
-            if not (key == "service.name" and str(value).startswith("unknown_service"))
+            if not (key == attr.SERVICE_NAME and str(value).startswith("unknown_service"))
         }
         resource = resource.merge(Resource(stated))
     if "traces" not in theirs:
