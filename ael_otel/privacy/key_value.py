@@ -72,7 +72,7 @@ _MIXED: Final = re.compile("(?=[^a-z]{0,64}[a-z])(?=[^A-Z]{0,64}[A-Z])(?=[^0-9]{
 _ANY_DIGIT: Final = re.compile("[0-9]")
 _TO_LINE_END: Final = re.compile(r"[^\r\n\"'\\]*+")
 _SCHEME: Final = re.compile(
-    r"(?i)(?:bearer|basic|token|digest|apikey|api-key|negotiate|ntlm|aws4-hmac-sha256|hmac|signature|key|sharedkey)\s+(?=\S)"
+    r"(?i)(?:bearer|basic|token|digest|apikey|api-key|negotiate|ntlm|aws4-hmac-sha256|hmac|signature|key|sharedkey|oauth|hawk|mac|splunk|geniekey)\s+(?=\S)"
 )
 _CREDENTIAL: Final = re.compile(r"\$\([^\n\"']{1,200}|\$?\{\{?[^{}\n]{0,128}\}\}?|[^\s\"',;]{1,256}")
 _DIGEST: Final = re.compile(

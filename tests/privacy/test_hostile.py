@@ -18,6 +18,8 @@ LEAKS = {
     "Python, annotated": "API_KEY: str = '{w:24}'",
     "Python, annotated with a subscript": 'api_key: Optional[str] = "{w:24}"',
     "header whose pairs look like a type": 'Authorization: Digest username="ada", response="{x:32}"',
+    "OAuth header": 'Authorization: OAuth realm="x", oauth_token="{w:24}", oauth_signature="{w:24}"',
+    "Splunk header": "Authorization: Splunk {w:18}",
     "Swift, annotated": 'let password: String = "{w:18}";',
     "TypeScript, annotated": "const apiKey: string = '{w:24}'",
     "JavaScript, default": "const key = process.env.API_KEY || '{w:24}'",
