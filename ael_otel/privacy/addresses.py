@@ -1,4 +1,4 @@
-"""User and password in an address or a connection string: `postgres://USER:PASSWORD@db/x`.
+"""User and password in an address or a connection string: as in `postgres://user@db/x` with a password.
 
 An address is read once: where its run of characters ends, and where the next `@` stands, is remembered for all `://`
 before it.
