@@ -75,6 +75,8 @@ class RunNotFoundError(AelOtelError):
         self.wanted = wanted
         super().__init__(
             f"no run has an execution or trace id that begins with {wanted!r}; `ael trace list` shows the latest"
+            if wanted != "latest"
+            else "no runs are stored yet: `ael run` and `ael serve` record them"
         )
 
 

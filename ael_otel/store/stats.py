@@ -2,7 +2,7 @@
 
 import math
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from ael_otel.store.query import RunQuery, StatsKey, StatsRow
@@ -47,11 +47,22 @@ class _Sum:
         )
 
 
-def summarise(by: StatsKey, figures: Iterable[Figure]) -> list[StatsRow]:
-    """Return one row per key: most first, or by day in order."""
+_days: dict[int, str] = {}
+
+
+def _day(started_us: int) -> str:
+    number = started_us // 86_400_000_000
+    day = _days.get(number)
+    if day is None:
+        day = _days[number] = day_of(started_us)
+    return day
+
+
+def summarise(by: StatsKey, figures: Iterable[Figure], day: Callable[[int], str] = _day) -> list[StatsRow]:
+    """Return one row per key: most first, or by day in order; `day` gives the key of a start, by default in UTC."""
     sums: dict[str, _Sum] = {}
     for name, started_us, status, duration_us, size in figures:
-        key = _day(started_us) if by == "day" else name or NO_WORKFLOW
+        key = day(started_us) if by == "day" else name or NO_WORKFLOW
         found = sums.get(key)
         if found is None:
             found = sums[key] = _Sum()
@@ -85,14 +96,3 @@ def figures_of(by: StatsKey, query: RunQuery, run: ExecutionRecord | Row) -> Ite
     for tool, status, duration_us, size in row.calls:
         if query.tool is None or tool == query.tool:
             yield Figure(tool, head.started_us, status, duration_us, size)
-
-
-_days: dict[int, str] = {}
-
-
-def _day(started_us: int) -> str:
-    number = started_us // 86_400_000_000
-    day = _days.get(number)
-    if day is None:
-        day = _days[number] = day_of(started_us)
-    return day

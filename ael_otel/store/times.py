@@ -1,7 +1,7 @@
 """Times as the store keeps them (UTC, whole microseconds) and as people write them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -57,10 +57,17 @@ def day_of(microseconds: int) -> str:
     return from_us(microseconds).strftime("%Y-%m-%d")
 
 
-def parse_when(text: str, now: datetime | None = None) -> datetime:
+def _as_utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def parse_when(
+    text: str, now: datetime | None = None, to_utc: Callable[[datetime], datetime] = _as_utc
+) -> datetime:
     """Return the time a person means: RFC 3339, `YYYY-MM-DD`, or how long ago (`90s`, `15m`, `1h`, `7d`, `2w`).
 
-    A time without a zone is UTC. `now` is what "ago" counts from, default the current time.
+    `now` is what "ago" counts from, default the current time. `to_utc` converts the time; by default one without a zone
+    is UTC.
 
     Raises:
         QueryError: it is none of these.
@@ -70,12 +77,11 @@ def parse_when(text: str, now: datetime | None = None) -> datetime:
     try:
         if ago is not None:
             return (now or datetime.now(UTC)) - float(ago[1]) * _UNITS[ago[2]]
-        found = datetime.fromisoformat(said)
+        return to_utc(datetime.fromisoformat(said))
     except (ValueError, OverflowError) as error:
         raise QueryError(
             f"{text!r} is no time: write 2026-01-31, 2026-01-31T12:00:00Z, or how long ago: 15m, 1h, 7d"
         ) from error
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def parse_duration_ms(text: str) -> float:

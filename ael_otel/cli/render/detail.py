@@ -11,8 +11,8 @@ from ael_otel._generated import attributes as attr
 from ael_otel.cli.render import text as words
 from ael_otel.cli.render import tree
 from ael_otel.cli.render.run_result import labelled, readable
-from ael_otel.cli.render.run_table import when
 from ael_otel.cli.render.table import bare_table
+from ael_otel.cli.render.zone import UTC_ZONE, Zone
 from ael_otel.export.span_tree import Span
 from ael_otel.store import ErrorRecord, ExecutionRecord
 
@@ -24,7 +24,9 @@ _ROOM_FOR_WHAT: Final = 72
 _TIME, _SPAN_ID = 8, 16
 
 
-def run(record: ExecutionRecord, *, width: int = 100, ascii_only: bool = False) -> RenderableType:
+def run(
+    record: ExecutionRecord, *, width: int = 100, ascii_only: bool = False, zone: Zone = UTC_ZONE
+) -> RenderableType:
     """Show one run."""
     parts: list[RenderableType] = [tree.tree(record, width=width, ascii_only=ascii_only), Text()]
     facts: list[tuple[str, str, str]] = []
@@ -32,8 +34,8 @@ def run(record: ExecutionRecord, *, width: int = 100, ascii_only: bool = False) 
         if not _is_nothing(value):
             facts.append((name, shortened(value), ""))
     if record.error is not None:
-        facts.append(("error", _whole_error(record.error), "red"))
-    facts.append(("started", f"{when(record.started_at)} UTC", "dim"))
+        facts.append(("error", whole_error(record.error), "red"))
+    facts.append(("started", zone.full(record.started_at), "dim"))
     if record.workflow_version:
         facts.append(("version", words.one_line(record.workflow_version), "dim"))
     if record.caller_id:
@@ -63,7 +65,7 @@ def _is_nothing(value: Any) -> bool:
     return value is None or value == ""
 
 
-def _whole_error(error: ErrorRecord) -> str:
+def whole_error(error: ErrorRecord) -> str:
     """Write an error with what caused it."""
     lines = [words.error(error)]
     cause = error.cause

@@ -7,8 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ael_otel.cli.render import text as words
-from ael_otel.cli.render.run_table import identifier, value, when
+from ael_otel.cli.render.run_table import identifier, value
 from ael_otel.cli.render.table import STATUS_STYLE, bare_table
+from ael_otel.cli.render.zone import UTC_ZONE
 from ael_otel.export.compare import Comparison, Difference, Timing
 from ael_otel.store import ExecutionRecord
 
@@ -33,7 +34,7 @@ def comparison(
             Text(letter, style="bold"),
             Text(words.one_line(run.workflow_name or "(direct call)")),
             Text(run.status, style=STATUS_STYLE.get(run.status, "")),
-            *([when(run.started_at)] if dates else []),
+            *([UTC_ZONE.when(run.started_at)] if dates else []),
             words.lasted(run.status, run.duration_ms),
             Text(identifier(run.trace_id, run.execution_id), style="dim"),
         )

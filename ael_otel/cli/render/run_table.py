@@ -1,7 +1,8 @@
 """The table of `ael trace list`: runs as the store sums them up, and any fields of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -10,38 +11,53 @@ from rich.text import Text
 
 from ael_otel.cli.render import text as words
 from ael_otel.cli.render.table import STATUS_STYLE, bare_table
-from ael_otel.store import ExecutionSummary
+from ael_otel.cli.render.zone import UTC_ZONE, Zone
+from ael_otel.store import ExecutionRecord, ExecutionSummary
+from ael_otel.store.rows import MAX_ERROR_TEXT
 
 _ROOM_FOR_DATES: Final = 96
-_WORDS: Final = 4
+_SHORTEST_WORDS: Final = len("what happened")
 MAX_CELL: Final = 200
 """Characters of one value in a table of fields; the other forms have all of it."""
 
 
-def runs(found: Sequence[ExecutionSummary], *, width: int = 100, now: datetime | None = None) -> Table:
-    """List runs, one a row; times are UTC, as the filters take them.
+def runs(
+    found: Sequence[ExecutionSummary],
+    *,
+    width: int | None = 100,
+    now: datetime | None = None,
+    zone: Zone = UTC_ZONE,
+    whole: Mapping[str, ExecutionRecord] = MappingProxyType({}),
+) -> Table:
+    """List runs, one a row, one line each.
 
     Args:
         found: the runs.
-        width: columns of the terminal. A narrow one has the time of today's runs and the day of others, with their time
-            where that has room, and neither where names, ids and what happened leave none.
+        width: columns of the terminal; None, for a pipe, cuts nothing. A narrow one has the time of today's runs and
+            the day of others, with their time where that has room, and neither where names, ids and what happened
+            leave none.
         now: what today is; the current time by default.
+        zone: of the times.
+        whole: records of runs whose summary does not tell all, by execution id.
     """
-    wide = width >= _ROOM_FOR_DATES
+    wide = width is None or width >= _ROOM_FOR_DATES
     headings = ["workflow", "status", "steps", "duration", "what happened", "id"]
-    rows = [_cells(run) for run in found]
+    rows = [_cells(run, whole.get(run.execution_id)) for run in found]
+    times: list[str] = []
     if wide:
-        times = [when(run.started_at) for run in found]
-    else:
-        times = _times(found, now or datetime.now(UTC), width - _taken(headings, rows))
+        times = [zone.when(run.started_at) for run in found]
+    elif width is not None:
+        room = width - _taken(headings, rows, gap=1, words_at_least=_SHORTEST_WORDS)
+        times = _times(found, now or datetime.now(UTC), room, zone)
     if times:
-        headings.insert(0, "started (UTC)" if wide else "at (UTC)")
+        headings.insert(0, f"{'started' if wide else 'at'} ({zone.name})")
         rows = [[Text(time, style="dim"), *cells] for time, cells in zip(times, rows, strict=True)]
-    table = bare_table(gap=2 if wide else 1)
+    gap = 2 if wide else 1
+    if width is not None:
+        _fit(headings, rows, width, gap)
+    table = bare_table(gap)
     for heading in headings:
-        if heading == "what happened":
-            table.add_column(heading, ratio=1, overflow="fold")
-        elif heading == "id":
+        if heading == "id":
             table.add_column(heading, no_wrap=True, min_width=words.SHORT_ID)
         else:
             table.add_column(heading, no_wrap=True, justify="right" if heading == "duration" else "left")
@@ -50,32 +66,43 @@ def runs(found: Sequence[ExecutionSummary], *, width: int = 100, now: datetime |
     return table
 
 
-def _cells(run: ExecutionSummary) -> list[Text]:
+def _fit(headings: list[str], rows: Sequence[Sequence[Text]], width: int, gap: int) -> None:
+    """Cut what happened to the columns that the others leave it."""
+    at = headings.index("what happened")
+    room = max(width - _taken(headings, rows, gap, words_at_least=0), 1)
+    for cells in rows:
+        cells[at].truncate(room, overflow="ellipsis")
+    headings[at] = headings[at] if len(headings[at]) <= room else ""
+
+
+def _cells(run: ExecutionSummary, record: ExecutionRecord | None) -> list[Text]:
     trouble = run.status in ("failed", "cancelled")
     return [
-        Text(words.one_line(run.workflow_name or "(direct call)")),
+        Text(name(run, record)),
         Text(run.status, style=STATUS_STYLE.get(run.status, "")),
         Text(steps(run)),
         Text(words.lasted(run.status, run.duration_ms)),
-        Text(what_happened(run), style="red" if trouble else "yellow"),
+        Text(what_happened(run, record), style="red" if trouble else "yellow"),
         Text(identifier(run.trace_id, run.execution_id), style="dim"),
     ]
 
 
-def _taken(headings: Sequence[str], rows: Sequence[Sequence[Text]]) -> int:
-    """Return how wide a narrow table is at least, with a gap at its left."""
+def _taken(headings: Sequence[str], rows: Sequence[Sequence[Text]], gap: int, words_at_least: int) -> int:
+    """Return how wide the columns are with a gap after each, what happened at its least."""
     widths = [
-        len(heading) if at == _WORDS else max([len(heading), *(row[at].cell_len for row in rows)])
+        words_at_least
+        if heading == "what happened"
+        else max([len(heading), *(row[at].cell_len for row in rows)])
         for at, heading in enumerate(headings)
     ]
-    return sum(widths) + len(widths)
+    return sum(widths) + gap * (len(widths) - 1)
 
 
-def _times(found: Sequence[ExecutionSummary], now: datetime, room: int) -> list[str]:
+def _times(found: Sequence[ExecutionSummary], now: datetime, room: int, zone: Zone) -> list[str]:
     """Write when runs started as well as there is room for; nothing where there is none."""
     for other_day in ("%m-%d %H:%M:%S", "%m-%d"):
-        times = [_short(run.started_at.astimezone(UTC), now.astimezone(UTC), other_day) for run in found]
-        if max(map(len, ["at (UTC)", *times])) <= room:
+        times = [_short(zone.at(run.started_at), zone.at(now), other_day) for run in found]
+        if max(map(len, [f"at ({zone.name})", *times])) < room:
             return times
     return []
 
@@ -86,18 +113,18 @@ def _short(moment: datetime, now: datetime, other_day: str) -> str:
     return f"{moment:%H:%M:%S}" if moment.date() == now.date() else moment.strftime(other_day)
 
 
-def fields(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
-    """List the fields that were asked for, as they are, long ones cut."""
+def fields(names: Sequence[str], rows: Sequence[Sequence[Any]], *, cut: bool = True) -> Table:
+    """List the fields that were asked for, as they are, one line a run; `cut` makes long ones fit a terminal."""
     table = bare_table(gap=2)
     for name in names:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
     for row in rows:
-        table.add_row(*(Text(value(item)) for item in row))
+        table.add_row(*(Text(value(item, cut=cut)) for item in row))
     return table
 
 
-def value(item: Any) -> str:
-    """Write a value on one line."""
+def value(item: Any, *, cut: bool = True) -> str:
+    """Write a value on one line, cut to `MAX_CELL` characters unless `cut` is False."""
     match item:
         case None:
             return "-"
@@ -108,12 +135,7 @@ def value(item: Any) -> str:
         case _:
             text = msgspec.json.encode(item).decode()
     text = words.one_line(text)
-    return text if len(text) <= MAX_CELL else f"{text[: MAX_CELL - 1]}…"
-
-
-def when(moment: datetime) -> str:
-    """Write a time in UTC to the second, as a filter takes it."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return text if not cut or len(text) <= MAX_CELL else f"{text[: MAX_CELL - 1]}…"
 
 
 def identifier(trace_id: str, execution_id: str) -> str:
@@ -121,25 +143,46 @@ def identifier(trace_id: str, execution_id: str) -> str:
     return words.short_id(trace_id or execution_id.removeprefix("exec-"))
 
 
+def name(run: ExecutionSummary, record: ExecutionRecord | None = None) -> str:
+    """Return the workflow of a run, or `(direct call)` with the tool where the record is there to tell it."""
+    if run.workflow_name is not None or record is None or not record.tool_calls:
+        return words.one_line(run.workflow_name or "(direct call)")
+    call = record.tool_calls[0]
+    return words.one_line(f"(direct call) {words.tool(call.tool_name, call.server)}")
+
+
 def steps(run: ExecutionSummary) -> str:
-    """Count the steps of a run: `3 ok`, `2 ok, 3 skip`, or `1 of 2` where one failed; calls where it has none."""
+    """Count the steps of a run: `3 ok`, `2 ok, 3 skip`, or `1 of 3, 1 skip` where one failed; or its calls."""
     if not run.steps:
         return words.plural(run.tool_calls, "call") if run.tool_calls else "-"
     if run.status in ("pending", "running"):
         return words.plural(run.steps, "step")
     done = run.steps - run.failed - run.skipped
-    if run.failed:
-        return f"{done} of {run.steps}"
-    return f"{done} ok, {run.skipped} skip" if run.skipped else f"{done} ok"
+    counted = f"{done} of {run.steps}" if run.failed else f"{done} ok"
+    return f"{counted}, {run.skipped} skip" if run.skipped else counted
 
 
-def what_happened(run: ExecutionSummary) -> str:
-    """Say in one line what was not plain success: the error, or retries and failed steps that did no harm."""
-    if run.error_code is not None:
-        return words.error_text(run.error_code, run.error_message or "", run.duration_ms)
+def needs_record(run: ExecutionSummary, *, cut: bool) -> bool:
+    """Whether a summary tells less of a run than its line shows: the tool, steps without harm, a long error."""
+    if run.type == "direct" or run.skipped or (run.error_code is None and (run.failed or run.retries)):
+        return True
+    return not cut and len(run.error_message or "") >= MAX_ERROR_TEXT
+
+
+def what_happened(run: ExecutionSummary, record: ExecutionRecord | None = None) -> str:
+    """Say in one line what was not plain success: the error, then skipped steps, retries, failures that did no harm.
+
+    Without the record, steps are counted instead of named.
+    """
+    if record is not None:
+        return words.what_happened(record)
     notes: list[str] = []
+    if run.error_code is not None:
+        notes.append(words.error_text(run.error_code, run.error_message or "", run.duration_ms))
     if run.retries:
         notes.append(words.plural(run.retries, "retry"))
-    if run.failed:
+    if run.failed and run.error_code is None:
         notes.append(f"{words.plural(run.failed, 'step')} failed")
+    if run.skipped:
+        notes.append(f"{words.plural(run.skipped, 'step')} skipped")
     return ", ".join(notes)

@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ael_otel.cli.render import text as words
-from ael_otel.cli.render.run_table import when
 from ael_otel.cli.render.table import bare_table
+from ael_otel.cli.render.zone import UTC_ZONE, Zone
 from ael_otel.store import StatsRow, StoreInfo
 
 _ROOM_FOR_ALL: Final = 76
@@ -51,8 +51,8 @@ def _took(milliseconds: float | None) -> str:
     return "-" if milliseconds is None else words.duration(milliseconds)
 
 
-def summary(info: StoreInfo, bytes_per_day: float) -> Text:
-    """Say what the store holds, and what it grows by."""
+def summary(info: StoreInfo, bytes_per_day: float | None, zone: Zone = UTC_ZONE) -> Text:
+    """Say what the store holds, and what it grows by where runs of a day or more tell that."""
     if not info.executions:
         return Text(f"{_place(info)} holds no runs.", style="dim")
     text = f"{_place(info)}: {info.executions:,} {'run' if info.executions == 1 else 'runs'}"
@@ -60,8 +60,10 @@ def summary(info: StoreInfo, bytes_per_day: float) -> Text:
         text += f" ({info.running} going on)"
     text += f", {words.size(info.bytes)}"
     if info.oldest is not None:
-        text += f", since {when(info.oldest)[:16]} UTC"
-    return Text(f"{text}; grows by {words.size(bytes_per_day)} a day.", style="dim")
+        text += f", since {zone.when(info.oldest)[:16]} {zone.name}"
+    if bytes_per_day is not None:
+        text += f"; grows by {words.size(bytes_per_day)} a day"
+    return Text(f"{text}.", style="dim")
 
 
 def taken_out(counts: Mapping[str, int]) -> Text:

@@ -117,16 +117,28 @@ def plural(count: int, noun: str) -> str:
 
 
 def what_happened(run: ExecutionRecord) -> str:
-    """Say in one line what was not plain success: the error, retries, skips, tool errors that code handled."""
+    """Say in one line what was not plain success: the error, retries, tolerated errors, skips, handled tool errors."""
+    notes: list[str] = []
     if run.error is not None:
         step_id = run.error.step_id or _step_of(run.error, run.steps)
         text = error(run.error, run.duration_ms)
-        return f"{step_id}: {text}" if step_id else text
-    notes = [note for step in run.steps if (note := _note(step))]
-    skipped = [step.step_id for step in run.steps if step.status == "skipped"]
+        notes.append(f"{step_id}: {text}" if step_id else text)
+    else:
+        notes += [note for step in run.steps if (note := _note(step))]
+    notes += [
+        f"{step.step_id}: tolerated {error(step.error)}"
+        for step in run.steps
+        if step.error is not None and _tolerated(step, run)
+    ]
+    skipped = [step.step_id for step in run.steps if step.status == "skipped" and step.error is None]
     if skipped:
         notes.append(f"{', '.join(skipped)} skipped")
     return "; ".join(notes)
+
+
+def _tolerated(step: StepRecord, run: ExecutionRecord) -> bool:
+    """Whether a step failed and its run went on: `on_error` skipped it, or the run completed all the same."""
+    return step.status == "skipped" or (step.status == "failed" and run.status == "completed")
 
 
 def _step_of(failure: ErrorRecord, steps: Sequence[StepRecord]) -> str | None:

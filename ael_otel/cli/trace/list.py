@@ -5,10 +5,18 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from ael_otel.cli.options import examples
-from ael_otel.cli.trace.options import Filters, Place, filter_options, output_option, store_options
+from ael_otel.cli.trace.options import (
+    Filters,
+    Place,
+    filter_options,
+    output_option,
+    store_options,
+    zone_option,
+)
 
 if TYPE_CHECKING:
-    from ael_otel.store import Page, TelemetryStore
+    from ael_otel.cli.render.zone import Zone
+    from ael_otel.store import ExecutionRecord, Page, TelemetryStore
 
 
 MAX_COUNTED: Final = 10_000
@@ -34,11 +42,18 @@ MAX_COUNTED: Final = 10_000
 @click.option("--cursor", metavar="CURSOR", help="Go on where a list before ended.")
 @output_option("table", "json", "jsonl", "csv")
 @click.option("--fields", metavar="A,B.C", help="Only these fields of the run, by their names in its JSON.")
+@zone_option
 @store_options
 def command(
-    filters: Filters, limit: int, cursor: str | None, output: str, fields: str | None, place: Place
+    filters: Filters,
+    limit: int,
+    cursor: str | None,
+    output: str,
+    fields: str | None,
+    zone: "Zone",
+    place: Place,
 ) -> None:
-    """List runs, newest first.
+    """List runs, newest first, one line each: cut to the width of a terminal, whole in a pipe.
 
     What is left is told on stderr, with the cursor that goes on there; stdout holds the runs and nothing else.
     """
@@ -50,18 +65,20 @@ def command(
         if fields is not None:
             _show_fields(store, page, fields, output)
         else:
-            _show(page, output)
+            _show(store, page, output, zone)
         _tell_what_is_left(store, page, filters, searched=query.text is not None)
 
 
-def _show(page: "Page", output: str) -> None:
+def _show(store: "TelemetryStore", page: "Page", output: str, zone: "Zone") -> None:
     if output == "table":
         from ael_otel.cli.render import run_table as listing
-        from ael_otel.cli.render.terminal import console
+        from ael_otel.cli.render.terminal import console, is_pipe, print_table
 
         out = console()
         if page.runs:
-            out.print(listing.runs(page.runs, width=out.width))
+            width = None if is_pipe(out) else out.width
+            whole = records_of(store, page, cut=width is not None)
+            print_table(out, listing.runs(page.runs, width=width, zone=zone, whole=whole))
         return
     from ael_otel.cli import streams
 
@@ -75,6 +92,26 @@ def _show(page: "Page", output: str) -> None:
         names = page.runs[0].__struct_fields__ if page.runs else listing_fields()
         rows = ([getattr(run, name) for name in names] for run in page.runs)
         streams.print_bytes(line.encode() for line in sheet.lines([names, *rows]))
+
+
+def records_of(store: "TelemetryStore", page: "Page", *, cut: bool) -> "dict[str, ExecutionRecord]":
+    """Return the records of the runs on a page whose summary does not tell all that a line shows.
+
+    A damaged record is left out: the summary still has its line.
+    """
+    from ael_otel.cli.render.run_table import needs_record
+    from ael_otel.errors import StoreError
+
+    found: dict[str, ExecutionRecord] = {}
+    for run in page.runs:
+        if needs_record(run, cut=cut):
+            try:
+                record = store.get(run.execution_id)
+            except StoreError:
+                continue
+            if record is not None:
+                found[run.execution_id] = record
+    return found
 
 
 def listing_fields() -> tuple[str, ...]:
@@ -102,9 +139,11 @@ def _show_fields(store: "TelemetryStore", page: "Page", fields: str, output: str
         )
     elif rows:
         from ael_otel.cli.render import run_table as listing
-        from ael_otel.cli.render.terminal import console
+        from ael_otel.cli.render.terminal import console, is_pipe, print_table
 
-        console().print(listing.fields(names, [list(row.values()) for row in rows]))
+        out = console()
+        values = [list(row.values()) for row in rows]
+        print_table(out, listing.fields(names, values, cut=not is_pipe(out)))
 
 
 def _tell_what_is_left(store: "TelemetryStore", page: "Page", filters: Filters, *, searched: bool) -> None:

@@ -1,11 +1,12 @@
 """Options that the verbs of `ael trace` share: which store, and which runs in it."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 
@@ -15,8 +16,12 @@ from ael_otel.errors import AelOtelError, ConfigError, QueryError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from ael_otel.cli.render.zone import Zone
     from ael_otel.config import Settings
     from ael_otel.store import RunQuery
+
+_ZONE: Final = "ael_otel.zone"
+"""Key of the zone in click's context, from the option to the filters."""
 
 STATUSES = ("pending", "running", "completed", "failed", "cancelled")
 
@@ -84,13 +89,40 @@ class Filters:
         return self != Filters()
 
 
-def _when(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+def _zone(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> "Zone":
+    """Return the zone of --local, or of AEL_TIMEZONE, and keep it for the filters."""
+    from ael_otel.cli.render.zone import LOCAL
+
+    ctx.meta[_ZONE] = LOCAL if wanted else _zone_of_environment()
+    return cast("Zone", ctx.meta[_ZONE])
+
+
+def _zone_of_environment() -> "Zone":
+    from ael_otel.cli.render.zone import VARIABLE, named
+
+    return named(os.environ.get(VARIABLE, ""))
+
+
+def zone_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--local`; the verb gets the zone of its times as `zone`."""
+    return click.option(
+        "--local",
+        "zone",
+        is_flag=True,
+        is_eager=True,  # the filters read times in this zone
+        callback=_zone,
+        help="Times of this machine's zone instead of UTC or $AEL_TIMEZONE, in the answer and the filters.",
+    )(function)
+
+
+def _when(ctx: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
     if value is None:
         return None
     from ael_otel.store.times import parse_when
 
+    zone: Zone = ctx.meta.get(_ZONE) or _zone_of_environment()
     try:
-        return parse_when(value)
+        return parse_when(value, to_utc=zone.read)
     except QueryError as error:
         raise click.BadParameter(str(error), param=parameter) from None
 

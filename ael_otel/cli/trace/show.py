@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ael_otel.cli.options import examples
-from ael_otel.cli.trace.options import Place, output_option, run_id, store_options
+from ael_otel.cli.trace.options import Place, output_option, run_id, store_options, zone_option
 
 if TYPE_CHECKING:
     from ael_otel.attribution import Attribution
+    from ael_otel.cli.render.zone import Zone
     from ael_otel.store import ExecutionRecord
 
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     "show",
     short_help="Show one run: steps, tool calls, errors, times.",
     epilog=examples(
+        "ael trace show",
         "ael trace show a0f63b41",
         "ael trace show exec-7f3a91c2 --spans --logs",
         "ael trace show a0f63b41 --output json",
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
         "ael trace show a0f63b41 --web",
     ),
 )
-@click.argument("identifier", metavar="ID", shell_complete=run_id)
+@click.argument("identifier", metavar="[ID]", default="latest", shell_complete=run_id)
 @click.option("--spans", is_flag=True, help="List its spans with their ids too.")
 @click.option(
     "--logs",
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 )
 @click.option("--no-open", is_flag=True, help="With --web: only write the page and print its name.")
 @output_option("tree", "json")
+@zone_option
 @store_options
 def command(
     identifier: str,
@@ -52,9 +55,13 @@ def command(
     web: bool,
     no_open: bool,
     output: str,
+    zone: "Zone",
     place: Place,
 ) -> None:
-    """Show the run that ID names: its execution id or trace id, or any beginning of one that only it has."""
+    """Show the run that ID names: its execution id or trace id, or any beginning of one that only it has.
+
+    Without ID, or with `latest`, it is the run that started last.
+    """
     _check(spans, logs, web, output)
     from ael_otel.cli.trace.store_access import find, opened
 
@@ -80,7 +87,7 @@ def command(
     from ael_otel.cli.render.terminal import ascii_only, console
 
     out = console()
-    out.print(detail.run(run, width=out.width, ascii_only=ascii_only(out)))
+    out.print(detail.run(run, width=out.width, ascii_only=ascii_only(out), zone=zone))
     if who is not None:
         from ael_otel.cli.render import attribution as shown
 

@@ -1,16 +1,24 @@
 """`ael trace stats`: how many, how long, how often they fail, by workflow, tool or day."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from ael_otel.cli.options import examples
-from ael_otel.cli.trace.options import Filters, Place, filter_options, output_option, store_options
+from ael_otel.cli.trace.options import (
+    Filters,
+    Place,
+    filter_options,
+    output_option,
+    store_options,
+    zone_option,
+)
 
 if TYPE_CHECKING:
-    from ael_otel.store import StatsRow
+    from ael_otel.cli.render.zone import Zone
+    from ael_otel.store import StatsRow, StoreInfo, TelemetryStore
 
 
 @click.command(
@@ -31,9 +39,12 @@ if TYPE_CHECKING:
 )
 @filter_options
 @output_option("table", "json", "jsonl", "csv")
+@zone_option
 @store_options
-def command(by: Literal["workflow", "tool", "day"], filters: Filters, output: str, place: Place) -> None:
-    """Sum runs up by workflow or UTC day, or the tool calls of runs by tool.
+def command(
+    by: Literal["workflow", "tool", "day"], filters: Filters, output: str, zone: "Zone", place: Place
+) -> None:
+    """Sum runs up by workflow or day, or the tool calls of runs by tool.
 
     Percentiles are of what ended (nearest rank). The lines below the table tell the size of the store and
     its growth, and what was taken out of these runs before they were kept, by kind; in JSON they are `store`
@@ -43,15 +54,15 @@ def command(by: Literal["workflow", "tool", "day"], filters: Filters, output: st
     from ael_otel.cli.trace.store_access import opened
 
     with opened(place) as store:
-        rows = store.stats(by, filters.query())
+        rows = _rows(store, by, filters, zone)
         if output == "jsonl":
             streams.print_lines(rows)
             return
         if output == "csv":
             _as_csv(rows)
             return
-        days = rows if by == "day" and not filters.any() else store.stats("day", Filters().query())
-        info, per_day, taken_out = store.info(), growth(days), store.redactions(filters.query())
+        info, taken_out = store.info(), store.redactions(filters.query())
+        per_day = growth(store.stats("day", Filters().query()), info)
     if output == "json":
         about = {name: getattr(info, name) for name in info.__struct_fields__}
         about["bytes_per_day"] = per_day
@@ -64,15 +75,44 @@ def command(by: Literal["workflow", "tool", "day"], filters: Filters, output: st
     if rows:
         out.print(figures.table(by, rows, width=out.width))
         out.print()
-    out.print(figures.summary(info, per_day))
+    out.print(figures.summary(info, per_day, zone))
     if taken_out:
         out.print(figures.taken_out(taken_out))
 
 
-def growth(days: "Sequence[StatsRow]") -> float:
-    """Return the bytes a day since the first day that is still stored, the days without runs counted."""
-    if not days:
+def _rows(
+    store: "TelemetryStore", by: Literal["workflow", "tool", "day"], filters: Filters, zone: "Zone"
+) -> "list[StatsRow]":
+    """Return the figures; the store has those of UTC days only."""
+    from ael_otel.cli.render.zone import UTC_ZONE
+
+    if by != "day" or zone is UTC_ZONE:
+        return store.stats(by, filters.query())
+    from ael_otel.store.stats import Figure, summarise
+    from ael_otel.store.times import from_us, to_us
+
+    figures = (
+        Figure(
+            run.workflow_name,
+            to_us(run.started_at),
+            run.status,
+            None if run.duration_ms is None else round(run.duration_ms * 1e3),
+            run.bytes,
+        )
+        for run in store.query(filters.query()).runs
+    )
+    return summarise(by, figures, lambda us: f"{zone.at(from_us(us)):%Y-%m-%d}")
+
+
+def growth(days: "Sequence[StatsRow]", info: "StoreInfo") -> float | None:
+    """Return the bytes a day since the first UTC day that is still stored, the days without runs counted.
+
+    None where the runs are of less than 24 hours: minutes do not tell what a day brings. 0 for a store without runs.
+    """
+    if not days or info.oldest is None or info.newest is None:
         return 0.0
+    if info.newest - info.oldest < timedelta(days=1):
+        return None
     keys = sorted(date.fromisoformat(row.key) for row in days)
     return sum(row.bytes for row in days) / ((keys[-1] - keys[0]).days + 1)
 

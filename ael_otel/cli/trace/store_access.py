@@ -10,10 +10,13 @@ from typing import Final
 from ael_otel.cli.trace.options import Place
 from ael_otel.cli.trace.pages import sweep
 from ael_otel.errors import RunNotFoundError
-from ael_otel.store import ExecutionRecord, QueryError, TelemetryStore, open_reader
+from ael_otel.store import ExecutionRecord, QueryError, RunQuery, TelemetryStore, open_reader
 from ael_otel.store.location import VARIABLE
 
 CANDIDATES: Final = 6
+
+LATEST: Final = "latest"
+"""Names the run that started last, wherever an id is asked for."""
 
 # The last collection of a process goes through everything that was imported, and finds nothing: a tenth of `list`.
 atexit.register(gc.freeze)
@@ -45,12 +48,15 @@ def service_of(place: Place) -> str:
 
 
 def find(store: TelemetryStore, wanted: str) -> ExecutionRecord:
-    """Return the run that an id, or the beginning of one, names.
+    """Return the run that an id, or the beginning of one, names; `latest` is the run that started last.
 
     Raises RunNotFoundError, or QueryError where several runs begin so.
     """
     wanted = wanted.strip()
-    found = store.find(wanted, CANDIDATES) if wanted else []
+    if wanted == LATEST:
+        found = [run.execution_id for run in store.query(RunQuery(limit=1)).runs]
+    else:
+        found = store.find(wanted, CANDIDATES) if wanted else []
     if len(found) > 1:
         more = f", ... ({CANDIDATES} or more)" if len(found) == CANDIDATES else ""
         meant = ", ".join(_as_asked(store, wanted, each) for each in found)

@@ -5,16 +5,25 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
 from ael_otel.cli.options import examples, really_a_number
-from ael_otel.cli.trace.options import Filters, Place, filter_options, output_option, store_options
-from ael_otel.errors import StoreNotFoundError
+from ael_otel.cli.trace.options import (
+    Filters,
+    Place,
+    filter_options,
+    output_option,
+    store_options,
+    zone_option,
+)
+from ael_otel.errors import StoreError, StoreNotFoundError
 
 if TYPE_CHECKING:
-    from ael_otel.store import ExecutionSummary, RunQuery, TelemetryStore
+    from ael_otel.cli.render.zone import Zone
+    from ael_otel.store import ExecutionRecord, ExecutionSummary, RunQuery, TelemetryStore
 
 GOING_ON: Final = ("pending", "running")
 
@@ -52,6 +61,7 @@ _OVERLAP: Final = timedelta(seconds=30)
     help="How often to look.",
 )
 @output_option("text", "jsonl")
+@zone_option
 @store_options
 def command(
     filters: Filters,
@@ -60,6 +70,7 @@ def command(
     seconds: float | None,
     interval: float,
     output: str,
+    zone: "Zone",
     place: Place,
 ) -> None:
     """Show a line for each run that ends, until Ctrl-C; on a terminal those that go on stand below.
@@ -74,7 +85,7 @@ def command(
         if store is None:
             return
         follower = Follower(store, filters)
-        with shown(output) as screen:
+        with shown(output, zone, partial(_record_of, store)) as screen:
             for run in follower.latest(last):
                 screen.ended(run)
             ended = 0
@@ -94,6 +105,16 @@ def command(
                 if left <= 0:
                     return
                 time.sleep(left)
+
+
+def _record_of(store: "TelemetryStore", run: "ExecutionSummary") -> "ExecutionRecord | None":
+    """Return the record of a run if its summary tells less than its line shows; None also for a damaged one."""
+    from ael_otel.cli.render.run_table import needs_record
+
+    try:
+        return store.get(run.execution_id) if needs_record(run, cut=False) else None
+    except StoreError:
+        return None
 
 
 class Event(NamedTuple):

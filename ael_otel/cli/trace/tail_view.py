@@ -1,6 +1,6 @@
 """Runs that come and go, on a terminal, in a pipe, or as JSON Lines."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -14,10 +14,14 @@ from ael_otel.cli.render import run_table as listing
 from ael_otel.cli.render import text as words
 from ael_otel.cli.render.table import STATUS_STYLE
 from ael_otel.cli.render.terminal import console
-from ael_otel.store import ExecutionSummary
+from ael_otel.cli.render.zone import UTC_ZONE, Zone
+from ael_otel.store import ExecutionRecord, ExecutionSummary
 
 MAX_RUNNING: Final = 10
 """Runs shown below that go on."""
+
+
+type RecordOf = Callable[[ExecutionSummary], ExecutionRecord | None]
 
 
 class Screen(Protocol):
@@ -37,17 +41,17 @@ class Screen(Protocol):
 
 
 @contextmanager
-def shown(output: str) -> Generator[Screen]:
-    """Open the screen for one kind of output."""
+def shown(output: str, zone: Zone = UTC_ZONE, record_of: RecordOf = lambda _run: None) -> Generator[Screen]:
+    """Open the screen for one kind of output; `record_of` returns the record of a run where its line needs it."""
     if output == "jsonl":
         yield _Lines()
         return
     out = console()
     if not out.is_terminal:
-        yield _Pipe(out)
+        yield _Pipe(out, zone, record_of)
         return
     with Live(console=out, transient=True, auto_refresh=False) as live:
-        yield _Terminal(out, live)
+        yield _Terminal(out, live, zone, record_of)
 
 
 class _Lines:
@@ -62,37 +66,40 @@ class _Lines:
 
 
 class _Pipe:
-    def __init__(self, out: Console) -> None:
+    def __init__(self, out: Console, zone: Zone, record_of: RecordOf) -> None:
         self._out = out
+        self._zone = zone
+        self._record_of = record_of
 
     def began(self, run: ExecutionSummary) -> None:
         """Say nothing: a line is a run, and this one has no end yet."""
 
     def ended(self, run: ExecutionSummary) -> None:
         # A line is a line, however wide: it may be searched or cut by what reads it.
-        self._out.print(line(run), soft_wrap=True)
+        self._out.print(line(run, self._record_of(run), self._zone), soft_wrap=True)
 
     def going_on(self, runs: Mapping[str, ExecutionSummary]) -> None:
         """Say nothing."""
 
 
 class _Terminal(_Pipe):
-    def __init__(self, out: Console, live: Live) -> None:
-        super().__init__(out)
+    def __init__(self, out: Console, live: Live, zone: Zone, record_of: RecordOf) -> None:
+        super().__init__(out, zone, record_of)
         self._live = live
 
     def ended(self, run: ExecutionSummary) -> None:
-        parts = [line(run)]
-        if parts[0].cell_len > self._out.width and (why := _happened(run)):
+        record = self._record_of(run)
+        parts = [line(run, record, self._zone)]
+        if parts[0].cell_len > self._out.width and (why := _happened(run, record)):
             # Below it, since that is what one looks for.
-            parts = [line(run, why=False), Text(" " * _TIME) + why]
+            parts = [line(run, record, self._zone, why=False), Text(" " * _TIME) + why]
         for part in parts:
             part.truncate(self._out.width, overflow="ellipsis")
             self._out.print(part)
 
     def going_on(self, runs: Mapping[str, ExecutionSummary]) -> None:
         now = datetime.now(UTC)
-        lines = [_running(run, now) for run in list(runs.values())[-MAX_RUNNING:]]
+        lines = [_running(run, now, self._zone) for run in list(runs.values())[-MAX_RUNNING:]]
         if len(runs) > MAX_RUNNING:
             lines.append(Text(f"{len(runs) - MAX_RUNNING} more go on", style="dim"))
         for each in lines:
@@ -103,29 +110,31 @@ class _Terminal(_Pipe):
 _TIME: Final = len("12:00:00  ")
 
 
-def line(run: ExecutionSummary, *, why: bool = True) -> Text:
+def line(
+    run: ExecutionSummary, record: ExecutionRecord | None = None, zone: Zone = UTC_ZONE, *, why: bool = True
+) -> Text:
     """Write a run on one line, with what happened or without it."""
-    text = Text(f"{run.started_at.astimezone(UTC):%H:%M:%S}  ", style="dim")
-    text.append(words.one_line(run.workflow_name or "(direct call)").ljust(16), style="default not dim")
+    text = Text(f"{zone.at(run.started_at):%H:%M:%S}  ", style="dim")
+    text.append(listing.name(run, record).ljust(16), style="default not dim")
     text.append(f"  {run.status.ljust(9)}", style=f"not dim {STATUS_STYLE.get(run.status, '')}")
     text.append(
         f"  {listing.steps(run).ljust(12)}  {words.lasted(run.status, run.duration_ms).rjust(8)}",
         style="not dim",
     )
     text.append(f"  {listing.identifier(run.trace_id, run.execution_id)}")
-    if why and (happened := _happened(run)):
+    if why and (happened := _happened(run, record)):
         text.append("  ").append_text(happened)
     return text
 
 
-def _happened(run: ExecutionSummary) -> Text:
+def _happened(run: ExecutionSummary, record: ExecutionRecord | None) -> Text:
     style = "red" if run.status in ("failed", "cancelled") else "yellow"
-    return Text(listing.what_happened(run), style=f"not dim {style}")
+    return Text(listing.what_happened(run, record), style=f"not dim {style}")
 
 
-def _running(run: ExecutionSummary, now: datetime) -> Text:
+def _running(run: ExecutionSummary, now: datetime, zone: Zone) -> Text:
     took = max((now - run.started_at).total_seconds() * 1e3, 0.0)
-    text = Text(f"{run.started_at.astimezone(UTC):%H:%M:%S}  ", style="cyan")
+    text = Text(f"{zone.at(run.started_at):%H:%M:%S}  ", style="cyan")
     name = words.one_line(run.workflow_name or "(direct call)")
     return text.append(
         f"{name.ljust(16)}  {run.status.ljust(9)}  {listing.steps(run).ljust(12)}  {words.duration(took).rjust(8)}"

@@ -23,7 +23,7 @@ def test_stats_by_workflow_add_up(place):
     assert rows["mixed"][1:7] == ["2", "0", "0.0%", "40.0", "ms", "80.0"]
     assert rows["order"][1:4] == ["2", "2", "100.0%"]
     assert ".ael/telemetry.db: 6 runs (1 going on), " in text
-    assert "since 2026-11-20 12:00 UTC; grows by " in text
+    assert text.endswith(", since 2026-11-20 12:00 UTC.\n"), "six minutes do not tell what a day brings"
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,21 @@ def test_stats_in_json_have_the_store_its_growth_and_what_was_taken_out(place):
     text = ael("stats").stdout
     assert "Taken out before they were kept: 10 email, 3 token." in text
     assert f"grows by {words.size(store['bytes_per_day'])} a day." in text
+
+
+@pytest.mark.parametrize(("hours", "told"), [(23.9, False), (24, True)])
+def test_growth_is_told_from_a_day_on(place, hours, told):
+    """Proves that runs of less than 24 hours are not extrapolated to a day: null in JSON, nothing in the table."""
+    make(
+        place / "young.db",
+        [
+            ExecutionRecord(f"exec-{at}", "workflow", "completed", NOON - timedelta(hours=at))
+            for at in (0, hours)
+        ],
+    )
+    store = json.loads(ael("stats", "--db", "young.db", "-o", "json").stdout)["store"]
+    assert (store["bytes_per_day"] is not None) == told
+    assert ("grows by" in ael("stats", "--db", "young.db").stdout) == told
 
 
 def test_stats_of_an_empty_store(place):

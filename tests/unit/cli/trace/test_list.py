@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import os
 import re
+import time
 from datetime import timedelta
 
 import msgspec
@@ -153,7 +155,7 @@ def test_the_table_shows_a_run_a_line(place):
         "a0f63b41",
     ]
     assert 'TOOL_FAILED "card declined"' in lines[3]
-    assert lines[5].split()[2:5] == ["(direct", "call)", "completed"]
+    assert lines[5].split()[2:6] == ["(direct", "call)", "echo@demo", "completed"]
     assert "\x1b" not in done.stdout
     assert len(lines) == 7
 
@@ -279,13 +281,13 @@ def test_something_else_than_a_store_ends_with_1(place):
     ],
 )
 def test_a_narrow_terminal_has_fewer_columns_and_whole_words(place, monkeypatch, arguments, whole):
-    """At 60 columns names, ids and figures are neither cut nor broken; what has no room is left out."""
-    monkeypatch.setenv("COLUMNS", "60")
+    """At 60 columns names, ids and figures are neither cut nor broken; what has no room is left out or an error cut."""
+    on_terminal(monkeypatch, 60)
     text = ael(*arguments).stdout
     ids = [span.span_id for span in spans_of(runs()[0])] if "--spans" in arguments else []
     assert [words for words in [*whole, *ids] if words not in text] == []
     assert max(map(len, text.splitlines())) <= 60
-    assert "…" not in text
+    assert [line for line in text.splitlines() if "…" in line and "failed" not in line] == []
 
 
 @pytest.mark.parametrize(
@@ -308,7 +310,7 @@ def test_a_narrow_terminal_still_has_times(width, later, told):
     assert re.match(r"at \(UTC\) +workflow +status +steps +duration +what happened +id$", lines[0])
     assert re.match(rf"{told} +mixed +completed +2 ok +40.0 ms +a0f63b41$", lines[1])
     assert max(map(len, lines)) <= width
-    assert "…" not in out.file.getvalue()
+    assert [line for line in lines if "…" in line and "TOOL_FAIL" not in line] == []
 
 
 def test_names_come_before_times():
@@ -322,3 +324,134 @@ def test_names_come_before_times():
     lines = out.file.getvalue().splitlines()
     assert lines[0].split() == ["workflow", "status", "steps", "duration", "what", "happened", "id"]
     assert lines[1].split() == ["mixed-" + "long" * 6, "completed", "2", "ok", "40.0", "ms", "a0f63b41"]
+
+
+def on_terminal(monkeypatch, width):
+    """Let stdout of the command be a terminal of that width that knows no colours."""
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda self: True)
+    for name, text in (("TERM", "dumb"), ("COLUMNS", str(width)), ("LINES", "50")):
+        monkeypatch.setenv(name, text)
+
+
+LONG = "the server answered: " + "no route to the warehouse, " * 40
+
+
+def with_details(place):
+    """Write runs whose summaries do not tell all: a long error, a skipped step, a tolerated failure."""
+    first, _, broken, *_ = runs()
+    error = ErrorRecord("TOOL_FAILED", "TOOL", LONG, step_id="pay", tool_name="charge")
+    greet, crunch = first.steps
+    skipped = msgspec.structs.replace(
+        crunch, step_id="report", index=2, status="skipped", skip_reason="when condition not met: x"
+    )
+    tolerated = msgspec.structs.replace(
+        greet,
+        step_id="notify",
+        index=3,
+        status="skipped",
+        skip_reason="Skipped due to error: no",
+        error=ErrorRecord("TOOL_FAILED", "TOOL", "no route"),
+    )
+    kinder = msgspec.structs.replace(first, execution_id="exec-kind", steps=[greet, skipped, tolerated])
+    make(place / "details.db", [msgspec.structs.replace(broken, error=error), kinder])
+
+
+def test_a_run_is_one_whole_line_in_a_pipe(place, monkeypatch):
+    """Proves that COLUMNS folds and cuts nothing in a pipe, also an error longer than its summary keeps."""
+    monkeypatch.setenv("COLUMNS", "40")
+    with_details(place)
+    lines = ael("list", "--db", "details.db").stdout.splitlines()
+    assert len(lines) == 3
+    [line] = [line for line in lines if "order" in line]
+    assert LONG.strip() in line
+    assert line.split()[-1] == "c3d45e60"
+    fields = ael("list", "--db", "details.db", "--fields", "error.message,execution_id").stdout.splitlines()
+    assert len(fields) == 3
+    assert LONG.strip() in "".join(fields)
+
+
+@pytest.mark.parametrize("width", [200, 100, 80, 60, 40])
+def test_a_run_is_one_line_with_an_ellipsis_on_a_terminal(place, monkeypatch, width):
+    """Proves that a long error is cut to the terminal, and the id stays whole."""
+    on_terminal(monkeypatch, width)
+    with_details(place)
+    lines = ael("list", "--db", "details.db").stdout.splitlines()
+    assert len(lines) == 3
+    assert max(map(len, lines)) <= width
+    if width >= 60:
+        [line] = [line for line in lines if "order" in line]
+        assert "…" in line
+        assert line.split()[-1] == "c3d45e60"
+
+
+def test_colour_in_a_pipe_folds_nothing(place, monkeypatch):
+    """Proves that a pipe is told by what it is, not by whether colour was asked for."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    with_details(place)
+    text = ael("list", "--db", "details.db").stdout
+    assert (len(text.splitlines()), "\x1b[" in text, LONG.strip() in text) == (3, True, True)
+
+
+def test_skipped_and_tolerated_steps_are_in_the_line(place):
+    """Proves that a run that went well names steps that were skipped, and those whose failure did no harm and why."""
+    with_details(place)
+    [line] = [line for line in ael("list", "--db", "details.db").stdout.splitlines() if "mixed" in line]
+    assert "1 ok, 2 skip" in line
+    assert 'notify: tolerated TOOL_FAILED "no route"; report skipped' in line
+
+
+def test_a_damaged_record_still_has_its_line(place, monkeypatch):
+    """Proves that a list falls back on the summary of a run whose record cannot be read."""
+    from ael_otel.errors import StoreError
+
+    def damaged(self, execution_id):
+        raise StoreError("damaged")
+
+    with_details(place)
+    monkeypatch.setattr("ael_otel.store.sqlite.SqliteStore.get", damaged)
+    [line] = [line for line in ael("list", "--db", "details.db").stdout.splitlines() if "mixed" in line]
+    assert "2 steps skipped" in line
+
+
+@pytest.mark.parametrize("option", [["--local"], []])
+def test_times_are_those_of_the_zone_that_was_asked_for(place, monkeypatch, option):
+    """Proves that --local and AEL_TIMEZONE move the column, and that the filters read times in the same zone."""
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    try:
+        if not option:
+            monkeypatch.setenv("AEL_TIMEZONE", "Asia/Kolkata")
+        lines = ael("list", *option).stdout.splitlines()
+        assert lines[0].startswith("started (local)" if option else "started (Asia/Kolkata)")
+        assert lines[1].startswith("2026-11-20 17:35:00")
+        assert listed("--from", "2026-11-20 17:34:00", *option) == [ADA, BOB]
+        assert (
+            json.loads(ael("list", "-o", "json", *option).stdout)[0]["started_at"] == "2026-11-20T12:05:00Z"
+        )
+        assert "2026-11-20 17:35:00+05:30" in ael("show", "a0f6", *option).stdout
+        assert "since 2026-11-20 17:30" in ael("stats", *option).stdout
+        rows = json.loads(ael("stats", "--by", "day", "-o", "json", *option).stdout)["rows"]
+        assert [(row["key"], row["count"]) for row in rows] == [("2026-11-20", 6)]
+        [last] = ael("tail", "--last", "1", "--seconds", "0.1", *option).stdout.splitlines()
+        assert last.startswith("17:35:00")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_days_of_stats_begin_at_midnight_of_the_zone(place, monkeypatch):
+    """Proves that noon in UTC is another day 13 hours east of it."""
+    monkeypatch.setenv("AEL_TIMEZONE", "Pacific/Auckland")
+    rows = json.loads(ael("stats", "--by", "day", "-o", "json").stdout)["rows"]
+    assert [(row["key"], row["count"], row["running"]) for row in rows] == [("2026-11-21", 6, 1)]
+
+
+@pytest.mark.parametrize("name", ["Mars/Base", "Europe", "../../etc/passwd", "/etc/passwd", "\x00"])
+def test_a_zone_that_is_none_ends_with_2(place, monkeypatch, name):
+    """Proves that a wrong zone is one line that names the variable and what to set."""
+    monkeypatch.setattr("ael_otel.cli.trace.options.os.environ", {**os.environ, "AEL_TIMEZONE": name})
+    done = ael("list")
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "AEL_TIMEZONE" in done.stderr
+    assert "Europe/Berlin" in done.stderr

@@ -24,6 +24,22 @@ def test_any_unique_beginning_is_an_id(place, identifier):
     assert json.loads(done.stdout)["execution_id"] == ADA.execution_id
 
 
+@pytest.mark.parametrize("arguments", [[], ["latest"]])
+def test_without_an_id_it_is_the_latest_run(place, arguments):
+    """Proves that no id and `latest` are the run that started last, also for export."""
+    done = ael("show", *arguments, "--output", "json")
+    assert json.loads(done.stdout)["execution_id"] == ADA.execution_id
+    assert json.loads(ael("export", "latest").stdout)[0]["execution_id"] == ADA.execution_id
+
+
+def test_an_empty_store_has_no_latest_run(place):
+    """Proves exit code 3 and one line that says how a run gets there."""
+    make(place / "empty.db", [])
+    done = ael("show", "--db", "empty.db")
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert done.stderr == "ael: no runs are stored yet: `ael run` and `ael serve` record them\n"
+
+
 def test_an_ambiguous_beginning_names_those_it_can_mean(place):
     """Wrong usage: exit code 2."""
     done = ael("show", "c3d4")
