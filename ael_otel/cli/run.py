@@ -73,8 +73,8 @@ def command(
         print_json(session.as_json(ending.outcome))
     else:
         _show(ending)
-    if ending.lost:
-        click.echo("ael: this run could not be kept: -v logs why", err=True)
+    if ending.lost is not None:
+        click.echo(f"ael: this run could not be kept: {ending.lost}", err=True)
     if ending.outcome.status != "completed":
         sys.exit(EXIT_FAILURE)
 

@@ -77,6 +77,11 @@ class Telemetry:
         return self.runtime.store is not None
 
     @property
+    def trouble(self) -> str:
+        """Why runs are not kept at the moment."""
+        return str(getattr(self.runtime.store, "trouble", None) or "it was not written in time")
+
+    @property
     def kept_in(self) -> str | None:
         """Where the runs stay for `ael trace`: a file, as seen from here, or a database; None when nowhere."""
         store = self.runtime.store
@@ -102,14 +107,15 @@ class Telemetry:
 class Ending:
     """What came of one run: the engine's outcome, the record of it if there is one, where its telemetry went.
 
-    `kept_in` says where the record stays, None when nowhere; `lost` that it was to be kept and could not.
+    `kept_in` says where the record stays, None when nowhere; `lost` why it could not be kept, None where it was or was
+    not to be.
     """
 
     outcome: RunOutcome
     record: ExecutionRecord | None
     destination: Destination
     kept_in: str | None = None
-    lost: bool = False
+    lost: str | None = None
 
 
 @contextmanager
@@ -253,4 +259,6 @@ async def run_once(
                     error.args = (f"{error}; it may be in a file that was not loaded: {read.passed_over[0]}",)
                 raise
         record = sent.record(outcome.execution_id)
-        return Ending(outcome, record, sent.destination, sent.kept_in, lost=sent.keeps and record is None)
+        if record is None and sent.keeps:
+            return Ending(outcome, None, sent.destination, lost=sent.trouble)
+        return Ending(outcome, record, sent.destination, sent.kept_in)

@@ -13,6 +13,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from threading import RLock
 from typing import Any, Final
@@ -24,7 +25,7 @@ from ael_otel.core.faults import logger
 from ael_otel.errors import StoreBusyError, StoreDamagedError, StoreError, StoreFullError, StoreNotFoundError
 from ael_otel.store.migrations import SCHEMA_VERSION, SQLITE, refuse_newer, statements
 from ael_otel.store.pruning import Victim
-from ael_otel.store.query import StoreInfo
+from ael_otel.store.query import PruneReport, StoreInfo
 from ael_otel.store.sql import SqlBackend
 from ael_otel.store.sqlite_file import OpenFile
 from ael_otel.store.times import from_us
@@ -80,6 +81,7 @@ class SqliteStore(SqlBackend):
         self._closed = False
         self._connection: sqlite3.Connection | None = None
         self._file: OpenFile | None = None
+        self._needs_room = self._alone = False
         self._connect()
 
     def _connect(self) -> sqlite3.Connection:
@@ -95,7 +97,15 @@ class SqliteStore(SqlBackend):
                 raise StoreNotFoundError(f"{path}: no runs have been recorded here yet")
             # A file that this user may only read, or on a disk that takes nothing, can be looked at all the same.
             writes = create or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK))
-            connection = self._open() if writes else self._open_to_read()
+            self._needs_room = False
+            try:
+                connection = self._open() if writes else self._open_to_read()
+            except sqlite3.Error as error:
+                if create or not isinstance(error_of(error, path), StoreFullError):
+                    raise
+                # A full disk has no room for the log of a writer, and all that is wanted may be a look.
+                writes, self._needs_room = False, True
+                connection = self._open_to_read()
             try:
                 self._file = OpenFile(path, connection, writes=writes)
             except BaseException:
@@ -110,6 +120,8 @@ class SqliteStore(SqlBackend):
         """Return the connection, a new one where the file is no longer the one that was opened."""
         if self._closed:
             raise StoreError(f"{self.path}: the run store has been closed")
+        if self._alone and self._connection is not None:
+            return self._connection
         if self._file is not None and self._connection is not None:
             fault = self._file.fault()
             if fault is None:
@@ -157,16 +169,30 @@ class SqliteStore(SqlBackend):
     def _open_to_read(self) -> sqlite3.Connection:
         # Where a log lies beside the file, somebody may be writing; without one nobody is, and none need be made.
         log = Path(f"{self.path}-wal")
-        quiet = "" if log.exists() and log.stat().st_size else "&immutable=1"
+        if not log.exists() or not log.stat().st_size:
+            return self._look("ro&immutable=1")
+        try:
+            return self._look("ro")
+        except sqlite3.OperationalError:
+            if not self._needs_room:
+                raise
+            # No room for the index of the log: SQLite keeps it in memory for the only user of a file.
+            return self._look("rw", "PRAGMA locking_mode = EXCLUSIVE")
+
+    def _look(self, mode: str, *first: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?mode=ro{quiet}",
+            f"{self.path.absolute().as_uri()}?mode={mode}",
             uri=True,
             timeout=BUSY_S,
             isolation_level=None,
             check_same_thread=False,
         )
         try:
+            for sql in first:
+                connection.execute(sql)
             version = self._version(connection)
+            if not version:
+                raise StoreNotFoundError(f"{self.path}: no runs have been recorded here yet")
             if version != SCHEMA_VERSION:
                 raise StoreError(
                     f"{self.path} has schema {version} and cannot be brought to {SCHEMA_VERSION}, since it cannot be"
@@ -281,6 +307,54 @@ class SqliteStore(SqlBackend):
                 if connection.execute("PRAGMA page_count").fetchone()[0] >= before:
                     break
         return not self.read("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
+
+    def prune(
+        self, *, older_than: datetime | None = None, max_mb: int | None = None, dry_run: bool = False
+    ) -> PruneReport:
+        """Delete runs; where the disk has no room for that, with the journal in memory and no other user of the file.
+
+        Raises:
+            StoreFullError: the disk is full, and another process uses the store.
+        """
+        if dry_run or not self._needs_room:
+            try:
+                return super().prune(older_than=older_than, max_mb=max_mb, dry_run=dry_run)
+            except StoreFullError:
+                if dry_run:
+                    raise
+        with self._without_log():
+            return super().prune(older_than=older_than, max_mb=max_mb)
+
+    @contextmanager
+    def _without_log(self) -> Generator[None]:
+        """Use the file alone and without a log on disk; if the power fails meanwhile, the file is damaged."""
+        with self._lock, self._errors():
+            if self._connection is not None:
+                self._connection.close()
+            if self._file is not None:
+                self._file.release()
+                self._file = None
+            self._connection = connection = sqlite3.connect(
+                self.path, timeout=1.0, isolation_level=None, check_same_thread=False
+            )
+            self._alone = True
+            try:
+                try:
+                    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+                    (mode,) = connection.execute("PRAGMA journal_mode = MEMORY").fetchone()
+                except sqlite3.OperationalError as error:
+                    mode = str(error)
+                if mode != "memory":
+                    raise StoreFullError(
+                        f"{self.path}: the disk is full ({mode}): stop the engine that uses the store, or make"
+                        " some room on the disk, then prune again"
+                    )
+                connection.execute("PRAGMA foreign_keys = ON")
+                connection.execute("PRAGMA secure_delete = ON").fetchone()
+                yield
+            finally:
+                self._alone, self._connection = False, None
+                connection.close()
 
     def info(self) -> StoreInfo:
         """Return what the store is and how much it holds; its size is that of the files."""

@@ -292,6 +292,75 @@ def test_start_on_a_full_disk_recovers_when_there_is_room(path: Path, limit: int
     assert len(ids(path)) == 20
 
 
+_FULL_DISK = """
+import sys
+from datetime import timedelta
+from pathlib import Path
+from ael_otel.errors import StoreFullError
+from ael_otel.store import RunQuery
+from ael_otel.store.sqlite import SqliteStore
+from tests.store.making import START, run
+path = Path(sys.argv[1]) / ".ael" / "telemetry.db"
+store = SqliteStore(path)
+store.put(run(number, inputs="x" * 3_000) for number in range(10))
+held = sys.argv[2] == "held"
+if not held:
+    store.close()
+fill = open(Path(sys.argv[1]) / "fill", "wb", buffering=0)
+try:
+    while True:
+        fill.write(b"x" * 4096)
+except OSError as error:
+    assert error.errno == 28
+try:
+    store.put([run(number, inputs="x" * 90_000) for number in range(20, 30)] if held else [])
+except StoreFullError:
+    print("full")
+reader = SqliteStore(path, create=False)
+print(reader.count(RunQuery()), len(list(reader.iterate(RunQuery(limit=None)))))
+cutoff = START + timedelta(seconds=5)
+print(reader.prune(older_than=cutoff, dry_run=True).executions)
+try:
+    print(reader.prune(older_than=cutoff).executions, reader.count(RunQuery()))
+except StoreFullError as error:
+    print(str(error).partition(": ")[2])
+reader.close()
+store.close()
+reader = SqliteStore(path, create=False)
+print(reader.count(RunQuery()), reader.read("PRAGMA integrity_check")[0][0])
+"""
+
+
+def _on_a_small_disk(folder: Path, how: str) -> list[str]:
+    """Run the program on a file system of 1 MiB that only it sees."""
+    program = 'mount -t tmpfs -o size=1m tmpfs "$1" && exec "$2" -c "$3" "$1" "$4"'
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", program, "sh", str(folder), sys.executable, _FULL_DISK, how],
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    if "mount: " in done.stderr or "unshare: " in done.stderr:
+        pytest.skip("may not mount a file system here")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="no unshare, no small disk")
+def test_reading_and_pruning_work_on_a_full_disk(tmp_path: Path) -> None:
+    """Proves that with not a byte left runs are counted, read and deleted, and the file stays sound."""
+    assert _on_a_small_disk(tmp_path, "closed") == ["10 10", "5", "5 5", "5 ok"]
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="no unshare, no small disk")
+def test_pruning_beside_an_engine_on_a_full_disk_works_or_says_what_to_do(tmp_path: Path) -> None:
+    """Proves that reading works beside a store that is open and full, and that pruning either does its work in the log
+    that is there or says how to make room.
+    """
+    found = _on_a_small_disk(tmp_path, "held")
+    assert found[:3] == ["full", "10 10", "5"]
+    assert found[3] == "5 5" or "stop the engine that uses the store, or make some room" in found[3]
+    assert found[4] == ("5 ok" if found[3] == "5 5" else "10 ok")
+
+
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
