@@ -27,7 +27,7 @@ from ael_otel.store.mirror import Mirror
 from ael_otel.store.owner import this_process
 from ael_otel.store.pruning import Retention
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
-from ael_otel.store.rows import Row, row_of
+from ael_otel.store.rows import Row, checked, row_of
 from ael_otel.store.run_queue import BATCH, RunQueue, Waiting
 from ael_otel.store.sql import AbandonedError, SqlBackend
 
@@ -142,14 +142,24 @@ class QueuedStore(ReadThrough, Events):
 
     def finish_execution(self, record: ExecutionRecord) -> None:
         """Keep the final state of a run."""
-        self._enqueue(Waiting(record.execution_id, row_of(record), final=True))
+        self._finish(record)
 
     def put(self, records: Iterable[ExecutionRecord]) -> int:
         """Keep records as they are; returns how many there were."""
         count = 0
         for count, record in enumerate(records, 1):  # noqa: B007 - the last number is the result
-            self._enqueue(Waiting(record.execution_id, row_of(record), final=True))
+            self._finish(record)
         return count
+
+    def _finish(self, record: ExecutionRecord) -> None:
+        try:
+            row = row_of(checked(record))
+        except StoreError as error:
+            logger.error("a run cannot be kept: %s", error)
+            self.trouble = error
+            self.lose("store_error", 1)
+        else:
+            self._enqueue(Waiting(record.execution_id, row, final=True))
 
     def _enqueue(self, item: Waiting) -> None:
         reason = self.queue.add(item)

@@ -22,7 +22,7 @@ from ael_otel.store.query import (
     write_cursor,
 )
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
-from ael_otel.store.rows import Row, row_of
+from ael_otel.store.rows import Row, checked, row_of
 from ael_otel.store.stats import Figure, figures_of, summarise
 from ael_otel.store.times import to_us
 
@@ -84,13 +84,17 @@ class Events(ABC):
 class Backend(Events):
     """A store that writes at once. A subclass says how rows are written, found and read."""
 
+    def __init__(self) -> None:
+        self.damaged: dict[str, str] = {}
+        """Runs that readers have skipped because they cannot be read, by execution id, and why."""
+
     @abstractmethod
     def write(self, rows: Sequence[Row]) -> None:
         """Keep the rows in one transaction; a run that has ended is not replaced by a state in which it goes on."""
 
     def start_execution(self, record: ExecutionRecord) -> None:
         """Keep a run that has just begun."""
-        self.write([row_of(record)])
+        self.write([row_of(checked(record))])
 
     def step_changed(self, record: ExecutionRecord, step: StepRecord) -> None:
         """Keep the run as it is now."""
@@ -105,11 +109,15 @@ class Backend(Events):
         self.start_execution(record)
 
     def put(self, records: Iterable[ExecutionRecord]) -> int:
-        """Keep records as they are, some hundreds in each transaction."""
+        """Keep records as they are, some hundreds in each transaction.
+
+        Raises:
+            StoreError: a status or type of a record is not one of those that there are.
+        """
         done = 0
         batch: list[Row] = []
         for record in records:
-            batch.append(row_of(record))
+            batch.append(row_of(checked(record)))
             if len(batch) >= _AT_ONCE:
                 self.write(batch)
                 done += len(batch)
@@ -134,9 +142,13 @@ class Backend(Events):
         """Return the records of these runs, as they were encoded."""
 
     def get(self, execution_id: str) -> ExecutionRecord | None:
-        """Return the run with this id, or None."""
+        """Return the run with this id, or None.
+
+        Raises:
+            StoreError: its record is damaged.
+        """
         body = self.bodies([execution_id]).get(execution_id)
-        return None if body is None else _decoded(execution_id, body)
+        return None if body is None else self._decoded(execution_id, body)
 
     def recent(self, limit: int = 50) -> list[ExecutionRecord]:
         """Return up to `limit` runs, the one that started last first."""
@@ -215,7 +227,10 @@ class Backend(Events):
                 body = bodies.get(run.execution_id)
                 if body is None:
                     continue  # pruned in between
-                record = _decoded(run.execution_id, body)
+                try:
+                    record = self._decoded(run.execution_id, body)
+                except StoreError:
+                    continue  # noted in `damaged`
                 if query.text is not None and not has_text(record, query.text):
                     continue
                 yield run, record
@@ -226,6 +241,13 @@ class Backend(Events):
             if len(runs) < wanted:
                 return
             after = _place(runs[-1])
+
+    def _decoded(self, execution_id: str, body: bytes) -> ExecutionRecord:
+        try:
+            return decode(body)
+        except msgspec.MsgspecError as error:
+            self.damaged[execution_id] = str(error)
+            raise StoreError(f"the record of run {execution_id} is damaged: {error}") from error
 
     @abstractmethod
     def find(self, prefix: str, limit: int = 10) -> list[str]:
@@ -303,13 +325,6 @@ class ReadThrough(ABC):
     ) -> PruneReport:
         """Delete what is too old, then the oldest until the store fits."""
         return self.backend.prune(older_than=older_than, max_mb=max_mb, dry_run=dry_run)
-
-
-def _decoded(execution_id: str, body: bytes) -> ExecutionRecord:
-    try:
-        return decode(body)
-    except msgspec.MsgspecError as error:
-        raise StoreError(f"the record of run {execution_id} is damaged: {error}") from error
 
 
 def _place(run: ExecutionSummary) -> tuple[int, str]:

@@ -10,7 +10,7 @@ from ael_otel.store.base import Backend
 from ael_otel.store.codec import encode
 from ael_otel.store.query import EQUALS, ExecutionSummary, PruneReport, RunQuery, StatsKey, StoreInfo
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
-from ael_otel.store.rows import Head, Row, ended, row_of, summary_of
+from ael_otel.store.rows import Head, Row, checked, ended, row_of, summary_of
 from ael_otel.store.stats import Figure, figures_of
 from ael_otel.store.times import from_us, to_us
 
@@ -29,6 +29,7 @@ class MemoryStore(Backend):
     """
 
     def __init__(self, max_executions: int = 1000) -> None:
+        super().__init__()
         if max_executions < 1:
             raise ValueError(
                 f"MemoryStore keeps at least one run: max_executions={max_executions}, set 1 or more"
@@ -41,7 +42,7 @@ class MemoryStore(Backend):
 
     def start_execution(self, record: ExecutionRecord) -> None:
         """Keep a run that has just begun, pushing out an old one when the store is full."""
-        self._keep(record.execution_id, record)
+        self._keep(record.execution_id, checked(record))
 
     def step_changed(self, record: ExecutionRecord, step: StepRecord) -> None:
         """Do nothing: the kept record is the live one."""
@@ -51,7 +52,7 @@ class MemoryStore(Backend):
 
     def finish_execution(self, record: ExecutionRecord) -> None:
         """Keep the final state of a run, also of one that was pushed out while it went on."""
-        self._keep(record.execution_id, row_of(record))
+        self._keep(record.execution_id, row_of(checked(record)))
 
     def write(self, rows: Sequence[Row]) -> None:
         """Keep the rows."""

@@ -9,19 +9,38 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast, get_args
 
 import msgspec
 from msgspec import Raw, Struct
 
+from ael_otel.errors import StoreError
 from ael_otel.store.codec import at_once, encode, json_encoder
 from ael_otel.store.content import clean
 from ael_otel.store.query import EQUALS, ExecutionSummary
-from ael_otel.store.records import REDACTIONS, ExecutionRecord, ToolCallRecord
+from ael_otel.store.records import (
+    REDACTIONS,
+    ExecutionRecord,
+    ExecutionStatus,
+    ExecutionType,
+    StepStatus,
+    StepType,
+    ToolCallRecord,
+    ToolCallSource,
+    ToolCallStatus,
+)
 from ael_otel.store.times import times_from_us, to_us
 
 MAX_ERROR_TEXT: Final = 300
 """Characters of an error's message that a summary shows."""
+
+RUN_STATUSES: Final = get_args(ExecutionStatus.__value__)
+RUN_TYPES: Final = get_args(ExecutionType.__value__)
+CALL_STATUSES: Final = get_args(ToolCallStatus.__value__)
+_STEP_STATUSES: Final = get_args(StepStatus.__value__)
+_STEP_TYPES: Final = get_args(StepType.__value__)
+_CALL_SOURCES: Final = get_args(ToolCallSource.__value__)
+# Tuples: a value that cannot be hashed is not among them either.
 
 UNLISTED: Final = ("owner",)
 """Columns that are kept and no part of a summary."""
@@ -204,6 +223,29 @@ _copy: Final = cast("Callable[[ExecutionRecord], tuple[Any, ...]]", attrgetter(*
 _head: Final = cast("Callable[[tuple[Any, ...]], Head]", Head._make)
 
 
+def checked(record: ExecutionRecord) -> ExecutionRecord:
+    """Return the record if each status and type in it is one of those that there are.
+
+    Raises:
+        StoreError: one is not; a reader would refuse the whole record.
+    """
+    odd: tuple[str, Any] | None = None
+    if record.status not in RUN_STATUSES or record.type not in RUN_TYPES:
+        odd = "status and type", (record.status, record.type)
+    calls = record.tool_calls
+    for step in record.steps:
+        if step.status not in _STEP_STATUSES or step.step_type not in _STEP_TYPES:
+            odd = f"status and type of step {step.step_id}", (step.status, step.step_type)
+        if step.tool_calls:
+            calls = [*calls, *step.tool_calls]
+    for call in calls:
+        if call.status not in CALL_STATUSES or call.source not in _CALL_SOURCES:
+            odd = f"status and source of call {call.call_id} of {call.tool_name}", (call.status, call.source)
+    if odd is not None:
+        raise StoreError(f"run {record.execution_id}: {odd[0]} are {odd[1]}, which no reader knows")
+    return record
+
+
 def row_of(record: ExecutionRecord) -> Row:
     """Return what is kept of a record as it is now."""
     body = at_once(record)
@@ -320,3 +362,29 @@ def summaries_of(rows: Sequence[Sequence[Any]]) -> list[ExecutionSummary]:
 def summary_of(head: Head) -> ExecutionSummary:
     """Return the same of one run, from all its columns."""
     return summaries_of([_in_summary_order(head)])[0]
+
+
+_STATUS_AT: Final = SUMMARY.index("status")
+_TYPE_AT: Final = SUMMARY.index("type")
+
+
+def readable(rows: Sequence[Sequence[Any]], damaged: dict[str, str]) -> list[ExecutionSummary]:
+    """Return runs as `summaries_of` does, without those that cannot be read; these are noted in `damaged`."""
+    try:
+        found = summaries_of(rows)
+    except (TypeError, ValueError, OverflowError):
+        found = None
+    if found is not None and all(run.status in RUN_STATUSES and run.type in RUN_TYPES for run in found):
+        return found
+    sound: list[ExecutionSummary] = []
+    for row in rows:
+        if row[_STATUS_AT] not in RUN_STATUSES or row[_TYPE_AT] not in RUN_TYPES:
+            damaged[str(row[0])] = (
+                f"status {row[_STATUS_AT]!r} or type {row[_TYPE_AT]!r} is not one that there is"
+            )
+            continue
+        try:
+            sound += summaries_of([row])
+        except (TypeError, ValueError, OverflowError) as error:
+            damaged[str(row[0])] = str(error)
+    return sound

@@ -17,11 +17,22 @@ from ael_otel.store.content import clean
 from ael_otel.store.owner import interrupt, is_gone, now_us
 from ael_otel.store.pruning import Pruner, Victim
 from ael_otel.store.query import EQUALS, ExecutionSummary, PruneReport, RunQuery, StatsKey
-from ael_otel.store.rows import CALL_COLUMNS, COLUMNS, SUMMARY, Row, row_of, selected, summaries_of
+from ael_otel.store.rows import (
+    CALL_COLUMNS,
+    CALL_STATUSES,
+    COLUMNS,
+    RUN_STATUSES,
+    SUMMARY,
+    Row,
+    readable,
+    row_of,
+    selected,
+)
 from ael_otel.store.stats import Figure
 from ael_otel.store.times import to_us
 
 _COLUMNS: Final = ", ".join(COLUMNS)
+_STARTED_AT: Final = SUMMARY.index("started_us")
 _SUMMARY: Final = ", ".join(f"e.{name}" for name in SUMMARY)
 
 
@@ -83,6 +94,7 @@ class SqlBackend(Backend):
     """
 
     def __init__(self, on_pruned: Callable[[Sequence[Victim]], None] | None = None) -> None:
+        super().__init__()
         self.on_pruned = on_pruned
         self.forgotten = True
         """Whether nothing of what was deleted is left; else `shrink` is to be called again."""
@@ -187,12 +199,23 @@ class SqlBackend(Backend):
         self, query: RunQuery, after: tuple[int, str] | None, limit: int | None
     ) -> list[ExecutionSummary]:
         """Return up to `limit` runs, newest first, after that one."""
-        where, parameters = self._where(query, after)
-        sql = f"SELECT {_SUMMARY} FROM executions e{where} ORDER BY e.started_us DESC, e.execution_id DESC"
-        if limit is not None:
-            sql += " LIMIT ?"
-            parameters.append(limit)
-        return summaries_of(self.read(sql, parameters))
+        found: list[ExecutionSummary] = []
+        while True:
+            where, parameters = self._where(query, after)
+            sql = (
+                f"SELECT {_SUMMARY} FROM executions e{where} ORDER BY e.started_us DESC, e.execution_id DESC"
+            )
+            wanted = None if limit is None else limit - len(found)
+            if wanted is not None:
+                sql += " LIMIT ?"
+                parameters.append(wanted)
+            rows = self.read(sql, parameters)
+            runs = readable(rows, self.damaged)
+            found += runs
+            # Others take the places of those that were skipped: fewer than wanted would be the last page.
+            if len(runs) == len(rows) or wanted is None or len(rows) < wanted:
+                return found
+            after = rows[-1][_STARTED_AT], rows[-1][0]
 
     def count_rows(self, query: RunQuery, after: tuple[int, str] | None, at_most: int | None) -> int:
         """Return how many runs there are."""
@@ -215,14 +238,24 @@ class SqlBackend(Backend):
         """Return what `stats` sums up."""
         where, parameters = self._where(query, None)
         if by == "tool":
-            join = "JOIN executions e ON e.id = c.execution " if where else ""
+            columns, known = _FIGURE_OF_CALL, CALL_STATUSES
+            runs = "JOIN executions e ON e.id = c.execution "
+            join = runs if where else ""
             if query.tool is not None:
                 where += " AND c.tool_name = ?"
                 parameters.append(query.tool)
-            sql = f"SELECT {_FIGURE_OF_CALL} FROM tool_calls c {join}{where}"
+            sql = f"FROM tool_calls c {join}{where}"
+            named = f"FROM tool_calls c {runs}{where}"
         else:
-            sql = f"SELECT {_FIGURE_OF_RUN} FROM executions e{where}"
-        return (Figure(*row) for row in self.read(sql, parameters))
+            columns, known = _FIGURE_OF_RUN, RUN_STATUSES
+            sql = named = f"FROM executions e{where}"
+        rows = self.read(f"SELECT {columns} {sql}", parameters)
+        if rows and not _all_sound(rows, known):
+            for execution_id, *row in self.read(f"SELECT e.execution_id, {columns} {named}", parameters):
+                if not _all_sound([row], known):
+                    self.damaged[str(execution_id)] = f"{tuple(row)} are not figures of a run"
+            rows = [row for row in rows if _all_sound([row], known)]
+        return (Figure(*row) for row in rows)
 
     def redactions_of(self, query: RunQuery) -> dict[str, int]:
         """Return what `redactions` gives; `text` is not asked for."""
@@ -312,6 +345,17 @@ class SqlBackend(Backend):
         if rows:
             self.write(rows)
         return sorted(bodies)
+
+
+def _all_sound(rows: Sequence[Sequence[Any]], statuses: Sequence[str]) -> bool:
+    """Return whether rows of figures can be summed up: SQLite keeps any value in any column. Read by column."""
+    names, starts, found, durations, sizes = zip(*rows, strict=True)
+    return (
+        set(map(type, names)) <= {str, type(None)}
+        and set(map(type, starts)) | set(map(type, sizes)) <= {int}
+        and set(map(type, durations)) <= {int, type(None)}
+        and set(found) <= set(statuses)
+    )
 
 
 def like(text: str) -> str:

@@ -118,14 +118,17 @@ def test_what_cannot_be_opened_is_said(tmp_path: Path) -> None:
 
 
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:
-    """Proves that a record that no longer reads is an error with the run's id, and that the others are there."""
+    """Proves that asking for a record that no longer reads is an error with the run's id, that readers of many skip and
+    name it, and that the others are there.
+    """
     store = SqliteStore(tmp_path / "telemetry.db")
     store.put([run(1), run(2)])
     with store.transaction() as transaction:
         transaction.run("UPDATE bodies SET body = '{nope' WHERE execution = 1")
-    for ask in (lambda: store.get("exec-000001"), lambda: list(store.iterate(RunQuery(limit=None)))):
-        with pytest.raises(StoreError, match="the record of run exec-000001 is damaged"):
-            ask()
+    assert list(store.iterate(RunQuery(limit=None))) == [run(2)]
+    assert list(store.damaged) == ["exec-000001"]
+    with pytest.raises(StoreError, match="the record of run exec-000001 is damaged"):
+        store.get("exec-000001")
     assert store.get("exec-000002") == run(2)
     assert len(store.query(RunQuery()).runs) == 2
     store.close()

@@ -35,8 +35,26 @@ def opened(place: Place, *, create: bool = False) -> Generator[TelemetryStore]:
     store = open_reader(place.settings, environ=environ, create=create)
     try:
         yield store
+        _name_damaged(store)
     finally:
         store.close()
+
+
+def _name_damaged(store: TelemetryStore) -> None:
+    """Report on stderr which runs the verb has skipped because they cannot be read."""
+    damaged: dict[str, str] = getattr(store, "damaged", {})  # of a backend; other stores skip none
+    if damaged:
+        import click
+
+        from ael_otel.cli.render import text as words
+
+        named = "; ".join(f"{each} ({why})" for each, why in list(damaged.items())[:CANDIDATES])
+        more = "; ..." if len(damaged) > CANDIDATES else ""
+        click.echo(
+            f"ael: warning: {words.plural(len(damaged), 'damaged run')} could not be read: {named}{more}."
+            " `ael trace repair` copies the others into a new file",
+            err=True,
+        )
 
 
 def service_of(place: Place) -> str:
