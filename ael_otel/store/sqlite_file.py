@@ -62,9 +62,11 @@ class OpenFile:
             self._handle = _borrow(path, self._file_id)
             try:
                 self._locate_mark(connection)
-            except BaseException:
+            except sqlite3.OperationalError:
                 self.release()
                 raise
+            except sqlite3.DatabaseError:
+                self.release()  # the page of the mark is damaged; what else there is can be used all the same
 
     def _locate_mark(self, connection: sqlite3.Connection) -> None:
         self._page_size = connection.execute("PRAGMA page_size").fetchone()[0]

@@ -1,14 +1,22 @@
 """Values that no reader knows: refused when written, skipped and named when read; files that are malformed."""
 
+import sqlite3
+import stat
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from ael_otel.store import RunQuery, StoreError
+from ael_otel.cli import trace as cli
+from ael_otel.errors import StoreDamagedError
+from ael_otel.store import RunQuery, StoreError, StoreNotFoundError
 from ael_otel.store.background_writer import QueuedStore
 from ael_otel.store.memory import MemoryStore
+from ael_otel.store.repair import repair
 from ael_otel.store.sql import SqlBackend
+from ael_otel.store.sqlite import SqliteStore
 from tests.store.making import call, run, step
 
 
@@ -45,8 +53,6 @@ def test_made_up_status_or_type_is_refused_when_written(
 
 def test_made_up_status_is_counted_by_a_store_that_is_fed(tmp_path: Path) -> None:
     """Proves that a record that cannot be kept is a `store_error`."""
-    from ael_otel.store.sqlite import SqliteStore
-
     lost: list[tuple[str, int]] = []
     store = QueuedStore(lambda: SqliteStore(tmp_path / "t.db"), on_drop=lambda *loss: lost.append(loss))
     store.finish_execution(run(1, status="done"))
@@ -117,8 +123,6 @@ def test_call_with_a_made_up_status_is_left_out_of_statistics_by_tool(sql_store:
 
 def test_text_in_a_column_of_numbers_is_skipped(tmp_path: Path) -> None:
     """Proves the same for what SQLite takes in any column, at the beginning of the order too."""
-    from ael_otel.store.sqlite import SqliteStore
-
     store = SqliteStore(tmp_path / "t.db")
     store.put(run(number) for number in range(1, 10))
     _run(store, "UPDATE executions SET started_us = 'yesterday'", 5)
@@ -129,3 +133,135 @@ def test_text_in_a_column_of_numbers_is_skipped(tmp_path: Path) -> None:
     assert [each.execution_id for each in store.iterate(RunQuery(limit=None))] == others
     assert [row.count for row in store.stats("workflow", RunQuery())] == [8]
     store.close()
+
+
+# --- a malformed file -------------------------------------------------------------------------------------------------
+
+
+def _filled(path: Path, count: int = 300) -> int:
+    """Make a store with that many runs, without a log; returns its size in pages."""
+    store = SqliteStore(path)
+    store.put(run(number) for number in range(1, count + 1))
+    store.close()
+    return path.stat().st_size // 4096
+
+
+def _overwrite(path: Path, first: int, count: int) -> None:
+    """Damage pages, counted from 1 as SQLite does."""
+    with path.open("r+b") as file:
+        file.seek((first - 1) * 4096)
+        file.write(b"\xa5" * 4096 * count)
+
+
+def test_malformed_file_says_what_to_do(tmp_path: Path) -> None:
+    """Proves that readers and writers of a file with damaged pages name the command that helps."""
+    path = tmp_path / "t.db"
+    pages = _filled(path)
+    _overwrite(path, 4, pages - 8)
+    store = SqliteStore(path)
+    with pytest.raises(StoreDamagedError, match="malformed; `ael trace repair` copies what can be read"):
+        list(store.iterate(RunQuery(limit=None)))
+    store.close()
+    path.write_bytes(b"not a database at all" * 1000)
+    with pytest.raises(StoreDamagedError, match="not a database; `ael trace repair`"):
+        SqliteStore(path)
+
+
+def test_repair_of_a_sound_store_copies_all_of_it(tmp_path: Path) -> None:
+    """Proves a copy with each record, also those that are only in the log, for this user only; the source stays."""
+    path, target = tmp_path / "t.db", tmp_path / "new.db"
+    store = SqliteStore(path)
+    store.put(run(number) for number in range(1, 40))
+    before = path.read_bytes()
+    assert repair(path, target) == (39, [])
+    assert path.read_bytes() == before
+    store.close()
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    copy = SqliteStore(target, create=False)
+    assert sorted(copy.iterate(RunQuery(limit=None)), key=lambda each: each.execution_id) == [
+        run(number) for number in range(1, 40)
+    ]
+    copy.close()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["new.db", "t.db"]
+
+
+def test_repair_copies_what_is_left_and_names_the_rest(tmp_path: Path) -> None:
+    """Proves for damage at each place of a file that what is copied is whole and equal, what is not is named, and that
+    together they are all runs wherever an index or table still names them.
+    """
+    whole = tmp_path / "whole.db"
+    pages = _filled(whole)
+    most = 0
+    for first in range(2, pages, max(1, pages // 12)):
+        path, target = tmp_path / f"{first}.db", tmp_path / f"{first}.new.db"
+        path.write_bytes(whole.read_bytes())
+        _overwrite(path, first, 3)
+        try:
+            copied, unreadable = repair(path, target)
+        except StoreDamagedError:
+            assert first <= 3, "only where the schema is"
+            continue
+        copy = SqliteStore(target, create=False)
+        found = list(copy.iterate(RunQuery(limit=None)))
+        copy.close()
+        assert len(found) == copied
+        assert all(each == run(int(each.execution_id[5:])) for each in found)
+        assert copied + len(unreadable) == 300 or copied == 0
+        most = max(most, copied)
+    assert most >= 290
+
+
+def test_repair_skips_records_that_do_not_read(tmp_path: Path) -> None:
+    """Proves that a made-up status and a broken document are named by execution id."""
+    path = tmp_path / "t.db"
+    _filled(path, 9)
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE bodies SET body = '{nope' WHERE execution = 3")
+    connection.execute(
+        "UPDATE bodies SET body = replace(body, '\"completed\"', '\"done\"') WHERE execution = 4"
+    )
+    connection.execute("UPDATE bodies SET body = CAST(x'ff00' AS TEXT) WHERE execution = 5")
+    connection.commit()
+    connection.close()
+    assert repair(path, tmp_path / "new.db") == (6, ["exec-000003", "exec-000004", "exec-000005"])
+
+
+def test_repair_overwrites_nothing_and_needs_a_store(tmp_path: Path) -> None:
+    """Proves the refusals: an existing target, no source, nothing readable; none leaves a file."""
+    path, target = tmp_path / "t.db", tmp_path / "new.db"
+    with pytest.raises(StoreNotFoundError, match="no runs have been recorded"):
+        repair(path, target)
+    _filled(path, 9)
+    target.write_text("mine")
+    with pytest.raises(StoreError, match=r"new\.db exists already and is not overwritten"):
+        repair(path, target)
+    assert target.read_text() == "mine"
+    path.write_bytes(b"\0" * 100 + path.read_bytes()[100:])
+    with pytest.raises(StoreDamagedError, match="nothing of it can be read"):
+        repair(path, tmp_path / "other.db")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["new.db", "t.db"]
+
+
+def test_repair_verb_says_where_the_copy_is_and_what_is_missing(tmp_path: Path) -> None:
+    """Proves output, names and exit codes of `ael trace repair`, and the warning of a verb that skips a run."""
+    path = tmp_path / "telemetry.db"
+    _filled(path, 9)
+    ask = partial(CliRunner().invoke, cli.command)
+    connection = sqlite3.connect(path)
+    connection.execute(
+        "UPDATE bodies SET body = replace(body, '\"completed\"', '\"done\"') WHERE execution = 4"
+    )
+    connection.commit()
+    connection.close()
+    done = ask(["export", "--all", "--format", "jsonl", "--db", str(path)])
+    assert (done.exit_code, done.stdout.count("\n")) == (0, 8)
+    assert "1 damaged run could not be read: exec-000004" in done.stderr
+    assert "`ael trace repair`" in done.stderr
+    done = ask(["repair", "--db", str(path)])
+    target = tmp_path / "telemetry.repaired.db"
+    assert (done.exit_code, done.stdout) == (1, f"Copied 8 runs from {path} to {target}.\n")
+    assert "1 run could not be read: exec-000004" in done.stderr
+    again = ask(["repair", "--db", str(path)])
+    assert (again.exit_code, "exists already" in again.stderr) == (1, True)
+    assert ask(["repair", "--db", str(target), "--output", str(tmp_path / "b.db")]).exit_code == 0
+    assert ask(["repair", "--db", str(tmp_path / "none.db")]).exit_code == 3

@@ -1,0 +1,56 @@
+"""`ael trace repair`: copying what can be read of a damaged store into a new file."""
+
+import os
+from pathlib import Path
+
+import click
+
+from ael_otel.cli.options import examples
+from ael_otel.cli.trace.options import Place, store_options
+
+
+@click.command(
+    "repair",
+    short_help="Copy what can be read of a damaged store into a new file.",
+    epilog=examples("ael trace repair", "ael trace repair --output saved.db"),
+)
+@click.option(
+    "--output",
+    "-o",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The new file, never an existing one; default telemetry.repaired.db beside the store.",
+)
+@store_options
+def command(output: Path | None, place: Place) -> None:
+    """Copy each run that can be read from a damaged SQLite store into a new file, and name those that cannot.
+
+    The damaged file is left as it is. Exit code 0 when every run was copied, 1 when one or more could not be read or
+    the new file exists already, 3 when there is no store.
+    """
+    from ael_otel.cli.render import text as words
+    from ael_otel.errors import ConfigError, StoreDamagedError
+    from ael_otel.store.location import VARIABLE, locate
+    from ael_otel.store.repair import repair
+
+    environ = dict(os.environ)
+    if place.db is not None:
+        environ[VARIABLE] = str(place.db.absolute())
+    elif place.settings.store.backend != "sqlite":
+        raise ConfigError(
+            "only a store in SQLite is a file that can be repaired: telemetry.store.backend is "
+            f"{place.settings.store.backend}; name a file with --db",
+            key="telemetry.store.backend",
+        )
+    source = locate(place.settings.store.path, environ=environ)
+    target = output or source.with_name(f"{source.stem}.repaired{source.suffix}")
+    report = repair(source, target)
+    click.echo(f"Copied {words.plural(report.copied, 'run')} from {source} to {target}.")
+    use_it = f"stop the engine and run: mv {target} {source} && rm -f {source}-wal {source}-shm"
+    if not report.unreadable:
+        click.echo(f"To use it, {use_it}", err=True)
+        return
+    named = ", ".join(report.unreadable[:20]) + (", ..." if len(report.unreadable) > 20 else "")
+    raise StoreDamagedError(
+        f"{words.plural(len(report.unreadable), 'run')} could not be read: {named}; to go on with the others, {use_it}"
+    )

@@ -1,0 +1,112 @@
+"""Copying what can be read of a damaged SQLite store into a new one; the damaged file is not touched."""
+
+# ruff: noqa: S608 - what is put into statements are names of this module; values are parameters
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from ael_otel.errors import StoreDamagedError, StoreError, StoreNotFoundError
+from ael_otel.store.codec import decode
+from ael_otel.store.records import ExecutionRecord
+from ael_otel.store.sqlite import SqliteStore
+
+_KEYS = (
+    ("executions", "id", "execution_id", ("id", "id DESC")),
+    # Answered by an index, whose pages are others than those of the table.
+    ("executions", "id", "execution_id", ("started_us, execution_id", "started_us DESC, execution_id DESC")),
+    ("bodies", "execution", "NULL", ("execution", "execution DESC")),
+)
+"""Where the numbers and ids of runs are: table, columns, orders."""
+
+
+class RepairReport(NamedTuple):
+    """How many runs were copied, and which could not be read: their execution ids, or their numbers in the file."""
+
+    copied: int
+    unreadable: list[str]
+
+
+def repair(source: Path, target: Path) -> RepairReport:
+    """Copy each run of `source` that can be read into the new file `target`, readable by this user only.
+
+    Args:
+        source: the store. It is read through a copy, with its log, so that nothing is written to it.
+        target: the new file.
+
+    Raises:
+        StoreNotFoundError: there is no file `source`.
+        StoreError: `target` exists, or cannot be written.
+        StoreDamagedError: nothing at all can be read.
+    """
+    if not source.is_file():
+        raise StoreNotFoundError(f"{source}: no runs have been recorded here yet")
+    if target.exists():
+        raise StoreError(f"{target} exists already and is not overwritten: name another file with --output")
+    unreadable: list[str] = []
+    try:
+        with tempfile.TemporaryDirectory(prefix=".ael-repair-", dir=target.absolute().parent) as folder:
+            copy = Path(folder) / "copy.db"
+            for name in ("", "-wal"):
+                if Path(f"{source}{name}").exists():
+                    shutil.copyfile(f"{source}{name}", f"{copy}{name}")
+            damaged = sqlite3.connect(copy, isolation_level=None)
+            damaged.text_factory = bytes  # a damaged text need not be UTF-8
+            try:
+                copied = _copied(_records(damaged, unreadable), Path(folder) / "new.db")
+            except sqlite3.DatabaseError as error:
+                raise StoreDamagedError(
+                    f"{source}: nothing of it can be read ({error}); restore a backup"
+                ) from error
+            finally:
+                damaged.close()
+            try:
+                target.hardlink_to(Path(folder) / "new.db")  # unlike a rename, never over a file
+            except FileExistsError:
+                raise StoreError(f"{target} exists already and is not overwritten") from None
+    except OSError as error:
+        raise StoreError(f"{target} cannot be written: {error.strerror or error}") from error
+    return RepairReport(copied, unreadable)
+
+
+def _copied(records: Iterable[ExecutionRecord], path: Path) -> int:
+    store = SqliteStore(path)
+    try:
+        return store.put(records)
+    finally:
+        store.close()
+
+
+def _records(connection: sqlite3.Connection, unreadable: list[str]) -> Iterator[ExecutionRecord]:
+    """Yield the runs whose record can be read, by the numbers that either table has."""
+    # Asked first: where the schema itself is gone there is nothing to look for.
+    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    names: dict[int, object] = {}
+    for table, key, value, orders in _KEYS:
+        for order in orders:
+            with suppress(sqlite3.DatabaseError):
+                # What comes before the damaged page is read; the same table from its other end may give the rest.
+                for number, name in connection.execute(
+                    f"SELECT {key}, {value} FROM {table} ORDER BY {order}"
+                ):
+                    if isinstance(number, int) and names.get(number) is None:
+                        names[number] = name
+    last = max(names, default=0)
+    for number in range(1, last + 1):
+        name = names.get(number)
+        shown = name.decode("utf-8", "replace") if isinstance(name, bytes) else f"number {number}"
+        try:
+            found = connection.execute("SELECT body FROM bodies WHERE execution = ?", (number,)).fetchone()
+            record = None if found is None else decode(found[0])
+        except (sqlite3.DatabaseError, msgspec.MsgspecError, TypeError, UnicodeDecodeError):
+            record = None
+        if record is not None:
+            yield record
+        elif number in names:
+            unreadable.append(shown)
