@@ -1,48 +1,261 @@
-"""Reading files of runs: OTLP/JSON of any writer, and the JSON and JSON Lines that we wrote ourselves."""
+"""Reading files of runs: OTLP/JSON of any writer, answers of trace servers, and the JSON that we wrote ourselves.
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, cast
+What can be read is read, and the rest is counted with a reason.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
 from ael_otel._generated import attributes as attr
 from ael_otel._generated import spans as names
 from ael_otel.errors import ImportFormatError
+from ael_otel.export import console_spans, jaeger
 from ael_otel.export.otlp import spans_in
 from ael_otel.export.span_tree import Span
 from ael_otel.store import INTERRUPTED, ErrorRecord, ExecutionRecord
 from ael_otel.store.derive import derive
 from ael_otel.store.span_content import calls_of, input_of, output_of
 
+_OTHER_SIGNALS: Final = (
+    ("resourceLogs", "log record", ("scopeLogs", "logRecords")),
+    ("resourceMetrics", "metric", ("scopeMetrics", "metrics")),
+    ("resourceProfiles", "profile", ("scopeProfiles", "profiles")),
+)
+"""Field of OTLP/JSON, what it holds, and the fields below it."""
+
+
+class LeftOut(NamedTuple):
+    """What a file has that no run was made of: how many of what, and why."""
+
+    number: int
+    noun: str
+    reason: str
+
+
+class Reading(NamedTuple):
+    """The runs in a file, and what else it has, each kind once."""
+
+    runs: list[ExecutionRecord]
+    left_out: list[LeftOut]
+
 
 def read(data: bytes) -> list[ExecutionRecord]:
-    """Return the runs in a file.
+    """Return the runs in a file, as `read_with_rest` does."""
+    return read_with_rest(data).runs
 
-    It may be one JSON document or a document a line. Spans of one trace may be anywhere in it, as a Collector that
-    writes batches leaves them.
 
-    Raises ImportFormatError that names the line.
+def read_with_rest(data: bytes) -> Reading:
+    """Return the runs in a file, and a count of what is no run or cannot be read.
+
+    It may be one JSON document, a document a line, or documents one after another. Each is OTLP/JSON of any version, an
+    answer of Tempo's or Jaeger's API, a span of the console exporter, or what `ael trace export` wrote. Spans of one
+    trace may be anywhere in it, as a Collector that writes batches leaves them.
+
+    Raises ImportFormatError with the first reason where nothing in it is any of these.
     """
-    records: list[ExecutionRecord] = []
-    spans: list[Span] = []
-    for line, document in _documents(data):
+    return _Reader().read(data)
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self._records: list[ExecutionRecord] = []
+        self._spans: list[Span] = []
+        self._left: dict[tuple[str, str], list[Any]] = {}
+        self._recognised = False
+        self._first_reason = ""
+
+    def read(self, data: bytes) -> Reading:
+        for line, document in self._documents(data):
+            parts = _list(document) if isinstance(document, (list, tuple)) else [document]
+            self._recognised = self._recognised or not parts  # an export without runs
+            for part in parts:
+                self._take(part, line)
+        if not self._recognised:
+            raise ImportFormatError(self._first_reason or "there is no run in it")
+        made = records_of(
+            map(_with_end, self._spans), lambda error: self._leave("trace", "without a run", str(error))
+        )
+        left = [
+            LeftOut(count, noun, f"{why} ({detail})" if detail else why)
+            for (noun, why), (count, detail) in self._left.items()
+        ]
+        return Reading([*self._records, *made], left)
+
+    def _leave(self, noun: str, why: str, detail: str = "", *, count: int = 1, error: str = "") -> None:
+        """Count what is left out; the detail of the first of a kind is kept, and the first error for all."""
+        self._first_reason = self._first_reason or error or detail
+        if count:
+            self._left.setdefault((noun, why), [0, detail])[0] += count
+
+    def _take(self, part: Any, line: int) -> None:
+        def bad(error: ImportFormatError) -> None:
+            self._leave("span", "impossible to read", f"line {line}: {error}")
+
+        found = cast("dict[str, Any]", part) if isinstance(part, dict) else {}
+        if "execution_id" in found:
+            try:
+                self._records.append(msgspec.convert(found, ExecutionRecord))
+                self._recognised = True
+            except msgspec.ValidationError as error:
+                self._leave(
+                    "run",
+                    "not as `ael trace export` writes it",
+                    f"line {line}: {error}",
+                    error=f"line {line}: no run as `ael trace export` writes it: {error}",
+                )
+            return
+        recognised = True
+        if "resourceSpans" in found or "resource_spans" in found:
+            self._spans += self._otlp(found, bad)
+        elif isinstance(found.get("batches"), list):
+            self._spans += self._otlp({"resourceSpans": found["batches"]}, bad)  # Tempo, v1
+        elif isinstance(found.get("trace"), dict):
+            self._take(found["trace"], line)  # Tempo, v2
+            return
+        elif isinstance(found.get("result"), dict):
+            self._take(found["result"], line)  # Jaeger, v3
+            return
+        elif jaeger.is_jaeger(found):
+            self._spans += jaeger.spans_in_trace(found, bad)
+        elif isinstance(found.get("data"), list) and found["data"]:
+            for trace in _list(found["data"]):
+                self._take(trace, line)
+            return
+        elif console_spans.is_console_span(found):
+            try:
+                self._spans.append(console_spans.span_in(found))
+            except ImportFormatError as error:
+                bad(error)
+        else:
+            recognised = False
+        for signal, noun, inner in _OTHER_SIGNALS:
+            resources = found.get(signal, found.get(_snake(signal)))
+            if isinstance(resources, list):
+                recognised = True
+                self._leave(noun, "(not traces)", count=_count(_list(resources), inner))
+        self._recognised = self._recognised or recognised
+        if not recognised:
+            self._leave(
+                "document",
+                "without OTLP/JSON of traces",
+                f"line {line}: {_about(part)}",
+                error=f"line {line}: no OTLP/JSON of traces: {_about(part)}",
+            )
+
+    def _otlp(self, found: dict[str, Any], bad: Callable[[ImportFormatError], None]) -> list[Span]:
         try:
-            for part in cast("list[Any]", document) if isinstance(document, (list, tuple)) else [document]:
-                if isinstance(part, dict) and "execution_id" in part:
-                    records.append(msgspec.convert(part, ExecutionRecord))
-                else:
-                    spans += spans_in(part)
-        except msgspec.ValidationError as error:
-            raise ImportFormatError(f"line {line}: no run as `ael trace export` writes it: {error}") from None
+            return spans_in(found, bad)
         except ImportFormatError as error:
-            raise ImportFormatError(f"line {line}: {error}") from None
-    return [*records, *records_of(spans)]
+            bad(error)
+            return []
+
+    def _documents(self, data: bytes) -> Iterator[tuple[int, Any]]:
+        """Yield each document with the line on which it begins."""
+        data = data.removeprefix(b"\xef\xbb\xbf")
+        lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
+        if not lines:
+            raise ImportFormatError("the file is empty")
+        try:
+            first = msgspec.json.decode(lines[0][1])
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            # Not a document a line, so one that has several lines, or several of these.
+            try:
+                yield 1, msgspec.json.decode(data)
+                return
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                pass
+            found = _one_after_another(data.decode("utf-8", "replace"))
+            begins, document = next(found, (None, None))
+            if begins is not None:
+                yield begins, document
+                for begins, document in found:
+                    if begins is None:
+                        self._leave("document", "cut short at the end")
+                    else:
+                        yield begins, document
+                return
+            self._leave(
+                "line", "without valid JSON", f"line {lines[0][0]}: {error}", error=f"no JSON: {error}"
+            )
+        else:
+            yield lines[0][0], first
+        for number, line in lines[1:]:
+            try:
+                document = msgspec.json.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                if number == lines[-1][0] and not data.endswith(b"\n"):
+                    self._leave("line", "cut short at the end")
+                else:
+                    self._leave("line", "without valid JSON", f"line {number}: {error}")
+                continue
+            yield number, document
 
 
-def records_of(spans: Iterable[Span]) -> list[ExecutionRecord]:
+def _with_end(span: Span) -> Span:
+    """Return a span that had not ended as one that was last seen at its start."""
+    return span if span.end_ns else msgspec.structs.replace(span, end_ns=span.start_ns)
+
+
+def _one_after_another(text: str) -> Iterator[tuple[int | None, Any]]:
+    """Yield each document with the line on which it begins; None where one cannot be read, which ends it."""
+    decoder, at, line = json.JSONDecoder(), 0, 1
+    while True:
+        begin = at
+        while at < len(text) and text[at].isspace():
+            at += 1
+        if at >= len(text):
+            return
+        line += text.count("\n", begin, at)
+        try:
+            document, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            yield None, None
+            return
+        yield line, document
+        line += text.count("\n", at, end)
+        at = end
+
+
+def _list(value: Any) -> list[Any]:
+    return list(cast("Iterable[Any]", value)) if isinstance(value, (list, tuple)) else []
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
+
+
+def _count(resources: list[Any], inner: tuple[str, str]) -> int:
+    """Count the items two levels below resources: by scope, then themselves."""
+
+    def below(items: list[Any], name: str) -> list[Any]:
+        found: list[Any] = []
+        for item in items:
+            if isinstance(item, dict):
+                mapping = cast("dict[str, Any]", item)
+                value = mapping.get(name, mapping.get(_snake(name)))
+                found += _list(value)
+        return found
+
+    return len(below(below(resources, inner[0]), inner[1]))
+
+
+def _about(part: Any) -> str:
+    """Say what a document is by its keys or its type, without its values."""
+    if not isinstance(part, dict):
+        return f"a JSON {type(part).__name__}"
+    keys = [str(key)[:40] for key in cast("dict[str, Any]", part)]
+    return f"with {', '.join(keys[:5]) or 'no fields'}"
+
+
+def records_of(
+    spans: Iterable[Span], on_bad: Callable[[ImportFormatError], None] | None = None
+) -> list[ExecutionRecord]:
     """Return a record for each run in the spans, which may be of many traces and in any order, and there twice.
 
-    Raises ImportFormatError for spans that no run can be made of.
+    Raises ImportFormatError for spans that no run can be made of, unless `on_bad` takes it.
     """
     traces: dict[str, list[Span]] = {}
     for span in spans:
@@ -52,7 +265,10 @@ def records_of(spans: Iterable[Span]) -> list[ExecutionRecord]:
         try:
             found += derive(some)
         except (ValueError, OverflowError, RecursionError) as error:
-            raise ImportFormatError(f"no run can be made of the trace {trace_id}: {error}") from None
+            why = ImportFormatError(f"no run can be made of the trace {trace_id}: {error}")
+            if on_bad is None:
+                raise why from None
+            on_bad(why)
     ended = {
         span.span_id
         for some in traces.values()
@@ -80,26 +296,3 @@ def _add_content(record: ExecutionRecord, attributes: Mapping[str, Mapping[str, 
     for call in calls_of(record):
         facts = attributes.get(call.span_id, {})
         call.params, call.result = input_of(facts), output_of(facts)
-
-
-def _documents(data: bytes) -> Iterator[tuple[int, Any]]:
-    """Yield each document with the line on which it begins."""
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    first, _, rest = data.lstrip().partition(b"\n")
-    if not first:
-        raise ImportFormatError("the file is empty")
-    try:
-        yield 1, msgspec.json.decode(first)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        # Not a document a line, so one that has several lines.
-        try:
-            yield 1, msgspec.json.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ImportFormatError(f"no JSON: {error}") from None
-        return
-    for number, line in enumerate(rest.splitlines(), 2):
-        if line.strip():
-            try:
-                yield number, msgspec.json.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise ImportFormatError(f"line {number}: no JSON: {error}") from None

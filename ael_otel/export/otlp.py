@@ -8,7 +8,7 @@ hex, enumerations are integers, and 64-bit integers are text.
 import base64
 import binascii
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final, cast
 
@@ -123,9 +123,10 @@ def decode(data: bytes | str) -> list[Span]:
 
     Enumerations may be names and integers may be numbers, as protobuf libraries write them.
 
+    Ids may be hex, as the protocol asks, or base64, as protobuf libraries write them.
+
     Raises:
-        ImportFormatError: it is no OTLP/JSON of traces; ids that are not hex are told apart, since protobuf libraries
-            write base64.
+        ImportFormatError: it is no OTLP/JSON of traces.
     """
     try:
         document = msgspec.json.decode(data)
@@ -134,8 +135,11 @@ def decode(data: bytes | str) -> list[Span]:
     return spans_in(document)
 
 
-def spans_in(document: Any) -> list[Span]:
-    """Return the spans of a parsed `TracesData`. Raises ImportFormatError."""
+def spans_in(document: Any, on_bad: Callable[[ImportFormatError], None] | None = None) -> list[Span]:
+    """Return the spans of a parsed `TracesData`, also as it was before 2022 (`instrumentationLibrarySpans`).
+
+    Raises ImportFormatError; for a span that cannot be read only without `on_bad`, which else gets the reason.
+    """
     found = _get(_mapping(document), "resourceSpans")
     if not isinstance(found, list):
         raise ImportFormatError("no OTLP/JSON of traces: `resourceSpans` is missing")
@@ -143,16 +147,26 @@ def spans_in(document: Any) -> list[Span]:
     for resource in _mappings(found):
         known = _read_attributes(_get(_mapping(_get(resource, "resource")), "attributes"))
         service = str(known.get(attr.SERVICE_NAME) or "unknown_service")
-        for scope in _mappings(_get(resource, "scopeSpans")):
-            name = str(_get(_mapping(_get(scope, "scope")), "name") or "")
-            spans.extend(_read_span(span, service, name) for span in _mappings(_get(scope, "spans")))
+        scopes = [*_mappings(_get(resource, "scopeSpans"))]
+        scopes += _mappings(_get(resource, "instrumentationLibrarySpans"))
+        for scope in scopes:
+            about = _mapping(_get(scope, "scope") or _get(scope, "instrumentationLibrary"))
+            name = str(_get(about, "name") or "")
+            for span in _mappings(_get(scope, "spans")):
+                try:
+                    spans.append(_read_span(span, service, name))
+                except ImportFormatError as error:
+                    if on_bad is None:
+                        raise
+                    on_bad(error)
     return spans
 
 
 def _read_span(span: dict[str, Any], service: str, scope: str) -> Span:
     status = _mapping(_get(span, "status"))
     start = _integer(_get(span, "startTimeUnixNano"), "startTimeUnixNano")
-    end = _integer(_get(span, "endTimeUnixNano"), "endTimeUnixNano")
+    # A span that had not ended has no end, or 0.
+    end = _integer(_get(span, "endTimeUnixNano") or 0, "endTimeUnixNano")
     return Span(
         trace_id=_hex(_get(span, "traceId"), 32, "traceId"),
         span_id=_hex(_get(span, "spanId"), 16, "spanId"),
@@ -197,17 +211,24 @@ def _mappings(value: Any) -> list[dict[str, Any]]:
 def _hex(value: Any, digits: int, field: str, *, optional: bool = False) -> str:
     if optional and not value:
         return ""
-    if isinstance(value, str) and len(value) == digits:
+    if isinstance(value, str) and len(value) in (digits, _base64_length(digits)):
         try:
-            binascii.unhexlify(value)
+            found = (
+                binascii.unhexlify(value) if len(value) == digits else base64.b64decode(value, validate=True)
+            )
         except (binascii.Error, ValueError):
-            pass
-        else:
-            if value.strip("0"):
-                return value.lower()
+            found = b""
+        if len(found) == digits // 2:
+            if any(found):
+                return found.hex()
             if optional:
                 return ""
     raise ImportFormatError(f"{field} must be {digits} hex digits that are not all 0, not {value!r}")
+
+
+def _base64_length(digits: int) -> int:
+    """Return the characters of base64 for as many bytes as that many hex digits are."""
+    return -(-digits // 6) * 4
 
 
 def _integer(value: Any, field: str) -> int:

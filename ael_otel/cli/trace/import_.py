@@ -31,7 +31,9 @@ MANY: Final = 1_000
 )
 @store_options
 def command(file: str, replace: bool, place: Place) -> None:
-    """Import the runs in FILE (- is stdin): OTLP/JSON of any agent, or what `export` wrote as json or jsonl.
+    """Import the runs in FILE (- is stdin): OTLP/JSON of any agent, answers of Tempo's and Jaeger's API, or an export.
+
+    What else is in it, or cannot be read, is counted with the reason.
 
     A run that is stored already, by its id or its trace, is left as it is. Inputs and results come along where spans
     carry them.
@@ -42,14 +44,15 @@ def command(file: str, replace: bool, place: Place) -> None:
     from ael_otel.core.redaction import ActiveRedaction
     from ael_otel.errors import ExportError, ImportFormatError
     from ael_otel.export.cleaning import captured, cleaned
-    from ael_otel.export.import_formats import read
+    from ael_otel.export.import_formats import read_with_rest
 
     guard = ActiveRedaction(place.settings)
     redactor = guard.redactor
     name = "stdin" if file == "-" else file
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        runs = [captured(cleaned(run, redactor), guard) for run in read(data)]
+        found = read_with_rest(data)
+        runs = [captured(cleaned(run, redactor), guard) for run in found.runs]
     except OSError as error:
         raise ExportError(f"{name}: cannot be read: {error.strerror or error}") from None
     except ImportFormatError as error:
@@ -58,10 +61,16 @@ def command(file: str, replace: bool, place: Place) -> None:
     with opened(place, create=True) as store:
         new = runs if replace else [run for run in runs if not _is_stored(store, run)]
         store.put(new)
-    left = len(runs) - len(new)
-    click.echo(
-        f"Imported {words.plural(len(new), 'run')}" + (f"; {left} stored already." if left else "."), err=True
-    )
+    said = f"Imported {words.plural(len(new), 'run')}"
+    if known := len(runs) - len(new):
+        said += f"; {known} stored already"
+    if found.left_out:
+        # The reasons quote the file.
+        rest = [f"{words.plural(count, noun)} {redactor.text(why)}" for count, noun, why in found.left_out]
+        said += f"; left out: {', '.join(rest)}"
+    elif not runs:
+        said += "; there are no spans and no runs in it"
+    click.echo(f"{words.one_line(said)}.", err=True)
 
 
 def _is_stored(store: "TelemetryStore", run: "ExecutionRecord") -> bool:

@@ -1,6 +1,8 @@
 """The way back: records from our spans, from those of others, and from files."""
 
+import base64
 import json
+import re
 
 import msgspec
 import pytest
@@ -9,8 +11,8 @@ from hypothesis import strategies as st
 
 from ael_otel.errors import ImportFormatError
 from ael_otel.export import otlp
-from ael_otel.export.formats import write_json, write_jsonl, write_otlp
-from ael_otel.export.import_formats import read, records_of
+from ael_otel.export.formats import write, write_json, write_jsonl, write_otlp
+from ael_otel.export.import_formats import LeftOut, read, read_with_rest, records_of
 from ael_otel.export.span_tree import Span, spans_of
 from tests.unit.export.conftest import SPANS, records
 
@@ -173,3 +175,254 @@ def test_json_that_is_no_trace_is_refused(data):
     """Whatever it is."""
     with pytest.raises(ImportFormatError, match="no OTLP/JSON"):
         read(data)
+
+
+# --- other writers ----------------------------------------------------------------------------------------------------
+
+
+TRACE, AGENT, TOOL = "9f" * 16, "aa" * 8, "bb" * 8
+
+
+def otlp_document(*, ids=(TRACE, AGENT, TOOL), end="1767225601000000000", scopes="scopeSpans", scope="scope"):
+    """One agent's trace as a request: the agent, and below it a tool that failed."""
+    trace, agent, tool = ids
+
+    def text(key, value):
+        return {"key": key, "value": {"stringValue": value}}
+
+    spans = [
+        {
+            "traceId": trace,
+            "spanId": agent,
+            "name": "plan",
+            "startTimeUnixNano": "1767225600000000000",
+            "endTimeUnixNano": end,
+            "attributes": [text("gen_ai.operation.name", "invoke_agent")],
+        },
+        {
+            "traceId": trace,
+            "spanId": tool,
+            "parentSpanId": agent,
+            "name": "execute_tool find",
+            "startTimeUnixNano": "1767225600100000000",
+            "endTimeUnixNano": "1767225600200000000",
+            "attributes": [
+                text("gen_ai.operation.name", "execute_tool"),
+                text("gen_ai.tool.name", "find"),
+                text("gen_ai.tool.call.arguments", "{}"),
+            ],
+            "status": {"code": 2, "message": "gone"},
+        },
+    ]
+    return {"resourceSpans": [{scopes: [{scope: {"name": "helper"}, "spans": spans}]}]}
+
+
+def jaeger_answer():
+    """The same trace as Jaeger's API answers, its trace id without leading zeros."""
+
+    def tag(key, kind, value):
+        return {"key": key, "type": kind, "value": value}
+
+    def span(number, name, start, duration, tags, references=()):
+        return {
+            "traceID": "9f" * 8,
+            "spanID": number,
+            "operationName": name,
+            "references": list(references),
+            "startTime": start,
+            "duration": duration,
+            "tags": tags,
+            "logs": [],
+            "processID": "p1",
+        }
+
+    agent = span(
+        "aa" * 8, "plan", 1767225600000000, 1000000, [tag("gen_ai.operation.name", "string", "invoke_agent")]
+    )
+    tool = span(
+        "b" * 15,
+        "execute_tool find",
+        1767225600100000,
+        100000,
+        [
+            tag("gen_ai.operation.name", "string", "execute_tool"),
+            tag("gen_ai.tool.name", "string", "find"),
+            tag("gen_ai.tool.call.arguments", "string", "{}"),
+            tag("error", "bool", True),
+            tag("otel.status_description", "string", "gone"),
+        ],
+        [{"refType": "CHILD_OF", "traceID": "9f" * 8, "spanID": "aa" * 8}],
+    )
+    return {
+        "data": [{"traceID": "9f" * 8, "spans": [tool, agent], "processes": {"p1": {"serviceName": "s"}}}]
+    }
+
+
+def base64_of(identifier):
+    """An id as protobuf libraries write it."""
+    return base64.b64encode(bytes.fromhex(identifier)).decode()
+
+
+def snake_case(value):
+    """A document with the names of the .proto files."""
+    if isinstance(value, dict):
+        return {re.sub("([A-Z])", lambda m: f"_{m[1].lower()}", k): snake_case(v) for k, v in value.items()}
+    return [snake_case(item) for item in value] if isinstance(value, list) else value
+
+
+WHOLE = otlp_document()
+IN_BASE64 = otlp_document(ids=tuple(map(base64_of, (TRACE, AGENT, TOOL))))
+BEFORE_2022 = otlp_document(scopes="instrumentationLibrarySpans", scope="instrumentationLibrary")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        WHOLE,
+        [WHOLE],
+        snake_case(WHOLE),
+        IN_BASE64,
+        BEFORE_2022,
+        snake_case(BEFORE_2022),
+        {"batches": WHOLE["resourceSpans"]},
+        {"batches": BEFORE_2022["resourceSpans"]},
+        {"trace": {"resourceSpans": IN_BASE64["resourceSpans"]}, "metrics": {}, "status": "COMPLETE"},
+        {"trace": {"batches": WHOLE["resourceSpans"]}},
+        {"result": WHOLE},
+        jaeger_answer(),
+        jaeger_answer()["data"],
+        {"resourceLogs": [], "resourceMetrics": []} | WHOLE,
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_every_form_of_a_trace_is_the_same_run(document, indent):
+    """Proves that OTLP/JSON of any version, and answers of Tempo and Jaeger, give one run with its tool call."""
+    [run], left = read_with_rest(json.dumps(document, indent=indent).encode())
+    assert left == []
+    assert (run.workflow_name, run.status, run.duration_ms) == ("plan", "completed", 1000.0)
+    [step] = run.steps
+    [call] = step.tool_calls
+    assert (call.tool_name, call.status, call.params, call.error.message) == ("find", "error", "{}", "gone")
+    assert (call.duration_ms, run.trace_id[-16:]) == (100.0, "9f" * 8)
+
+
+@given(st.lists(records(), min_size=1, max_size=3, unique_by=lambda run: run.execution_id))
+def test_our_own_jaeger_file_gives_the_runs_of_our_otlp_file(runs):
+    """Proves that what `export --format jaeger` writes is read as what `--format otlp` writes."""
+    one = [
+        [run.execution_id for run in read(b"".join(write(kind, iter(runs), "ael")))]
+        for kind in ("otlp", "jaeger")
+    ]
+    assert sorted(one[0]) == sorted(one[1])
+
+
+def test_spans_of_the_console_exporter_are_read_one_after_another():
+    """Proves that indented objects without commas between them are a trace, and a cut last one is counted."""
+    spans = [
+        {
+            "name": name,
+            "context": {"trace_id": f"0x{TRACE}", "span_id": f"0x{own}", "trace_state": "[]"},
+            "kind": "SpanKind.INTERNAL",
+            "parent_id": parent,
+            "start_time": "2026-01-01T00:00:00.000000Z",
+            "end_time": "2026-01-01T00:00:01.000000Z",
+            "status": {"status_code": "ERROR", "description": "gone"},
+            "attributes": {"gen_ai.operation.name": operation},
+            "events": [{"name": "e", "timestamp": "2026-01-01T00:00:00.500000Z", "attributes": {}}],
+            "resource": {"attributes": {"service.name": "s"}},
+        }
+        for name, own, parent, operation in (
+            ("plan", AGENT, None, "invoke_agent"),
+            ("find", TOOL, f"0x{AGENT}", "execute_tool"),
+        )
+    ]
+    text = "\n".join(json.dumps(span, indent=4) for span in spans)
+    [run], left = read_with_rest(text.encode())
+    assert (run.status, run.error.message, run.steps[0].tool_calls[0].tool_name) == ("failed", "gone", "find")
+    assert left == []
+    [again], left = read_with_rest(f"{text}\n{text[:90]}".encode())
+    assert (again, left) == (run, [LeftOut(1, "document", "cut short at the end")])
+
+
+def test_a_span_that_had_not_ended_ends_where_it_was_last_seen():
+    """Proves that an end of 0 is not the year 1970."""
+    [run] = read(json.dumps(otlp_document(end="0")).encode())
+    assert (run.completed_at, run.duration_ms) == (run.started_at, 0.0)
+
+
+def test_what_is_no_run_is_counted_by_kind():
+    """Proves that other signals, spoilt spans and lines are each counted, with the place of the first."""
+    spoilt = otlp_document(ids=("no id", AGENT, TOOL))
+    other = {
+        "resourceLogs": [{"scopeLogs": [{"logRecords": [{}, {}]}, {"logRecords": [{}]}]}],
+        "resourceMetrics": [{"scopeMetrics": [{"metrics": [{}]}]}],
+    }
+    lines = [json.dumps(each) for each in (WHOLE, spoilt, other, {"execution_id": 1}, 7)]
+    [run], left = read_with_rest("\n".join([*lines[:2], "oops", *lines[2:], lines[0][:50]]).encode())
+    assert run.workflow_name == "plan"
+    assert {(each.noun, each.number) for each in left} == {
+        ("span", 2),
+        ("line", 1),
+        ("log record", 3),
+        ("metric", 1),
+        ("run", 1),
+        ("document", 1),
+    } | {("line", 1)}
+    assert [each.reason for each in left if each.noun == "line"] == [
+        "without valid JSON (line 3: JSON is malformed: invalid character (byte 0))",
+        "cut short at the end",
+    ]
+    assert "line 2: traceId must be 32 hex digits" in next(e.reason for e in left if e.noun == "span")
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"resourceSpans": [{"sc', b'{"resourceSpans": [\n{"sc', b"hello\nthere\n"]
+)
+def test_a_file_of_which_nothing_can_be_read_is_refused(data):
+    """Proves that a file without one whole document is an error and not zero runs."""
+    with pytest.raises(ImportFormatError, match="no JSON"):
+        read(data)
+
+
+FIELDS = st.sampled_from(
+    [
+        *(
+            "resourceSpans",
+            "batches",
+            "trace",
+            "result",
+            "data",
+            "spans",
+            "processes",
+            "context",
+            "scopeSpans",
+        ),
+        *(
+            "start_time",
+            "trace_id",
+            "execution_id",
+            "resourceLogs",
+            "scopeLogs",
+            "logRecords",
+            "traceID",
+            "tags",
+        ),
+        *("references", "key", "value", "type"),
+    ]
+)
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=4),
+    )
+)
+def test_any_json_is_read_or_refused_with_a_reason(document):
+    """Proves that no shape of a document raises anything else than a refusal that says why."""
+    said = "read"
+    try:
+        read_with_rest(json.dumps(document).encode())
+    except ImportFormatError as error:
+        said = str(error)
+    assert said

@@ -163,7 +163,8 @@ def test_what_is_no_otlp_is_refused(text, said):
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("traceId", "oPY7QaD2O0Gg9jtBoPY7QQ==", "traceId must be 32 hex digits"),
+        ("traceId", "oPY7QaD2O0Gg9jtBoPY7", "traceId must be 32 hex digits"),
+        ("traceId", "A" * 22 + "==", "traceId must be 32 hex digits that are not all 0"),
         ("spanId", "0" * 16, "spanId must be 16 hex digits that are not all 0"),
         ("spanId", None, "spanId must be"),
         ("startTimeUnixNano", "soon", "startTimeUnixNano must be nanoseconds"),

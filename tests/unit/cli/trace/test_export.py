@@ -201,7 +201,6 @@ def test_stdin_is_a_file_too(place):
         (b"", "in.json: the file is empty"),
         (b"hello", "in.json: no JSON"),
         (b'{"a": 1}', "in.json: line 1: no OTLP/JSON of traces"),
-        (b'{"resourceSpans": []}\n{', "in.json: line 2: no JSON"),
         (b'{"execution_id": 1}', "in.json: line 1: no run as `ael trace export` writes it"),
         (b"\xff\xfe", "in.json: no JSON"),
     ],
@@ -226,3 +225,45 @@ def test_many_runs_of_one_trace_are_all_imported(place):
     make(place / "two.db", [mixed(f"exec-{n}", "a" * 32, ADA.started_at, 1.0, "x") for n in range(3)])
     ael("export", "--all", "--db", "two.db", "--format", "otlp", "-o", "two.jsonl")
     assert ael("import", "two.jsonl", "--db", "copy.db").stderr == "Imported 3 runs.\n"
+
+
+@pytest.mark.parametrize(
+    ("tail", "told"),
+    [
+        (b"", "Imported 6 runs.\n"),
+        (b'{"resourceSpans": [{"re', "Imported 6 runs; left out: 1 line cut short at the end.\n"),
+        (b'{"resourceLogs": []}\n', "Imported 6 runs.\n"),
+        (
+            b'{"resourceLogs": [{"scopeLogs": [{"logRecords": [{}, {}]}]}]}\nhm\n{"a": 1}\n{"a": 1}\n',
+            (
+                "Imported 6 runs; left out: 2 log records (not traces), 1 line without valid JSON (line 3: JSON is "
+                "malformed: invalid character (byte 0)), 2 documents without OTLP/JSON of traces (line 4: with a).\n"
+            ),
+        ),
+    ],
+)
+def test_what_is_left_out_is_one_line(place, tail, told):
+    """Proves that the answer counts what is no run, each kind with its reason."""
+    data = ael("export", "--all", "-f", "otlp").stdout_bytes
+    (place / "in.json").write_bytes(data + tail)
+    assert ael("import", "in.json", "--db", "copy.db").stderr == told
+
+
+def test_secrets_in_what_cannot_be_read_are_redacted(place):
+    """Proves that a reason which quotes the file shows no secret of it."""
+    bad = {"traceId": "AKIAZ7Q2M4XK9B3NVT5W", "spanId": "1" * 16}
+    (place / "in.json").write_text(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [bad]}]}]}))
+    said = ael("import", "in.json", "--db", "copy.db").stderr
+    assert said.startswith("Imported 0 runs; left out: 1 span impossible to read (line 1: startTimeUnixNano")
+    bad |= {"startTimeUnixNano": "1", "endTimeUnixNano": "2"}
+    (place / "in.json").write_text(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [bad]}]}]}))
+    said = ael("import", "in.json", "--db", "copy.db").stderr
+    assert "traceId must be 32 hex digits" in said
+    assert "AKIAZ7Q2M4XK9" not in said
+
+
+def test_a_file_without_any_span_says_so(place):
+    """Proves that no runs is never an answer without a reason."""
+    (place / "in.json").write_text('{"resourceSpans": []}')
+    said = ael("import", "in.json", "--db", "copy.db").stderr
+    assert said == "Imported 0 runs; there are no spans and no runs in it.\n"
