@@ -1,7 +1,8 @@
 """How `make test` spreads the suite over processes: what has to run in one of them, and what starts first.
 
 The tests of a module stay together, since they share its fixtures. Where that is too much or too little, `group_of`
-says so: the end-to-end tests share one stack, and each engine version has an environment of its own.
+says so: the end-to-end tests share one stack, suites that start stacks take turns, and each engine version has an
+environment of its own.
 """
 
 import re
@@ -11,9 +12,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 FIRST: Sequence[str] = (
     "tests/rules/test_live.py",
-    "tests/e2e/test_day.py",
     "tests/e2e",
     "tests/packaging",
+    "tests/rules",
     "tests/stack",
     "tests/dashboards/test_live.py",
     "tests/privacy",
@@ -25,7 +26,14 @@ FIRST: Sequence[str] = (
 """
 
 # Suites whose tests share nothing but files, and start programs that mostly wait.
-_EACH = ("tests/process/", "tests/typing/")
+_EACH = ("tests/process/", "tests/typing/", "tests/rules/test_mutations.py", "tests/rules/test_rules.py")
+# Each starts containers. More than two stacks that start at once on two cores do not become healthy in time.
+_STACKS = {
+    "tests/e2e/": "stacks of the end-to-end tests",
+    "tests/dashboards/test_live.py": "stacks of the end-to-end tests",
+    "tests/rules/test_live.py": "stacks of alerts and Collector",
+    "tests/stack/": "stacks of alerts and Collector",
+}
 
 
 def group_of(nodeid: str) -> str:
@@ -35,8 +43,9 @@ def group_of(nodeid: str) -> str:
         nodeid: as pytest writes it: `tests/unit/test_x.py::test_y[parameter]`.
     """
     module = nodeid.partition("::")[0]
-    if module.startswith("tests/e2e/") and not module.endswith("test_day.py"):
-        return "tests/e2e"
+    for start, stacks in _STACKS.items():
+        if module.startswith(start):
+            return stacks
     if module == "tests/packaging/test_versions.py":
         version = re.search(r"\[(\d+\.\d+\.\d+)", nodeid)
         return f"{module} {version[1]}" if version else module
