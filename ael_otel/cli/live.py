@@ -1,15 +1,17 @@
 """`ael schema live`: what a running engine may emit and what it has emitted, as a table."""
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
 import click
 
-from ael_otel.cli.options import examples
+from ael_otel.cli.options import config_option, examples
 from ael_otel.errors import AelOtelError
 
 if TYPE_CHECKING:
@@ -33,12 +35,11 @@ _MEANINGS: Final[Mapping[int, str]] = {
     short_help="Show what a running engine has emitted of the registry.",
     epilog=examples("ael schema live", "ael schema live --url http://127.0.0.1:9464 --json"),
 )
+@config_option
 @click.option(
     "--url",
-    default=DEFAULT_URL,
-    show_default=True,
     metavar="URL",
-    help="Where the engine serves its metrics.",
+    help="Where the engine serves its metrics. Default: this machine, at the configured telemetry.metrics.port.",
 )
 @click.option(
     "--token",
@@ -48,13 +49,13 @@ _MEANINGS: Final[Mapping[int, str]] = {
     help="Value of telemetry.admin.token. Better in $AEL_ADMIN_TOKEN: other users see a command line.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as it is.")
-def command(url: str, token: str, as_json: bool) -> None:
+def command(config: Path | None, url: str | None, token: str, as_json: bool) -> None:
     """Ask a running engine for its live schema.
 
     Shows for each signal how often it was emitted and when last, its series and their limit, what was lost and why,
     and names that the registry does not have. The engine serves it with `telemetry.admin.live_schema: true`.
     """
-    document = fetch(url, token)
+    document = fetch(configured_url(config) if url is None else url, token)
     if as_json:
         click.echo(json.dumps(document, indent=2, sort_keys=True))
         return
@@ -63,6 +64,20 @@ def command(url: str, token: str, as_json: bool) -> None:
     target = console()
     for part in tables(document, datetime.now(UTC)):
         target.print(part)
+
+
+def configured_url(config: Path | None) -> str:
+    """Return where an engine with the configuration file serves its metrics; without a file, the default.
+
+    Raises ConfigError for a file that is named and does not exist, or cannot be used.
+    """
+    from ael_otel.cli.trace.options import Place
+    from ael_otel.config import with_environment
+
+    settings = Place(config).settings
+    metrics = (settings if settings.path else with_environment(settings, os.environ)).metrics
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(metrics.host, metrics.host)  # noqa: S104 - compared, not bound
+    return f"http://{f'[{host}]' if ':' in host else host}:{metrics.port}"
 
 
 def fetch(url: str, token: str = "") -> dict[str, Any]:

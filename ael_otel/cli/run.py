@@ -68,7 +68,23 @@ def command(
     from ael_otel.cli import session
     from ael_otel.cli.streams import print_json
 
-    ending = run_until_interrupted(session.run_once(config, workflow, inputs, timeout, verbose=verbose))
+    started: list[tuple[str, str]] = []
+
+    def note(execution_id: str, trace_id: str) -> None:
+        started.append((execution_id, trace_id))
+
+    try:
+        ending = run_until_interrupted(
+            session.run_once(config, workflow, inputs, timeout, verbose=verbose, on_start=note)
+        )
+    except KeyboardInterrupt:
+        if started:
+            execution_id, trace_id = started[-1]
+            click.echo(
+                f"ael: interrupted: execution {execution_id}, trace {trace_id or 'none: telemetry is off'}",
+                err=True,
+            )
+        raise
     if as_json:
         print_json(session.as_json(ending.outcome))
     else:

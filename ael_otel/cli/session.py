@@ -223,8 +223,11 @@ async def run_once(
     *,
     verbose: bool,
     environ: Mapping[str, str] = os.environ,
+    on_start: Callable[[str, str], None] | None = None,
 ) -> Ending:
     """Run one workflow and return what came of it; stdout stays untouched.
+
+    `on_start` is called with the execution id and the trace id as soon as the run has them.
 
     What a person should know of the configuration and of tool servers that are not there goes to stderr.
 
@@ -253,7 +256,7 @@ async def run_once(
                     f"MCP server {name} is not connected: {words.one_line(reason)} (tools.mcp_servers.{name})"
                 )
             try:
-                outcome = await run_workflow(app, workflow, dict(inputs), timeout_s)
+                outcome = await run_workflow(app, workflow, dict(inputs), timeout_s, on_start)
             except WorkflowNotFoundError as error:
                 if read.passed_over:
                     error.args = (f"{error}; it may be in a file that was not loaded: {read.passed_over[0]}",)

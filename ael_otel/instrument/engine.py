@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -147,7 +148,11 @@ def disconnected_servers(application: Any) -> dict[str, str]:
 
 
 async def run_workflow(
-    application: Any, name: str, inputs: dict[str, Any], timeout_s: float | None = None
+    application: Any,
+    name: str,
+    inputs: dict[str, Any],
+    timeout_s: float | None = None,
+    on_start: Callable[[str, str], None] | None = None,
 ) -> RunOutcome:
     """Run one workflow and return how it ended; a failed run is an outcome, not an exception.
 
@@ -156,6 +161,7 @@ async def run_workflow(
         name: the workflow's name.
         inputs: its inputs.
         timeout_s: seconds until the engine calls the run off; None leaves it to the steps' own limits.
+        on_start: called with the execution id and the trace id as soon as the run has them.
 
     Raises:
         WorkflowNotFoundError: there is no such workflow.
@@ -167,6 +173,8 @@ async def run_workflow(
 
     def note(execution_id: str, trace_id: str) -> None:
         ids.update(execution=execution_id, trace=trace_id)
+        if on_start is not None:
+            on_start(execution_id, trace_id)
 
     started = perf_counter()
     token = run_observer.set(note)

@@ -14,7 +14,7 @@ from ael_otel.cli.render.run_result import labelled, readable
 from ael_otel.cli.render.table import bare_table
 from ael_otel.cli.render.zone import UTC_ZONE, Zone
 from ael_otel.export.span_tree import Span
-from ael_otel.store import ErrorRecord, ExecutionRecord
+from ael_otel.store import ExecutionRecord
 
 MAX_LINES: Final = 16
 MAX_COLUMNS: Final = 1_000
@@ -34,7 +34,7 @@ def run(
         if not _is_nothing(value):
             facts.append((name, shortened(value), ""))
     if record.error is not None:
-        facts.append(("error", whole_error(record.error), "red"))
+        facts.append(("error", words.whole_error(record.error), "red"))
     facts.append(("started", zone.full(record.started_at), "dim"))
     if record.workflow_version:
         facts.append(("version", words.one_line(record.workflow_version), "dim"))
@@ -63,16 +63,6 @@ def _is_nothing(value: Any) -> bool:
     if isinstance(value, dict):
         return all(item is None for item in cast("dict[str, Any]", value).values())
     return value is None or value == ""
-
-
-def whole_error(error: ErrorRecord) -> str:
-    """Write an error with what caused it."""
-    lines = [words.error(error)]
-    cause = error.cause
-    while cause is not None:
-        lines.append(f"caused by {words.error(cause)}")
-        cause = cause.cause
-    return "\n".join(lines)
 
 
 def spans(found: Sequence[Span], *, width: int = 100) -> Table:

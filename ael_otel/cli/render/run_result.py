@@ -66,8 +66,8 @@ def run(
 ) -> RenderableType:
     """Show one run: its tree, its outputs, its ids in full, and `hint`.
 
-    Outputs are shown whole; those that a failed run could not compute are left out. Without a record, which is when
-    telemetry is off, the tree is one line.
+    Errors and outputs are shown whole; those that a failed run could not compute are left out. Without a record,
+    which is when telemetry is off, the tree is one line.
     """
     if record is not None:
         head = tree.tree(record, width=width, ascii_only=ascii_only)
@@ -82,6 +82,9 @@ def run(
     completed = outcome.status == "completed"
     shown = {name: value for name, value in outcome.outputs.items() if value is not None or completed}
     label = max(len(name) for name in [*shown, "execution"])
+    if record is not None and record.error is not None:
+        # The tree cuts it to a line, and leaves it out where a step failed too: a run that ran out of time.
+        parts.append(labelled("error", words.whole_error(record.error), label, style="red"))
     for name, value in shown.items():
         parts.append(labelled(name, readable(value), label))
     parts.append(labelled("execution", outcome.execution_id or "none", label, style="dim"))

@@ -66,6 +66,16 @@ def error(record: ErrorRecord, took_ms: float | None = None) -> str:
     return error_text(record.code, record.message, took_ms)
 
 
+def whole_error(record: ErrorRecord) -> str:
+    """Write an error with what caused it."""
+    lines = [error(record)]
+    cause = record.cause
+    while cause is not None:
+        lines.append(f"caused by {error(cause)}")
+        cause = cause.cause
+    return "\n".join(lines)
+
+
 def error_text(code: str, message: str, took_ms: float | None = None) -> str:
     """Write an error as `error` does, from its parts."""
     if code == "cancelled":

@@ -3,11 +3,15 @@
 import re
 import sys
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import click
 
 from ael_otel.cli.options import examples
 from ael_otel.cli.trace.options import Place, output_option, store_options
+
+MIN_AGE: Final = timedelta(days=1)
+"""The least age of runs that are pruned, as of the configured retention."""
 
 
 def _age(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
@@ -21,11 +25,18 @@ def _age(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
     try:
         if days is None and not re.fullmatch(r"\d+(\.\d+)?\s*[a-z]+", value.strip()):
             raise QueryError("")
-        return datetime.now(UTC) - timedelta(days=float(days[0])) if days else parse_when(value)
+        now = datetime.now(UTC)
+        before = now - timedelta(days=float(days[0])) if days else parse_when(value, now)
     except (QueryError, OverflowError):
         raise click.BadParameter(
-            f"{value!r} is no age: write a number of days, or 12h, 30d, 8w", param=parameter
+            f"{value!r} is no age: write a number of days, or 36h, 30d, 8w", param=parameter
         ) from None
+    if now - before < MIN_AGE:
+        raise click.BadParameter(
+            f"{value!r} is less than 1 day, which would delete the runs of now: the minimum is 1",
+            param=parameter,
+        )
+    return before
 
 
 @click.command(
@@ -43,7 +54,7 @@ def _age(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
     "before",
     metavar="DAYS",
     callback=_age,
-    help="Those that started as long ago; 12h and 8w work too.",
+    help="Those that started as long ago, 1 day at least; 36h and 8w work too.",
 )
 @click.option(
     "--max-mb", type=click.IntRange(min=1), metavar="N", help="The oldest, until the store is N MiB or less."

@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 from textwrap import dedent
 from typing import Any
 
+import msgspec
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from ael_otel.cli.render import run_result as answer
 from ael_otel.cli.render import startup
@@ -157,3 +159,13 @@ def test_what_is_not_served_is_not_announced():
     assert "metrics" not in quiet
     loud = shown(startup.summary(**facts, metrics_wanted=True, destination=NOWHERE))
     assert "metrics  not served: the log says why" in loud
+
+
+def test_a_run_that_ran_out_of_time_says_so_in_full(too_slow, tool_fails):
+    """Proves that the error of the run is there whole, also where a step that was called off hides it in the tree."""
+    long = "no route to the warehouse, " * 20
+    for record, code in ((too_slow, "WORKFLOW_TIMEOUT"), (tool_fails, "TOOL_FAILED")):
+        failed = msgspec.structs.replace(record, error=msgspec.structs.replace(record.error, message=long))
+        text = shown(answer.run(Outcome(status="failed"), failed, Text("hint"), width=80), 80)
+        assert f'{code} "' in text.split("error", 1)[1]
+        assert " ".join(text.split()).count("no route to the warehouse,") >= 20

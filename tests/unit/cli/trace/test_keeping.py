@@ -115,14 +115,14 @@ def left(place):
 
 def test_a_dry_run_deletes_nothing(place):
     """It says what would be deleted; a run that goes on stays."""
-    done = ael("prune", "--older-than", "0", "--dry-run")
+    done = ael("prune", "--older-than", "1", "--dry-run")
     assert done.stdout.startswith("Would delete 5 runs, about ")
     assert left(place) == 6
 
 
 def test_nobody_to_ask_is_wrong_usage(place):
     """Without --yes nothing is deleted from a script."""
-    done = ael("prune", "--older-than", "0")
+    done = ael("prune", "--older-than", "1")
     assert (done.exit_code, "write --yes" in done.stderr) == (2, True)
     assert left(place) == 6
 
@@ -131,18 +131,18 @@ def test_nobody_to_ask_is_wrong_usage(place):
 def test_a_person_is_asked(place, monkeypatch, answer, runs):
     """The question has the number; no is no failure."""
     monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda self: True)
-    done = ael("prune", "--older-than", "0", stdin=answer)
+    done = ael("prune", "--older-than", "1", stdin=answer)
     assert "Delete 5 runs (about " in done.stderr
     assert (done.exit_code, left(place)) == (0, runs)
 
 
 def test_yes_deletes_and_tells_what(place):
     """As JSON too; what is left is what goes on."""
-    done = ael("prune", "--older-than", "0", "--yes", "--output", "json")
+    done = ael("prune", "--older-than", "1", "--yes", "--output", "json")
     report = json.loads(done.stdout)
     assert (report["executions"], report["dry_run"]) == (5, False)
     assert left(place) == 1
-    assert ael("prune", "--older-than", "0", "--yes").stdout == "Nothing to delete.\n"
+    assert ael("prune", "--older-than", "1", "--yes").stdout == "Nothing to delete.\n"
 
 
 @pytest.mark.parametrize("age", ["-1", "soon", "2026-01-01", "7 fortnights", "", "1e3"])
@@ -150,6 +150,15 @@ def test_an_age_that_is_none_ends_with_2(place, age):
     """A date is none either: it is easily mistaken for what stays."""
     done = ael("prune", "--older-than", age, "--yes")
     assert (done.exit_code, left(place)) == (2, 6)
+
+
+@pytest.mark.parametrize("age", ["0", "0.5", "0d", "12h", "1439m", "86399s"])
+def test_an_age_of_less_than_a_day_is_refused(place, age):
+    """Proves that a mistyped age cannot delete what was recorded today, dry or not: exit code 2, minimum named."""
+    for more in ([], ["--dry-run"]):
+        done = ael("prune", "--older-than", age, "--yes", *more)
+        assert (done.exit_code, left(place)) == (2, 6)
+        assert "the minimum is 1" in done.stderr
 
 
 @pytest.mark.parametrize("age", ["36500", "36500d", "99w"])
@@ -171,11 +180,11 @@ def test_prune_beside_a_reader_says_what_the_log_still_holds(place, monkeypatch)
     reader = sqlite3.connect(".ael/telemetry.db", isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM executions").fetchone()
-    done = ael("prune", "--older-than", "0", "--yes")
+    done = ael("prune", "--older-than", "1", "--yes")
     assert done.exit_code == 1
     assert done.stdout.startswith("Deleted ")
     assert "another process reads the store" in done.stderr
     assert "run this again" in done.stderr
     reader.close()
-    assert ael("prune", "--older-than", "0", "--yes").stdout == "Nothing to delete.\n"
+    assert ael("prune", "--older-than", "1", "--yes").stdout == "Nothing to delete.\n"
     assert not [each for each in Path(".ael").glob("telemetry.db-wal") if each.stat().st_size]
