@@ -513,11 +513,20 @@ _FREE: Final = frozenset({markers.PASSWORD, markers.API_KEY, markers.TOKEN, mark
 def _code(value: str, head: str) -> bool:
     """Return whether a value with brackets or separators is an expression: a call, a tuple, a template."""
     if is_placeholder(value) or value[0] in "({[<$%":
-        return True
+        return value[0] not in "([" or is_placeholder(value) or not _drawn(value.strip("([{}])"))
     if _CALL.fullmatch(value):
         return not (_MIXED.match(value) and not value.endswith((")", "]", "}", "(", "[", "{")))
     # Words of a program between separators: `a,b`, `x|y`.
     return _IDENTIFIER.fullmatch(head) is not None and _ANY_DIGIT.search(value) is None
+
+
+def _drawn(value: str) -> bool:
+    """Return whether what stands in brackets looks drawn at random and is not a name of a program."""
+    return len(value) >= 10 and _NAME_OF_CODE.match(value) is None and is_random(value)
+
+
+_NAME_OF_CODE: Final = re.compile(r"(?:[A-Z]?[a-z]{2,16}|[A-Z]{2,16}|[0-9]{1,3}|[_.]){1,32}+(?![A-Za-z0-9])")
+"""Words in one case each, as in `getUtf8Password`."""
 
 
 def _to(pattern: re.Pattern[str], text: str, at: int, kind: str) -> tuple[int, int, str] | None:

@@ -128,3 +128,20 @@ def test_a_command_given_as_a_list_is_read_as_a_command():
     assert REDACTOR.value(["curl", "-u", "ada:gr33nT3a", "x"]) == ["curl", "-u", "[PASSWORD]", "x"]
     harmless = ["ssh", "-p", "2222", "host"]
     assert REDACTOR.value(harmless) is harmless
+
+
+@pytest.mark.parametrize(
+    "text", ["password=({}", "password=({})", "DB_PASSWORD=[{}", "api_key: ({})", "passwd=(({};"]
+)
+def test_random_value_in_brackets_is_redacted(text):
+    """A password may begin with a bracket: a value that looks drawn at random is not taken for an expression."""
+    assert "vQ7mZ2kXw9RtB4" not in REDACTOR.text(text.format("vQ7mZ2kXw9RtB4"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["password=(getUtf8Password or None)", "token=(args.token2 or x)", "key = [KEY_1, KEY_2]", "password=(str)", "password=(sha256(x))"],
+)  # fmt: skip
+def test_expression_in_brackets_stays(text):
+    """Names and calls of a program in brackets are not values."""
+    assert REDACTOR.text(text) == text
