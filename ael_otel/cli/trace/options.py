@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _ZONE: Final = "ael_otel.zone"
 """Key of the zone in click's context, from the option to the filters."""
 
+CALL_STATUSES = ("running", "success", "error", "timeout", "cancelled")
 STATUSES = ("pending", "running", "completed", "failed", "cancelled")
 
 
@@ -152,6 +153,9 @@ def _code(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -
     return written.get(typed.casefold(), typed)
 
 
+_STATUS = click.option(
+    "--status", "-s", type=click.Choice(STATUSES, case_sensitive=False), help="That stand so."
+)
 _FILTERS = (
     click.option(
         "--from", "--since", "since", metavar="TIME", callback=_when, help="Started at this time or later."
@@ -160,7 +164,6 @@ _FILTERS = (
         "--to", "--until", "until", metavar="TIME", callback=_when, help="Started before this time."
     ),
     click.option("--workflow", "-w", metavar="NAME", help="Of this workflow."),
-    click.option("--status", "-s", type=click.Choice(STATUSES, case_sensitive=False), help="That stand so."),
     click.option("--tool", metavar="NAME", help="That called this tool, from a step or from code."),
     click.option(
         "--error",
@@ -179,7 +182,17 @@ _FILTERS = (
 )
 
 
-def filter_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def call_filter_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the filters with the statuses of calls instead of those of runs."""
+    status = click.option(
+        "--status", "-s", type=click.Choice(CALL_STATUSES, case_sensitive=False), help="That ended so."
+    )
+    return filter_options(function, status)
+
+
+def filter_options(
+    function: Callable[..., Any], status: Callable[[Any], Any] = _STATUS
+) -> Callable[..., Any]:
     """Add the filters; the verb gets them as `filters`."""
 
     @wraps(function)
@@ -187,7 +200,7 @@ def filter_options(function: Callable[..., Any]) -> Callable[..., Any]:
         chosen = {field.name: options.pop(field.name) for field in fields(Filters)}
         return function(*args, filters=Filters(**chosen), **options)
 
-    for option in reversed(_FILTERS):
+    for option in reversed((*_FILTERS, status)):
         collected = option(collected)
     return collected
 

@@ -1,0 +1,154 @@
+"""`ael trace calls`: tool calls one a line, with their arguments, from the stored records."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from ael_otel.cli.options import examples
+from ael_otel.cli.trace.options import (
+    Filters,
+    Place,
+    call_filter_options,
+    output_option,
+    store_options,
+    zone_option,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ael_otel.cli.render.zone import Zone
+    from ael_otel.store import TelemetryStore, ToolCallRecord
+
+
+class CallRow(msgspec.Struct, frozen=True):
+    """One tool call with the run that made it; content as the record keeps it."""
+
+    started_at: datetime
+    tool: str
+    server: str | None
+    status: str
+    duration_ms: float | None
+    error_code: str | None
+    error_message: str | None
+    workflow: str | None
+    step: str | None
+    source: str
+    execution_id: str
+    trace_id: str
+    span_id: str
+    arguments: Any = None
+    result: Any = None
+
+
+@click.command(
+    "calls",
+    short_help="List tool calls with their arguments.",
+    epilog=examples(
+        "ael trace calls --tool echo", "ael trace calls --status error --since 7d --output jsonl"
+    ),
+)
+@call_filter_options
+@click.option(
+    "--limit", "-n", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most."
+)
+@output_option("table", "json", "jsonl", "csv")
+@zone_option
+@store_options
+def command(filters: Filters, limit: int, output: str, zone: "Zone", place: Place) -> None:
+    """List tool calls of the latest runs, newest run first, one line each with arguments and error.
+
+    --tool, --status, --error and --min-duration choose calls, the other filters choose runs.
+    """
+    from ael_otel.cli import streams
+    from ael_otel.cli.trace.store_access import opened
+
+    with opened(place) as store:
+        rows = list(islice(calls(store, filters), limit))
+    if output == "json":
+        streams.print_document(rows)
+    elif output == "jsonl":
+        streams.print_lines(rows)
+    elif output == "csv":
+        from ael_otel.export import sheet
+
+        names = CallRow.__struct_fields__
+        values = [[getattr(row, name) for name in names] for row in rows]
+        streams.print_bytes(line.encode() for line in sheet.lines([names, *values]))
+    elif rows:
+        from ael_otel.cli.render.terminal import console, is_pipe, print_table
+
+        out = console()
+        print_table(out, table(rows, zone, cut=not is_pipe(out)))
+    if not rows:
+        click.echo("No calls match.", err=True)
+
+
+def calls(store: "TelemetryStore", filters: Filters) -> "Iterator[CallRow]":
+    """Yield the calls that match, those of the newest run first, each run's in the order of their starts."""
+    from dataclasses import replace
+
+    # These are of a call: a run that matches may have others, and a failed call does not fail its run.
+    of_runs = replace(filters, status=None, min_duration=None)
+    for run in store.iterate(of_runs.query()):
+        found = [*run.tool_calls, *(call for step in run.steps for call in step.tool_calls)]
+        for call in sorted(found, key=lambda call: call.started_at):
+            if _matches(call, filters):
+                yield CallRow(
+                    call.started_at,
+                    call.tool_name,
+                    call.server,
+                    call.status,
+                    call.duration_ms,
+                    None if call.error is None else call.error.code,
+                    None if call.error is None else call.error.message,
+                    run.workflow_name,
+                    call.step_id,
+                    call.source,
+                    run.execution_id,
+                    run.trace_id,
+                    call.span_id,
+                    call.params,
+                    call.result,
+                )
+
+
+def _matches(call: "ToolCallRecord", wanted: Filters) -> bool:
+    return (
+        wanted.tool in (None, call.tool_name)
+        and wanted.status in (None, call.status)
+        and (wanted.error is None or (call.error is not None and call.error.code == wanted.error))
+        and (wanted.min_duration is None or (call.duration_ms or 0.0) >= wanted.min_duration)
+    )
+
+
+def table(rows: list[CallRow], zone: "Zone", *, cut: bool) -> "Table":
+    """Return the table, one line a call; `cut` makes long values fit a terminal."""
+    from rich.text import Text
+
+    from ael_otel.cli.render import text as words
+    from ael_otel.cli.render.run_table import identifier, value
+    from ael_otel.cli.render.table import bare_table
+
+    built = bare_table(gap=2)
+    for heading in (f"started ({zone.name})", "id", "tool", "step", "status", "duration"):
+        built.add_column(heading, no_wrap=True, justify="right" if heading == "duration" else "left")
+    for heading in ("arguments", "error"):
+        built.add_column(heading, no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        error = "" if row.error_code is None else words.error_text(row.error_code, row.error_message or "")
+        built.add_row(
+            Text(zone.when(row.started_at), style="dim"),
+            Text(identifier(row.trace_id, row.execution_id), style="dim"),
+            Text(words.one_line(words.tool(row.tool, row.server))),
+            Text(words.one_line(".".join(filter(None, (row.workflow, row.step))) or "-")),
+            Text(row.status, style="" if row.status in ("success", "running") else "red"),
+            Text(words.lasted(row.status, row.duration_ms)),
+            Text(value(row.arguments, cut=cut)),
+            Text(error, style="red"),
+        )
+    return built
