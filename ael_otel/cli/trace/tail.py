@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ael_otel.cli.render.zone import Zone
     from ael_otel.store import ExecutionRecord, ExecutionSummary, RunQuery, TelemetryStore
 
+WAITING: Final = "No runs are stored yet; waiting."
+"""The same without a store and in an empty one, wherever it is."""
+
 GOING_ON: Final = ("pending", "running")
 
 _OVERLAP: Final = timedelta(seconds=30)
@@ -217,15 +220,16 @@ def wait_for_store(
 ) -> "Generator[TelemetryStore | None]":
     """Open the store as soon as there is one; None if there is none by the deadline."""
     from ael_otel.cli.trace.store_access import opened
+    from ael_otel.store import RunQuery
 
     told = False
     while True:
         manager = opened(place)
         try:
             store = manager.__enter__()
-        except StoreNotFoundError as error:
+        except StoreNotFoundError:
             if not told:
-                click.echo(f"{error}; waiting", err=True)
+                click.echo(WAITING, err=True)
                 told = True
             if deadline is not None and time.monotonic() + interval > deadline:
                 yield None
@@ -234,6 +238,8 @@ def wait_for_store(
             continue
         break
     try:
+        if not told and not store.query(RunQuery(limit=1)).runs:
+            click.echo(WAITING, err=True)
         yield store
     finally:
         store.close()

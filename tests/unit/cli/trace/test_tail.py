@@ -170,3 +170,13 @@ def test_a_terminal_has_room_for_what_happened(monkeypatch, width, lines):
     assert len(told) == lines
     assert "c3d45e60" in told[0]
     assert told[-1].endswith('TOOL_FAILED "card declined"')
+
+
+@pytest.mark.parametrize("name", ["never.db", "empty.db", "new/empty.db"])
+def test_no_runs_yet_is_the_same_line_wherever_the_store_is(place, name):
+    """Proves that a store without runs and one that is not there yet say one thing, once."""
+    (place / "new").mkdir()
+    if "empty" in name:
+        make(place / name, [])
+    done = ael("tail", "--db", name, "--seconds", "0.3", "--interval", "0.05")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "No runs are stored yet; waiting.\n")
