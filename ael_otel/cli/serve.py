@@ -89,8 +89,8 @@ class Listen:
 def serve(config: Path | None, listen: Listen, environ: Mapping[str, str] = os.environ) -> None:
     """Serve until SIGINT or SIGTERM, or until stdin ends; then flush telemetry and return.
 
-    Raises ConfigError for a configuration or a port that cannot be used, EngineUnavailableError for an engine that
-    cannot.
+    Raises ConfigError for a configuration, a store or a port that cannot be used, EngineUnavailableError for an engine
+    that cannot.
     """
     import asyncio
 

@@ -21,7 +21,7 @@ from ael_otel.config import Settings, find_config, read_document, settings_from_
 from ael_otel.errors import WorkflowNotFoundError
 from ael_otel.instrument.engine import RunOutcome, disconnected_servers, open_application, run_workflow
 from ael_otel.runtime import Runtime, start
-from ael_otel.store import ExecutionRecord, StoreError
+from ael_otel.store import ExecutionRecord, StoreError, refuse_unusable
 
 FLUSH_S: Final = 2.0
 """How long a verb waits at its end for telemetry to be taken."""
@@ -76,10 +76,18 @@ class Telemetry:
         """Whether runs are to be kept."""
         return self.runtime.store is not None
 
-    @property
-    def trouble(self) -> str:
-        """Why runs are not kept at the moment."""
-        return str(getattr(self.runtime.store, "trouble", None) or "it was not written in time")
+    def why_not_kept(self, execution_id: str) -> str:
+        """Return why the end of a run is not kept."""
+        store = self.runtime.store
+        trouble = getattr(store, "trouble", None)  # of a store that is fed in the background
+        if trouble is not None:
+            return str(trouble)
+        try:
+            assert store is not None
+            store.get(execution_id)
+        except StoreError as error:
+            return str(error)
+        return "it was not written in time"
 
     @property
     def kept_in(self) -> str | None:
@@ -235,6 +243,7 @@ async def run_once(
     """
     read = read_configuration(config, environ)
     settings = read.settings
+    refuse_unusable(settings, environ=environ)
     if not verbose:
         # The log says them too, where it is shown.
         for notice in settings.notices:
@@ -263,5 +272,5 @@ async def run_once(
                 raise
         record = sent.record(outcome.execution_id)
         if record is None and sent.keeps:
-            return Ending(outcome, None, sent.destination, lost=sent.trouble)
+            return Ending(outcome, None, sent.destination, lost=sent.why_not_kept(outcome.execution_id))
         return Ending(outcome, record, sent.destination, sent.kept_in)

@@ -15,7 +15,7 @@ from ael_otel.errors import QueryError, SchemaTooNewError, StoreError, StoreNotF
 
 if TYPE_CHECKING:
     from ael_otel.store.content import Capture
-    from ael_otel.store.factory import open_reader, open_store
+    from ael_otel.store.factory import open_reader, open_store, refuse_unusable
     from ael_otel.store.memory import MemoryStore
     from ael_otel.store.protocol import TelemetryStore
     from ael_otel.store.query import (
@@ -71,12 +71,13 @@ __all__ = [
     "ToolCallStatus",
     "open_reader",
     "open_store",
+    "refuse_unusable",
 ]
 
 _MODULES: Final = {
     "content": "Capture",
     "memory": "MemoryStore",
-    "factory": "open_reader open_store",
+    "factory": "open_reader open_store refuse_unusable",
     "protocol": "TelemetryStore",
     "query": "ExecutionSummary Page PruneReport RunQuery StatsKey StatsRow StoreInfo",
     "records": "INTERRUPTED CodeRecord ErrorRecord ExecutionRecord ExecutionStatus ExecutionType StepRecord StepStatus"

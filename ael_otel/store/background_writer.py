@@ -341,7 +341,7 @@ class _Writer:
                 return self._failed(error)
             if self._failures:
                 logger.warning("runs are kept again")
-            self._failures, store.trouble = 0, None
+            self._failures = 0
             # Snapshots of runs that go on may take a twentieth of the time. Waiting for a lock is no work.
             pause = min(MOST_BETWEEN_SNAPSHOTS_S, 20 * (time.thread_time() - worked))
             self._snapshots_at = time.monotonic() + pause
@@ -371,6 +371,7 @@ class _Writer:
         Raises:
             StoreBusyError: the store cannot be used now.
         """
+        self._store.trouble = None
         try:
             self._store_items(backend, self._items)
             self._items = []

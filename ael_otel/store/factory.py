@@ -1,13 +1,14 @@
 """Opening the store that the settings name: to feed it, or to read it."""
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ael_otel.config import Settings
-from ael_otel.errors import StoreBusyError, StoreError
-from ael_otel.store.location import DEFAULT_PATH, locate
+from ael_otel.errors import ConfigError, StoreBusyError, StoreError
+from ael_otel.store.location import DEFAULT_PATH, VARIABLE, locate
 from ael_otel.store.protocol import TelemetryStore
 
 if TYPE_CHECKING:
@@ -63,6 +64,72 @@ def open_store(
         retention=Retention(settings.retention.days, settings.retention.max_mb),
         mirror=mirror,
     )
+
+
+def refuse_unusable(
+    settings: Settings, *, environ: Mapping[str, str] | None = None, start: Path | None = None
+) -> None:
+    """Check before the first run that the configured store can keep it.
+
+    A server that is away or a disk that is full is no reason: both can change, and runs wait for it.
+
+    Args:
+        settings: the configuration.
+        environ: the environment; default that of the process.
+        start: where a relative path begins; default the working directory.
+
+    Raises:
+        ConfigError: PostgreSQL without a usable `dsn` or without its driver; a file or folder that is not one or that
+            this user cannot write. The message names the key and what to do.
+    """
+    if not settings.enabled or settings.store.backend == "memory":
+        return
+    if settings.store.backend == "postgresql":
+        _refuse_unusable_dsn(settings.store.dsn)
+        return
+    environ = os.environ if environ is None else environ
+    key = VARIABLE if environ.get(VARIABLE) else "telemetry.store.path"
+    path = locate(settings.store.path, environ=environ, start=start)
+    folder = path.parent
+    while not folder.exists():
+        folder = folder.parent
+    if path.is_dir():
+        wrong = f"{path} is a folder: set it to a file in it, such as {path / 'telemetry.db'}"
+    elif not folder.is_dir():
+        wrong = f"{folder} is a file, and {path} is to be below it: remove the file, or choose another path"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        wrong = f"the folder {folder} cannot be written by this user: choose a path in one that can"
+    elif path.exists() and not os.access(path, os.W_OK):
+        wrong = f"{path} cannot be written by this user: choose another path, or change its mode"
+    else:
+        return
+    raise ConfigError(f"{key}: {wrong} (or set telemetry.store.backend to memory to keep no runs)", key=key)
+
+
+def _refuse_unusable_dsn(dsn: str) -> None:
+    key = "telemetry.store.dsn"
+    if not dsn:
+        raise ConfigError(
+            f"{key} is empty, and telemetry.store.backend is postgresql: set it to the connection string of the"
+            " database, such as postgresql://USER@HOST/DATABASE",
+            key=key,
+        )
+    try:
+        from psycopg import ProgrammingError
+        from psycopg.conninfo import conninfo_to_dict
+    except ImportError:
+        raise ConfigError(
+            "telemetry.store.backend is postgresql, which needs psycopg: install it with"
+            " `pip install 'ael-otel[postgres]'`, or set the key to sqlite",
+            key="telemetry.store.backend",
+        ) from None
+    try:
+        conninfo_to_dict(dsn)
+    except ProgrammingError:
+        # The error's text may show the password.
+        raise ConfigError(
+            f"{key} is not a connection string of PostgreSQL: write postgresql://USER@HOST/DATABASE", key=key
+        ) from None
 
 
 def open_reader(

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +17,7 @@ from msgspec.structs import replace
 from ael_otel.config import Settings
 from ael_otel.config.settings import Redaction, Retention, Store
 from ael_otel.core.metrics import AelMetrics
+from ael_otel.errors import ConfigError
 from ael_otel.lifecycle import CodeBlock, Execution, Recorder, Step, ToolCall
 from ael_otel.lifecycle.code_block import imports_of
 from ael_otel.store import (
@@ -25,6 +28,7 @@ from ael_otel.store import (
     StoreNotFoundError,
     open_reader,
     open_store,
+    refuse_unusable,
 )
 from ael_otel.store.owner import this_process
 from ael_otel.store.sqlite import SqliteStore
@@ -127,6 +131,98 @@ def test_nothing_is_raised_where_no_store_can_be(tmp_path: Path, caplog: pytest.
     store.close()
     assert sum(count for _, count in lost) == 1
     assert "runs are not kept" in caplog.text
+
+
+# --- what cannot store is refused before the run ----------------------------------------------------------------------
+
+
+def test_store_that_can_be_used_is_not_refused(tmp_path: Path) -> None:
+    """Proves that a folder that can be made, memory, a server that is away and telemetry that is off pass."""
+    away = "postgresql://ael@127.0.0.1:1/runs"
+    for fine in (
+        settings(),
+        settings(path="a/b/c.db"),
+        settings(backend="memory"),
+        settings(backend="postgresql", dsn=away),
+        replace(settings(backend="postgresql"), enabled=False),
+    ):
+        refuse_unusable(fine, environ={}, start=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "environ", "words"),
+    [
+        ({"backend": "postgresql"}, {}, "telemetry.store.dsn is empty"),
+        ({"backend": "postgresql", "dsn": "host='x"}, {}, "telemetry.store.dsn is not a connection string"),
+        ({"path": "folder"}, {}, "telemetry.store.path: {tmp}/folder is a folder"),
+        ({"path": "{tmp}/file/t.db"}, {}, "telemetry.store.path: {tmp}/file is a file"),
+        ({}, {"AEL_TELEMETRY_DB": "file/x/t.db"}, "AEL_TELEMETRY_DB: {tmp}/file is a file"),
+    ],
+)
+def test_store_that_cannot_keep_runs_is_refused_with_key_and_remedy(
+    tmp_path: Path, facts: dict[str, Any], environ: dict[str, str], words: str
+) -> None:
+    """Proves a ConfigError that names the key or variable, what is wrong there and what to set."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("in the way")
+    facts = {name: value.replace("{tmp}", str(tmp_path)) for name, value in facts.items()}
+    with pytest.raises(ConfigError) as raised:
+        refuse_unusable(settings(**facts), environ=environ, start=tmp_path)
+    assert words.replace("{tmp}", str(tmp_path)) in str(raised.value)
+    assert "set " in str(raised.value) or "write postgresql://" in str(raised.value)
+
+
+def test_postgresql_without_its_driver_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves that the message says what to install."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(
+        ConfigError, match=r"needs psycopg: install it with `pip install 'ael-otel\[postgres\]'`"
+    ):
+        refuse_unusable(settings(backend="postgresql", dsn="postgresql://a@b/c"), environ={})
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork, no other user")
+def test_folder_or_file_that_this_user_cannot_write_is_refused() -> None:
+    """Proves the refusals for a user who may not write: the folder, and a file in a folder that lets them."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "open").mkdir()
+        (folder / "open").chmod(0o777)
+        (folder / "open" / "t.db").touch(0o444)
+        program = (
+            "import os, sys\n"
+            "from pathlib import Path\n"
+            "from ael_otel.config import Settings\n"
+            "from ael_otel.config.settings import Store\n"
+            "from ael_otel.store import refuse_unusable\n"
+            "if os.getuid() == 0:\n    os.setgid(65534)\n    os.setuid(65534)\n"
+            "for path in sys.argv[1:]:\n"
+            "    try:\n        refuse_unusable(Settings(store=Store(path=path)), environ={})\n"
+            "    except Exception as error:\n        print(error)\n"
+        )
+        if os.getuid() != 0:
+            folder.chmod(0o555)
+        paths = [
+            str(folder / "below" / "t.db"),
+            str(folder / "open" / "t.db"),
+            str(folder / "open" / "new.db"),
+        ]
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", program, *paths], cwd=Path(__file__).parents[2],
+                capture_output=True, text=True, check=True, timeout=60,
+            )  # fmt: skip
+        finally:
+            folder.chmod(0o755)
+        lines = done.stdout.splitlines()
+        assert len(lines) == 2
+        assert f"telemetry.store.path: the folder {folder} cannot be written by this user: choose" in lines[0]
+        assert (
+            f"telemetry.store.path: {folder / 'open' / 't.db'} cannot be written by this user: choose"
+            in lines[1]
+        )
 
 
 # --- from a frame to a row --------------------------------------------------------------------------------------------

@@ -471,6 +471,8 @@ def test_run_that_is_refused_is_counted_once_also_when_the_store_closes(path: Pa
             " BEGIN SELECT RAISE(ABORT, 'refused'); END"
         )
     kept.finish(*range(2, 10))
+    assert kept.store.flush()
+    assert "refused" in str(kept.store.trouble)
     kept.store.close()
     assert kept.lost == {"store_error": 1}
     assert kept.conserved(len(ids(path)))
