@@ -97,8 +97,10 @@ def serve(config: Path | None, listen: Listen, environ: Mapping[str, str] = os.e
     from ael_otel.cli.preflight import check_free
     from ael_otel.cli.session import read_configuration, telemetry
     from ael_otel.cli.streams import keep_stdout_for_json_rpc
+    from ael_otel.store import refuse_unusable
 
     read = read_configuration(config, environ)
+    refuse_unusable(read.settings, environ=environ)
     on_http = listen.transport == "http"
     if on_http:
         check_free(listen.host, listen.port)

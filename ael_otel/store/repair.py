@@ -27,10 +27,14 @@ _KEYS = (
 
 
 class RepairReport(NamedTuple):
-    """How many runs were copied, and which could not be read: their execution ids, or their numbers in the file."""
+    """How many runs were copied, and which could not be read: their execution ids, or their numbers in the file.
+
+    `complete` is False where no list of the runs can be read to its end: others may be lost too.
+    """
 
     copied: int
     unreadable: list[str]
+    complete: bool = True
 
 
 def repair(source: Path, target: Path) -> RepairReport:
@@ -50,6 +54,7 @@ def repair(source: Path, target: Path) -> RepairReport:
     if target.exists():
         raise StoreError(f"{target} exists already and is not overwritten: name another file with --output")
     unreadable: list[str] = []
+    complete: list[bool] = []
     try:
         with tempfile.TemporaryDirectory(prefix=".ael-repair-", dir=target.absolute().parent) as folder:
             copy = Path(folder) / "copy.db"
@@ -59,20 +64,22 @@ def repair(source: Path, target: Path) -> RepairReport:
             damaged = sqlite3.connect(copy, isolation_level=None)
             damaged.text_factory = bytes  # a damaged text need not be UTF-8
             try:
-                copied = _copied(_records(damaged, unreadable), Path(folder) / "new.db")
+                copied = _copied(_records(damaged, unreadable, complete), Path(folder) / "new.db")
             except sqlite3.DatabaseError as error:
                 raise StoreDamagedError(
                     f"{source}: nothing of it can be read ({error}); restore a backup"
                 ) from error
             finally:
                 damaged.close()
+            if not copied and (unreadable or not any(complete)):
+                raise StoreDamagedError(f"{source}: no run of it can be read; restore a backup")
             try:
                 target.hardlink_to(Path(folder) / "new.db")  # unlike a rename, never over a file
             except FileExistsError:
                 raise StoreError(f"{target} exists already and is not overwritten") from None
     except OSError as error:
         raise StoreError(f"{target} cannot be written: {error.strerror or error}") from error
-    return RepairReport(copied, unreadable)
+    return RepairReport(copied, unreadable, any(complete))
 
 
 def _copied(records: Iterable[ExecutionRecord], path: Path) -> int:
@@ -83,7 +90,9 @@ def _copied(records: Iterable[ExecutionRecord], path: Path) -> int:
         store.close()
 
 
-def _records(connection: sqlite3.Connection, unreadable: list[str]) -> Iterator[ExecutionRecord]:
+def _records(
+    connection: sqlite3.Connection, unreadable: list[str], complete: list[bool]
+) -> Iterator[ExecutionRecord]:
     """Yield the runs whose record can be read, by the numbers that either table has."""
     # Asked first: where the schema itself is gone there is nothing to look for.
     connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -97,6 +106,7 @@ def _records(connection: sqlite3.Connection, unreadable: list[str]) -> Iterator[
                 ):
                     if isinstance(number, int) and names.get(number) is None:
                         names[number] = name
+                complete.append(True)
     last = max(names, default=0)
     for number in range(1, last + 1):
         name = names.get(number)

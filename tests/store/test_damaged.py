@@ -173,7 +173,7 @@ def test_repair_of_a_sound_store_copies_all_of_it(tmp_path: Path) -> None:
     store = SqliteStore(path)
     store.put(run(number) for number in range(1, 40))
     before = path.read_bytes()
-    assert repair(path, target) == (39, [])
+    assert repair(path, target) == (39, [], True)
     assert path.read_bytes() == before
     store.close()
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
@@ -191,22 +191,26 @@ def test_repair_copies_what_is_left_and_names_the_rest(tmp_path: Path) -> None:
     """
     whole = tmp_path / "whole.db"
     pages = _filled(whole)
+    store = SqliteStore(whole)
+    roots = store.read("SELECT max(rootpage) FROM sqlite_master")[0][0]
+    store.close()
     most = 0
     for first in range(2, pages, max(1, pages // 12)):
         path, target = tmp_path / f"{first}.db", tmp_path / f"{first}.new.db"
         path.write_bytes(whole.read_bytes())
         _overwrite(path, first, 3)
         try:
-            copied, unreadable = repair(path, target)
+            copied, unreadable, complete = repair(path, target)
         except StoreDamagedError:
-            assert first <= 3, "only where the schema is"
+            assert first <= roots, "only where the root of the table of records is lost"
+            assert not target.exists()
             continue
         copy = SqliteStore(target, create=False)
         found = list(copy.iterate(RunQuery(limit=None)))
         copy.close()
         assert len(found) == copied
         assert all(each == run(int(each.execution_id[5:])) for each in found)
-        assert copied + len(unreadable) == 300 or copied == 0
+        assert copied + len(unreadable) == 300 or not complete
         most = max(most, copied)
     assert most >= 290
 
@@ -223,7 +227,7 @@ def test_repair_skips_records_that_do_not_read(tmp_path: Path) -> None:
     connection.execute("UPDATE bodies SET body = CAST(x'ff00' AS TEXT) WHERE execution = 5")
     connection.commit()
     connection.close()
-    assert repair(path, tmp_path / "new.db") == (6, ["exec-000003", "exec-000004", "exec-000005"])
+    assert repair(path, tmp_path / "new.db") == (6, ["exec-000003", "exec-000004", "exec-000005"], True)
 
 
 def test_repair_overwrites_nothing_and_needs_a_store(tmp_path: Path) -> None:

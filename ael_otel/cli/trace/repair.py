@@ -47,10 +47,12 @@ def command(output: Path | None, place: Place) -> None:
     report = repair(source, target)
     click.echo(f"Copied {words.plural(report.copied, 'run')} from {source} to {target}.")
     use_it = f"stop the engine and run: mv {target} {source} && rm -f {source}-wal {source}-shm"
-    if not report.unreadable:
+    if not report.unreadable and report.complete:
         click.echo(f"To use it, {use_it}", err=True)
         return
     named = ", ".join(report.unreadable[:20]) + (", ..." if len(report.unreadable) > 20 else "")
+    others = "" if report.complete else " and others that no readable page names"
     raise StoreDamagedError(
-        f"{words.plural(len(report.unreadable), 'run')} could not be read: {named}; to go on with the others, {use_it}"
+        f"{words.plural(len(report.unreadable), 'run')}{others} could not be read: {named}; to use the copy,"
+        f" {use_it}"
     )

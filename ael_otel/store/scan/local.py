@@ -15,7 +15,7 @@ from ael_otel.store.factory import MIRROR_FOLDER
 from ael_otel.store.files import write_file
 from ael_otel.store.mirror import INDEX, Mirror
 from ael_otel.store.scan.values import NOT_CONTENT, Stored, judged, pieces, summed
-from ael_otel.store.sqlite import BUSY_S, SqliteStore
+from ael_otel.store.sqlite import BUSY_S, SqliteStore, error_of
 
 _HEADER: Final = b"SQLite format 3\0"
 _ROWS: Final = 200
@@ -63,7 +63,7 @@ def _in_store(path: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
                 if found:
                     _forget(connection, path)
     except sqlite3.Error as error:
-        raise StoreError(f"{path}: {error}") from None
+        raise error_of(error, path) from None
     return summed(found)
 
 
