@@ -59,8 +59,8 @@ def test_every_verb_works_beside_an_engine_that_writes(tmp_path):
         assert "completed in" in ael("show", identifier)
         assert json.loads(ael("export", identifier, "--format", "otlp"))["resourceSpans"]
         assert json.loads(ael("stats", "--output", "json"))["rows"]
-        assert "Would delete" in ael("prune", "--older-than", "0", "--dry-run")
-        assert "Deleted" in ael("prune", "--older-than", "0", "--yes")
+        assert "Nothing to delete" in ael("prune", "--older-than", "1", "--dry-run")
+        assert "Nothing to delete" in ael("prune", "--older-than", "1", "--yes")
         follow(1)
     finally:
         demo.send_signal(signal.SIGINT)

@@ -48,7 +48,7 @@ def test_prune_removes_every_page(place):
     assert ael("prune", "--older-than", "36500", "--yes").stdout == "Deleted 1 page of --web, and no run.\n"
     assert not page.parent.exists()
     pages = [shown(place), shown(place)]
-    report = json.loads(ael("prune", "--older-than", "0", "--yes", "-o", "json").stdout)
+    report = json.loads(ael("prune", "--older-than", "1", "--yes", "-o", "json").stdout)
     assert (report["pages"], report["executions"]) == (2, 5)
     assert not any(each.exists() for each in pages)
 
