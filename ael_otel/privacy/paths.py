@@ -154,9 +154,14 @@ class ExcludedPaths:
     def _escaped(self, text: str) -> Iterator[tuple[int, str]]:
         """Yield the words of a text that hold a part of an excluded path only when they are decoded."""
         if self._hint is not None:
+            refused: set[str] = set()  # decoding costs much, and what is escaped often repeats
             for start, word in _words_around(text, _ESCAPE):
+                if word in refused:
+                    continue
                 if self._hint.search(word) is None and self._hint.search(unquote(word)) is not None:
                     yield start, word
+                elif len(refused) < _MOST_REFUSED:
+                    refused.add(word)
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield where a text names excluded files."""
@@ -250,6 +255,8 @@ class ExcludedPaths:
             yield from self._escaped(text)
 
 
+_MOST_REFUSED: Final = 1024
+"""Escaped words of one text that are remembered as no path."""
 _MOST_STARS: Final = 16
 """Wild cards of one path that are compared; a path with more counts as one that can stand for anything."""
 
