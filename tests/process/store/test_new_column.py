@@ -18,61 +18,59 @@ PACKAGE = Path(ael_otel.__file__).parent
 ROOT = Path(__file__).parents[3]
 
 # The three places of a column that is a field of the record, and those of one that is worked out.
-RECORD = ("store/records.py", '    owner: str = ""\n', '    owner: str = ""\n    tenant: str = "none"\n')
-DERIVED = ("store/rows.py", "    tool_calls: int\n", "    tool_calls: int\n    text_bytes: int\n")
+RECORD = ("store/records.py", '    owner: str = ""\n', '    owner: str = ""\n    trial_label: str = "none"\n')
+DERIVED = ("store/rows.py", "    tool_calls: int\n", "    tool_calls: int\n    trial_bytes: int\n")
 VALUE = (
     "store/rows.py",
     "        tool_calls=len(calls),\n",
-    "        tool_calls=len(calls),\n        text_bytes=len(body) + 1,\n",
+    "        tool_calls=len(calls),\n        trial_bytes=len(body) + 1,\n",
 )
 
 
 def migration(column: str, kind: str) -> tuple[str, str, str]:
-    """The step that adds a column."""
-    old = "((1, _TABLES), (2, _TOOLS), (3, _REDACTIONS))"
-    return (
-        "store/migrations.py",
-        f"...]], ...]] = {old}",
-        f'...]], ...]] = (*{old}, (4, ("ALTER TABLE executions ADD COLUMN {column} {kind}",)))',
-    )
+    """The step that adds a column, with the next number whatever steps there are."""
+    old = "SCHEMA_VERSION: Final = MIGRATIONS[-1][0]\n"
+    step = f'(MIGRATIONS[-1][0] + 1, ("ALTER TABLE executions ADD COLUMN {column} {kind}",))'
+    return ("store/migrations.py", old, f"MIGRATIONS = (*MIGRATIONS, {step})\n{old}")
 
 
-def query(
-    column: str, kind: str, before: str = "    tool_calls: int\n    bytes: int\n"
-) -> tuple[str, str, str]:
+def query(column: str, kind: str, before: str = "    trace_id: str\n") -> tuple[str, str, str]:
     """The field of a summary, in the middle of them: what follows must not move."""
     return ("store/query.py", before, f"    {column}: {kind}\n{before}")
 
 
-PLAIN = (RECORD, migration("tenant", "{text}"), query("tenant", "str"))
-WORKED = (DERIVED, VALUE, migration("text_bytes", "{int}"), query("text_bytes", "int"))
+PLAIN = (RECORD, migration("trial_label", "{text}"), query("trial_label", "str"))
+WORKED = (DERIVED, VALUE, migration("trial_bytes", "{int}"), query("trial_bytes", "int"))
 
 FORGOTTEN = {
-    "a field's record": (PLAIN[1:], "column tenant: ExecutionSummary lists it, and neither ExecutionRecord"),
+    "a field's record": (
+        PLAIN[1:],
+        "column trial_label: ExecutionSummary lists it, and neither ExecutionRecord",
+    ),
     "a field's migration": (
         (PLAIN[0], PLAIN[2]),
-        "column tenant: no migration (store/migrations.py) adds it",
+        "column trial_label: no migration (store/migrations.py) adds it",
     ),
     "a field's query": (
         PLAIN[:2],
-        "column tenant: executions has it, and ExecutionSummary (store/query.py) does not",
+        "column trial_label: executions has it, and ExecutionSummary (store/query.py) does not",
     ),
     "a derived record": (
         WORKED[2:],
-        "column text_bytes: ExecutionSummary lists it, and neither ExecutionRecord",
+        "column trial_bytes: ExecutionSummary lists it, and neither ExecutionRecord",
     ),
-    "a derived value": ((WORKED[0], *WORKED[2:]), "missing 1 required positional argument: 'text_bytes'"),
+    "a derived value": ((WORKED[0], *WORKED[2:]), "missing 1 required positional argument: 'trial_bytes'"),
     "a derived name": (
         WORKED[1:],
-        "column text_bytes: ExecutionSummary lists it, and neither ExecutionRecord",
+        "column trial_bytes: ExecutionSummary lists it, and neither ExecutionRecord",
     ),
     "a derived migration": (
         (*WORKED[:2], WORKED[3]),
-        "column text_bytes: no migration (store/migrations.py) adds it",
+        "column trial_bytes: no migration (store/migrations.py) adds it",
     ),
     "a derived query": (
         WORKED[:3],
-        "column text_bytes: Derived has it, and ExecutionSummary (store/query.py) does not",
+        "column trial_bytes: Derived has it, and ExecutionSummary (store/query.py) does not",
     ),
 }
 
@@ -124,14 +122,14 @@ from ael_otel.store import MemoryStore, RunQuery
 from ael_otel.store.sqlite import SqliteStore
 from tests.support.store_columns import sample
 run, old = sample(2), sample(1)
-if "tenant" in run.__struct_fields__:
-    run = replace(run, tenant="acme")
+if "trial_label" in run.__struct_fields__:
+    run = replace(run, trial_label="acme")
 for store in (SqliteStore(Path(sys.argv[1])), MemoryStore()):
     store.put([replace(run, status="running"), run])
     store.put([run])
     summary = store.query(RunQuery(limit=1)).runs[0]
     size = len(next(iter(store.bodies(["exec-2"]).values())))
-    print(getattr(summary, "tenant", None), getattr(summary, "text_bytes", 0) - size, summary.bytes - size,
+    print(getattr(summary, "trial_label", None), getattr(summary, "trial_bytes", 0) - size, summary.bytes - size,
           summary.tool_calls, summary.trace_id == run.trace_id, store.count(RunQuery()))
 """
 
@@ -148,10 +146,10 @@ def test_new_column_is_three_places(
     checked = python(scratch, "-m", "tests.support.store_columns")
     assert (checked.returncode, checked.stdout.strip()) == (0, ""), checked.stdout + checked.stderr
     done = python(scratch, "-c", ROUND_TRIP, str(path))
-    tenant, more = ("acme", "None") if edits is PLAIN else ("None", "1")
+    label, more = ("acme", "None") if edits is PLAIN else ("None", "1")
     sqlite, memory = (line.split() for line in done.stdout.splitlines())
     for found in (sqlite, memory):
-        assert found[0] == tenant
+        assert found[0] == label
         assert found[2:5] == ["0", "1", "True"]
         assert more == "None" or found[1] == more
     assert (sqlite[5], memory[5]) == ("2", "1")
