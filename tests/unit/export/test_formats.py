@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ael_otel.cli.trace.export import FORMATS
+from ael_otel.cli.trace.export import FORMATS, command
 from ael_otel.export.formats import RECORD_FORMATS, SPAN_FORMATS
 
 PAGE = Path(__file__).parents[3] / "docs" / "trace.md"
@@ -18,4 +18,13 @@ def test_command_takes_every_form_that_has_a_writer() -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_page_has_a_row_for_every_form(form: str) -> None:
     """docs/trace.md says what each is for."""
-    assert f"| `{form}` |" in PAGE.read_text("utf-8")
+    rows = [line for line in PAGE.read_text("utf-8").splitlines() if line.startswith(f"| `{form}` |")]
+    assert [row.rpartition(" | ")[2] for row in rows] in (["yes |"], ["no |"]), (
+        "says whether it holds content"
+    )
+
+
+def test_help_names_every_form() -> None:
+    """The one-line help of the command lists the formats: JSON stands for JSON Lines too."""
+    line = (command.short_help or "").lower()
+    assert [form for form in FORMATS if form != "jsonl" and form not in line] == []
