@@ -153,6 +153,12 @@ TARGETS: tuple[Target, ...] = (
         native.store_in_memory,
         "native telemetry database switched off",
     ),
+    Target(
+        "ploston_core.telemetry.store.redactor",
+        "Redactor._redact_patterns",
+        native.redact_patterns,
+        "linear redaction of the engine's own records",
+    ),
     Target("fastmcp.client.telemetry", "get_tracer", native.client_tracer, "one span per MCP request"),
     Target("mcp.shared.jsonrpc_dispatcher", "otel_span", native.client_span, "one span per MCP request"),
 )

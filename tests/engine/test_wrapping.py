@@ -245,3 +245,31 @@ def test_a_fault_is_raised_under_pytest(ours: Instrumented, monkeypatch: pytest.
     for _ in range(2):
         assert asyncio.run(engine.execute("hello", {})) == "done"
     assert ours.metrics()["ael.errors"] == {"component=telemetry,type=internal": 2}
+
+
+class _Spied:
+    """A pattern of the engine's redactor that notes what it was given."""
+
+    def __init__(self) -> None:
+        self.lengths: list[int] = []
+
+    def sub(self, _replacement: str, text: str) -> str:
+        """Note a text."""
+        self.lengths.append(len(text))
+        return text
+
+
+def test_long_texts_of_the_engine_are_redacted_in_linear_time(ours: Instrumented) -> None:
+    """Proves that the engine's own patterns, one of them quadratic, see short texts only; long ones lose their secrets."""
+    from ploston_core.telemetry.store.config import RedactionConfig, RedactionPattern
+    from ploston_core.telemetry.store.redactor import Redactor
+
+    spied = _Spied()
+    redactor = Redactor(RedactionConfig(patterns=[RedactionPattern(spied, "")]))  # type: ignore[arg-type]
+    long = "sk-" * 20_000 + " write to ada@example.org"
+    assert redactor.redact({"text": long}) == {"text": long}
+    ours.start()
+    spied.lengths.clear()
+    found = redactor.redact({"text": long, "short": "ada@example.org"})
+    assert spied.lengths == [len("ada@example.org")]
+    assert found["text"].endswith(" write to [EMAIL]")
