@@ -260,7 +260,7 @@ class _Spied:
 
 
 def test_long_texts_of_the_engine_are_redacted_in_linear_time(ours: Instrumented) -> None:
-    """Proves that the engine's own patterns, one of them quadratic, see short texts only; long ones lose their secrets."""
+    """Proves that the engine's patterns, one of them quadratic, see short texts only, and long ones lose secrets."""
     from ploston_core.telemetry.store.config import RedactionConfig, RedactionPattern
     from ploston_core.telemetry.store.redactor import Redactor
 
