@@ -85,6 +85,24 @@ def test_a_service_is_watched_and_restarted(compose: dict[str, Any], name: str) 
     assert service["restart"] == "unless-stopped"
 
 
+@pytest.mark.parametrize("files", [["compose.yaml"], ["compose.yaml", "deploy/compose.tail-sampling.yaml"]])
+def test_health_check_of_the_collector_does_not_compile_its_rules(files: list[str]) -> None:
+    """It reads the answer beside a configuration of its own: checking config.yaml costs seconds of CPU each time."""
+    checks = [
+        yaml.safe_load((ROOT / file).read_text("utf-8"))["services"]["collector"]
+        .get("healthcheck", {})
+        .get("test")
+        for file in files
+    ]
+    (test,) = filter(None, checks)
+    assert test[1:] == [
+        "/otelcol-contrib",
+        "validate",
+        "--config=/etc/otelcol/probe.yaml",
+        "--config=http://127.0.0.1:13133/",
+    ]
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_keeps_its_data(compose: dict[str, Any], name: str) -> None:
     """What a service stores is in a named volume, which outlives the container."""

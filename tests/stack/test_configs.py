@@ -26,13 +26,20 @@ def test_the_collector_accepts_its_configuration() -> None:
 
 
 @pytest.mark.docker
+def test_configuration_of_the_health_check_is_valid() -> None:
+    """By itself it passes, so that only the answer of the health endpoint decides."""
+    done = in_image("collector", "/otelcol-contrib", "validate", "--config=collector/probe.yaml")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.docker
 def test_the_health_check_fails_when_the_collector_is_not_there() -> None:
     """The container's health check is a real one: with nobody answering on the health port it fails."""
     done = in_image(
         "collector",
         "/otelcol-contrib",
         "validate",
-        "--config=collector/config.yaml",
+        "--config=collector/probe.yaml",
         "--config=http://127.0.0.1:13133/",
     )
     assert done.returncode != 0

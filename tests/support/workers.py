@@ -27,13 +27,8 @@ FIRST: Sequence[str] = (
 
 # Suites whose tests share nothing but files, and start programs that mostly wait.
 _EACH = ("tests/process/", "tests/typing/", "tests/rules/test_mutations.py", "tests/rules/test_rules.py")
-# Each starts containers. More than two stacks that start at once on two cores do not become healthy in time.
-_STACKS = {
-    "tests/e2e/": "stacks of the end-to-end tests",
-    "tests/dashboards/test_live.py": "stacks of the end-to-end tests",
-    "tests/rules/test_live.py": "stacks of alerts and Collector",
-    "tests/stack/": "stacks of alerts and Collector",
-}
+# Each starts containers. Two stacks that start at once on two cores do not become healthy in time.
+_STACKS = ("tests/e2e/", "tests/dashboards/test_live.py", "tests/rules/test_live.py", "tests/stack/")
 
 
 def group_of(nodeid: str) -> str:
@@ -43,9 +38,8 @@ def group_of(nodeid: str) -> str:
         nodeid: as pytest writes it: `tests/unit/test_x.py::test_y[parameter]`.
     """
     module = nodeid.partition("::")[0]
-    for start, stacks in _STACKS.items():
-        if module.startswith(start):
-            return stacks
+    if module.startswith(_STACKS):
+        return "stacks"
     if module == "tests/packaging/test_versions.py":
         version = re.search(r"\[(\d+\.\d+\.\d+)", nodeid)
         return f"{module} {version[1]}" if version else module

@@ -22,7 +22,7 @@ TESTS = Path(__file__).parents[1]
         ("tests/e2e/test_demo.py::test_a", "tests/e2e/test_serve.py::test_b", True),
         ("tests/e2e/test_demo.py::test_a", "tests/e2e/test_day.py::test_b", True),
         ("tests/rules/test_live.py::test_a", "tests/stack/test_running.py::test_b", True),
-        ("tests/rules/test_live.py::test_a", "tests/e2e/test_serve.py::test_b", False),
+        ("tests/rules/test_live.py::test_a", "tests/e2e/test_serve.py::test_b", True),
         ("tests/rules/test_rules.py::test_a[1]", "tests/rules/test_rules.py::test_a[2]", False),
         (
             "tests/packaging/test_versions.py::test_a[1.5.1-x]",
