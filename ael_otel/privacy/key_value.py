@@ -24,7 +24,7 @@ from ael_otel.privacy.validators import entropy, is_placeholder, is_random, is_s
 _DECIDING: Final = 120
 _MOST_SAME: Final = 1024
 _LEFT: Final = 66
-_RIGHT: Final = 132
+_RIGHT: Final = 264  # what a value is judged by, at most 256 characters, and what follows it
 _LONGEST_NAME: Final = 160
 _NAMES_KEPT: Final = 4096
 _BLANKS: Final = frozenset({"", " ", "\n", "\r", "\t"})
