@@ -206,6 +206,7 @@ _AGAIN: Final = frozenset(
         _Code.DATA_LOSS,
     }
 )
+_CONNECT_AGAIN: Final = frozenset({_Code.UNAVAILABLE, _Code.DEADLINE_EXCEEDED})
 _REASONS: Final[Mapping[grpc.StatusCode, TelemetryDropReason]] = {
     _Code.UNAVAILABLE: "unavailable",
     _Code.ABORTED: "unavailable",
@@ -228,18 +229,24 @@ class GrpcTransport:
     def __init__(self, target: Target) -> None:
         self.address = target.address
         self._headers = tuple((name.lower(), value) for name, value in target.headers)
+        self._target = target
+        self._credentials = _credentials(target) if target.secure else None
+        self._closed = False
+        self._connect()
+
+    def _connect(self) -> None:
         compression = {
             "gzip": grpc.Compression.Gzip,
             "deflate": grpc.Compression.Deflate,
-        }.get(target.compression, grpc.Compression.NoCompression)
-        if target.secure:
+        }.get(self._target.compression, grpc.Compression.NoCompression)
+        if self._credentials is not None:
             self._channel = grpc.secure_channel(
-                target.address, _credentials(target), options=_RECONNECT, compression=compression
+                self.address, self._credentials, options=_RECONNECT, compression=compression
             )
         else:
-            self._channel = grpc.insecure_channel(target.address, options=_RECONNECT, compression=compression)
+            self._channel = grpc.insecure_channel(self.address, options=_RECONNECT, compression=compression)
         self._call: Any = self._channel.unary_unary(
-            _METHODS[target.signal], None, _RESPONSES[target.signal].FromString
+            _METHODS[self._target.signal], None, _RESPONSES[self._target.signal].FromString
         )
 
     def send(self, body: bytes, timeout_s: float) -> Answer:
@@ -247,13 +254,23 @@ class GrpcTransport:
         try:
             return _taken(self._call(body, timeout=timeout_s, metadata=self._headers))
         except grpc.RpcError as error:
+            if _code_of(error) in _CONNECT_AGAIN and not self._closed:
+                # A receiver in a container that was killed leaves connections that nothing ends.
+                self._channel.close()
+                self._connect()
             return _refusal(error)
         except ValueError as error:  # the channel was closed
             return Answer("unavailable", message=str(error))
 
     def close(self) -> None:
         """Close the channel, which cancels a call on another thread."""
+        self._closed = True
         self._channel.close()
+
+
+def _code_of(error: Any) -> grpc.StatusCode:
+    code: grpc.StatusCode = error.code()
+    return code
 
 
 def _credentials(target: Target) -> grpc.ChannelCredentials:
@@ -269,7 +286,7 @@ def _credentials(target: Target) -> grpc.ChannelCredentials:
 
 
 def _refusal(error: Any) -> Answer:
-    code = error.code()
+    code = _code_of(error)
     after_s = None
     for name, value in error.trailing_metadata() or ():
         if name == "google.rpc.retryinfo-bin":
