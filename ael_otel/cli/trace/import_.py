@@ -71,6 +71,8 @@ def command(file: str, replace: bool, place: Place) -> None:
     elif not runs:
         said += "; there are no spans and no runs in it"
     click.echo(f"{words.one_line(said)}.", err=True)
+    if found.left_out and not runs:
+        raise click.exceptions.Exit(1)
 
 
 def _is_stored(store: "TelemetryStore", run: "ExecutionRecord") -> bool:
