@@ -66,8 +66,8 @@ class Instrumented:
 
 
 @pytest.fixture
-def ours() -> Iterator[Instrumented]:
-    """An instrumentor that is switched off again afterwards."""
+def ours(monkeypatch: pytest.MonkeyPatch) -> Iterator[Instrumented]:
+    """An instrumentor that is switched off again afterwards, before what a test has patched is put back."""
     instrumented = Instrumented()
     yield instrumented
     if AelInstrumentor().is_instrumented_by_opentelemetry:
