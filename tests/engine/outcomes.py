@@ -504,6 +504,25 @@ STOPPED_IN_CODE: Final = _outcome(
 that call, and forgets it: the run fails by its code, which is what its caller and its telemetry are told.
 """
 
+STOPPED_BY_THE_SANDBOX: Final = _outcome(
+    "slow_code",
+    """
+    Workflow Execution ERROR CODE_TIMEOUT  name=slow_code status=timeout
+      Step 1: code_execution ERROR CODE_TIMEOUT  name=dawdle status=failed
+        Python Exec ERROR CODE_TIMEOUT
+          MCP Request [CLIENT] ERROR cancelled  tool=wait server=lab source=code_block
+    """,
+    """
+    runs slow_code timeout
+    step slow_code dawdle code
+    call wait cancelled
+    error CODE_TIMEOUT sandbox
+    """,
+    status="failed",
+    says="Execution timeout after 1s",
+)
+"""The same where the sandbox ends first: its limit is the run's, rounded up to a whole second."""
+
 CANCELLED: Final = _outcome(
     "slow",
     """
