@@ -36,7 +36,7 @@ BASES: Final = {
 }
 DISK_BYTES: Final = 48 * 2**20
 QUEUE_BYTES: Final = 16 * 2**20
-NARROW: Final = {"processors": {"memory_limiter": {"limit_mib": 48, "spike_limit_mib": 10}}}
+NARROW: Final = {"processors": {"memory_limiter": {"limit_mib": 80, "spike_limit_mib": 12}}}
 """Enough for a Collector that has little to do."""
 
 USER: Final = f"{os.getuid()}:{os.getgid()}"
@@ -252,7 +252,7 @@ def alerting(folder: Path) -> Iterator[Alerting]:
         )
         _collector(
             stack,
-            {**stores, "AEL_TEMPO_ENDPOINT": narrow_traces.address, "GOMEMLIMIT": "30MiB"},
+            {**stores, "AEL_TEMPO_ENDPOINT": narrow_traces.address, "GOMEMLIMIT": "60MiB"},
             ports["narrow"],
             ports["narrow_own"],
             configuration / "narrow.yaml",
