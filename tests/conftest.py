@@ -77,8 +77,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> "Groups":
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """One process more than cores for `-n auto`: the one with the container suites mostly waits."""
-    return 1 + len(os.sched_getaffinity(0)) if config.option.numprocesses == "auto" else None
+    """One process a core for `-n auto`: the alerts' live tests need their engines to answer in time."""
+    return len(os.sched_getaffinity(0)) if config.option.numprocesses == "auto" else None
 
 
 @pytest.hookimpl(wrapper=True)

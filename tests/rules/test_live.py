@@ -297,8 +297,8 @@ def test_the_budget_of_days_is_told_until_runs_succeed_again(live: Alerting, wor
     told(live, f"{BURN} 1h", f"{BURN} 6h", what="resolved")
     told(live, f"{BURN} 1d", f"{BURN} 3d", seconds=SOON + 2.5 * HOUR)
     with calling(worker.port, GOOD, sessions=4):
-        over(live, f"{BURN} 1d", f"{BURN} 3d")
-    told(live, f"{BURN} 1d", f"{BURN} 3d", what="resolved")
+        over(live, f"{BURN} 1d", f"{BURN} 3d", seconds=SOON + HOUR)
+    told(live, f"{BURN} 1d", f"{BURN} 3d", what="resolved", seconds=SOON + HOUR)
 
 
 def test_every_alert_was_pending_and_firing_and_is_resolved(live: Alerting, worker: Served) -> None:
