@@ -48,6 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--minutes", type=float, default=60, help="how far back the boards look (default: 60)"
     )
+    parser.add_argument(
+        "--at",
+        type=float,
+        help="end of that time, in seconds since 1970 (default: now; only for given stores)",
+    )
     parser.add_argument("--seconds", type=int, default=45, help="how long the demo runs (default: 45)")
     given = parser.parse_args(arguments)
     addresses = {kind: str(getattr(given, kind)).rstrip("/") for kind in SOURCES if getattr(given, kind)}
@@ -56,15 +61,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"no such board: {', '.join(sorted(missing))}")
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     if addresses:
-        return print_boards(console, boards, addresses, given.minutes)
+        return print_boards(console, boards, addresses, given.minutes, given.at or time.time())
     with demo_stack(console, given.seconds) as started:
-        return print_boards(console, boards, started, given.minutes)
+        return print_boards(console, boards, started, given.minutes, time.time())
 
 
-def print_boards(console: Console, boards: Mapping[str, Json], addresses: Addresses, minutes: float) -> int:
-    """Print a table for each board; returns the exit code."""
+def print_boards(
+    console: Console, boards: Mapping[str, Json], addresses: Addresses, minutes: float, now: float
+) -> int:
+    """Print a table for each board as of `now` (seconds since 1970); returns the exit code."""
     counts = dict.fromkeys(("data", "empty", "skipped", "failed"), 0)
-    now = time.time()
     for board in boards.values():
         view = View(board, now - minutes * 60, now)
         table = Table(

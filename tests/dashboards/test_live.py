@@ -423,7 +423,9 @@ def test_search_of_the_log(choice: dict[str, str], found: int, log: Server):
 
 def test_boards_check_prints_every_query_and_its_answer(day: Server, capsys: pytest.CaptureFixture[str]):
     """The command names each panel with its query and what came back, and counts what it could not ask."""
-    assert check.main(["ael-overview", "--prometheus", day.address, "--minutes", "1440"]) == 0
+    assert (
+        check.main(["ael-overview", "--prometheus", day.address, "--minutes", "1440", "--at", f"{NOW}"]) == 0
+    )
     printed = " ".join(re.sub(r"[│┃]", " ", capsys.readouterr().out).split())
     for panel in data_panels(BOARDS["ael-overview"]):
         assert str(panel["id"]) in printed

@@ -69,6 +69,15 @@ def day(backends: Backends, tmp_path_factory: pytest.TempPathFactory) -> Day:
     with serving(
         tmp_path_factory.mktemp("links"), SERVICE, backends.otlp, OTEL_METRIC_EXPORT_INTERVAL="1000"
     ) as served:
+        # A rate needs the zero from before the first call.
+        wait_until_nothing_is_missing(
+            lambda: (
+                ""
+                if backends.series(SERVICE, pattern="ael_tool_invocations_total")
+                else "no series of tools before their first call"
+            ),
+            seconds=30,
+        )
         answers = Clients(served.port, pause_s=0.3).drive(PLANS)
         assert served.stop() == 0
     calls = tuple(Known(each.ask.case, each.trace_id, each.parent_id, each.execution_id) for each in answers)

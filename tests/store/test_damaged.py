@@ -13,11 +13,12 @@ from ael_otel.cli import trace as cli
 from ael_otel.errors import StoreDamagedError
 from ael_otel.store import RunQuery, StoreError, StoreNotFoundError
 from ael_otel.store.background_writer import QueuedStore
-from ael_otel.store.memory import MemoryStore
 from ael_otel.store.repair import repair
 from ael_otel.store.sql import SqlBackend
 from ael_otel.store.sqlite import SqliteStore
 from tests.store.making import call, run, step
+
+DATABASES = ("sqlite", "postgresql")
 
 
 @pytest.mark.parametrize(
@@ -68,15 +69,12 @@ def _run(store: SqlBackend, sql: str, number: int) -> None:
 @pytest.fixture
 def sql_store(store: Any) -> SqlBackend:
     """A store in a database, with runs 1 to 9."""
-    if isinstance(store, MemoryStore):
-        pytest.skip("nobody can damage memory")
-    if isinstance(store, QueuedStore):
-        pytest.skip("its readers are those of the store behind it")
     assert isinstance(store, SqlBackend)
     store.put(run(number) for number in range(1, 10))
     return store
 
 
+@pytest.mark.parametrize("make_store", DATABASES, indirect=True)
 def test_row_with_a_made_up_status_is_skipped_named_and_counted_by_every_reader(
     sql_store: SqlBackend,
 ) -> None:
@@ -111,6 +109,7 @@ def test_row_with_a_made_up_status_is_skipped_named_and_counted_by_every_reader(
         assert named()
 
 
+@pytest.mark.parametrize("make_store", DATABASES, indirect=True)
 def test_call_with_a_made_up_status_is_left_out_of_statistics_by_tool(sql_store: SqlBackend) -> None:
     """Proves that the run of a damaged call is named, and that the other calls are summed up."""
     with sql_store.transaction() as transaction:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from ael_otel.config import Settings
@@ -49,7 +50,8 @@ def test_an_engine_killed_in_the_middle_of_a_run_leaves_a_marked_run(tmp_path: P
             assert time.monotonic() < deadline
             time.sleep(0.1)
     finally:
-        os.killpg(engine.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(engine.pid, signal.SIGKILL)
         engine.wait()
     assert (record.status, record.workflow_name, record.steps[0].status) == ("running", "too_slow", "running")
     store = open_reader(Settings(), environ={}, start=tmp_path)
