@@ -13,7 +13,7 @@ _CLIENT: Final = (
     r"|(?P<ldap>ldap(?:search|modify|add|delete|passwd|whoami))|(?P<smb>smbclient|rpcclient|net)"
     r"|(?P<upper>sqlcmd|bcp|tsql|osql|mosquitto_(?:pub|sub)|zip|unzip|ipmitool)|(?P<openssl>openssl)|(?P<htpasswd>htpasswd)"
 )
-_COMMAND: Final = re.compile(rf"(?<![\w.-])(?:{_CLIENT})(?=[ \t])")
+_COMMAND: Final = re.compile(rf"(?:(?<![\w.-])|(?<=\\n))(?:{_CLIENT})(?=[ \t])")
 _ARGUMENTS: Final = re.compile(
     r"(?:\\\"[^\"\n]*+\"|\"[^\"\n]*+\"|'[^'\n]*+'|\\\r?\n|[^\n|;&\"']|[|;&\"'](?=\S)){0,2048}"
 )

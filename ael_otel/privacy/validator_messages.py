@@ -57,6 +57,7 @@ _OF_THE_SCHEMA: Final = a_set(
 )
 """Fields of a zod issue that come from the schema; `path` and `keys` are names of fields."""
 _QUOTED: Final = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`")
+_OPTION: Final = re.compile(rf'"({_NAME})"|"[^"\n]{{0,256}}"')
 _RECEIVED: Final = re.compile(r"(?<=received )[^\n]+")
 _MOST_ISSUES: Final = 64
 
@@ -71,6 +72,10 @@ def without_values(message: str) -> str:
             return head + clean
     if _AJV.fullmatch(body) or _PRETTY.fullmatch(body):
         return message
+    # An option with a blank in it is no name: it is hidden, and the words around it stay.
+    hidden = _OPTION.sub(lambda option: option[0] if option[1] else f'"{REDACTED}"', body)
+    if _PRETTY.fullmatch(hidden.replace(REDACTED, "x")):
+        return head + hidden
     return head + REDACTED
 
 

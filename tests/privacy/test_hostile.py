@@ -27,6 +27,14 @@ LEAKS = {
     "PHP, default": "getenv('API_KEY') ?: '{w:24}'",
     "Ruby, default": "ENV.fetch('API_KEY', '{w:24}')",
     "Perl, hash": "$h{password} = '{w:18}';",
+    "Base64 before the quote of JSON": 'a {"text": "password: {w:23}="}',
+    "Base64 with two signs before a quote": 'a {"text": "password: {w:22}=="}',
+    "lines of a diff": "+env:\n+  - name: DB_PASSWORD\n+    value: {w:18}\n",
+    "lines taken out by a diff": "-  - name: DB_PASSWORD\n-    value: {w:18}\n",
+    "lines of a reply": "> - name: DB_PASSWORD\n>   value: {w:18}\n",
+    "lines of a comment": "# - name: DB_PASSWORD\n#   value: {w:18}\n",
+    "escaped line ends": r"f.json: - name: DB_PASSWORD\n    value: {w:18}\n---",
+    "command behind an escaped line end": r"---\ncurl -u admin:{w:18} https://api.example.org/",
     "R, assignment": 'password <- "{w:18}"',
 }
 STRUCTURES = {

@@ -99,6 +99,14 @@ def test_other_known_forms_stay(message):
     assert without_quotes(f"{SIGN}{message}") == f"{SIGN}{message}"
 
 
+def test_option_with_a_blank_is_hidden_and_the_words_around_it_stay():
+    """The name of the argument is what a person needs to mend the call."""
+    told = f'{SIGN}Invalid option: expected one of "New York"|"Chicago"|"Los Angeles" at location'
+    clean = without_quotes(told)
+    assert clean == f'{SIGN}Invalid option: expected one of "{MARKER}"|"Chicago"|"{MARKER}" at location'
+    assert without_quotes(f'{told} "{SECRET} x"') == f"{SIGN}{MARKER}"
+
+
 @pytest.mark.parametrize("message", [f"no such user {SECRET}", f'[{{"code": "x", "message": "{SECRET}', f"data/a must be {SECRET}", f"[1, '{SECRET}']"])  # fmt: skip
 def test_an_unknown_form_goes_as_a_whole(message):
     """Also a text that was cut short: nothing tells words from values."""
