@@ -43,9 +43,10 @@ _SIGN: Final = (
     r"(?:\s{0,3}[,;])?(?:\s{1,40}+(?:[+>#-]\s{1,40}+)?|\s{0,4}\\{1,7}(?:r\\{1,7})?n(?:[+>#-]|\s){0,40}+)[\"']?value[\"']?\s{0,2}[:=]\s{0,4}(?=\S)"
     r"|</[\w:]{1,30}>\s{0,20}+<(?:value|string)>"
     # A type, `api_key: str = "..."`; a default, `apiKey ?? "..."`; the end of an index, `$h{password} = "..."`.
-    # Without a blank before `=` only a known type is one: Base64 ends with `=` too, and a quote may follow it.
+    # Without a blank before `=` a value must follow the quote: Base64 ends with `=` too, and a quote may end its text.
     r"|\s{0,3}:\s{0,3}(?:[a-z_][\w.\[\],]{0,60}+(?:\s{0,2}\|\s{0,2}[a-z]{1,20})?\s{1,2}"
     r"|(?:str|string|bytes|any|secretstr|optional\[\w{1,20}\]))=\s{0,4}(?=[\"'])"
+    r"|\s{0,3}:\s{0,3}[a-z_][\w.\[\],]{0,60}+=(?=[\"'][\w$@!#%^*]{4})"
     r"|\s{0,3}(?:\?\?=?|\|\|=?|\?:|<-|\}\s{0,2}=)\s{0,4}(?=[\"'])"
     rf"|\s{{0,3}}+(?:{_OPERATOR})\*{{0,2}}[ \t]{{0,12}}\s{{0,4}}{_COLOUR}"
     r"(?:[\[({]{1,2}\s{0,2}(?=\\{0,3}[\"']))?(?:[@$]{1,2}(?=\\{0,3}[\"']))?"

@@ -29,6 +29,7 @@ LEAKS = {
     "Perl, hash": "$h{password} = '{w:18}';",
     "Base64 before the quote of JSON": 'a {"text": "password: {w:23}="}',
     "Base64 with two signs before a quote": 'a {"text": "password: {w:22}=="}',
+    "type of its own without blanks": 'password:MyType="{w:18}"',
     "lines of a diff": "+env:\n+  - name: DB_PASSWORD\n+    value: {w:18}\n",
     "lines taken out by a diff": "-  - name: DB_PASSWORD\n-    value: {w:18}\n",
     "lines of a reply": "> - name: DB_PASSWORD\n>   value: {w:18}\n",
