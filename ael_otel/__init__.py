@@ -17,6 +17,8 @@ package is private and may change at any time. `docs/hosting.md` and `docs/api.m
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ael_otel.version import __version__
+
 if TYPE_CHECKING:
     from ael_otel.config import Settings, load_settings
     from ael_otel.core.redaction import redact
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from ael_otel.runtime.recording import code_block, execution, step, tool_call
     from ael_otel.store import ExecutionRecord, RunQuery, TelemetryStore, open_reader, open_store
 
-__version__ = "0.1.0"
 
 __all__ = [
     "AelInstrumentor",

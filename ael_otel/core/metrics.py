@@ -5,11 +5,11 @@ from functools import cache
 
 from opentelemetry.metrics import MeterProvider, get_meter
 
-from ael_otel import __version__
 from ael_otel._generated import SCHEMA_URL, scopes
 from ael_otel._generated.attributes import StepType, TelemetryDropReason, TelemetrySignal
 from ael_otel._generated.metric_sets import MetricSets
 from ael_otel.core.drop_events import DropEvents
+from ael_otel.version import __version__
 
 SCOPE = scopes.AEL
 

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from opentelemetry.trace import Tracer, TracerProvider, get_tracer
 
-from ael_otel import __version__
 from ael_otel._generated import SCHEMA_URL
 from ael_otel.core.faults import count_faults_with, report_fault
 from ael_otel.core.metrics import SCOPE, AelMetrics, shared_metrics
 from ael_otel.core.redaction import active_redaction, content_on_spans
 from ael_otel.lifecycle.failure import Failure
 from ael_otel.store import Capture, ExecutionRecord, StepRecord, TelemetryStore, ToolCallRecord
+from ael_otel.version import __version__
 
 SEMCONV_OPT_IN: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
 GENAI_OPT_IN: Final = "gen_ai_latest_experimental"

@@ -8,12 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from ael_otel.runtime.assembly import Runtime
     from ael_otel.runtime.instrumentor import AelInstrumentor
-    from ael_otel.runtime.process import Runtime, start
+    from ael_otel.runtime.process import start
 
 __all__ = ["AelInstrumentor", "Runtime", "start"]
 
-_MODULES: Final = {"AelInstrumentor": "instrumentor", "Runtime": "process", "start": "process"}
+_MODULES: Final = {"AelInstrumentor": "instrumentor", "Runtime": "assembly", "start": "process"}
 
 
 def __getattr__(name: str) -> Any:

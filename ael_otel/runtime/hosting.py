@@ -27,7 +27,7 @@ from ael_otel.instrument.active import Active, activate, current
 from ael_otel.lifecycle import Recorder
 
 if TYPE_CHECKING:
-    from ael_otel.runtime.process import Runtime
+    from ael_otel.runtime.assembly import Runtime
     from ael_otel.sdk.providers import Pipeline
     from ael_otel.store import TelemetryStore
 
@@ -181,7 +181,7 @@ class Hosting:
         return self.pipeline
 
     def _start(self, settings: Settings) -> None:
-        from ael_otel.runtime.process import assemble
+        from ael_otel.runtime.assembly import assemble
 
         pipeline = self._build(settings) if self.pipeline is None else self.pipeline
         if self.options.logs:

@@ -18,7 +18,6 @@ from opentelemetry.context import get_current
 from opentelemetry.trace import get_current_span
 from pythonjsonlogger.msgspec import MsgspecFormatter
 
-from ael_otel import __version__
 from ael_otel._generated import SCHEMA_URL, events, scopes
 from ael_otel.core.redaction import active_redaction
 from ael_otel.core.run_context import current_run, log_origin
@@ -27,6 +26,7 @@ from ael_otel.emit.activity import note_unknown
 from ael_otel.privacy.engine_logs import without_quotes
 from ael_otel.sdk.batch_processors import DropCounter
 from ael_otel.sdk.log_takeover import is_replaced, take_over
+from ael_otel.version import __version__
 
 MAX_MESSAGE: Final = 16_384
 MAX_STACKTRACE: Final = 16_384

@@ -22,8 +22,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.util.re import parse_env_headers
 
-from ael_otel import __version__
 from ael_otel._generated.attributes import TelemetryDropReason
+from ael_otel.version import __version__
 
 type Signal = Literal["traces", "logs", "metrics"]
 type Protocols = Literal["grpc", "http/protobuf"]

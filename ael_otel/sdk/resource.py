@@ -5,8 +5,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from opentelemetry.sdk.resources import Resource, ResourceDetector
 
-from ael_otel import __version__
 from ael_otel._generated import attributes as attr
+from ael_otel.version import __version__
 
 ENGINE_DISTRIBUTION = "ploston-core"
 

@@ -142,7 +142,7 @@ def refuse_newer(found: int, written_by: str, where: str) -> None:
         SchemaTooNewError: it cannot; the message names the version that wrote it.
     """
     if found > SCHEMA_VERSION:
-        from ael_otel import __version__
+        from ael_otel.version import __version__
 
         raise SchemaTooNewError(
             f"{where} has schema {found}, this is ael-otel {__version__}, which reads up to {SCHEMA_VERSION}:"

@@ -20,7 +20,6 @@ from typing import Any, Final
 
 import msgspec
 
-from ael_otel import __version__
 from ael_otel.core.faults import logger
 from ael_otel.errors import StoreBusyError, StoreDamagedError, StoreError, StoreFullError, StoreNotFoundError
 from ael_otel.store.migrations import SCHEMA_VERSION, SQLITE, refuse_newer, statements
@@ -29,6 +28,7 @@ from ael_otel.store.query import PruneReport, StoreInfo
 from ael_otel.store.sql import SqlBackend
 from ael_otel.store.sqlite_file import OpenFile
 from ael_otel.store.times import from_us
+from ael_otel.version import __version__
 
 BUSY_S: Final = 10.0
 """How long a writer waits for another one."""

@@ -16,6 +16,7 @@ PACKAGE = "ael_otel"
 LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(line.split())
     for line in (
+        "version",
         "errors",
         "prometheus",
         "emit",
@@ -155,7 +156,9 @@ def _judge(item: Import, room: str, where: Path, rooms: set[str]) -> str:
         foreign = may is not None and top not in sys.stdlib_module_names and not may.match(item.module)
         return f"{room}/ must not import {item.module}" if foreign else ""
     target = rest[0] if rest and rest[0] in rooms else "__init__"
-    if target in {room, "__init__"}:
+    if target == "__init__":
+        return f"{room} must not import the front door; name the room" if room != "__init__" else ""
+    if target == room:
         return ""
     if target in IMPORTERS or target in BESIDE:
         return "" if room in IMPORTERS.get(target, set()) else f"{room} must not import {target}"
@@ -163,6 +166,7 @@ def _judge(item: Import, room: str, where: Path, rooms: set[str]) -> str:
         if target not in BESIDE[room]:
             return f"{room} must not import {target}"
         eager = room in ENTRY_POINTS and not item.lazy and not (room == "__init__" and item.typing)
+        eager = eager and target != "version"
         return f"{room} must import {target} inside a function" if eager else ""
     if target not in RANK:
         return f"{target} is not a room; DESIGN names them all"

@@ -11,7 +11,9 @@ PACKAGE = Path(__file__).parents[2] / "ael_otel"
 
 # Files of a small tree that keeps every rule; each bad case below adds one line to it.
 GOOD = {
-    "__init__.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ael_otel.store import core\n"
+    "version.py": "__version__ = '1.0'",
+    "__init__.py": "from ael_otel.version import __version__\n"
+    "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ael_otel.store import core\n"
     "def f():\n    import ael_otel.runtime",
     "errors.py": "class AelOtelError(Exception): ...",
     "environment_variables.py": "def prepare():\n    from ael_otel.config import ALL",
@@ -83,6 +85,8 @@ BAD = [
     ),
     ("admin.py", "import ael_otel.runtime", "admin must not import runtime"),
     ("__init__.py", "from ael_otel.config import ALL", "__init__ must import config inside a function"),
+    ("core/__init__.py", "from ael_otel import redact", "core must not import the front door"),
+    ("core/__init__.py", "def f():\n    import ael_otel", "core must not import the front door"),
     ("config/__init__.py", "from .file import read", "relative import"),
     ("helpers/__init__.py", "", "helpers is not a room"),
     (
