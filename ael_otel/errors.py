@@ -1,6 +1,6 @@
 """Errors that a person can act on: one line each that says what is wrong, where, and what to set."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 __all__ = [
@@ -41,13 +41,25 @@ class AelOtelError(Exception):
 class ConfigError(AelOtelError):
     """The configuration is absent, unreadable or wrong.
 
-    `path` is the file concerned and `key` the dotted key, where known. The message never holds a secret.
+    `path` is the file concerned and `key` the dotted key, where known. The message never holds a secret. Several
+    mistakes are one error: `all_of` joins their messages with semicolons, and `mistakes` holds each as an error.
     """
 
     def __init__(self, message: str, *, path: Path | None = None, key: str | None = None) -> None:
         super().__init__(message)
         self.path = path
         self.key = key
+        self.mistakes: tuple[ConfigError, ...] = (self,)
+
+    @classmethod
+    def all_of(cls, mistakes: "Sequence[ConfigError]") -> "ConfigError":
+        """Return one error for all of `mistakes`, one at least; its path and key are those of the first."""
+        first = mistakes[0]
+        if len(mistakes) == 1:
+            return first
+        joined = cls("; ".join(map(str, mistakes)), path=first.path, key=first.key)
+        joined.mistakes = tuple(mistakes)
+        return joined
 
 
 class WorkflowNotFoundError(AelOtelError):

@@ -23,9 +23,6 @@ from ael_otel.instrument.engine import RunOutcome, disconnected_servers, open_ap
 from ael_otel.runtime import Runtime, start
 from ael_otel.store import ExecutionRecord, StoreError, refuse_unusable
 
-FLUSH_S: Final = 2.0
-"""How long a verb waits at its end for telemetry to be taken."""
-
 NO_COLLECTOR_FLUSH_S: Final = 0.1
 """The same when nothing answers at the endpoint: waiting longer would change nothing."""
 
@@ -149,7 +146,7 @@ def telemetry(
     try:
         yield Telemetry(runtime)
     finally:
-        runtime.shutdown(FLUSH_S if runtime.otlp_reachable else NO_COLLECTOR_FLUSH_S)
+        runtime.shutdown(None if runtime.otlp_reachable else NO_COLLECTOR_FLUSH_S)
 
 
 def as_json(outcome: RunOutcome) -> dict[str, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Admin,
         Engine,
         Exporters,
+        Limits,
         Logs,
         Metrics,
         Otlp,
@@ -35,6 +36,7 @@ __all__ = [
     "Document",
     "Engine",
     "Exporters",
+    "Limits",
     "Logs",
     "Metrics",
     "Otlp",
@@ -90,7 +92,7 @@ def load_settings(path: Path | str | None = None, environ: Mapping[str, str] = o
         'sqlite'
 
     `path` None looks where the engine looks. Only the `telemetry:` section is resolved and checked. Raises
-    ConfigError: one line that names the file, the line and the key.
+    ConfigError: one line that names the file, the line and the key of each mistake.
     """
     from ael_otel.config.file import find_config, read_document
 
@@ -100,18 +102,33 @@ def load_settings(path: Path | str | None = None, environ: Mapping[str, str] = o
 def settings_from_document(document: "Document", environ: Mapping[str, str] = os.environ) -> "Settings":
     """Return the settings of a configuration file that has been read, as OTEL_* variables in `environ` change them.
 
-    Raises ConfigError as `load_settings` does.
+    Raises ConfigError as `load_settings` does: one line for all that is wrong in the section and in the variables.
     """
     from ael_otel.config.environment import with_environment
     from ael_otel.config.file import nearest, resolve_references, shown_name
     from ael_otel.config.keys import SECTION
     from ael_otel.config.parse import build_settings
+    from ael_otel.config.settings import Settings
+    from ael_otel.errors import ConfigError
 
     source = document.source
+    wrong: list[ConfigError] = []
     if SECTION not in document.data:
         # The engine passes over a section it does not know; a misspelt one must not silently mean defaults.
-        for name in map(shown_name, document.data):
-            if nearest(name.lower(), [SECTION]):
-                raise source.error(name, f"{name} is not a known section; did you mean {SECTION}?")
-    section = resolve_references(document.data.get(SECTION), SECTION, source, environ)
-    return with_environment(build_settings(section, source), environ)
+        wrong.extend(
+            source.error(name, f"{name} is not a known section; did you mean {SECTION}?")
+            for name in map(shown_name, document.data)
+            if nearest(name.lower(), [SECTION])
+        )
+    section = resolve_references(document.data.get(SECTION), SECTION, source, environ, wrong)
+    try:
+        settings, wrong = build_settings(section, source, wrong), []
+    except ConfigError as error:
+        settings, wrong = Settings(), list(error.mistakes)
+    try:
+        settings = with_environment(settings, environ)
+    except ConfigError as error:
+        wrong += error.mistakes
+    if wrong:
+        raise ConfigError.all_of(wrong)
+    return settings

@@ -91,7 +91,7 @@ def with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings
     environ = dict(environ)
     faults = drop_unusable(environ)
     if fatal := [fault for fault in faults if fault.fatal]:
-        raise ConfigError("; ".join(fault.message for fault in fatal), key=fatal[0].variable)
+        raise ConfigError.all_of([ConfigError(fault.message, key=fault.variable) for fault in fatal])
     attributes = _resource_attributes(environ)
     otlp = settings.exporters.otlp
     protocol = _protocol(environ, otlp)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PATH_VARIABLES",
+    "UNRESOLVED",
     "Document",
     "Source",
     "Substituted",
@@ -61,22 +62,26 @@ class Substituted(str):
 class Source(Struct, frozen=True):
     """Where a mapping comes from, so that an error can say it.
 
-    `lines` maps dotted keys to line numbers from 1; `repeated` holds the keys that are given more than once.
+    `lines` maps dotted keys to line numbers from 1; `repeated` maps each key that is given more than once to its lines.
     """
 
     path: Path | None = None
     lines: dict[str, int] = {}
-    repeated: frozenset[str] = frozenset()
+    repeated: dict[str, tuple[int, ...]] = {}
+
+    def line_of(self, key: str | None) -> int | None:
+        """Return the line of `key` or of the nearest key around it."""
+        line = None
+        while key and line is None:
+            line = self.lines.get(key)
+            key = key.rpartition(".")[0]
+        return line
 
     def error(self, key: str | None, message: str) -> ConfigError:
         """Build the error about `key`, led by the file and the line of the key or of the nearest one around it."""
         if self.path is None:
             return ConfigError(message, key=key)
-        line = None
-        around = key
-        while around and line is None:
-            line = self.lines.get(around)
-            around = around.rpartition(".")[0]
+        line = self.line_of(key)
         place = str(self.path) if line is None else f"{self.path}:{line}"
         return ConfigError(f"{place}: {message}", path=self.path, key=key)
 
@@ -201,11 +206,11 @@ def _problem(error: "yaml.MarkedYAMLError") -> str:
     )
 
 
-def _lines(root: "yaml.Node | None") -> tuple[dict[str, int], frozenset[str]]:
+def _lines(root: "yaml.Node | None") -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:
     import yaml
 
     lines: dict[str, int] = {}
-    repeated: set[str] = set()
+    repeated: dict[str, tuple[int, ...]] = {}
     seen: set[int] = set()
 
     def walk(node: yaml.Node, prefix: str) -> None:
@@ -214,12 +219,15 @@ def _lines(root: "yaml.Node | None") -> tuple[dict[str, int], frozenset[str]]:
             return
         seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
+            here: set[str] = set()  # a section that is repeated may hold a key of the same name each time
             for key, value in cast("list[tuple[yaml.Node, yaml.Node]]", node.value):
                 if isinstance(key, yaml.ScalarNode):
                     name = f"{prefix}{key.value}"
-                    if name in lines:
-                        repeated.add(name)
-                    lines[name] = key.start_mark.line + 1
+                    line = key.start_mark.line + 1
+                    if name in here and key.value != "<<":  # merge keys may come one after another
+                        repeated[name] = (*repeated.get(name, (lines[name],)), line)
+                    here.add(name)
+                    lines[name] = line
                     walk(value, name + ".")
         elif isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(cast("list[yaml.Node]", node.value)):
@@ -228,21 +236,38 @@ def _lines(root: "yaml.Node | None") -> tuple[dict[str, int], frozenset[str]]:
 
     if root is not None:
         walk(root, "")
-    return lines, frozenset(repeated)
+    return lines, repeated
 
 
-def resolve_references(value: object, key: str, source: Source, environ: Mapping[str, str]) -> object:
+UNRESOLVED: Final = Substituted("unresolved")
+"""Stands for a text whose reference could not be replaced; compare by `is`."""
+
+
+def resolve_references(
+    value: object,
+    key: str,
+    source: Source,
+    environ: Mapping[str, str],
+    wrong: list[ConfigError] | None = None,
+) -> object:
     """Replace ${VAR}, ${VAR:-default}, ${VAR:+other}, ${VAR:?message} and $$ in all text below `value`.
 
     `key` is the dotted key of `value`; keys of mappings are left alone. Raises ConfigError that names the key and
-    the variable that is not set, or when the value holds itself.
+    the variable that is not set, or when the value holds itself. With `wrong`, errors of the first kind are added to
+    it instead, and `UNRESOLVED` stands for the text.
     """
     done: dict[int, object] = {}
     open_containers: set[int] = set()
 
     def resolve(item: object, key: str) -> object:
         if isinstance(item, str):
-            return _resolve_text(item, key, source, environ)
+            try:
+                return _resolve_text(item, key, source, environ)
+            except ConfigError as error:
+                if wrong is None:
+                    raise
+                wrong.append(error)
+                return UNRESOLVED
         if not isinstance(item, dict | list):
             return item
         marker = id(cast("object", item))

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, cast
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ael_otel.config.aliases import ALIASES, Alias
-from ael_otel.config.file import Source, Substituted, kind_of, nearest, shown_name
+from ael_otel.config.file import UNRESOLVED, Source, Substituted, kind_of, nearest, shown_name
 from ael_otel.config.keys import KEYS, SECTION, Key
 from ael_otel.config.patterns import field_fault, path_fault, pattern_fault, text_pattern_fault
 from ael_otel.config.settings import CustomPattern, Metrics, Settings, masked
@@ -84,16 +84,24 @@ def settings_as_mapping(settings: Settings, *, show_secrets: bool = False) -> di
     return root
 
 
-def build_settings(section: object, source: Source) -> Settings:
+def build_settings(section: object, source: Source, before: Sequence[ConfigError] = ()) -> Settings:
     """Build Settings from the value under `telemetry:`; None, an empty section, gives the defaults.
 
-    Raises ConfigError led by file and line where `source` knows them.
+    Raises ConfigError led by file and line where `source` knows them, for all mistakes and those found `before`.
     """
     given: dict[str, object] = {}
+    wrong: list[ConfigError] = [*before, *_repeated(source)]
     if section is not None:
-        _collect(section, "", given, source)
-    ours = {name: _check(name, value, source) for name, value in given.items() if name in KEYS}
-    others = {name: _check(name, given[name], source) for name in ALIASES if name in given}
+        _collect(section, "", given, source, wrong)
+    ours = _all_checked([name for name in given if name in KEYS], given, source, wrong)
+    others = _all_checked([name for name in ALIASES if name in given], given, source, wrong)
+    if wrong:
+        raise ConfigError.all_of(sorted(wrong, key=lambda error: source.line_of(error.key) or 0))
+    return _assembled(ours, others, source)
+
+
+def _assembled(ours: dict[str, object], others: Mapping[str, object], source: Source) -> Settings:
+    """Build Settings from checked values of our keys and of other spellings."""
     notices: list[str] = []
     origin = {name: name for name in ours}
     for name, value in others.items():
@@ -111,26 +119,70 @@ def build_settings(section: object, source: Source) -> Settings:
         elif ours[alias.target] != translated:
             notices.append(f"{SECTION}.{name} is ignored: {SECTION}.{origin[alias.target]} says otherwise")
     settings = cast("Settings", _nest(ours, origin, source))
-    notices.extend(_cautions(settings, given, source))
+    notices.extend(_cautions(settings))
     return msgspec.structs.replace(
         settings, notices=tuple(notices), path=str(source.path) if source.path is not None else None
     )
 
 
-def _collect(section: object, prefix: str, given: dict[str, object], source: Source) -> None:
+def _repeated(source: Source) -> list[ConfigError]:
+    """Return an error for each key of the file that is written more than once.
+
+    YAML forbids it (1.2.2, section 3.2.1.3), and PyYAML takes the last one silently: with a section that was pasted
+    twice, the first one's tool servers or settings are gone.
+    """
+    return [
+        source.error(
+            name,
+            f"{shown} is given more than once, in lines {', '.join(map(str, lines[:-1]))} and {lines[-1]}; "
+            "remove all but one",
+        )
+        for name, lines in source.repeated.items()
+        for shown in [".".join(map(shown_name, name.split(".")))]
+    ]
+
+
+def _all_checked(
+    names: Iterable[str], given: Mapping[str, object], source: Source, wrong: list[ConfigError]
+) -> dict[str, object]:
+    """Return the values of `names` that are right, and add an error to `wrong` for each that is not."""
+    checked: dict[str, object] = {}
+    for name in names:
+        if _is_unresolved(given[name]):
+            continue  # reported where its reference was read
+        try:
+            checked[name] = _check(name, given[name], source)
+        except ConfigError as error:
+            wrong.append(error)
+    return checked
+
+
+def _is_unresolved(value: object) -> bool:
+    if isinstance(value, list):
+        return any(map(_is_unresolved, cast("list[object]", value)))
+    if isinstance(value, dict):
+        return any(map(_is_unresolved, cast("dict[object, object]", value).values()))
+    return value is UNRESOLVED
+
+
+def _collect(
+    section: object, prefix: str, given: dict[str, object], source: Source, wrong: list[ConfigError]
+) -> None:
     where = f"{SECTION}.{prefix}".rstrip(".")
     if not isinstance(section, Mapping):
-        raise source.error(where, f"{where} must be a mapping of keys, not {kind_of(section)}")
+        wrong.append(source.error(where, f"{where} must be a mapping of keys, not {kind_of(section)}"))
+        return
     for name, value in cast("Mapping[object, object]", section).items():
         if not isinstance(name, str):
-            raise source.error(where, f"{where} has a key that is {kind_of(name)}; keys must be text")
+            wrong.append(source.error(where, f"{where} has a key that is {kind_of(name)}; keys must be text"))
+            continue
         dotted = prefix + name
         if "." in name or dotted not in _EVERY_NAME:
-            raise _unknown(name, prefix, source)
-        if dotted not in _BRANCHES:
+            wrong.append(_unknown(name, prefix, source))
+        elif dotted not in _BRANCHES:
             given[dotted] = value
         elif value is not None:
-            _collect(value, dotted + ".", given, source)
+            _collect(value, dotted + ".", given, source, wrong)
 
 
 def _unknown(name: str, prefix: str, source: Source) -> ConfigError:
@@ -301,6 +353,9 @@ def _endpoint_fault(value: Any) -> str | None:
         return "must start with http:// or https://"
     if not parts.hostname or port == 0:
         return "must name a host, such as http://localhost:4317"
+    if not parts.scheme and port is None:
+        # gRPC would take port 443 of it, and nothing says so while it waits.
+        return "must name a port, such as http://localhost:4317 for gRPC or http://localhost:4318 for http/protobuf"
     return None
 
 
@@ -437,7 +492,7 @@ def _nest(values: Mapping[str, object], origin: Mapping[str, str], source: Sourc
     return settings
 
 
-def _cautions(settings: Settings, given: Mapping[str, object], source: Source) -> list[str]:
+def _cautions(settings: Settings) -> list[str]:
     cautions = [
         f"{SECTION}.redaction.tools says full for {shown_name(tool)}: run records keep its parameters and results "
         "as they are, secrets and all"
@@ -448,11 +503,6 @@ def _cautions(settings: Settings, given: Mapping[str, object], source: Source) -
         cautions.append(f"{SECTION}.metrics.host is not a loopback address: {OPEN_METRICS}")
     if settings.sampling.keep and settings.sampling.rate == 100:
         cautions.append(f"{SECTION}.sampling.keep has no effect: every trace is exported at rate 100")
-    cautions.extend(
-        f"{SECTION}.{name} is given more than once; the last one counts"
-        for name in given
-        if f"{SECTION}.{name}" in source.repeated
-    )
     return cautions
 
 

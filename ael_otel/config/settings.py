@@ -7,10 +7,12 @@ from msgspec import Meta, Struct
 
 __all__ = [
     "MASK",
+    "MEBIBYTE",
     "Admin",
     "CustomPattern",
     "Engine",
     "Exporters",
+    "Limits",
     "Logs",
     "Metrics",
     "Otlp",
@@ -75,6 +77,7 @@ class _Section(Struct, frozen=True, forbid_unknown_fields=True):
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
+MEBIBYTE: Final = 1024 * 1024
 _PORT: Final = "a whole number from 1 to 65535"
 _HOST: Final = "a host name or IP address"
 _URL: Final = "a URL such as http://localhost:4317"
@@ -367,6 +370,156 @@ class Redaction(_Section, frozen=True, forbid_unknown_fields=True):
     ] = msgspec.field(default_factory=dict[str, Literal["none", "keys", "redacted", "full"]])
 
 
+def _count(what: str, most: int) -> str:
+    return f"a whole number of {what} from 1 to {most}"
+
+
+class Limits(_Section, frozen=True, forbid_unknown_fields=True):
+    """The bounds of every buffer, and how many series a name may make; docs/limits.md says what happens at each."""
+
+    export_items: Annotated[
+        int,
+        _about(
+            "spans, and as many log records, that wait for export",
+            allowed=_count("items", 10_000_000),
+            env="OTEL_BSP_MAX_QUEUE_SIZE (spans), OTEL_BLRP_MAX_QUEUE_SIZE (log records)",
+            ge=1,
+            le=10_000_000,
+        ),
+    ] = 16_384
+    export_mb: Annotated[
+        int,
+        _about(
+            "MiB of spans, and as many of log records, that wait for export",
+            allowed=_count("MiB", 65_536),
+            ge=1,
+            le=65_536,
+        ),
+    ] = 64
+    request_mb: Annotated[
+        int,
+        _about(
+            "MiB of one OTLP request of spans or log records; below what the receiver takes",
+            allowed=_count("MiB", 1_024),
+            ge=1,
+            le=1_024,
+        ),
+    ] = 15
+    export_seconds: Annotated[
+        float,
+        _about(
+            "seconds for which a batch of spans or log records is offered again while the receiver is away",
+            allowed="a number of seconds from 1 to 3600",
+            env="OTEL_EXPORTER_OTLP_TIMEOUT",
+            ge=1,
+            le=3600,
+        ),
+    ] = 60.0
+    shutdown_seconds: Annotated[
+        float,
+        _about(
+            "seconds that the end of a process waits for what is queued",
+            allowed="a number of seconds from 0.1 to 60",
+            ge=0.1,
+            le=60,
+        ),
+    ] = 1.5
+    keep_traces: Annotated[
+        int,
+        _about(
+            "unsampled traces that wait for the decision of `sampling.keep`",
+            allowed=_count("traces", 1_000_000),
+            ge=1,
+            le=1_000_000,
+        ),
+    ] = 1_000
+    keep_spans_per_trace: Annotated[
+        int, _about("spans that wait of one of them", allowed=_count("spans", 1_000_000), ge=1, le=1_000_000)
+    ] = 1_000
+    keep_spans: Annotated[
+        int,
+        _about(
+            "spans that wait of all of them together",
+            allowed=_count("spans", 10_000_000),
+            ge=1,
+            le=10_000_000,
+        ),
+    ] = 20_000
+    keep_mb: Annotated[
+        int, _about("MiB of spans that wait so", allowed=_count("MiB", 65_536), ge=1, le=65_536)
+    ] = 64
+    keep_seconds: Annotated[
+        float,
+        _about(
+            "seconds after which a trace that has not ended is given up",
+            allowed="a number of seconds from 1 to 604800",
+            ge=1,
+            le=604_800,
+        ),
+    ] = 3_600.0
+    foreign_traces: Annotated[
+        int,
+        _about(
+            "open traces of other instrumentations that `StoreSpanProcessor` holds",
+            allowed=_count("traces", 1_000_000),
+            ge=1,
+            le=1_000_000,
+        ),
+    ] = 1_000
+    foreign_spans_per_trace: Annotated[
+        int,
+        _about("spans that it holds of one of them", allowed=_count("spans", 1_000_000), ge=1, le=1_000_000),
+    ] = 10_000
+    foreign_mb: Annotated[
+        int, _about("MiB of spans that it holds", allowed=_count("MiB", 65_536), ge=1, le=65_536)
+    ] = 64
+    store_runs: Annotated[
+        int,
+        _about(
+            "runs that wait to be written to the store",
+            allowed=_count("runs", 10_000_000),
+            ge=1,
+            le=10_000_000,
+        ),
+    ] = 10_000
+    store_mb: Annotated[
+        int,
+        _about(
+            "MiB of runs that wait to be written to the store",
+            allowed=_count("MiB", 65_536),
+            ge=1,
+            le=65_536,
+        ),
+    ] = 64
+    workflows: Annotated[
+        int,
+        _about(
+            "workflows that metrics count under their own names; further ones share one series",
+            allowed=_count("workflows", 10_000),
+            ge=1,
+            le=10_000,
+        ),
+    ] = 100
+    tools: Annotated[
+        int,
+        _about(
+            "tools that metrics count under their own names; further ones share one series",
+            allowed=_count("tools", 10_000),
+            ge=1,
+            le=10_000,
+        ),
+    ] = 250
+    steps: Annotated[
+        int,
+        _about(
+            "steps of all workflows together that metrics count under their own names",
+            allowed=_count("steps", 100_000),
+            ge=1,
+            le=100_000,
+        ),
+    ] = 2_000
+
+
 class Admin(_Section, frozen=True, forbid_unknown_fields=True):
     """The administrative HTTP endpoints."""
 
@@ -428,6 +581,7 @@ class Settings(_Section, frozen=True, forbid_unknown_fields=True):
     retention: Retention = Retention()
     privacy: Privacy = Privacy()
     redaction: Redaction = Redaction()
+    limits: Limits = Limits()
     admin: Admin = Admin()
     engine: Engine = Engine()
     notices: tuple[str, ...] = ()

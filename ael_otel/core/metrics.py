@@ -1,13 +1,22 @@
 """The metric sets of AEL on one meter: the seven metrics of the contract and the count of lost telemetry."""
 
+import os
 from collections.abc import Iterable
 from functools import cache
+from threading import Lock
+from weakref import WeakKeyDictionary
 
 from opentelemetry.metrics import MeterProvider, get_meter
 
 from ael_otel._generated import SCHEMA_URL, scopes
-from ael_otel._generated.attributes import StepType, TelemetryDropReason, TelemetrySignal
+from ael_otel._generated.attributes import (
+    WORKFLOW_STATUS_VALUES,
+    StepType,
+    TelemetryDropReason,
+    TelemetrySignal,
+)
 from ael_otel._generated.metric_sets import MetricSets
+from ael_otel.config.settings import Limits
 from ael_otel.core.drop_events import DropEvents
 from ael_otel.version import __version__
 
@@ -23,6 +32,10 @@ class AelMetrics(MetricSets):
 
     def __init__(self, provider: MeterProvider | None = None) -> None:
         self._notice = DropEvents()
+        self._listing = Lock()
+        os.register_at_fork(after_in_child=self.after_fork)
+        self._workflows: WeakKeyDictionary[object, frozenset[str]] = WeakKeyDictionary()
+        self._tools: WeakKeyDictionary[object, frozenset[str]] = WeakKeyDictionary()
         super().__init__(
             provider.get_meter(SCOPE, __version__, SCHEMA_URL)
             if provider is not None
@@ -30,6 +43,16 @@ class AelMetrics(MetricSets):
             self._overflow,
         )
         self.engine.bind()
+
+    def after_fork(self) -> None:
+        """Take a lock of its own in a child process: the parent's may have been held."""
+        self._listing = Lock()
+
+    def limit(self, limits: Limits) -> None:
+        """Count as many workflows, tools and steps under their own names as the configuration says."""
+        self.workflow.resize(limits.workflows, len(WORKFLOW_STATUS_VALUES))
+        self.tool.resize(limits.tools, len(WORKFLOW_STATUS_VALUES))
+        self.step.resize(limits.steps)
 
     def lost(self, signal: TelemetrySignal, reason: TelemetryDropReason, count: int = 1) -> None:
         """Count telemetry that was lost, and log it at most once a minute for each signal and reason."""
@@ -50,6 +73,37 @@ class AelMetrics(MetricSets):
     def expect_tool(self, name: str) -> None:
         """Emit zeros for a tool the engine lists, for every status."""
         self.tool.expect(tool=name)
+
+    def list_workflows(self, registry: object, names: Iterable[str]) -> None:
+        """Emit zeros for the workflows that `registry` holds now, and end the rows of those that it held before.
+
+        One that another registry of this process holds goes on.
+        """
+        with self._listing:
+            before = self._workflows.get(registry, frozenset())
+            now = list(names)
+            self._workflows[registry] = frozenset(now)
+            held = frozenset[str]().union(*self._workflows.values())
+            for name in before - held:
+                self.workflow.subject_gone(name)
+                self.step.subject_gone(name)
+            for name in now:
+                self.expect_workflow(name)
+                self.workflow.subject_back(name)
+                self.step.subject_back(name)
+
+    def list_tools(self, registry: object, names: Iterable[str]) -> None:
+        """Do for tools what `list_workflows` does."""
+        with self._listing:
+            before = self._tools.get(registry, frozenset())
+            now = list(names)
+            self._tools[registry] = frozenset(now)
+            held = frozenset[str]().union(*self._tools.values())
+            for name in before - held:
+                self.tool.subject_gone(name)
+            for name in now:
+                self.expect_tool(name)
+                self.tool.subject_back(name)
 
     def _overflow(self, _name: str) -> None:
         self.lost("metrics", "cardinality")

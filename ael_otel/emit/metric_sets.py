@@ -8,23 +8,31 @@ Rows are capped: beyond `max_series` everything lands in one overflow row (`otel
 SDK specification, cardinality limits) and is reported. A forked child starts from zero: inherited sums under a new
 process would count everything before the fork twice (docs/adr/0004 says how that is done for histograms).
 
+A row whose subject is gone (a workflow that was removed) ends: it is exported for `GONE_SECONDS` more, so that its last
+counts arrive, and then no longer, as a series ends in Prometheus when its target stops exposing it. Its place is free
+for another one. Counters of a subject that comes back go on from where they were; its histograms begin again.
+
 Trade-offs: a counter's value appears when a reader collects, and its exemplar is the last sampled context of its row.
 """
 
 import os
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from threading import Lock
-from time import time
+from time import monotonic, time
 from typing import Any, Final, Protocol, Self
 from weakref import WeakSet
 
 from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
 
-from ael_otel.emit.fork import forget_inherited
+from ael_otel.emit.fork import forget_inherited, forget_series
 
 OVERFLOW_ATTRIBUTES: Final[Mapping[str, str | bool | int]] = {"otel.metric.overflow": True}
+
+GONE_SECONDS: Final = 300.0
+"""How long the rows of a subject that is gone are still exported: as long as Prometheus looks back for a value."""
 
 type Value = str | bool | int
 type Values = tuple[Value, ...]
@@ -153,6 +161,9 @@ class MetricSet[R: Row]:
         self._labels = max((spec.labels for spec in (*counters, *histograms)), key=len)
         self._cap = max(spec.max_series for spec in (counters or histograms))
         self._rows: dict[Values, R] = {}
+        self._gone: dict[Value, float] = {}
+        self._ended: OrderedDict[Values, R] = OrderedDict()
+        self.clock: Callable[[], float] = monotonic
         self._overflow: R | None = None
         self._lock = Lock()
         self._on_overflow = on_overflow
@@ -160,6 +171,44 @@ class MetricSet[R: Row]:
         for slot, spec in enumerate(self.counters):
             _instrument(meter, spec, partial(self._observe, slot))
         _sets.add(self)
+
+    def resize(self, subjects: int, rows_of_each: int = 1) -> None:
+        """Take other bounds than those of the registry.
+
+        Args:
+            subjects: values of the label that comes first (workflows, tools) or, with one row of each, rows.
+            rows_of_each: rows that one of them may have.
+        """
+        with self._lock:
+            self._cap = subjects * rows_of_each
+            for points in self.histograms:
+                points.cap = subjects
+
+    def subject_gone(self, subject: Value) -> None:
+        """End the rows whose first label is `subject`, `GONE_SECONDS` from now, unless it comes back before."""
+        with self._lock:
+            if any(values[0] == subject for values in self._rows):
+                self._gone[subject] = self.clock() + GONE_SECONDS
+
+    def subject_back(self, subject: Value) -> None:
+        """Keep the rows of a subject that was gone."""
+        with self._lock:
+            self._gone.pop(subject, None)
+
+    def _end_rows(self) -> None:
+        """Remove the rows whose time is over; with the lock held, by a reader or by who needs their place."""
+        now = self.clock()
+        over = {subject for subject, until in self._gone.items() if until <= now}
+        if not over:
+            return
+        for values in [values for values in self._rows if values[0] in over]:
+            row = self._ended[values] = self._rows.pop(values)
+            for points in self.histograms:
+                points.end(row.attributes)
+            while len(self._ended) > self._cap:
+                self._ended.popitem(last=False)
+        for subject in over:
+            del self._gone[subject]
 
     def row(self, values: Values) -> R:
         """Return the row of `values` (one per label, in the specs' order), at zero when it is new."""
@@ -177,6 +226,8 @@ class MetricSet[R: Row]:
             row = self._rows.get(values)
             if row is not None:
                 return row
+            if self._gone:
+                self._end_rows()
             if len(self._rows) < self._cap:
                 row = self._rows[values] = self._made(dict(zip(self._labels, values, strict=True)), values)
                 return row
@@ -186,8 +237,13 @@ class MetricSet[R: Row]:
             return self._overflow
 
     def _made(self, attributes: Attributes, values: Values | None) -> R:
-        row = self._row_class(self._lock, attributes)
-        row.slots = [0] * len(self.counters)
+        row = None if values is None else self._ended.pop(values, None)
+        if row is not None and values is not None:
+            # A run that was under way when its workflow was removed.
+            self._gone[values[0]] = self.clock() + GONE_SECONDS
+        else:
+            row = self._row_class(self._lock, attributes)
+            row.slots = [0] * len(self.counters)
         row.points = tuple(
             points.overflow if values is None else points.of(attributes) for points in self.histograms
         )
@@ -205,6 +261,8 @@ class MetricSet[R: Row]:
             return [Observation(row.slots[slot], row.attributes, row.context) for row in self._shown()]
 
     def _shown(self) -> list[R]:
+        if self._gone:
+            self._end_rows()
         rows = list(self._rows.values())
         if self._overflow is not None:
             rows.append(self._overflow)
@@ -236,6 +294,7 @@ class MetricSet[R: Row]:
         """
         self._lock = Lock()
         self.dropped, self._seen = {}, {}
+        self._ended.clear()
         rows = list(self._rows.values())
         if self._overflow is not None:
             rows.append(self._overflow)
@@ -254,6 +313,7 @@ class _Points:
 
     def __init__(self, meter: Meter, spec: Spec, on_overflow: OnOverflow) -> None:
         self.spec = spec
+        self.cap = spec.max_series
         self.dropped = 0
         self._on_overflow = on_overflow
         self._series: dict[Values, Point] = {}
@@ -273,13 +333,20 @@ class _Points:
         with self._lock:
             point = self._series.get(values)
             if point is None:
-                if len(self._series) >= self.spec.max_series:
+                if len(self._series) >= self.cap:
                     return self.overflow
                 point = Point(self._record, self.spec.name).bound(
                     dict(zip(self.spec.labels, values, strict=True))
                 )
                 self._series[values] = point
             return point
+
+    def end(self, attributes: Attributes) -> None:
+        """Forget the series that the labels of this histogram choose, and what the SDK has summed up of it."""
+        values = tuple(attributes[label] for label in self.spec.labels)
+        with self._lock:
+            if self._series.pop(values, None) is not None:
+                forget_series(self._histogram, dict(zip(self.spec.labels, values, strict=True)))
 
     def _overflowed(self, name: str) -> None:
         self.dropped += 1

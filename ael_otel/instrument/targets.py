@@ -127,6 +127,12 @@ TARGETS: tuple[Target, ...] = (
         "zeros of workflows",
     ),
     Target(
+        "ploston_core.workflow.registry",
+        "WorkflowRegistry.unregister",
+        serving.workflow_unregistered,
+        "end of the rows of workflows",
+    ),
+    Target(
         "ploston_core.registry.registry", "ToolRegistry.initialize", serving.tools_listed, "zeros of tools"
     ),
     Target("ploston_core.registry.registry", "ToolRegistry.refresh", serving.tools_listed, "zeros of tools"),

@@ -129,6 +129,11 @@ async def workflows_loaded(wrapped: Wrapped, instance: Any, args: Args, kwargs: 
     return outcome
 
 
+def workflow_unregistered(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`WorkflowRegistry.unregister`: the rows of the workflow end."""
+    return workflow_registered(wrapped, instance, args, kwargs)
+
+
 def workflow_registered(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
     """`WorkflowRegistry.register*`: zeros for a workflow that came later; some versions are async, some not."""
     outcome = wrapped(*args, **kwargs)
@@ -149,8 +154,8 @@ async def _then(outcome: Awaitable[Any], action: Callable[[], None]) -> Any:
 def _expect_workflows(registry: Any) -> None:
     record = recorder()
     if record is not None:
-        for workflow in registry.list_workflows():
-            record.metrics.expect_workflow(active_redaction().name(workflow.name))
+        shown = active_redaction().name
+        record.metrics.list_workflows(registry, [shown(each.name) for each in registry.list_workflows()])
 
 
 async def tools_listed(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
@@ -159,9 +164,15 @@ async def tools_listed(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwar
     with fault_barrier("tools_listed"):
         record = recorder()
         if record is not None:
-            for tool in instance.list_tools():
-                if tool.name != PYTHON_EXEC:
-                    record.metrics.expect_tool(active_redaction().name(split_runner(tool.name)[1]))
+            shown = active_redaction().name
+            record.metrics.list_tools(
+                instance,
+                [
+                    shown(split_runner(tool.name)[1])
+                    for tool in instance.list_tools()
+                    if tool.name != PYTHON_EXEC
+                ],
+            )
     return outcome
 
 

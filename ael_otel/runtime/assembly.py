@@ -18,7 +18,7 @@ from ael_otel.errors import AelOtelError
 from ael_otel.instrument.active import Active
 from ael_otel.lifecycle.recorder import redacted
 from ael_otel.sdk.prometheus_reader import PrometheusReader
-from ael_otel.sdk.providers import SHUTDOWN_SECONDS, WRAPPER_FOLDER, Pipeline
+from ael_otel.sdk.providers import WRAPPER_FOLDER, Pipeline
 from ael_otel.store import Capture, TelemetryStore, open_store
 from ael_otel.store.background_writer import QueuedStore
 
@@ -69,9 +69,10 @@ class Runtime:
         sent = self.pipeline.flush(timeout_s)
         return (self.store is None or self.store.flush(max(0.0, deadline - monotonic()))) and sent
 
-    def shutdown(self, timeout_s: float = SHUTDOWN_SECONDS) -> None:
+    def shutdown(self, timeout_s: float | None = None) -> None:
         """Stop serving metrics, send and write what is queued, and end: within `timeout_s` seconds and a little grace.
 
+        The default is `telemetry.limits.shutdown_seconds`.
         The run store gets `STORE_SECONDS` at least: it writes while the pipeline waits for its endpoint.
         """
         if os.name == "posix":
@@ -79,6 +80,8 @@ class Runtime:
 
             finish_reading()
         store = self.store if self._owns_store else None
+        if timeout_s is None:
+            timeout_s = self.settings.limits.shutdown_seconds
         deadline = monotonic() + max(timeout_s, STORE_SECONDS)
         if isinstance(store, QueuedStore):
             store.begin_close(deadline - monotonic())

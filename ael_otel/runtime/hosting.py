@@ -219,7 +219,8 @@ class Hosting:
             if pipeline is None:
                 return
             if timeout_s is None:
-                left = 1.5 if self._exit_by is None else min(1.5, self._exit_by - monotonic())
+                most = pipeline.settings.limits.shutdown_seconds
+                left = most if self._exit_by is None else min(most, self._exit_by - monotonic())
                 timeout_s = max(NO_COLLECTOR_SECONDS, left)
                 if not pipeline.otlp_reachable:
                     timeout_s = NO_COLLECTOR_SECONDS

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from ael_otel.sdk.export_queue import Delivery, DropCounter, ExportQueue
 
-__all__ = ["BoundedLogProcessor", "BoundedSpanProcessor", "DropCounter"]
+__all__ = ["BoundedLogProcessor", "BoundedSpanProcessor", "DropCounter", "queue_items"]
 
 QUEUE_SIZE: Final = 16_384
 """Items queued per signal while the Collector is slow or away.
@@ -83,7 +83,7 @@ class BoundedSpanProcessor(SpanProcessor):
             delivery,
             on_drop,
             size_of=span_size,
-            max_items=_number("OTEL_BSP_MAX_QUEUE_SIZE", QUEUE_SIZE) if max_items is None else max_items,
+            max_items=queue_items("OTEL_BSP_MAX_QUEUE_SIZE", QUEUE_SIZE) if max_items is None else max_items,
             max_bytes=max_bytes,
             interval_s=_number("OTEL_BSP_SCHEDULE_DELAY", int(INTERVAL_SECONDS * 1e3)) / 1e3,
         )
@@ -128,7 +128,7 @@ class BoundedLogProcessor(LogRecordProcessor):
             delivery,
             on_drop,
             size_of=log_size,
-            max_items=_number("OTEL_BLRP_MAX_QUEUE_SIZE", QUEUE_SIZE) if max_items is None else max_items,
+            max_items=queue_items("OTEL_BLRP_MAX_QUEUE_SIZE", QUEUE_SIZE) if max_items is None else max_items,
             max_bytes=max_bytes,
             interval_s=_number("OTEL_BLRP_SCHEDULE_DELAY", int(INTERVAL_SECONDS * 1e3)) / 1e3,
         )
@@ -151,6 +151,11 @@ class BoundedLogProcessor(LogRecordProcessor):
     def shutdown(self) -> None:
         """Send what is queued within `SHUTDOWN_SECONDS`, and count what is left as lost."""
         self.queue.close(SHUTDOWN_SECONDS)
+
+
+def queue_items(variable: str, default: int) -> int:
+    """Return how many items a queue takes: what `variable` says, else `default`."""
+    return _number(variable, default)
 
 
 def _number(variable: str, default: int) -> int:

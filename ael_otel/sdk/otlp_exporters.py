@@ -180,7 +180,9 @@ class OtlpDelivery[T]:
         settled(rejected, "rejected")
 
 
-def span_delivery(transport: Transport, patience_s: float = PATIENCE_SECONDS) -> OtlpDelivery[ReadableSpan]:
+def span_delivery(
+    transport: Transport, patience_s: float = PATIENCE_SECONDS, max_request_bytes: int = MAX_REQUEST_BYTES
+) -> OtlpDelivery[ReadableSpan]:
     """Return what carries spans over `transport`, each batch for `patience_s` seconds."""
     resources = Resources()
     return OtlpDelivery(
@@ -189,11 +191,12 @@ def span_delivery(transport: Transport, patience_s: float = PATIENCE_SECONDS) ->
         clean=lambda span: clean_span(span, active_redaction(), resources),
         encode=encode_spans,
         patience_s=patience_s,
+        max_request_bytes=max_request_bytes,
     )
 
 
 def log_delivery(
-    transport: Transport, patience_s: float = PATIENCE_SECONDS
+    transport: Transport, patience_s: float = PATIENCE_SECONDS, max_request_bytes: int = MAX_REQUEST_BYTES
 ) -> OtlpDelivery[ReadableLogRecord]:
     """Return what carries log records over `transport`, each batch for `patience_s` seconds."""
     resources = Resources()
@@ -203,6 +206,7 @@ def log_delivery(
         clean=lambda record: clean_log(record, active_redaction(), resources),
         encode=encode_logs,
         patience_s=patience_s,
+        max_request_bytes=max_request_bytes,
     )
 
 

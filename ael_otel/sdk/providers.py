@@ -25,15 +25,15 @@ from opentelemetry.trace import get_tracer_provider, set_tracer_provider
 from ael_otel._generated import attributes as attr
 from ael_otel.config import Settings
 from ael_otel.config.environment import RECORDING_SAMPLER
-from ael_otel.config.settings import masked
+from ael_otel.config.settings import MEBIBYTE, Limits, masked
 from ael_otel.core import baggage
 from ael_otel.core.faults import logger
 from ael_otel.core.metrics import AelMetrics, shared_metrics
-from ael_otel.sdk.batch_processors import BoundedLogProcessor, BoundedSpanProcessor, DropCounter
+from ael_otel.sdk.batch_processors import BoundedLogProcessor, BoundedSpanProcessor, DropCounter, queue_items
 from ael_otel.sdk.export_queue import ExportQueue
 from ael_otel.sdk.logs import RunLogHandler, install
 from ael_otel.sdk.otel_variables import otlp_signals, prepare
-from ael_otel.sdk.otlp_exporters import PATIENCE_SECONDS, OtlpMetricExporter, log_delivery, span_delivery
+from ael_otel.sdk.otlp_exporters import OtlpMetricExporter, log_delivery, span_delivery
 from ael_otel.sdk.otlp_transport import Signal, Target, Transport
 from ael_otel.sdk.prometheus_reader import PrometheusReader
 from ael_otel.sdk.sampling import recording_sampler
@@ -47,9 +47,6 @@ WRAPPER_FOLDER: Final = "auto_instrumentation"
 """The folder that `opentelemetry-instrument` puts on PYTHONPATH, for its `sitecustomize`."""
 
 PROBE_SECONDS: Final = 0.3
-SHUTDOWN_SECONDS: Final = 1.5
-"""Together with what else happens at exit this keeps a process without a Collector below 2 s."""
-
 QUEUES_SHARE: Final = 0.6
 """How much of that time the last metric export waits for spans and log records, whose losses it reports."""
 
@@ -108,14 +105,17 @@ class Pipeline:
             flushes.append(partial(self._parts.reader.force_flush, timeout_s * 1e3))
         return ParallelShutdown(flushes, []).run(timeout_s) and self._lost() == before
 
-    def shutdown(self, timeout_s: float = SHUTDOWN_SECONDS) -> None:
+    def shutdown(self, timeout_s: float | None = None) -> None:
         """Send what is queued and end all signals at once, within `timeout_s` seconds and 0.2 s of grace.
 
+        The default is `telemetry.limits.shutdown_seconds`.
         What cannot be delivered by then is counted as dropped (`shutdown_timeout`). A second call does nothing.
         """
         if self._closed:
             return
         self._closed = True
+        if timeout_s is None:
+            timeout_s = self.settings.limits.shutdown_seconds
         if self.log_handler is not None:
             self.log_handler.stop_sending()
         _say_stopped(self.metrics)
@@ -213,13 +213,14 @@ def start(
         settings, tracer_provider, meter_provider, enabled=enabled, instrumentors=instrumentors
     )
     metrics = shared_metrics() if metrics is None else metrics
+    metrics.limit(settings.limits)
     parts = _Parts()
     if enabled:
         baggage.install()
         _say_running(metrics)
         _watch_names(settings, providers.tracer)
         _export_traces(parts, settings, providers, metrics.lost)
-        _export_logs(parts, providers, metrics.lost)
+        _export_logs(parts, settings, providers, metrics.lost)
         _export_metrics(
             parts,
             providers,
@@ -328,22 +329,42 @@ def _watch_names(settings: Settings, provider: object) -> None:
 def _export_traces(parts: _Parts, settings: Settings, providers: _Providers, on_drop: DropCounter) -> None:
     provider = providers.tracer
     if "traces" in providers.signals and isinstance(provider, TracerProvider):
-        processor = BoundedSpanProcessor(span_delivery(*_open("traces")), on_drop)
+        limits = settings.limits
+        processor = BoundedSpanProcessor(
+            span_delivery(*_open("traces", limits)),
+            on_drop,
+            queue_items("OTEL_BSP_MAX_QUEUE_SIZE", limits.export_items),
+            limits.export_mb * MEBIBYTE,
+        )
         provider.add_span_processor(processor)
         parts.queues.append(processor.queue)
         if settings.sampling.keep:
             from ael_otel.sdk.tail_sampling import TailSampler
 
             parts.sampler = TailSampler(
-                processor.on_end, settings.sampling.keep, settings.sampling.slow_over, on_drop
+                processor.on_end,
+                settings.sampling.keep,
+                settings.sampling.slow_over,
+                on_drop,
+                max_traces=limits.keep_traces,
+                max_spans=limits.keep_spans_per_trace,
+                max_total=limits.keep_spans,
+                max_bytes=limits.keep_mb * MEBIBYTE,
+                max_age=limits.keep_seconds,
             )
             provider.add_span_processor(parts.sampler)
 
 
-def _export_logs(parts: _Parts, providers: _Providers, on_drop: DropCounter) -> None:
+def _export_logs(parts: _Parts, settings: Settings, providers: _Providers, on_drop: DropCounter) -> None:
     provider = providers.logger
     if "logs" in providers.signals and isinstance(provider, LoggerProvider):
-        processor = BoundedLogProcessor(log_delivery(*_open("logs")), on_drop)
+        limits = settings.limits
+        processor = BoundedLogProcessor(
+            log_delivery(*_open("logs", limits)),
+            on_drop,
+            queue_items("OTEL_BLRP_MAX_QUEUE_SIZE", limits.export_items),
+            limits.export_mb * MEBIBYTE,
+        )
         provider.add_log_record_processor(processor)
         parts.queues.append(processor.queue)
 
@@ -362,10 +383,11 @@ def _export_metrics(parts: _Parts, providers: _Providers, on_drop: DropCounter, 
         _add_reader(provider, parts.pull.reader)
 
 
-def _open(signal: Signal) -> tuple[Transport, float]:
-    """Return the connection of a signal and how long a batch is offered to it."""
+def _open(signal: Signal, limits: Limits) -> tuple[Transport, float, int]:
+    """Return the connection of a signal, how long a batch is offered to it, and the bytes of the largest request."""
     target = Target.of(signal)
-    return target.open(), PATIENCE_SECONDS if target.timeout_s is None else target.timeout_s
+    patience = limits.export_seconds if target.timeout_s is None else target.timeout_s
+    return target.open(), patience, limits.request_mb * MEBIBYTE
 
 
 def _initialize_sdk() -> None:

@@ -78,6 +78,7 @@ class TailSampler(SpanProcessor):
         max_traces: traces that may be open at a time; the oldest is given up for one more.
         max_spans: spans kept of one trace.
         max_total: spans kept of all; the oldest traces are given up for more.
+        max_bytes: their bytes, as `span_size` counts them.
         max_age: seconds that a trace may stay open; looked at when another one begins.
         clock: seconds.
 
@@ -94,6 +95,7 @@ class TailSampler(SpanProcessor):
         max_traces: int = MAX_TRACES,
         max_spans: int = MAX_SPANS,
         max_total: int = MAX_TOTAL,
+        max_bytes: int = MAX_BYTES,
         max_age: float = MAX_AGE,
         clock: Callable[[], float] = monotonic,
     ) -> None:
@@ -102,6 +104,7 @@ class TailSampler(SpanProcessor):
         self._slow_ns = slow_over * 1e9 if "slow" in keep else None
         self._on_drop = on_drop
         self._limits = (max_traces, max_spans, max_total, max_age)
+        self._max_bytes = max_bytes
         self._clock = clock
         self._traces: OrderedDict[int, _Trace] = OrderedDict()
         self._verdicts: OrderedDict[int, Verdict] = OrderedDict()
@@ -192,7 +195,7 @@ class TailSampler(SpanProcessor):
                     trace.slow = trace.slow or self._is_slow(span)
                     if trace.open_roots == 0:
                         self._settle(trace_id, trace)
-                while self._traces and (self._total > max_total or self._bytes > MAX_BYTES):
+                while self._traces and (self._total > max_total or self._bytes > self._max_bytes):
                     full += self._give_up_oldest("keep_full")
         self._count(full)
         if verdict == "keep":

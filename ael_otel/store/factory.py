@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ael_otel.config import Settings
+from ael_otel.config.settings import MEBIBYTE
 from ael_otel.errors import ConfigError, StoreBusyError, StoreError
 from ael_otel.store.location import DEFAULT_PATH, VARIABLE, locate
 from ael_otel.store.protocol import TelemetryStore
@@ -63,6 +64,8 @@ def open_store(
         on_drop=on_drop,
         retention=Retention(settings.retention.days, settings.retention.max_mb),
         mirror=mirror,
+        capacity=settings.limits.store_runs,
+        capacity_bytes=settings.limits.store_mb * MEBIBYTE,
     )
 
 

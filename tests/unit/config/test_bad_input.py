@@ -148,6 +148,17 @@ SECTIONS: dict[str, tuple[Any, str]] = {
         {"export": {"endpoint": f"ftp://user:{SECRET}@host"}},
         "telemetry.export.endpoint must start with http:// or https://",
     ),
+    "endpoint that is a host alone": (
+        {"exporters": {"otlp": {"endpoint": "localhost"}}},
+        (
+            "telemetry.exporters.otlp.endpoint must name a port, such as http://localhost:4317 for gRPC or "
+            "http://localhost:4318 for http/protobuf"
+        ),
+    ),
+    "limit below its range": (
+        {"limits": {"export_mb": 0}},
+        "telemetry.limits.export_mb must be a whole number of MiB from 1 to 65536, not 0",
+    ),
     "endpoint without a host": (
         {"exporters": {"otlp": {"endpoint": "http://:4317"}}},
         "telemetry.exporters.otlp.endpoint must name a host, such as http://localhost:4317",
@@ -422,3 +433,42 @@ def test_a_message_is_one_line() -> None:
     """A line break in a path or a name cannot split a message, and double spaces in a path survive."""
     assert str(ConfigError("a\nb\r\nc\u2028d")) == "a b c d"
     assert str(ConfigError("my  file.yaml: x")) == "my  file.yaml: x"
+
+
+def test_several_mistakes_are_reported_at_once_in_the_order_of_their_lines(
+    write: Callable[[str], Path],
+) -> None:
+    """A person mends a file once, not once for each mistake; variables of OpenTelemetry are part of it."""
+    file = write(
+        "telemetry:\n"
+        "  metrics:\n"
+        "    prot: 1\n"
+        "    port: http\n"
+        "  admin:\n"
+        "    token: ${ABSENT_TOKEN}\n"
+        "  sampling:\n"
+        "    rate: 0.5\n"
+        "  sampling:\n"
+        "    rate: 0.25\n"
+        "  exporters: 7\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_settings(
+            file, {"OTEL_EXPORTER_OTLP_CERTIFICATE": "/absent.pem", "OTEL_EXPORTER_OTLP_ENDPOINT": ":x"}
+        )
+    mistakes = [str(each) for each in caught.value.mistakes]
+    assert [each.partition(": ")[0] for each in mistakes] == [
+        "ael-config.yaml:3",
+        "ael-config.yaml:4",
+        "ael-config.yaml:6",
+        "ael-config.yaml:9",
+        "ael-config.yaml:10",
+        "ael-config.yaml:11",
+        "OTEL_EXPORTER_OTLP_CERTIFICATE",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+    ]
+    assert "ABSENT_TOKEN, which is not set" in mistakes[2]
+    assert "lines 7 and 9" in mistakes[3]
+    assert str(caught.value) == "; ".join(mistakes)
+    assert "\n" not in str(caught.value)
+    assert (caught.value.path, caught.value.key) == (file, "telemetry.metrics.prot")

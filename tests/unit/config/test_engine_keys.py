@@ -8,6 +8,7 @@ import pytest
 
 from ael_otel.config import load_settings, settings_from_mapping
 from ael_otel.config.settings import Settings
+from ael_otel.errors import ConfigError
 
 
 def value(settings: Settings, key: str) -> object:
@@ -136,8 +137,25 @@ def test_ours_wins_whatever_the_order() -> None:
     assert settings.exporters.otlp.endpoint == "http://ours"
 
 
-def test_a_key_given_twice_is_reported(write: Callable[[str], Path]) -> None:
-    """YAML silently takes the last of two equal keys."""
-    settings = load_settings(write("telemetry:\n  enabled: false\n  enabled: true\n"), {})
-    assert settings.enabled
-    assert settings.notices == ("telemetry.enabled is given more than once; the last one counts",)
+def test_key_that_is_repeated_is_an_error_with_every_line(write: Callable[[str], Path]) -> None:
+    """PyYAML silently takes the last of two equal keys, and what the first one said would be gone."""
+    file = write(
+        "telemetry:\n  enabled: false\n  store: {backend: memory}\n  enabled: true\n  enabled: true\n"
+        "tools:\n  mcp_servers: {}\ntools:\n  mcp_servers: {}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, {})
+    assert [str(each) for each in caught.value.mistakes] == [
+        "ael-config.yaml:5: telemetry.enabled is given more than once, in lines 2, 4 and 5; remove all but one",
+        "ael-config.yaml:8: tools is given more than once, in lines 6 and 8; remove all but one",
+    ]
+
+
+def test_key_of_the_same_name_in_another_section_is_not_repeated(write: Callable[[str], Path]) -> None:
+    """Items of a list, sections and merge keys may have keys of equal names."""
+    file = write(
+        "base: &base {days: 3}\nmore: &more {max_mb: 5}\n"
+        "telemetry:\n  enabled: true\n  metrics: {enabled: true}\n  retention:\n    <<: *base\n    <<: *more\n"
+        "  privacy:\n    patterns:\n      - {name: a, regex: x}\n      - {name: b, regex: y}\n"
+    )
+    assert load_settings(file, {}).enabled

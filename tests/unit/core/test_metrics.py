@@ -1,9 +1,13 @@
 """The metrics of the contract as one object: zeros for what is known, and nothing lost on the way to a reader."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from ael_otel._generated import metrics as registry
+from ael_otel.config import Limits
 from ael_otel.core.metrics import AelMetrics
+from ael_otel.emit.metric_sets import GONE_SECONDS
 from tests.unit.conftest import Metered, labels
 
 OVERFLOW = frozenset({("otel.metric.overflow", True)})
@@ -67,3 +71,115 @@ def test_a_closed_set_never_overflows(spec: registry.MetricSpec) -> None:
         for values in spec.label_values.values():
             combinations *= len(values)
         assert combinations <= spec.max_series
+
+
+class Registry(SimpleNamespace):
+    """Stands for a registry of the engine: it can be weakly referenced, and each is its own."""
+
+    __hash__ = object.__hash__
+
+
+def test_workflow_beyond_the_default_is_counted_under_its_name_when_the_limit_allows(
+    metered: Metered,
+) -> None:
+    """With `limits.workflows: 101` the 101st workflow that is registered has series of its own; the 102nd has none."""
+    metrics = AelMetrics(metered.provider)
+    metrics.limit(Limits(workflows=101, tools=251, steps=3))
+    names = [f"flow{number}" for number in range(102)]
+    metrics.list_workflows(Registry(), names)
+    for name in names:
+        metrics.workflow.bind(workflow=name, status="success").record(duration=0.1, executions=1)
+    for step in range(5):
+        metrics.step.bind(workflow="flow0", step=f"s{step}", type="code").add(executions=1)
+    for tool in range(252):
+        metrics.tool.bind(tool=f"tool{tool}", status="success").record(duration=0.1, invocations=1)
+    series = metered.series()
+    assert series["ael.workflow.executions"][labels(workflow="flow100", status="success")] == 1
+    assert series["ael.workflow.duration"][labels(workflow="flow100")] == 1
+    assert labels(workflow="flow101", status="success") not in series["ael.workflow.executions"]
+    assert series["ael.workflow.executions"][OVERFLOW] == 1
+    assert series["ael.step.executions"][OVERFLOW] == 2
+    assert series["ael.tool.duration"][labels(tool="tool250")] == 1
+    assert series["ael.tool.duration"][OVERFLOW] == 1
+
+
+def test_rows_of_a_removed_workflow_end_after_a_grace_and_go_on_when_it_comes_back(metered: Metered) -> None:
+    """Its last counts are exported for a while, then its series end, and its counters resume where they were."""
+    now = [0.0]
+    metrics = AelMetrics(metered.provider)
+    for each in (metrics.workflow, metrics.step):
+        each.clock = lambda: now[0]
+    registry_ = Registry()
+    metrics.list_workflows(registry_, ["old", "stays"])
+    here = labels(workflow="old", status="success")
+    metrics.workflow.bind(workflow="old", status="success").record(duration=0.1, executions=3)
+    metrics.step.bind(workflow="old", step="a", type="code").add(executions=3)
+
+    metrics.list_workflows(registry_, ["stays"])
+    metrics.workflow.bind(workflow="old", status="success").add(executions=1)
+    now[0] = GONE_SECONDS - 1
+    assert metered.series()["ael.workflow.executions"][here] == 4
+
+    now[0] = GONE_SECONDS
+    series = metered.series()
+    assert here not in series["ael.workflow.executions"]
+    assert labels(workflow="stays", status="success") in series["ael.workflow.executions"]
+    assert "ael.workflow.duration" not in series
+    assert "ael.step.executions" not in series
+
+    metrics.list_workflows(registry_, ["old", "stays"])
+    metrics.workflow.bind(workflow="old", status="success").record(duration=0.1, executions=1)
+    now[0] = 9 * GONE_SECONDS
+    series = metered.series()
+    assert series["ael.workflow.executions"][here] == 5
+    assert series["ael.workflow.duration"] == {labels(workflow="old"): 1}
+
+
+def test_run_that_outlives_its_workflow_is_counted_and_its_rows_end_again(metered: Metered) -> None:
+    """A run that ends long after the removal of its workflow is not lost, and leaves no series behind for good."""
+    now = [0.0]
+    metrics = AelMetrics(metered.provider)
+    metrics.workflow.clock = metrics.step.clock = lambda: now[0]
+    registry_ = Registry()
+    metrics.list_workflows(registry_, ["old"])
+    metrics.workflow.bind(workflow="old", status="success").add(executions=2)
+    metrics.list_workflows(registry_, [])
+    now[0] = GONE_SECONDS
+    assert "ael.workflow.executions" not in metered.series()
+    metrics.workflow.bind(workflow="old", status="success").add(executions=1)
+    assert metered.series()["ael.workflow.executions"] == {labels(workflow="old", status="success"): 3}
+    now[0] = 2 * GONE_SECONDS
+    assert "ael.workflow.executions" not in metered.series()
+
+
+def test_place_of_a_removed_workflow_is_free_for_another(metered: Metered) -> None:
+    """A process that renames its workflows for months does not run into the limit."""
+    now = [0.0]
+    metrics = AelMetrics(metered.provider)
+    metrics.workflow.clock = metrics.step.clock = lambda: now[0]
+    metrics.limit(Limits(workflows=1))
+    registry_ = Registry()
+    for number in range(5):
+        metrics.list_workflows(registry_, [f"flow{number}"])
+        now[0] += GONE_SECONDS
+        metrics.list_workflows(registry_, [f"flow{number}"])
+        metrics.workflow.bind(workflow=f"flow{number}", status="error").record(duration=1, executions=1)
+    series = metered.series()
+    assert (
+        OVERFLOW not in series["ael.workflow.executions"] or series["ael.workflow.executions"][OVERFLOW] == 0
+    )
+    assert series["ael.workflow.executions"][labels(workflow="flow4", status="error")] == 1
+    assert "ael.telemetry.dropped" not in series
+
+
+def test_tool_that_another_registry_lists_goes_on(metered: Metered) -> None:
+    """Two engines in one process do not end each other's rows."""
+    now = [0.0]
+    metrics = AelMetrics(metered.provider)
+    metrics.tool.clock = lambda: now[0]
+    first, second = Registry(), Registry()
+    metrics.list_tools(first, ["echo", "only"])
+    metrics.list_tools(second, ["echo"])
+    metrics.list_tools(first, [])
+    now[0] = GONE_SECONDS
+    assert {dict(key)["tool"] for key in metered.series()["ael.tool.invocations"]} == {"echo"}

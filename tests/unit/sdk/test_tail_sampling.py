@@ -226,10 +226,9 @@ def test_spans_of_expired_traces_keep_that_reason() -> None:
     assert kept.dropped == {("traces", "keep_expired"): 1}
 
 
-def test_waiting_spans_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_spans_are_bounded_in_bytes() -> None:
     """Large spans of open traces give up the oldest traces."""
-    monkeypatch.setattr("ael_otel.sdk.tail_sampling.MAX_BYTES", 100_000)
-    kept = Kept(("errors",))
+    kept = Kept(("errors",), {"max_bytes": 100_000})
     roots = [kept.start() for _ in range(10)]
     for root in roots:
         child = kept.start(root)
