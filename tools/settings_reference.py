@@ -1,4 +1,4 @@
-"""The tables of docs/configuration.md, read off the structs; `python -m ael_otel.config.reference FILE` renews them."""
+"""The tables of docs/configuration.md, read off the structs; `python -m tools.settings_reference FILE` renews them."""
 
 import json
 import re
