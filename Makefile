@@ -79,9 +79,10 @@ type: setup ## type-check the package and what builds it: mypy and pyright, both
 	@status=0; $(BIN)/mypy || status=1; $(BIN)/pyright --warnings || status=1; exit $$status
 
 .PHONY: generate
-generate: setup ## write what is generated: names and docs from the registry, redaction of the Collector, dashboards
+generate: setup ## write what is generated: names and docs from the registry, redaction of the Collector, settings, dashboards
 	@$(SCHEMA) generate
 	@$(PY) -m tools.redaction_rules
+	@$(PY) -m tools.settings_reference
 	@if [ -f dashboards/src/__main__.py ]; then $(PY) -m dashboards.src; fi
 
 .PHONY: schema
@@ -98,6 +99,7 @@ schema: setup ## hold the registry, what is made from it, and every query to the
 .PHONY: generate-check
 generate-check: schema
 	@$(PY) -m tools.redaction_rules --check
+	@$(PY) -m tools.settings_reference --check
 	@if [ -f dashboards/src/__main__.py ]; then $(PY) -m dashboards.src --check; fi
 
 .PHONY: boards

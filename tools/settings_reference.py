@@ -1,5 +1,6 @@
-"""The tables of docs/configuration.md, read off the structs; `python -m tools.settings_reference FILE` renews them."""
+"""`python -m tools.settings_reference`: write the tables of docs/configuration.md from the structs, or check them."""
 
+import argparse
 import json
 import re
 import sys
@@ -11,8 +12,12 @@ from ael_otel.config.aliases import ALIASES
 from ael_otel.config.environment import otel_environment
 from ael_otel.config.keys import KEYS
 from ael_otel.config.settings import Settings
+from tools.generated_files import update
 
 __all__ = ["TABLES", "renew"]
+
+ROOT: Final = Path(__file__).parents[1]
+FILE: Final = "docs/configuration.md"
 
 _FIXED: Final = {
     "OTEL_METRIC_EXPORT_INTERVAL": "milliseconds between two exports of metrics",
@@ -83,6 +88,15 @@ def renew(text: str) -> str:
     return text
 
 
+def main() -> int:
+    """Write the page; with `--check` only compare it and return 1 if it would change."""
+    arguments = argparse.ArgumentParser(prog="python -m tools.settings_reference", description=__doc__)
+    arguments.add_argument(
+        "--check", action="store_true", help="write nothing; fail if the file would change"
+    )
+    files = {FILE: renew((ROOT / FILE).read_text("utf-8"))}
+    return update(ROOT, files, check=arguments.parse_args().check, source="ael_otel/config")
+
+
 if __name__ == "__main__":
-    file = Path(sys.argv[1])
-    file.write_text(renew(file.read_text("utf-8")), "utf-8")
+    sys.exit(main())

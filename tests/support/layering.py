@@ -51,9 +51,10 @@ BESIDE: dict[str, frozenset[str]] = {
 # Who may import the rooms beside the order; nobody imports the others.
 IMPORTERS = {"demo": {"cli"}}
 
-# Build-time tools beside the package, not in the wheel. What they write must not depend on what was generated before.
+# Build-time tools beside the package, not in the wheel. The schema toolchain must not depend on what it generates;
+# `config` is for the page of settings.
 TOOLS = "tools"
-TOOLS_MAY = frozenset({"errors", "prometheus", "registry", "privacy"})
+TOOLS_MAY = frozenset({"errors", "prometheus", "registry", "privacy", "config"})
 
 # The engine, and the HTTP server that comes with it: optional, and a second to import.
 ENGINE = frozenset({"ploston_core", "uvicorn"})
