@@ -32,8 +32,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _build(source: Path) -> Path:
     """Build in that folder, which must not exist; returns the folder of the wheel."""
     source.mkdir()
-    for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
+    (source / "docs").mkdir()
+    for name in ("pyproject.toml", "docs/package.md", "CHANGELOG.md", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
     shutil.copytree(ROOT / "ael_otel", source / "ael_otel", ignore=shutil.ignore_patterns("__pycache__"))
     done = subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "--target", "wheel"],
