@@ -123,6 +123,32 @@ def find(title: str) -> list[Alert]:
 
 type Change = Callable[[dict[str, Any]], dict[str, Any]]
 
+_WORD = re.compile(r"[a-zA-Z_:][\w:]*")
+
+
+def needed(kept: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rule groups without the recording rules that no alert in them needs, directly or through others.
+
+    promtool evaluates every rule at every step of hours or days, and each file here has one alert.
+    """
+    rules = [rule for group in kept for rule in group["rules"]]
+    records: dict[str, list[dict[str, Any]]] = {}
+    for rule in rules:
+        if "record" in rule:
+            records.setdefault(rule["record"], []).append(rule)
+    open_rules = [rule for rule in rules if "alert" in rule]
+    wanted: set[str] = set()
+    while open_rules:
+        words = set(_WORD.findall(json.dumps(open_rules.pop())))
+        for name in (words & records.keys()) - wanted:
+            wanted.add(name)
+            open_rules += records[name]
+    return [
+        {**group, "rules": rules}
+        for group in kept
+        if (rules := [rule for rule in group["rules"] if "alert" in rule or rule["record"] in wanted])
+    ]
+
 
 def outcomes(folder: Path, alert: Alert, changes: Sequence[tuple[str, Change]]) -> list[bool]:
     """Whether the unit tests of an alert hold after each change, made to a recording rule or (no name) to the alert."""
@@ -146,7 +172,7 @@ def outcomes(folder: Path, alert: Alert, changes: Sequence[tuple[str, Change]]) 
             }
             for group in groups()
         ]
-        (folder / f"{number}.rules.yml").write_text(json.dumps({"groups": kept}), "utf-8")
+        (folder / f"{number}.rules.yml").write_text(json.dumps({"groups": needed(kept)}), "utf-8")
         interval = (
             "1m"
             if alert.name in {rule.get("alert") for rule in groups("ael.rules.yml")[0]["rules"]}
