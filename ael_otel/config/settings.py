@@ -375,7 +375,7 @@ def _count(what: str, most: int) -> str:
 
 
 class Limits(_Section, frozen=True, forbid_unknown_fields=True):
-    """The bounds of every buffer, and how many series a name may make; docs/configuration.md lists them with their defaults."""
+    """The bounds of every buffer, and how many series a name may make; defaults: docs/configuration.md."""
 
     export_items: Annotated[
         int,
