@@ -3,7 +3,7 @@
 import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 from opentelemetry.metrics import MeterProvider
@@ -12,13 +12,15 @@ from opentelemetry.trace import TracerProvider
 from ael_otel.core.faults import fault_barrier
 from ael_otel.instrument.active import activate
 from ael_otel.instrument.instrumentation import Instrumentation
-from ael_otel.instrument.package import _instruments  # pyright: ignore[reportPrivateUsage] - contrib's name for it
 from ael_otel.runtime import hosting
 from ael_otel.runtime.hosting import HostOptions
 
 if TYPE_CHECKING:
     from ael_otel.config import Settings
     from ael_otel.store import TelemetryStore
+
+_INSTRUMENTS: Final = ("ploston-core >= 1.5, < 2",)
+"""What it is for; `pyproject.toml` says the same in the extra `instruments`."""
 
 
 class AelInstrumentor(BaseInstrumentor):  # type: ignore[misc]
@@ -56,7 +58,7 @@ class AelInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """Return what must be installed for this to do anything."""
-        return _instruments
+        return _INSTRUMENTS
 
     def instrument(
         self,
