@@ -11,22 +11,44 @@ are not recorded as span events.
 
 from abc import ABC, abstractmethod
 from contextvars import ContextVar, Token
-from time import perf_counter_ns
+from datetime import UTC, datetime, timedelta
+from time import perf_counter_ns, time_ns
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import Span, get_current_span, set_span_in_context
 
 from ael_otel._generated.emitters import fail_span
 from ael_otel.core.faults import report_fault
-from ael_otel.core.run_clock import RunClock
 from ael_otel.core.run_context import RunScope, current_run
 from ael_otel.lifecycle.failure import Failure
 from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.store import ExecutionRecord
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 current_frame: ContextVar["Frame | None"] = ContextVar("ael_otel_frame", default=None)
+
+
+class RunClock:
+    """A clock that is read from the wall once, when it is made, and goes on monotonically.
+
+    Setting the wall clock during a run changes no time of the run.
+    """
+
+    __slots__ = ("_offset_ns",)
+
+    def __init__(self) -> None:
+        self._offset_ns = time_ns() - perf_counter_ns()
+
+    def now_ns(self) -> int:
+        """Return nanoseconds since 1970."""
+        return self._offset_ns + perf_counter_ns()
+
+    def now(self) -> datetime:
+        """Return the time in UTC, to the microsecond."""
+        return _EPOCH + timedelta(microseconds=self.now_ns() // 1_000)
 
 
 class Frame(ABC):

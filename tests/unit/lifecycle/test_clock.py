@@ -17,7 +17,7 @@ def test_clock_set_during_a_run_changes_no_span(
     wall = time.time_ns
 
     def set_clock() -> None:
-        for module in ("ael_otel.core.run_clock", "opentelemetry.sdk.trace"):
+        for module in ("ael_otel.lifecycle.frame", "opentelemetry.sdk.trace"):
             monkeypatch.setattr(f"{module}.time_ns", lambda: wall() + by_s * 10**9)
 
     recorder = telemetry.recorder
@@ -46,7 +46,7 @@ def test_next_run_has_the_clock_as_it_was_set(telemetry: Telemetry, monkeypatch:
     with Execution(recorder, "shop", execution_id="exec-1"):
         pass
     wall = time.time_ns
-    monkeypatch.setattr("ael_otel.core.run_clock.time_ns", lambda: wall() + 3_600 * 10**9)
+    monkeypatch.setattr("ael_otel.lifecycle.frame.time_ns", lambda: wall() + 3_600 * 10**9)
     with Execution(recorder, "shop", execution_id="exec-2"):
         pass
     first, second = telemetry.spans
