@@ -41,7 +41,17 @@ class Step(Frame):
         literals: what the definition of the step says of its parameters: no caller passed that in.
     """
 
-    __slots__ = ("_attempt", "_ran", "_skip_reason", "literals", "record", "step", "step_type", "workflow")
+    __slots__ = (
+        "_attempt",
+        "_calls_before",
+        "_ran",
+        "_skip_reason",
+        "literals",
+        "record",
+        "step",
+        "step_type",
+        "workflow",
+    )
     where = "step"
 
     def __init__(
@@ -63,6 +73,7 @@ class Step(Frame):
         self.step_type: StepType = step_type
         self.workflow = ""
         self._attempt = 0
+        self._calls_before = 0
         self._ran = True
         self._skip_reason: str | None = None
         self.record = StepRecord(
@@ -128,8 +139,12 @@ class Step(Frame):
         self._attempt += 1
         self.record.attempt = self._attempt
         last, self.child_failure = self.child_failure, None
+        calls = self.record.tool_calls[self._calls_before :]
+        self._calls_before = len(self.record.tool_calls)
         if self._attempt == 1 or last is None:
             return
+        if not any(call.error is not None and call.error.code == last.type for call in calls):
+            self.record.attempt_errors.append(last.record(step_id=self.step, tool_name=self.record.tool_name))
         if self.span is not None:
             add_retry(self.span, step_attempt=self._attempt, error_type=last.type)
         emit_step_retry(

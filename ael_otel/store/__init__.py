@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ael_otel.store.memory import MemoryStore
     from ael_otel.store.protocol import TelemetryStore
     from ael_otel.store.query import (
+        ErrorRow,
         ExecutionSummary,
         Page,
         PruneReport,
@@ -47,6 +48,7 @@ __all__ = [
     "Capture",
     "CodeRecord",
     "ErrorRecord",
+    "ErrorRow",
     "ExecutionRecord",
     "ExecutionStatus",
     "ExecutionSummary",
@@ -79,7 +81,7 @@ _MODULES: Final = {
     "memory": "MemoryStore",
     "factory": "open_reader open_store refuse_unusable",
     "protocol": "TelemetryStore",
-    "query": "ExecutionSummary Page PruneReport RunQuery StatsKey StatsRow StoreInfo",
+    "query": "ErrorRow ExecutionSummary Page PruneReport RunQuery StatsKey StatsRow StoreInfo",
     "records": "INTERRUPTED CodeRecord ErrorRecord ExecutionRecord ExecutionStatus ExecutionType StepRecord StepStatus"
     " StepType ToolCallRecord ToolCallSource ToolCallStatus",
 }

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Final
 
 from ael_otel.store.protocol import TelemetryStore
-from ael_otel.store.query import Page, PruneReport, RunQuery, StatsKey, StatsRow, StoreInfo
+from ael_otel.store.query import ErrorRow, Page, PruneReport, RunQuery, StatsKey, StatsRow, StoreInfo
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
 
 _AT_ONCE: Final = 50
@@ -100,6 +100,10 @@ class AsyncStore:
     async def stats(self, by: StatsKey, query: RunQuery) -> list[StatsRow]:
         """See `TelemetryStore.stats`."""
         return await asyncio.to_thread(self.store.stats, by, query)
+
+    async def errors(self, query: RunQuery) -> list[ErrorRow]:
+        """See `TelemetryStore.errors`."""
+        return await asyncio.to_thread(self.store.errors, query)
 
     async def redactions(self, query: RunQuery) -> dict[str, int]:
         """See `TelemetryStore.redactions`."""

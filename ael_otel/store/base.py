@@ -9,7 +9,9 @@ from msgspec.structs import replace
 
 from ael_otel.errors import StoreError
 from ael_otel.store.codec import decode, has_text
+from ael_otel.store.error_stats import summarise_errors
 from ael_otel.store.query import (
+    ErrorRow,
     ExecutionSummary,
     Page,
     PruneReport,
@@ -193,6 +195,12 @@ class Backend(Events):
         )
         return summarise(by, rows)
 
+    def errors(self, query: RunQuery) -> list[ErrorRow]:
+        """Return the errors of these runs by code, tool and step, most first."""
+        wanted = replace(check(query), cursor=None, limit=None, with_errors=True)
+        runs = (record for _, record in self._with_text(wanted, None))
+        return summarise_errors(runs, code=query.error, tool=query.tool)
+
     def redactions(self, query: RunQuery) -> dict[str, int]:
         """Return how much was taken out of these runs, by kind, most first."""
         query = replace(check(query), cursor=None, limit=None)
@@ -311,6 +319,10 @@ class ReadThrough(ABC):
     def stats(self, by: StatsKey, query: RunQuery) -> list[StatsRow]:
         """Return figures by workflow, tool or day."""
         return self.backend.stats(by, query)
+
+    def errors(self, query: RunQuery) -> list[ErrorRow]:
+        """Return the errors of these runs by code, tool and step."""
+        return self.backend.errors(query)
 
     def redactions(self, query: RunQuery) -> dict[str, int]:
         """Return how much was taken out of these runs, by kind."""

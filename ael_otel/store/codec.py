@@ -135,7 +135,7 @@ def _texts(record: ExecutionRecord) -> Iterator[str]:
         yield from _of_call(call)
     for step in record.steps:
         yield from (step.step_id, step.tool_name or "", step.skip_reason or "")
-        yield from _strings((step.tool_params, step.tool_result, step.error))
+        yield from _strings((step.tool_params, step.tool_result, step.error, step.attempt_errors))
         if step.code is not None:
             yield from _strings((step.code.imports, step.code.stdout, step.code.stderr, step.code.result))
             yield from _strings(step.code.exception)

@@ -193,6 +193,7 @@ def matches(row: Row, query: RunQuery) -> bool:
             for name, column in EQUALS.items()
         )
         and (query.error is None or query.error in row.errors)
+        and (not query.with_errors or bool(row.errors))
         and (query.tool is None or any(call[0] == query.tool for call in row.calls))
         and (
             query.min_duration_ms is None

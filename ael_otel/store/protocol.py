@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from ael_otel.store.query import Page, PruneReport, RunQuery, StatsKey, StatsRow, StoreInfo
+from ael_otel.store.query import ErrorRow, Page, PruneReport, RunQuery, StatsKey, StatsRow, StoreInfo
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
 
 
@@ -122,6 +122,13 @@ class TelemetryStore(Protocol):
         """Return figures by workflow or tool (most first) or by day (in order), whatever `limit` and `cursor` say.
 
         By `tool`, the query chooses the runs whose calls are counted; with its `tool` set, only calls of that tool.
+        """
+        ...
+
+    def errors(self, query: RunQuery) -> list[ErrorRow]:
+        """Return errors by code, tool and step of a workflow, most first, whatever `limit` and `cursor` say.
+
+        The query chooses runs; its `error` and `tool` also choose errors of these runs.
         """
         ...
 

@@ -43,6 +43,7 @@ class RunQuery(msgspec.Struct, frozen=True, kw_only=True):
         text: occurs in a name, an id, a message or the content of the run; A to Z match in either case.
         caller: `caller_id` of the run.
         session: `metadata["session_id"]` of the run.
+        with_errors: only runs with an error of their own, of a step, or of a call.
     """
 
     limit: int | None = DEFAULT_LIMIT
@@ -58,6 +59,7 @@ class RunQuery(msgspec.Struct, frozen=True, kw_only=True):
     text: str | None = None
     caller: str | None = None
     session: str | None = None
+    with_errors: bool = False
 
 
 EQUALS: Final[Mapping[str, str]] = MappingProxyType(
@@ -124,6 +126,26 @@ class StatsRow(msgspec.Struct, frozen=True):
     p95_ms: float | None
     p99_ms: float | None
     bytes: int
+
+
+class ErrorRow(msgspec.Struct, frozen=True):
+    """How often one error occurred in one place: code, tool and step of a workflow, None where there is none.
+
+    An error that a call, its step and its run report is counted once, at the call. `recovered` counts those after which
+    a later attempt of the same step succeeded, `recovery_rate` is their share, 0 to 1. `first_seen` and `last_seen` are
+    when the failed call, step or run ended; `last_execution_id` is the run of the latest.
+    """
+
+    code: str
+    tool: str | None
+    workflow: str | None
+    step: str | None
+    count: int
+    recovered: int
+    recovery_rate: float
+    first_seen: datetime
+    last_seen: datetime
+    last_execution_id: str
 
 
 class StoreInfo(msgspec.Struct, frozen=True):

@@ -89,7 +89,10 @@ class CodeRecord(msgspec.Struct):
 
 
 class StepRecord(msgspec.Struct):
-    """One logical step of a run; its retries are one record with `attempt` > 1."""
+    """One logical step of a run; its retries are one record with `attempt` > 1.
+
+    `attempt_errors` are the errors of attempts that were tried again and that no tool call of the attempt reports.
+    """
 
     step_id: str
     index: int
@@ -110,6 +113,7 @@ class StepRecord(msgspec.Struct):
     tool_params: Any = None
     tool_result: Any = None
     code: CodeRecord | None = None
+    attempt_errors: list[ErrorRecord] = msgspec.field(default_factory=list[ErrorRecord])
 
     @property
     def label(self) -> str:

@@ -190,6 +190,7 @@ class _Step(Struct):
     attempt: int = 1
     tool_calls: list[_Call] = msgspec.field(default_factory=list[_Call])
     error: _Error | None = None
+    attempt_errors: list[_Error] = msgspec.field(default_factory=list[_Error])
 
 
 class _Metadata(Struct, frozen=True):
@@ -274,6 +275,8 @@ def _row(run: ExecutionRecord, body: bytes) -> Row:
             retries += step.attempt - 1
         if step.error is not None:
             errors.add(step.error.code)
+        if step.attempt_errors:
+            errors.update(error.code for error in step.attempt_errors)
     error = run.error
     if error is not None:
         errors.add(error.code)

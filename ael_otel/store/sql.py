@@ -306,6 +306,8 @@ class SqlBackend(Backend):
             )
         if query.error is not None:
             add("e.id IN (SELECT execution FROM errors WHERE code = ?)", clean(query.error))
+        if query.with_errors:
+            add("e.id IN (SELECT execution FROM errors)")
         if query.text is not None:
             condition, pattern = self.contains("b.body", like(query.text))
             add(f"EXISTS (SELECT 1 FROM bodies b WHERE b.execution = e.id AND {condition})", pattern)

@@ -12,7 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from ael_otel.store import ErrorRecord, ExecutionRecord, QueryError, RunQuery, TelemetryStore
+from ael_otel.store import (
+    ErrorRecord,
+    ExecutionRecord,
+    QueryError,
+    RunQuery,
+    TelemetryStore,
+    ToolCallRecord,
+)
 from ael_otel.store.asynchronous import AsyncStore
 from ael_otel.store.content import CYCLE, PREVIEW, TRUNCATED, TYPE, Capture
 from ael_otel.store.query import write_cursor
@@ -379,6 +386,114 @@ def test_percentiles_are_by_nearest_rank(make_store: Callable[[], Any], duration
             each for each in durations if sum(d <= each for d in durations) * 100 >= percent * len(durations)
         ]
         assert value == min(enough) / 1e3
+
+
+def test_errors_are_counted_once_by_code_tool_and_step(store: Any) -> None:
+    """Proves count, times and recovered share of each error, wherever it was met, and what filters choose."""
+
+    def at(seconds: float) -> datetime:
+        return START + timedelta(seconds=seconds)
+
+    def failed_call(tool: str, seconds: float, code: str = "TOOL_FAILED", **facts: Any) -> ToolCallRecord:
+        error = ErrorRecord(code, "TOOL", "no")
+        facts = {"status": "error", "error": error, "completed_at": at(seconds), **facts}
+        return call(tool, at=at(seconds), **facts)
+
+    declined, invalid = (
+        ErrorRecord("TOOL_FAILED", "TOOL", "no"),
+        ErrorRecord("INPUT_INVALID", "VALIDATION", "x"),
+    )
+    crashed, stopped = ErrorRecord("CODE_RUNTIME", "CODE", "boom"), ErrorRecord("cancelled", "tool", "")
+    late = ErrorRecord("WORKFLOW_TIMEOUT", "WORKFLOW", "late")
+    retried = {"attempt": 3, "max_attempts": 3}
+    store.put(
+        [
+            run(
+                1,
+                workflow_name="order",
+                steps=[step("pay", tool_calls=[failed_call("charge", 1)] * 2 + [call("charge")], **retried)],
+            ),
+            run(
+                2,
+                workflow_name="order",
+                status="failed",
+                error=declined,
+                steps=[
+                    step(
+                        "pay",
+                        status="failed",
+                        error=declined,
+                        tool_calls=[failed_call("charge", n) for n in (2, 3)],
+                        attempt=2,
+                        max_attempts=2,
+                    )
+                ],
+            ),
+            run(3, workflow_name="order", status="failed", error=invalid, steps=[], completed_at=at(4)),
+            run(
+                4,
+                workflow_name="order",
+                steps=[
+                    step(
+                        "crunch",
+                        step_type="code",
+                        tool_name=None,
+                        tool_calls=[],
+                        attempt_errors=[crashed],
+                        attempt=2,
+                        max_attempts=2,
+                    )
+                ],
+            ),
+            run(
+                5,
+                workflow_name="order",
+                status="failed",
+                error=late,
+                steps=[
+                    step(
+                        "pay",
+                        status="failed",
+                        error=stopped,
+                        tool_name="charge",
+                        tool_calls=[failed_call("charge", 5, "cancelled", status="cancelled")],
+                    )
+                ],
+            ),
+            run(6, workflow_name="order", status="cancelled", error=stopped, steps=[]),
+            run(
+                7,
+                type="direct",
+                workflow_name=None,
+                steps=[],
+                status="failed",
+                error=declined,
+                tool_calls=[failed_call("charge", 7, step_id=None, source="direct")],
+            ),
+            run(
+                8,
+                workflow_name="other",
+                steps=[step("pay", status="skipped", error=declined, tool_calls=[failed_call("charge", 8)])],
+            ),
+            run(9),
+        ]
+    )
+    rows = store.errors(RunQuery(limit=1))
+    assert [(row.code, row.tool, row.workflow, row.step, row.count, row.recovered) for row in rows] == [
+        ("TOOL_FAILED", "charge", "order", "pay", 4, 2),
+        ("CODE_RUNTIME", None, "order", "crunch", 1, 1),
+        ("INPUT_INVALID", None, "order", None, 1, 0),
+        ("TOOL_FAILED", "charge", None, None, 1, 0),
+        ("TOOL_FAILED", "charge", "other", "pay", 1, 0),
+        ("WORKFLOW_TIMEOUT", "charge", "order", "pay", 1, 0),
+    ]
+    first = rows[0]
+    assert (first.recovery_rate, first.first_seen, first.last_seen) == (0.5, at(1), at(3))
+    assert first.last_execution_id == run(2).execution_id
+    assert [row.count for row in store.errors(RunQuery(error="TOOL_FAILED"))] == [4, 1, 1]
+    assert [row.count for row in store.errors(RunQuery(tool="charge", workflow="order"))] == [4, 1]
+    assert [row.step for row in store.errors(RunQuery(text="boom"))] == ["crunch"]
+    assert store.errors(RunQuery(until=at(1))) == []
 
 
 def test_statistics_tell_workflows_tools_and_days_apart(store: Any) -> None:

@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Any
 
 # Filters that are more than one column with one value: each backend answers them in its own words.
-OWN_FILTERS = {"limit", "cursor", "since", "until", "tool", "error", "min_duration_ms", "text"}
+OWN_FILTERS = {
+    "limit",
+    "cursor",
+    "since",
+    "until",
+    "tool",
+    "error",
+    "with_errors",
+    "min_duration_ms",
+    "text",
+}
 
 
 def missing(tables: dict[str, set[str]]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`ael trace stats`: the table of figures, and one line about the store."""
+"""`ael trace stats`: the table of figures or of errors, and one line about the store."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,15 +10,32 @@ from rich.text import Text
 from ael_otel.cli.render import text as words
 from ael_otel.cli.render.table import bare_table
 from ael_otel.cli.render.zone import UTC_ZONE, Zone
-from ael_otel.store import StatsRow, StoreInfo
+from ael_otel.store import ErrorRow, StatsRow, StoreInfo
 
 _ROOM_FOR_ALL: Final = 76
 _NARROW: Final = ("failed", "p50", "p95")
+_ROOM_FOR_FIRST: Final = 110
 
 
-def table(by: str, rows: Sequence[StatsRow], *, width: int = 100) -> Table:
-    """List the figures of each workflow, tool or day; a narrow terminal has those that tell most."""
-    wide = width >= _ROOM_FOR_ALL
+def table(
+    by: str,
+    rows: Sequence[StatsRow] | Sequence[ErrorRow],
+    *,
+    width: int | None = 100,
+    zone: Zone = UTC_ZONE,
+) -> Table:
+    """List the figures of each workflow, tool, day or error; a narrow terminal has those that tell most.
+
+    `width` is the columns of the terminal; None, for a pipe, is wide enough for all.
+    """
+    errors = [row for row in rows if isinstance(row, ErrorRow)]
+    if errors:
+        return _errors(errors, width, zone)
+    return _sums(by, [row for row in rows if isinstance(row, StatsRow)], width)
+
+
+def _sums(by: str, rows: Sequence[StatsRow], width: int | None) -> Table:
+    wide = width is None or width >= _ROOM_FOR_ALL
     found = bare_table(gap=2 if wide else 1)
     found.add_column(by, overflow="fold")
     found.add_column("calls" if by == "tool" else "runs", no_wrap=True, justify="right")
@@ -31,6 +48,30 @@ def table(by: str, rows: Sequence[StatsRow], *, width: int = 100) -> Table:
             Text(words.one_line(row.key or "(direct call)")),
             Text(f"{row.count:,}" + (f" ({row.running} going on)" if row.running else "")),
             *(figures[heading] for heading in shown),
+        )
+    return found
+
+
+def _errors(rows: Sequence[ErrorRow], width: int | None, zone: Zone) -> Table:
+    """List errors; a terminal without room for the first time has the last one only."""
+    wide = width is None or width >= _ROOM_FOR_FIRST
+    found = bare_table(gap=2 if wide else 1)
+    for heading in ("error", "tool", "step"):
+        found.add_column(heading, overflow="fold")
+    for heading in ("count", "recovered"):
+        found.add_column(heading, no_wrap=True, justify="right")
+    seen = ("first seen", "last seen") if wide else ("last seen",)
+    for heading in seen:
+        found.add_column(f"{heading} ({zone.name})", no_wrap=wide, overflow="fold")
+    for row in rows:
+        times = (row.first_seen, row.last_seen) if wide else (row.last_seen,)
+        found.add_row(
+            Text(words.one_line(row.code), style="red" if row.recovered < row.count else "yellow"),
+            Text(words.one_line(row.tool or "-")),
+            Text(words.one_line(".".join(filter(None, (row.workflow, row.step))) or "-")),
+            Text(f"{row.count:,}"),
+            Text(f"{row.recovery_rate:.0%}" if row.recovered else "-"),
+            *(Text(zone.when(time), style="dim") for time in times),
         )
     return found
 

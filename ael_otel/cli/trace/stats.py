@@ -1,4 +1,4 @@
-"""`ael trace stats`: how many, how long, how often they fail, by workflow, tool or day."""
+"""`ael trace stats`: how many, how long, how often they fail, by workflow, tool or day; and errors by place."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -18,7 +18,9 @@ from ael_otel.cli.trace.options import (
 
 if TYPE_CHECKING:
     from ael_otel.cli.render.zone import Zone
-    from ael_otel.store import StatsRow, StoreInfo, TelemetryStore
+    from ael_otel.store import ErrorRow, StatsRow, StoreInfo, TelemetryStore
+
+    type By = Literal["workflow", "tool", "day", "error"]
 
 
 @click.command(
@@ -27,12 +29,13 @@ if TYPE_CHECKING:
     epilog=examples(
         "ael trace stats",
         "ael trace stats --by tool --since 7d",
+        "ael trace stats --by error --workflow order",
         "ael trace stats --by day --workflow mixed --output csv",
     ),
 )
 @click.option(
     "--by",
-    type=click.Choice(["workflow", "tool", "day"], case_sensitive=False),
+    type=click.Choice(["workflow", "tool", "day", "error"], case_sensitive=False),
     default="workflow",
     show_default=True,
     help="Figures of each.",
@@ -41,10 +44,11 @@ if TYPE_CHECKING:
 @output_option("table", "json", "jsonl", "csv")
 @zone_option
 @store_options
-def command(
-    by: Literal["workflow", "tool", "day"], filters: Filters, output: str, zone: "Zone", place: Place
-) -> None:
-    """Sum runs up by workflow or day, or the tool calls of runs by tool.
+def command(by: "By", filters: Filters, output: str, zone: "Zone", place: Place) -> None:
+    """Sum runs up by workflow or day, the tool calls of runs by tool, or errors by code, tool and step.
+
+    By error: each error once, at the call or step where it occurred, with its count, its first and last time, and
+    the share that a retry recovered; --error and --tool choose errors, the other filters choose runs.
 
     Percentiles are of what ended (nearest rank). The lines below the table tell the size of the store and
     its growth, and what was taken out of these runs before they were kept, by kind; in JSON they are `store`
@@ -59,7 +63,7 @@ def command(
             streams.print_lines(rows)
             return
         if output == "csv":
-            _as_csv(rows)
+            _as_csv(by, rows)
             return
         info, taken_out = store.info(), store.redactions(filters.query())
         per_day = growth(store.stats("day", Filters().query()), info)
@@ -69,23 +73,28 @@ def command(
         streams.print_document({"by": by, "rows": rows, "redactions": taken_out, "store": about})
         return
     from ael_otel.cli.render import stats_table as figures
-    from ael_otel.cli.render.terminal import console
+    from ael_otel.cli.render.terminal import console, is_pipe, print_table
 
     out = console()
     if rows:
-        out.print(figures.table(by, rows, width=out.width))
+        width = None if is_pipe(out) else out.width
+        print_table(out, figures.table(by, rows, width=width, zone=zone))
         out.print()
+    elif by == "error":
+        out.print("No errors match.")
     out.print(figures.summary(info, per_day, zone))
     if taken_out:
         out.print(figures.taken_out(taken_out))
 
 
 def _rows(
-    store: "TelemetryStore", by: Literal["workflow", "tool", "day"], filters: Filters, zone: "Zone"
-) -> "list[StatsRow]":
+    store: "TelemetryStore", by: "By", filters: Filters, zone: "Zone"
+) -> "list[StatsRow] | list[ErrorRow]":
     """Return the figures; the store has those of UTC days only."""
     from ael_otel.cli.render.zone import UTC_ZONE
 
+    if by == "error":
+        return store.errors(filters.query())
     if by != "day" or zone is UTC_ZONE:
         return store.stats(by, filters.query())
     from ael_otel.store.stats import Figure, summarise
@@ -117,11 +126,11 @@ def growth(days: "Sequence[StatsRow]", info: "StoreInfo") -> float | None:
     return sum(row.bytes for row in days) / ((keys[-1] - keys[0]).days + 1)
 
 
-def _as_csv(rows: "list[StatsRow]") -> None:
+def _as_csv(by: "By", rows: "list[StatsRow] | list[ErrorRow]") -> None:
     from ael_otel.cli import streams
     from ael_otel.export import sheet
-    from ael_otel.store import StatsRow
+    from ael_otel.store import ErrorRow, StatsRow
 
-    names = StatsRow.__struct_fields__
+    names = (ErrorRow if by == "error" else StatsRow).__struct_fields__
     values = [[getattr(row, name) for name in names] for row in rows]
     streams.print_bytes(line.encode() for line in sheet.lines([names, *values]))

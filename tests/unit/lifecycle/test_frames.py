@@ -531,6 +531,31 @@ def test_retries_are_events_of_one_step(telemetry: Telemetry) -> None:
     (record,) = telemetry.run().steps
     assert (record.attempt, record.max_attempts, record.status) == (3, 3, "completed")
     assert [call.sequence for call in record.tool_calls] == [1, 2, 3]
+    assert record.attempt_errors == [], "each attempt has a call that reports its error"
+
+
+def test_error_of_a_retried_attempt_without_a_call_is_recorded(telemetry: Telemetry) -> None:
+    """Proves that an attempt of code that failed by itself leaves its error in the step; one that a call failed not."""
+    recorder = telemetry.recorder
+    with (
+        Execution(recorder, "shop", execution_id="exec-1"),
+        Step(recorder, "crunch", "code", code="1 / 0", max_attempts=3) as step,
+    ):
+        for number in range(3):
+            step.attempt()
+            try:
+                with CodeBlock(recorder, code="1 / 0"):
+                    if number == 0:
+                        raise EngineError("CODE_RUNTIME", "division by zero")
+                    if number == 1:
+                        with ToolCall(recorder, "charge", server="demo"):
+                            raise EngineError("TOOL_FAILED", "declined")
+            except EngineError as error:
+                step.attempt_failed(error)
+    (record,) = telemetry.run().steps
+    assert (record.status, record.attempt) == ("completed", 3)
+    assert [(error.code, error.step_id) for error in record.attempt_errors] == [("CODE_RUNTIME", "crunch")]
+    assert [call.error.code for call in record.tool_calls if call.error] == ["TOOL_FAILED"]
 
 
 def test_retries_that_all_fail(telemetry: Telemetry) -> None:

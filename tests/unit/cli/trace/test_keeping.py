@@ -3,14 +3,18 @@
 import csv
 import io
 import json
+import re
 import sqlite3
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from ael_otel.cli.render import stats_table as figures
 from ael_otel.cli.render import text as words
-from ael_otel.store import ExecutionRecord
+from ael_otel.store import ExecutionRecord, RunQuery
+from ael_otel.store.sqlite import SqliteStore
 from tests.unit.cli.trace.runs import NOON, ael, make
 
 
@@ -44,6 +48,58 @@ def test_stats_in_every_form(place, options, keys):
     assert [json.loads(line) for line in lines] == rows
     table = list(csv.DictReader(io.StringIO(ael("stats", "-o", "csv", *options).stdout)))
     assert {row["key"]: int(row["count"]) for row in table} == keys
+
+
+def test_stats_by_error_say_where_and_when_in_every_form(place):
+    """Proves code, tool, step, count, share recovered and times, as a table, JSON, JSON Lines and CSV alike."""
+    lines = ael("stats", "--by", "error").stdout.splitlines()
+    assert re.split("  +", lines[0]) == [
+        "error",
+        "tool",
+        "step",
+        "count",
+        "recovered",
+        "first seen (UTC)",
+        "last seen (UTC)",
+    ]
+    assert re.split("  +", lines[1]) == [
+        "TOOL_FAILED",
+        "charge",
+        "order.pay",
+        "2",
+        "-",
+        "2026-11-20 12:02:00",
+        "2026-11-20 12:03:00",
+    ]
+    answer = json.loads(ael("stats", "--by", "error", "-o", "json").stdout)
+    assert answer["by"] == "error"
+    [row] = answer["rows"]
+    assert (row["code"], row["tool"], row["workflow"], row["step"]) == (
+        "TOOL_FAILED",
+        "charge",
+        "order",
+        "pay",
+    )
+    assert (row["count"], row["recovered"], row["recovery_rate"]) == (2, 0, 0.0)
+    assert row["last_execution_id"] == "exec-90bb00000003"
+    assert row["last_seen"].startswith("2026-11-20T12:03:00")
+    assert [
+        json.loads(line) for line in ael("stats", "--by", "error", "-o", "jsonl").stdout.splitlines()
+    ] == [row]
+    [line] = csv.DictReader(io.StringIO(ael("stats", "--by", "error", "-o", "csv").stdout))
+    assert (line["code"], line["count"], line["step"]) == ("TOOL_FAILED", "2", "pay")
+    assert ael("stats", "--by", "error", "--workflow", "mixed").stdout.startswith("No errors match.\n")
+
+
+def test_stats_by_error_fit_a_narrow_terminal(place):
+    """Proves that no line is longer than the terminal, which has the last time only."""
+    table = figures.table("error", SqliteStore(place / ".ael" / "telemetry.db").errors(RunQuery()), width=60)
+    console = Console(width=60, file=io.StringIO())
+    console.print(table)
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= 60
+    assert "first" not in text
+    assert "TOOL_FAILED" in text
 
 
 def test_stats_in_json_have_the_store_its_growth_and_what_was_taken_out(place):
