@@ -25,7 +25,7 @@ from ael_otel.instrument.wrap_engine import (
     recorder,
     split_runner,
 )
-from ael_otel.lifecycle import Failure, ToolCall
+from ael_otel.lifecycle import Failure, ToolCall, last_carried_by
 from ael_otel.privacy.engine_logs import harmless, without_arguments
 
 
@@ -62,13 +62,32 @@ async def server_stops(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwar
 
 
 async def handle_tools_call(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """`MCPFrontend._handle_tools_call`: the caller's trace (`params._meta.traceparent`, SEP-414) becomes the parent."""
+    """`MCPFrontend._handle_tools_call`: the caller's trace (`params._meta.traceparent`, SEP-414) becomes the parent.
+
+    A name that the engine does not route anywhere is a direct call that failed, as it is over REST.
+    """
+    record = recorder()
+    if record is None:
+        return await wrapped(*args, **kwargs)
     token = None
-    if recorder() is not None:
-        with fault_barrier("handle_tools_call"):
-            token = _join(argument(args, kwargs, 0, "params"))
+    params = argument(args, kwargs, 0, "params")
+    with fault_barrier("handle_tools_call"):
+        token = _join(params)
     try:
         return await wrapped(*args, **kwargs)
+    except Exception as error:
+        # An error that passed a frame carries its failure: the call is recorded there.
+        if getattr(error, "code", None) != "TOOL_UNAVAILABLE" or last_carried_by(error) is not None:
+            raise
+        called = _mapping(params)
+        name = str(called.get("name", ""))
+        with ToolCall(record, name) as frame:
+            with fault_barrier("handle_tools_call"):
+                frame.called_with(called.get("arguments"))
+                registry = getattr(instance, "_tool_registry", None)
+                if registry is None or registry.get(name) is None:
+                    frame.tool_unknown()
+            raise
     finally:
         if token is not None:
             detach(token)
@@ -98,11 +117,13 @@ async def execute_runner_tool(wrapped: Wrapped, instance: Any, args: Args, kwarg
     tool = str(argument(args, kwargs, 1, "tool_name", ""))
     with ToolCall(record, tool, server=runner) as frame:
         with fault_barrier("execute_runner_tool"):
+            frame.called_with(argument(args, kwargs, 2, "arguments"))
             # The engine takes any name of three parts for a runner's tool, so callers can make them up.
             if not _offers(instance, runner, tool):
                 frame.tool_unknown()
         result = await wrapped(*args, **kwargs)
         with fault_barrier("execute_runner_tool"):
+            frame.returned(_mapping(result).get("content"))
             if _mapping(result).get("isError"):
                 frame.failure = Failure("TOOL_FAILED", "tool", "the runner's tool returned an error")
         return result

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -157,12 +158,34 @@ def test_a_workflow_that_does_not_exist_is_an_error_without_a_name(lab: Lab, ent
     assert failure["error_type"] == "WORKFLOW_NOT_FOUND"
 
 
-def test_an_unknown_tool_over_mcp_is_refused_before_anything_runs(lab: Lab) -> None:
-    """Proves that a call of neither a tool nor a workflow leaves no span, no metric and no record: nothing ran."""
+@pytest.mark.parametrize("entry", ["mcp", "rest"])
+def test_call_of_an_unknown_tool_leaves_a_failed_run(lab: Lab, entry: str) -> None:
+    """Proves that both entries record the call with its name and arguments, and count it without the name."""
     lab.collect()
-    assert lab.mcp("nobody", {}).isError
+    arguments = {"text": "hello"}
+    if entry == "mcp":
+        assert lab.mcp("made_up_by_a_client", arguments).isError
+    else:
+        answer = lab.rest("/tools/made_up_by_a_client/call", {"params": arguments})
+        assert answer.status_code >= HTTPStatus.BAD_REQUEST
     taken = lab.collect()
-    assert (taken.spans, taken.records, view.counts(taken.metrics)) == ([], [], "")
+    (span,) = ours = [span for span in taken.spans if span["scope"] == "ael"]
+    assert view.tree(ours) == (
+        "MCP Request [CLIENT] ERROR TOOL_UNAVAILABLE  tool=made_up_by_a_client source=direct"
+    )
+    assert view.counts(taken.metrics) == "call unknown error\nerror TOOL_UNAVAILABLE tool"
+    (record,) = taken.records
+    assert (record["type"], record["status"], record["error"]["code"]) == (
+        "direct",
+        "failed",
+        "TOOL_UNAVAILABLE",
+    )
+    assert record["trace_id"] == span["trace_id"]
+    (call,) = record["tool_calls"]
+    assert (call["tool_name"], call["params"], call["source"]) == ("made_up_by_a_client", arguments, "direct")
+    view.check_derived(taken)
+    (failure,) = view.failures_told(taken.lines)
+    assert failure["error_type"] == "TOOL_UNAVAILABLE"
 
 
 # --- tools called by a client, without a workflow ---------------------------------------------------------------------
@@ -213,15 +236,6 @@ def test_a_tool_called_without_a_workflow_is_told_whole(lab: Lab, entry: str, to
     # The caller passed the words in: the run store keeps them, the log does not repeat them.
     assert [line["exception.message"] for line in told] == (["[REDACTED]"] if status == "failed" else [])
     assert (record["error"] or {}).get("message") == ("card declined" if status == "failed" else None)
-
-
-def test_a_tool_that_nobody_has_is_no_label(lab: Lab) -> None:
-    """Proves that a name made up by a REST client does not become a time series of its own."""
-    lab.collect()
-    assert lab.rest("/tools/made_up_by_a_client/call", {"params": {}}).status_code >= 400
-    taken = lab.collect()
-    assert view.counts(taken.metrics) == "call unknown error\nerror TOOL_UNAVAILABLE tool"
-    view.check_derived(taken)
 
 
 @pytest.mark.parametrize("code", ["result = 6 * 7", "result = 1 / 0"])
