@@ -4,7 +4,7 @@ Nothing heavier than click is imported here or at the top of a verb's module, so
 answer at once; importing the engine alone takes a second.
 
 Exit codes: 0 success; 1 failure, also of a run; 2 usage or configuration; 3 no such workflow, run or store; 130
-interrupted.
+interrupted, 143 terminated.
 """
 
 import os

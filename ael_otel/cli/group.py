@@ -20,6 +20,7 @@ EXIT_FAILURE: Final = 1
 EXIT_CONFIGURATION: Final = 2
 EXIT_NOT_FOUND: Final = 3
 EXIT_INTERRUPTED: Final = 130
+EXIT_TERMINATED: Final = 143
 
 
 class VerbGroup(click.Group):
@@ -78,8 +79,10 @@ class VerbGroup(click.Group):
         except AelOtelError as error:
             click.echo(f"ael: {error}", err=True)
             ctx.exit(exit_code(error))
-        except KeyboardInterrupt:
-            ctx.exit(EXIT_INTERRUPTED)
+        except KeyboardInterrupt as error:
+            from ael_otel.cli.options import Terminated
+
+            ctx.exit(EXIT_TERMINATED if isinstance(error, Terminated) else EXIT_INTERRUPTED)
         except BrokenPipeError:
             if not self._only_shows:
                 raise

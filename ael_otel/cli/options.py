@@ -21,10 +21,15 @@ def really_a_number(_ctx: click.Context, parameter: click.Parameter, value: floa
     return value
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM ended the work; the verb's exit code is 143, not the 130 of Ctrl-C."""
+
+
 def run_until_interrupted[T](work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end; SIGTERM ends it as Ctrl-C does, with everything closed and cleaned up.
 
-    Raises KeyboardInterrupt after either. A process in the background of a script ignores Ctrl-C, but not SIGTERM.
+    Raises KeyboardInterrupt after Ctrl-C, Terminated after SIGTERM. A process in the background of a script ignores
+    Ctrl-C, but not SIGTERM.
     """
     import asyncio
     import signal
@@ -49,7 +54,7 @@ def run_until_interrupted[T](work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(until_told())
     except asyncio.CancelledError:
         if told:
-            raise KeyboardInterrupt from None
+            raise Terminated from None
         raise
 
 

@@ -1,21 +1,27 @@
 """`ael demo` and `ael run` as a person starts them: real processes with the real engine and tool server."""
 
+import contextlib
 import json
+import re
 import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
 from ael_otel.cli import cli
-from ael_otel.demo.example import write_example
+from ael_otel.demo.example import CONFIG_NAME, write_example
 from ael_otel.demo.scenarios import ROUND, RUNS_PER_ROUND
+from tests.engine.lab.serving import Served
 from tests.support.examples import examples
 from tests.support.needs import require
+from tests.support.ports import free_port
 from tests.support.variables import clean_variables
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
@@ -167,6 +173,86 @@ def test_a_failed_run_answers_on_stdout_and_ends_with_1(place, environment):
     assert (answer["status"], answer["error"]["code"]) == ("failed", "TOOL_FAILED")
 
 
+def test_the_exported_demo_times_out_under_serve(tmp_path, environment):
+    """Proves that `too_slow` fails by time-out also where no caller limits it, and that its run says so."""
+    folder = tmp_path / "example"
+    done = run("demo", "--export", str(folder), cwd=tmp_path, env=environment)
+    assert done.returncode == 0, done.stderr
+    config = folder / CONFIG_NAME
+    document = yaml.safe_load(config.read_text("utf-8"))
+    assert document["tools"]["mcp_servers"]["demo"]["timeout"] < 20, "the workflow takes 20 s"
+    document["telemetry"]["metrics"] = {"port": free_port()}
+    config.write_text(yaml.safe_dump(document))
+    with Served(["ael", "serve", "-c", str(config), "--port", "{port}"], tmp_path) as served:
+        served.wait_ready()
+        answer = httpx.post(
+            f"http://127.0.0.1:{served.port}/api/v1/workflows/too_slow/execute",
+            json={"inputs": {}},
+            timeout=60,
+        )
+        assert answer.json()["status"] == "failed"
+        assert served.stop(signal.SIGTERM)[0] == 0
+    shown = run("trace", "show", "latest", "-o", "json", "-c", str(config), cwd=tmp_path, env=environment)
+    record = json.loads(shown.stdout)
+    assert (record["workflow_name"], record["status"], record["error"]["code"]) == (
+        "too_slow",
+        "failed",
+        "TOOL_TIMEOUT",
+    )
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["for a person", "as JSON"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_names_its_trace_and_is_recorded_as_cancelled(
+    number, code, as_json, place, tmp_path, environment
+):
+    """Proves for Ctrl-C and SIGTERM: one line with both ids on stderr, the exit code of the signal, a whole record."""
+    process = subprocess.Popen(
+        [*AEL, "run", "too_slow", "-c", str(place / CONFIG_NAME), *(["--json"] if as_json else [])],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    _wait_for_a_running_step(tmp_path / ".ael" / "telemetry.db")
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (code, "")
+    found = re.fullmatch(r"ael: interrupted: execution (exec-\w+), trace ([0-9a-f]{32})\n", err)
+    assert found, err
+    shown = run("trace", "show", found[2], "-o", "json", cwd=tmp_path, env=environment)
+    record = json.loads(shown.stdout)
+    assert (record["execution_id"], record["status"]) == (found[1], "cancelled")
+    assert record["completed_at"] is not None
+    assert [(step["step_id"], step["status"]) for step in record["steps"]] == [("dawdle", "failed")]
+
+
+def test_a_run_that_ran_out_of_time_says_so_in_full(place, tmp_path, environment):
+    """Proves that WORKFLOW_TIMEOUT is said to a person, in JSON and in the store; no part of the error is cut."""
+    words = ["run", "too_slow", "--timeout", "1", "-c", str(place / CONFIG_NAME)]
+    done = run(*words, cwd=tmp_path, env=environment)
+    assert done.returncode == 1
+    assert re.search(r'error +WORKFLOW_TIMEOUT "Workflow timed out after 1(\.0)?s"', done.stdout)
+    assert "…" not in done.stdout
+    answer = json.loads(run(*words, "--json", cwd=tmp_path, env=environment).stdout)
+    assert (answer["status"], answer["error"]["code"]) == ("failed", "WORKFLOW_TIMEOUT")
+    listed = run("trace", "list", cwd=tmp_path, env=environment)
+    assert listed.stdout.count("WORKFLOW_TIMEOUT after 1.") == 2
+
+
+def _wait_for_a_running_step(path):
+    """Wait until the store at `path` has a step that is running."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if path.exists():
+            with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as store:
+                if any("dawdle" in body for (body,) in store.execute("SELECT body FROM bodies")):
+                    return
+        time.sleep(0.05)
+    raise AssertionError("no step began")
+
+
 @pytest.mark.parametrize(
     ("number", "start"),
     [
@@ -178,7 +264,7 @@ def test_a_failed_run_answers_on_stdout_and_ends_with_1(place, environment):
     ],
 )
 def test_an_interrupted_demo_ends_quietly_and_cleans_up(number, start, tmp_path, environment):
-    """Exit code 130, no traceback, its temporary folder gone; SIGTERM also where a script's `&` turned Ctrl-C off."""
+    """Exit code of the signal, no traceback, no folder left; SIGTERM also where a script's `&` turned Ctrl-C off."""
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     process = subprocess.Popen(
@@ -196,5 +282,5 @@ def test_an_interrupted_demo_ends_quietly_and_cleans_up(number, start, tmp_path,
     assert list(temporary.glob("ael-demo-*/demo/ael-config.yaml"))
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
-    assert (process.returncode, out, err) == (130, "", "")
+    assert (process.returncode, out, err) == (128 + number, "", "")
     assert list(temporary.glob("ael-demo-*")) == []

@@ -6,6 +6,7 @@ from click.testing import CliRunner
 
 from ael_otel.cli import cli
 from ael_otel.cli.group import VerbGroup
+from ael_otel.cli.options import Terminated
 from ael_otel.errors import AelOtelError, ConfigError, EngineUnavailableError, WorkflowNotFoundError
 
 VERBS = ["demo", "run", "serve"]
@@ -87,10 +88,11 @@ def test_an_error_of_ours_is_one_line_and_an_exit_code(error, code):
     assert result.stderr == f"ael: {error}\n"
 
 
-def test_ctrl_c_ends_with_130_and_no_word():
-    """As a shell expects it of an interrupted command."""
-    result = CliRunner().invoke(failing(KeyboardInterrupt()), ["run"])
-    assert (result.exit_code, result.output) == (130, "")
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (Terminated(), 143)])
+def test_an_interrupted_verb_ends_with_the_code_of_the_signal(error, code):
+    """As a shell expects it of an interrupted command, without a word."""
+    result = CliRunner().invoke(failing(error), ["run"])
+    assert (result.exit_code, result.output) == (code, "")
 
 
 def test_a_fault_of_ours_is_not_hidden():
