@@ -23,8 +23,9 @@ from ael_otel.privacy.validators import entropy, is_placeholder, is_random, is_s
 
 _DECIDING: Final = 120
 _MOST_SAME: Final = 1024
-_LEFT: Final = 66
-_RIGHT: Final = 264  # what a value is judged by, at most 256 characters, and what follows it
+_LEFT: Final = 240
+_RIGHT: Final = 320
+"""Characters before a name and behind its sign that decide on its value: at most 234 and 280."""
 _LONGEST_NAME: Final = 160
 _NAMES_KEPT: Final = 4096
 _BLANKS: Final = frozenset({"", " ", "\n", "\r", "\t"})
@@ -87,6 +88,7 @@ _COOKIES: Final = re.compile(
     r"[^\s=;,\"'\\]{1,256}=(?:\"(?:[^\"\\\r\n]|\\.)*+\"?|[^\s;\"'\\]++)"
     r"(?:;[^\r\n\"'\\]*+(?:\"(?:[^\"\\\r\n]|\\.)*+\")?)*+"
 )
+_OUTDENTED: Final = re.compile(r"\n(?=\S)")
 _BLOCK: Final = re.compile(r"[|>][+-]?[0-9]?[+-]?[ \t]{0,8}(?:#[^\n]{0,200})?\r?\n")
 _HEREDOC: Final = re.compile(
     r"(?:\$\(\s{0,3}cat\s{1,3})?<<[-~]?\s{0,3}[\"'\\]?([A-Za-z_]\w{0,40})[\"']?[^\n]{0,200}\n"
@@ -111,6 +113,8 @@ _NO_VALUE: Final = a_set(
 
 _UNDECIDED: Final = (-1, -1, "")
 
+type _Answer = tuple[tuple[int, int, str] | None, int | None]
+
 type KindFor = Callable[[str], str | None]
 """Returns the kind of secret that a field of a name holds, None if the name does not say so."""
 
@@ -129,8 +133,8 @@ class NamedSecrets:
             # Names that a configuration chooses have no words in common.
             self._name = self._any_name = _search_for(r"(?<![\w.\-])[\w\-]")
         else:
-            self._name = _search_for(_prefix_tree(word for word in words if word.isascii()))
-            self._any_name = _search_for(_prefix_tree(words))
+            self._name = _search_for(_by_rarest(word for word in words if word.isascii()))
+            self._any_name = _search_for(_by_rarest(words))
         self._names: dict[str, tuple[str | None, bool]] = {}
 
     def search(
@@ -153,38 +157,36 @@ class NamedSecrets:
         if match is None:
             return
         tables = Tables(text, self._kind_for, found)
-        same: dict[str, tuple[int, int, str] | None] = {}
+        same: dict[str, _Answer] = {}
+        last = len(text) - _RIGHT
         while match is not None and match.start() < end:
             first, at = match.span()
-            sign = match["sign"]
-            if sign is None or sign[0] not in ":=":
-                value = self._judge(text, match, tables)
-            else:
-                # What repeats is judged once: the same name, sign and value, with the same text around them.
-                around = text[max(0, first - _LEFT) : at + _RIGHT]
-                value = same.get(around, _UNDECIDED)
-                if value is not _UNDECIDED and value is not None:
-                    value = (value[0] + first, value[1] + first, value[2])
-                elif value is _UNDECIDED:
-                    if len(same) >= _MOST_SAME:
-                        same.clear()
-                    value = self._judge(text, match, tables)
-                    if value is None:
-                        if text[at : at + 1].isalnum():
-                            same[around] = None
-                    elif value[1] < at + _DECIDING and at + _RIGHT < len(text):
-                        same[around] = (value[0] - first, value[1] - first, value[2])
-            if value is not None:
-                found(*value)
-                at = max(at, value[1])
+            if match["sign"] is not None or _worth_a_look(text, first, match.start("close"), at):
+                if first < _LEFT or at > last:
+                    value, begin = self._judge(text, match)
+                else:
+                    # What repeats is judged once: the same name, sign and value, with the same text around them.
+                    around = text[first - _LEFT : at + _RIGHT]
+                    answer = same.get(around)
+                    if answer is None:
+                        answer = _moved(self._judge(text, match), -first)
+                        if _is_near(text, first, at, answer, tag=match["sign"] is None):
+                            if len(same) >= _MOST_SAME:
+                                same.clear()
+                            same[around] = answer
+                    value, begin = _moved(answer, first)
+                if value is not None:
+                    found(*value)
+                    at = max(at, value[1])
+                elif begin is not None:
+                    tables.look(begin, match.start("close"))
             match = search(low, at, limit)
 
-    def _judge(self, text: str, match: "re.Match[str]", tables: Tables) -> tuple[int, int, str] | None:
+    def _judge(self, text: str, match: "re.Match[str]") -> "_Answer":
+        """Return where the value of a name is and its kind, and where the name begins if it can head a column."""
         start = match.start()
         end, closed = match.span("close")
         sign = match["sign"]
-        if sign is None and not _worth_a_look(text, start, end, closed):
-            return None
         begin = start
         if start and text[start - 1] not in _STOPS:
             head = _HEAD.match(text[max(0, start - 64) : start][::-1])
@@ -195,7 +197,7 @@ class NamedSecrets:
         if kind is None:
             kind = self._kind_with_words(text, begin, name, sign)
             if kind is None:
-                return None
+                return None, None
         if sign is None or (sign[0] == " " and text[begin - 1 : begin] == "<"):
             value = _without_sign(text, begin, closed, kind)
         else:
@@ -203,13 +205,11 @@ class NamedSecrets:
                 # Most names with a value are of this sort; what is not decided here goes the long way.
                 short = _short(text, match.end(), kind, sign)
                 if short is not _UNDECIDED:
-                    return short
+                    return short, None
             value = _value(text, match, kind, name, begin, sign, quoted=closed > end)
         if value is not None and is_weak(name) and not _holds(kind, text[value[0] : value[1]]):
-            return None
-        if value is None and (sign is None or sign[0] not in ":="):
-            tables.look(begin, end)
-        return value
+            return None, None
+        return value, begin if sign is None or sign[0] not in ":=" else None
 
     def _remembered(self, name: str) -> tuple[str | None, bool]:
         """Return the kind of a name, and whether its values have no form of their own, as those of cookies have."""
@@ -232,6 +232,39 @@ class NamedSecrets:
             word = _BEFORE.search(text[max(0, begin - 25) : begin])
             return self._kind_for(f"{word[0]}{name}") if word is not None else None
         return markers.TOKEN if before in {"?", "&"} and name.lower().endswith("sig") else None
+
+
+def _moved(answer: "_Answer", by: int) -> "_Answer":
+    value, begin = answer
+    return (
+        None if value is None else (value[0] + by, value[1] + by, value[2]),
+        None if begin is None else begin + by,
+    )
+
+
+def _is_near(text: str, first: int, at: int, answer: "_Answer", *, tag: bool = False) -> bool:
+    """Return whether nothing but the text close to a name has decided on its value.
+
+    Args:
+        text: the whole text.
+        first: where the name begins.
+        at: where the value begins.
+        answer: what was decided, its places relative to `first`.
+        tag: whether there is no sign between them.
+    """
+    value = answer[0]
+    if value is not None:
+        return value[1] + first < at + _DECIDING
+    if tag:
+        return text[at : at + 1] not in {" ", "\t"}  # the text of a tag may be long
+    quote = _QUOTE.match(text, at)
+    if quote is not None:
+        return _closing(text, quote.end(), quote[1]) < at + _DECIDING
+    following = text[at : at + 1]
+    if following in {"|", ">"}:
+        # A block of lines ends before one that is not indented.
+        return _OUTDENTED.search(text, at, at + _RIGHT) is not None
+    return following not in {"<", "$"}
 
 
 def _worth_a_look(text: str, start: int, end: int, closed: int) -> bool:
@@ -275,16 +308,20 @@ def _search_for(words: str) -> "re.Pattern[str]":
     return re.compile(rf"(?:{words})[\w.\-]*+(?P<close>{_CLOSE})(?P<sign>(?:{_SIGN})(?!{_MARKED}))?")
 
 
-def _prefix_tree(words: Iterable[str]) -> str:
-    """Return a pattern for words that compares what they begin with once, the longest word first."""
-    tails: dict[str, list[str]] = {}
+_BY_FREQUENCY: Final = "etaoinsrhldcumfgpywbvkjxqz"
+
+
+def _by_rarest(words: Iterable[str]) -> str:
+    """Return a pattern that finds words by their rarest letter; a match begins with that.
+
+    A search skips all other letters at once, and of the letters that words begin with a text is full.
+    """
+    by_letter: dict[str, list[str]] = {}
     for word in words:
-        tails.setdefault(word[:1], []).append(word[1:])
-    branches = [
-        re.escape(first) + (f"(?:{_prefix_tree(rest)})" if any(rest) else "")
-        for first, rest in sorted(tails.items(), reverse=True)
-    ]
-    return "|".join(branches)
+        place = max(range(len(word)), key=lambda at: _BY_FREQUENCY.find(word[at]) % 99)
+        before, behind = re.escape(word[:place]), re.escape(word[place + 1 :])
+        by_letter.setdefault(word[place], []).append((f"(?<={before}{word[place]})" if before else "") + behind)
+    return "|".join(f"{letter}(?:{'|'.join(each)})" for letter, each in by_letter.items())
 
 
 def is_empty_authorization(value: str) -> bool:
@@ -325,7 +362,7 @@ def find(text: str, at: int) -> tuple[int, int, str] | None:
     """Return where the value of the name around `text[at:]` is, and its kind; None if there is none to hide."""
     found: list[tuple[int, int, str]] = []
     _ANY_NAMES.search(
-        text, lowered(text), at, at + 1, lambda first, last, kind: found.append((first, last, kind))
+        text, lowered(text), at, at + 16, lambda first, last, kind: found.append((first, last, kind))
     )
     return found[0] if found else None
 
@@ -333,13 +370,37 @@ def find(text: str, at: int) -> tuple[int, int, str] | None:
 _OPTION: Final = re.compile(r"--(?P<name>[A-Za-z][\w-]{0,60}+)(?:=|[ \t]{1,3})(?=[^\s-])")
 
 
-def option(text: str, at: int, kind_for: KindFor = kind_of) -> tuple[int, int, str] | None:
-    """Return where the value of a command's option is, `--db-password hunter2`, and its kind."""
-    match = _OPTION.match(text, at)
-    kind = kind_for(match["name"]) if match is not None else None
-    if match is None or kind is None:
-        return None
-    return _at(text, match.end(), kind, match["name"], "=", quoted=False, sure=True)
+def option(text: str, at: int) -> tuple[int, int, str] | None:
+    """Return where the value of the option at `text[at:]` is, and its kind; None if there is none to hide."""
+    found: list[tuple[int, int, str]] = []
+    options(text, at, at + 1, kind_of, lambda first, last, kind: found.append((first, last, kind)))
+    return found[0] if found else None
+
+
+def options(
+    text: str, start: int, end: int, kind_for: KindFor, found: "Callable[[int, int, str], object]"
+) -> None:
+    """Report the values of the options of commands that begin in a part of a text: `--db-password hunter2`."""
+    same: dict[str, _Answer] = {}
+    limit = end + 72
+    match = _OPTION.search(text, start, limit)
+    while match is not None and match.start() < end:
+        first, at = match.span()
+        behind = first + 3
+        kind = kind_for(match["name"])
+        if kind is not None:
+            around = text[first : at + _RIGHT]
+            answer = same.get(around)
+            if answer is None:
+                value = _at(text, at, kind, match["name"], "=", quoted=False, sure=True)
+                answer = _moved((value, None), -first)
+                if at + _RIGHT <= len(text) and len(same) < _MOST_SAME and _is_near(text, first, at, answer):
+                    same[around] = answer
+            value = _moved(answer, first)[0]
+            if value is not None:
+                found(*value)
+                behind = value[1]
+        match = _OPTION.search(text, behind, limit)
 
 
 def lowered(text: str) -> str:

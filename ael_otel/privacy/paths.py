@@ -43,7 +43,6 @@ _LONGEST_NAME: Final = 256
 _WILD: Final = re.compile(r"[*?\[]")
 _CHOICE: Final = re.compile(r"\[[^\]]*\]?")
 _SHELL_WILD: Final = re.compile(r"[*?\[{]")
-_ESCAPE: Final = re.compile("%[2-7][0-9A-Fa-f]")
 _FOLDS: Final = sys.platform in {"darwin", "win32"}
 _WINDOWS_DRIVE: Final = re.compile(r"[A-Za-z]:[\\/]")
 _OWN_COLON: Final = re.compile(r"(?:file|[A-Z]):", re.IGNORECASE)
@@ -83,6 +82,7 @@ class ExcludedPaths:
         self._apart = [
             _Apart(each, depth) for each in self._known for depth in (1, 2) if each.count("/") > depth
         ]
+        self._escaped_hint: re.Pattern[str] | None = None
         self._hint = self._hint_of(names, sorted(forms))
         self._answers: dict[str, int] = {}
 
@@ -101,7 +101,9 @@ class ExcludedPaths:
             return None
         # A part that another one holds needs no search of its own.
         needed = [part for part in parts if not any(other != part and other in part for other in parts)]
-        return re.compile("|".join(map(re.escape, sorted(needed))), re.IGNORECASE if _FOLDS else 0)
+        case = re.IGNORECASE if _FOLDS else 0
+        self._escaped_hint = re.compile(_escapable(sorted(needed)), case)
+        return re.compile("|".join(map(re.escape, sorted(needed))), case)
 
     def _part_of(self, form: str) -> str:
         """Return the last literal part of a place that is not also one of the home or the working directory."""
@@ -153,15 +155,10 @@ class ExcludedPaths:
 
     def _escaped(self, text: str) -> Iterator[tuple[int, str]]:
         """Yield the words of a text that hold a part of an excluded path only when they are decoded."""
-        if self._hint is not None:
-            refused: set[str] = set()  # decoding costs much, and what is escaped often repeats
-            for start, word in _words_around(text, _ESCAPE):
-                if word in refused:
-                    continue
+        if self._hint is not None and self._escaped_hint is not None:
+            for start, word in _words_around(text, self._escaped_hint):
                 if self._hint.search(word) is None and self._hint.search(unquote(word)) is not None:
                     yield start, word
-                elif len(refused) < _MOST_REFUSED:
-                    refused.add(word)
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield where a text names excluded files."""
@@ -255,8 +252,6 @@ class ExcludedPaths:
             yield from self._escaped(text)
 
 
-_MOST_REFUSED: Final = 1024
-"""Escaped words of one text that are remembered as no path."""
 _MOST_STARS: Final = 16
 """Wild cards of one path that are compared; a path with more counts as one that can stand for anything."""
 
@@ -435,6 +430,23 @@ class _Apart:
         self.name = parts[-1]
         behind = re.escape("/".join(parts[-depth:]))
         self.behind = re.compile(rf"(?<![\w/~.-])(?:\./)*{behind}(?![\w-]|\.\w)")
+
+
+def _escapable(parts: Sequence[str]) -> str:
+    """Return a pattern for parts of paths in which at least one character is percent-encoded; it begins at that."""
+
+    def escape(char: str) -> str:
+        digits = "".join(f"%{byte:02x}" for byte in char.encode())
+        return "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in digits)
+
+    return "%(?:{})".format(
+        "|".join(
+            f"(?<={re.escape(part[:place])}%){escape(char)[1:]}"
+            + "".join(f"(?:{re.escape(each)}|{escape(each)})" for each in part[place + 1 :])
+            for part in parts
+            for place, char in enumerate(part)
+        )
+    )
 
 
 def _shell_match(name: str, pattern: str) -> bool:

@@ -159,6 +159,8 @@ _QUOTED_LOCAL: Final = re.compile(r'"[^"\r\n@]{1,64}"')
 _FILES: Final = a_set("png jpg jpeg gif svg webp ico css js ts map json yaml yml txt html")
 # Names of hosts that no mail reaches from outside (RFC 6762, RFC 8375, RFC 2606 and common private zones).
 _PRIVATE_ZONES: Final = a_set("local localhost localdomain internal lan intranet invalid cluster svc")
+_NO_DOMAINS: Final = _FILES | _PRIVATE_ZONES
+_OF_VERSION: Final = frozenset("v0123456789")
 _NO_REPLY: Final = a_set("noreply no-reply no_reply donotreply do-not-reply do_not_reply")
 _VERSION: Final = re.compile(r"@v?[0-9]+(?:\.[0-9]+)*\.?(?:dev|post|rc|beta|alpha|final|x|[a-z]{1,6})")
 
@@ -169,7 +171,7 @@ def _email(text: str, match: "re.Match[str]") -> Found | None:
     before = text[max(0, at - 66) : at][::-1]
     local = _LOCAL.match(before) or _QUOTED_LOCAL.match(before)
     tld = match["tld"].lower()
-    if local is None or tld in _FILES or tld in _PRIVATE_ZONES or _VERSION.fullmatch(match[0]):
+    if local is None or tld in _NO_DOMAINS or (text[at + 1] in _OF_VERSION and _VERSION.fullmatch(match[0])):
         return None
     name = local[0][::-1]
     if not name.startswith('"'):
@@ -177,7 +179,7 @@ def _email(text: str, match: "re.Match[str]") -> Found | None:
     if not name or (name == "git" and text[match.end() : match.end() + 1] in {":", "/"}):
         return None
     start = at - len(name)
-    if name.lower() in _NO_REPLY or match[0].lower().endswith("@users.noreply.github.com"):
+    if name.lower() in _NO_REPLY or (tld == "com" and match[0].lower() == "@users.noreply.github.com"):
         return None  # nobody's address: it is printed to be public and reads no mail
     if text[max(0, start - 3) : start] == "://":
         return None  # who logs in at an address, without a password; `mailto:` has no slashes
@@ -208,6 +210,7 @@ def _number(text: str, match: "re.Match[str]") -> Found | None:
 
 
 _TELEPHONE: Final = re.compile(r"(?i)tele?phone|\b(?:tel|phone|fax|call|dial|mobile|cell)\b")
+_OF_TELEPHONE: Final = re.compile("phone|tel|fax|call|dial|mobile|cell")
 _SSN_WORDS: Final = re.compile(r"(?i)ssn|social|itin|taxpayer|\btin\b")
 
 
@@ -216,7 +219,7 @@ def _ssn(text: str, match: "re.Match[str]") -> Found | None:
         return None
     start, end = match.span()
     around = text[max(0, start - 32) : end + 32]
-    if _TELEPHONE.search(around) and not _SSN_WORDS.search(around):
+    if _OF_TELEPHONE.search(around.lower()) and _TELEPHONE.search(around) and not _SSN_WORDS.search(around):
         return None
     return start, end, markers.SSN
 

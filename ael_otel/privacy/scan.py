@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import islice
+from operator import itemgetter, lt
 from os.path import commonprefix
 from typing import Final, NamedTuple
 
 from ael_otel.privacy import addresses, commands
 from ael_otel.privacy.encoded import base64_text, decoded_parts
 from ael_otel.privacy.field_names import kind_of
-from ael_otel.privacy.key_value import KindFor, NamedSecrets, lowered
-from ael_otel.privacy.key_value import option as command_option
+from ael_otel.privacy.key_value import KindFor, NamedSecrets, lowered, options
 from ael_otel.privacy.markers import EMAIL, FIELD, MARKER, PII, URL_CREDENTIALS
 from ael_otel.privacy.rules import BY_PREFIX, PREFIX, Rule, trie
 
@@ -23,6 +24,8 @@ class Span(NamedTuple):
     rule: str
 
 
+_START, _END = itemgetter(0), itemgetter(1)
+
 # Where a key or token can be: runs of what they are made of. Few texts have one, and it is looked for at once.
 _RUN: Final = re.compile(r"[0-9A-Za-z_.~-]{20,}")
 # In every social security number and every card number, from its first digit.
@@ -34,8 +37,7 @@ _DIGITS: Final = re.compile(
 # One of these or a blank stands between a name and its value.
 _SIGN: Final = re.compile("[:=%>(|&\\s\uff1a\uff1d]")
 
-_OPTION: Final = re.compile("--[A-Za-z]")
-
+_SHORT: Final = 256
 _LONG: Final = 20
 """Characters without a blank that a token has at least."""
 _WITH_BLANKS: Final = frozenset({"private_key", "putty_key", "pgpass"})
@@ -48,7 +50,7 @@ _LONGEST: Final = 4_096
 # `PREFIX` makes the first search of a run the faster one.
 _PREFIX_OF_WORD: Final = re.compile(rf"(?<![0-9A-Za-z])(?:{PREFIX.pattern})")
 
-_BEFORE: Final = 1_024
+_BEFORE: Final = 512
 _AFTER: Final = 128
 
 
@@ -89,6 +91,7 @@ class Scanner:
             for rule in direct
             if rule.name not in _WITH_BLANKS
         ]
+        self._any_direct = re.compile(trie(anchor for *_, rule in self._direct for anchor in rule.anchors))
 
     def spans(self, text: str) -> Sequence[Span]:
         """Return the secrets of a text in the order of their beginnings; they may overlap."""
@@ -155,12 +158,7 @@ class Scanner:
         if size > 5:
             if " " in part or _SIGN.search(part):
                 self._by_word(text, lowered(text) if low is None else low, start, end, found)
-            if " -" in part:
-                option = self._option.name
-                commands.search(
-                    text, start, end, lambda first, last, kind: found.append(Span(first, last, kind, option))
-                )
-            if "--" in part:
+            if "-" in part:
                 self._options(text, start, end, found)
         for hint, rule in self._with_blanks:
             if hint in part:
@@ -174,10 +172,12 @@ class Scanner:
     def _by_shape(self, text: str, start: int, end: int, words: Sequence[str], found: list[Span]) -> None:
         """Try the rules for tokens on the long words of a text, in their order."""
         together = " ".join(words)
+        # In a short text there is mostly none, which one search says.
+        some = len(together) > _SHORT or self._any_direct.search(together) is not None
         tried = [
             (anchor, rule)
             for hint, anchor, rule in self._direct
-            if ((hint in together) if hint else anchor.search(together))
+            if some and ((hint in together) if hint else anchor.search(together))
         ]
         at = start
         for word in words:
@@ -222,14 +222,15 @@ class Scanner:
             candidate = _DIGITS.search(text, candidate.end(), end)
 
     def _options(self, text: str, start: int, end: int, found: list[Span]) -> None:
-        behind = start
-        for option in _OPTION.finditer(text, start, end):
-            if option.start() < behind:
-                continue
-            place = command_option(text, option.start(), self._kind_for)
-            if place is not None:
-                found.append(Span(*place, self._option.name))
-                behind = place[1]
+        name = self._option.name
+
+        def report(first: int, last: int, kind: str) -> None:
+            found.append(Span(first, last, kind, name))
+
+        if text.find(" -", start, end) >= 0:
+            commands.search(text, start, end, report)
+        if text.find("--", start, end) >= 0:
+            options(text, start, end, self._kind_for, report)
 
     def _by_beginning(self, text: str, start: int, end: int, found: list[Span]) -> None:
         """Try the rules for keys and tokens where what they begin with begins a word of a run."""
@@ -323,6 +324,8 @@ def _is_marker(text: str, start: int, end: int) -> bool:
 def merged(spans: Sequence[Span]) -> list[Span]:
     """Return spans in order without overlaps: overlapping ones become one, of the kind of the worst, then widest."""
     if len(spans) == 1:
+        return list(spans)
+    if all(map(lt, map(_END, spans), map(_START, islice(spans, 1, None)))):
         return list(spans)
     result: list[Span] = []
     behind = start = -1

@@ -1,7 +1,7 @@
 """Redacts one text: reads it as JSON where it is, else replaces the spans that rules and excluded paths find."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from ael_otel.privacy import markers
@@ -15,6 +15,9 @@ MAX_CHARS: Final = 4 * 1024 * 1024
 ENDS_JSON: Final = "]} \n\r\t"
 _OVERLAP: Final = 64 * 1024
 _PASSES: Final = 6
+_SHORT: Final = 24
+"""Characters of a text that is remembered as clean: a state, a unit, a word, which records repeat."""
+_REMEMBERED: Final = 4096
 
 type ReadJson = Callable[[Any, list[Finding] | None, str], Any]
 """Redacts what a text of JSON holds: the value, the findings of an explanation, where it is."""
@@ -43,13 +46,14 @@ class TextRedactor:
         self._scanner = scanner
         self._paths = paths
         self._has_paths = bool(paths)
+        self._clean: set[str] = set()
         self._tally = tally
         self._read = read_json
 
     def redact(self, text: str, findings: list[Finding] | None, where: str) -> str:
         """Return a text without its secrets, the same object when it has none."""
         size = len(text)
-        if size < 4:
+        if size < 4 or (size <= _SHORT and text in self._clean):
             return text
         if size > MAX_CHARS:
             text = self._cut(text, findings, where)
@@ -59,16 +63,21 @@ class TextRedactor:
             if read is not None:
                 return read
         spans = self._scanner.spans(clean)
+        # A marker can only split a word that names a file, so what names none now names none afterwards.
+        may_name_path = self._has_paths and self._paths.may_name(clean)
         for _ in range(_PASSES):
-            if self._has_paths and self._paths.may_name(clean):
+            if may_name_path:
                 spans = self._with_paths(clean, spans)
             if not spans:
+                if size <= _SHORT and clean is text:
+                    if len(self._clean) >= _REMEMBERED:
+                        self._clean = set()
+                    self._clean.add(text)
                 return clean
-            spans = merged(spans)
-            clean = self._replaced(clean, spans, findings, where)
+            clean, places = self._replaced(clean, merged(spans), findings, where)
             if findings is not None:
                 return clean
-            spans = self._scanner.spans_near(clean, self._places(spans))
+            spans = self._scanner.spans_near(clean, places)
         # Each pass made something new that looks like a secret.
         return self._tally.fault(findings, where)
 
@@ -76,13 +85,20 @@ class TextRedactor:
         found = [Span(a, b, markers.EXCLUDED_PATH, "excluded_path") for a, b in self._paths.spans(text)]
         return sorted([*spans, *found]) if found else list(spans)
 
-    def _replaced(self, text: str, spans: list[Span], findings: list[Finding] | None, where: str) -> str:
+    def _replaced(
+        self, text: str, spans: list[Span], findings: list[Finding] | None, where: str
+    ) -> tuple[str, list[tuple[int, int]]]:
+        """Return a text with markers instead of its secrets, and where these stand in it."""
         parts: list[str] = []
+        places: list[tuple[int, int]] = []
         counts: dict[str, int] = {}
-        at = 0
+        own, of_kind = self._own_markers, markers.MARKERS
+        at = shift = 0
         for start, end, kind, rule in spans:
-            marker = self._own_markers.get(rule) or markers.MARKERS[kind]
+            marker = own.get(rule) or of_kind[kind]
             parts += (text[at:start], marker)
+            places.append((start + shift, start + shift + len(marker)))
+            shift += start + len(marker) - end
             at = end
             counts[kind] = counts.get(kind, 0) + 1
             if findings is not None:
@@ -91,7 +107,7 @@ class TextRedactor:
         if findings is None:
             for kind, count in counts.items():
                 self._tally.count(kind, count)
-        return "".join(parts)
+        return "".join(parts), places
 
     def _json(self, text: str, findings: list[Finding] | None, where: str) -> str | None:
         """Redact the JSON that a text holds; the text itself if there is nothing to redact, None if it is no JSON."""
@@ -122,12 +138,3 @@ class TextRedactor:
             if span.start < _OVERLAP < span.end:
                 end = min(end, MAX_CHARS - _OVERLAP + span.start)
         return text[:end] + self._tally.marked(markers.FIELD, "too_long", findings, where)
-
-    def _places(self, spans: Iterable[Span]) -> Iterator[tuple[int, int]]:
-        """Yield where the markers of these spans stand in the text that has them instead."""
-        shift = 0
-        for span in spans:
-            start = span.start + shift
-            end = start + len(self._own_markers.get(span.rule) or markers.MARKERS[span.kind])
-            yield start, end
-            shift = end - span.end
