@@ -95,3 +95,13 @@ def test_long_value_like_a_refused_one_before_it_is_judged_by_itself(name: str) 
     secret = "Q7z9K2mP4" + "vT8wR1yB6nD3"
     text = f"{name}={harmless} {name}={harmless} {name}={harmless}{secret} end"
     assert secret not in default_redactor().text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["secret=none password={}", "token=abc, password='{}'", "api_key: None\npassword: {}"],
+)
+def test_refused_value_in_a_short_text_hides_no_secret_behind_it(text: str) -> None:
+    """Where both stand near the beginning, the text around them is the same: it alone does not tell them apart."""
+    secret = "Q7z9K2mP4" + "vT8w!"
+    assert secret not in default_redactor().text(text.format(secret))
