@@ -9,6 +9,10 @@ from typing import Final, Literal
 
 AEL_CODE_SHA256: Final = "ael.code.sha256"
 """SHA-256 of the code of the step, in hex."""
+AEL_CONFIG_TRIGGER: Final = "ael.config.trigger"
+"""What made the engine read its configuration again."""
+AEL_ENGINE_PREVIOUS_VERSION: Final = "ael.engine.previous_version"
+"""Version of the workflow engine at the last start that used this run store."""
 AEL_ENGINE_VERSION: Final = "ael.engine.version"
 """Version of the installed workflow engine."""
 AEL_ERROR_COMPONENT: Final = "ael.error.component"
@@ -17,6 +21,8 @@ AEL_ERROR_TYPE: Final = "ael.error.type"
 """Kind of error, as the engine's code says."""
 AEL_MCP_SERVER: Final = "ael.mcp.server"
 """Name of the MCP server in the engine's configuration."""
+AEL_OTEL_PREVIOUS_VERSION: Final = "ael.otel.previous_version"
+"""Version of this package at the last start that used this run store."""
 AEL_OTEL_VERSION: Final = "ael.otel.version"
 """Version of this package."""
 AEL_REDACTION_KIND: Final = "ael.redaction.kind"
@@ -39,6 +45,8 @@ AEL_TELEMETRY_DROP_REASON: Final = "ael.telemetry.drop_reason"
 """Why a telemetry item was lost."""
 AEL_TELEMETRY_DROPPED_ITEMS: Final = "ael.telemetry.dropped_items"
 """Telemetry items lost since the last such event."""
+AEL_TELEMETRY_QUEUE: Final = "ael.telemetry.queue"
+"""Buffer that telemetry waits in."""
 AEL_TELEMETRY_SIGNAL: Final = "ael.telemetry.signal"
 """Signal a lost telemetry item belonged to."""
 AEL_TOOL_NAME: Final = "ael.tool.name"
@@ -108,6 +116,8 @@ LABEL_COMPONENT: Final = "component"
 """Part of the engine the error, or the log line, comes from."""
 LABEL_KIND: Final = "kind"
 """What was taken out."""
+LABEL_QUEUE: Final = "queue"
+"""Buffer that telemetry waits in."""
 LABEL_REASON: Final = "reason"
 """Why a telemetry item was lost."""
 LABEL_SIGNAL: Final = "signal"
@@ -122,6 +132,10 @@ LABEL_TYPE: Final = "type"
 """Kind of the step, or kind of the error, as the metric says."""
 LABEL_WORKFLOW: Final = "workflow"
 """Name of the workflow definition."""
+
+ConfigTrigger = Literal["reload", "tool"]
+"""What made the engine read its configuration again. Values of ael.config.trigger."""
+CONFIG_TRIGGER_VALUES: Final[tuple[ConfigTrigger, ...]] = ("reload", "tool")
 
 ErrorComponent = Literal["workflow_engine", "step", "tool", "mcp", "sandbox", "store", "telemetry"]
 """Part of the engine an error is counted for. Values of ael.error.component."""
@@ -292,6 +306,10 @@ TELEMETRY_DROP_REASON_VALUES: Final[tuple[TelemetryDropReason, ...]] = (
     "rate_limit",
     "internal",
 )
+
+TelemetryQueue = Literal["traces", "logs", "keep", "store", "foreign"]
+"""Buffer that telemetry waits in. Values of ael.telemetry.queue."""
+TELEMETRY_QUEUE_VALUES: Final[tuple[TelemetryQueue, ...]] = ("traces", "logs", "keep", "store", "foreign")
 
 TelemetrySignal = Literal["traces", "metrics", "logs", "store"]
 """Signal a lost telemetry item belonged to. Values of ael.telemetry.signal."""

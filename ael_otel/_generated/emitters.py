@@ -15,8 +15,11 @@ from opentelemetry.util.types import AttributeValue
 
 from ael_otel._generated.attributes import (
     AEL_CODE_SHA256,
+    AEL_CONFIG_TRIGGER,
+    AEL_ENGINE_PREVIOUS_VERSION,
     AEL_ERROR_TYPE,
     AEL_MCP_SERVER,
+    AEL_OTEL_PREVIOUS_VERSION,
     AEL_STEP_ATTEMPT,
     AEL_STEP_INDEX,
     AEL_STEP_MAX_ATTEMPTS,
@@ -40,6 +43,7 @@ from ael_otel._generated.attributes import (
     LABEL_REASON,
     LABEL_SIGNAL,
     MCP_METHOD_NAME,
+    ConfigTrigger,
     ErrorComponent,
     ErrorType,
     StepStatus,
@@ -72,6 +76,8 @@ _EXECUTION_FAIL: Final = EventType("ael.execution.fail")
 _STEP_SKIP: Final = EventType("ael.step.skip")
 _STEP_RETRY: Final = EventType("ael.step.retry")
 _TELEMETRY_DROP: Final = EventType("ael.telemetry.drop")
+_CONFIG_RELOAD: Final = EventType("ael.config.reload")
+_VERSION_CHANGE: Final = EventType("ael.version.change")
 
 
 @lru_cache(maxsize=CACHED)
@@ -493,4 +499,52 @@ def emit_telemetry_drop(
         message,
         component,
         {LABEL_SIGNAL: signal, LABEL_REASON: reason, AEL_TELEMETRY_DROPPED_ITEMS: telemetry_dropped_items},
+    )
+
+
+def emit_config_reload(
+    logger: Logger,
+    severity: int,
+    message: str,
+    *,
+    component: str,
+    config_trigger: ConfigTrigger,
+    status: WorkflowStatus,
+    error_type: ErrorType | None = None,
+) -> None:
+    """Emit the event `ael.config.reload`.
+
+    The engine has read its configuration again, or could not.
+    """
+    _CONFIG_RELOAD.emit(
+        logger,
+        severity,
+        message,
+        component,
+        {AEL_CONFIG_TRIGGER: config_trigger, LOG_STATUS: status, LOG_ERROR_TYPE: error_type},
+    )
+
+
+def emit_version_change(
+    logger: Logger,
+    severity: int,
+    message: str,
+    *,
+    component: str,
+    otel_previous_version: str,
+    engine_previous_version: str | None = None,
+) -> None:
+    """Emit the event `ael.version.change`.
+
+    A start with another version of this package or the engine than the one before.
+    """
+    _VERSION_CHANGE.emit(
+        logger,
+        severity,
+        message,
+        component,
+        {
+            AEL_OTEL_PREVIOUS_VERSION: otel_previous_version,
+            AEL_ENGINE_PREVIOUS_VERSION: engine_previous_version,
+        },
     )

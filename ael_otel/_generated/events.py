@@ -155,4 +155,25 @@ TELEMETRY_DROP: Final = EventSpec(
 )
 """Telemetry items were lost; written at most once a minute for each signal and reason."""
 
-ALL: Final[tuple[EventSpec, ...]] = (EXECUTION_FAIL, STEP_SKIP, STEP_RETRY, TELEMETRY_DROP)
+CONFIG_RELOAD: Final = EventSpec(
+    name="ael.config.reload",
+    attributes=("ael.config.trigger", "status", "error_type"),
+    required=("ael.config.trigger", "status"),
+)
+"""The engine has read its configuration again, or could not."""
+
+VERSION_CHANGE: Final = EventSpec(
+    name="ael.version.change",
+    attributes=("ael.otel.previous_version", "ael.engine.previous_version"),
+    required=("ael.otel.previous_version",),
+)
+"""A start with another version of this package or the engine than the one before."""
+
+ALL: Final[tuple[EventSpec, ...]] = (
+    EXECUTION_FAIL,
+    STEP_SKIP,
+    STEP_RETRY,
+    TELEMETRY_DROP,
+    CONFIG_RELOAD,
+    VERSION_CHANGE,
+)

@@ -18,6 +18,7 @@ from ael_otel._generated.attributes import (
     RedactionKind,
     StepType,
     TelemetryDropReason,
+    TelemetryQueue,
     TelemetrySignal,
     WorkflowStatus,
 )
@@ -340,6 +341,83 @@ class TelemetryMetrics(MetricSet[TelemetryRow]):
         return self.row((signal, reason))
 
 
+class QueueRow(Row):
+    """One row of `ael.queue`: items, size and fill."""
+
+    __slots__ = ()
+
+    @property
+    def items(self) -> int:
+        """Spans, log records or runs that wait in a buffer.
+
+        The value so far, `{item}`.
+        """
+        return int(self.slots[0])
+
+    @property
+    def size(self) -> int:
+        """Memory that a buffer holds, roughly.
+
+        The value so far, `By`.
+        """
+        return int(self.slots[1])
+
+    @property
+    def fill(self) -> float:
+        """How full a buffer is, 0 to 1, by the bound that it is nearest to.
+
+        The value so far, `1`.
+        """
+        return float(self.slots[2])
+
+    def add(
+        self,
+        *,
+        items: int | None = None,
+        size: int | None = None,
+        fill: float | None = None,
+        context: Context | None = None,
+    ) -> None:
+        """Update items, size and fill together; a sampled `context` becomes the exemplar."""
+        lock = self.lock
+        try:
+            lock.acquire()
+            slots = self.slots
+            if items is not None:
+                slots[0] = items
+            if size is not None:
+                slots[1] = size
+            if fill is not None:
+                slots[2] = fill
+            self.updates += 1
+            if context is not None:
+                self.context = context
+        finally:
+            lock.release()
+        if self.overflowed is not None:
+            self.overflowed((items, size, fill))
+
+
+class QueueMetrics(MetricSet[QueueRow]):
+    """The metric set `ael.queue`: items, size and fill."""
+
+    def __init__(self, meter: Meter, on_overflow: OnOverflow = ignore) -> None:
+        super().__init__(
+            meter,
+            QueueRow,
+            counters=(
+                metrics.TELEMETRY_QUEUE_ITEMS,
+                metrics.TELEMETRY_QUEUE_SIZE,
+                metrics.TELEMETRY_QUEUE_FILL,
+            ),
+            on_overflow=on_overflow,
+        )
+
+    def bind(self, *, queue: TelemetryQueue) -> QueueRow:
+        """Return the row of these values, at zero when it is new; the same one each time."""
+        return self.row((queue,))
+
+
 class RedactionRow(Row):
     """One row of `ael.redaction`: redaction."""
 
@@ -391,6 +469,7 @@ class MetricSets:
         self.process = ProcessMetrics(meter, on_overflow)
         self.error = ErrorMetrics(meter, on_overflow)
         self.telemetry = TelemetryMetrics(meter, on_overflow)
+        self.queue = QueueMetrics(meter, on_overflow)
         self.redaction = RedactionMetrics(meter, on_overflow)
         self.all: tuple[MetricSet[Any], ...] = (
             self.workflow,
@@ -400,5 +479,6 @@ class MetricSets:
             self.process,
             self.error,
             self.telemetry,
+            self.queue,
             self.redaction,
         )

@@ -16,6 +16,7 @@ from ael_otel._generated.attributes import (
     REDACTION_KIND_VALUES,
     STEP_TYPE_VALUES,
     TELEMETRY_DROP_REASON_VALUES,
+    TELEMETRY_QUEUE_VALUES,
     TELEMETRY_SIGNAL_VALUES,
     WORKFLOW_STATUS_VALUES,
 )
@@ -169,6 +170,42 @@ TELEMETRY_DROPPED: Final = MetricSpec(
     ),
 )
 
+TELEMETRY_QUEUE_ITEMS: Final = MetricSpec(
+    name="ael.telemetry.queue.items",
+    prometheus="ael_telemetry_queue_items",
+    instrument="gauge",
+    unit="{item}",
+    description="Spans, log records or runs that wait in a buffer.",
+    labels=("queue",),
+    buckets=None,
+    max_series=5,
+    label_values=MappingProxyType({"queue": TELEMETRY_QUEUE_VALUES}),
+)
+
+TELEMETRY_QUEUE_SIZE: Final = MetricSpec(
+    name="ael.telemetry.queue.size",
+    prometheus="ael_telemetry_queue_size_bytes",
+    instrument="gauge",
+    unit="By",
+    description="Memory that a buffer holds, roughly.",
+    labels=("queue",),
+    buckets=None,
+    max_series=5,
+    label_values=MappingProxyType({"queue": TELEMETRY_QUEUE_VALUES}),
+)
+
+TELEMETRY_QUEUE_FILL: Final = MetricSpec(
+    name="ael.telemetry.queue.fill",
+    prometheus="ael_telemetry_queue_fill_ratio",
+    instrument="gauge",
+    unit="1",
+    description="How full a buffer is, 0 to 1, by the bound that it is nearest to.",
+    labels=("queue",),
+    buckets=None,
+    max_series=5,
+    label_values=MappingProxyType({"queue": TELEMETRY_QUEUE_VALUES}),
+)
+
 REDACTION: Final = MetricSpec(
     name="ael.redaction",
     prometheus="ael_redaction_total",
@@ -191,5 +228,8 @@ ALL: Final[tuple[MetricSpec, ...]] = (
     PROCESS_RUNNING,
     ERRORS,
     TELEMETRY_DROPPED,
+    TELEMETRY_QUEUE_ITEMS,
+    TELEMETRY_QUEUE_SIZE,
+    TELEMETRY_QUEUE_FILL,
     REDACTION,
 )

@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterable
 from functools import cache
 from threading import Lock
-from weakref import WeakKeyDictionary
+from typing import NamedTuple, Protocol
+from weakref import WeakKeyDictionary, WeakSet
 
 from opentelemetry.metrics import MeterProvider, get_meter
 
@@ -13,6 +14,7 @@ from ael_otel._generated.attributes import (
     WORKFLOW_STATUS_VALUES,
     StepType,
     TelemetryDropReason,
+    TelemetryQueue,
     TelemetrySignal,
 )
 from ael_otel._generated.metric_sets import MetricSets
@@ -21,6 +23,29 @@ from ael_otel.core.drop_events import DropEvents
 from ael_otel.version import __version__
 
 SCOPE = scopes.AEL
+
+
+class Level(NamedTuple):
+    """What a buffer holds.
+
+    Attributes:
+        items: how many.
+        size: bytes, roughly.
+        fill: how full it is, 0 to 1, by the bound that it is nearest to.
+    """
+
+    items: int
+    size: int
+    fill: float
+
+
+class Buffer(Protocol):
+    """A bounded buffer that telemetry waits in."""
+
+    @property
+    def level(self) -> Level:
+        """What it holds; read without a lock, since a reader must not make those wait who fill it."""
+        ...
 
 
 class AelMetrics(MetricSets):
@@ -43,10 +68,26 @@ class AelMetrics(MetricSets):
             self._overflow,
         )
         self.engine.bind()
+        self._buffers: dict[TelemetryQueue, WeakSet[Buffer]] = {}
+        self.queue.refresh = self._read_levels
 
     def after_fork(self) -> None:
         """Take a lock of its own in a child process: the parent's may have been held."""
         self._listing = Lock()
+
+    def watch(self, queue: TelemetryQueue, buffer: Buffer) -> None:
+        """Export how full `buffer` is, as long as it exists; several of one name are added up."""
+        with self._listing:
+            self._buffers.setdefault(queue, WeakSet()).add(buffer)
+
+    def _read_levels(self) -> None:
+        for queue, buffers in list(self._buffers.items()):
+            levels = [buffer.level for buffer in list(buffers)]
+            self.queue.bind(queue=queue).add(
+                items=sum(level.items for level in levels),
+                size=sum(level.size for level in levels),
+                fill=max((level.fill for level in levels), default=0.0),
+            )
 
     def limit(self, limits: Limits) -> None:
         """Count as many workflows, tools and steps under their own names as the configuration says."""

@@ -164,6 +164,8 @@ class MetricSet[R: Row]:
         self._gone: dict[Value, float] = {}
         self._ended: OrderedDict[Values, R] = OrderedDict()
         self.clock: Callable[[], float] = monotonic
+        self.refresh: Callable[[], None] | None = None
+        """Called before each observation, by the reader's thread: brings gauges of what others hold up to date."""
         self._overflow: R | None = None
         self._lock = Lock()
         self._on_overflow = on_overflow
@@ -257,6 +259,8 @@ class MetricSet[R: Row]:
                 self._on_overflow(spec.name)
 
     def _observe(self, slot: int, _options: CallbackOptions) -> Iterable[Observation]:
+        if self.refresh is not None:
+            self.refresh()
         with self._lock:
             return [Observation(row.slots[slot], row.attributes, row.context) for row in self._shown()]
 

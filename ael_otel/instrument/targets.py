@@ -132,6 +132,13 @@ TARGETS: tuple[Target, ...] = (
         serving.workflow_unregistered,
         "end of the rows of workflows",
     ),
+    Target("ploston_core.config.loader", "ConfigLoader.reload", serving.config_reload, "events of reloads"),
+    Target(
+        "ploston_core.config.tools.config_done",
+        "handle_config_done",
+        serving.config_done,
+        "events of reloads",
+    ),
     Target(
         "ploston_core.registry.registry", "ToolRegistry.initialize", serving.tools_listed, "zeros of tools"
     ),

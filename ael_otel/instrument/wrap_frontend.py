@@ -10,6 +10,8 @@ from opentelemetry import propagate
 from opentelemetry.context import attach, detach
 from opentelemetry.trace import get_current_span
 
+from ael_otel._generated.attributes import ConfigTrigger, ErrorType
+from ael_otel._generated.emitters import emit_config_reload
 from ael_otel.core.faults import fault_barrier
 from ael_otel.core.log_contract import log_is_owned
 from ael_otel.core.redaction import active_redaction
@@ -26,7 +28,10 @@ from ael_otel.instrument.wrap_engine import (
     split_runner,
 )
 from ael_otel.lifecycle import Failure, ToolCall, last_carried_by
+from ael_otel.lifecycle.failure import classify
 from ael_otel.privacy.engine_logs import harmless, without_arguments
+
+telemetry_logger = logging.getLogger("ael.telemetry")
 
 
 async def application_opens(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
@@ -195,6 +200,43 @@ async def tools_listed(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwar
                 ],
             )
     return outcome
+
+
+def config_reload(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`ConfigLoader.reload`: an event, whether the file could be read or not."""
+    try:
+        result = wrapped(*args, **kwargs)
+    except Exception as error:
+        with fault_barrier("config_reload"):
+            _say_reloaded("reload", classify(error, "workflow_engine").type)
+        raise
+    with fault_barrier("config_reload"):
+        _say_reloaded("reload", None)
+    return result
+
+
+async def config_done(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`handle_config_done`: an agent has changed the configuration with the engine's tool, or tried to."""
+    result = await wrapped(*args, **kwargs)
+    with fault_barrier("config_done"):
+        _say_reloaded("tool", None if _mapping(result).get("success") else "CONFIG_VALIDATION_FAILED")
+    return result
+
+
+def _say_reloaded(trigger: ConfigTrigger, error_type: ErrorType | None) -> None:
+    if recorder() is None:
+        return
+    emit_config_reload(
+        telemetry_logger,
+        logging.INFO if error_type is None else logging.WARNING,
+        "configuration read again; the section telemetry takes effect at the next start"
+        if error_type is None
+        else f"configuration could not be read again: {error_type}",
+        component="workflow_engine",
+        config_trigger=trigger,
+        status="success" if error_type is None else "error",
+        error_type=error_type,
+    )
 
 
 def engine_log(wrapped: Callable[..., None], instance: Any, args: Args, kwargs: Kwargs) -> None:

@@ -12,11 +12,12 @@ from prometheus_client import REGISTRY
 
 from ael_otel.admin import AdminServer, LiveSchema
 from ael_otel.config import Settings
-from ael_otel.core.faults import logger
+from ael_otel.core.faults import fault_barrier, logger
 from ael_otel.core.redaction import content_on_spans
 from ael_otel.errors import AelOtelError
 from ael_otel.instrument.active import Active
 from ael_otel.lifecycle.recorder import redacted
+from ael_otel.runtime.last_start import note_start
 from ael_otel.sdk.prometheus_reader import PrometheusReader
 from ael_otel.sdk.providers import WRAPPER_FOLDER, Pipeline
 from ael_otel.store import Capture, TelemetryStore, open_store
@@ -119,6 +120,8 @@ def assemble(
     owns_store = store is None and settings.enabled
     if owns_store:
         store = open_store(settings, on_drop=partial(pipeline.metrics.lost, "store"))
+    if isinstance(store, QueuedStore):
+        pipeline.metrics.watch("store", store)
     if active is not None:
         active.recorder.store = store
         limit, redaction = settings.redaction.max_result_size, settings.redaction
@@ -131,6 +134,9 @@ def assemble(
     leave_children_alone()
     serves = serve_metrics and pipeline.pull is not None
     admin = _serve(pipeline, ready, shared_port=shared_port) if serves else None
+    if owns_store:
+        with fault_barrier("note_start"):
+            note_start(settings)
     for notice in settings.notices:
         logger.warning("%s", notice)
     return Runtime(pipeline, store, admin, owns_store=owns_store)

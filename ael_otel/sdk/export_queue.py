@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from ael_otel._generated.attributes import TelemetryDropReason, TelemetrySignal
+from ael_otel.core.metrics import Level
 
 logger = logging.getLogger("ael_otel")
 
@@ -145,10 +146,15 @@ class ExportQueue[T]:
             return len(self._items) + self._in_flight
 
     @property
+    def level(self) -> Level:
+        """What is queued; read without a lock, so it may be one item off."""
+        items, size = len(self._items), self._bytes
+        return Level(items, size, max(items / self._max_items, size / self._max_bytes))
+
+    @property
     def fill(self) -> float:
         """How full the queue is, 0 to 1, by items or by bytes, whichever is fuller."""
-        with self._changed:
-            return max(len(self._items) / self._max_items, self._bytes / self._max_bytes)
+        return self.level.fill
 
     def flush(self, timeout_s: float) -> bool:
         """Deliver what is queued now; returns whether all of it was settled within `timeout_s` seconds."""

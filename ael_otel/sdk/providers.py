@@ -219,8 +219,8 @@ def start(
         baggage.install()
         _say_running(metrics)
         _watch_names(settings, providers.tracer)
-        _export_traces(parts, settings, providers, metrics.lost)
-        _export_logs(parts, settings, providers, metrics.lost)
+        _export_traces(parts, settings, providers, metrics)
+        _export_logs(parts, settings, providers, metrics)
         _export_metrics(
             parts,
             providers,
@@ -326,18 +326,19 @@ def _watch_names(settings: Settings, provider: object) -> None:
         provider.add_span_processor(UnknownNames())
 
 
-def _export_traces(parts: _Parts, settings: Settings, providers: _Providers, on_drop: DropCounter) -> None:
+def _export_traces(parts: _Parts, settings: Settings, providers: _Providers, metrics: AelMetrics) -> None:
     provider = providers.tracer
     if "traces" in providers.signals and isinstance(provider, TracerProvider):
         limits = settings.limits
         processor = BoundedSpanProcessor(
             span_delivery(*_open("traces", limits)),
-            on_drop,
+            metrics.lost,
             queue_items("OTEL_BSP_MAX_QUEUE_SIZE", limits.export_items),
             limits.export_mb * MEBIBYTE,
         )
         provider.add_span_processor(processor)
         parts.queues.append(processor.queue)
+        metrics.watch("traces", processor.queue)
         if settings.sampling.keep:
             from ael_otel.sdk.tail_sampling import TailSampler
 
@@ -345,7 +346,7 @@ def _export_traces(parts: _Parts, settings: Settings, providers: _Providers, on_
                 processor.on_end,
                 settings.sampling.keep,
                 settings.sampling.slow_over,
-                on_drop,
+                metrics.lost,
                 max_traces=limits.keep_traces,
                 max_spans=limits.keep_spans_per_trace,
                 max_total=limits.keep_spans,
@@ -353,20 +354,22 @@ def _export_traces(parts: _Parts, settings: Settings, providers: _Providers, on_
                 max_age=limits.keep_seconds,
             )
             provider.add_span_processor(parts.sampler)
+            metrics.watch("keep", parts.sampler)
 
 
-def _export_logs(parts: _Parts, settings: Settings, providers: _Providers, on_drop: DropCounter) -> None:
+def _export_logs(parts: _Parts, settings: Settings, providers: _Providers, metrics: AelMetrics) -> None:
     provider = providers.logger
     if "logs" in providers.signals and isinstance(provider, LoggerProvider):
         limits = settings.limits
         processor = BoundedLogProcessor(
             log_delivery(*_open("logs", limits)),
-            on_drop,
+            metrics.lost,
             queue_items("OTEL_BLRP_MAX_QUEUE_SIZE", limits.export_items),
             limits.export_mb * MEBIBYTE,
         )
         provider.add_log_record_processor(processor)
         parts.queues.append(processor.queue)
+        metrics.watch("logs", processor.queue)
 
 
 def _export_metrics(parts: _Parts, providers: _Providers, on_drop: DropCounter, *, pull: bool) -> None:

@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import SpanContext, StatusCode, TraceFlags
 
 from ael_otel.core.faults import fault_barrier
+from ael_otel.core.metrics import Level
 from ael_otel.sdk.batch_processors import DropCounter, span_size
 from ael_otel.sdk.span_copy import SpanCopy
 
@@ -117,6 +118,14 @@ class TailSampler(SpanProcessor):
     def waiting(self) -> int:
         """How many spans wait for a decision."""
         return self._total
+
+    @property
+    def level(self) -> Level:
+        """What waits for a decision; read without a lock."""
+        max_traces, _, max_total, _ = self._limits
+        items, size = self._total, self._bytes
+        fill = max(len(self._traces) / max_traces, items / max_total, size / self._max_bytes)
+        return Level(items, size, fill)
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Note a topmost span of an unsampled trace."""

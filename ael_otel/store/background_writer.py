@@ -21,6 +21,7 @@ from typing import Final
 
 from ael_otel._generated.attributes import TelemetryDropReason
 from ael_otel.core.faults import logger
+from ael_otel.core.metrics import Level
 from ael_otel.errors import StoreBusyError, StoreError, StoreFullError
 from ael_otel.store.base import Events, ReadThrough
 from ael_otel.store.mirror import Mirror
@@ -175,6 +176,11 @@ class QueuedStore(ReadThrough, Events):
         if count and self._on_drop is not None:
             with suppress(Exception):
                 self._on_drop(reason, count)
+
+    @property
+    def level(self) -> Level:
+        """What waits to be written; read without a lock."""
+        return self.queue.level
 
     # --- the writer's thread ------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from threading import Condition, Event, Lock
 from typing import Final, NamedTuple
 
 from ael_otel._generated.attributes import TelemetryDropReason
+from ael_otel.core.metrics import Level
 from ael_otel.store.records import ExecutionRecord
 from ael_otel.store.rows import Row
 
@@ -119,6 +120,12 @@ class RunQueue:
     def abandoned(self) -> bool:
         """Whether what was taken is counted as lost already, and must not be stored."""
         return self._abandoned
+
+    @property
+    def level(self) -> Level:
+        """What waits to be taken; read without a lock."""
+        items, size = len(self._items), self._bytes
+        return Level(items, size, max(items / self._capacity, size / self._capacity_bytes))
 
     @property
     def queued(self) -> int:

@@ -9,20 +9,22 @@ from the store too, one that answers RECORD_ONLY does not.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from time import time_ns
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from ael_otel._generated.attributes import TelemetryDropReason
+from ael_otel.config.settings import MEBIBYTE, Limits
 from ael_otel.core.faults import report_fault
-from ael_otel.core.metrics import SCOPE, shared_metrics
+from ael_otel.core.metrics import SCOPE, Level, shared_metrics
 from ael_otel.core.redaction import ActiveRedaction, active_redaction
 from ael_otel.privacy.markers import REDACTED
 from ael_otel.store.background_writer import OnDrop
 from ael_otel.store.content import Capture
 from ael_otel.store.derive import derive, tells_of_an_agent
 from ael_otel.store.protocol import TelemetryStore
-from ael_otel.store.records import ExecutionRecord
+from ael_otel.store.records import INTERRUPTED, ErrorRecord, ExecutionRecord
 from ael_otel.store.span_content import calls_of, input_of, output_of
 from ael_otel.store.times import from_us
 
@@ -33,6 +35,12 @@ if TYPE_CHECKING:
 MAX_TRACES: Final = 1_000
 MAX_SPANS: Final = 10_000
 """Spans kept of one trace; further ones are left out of the record, which says how many."""
+
+MAX_BYTES: Final = 64 * 1024 * 1024
+"""Bytes kept of all traces together, roughly."""
+
+_SPAN: Final = 512
+_VALUE: Final = 32
 
 
 class Event(NamedTuple):
@@ -74,14 +82,33 @@ def facts_of(span: "ReadableSpan") -> Ended:
     )
 
 
+def _attributes_size(attributes: Mapping[str, Any]) -> int:
+    size = 0
+    for value in attributes.values():
+        size += _VALUE
+        if isinstance(value, str | bytes):
+            size += len(value)
+        elif isinstance(value, tuple | list):
+            parts = cast("Sequence[object]", value)
+            size += sum(_VALUE + (len(each) if isinstance(each, str | bytes) else 0) for each in parts)
+    return size
+
+
+def _size(span: Ended) -> int:
+    """Return roughly how many bytes a span holds in memory."""
+    size = _SPAN + len(span.name) + len(span.status_message) + _attributes_size(span.attributes)
+    return size + sum(_VALUE + len(each.name) + _attributes_size(each.attributes) for each in span.events)
+
+
 class _Trace:
-    __slots__ = ("ended", "left_out", "open", "record", "root")
+    __slots__ = ("ended", "left_out", "open", "record", "root", "size")
 
     def __init__(self, root: int) -> None:
         self.root = root
         self.open = 0
         self.ended: list[Ended] = []
         self.left_out = 0
+        self.size = 0
         self.record: ExecutionRecord | None = None
 
 
@@ -92,6 +119,10 @@ class StoreSpanProcessor:
         store: where they go; one that is fed in the background, since spans end in the application's threads.
         keep: which spans make a trace worth keeping, by name and attributes; default those of agents, models and tools.
         max_traces: traces that may be open at a time; the oldest is given up for one more.
+        max_spans: spans kept of one trace; the record says how many more there were.
+        max_bytes: bytes kept of all; the oldest traces are given up for more, and of one that is larger by itself
+            spans are left out.
+        limits: takes the three from a configuration (`Settings.limits`) instead.
         on_drop: told the reason and how many traces were given up; None counts them as lost runs of the store.
     """
 
@@ -101,15 +132,31 @@ class StoreSpanProcessor:
         *,
         keep: Callable[[str, Mapping[str, Any] | None], bool] = tells_of_an_agent,
         max_traces: int = MAX_TRACES,
+        max_spans: int = MAX_SPANS,
+        max_bytes: int = MAX_BYTES,
+        limits: Limits | None = None,
         on_drop: OnDrop | None = None,
     ) -> None:
+        if limits is not None:
+            max_traces, max_spans = limits.foreign_traces, limits.foreign_spans_per_trace
+            max_bytes = limits.foreign_mb * MEBIBYTE
         self._store = store
         self._keep = keep
         self._capture = Capture(redact=lambda value: active_redaction().content(value))
         self._max_traces = max_traces
+        self._max_spans = max_spans
+        self._max_bytes = max_bytes
+        self._spans = self._bytes = 0
         self._on_drop = on_drop if on_drop is not None else _count_lost
         self._traces: OrderedDict[int, _Trace] = OrderedDict()
         self._lock = Lock()
+        shared_metrics().watch("foreign", self)
+
+    @property
+    def level(self) -> Level:
+        """What is held of open traces; read without a lock."""
+        size = self._bytes
+        return Level(self._spans, size, max(len(self._traces) / self._max_traces, size / self._max_bytes))
 
     def on_start(self, span: "Span", parent_context: "Context | None" = None) -> None:
         """Note the span; the first one that is worth it makes the run show."""
@@ -123,23 +170,47 @@ class StoreSpanProcessor:
         if context is None or (scope is not None and scope.name == SCOPE):
             return
         local = span.parent is not None and not span.parent.is_remote
-        dropped = 0
+        given_up: list[_Trace] = []
         with self._lock:
             trace = self._traces.get(context.trace_id)
             if trace is None:
                 if local:
                     return  # part of a trace that was begun before us, or given up
                 if len(self._traces) >= self._max_traces:
-                    self._traces.popitem(last=False)
-                    dropped = 1
+                    given_up.append(self._give_up_oldest())
                 trace = self._traces[context.trace_id] = _Trace(context.span_id)
             trace.open += 1
             shown = trace.record is not None
-        if dropped:
-            self._on_drop("queue_full", dropped)
+        self._count(given_up)
         if not shown and self._keep(span.name, span.attributes):
             trace.record = self._begun(span, trace)
             self._store.start_execution(trace.record)
+
+    def _give_up_oldest(self) -> _Trace:
+        """Take the oldest trace away; with the lock held."""
+        _, trace = self._traces.popitem(last=False)
+        self._forget(trace)
+        return trace
+
+    def _forget(self, trace: _Trace) -> None:
+        self._spans -= len(trace.ended)
+        self._bytes -= trace.size
+
+    def _count(self, given_up: Sequence[_Trace]) -> None:
+        """Count traces that found no room; a run that shows already ends, since nothing more will be heard of it."""
+        if given_up:
+            self._on_drop("queue_full", len(given_up))
+        for trace in given_up:
+            if trace.record is not None:
+                trace.record.metadata["spans_left_out"] = len(trace.ended) + trace.left_out + trace.open
+                trace.record.status = "failed"
+                trace.record.completed_at = from_us(time_ns() // 1000)
+                trace.record.error = ErrorRecord(
+                    code=INTERRUPTED,
+                    category="store",
+                    message="too many spans of other instrumentations were open: this trace was given up",
+                )
+                self._store.finish_execution(trace.record)
 
     def _begun(self, span: "Span", trace: _Trace) -> ExecutionRecord:
         assert span.context is not None
@@ -170,16 +241,37 @@ class StoreSpanProcessor:
             trace = self._traces.get(context.trace_id)
             if trace is None:
                 return
-            if len(trace.ended) < MAX_SPANS or context.span_id == trace.root:
-                trace.ended.append(facts_of(span))
-            else:
-                trace.left_out += 1
+            given_up = self._add(trace, facts_of(span), is_root=context.span_id == trace.root)
             trace.open -= 1
-            if context.span_id != trace.root:
-                return
-            self._traces.pop(context.trace_id)
+            if context.span_id == trace.root:
+                del self._traces[context.trace_id]
+                self._forget(trace)
+        self._count(given_up)
+        if context.span_id != trace.root:
+            return
         if trace.record is not None or any(self._keep(each.name, each.attributes) for each in trace.ended):
             self._hand_over(trace)
+
+    def _add(self, trace: _Trace, span: Ended, *, is_root: bool) -> list[_Trace]:
+        """Keep a span, and return the older traces that were given up for it; with the lock held."""
+        size = _size(span)
+        given_up: list[_Trace] = []
+        if not is_root and (len(trace.ended) >= self._max_spans or trace.size + size > self._max_bytes):
+            trace.left_out += 1
+            return given_up
+        trace.ended.append(span)
+        trace.size += size
+        self._spans += 1
+        self._bytes += size
+        while self._bytes > self._max_bytes:
+            oldest = next(
+                (key for key, each in self._traces.items() if each is not trace and each.ended), None
+            )
+            if oldest is None:
+                break  # a root alone, which ends its trace
+            given_up.append(self._traces.pop(oldest))
+            self._forget(given_up[-1])
+        return given_up
 
     def _hand_over(self, trace: _Trace) -> None:
         guard = active_redaction()

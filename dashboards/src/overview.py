@@ -14,6 +14,7 @@ from ael_otel._generated.attributes import (
     AEL_WORKFLOW_NAME,
     LABEL_COMPONENT,
     LABEL_KIND,
+    LABEL_QUEUE,
     LABEL_REASON,
     LABEL_SIGNAL,
     LABEL_TOOL,
@@ -32,6 +33,9 @@ from ael_otel._generated.metrics import (
     PROCESS_RUNNING,
     REDACTION,
     TELEMETRY_DROPPED,
+    TELEMETRY_QUEUE_FILL,
+    TELEMETRY_QUEUE_ITEMS,
+    TELEMETRY_QUEUE_SIZE,
     TOOL_DURATION,
     WORKFLOW_DURATION,
 )
@@ -466,6 +470,45 @@ def _telemetry() -> list[Panel]:
                     query=f"{total(events(series(REDACTION), '$__interval'), (LABEL_KIND,))} > 0",
                     legend=legend(LABEL_KIND),
                 )
+            ],
+        ),
+        lines(
+            number=69,
+            width=8,
+            title="Buffers in the application",
+            description="How full each buffer of ael_otel is: spans and log lines that wait for export, unsampled "
+            "spans whose trace goes on, runs that wait for the run store, spans of other instrumentations. When one is "
+            "full, what comes next is dropped and counted. docs/limits.md has the bounds.",
+            unit="percentunit",
+            bounds=(0, 1),
+            no_value="No process is reporting",
+            query=[
+                Line(
+                    query=f"max by ({LABEL_QUEUE}) ({series(TELEMETRY_QUEUE_FILL)})",
+                    legend=legend(LABEL_QUEUE),
+                )
+            ],
+        ),
+        lines(
+            number=71,
+            width=8,
+            title="Items that wait in the application",
+            description="Spans, log lines and runs in the buffers of all processes together.",
+            unit="locale",
+            no_value="No process is reporting",
+            query=[
+                Line(query=total(series(TELEMETRY_QUEUE_ITEMS), (LABEL_QUEUE,)), legend=legend(LABEL_QUEUE))
+            ],
+        ),
+        lines(
+            number=72,
+            width=8,
+            title="Memory of what waits",
+            description="What the buffers of all processes hold in memory together, roughly.",
+            unit="bytes",
+            no_value="No process is reporting",
+            query=[
+                Line(query=total(series(TELEMETRY_QUEUE_SIZE), (LABEL_QUEUE,)), legend=legend(LABEL_QUEUE))
             ],
         ),
         _processes(),

@@ -36,7 +36,7 @@ from tests.support.structure import texts
 type Rule = Callable[[str, Json], Iterator[str]]
 
 # Grafana's ids of the units we use; an id that Grafana does not know is shown as text after the number.
-UNITS = {"locale", "s", "ns", "percentunit", "cps", "string", "time:YYYY-MM-DD HH:mm:ss"}
+UNITS = {"locale", "bytes", "s", "ns", "percentunit", "cps", "string", "time:YYYY-MM-DD HH:mm:ss"}
 
 # Windows that a query may have besides Grafana's macros, with the title that must announce the first.
 EXCEPTIONS: Mapping[str, str] = {

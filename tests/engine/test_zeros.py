@@ -1,10 +1,12 @@
 """Series exist before the first event, so that the first failure is an increase."""
 
 import json
+from pathlib import Path
 
 import httpx
 
 from ael_otel._generated.attributes import WORKFLOW_STATUS_VALUES
+from ael_otel.emit.metric_sets import GONE_SECONDS
 from tests.engine.lab.client import Lab
 from tests.engine.lab.files import SOURCES, TOOLS
 
@@ -40,3 +42,26 @@ def test_a_workflow_that_comes_later_is_zero_at_once(lab: Lab) -> None:
     rows = lab.collect().rows["ael.workflow.executions"]
     for name in ("by_call", "by_rest", "by_agent"):
         assert [rows[f"status={status},workflow={name}"] for status in WORKFLOW_STATUS_VALUES] == [0, 0, 0, 0]
+
+
+def test_workflow_that_is_removed_ends_and_one_that_stays_goes_on(lab: Lab) -> None:
+    """Proves that the engine's removal of a workflow reaches the metrics: its rows end after the grace, others stay."""
+    lab.ask("register", text=LATER.format(name="short_lived"))
+    assert "status=success,workflow=short_lived" in lab.collect().rows["ael.workflow.executions"]
+    assert lab.ask("unregister", workflow="short_lived") == {"was": True}
+    lab.ask("hurry", seconds=GONE_SECONDS)
+    rows = lab.collect().rows["ael.workflow.executions"]
+    assert "status=success,workflow=short_lived" not in rows
+    assert "status=success,workflow=success" in rows
+
+
+def test_reload_of_the_configuration_is_an_event_also_when_it_fails(lab: Lab, tmp_path: Path) -> None:
+    """Proves that a log event says when the engine read its configuration again, and why it could not."""
+    lab.collect()
+    file = tmp_path / "again.yaml"
+    file.write_text("logging: {level: INFO}\n", "utf-8")
+    assert lab.ask("reload", path=str(file))["raised"]
+    events = [each for each in lab.collect().logs if each["event"] == "ael.config.reload"]
+    assert [each["attributes"]["status"] for each in events] == ["success", "error"]
+    assert events[1]["attributes"]["error_type"] == "CONFIG_INVALID"
+    assert [each["attributes"]["ael.config.trigger"] for each in events] == ["reload", "reload"]

@@ -33,6 +33,9 @@ def run_everything(lab: Lab) -> None:
     lab.mcp("python_exec", {"code": "result = 1 / 0"})
     lab.ask("execute", workflow="secrets", inputs={"text": CANARY})
     lab.ask("execute", workflow="secrets", inputs={"text": "write to ada@example.com"})  # something to redact
+    (lab.folder / "again.yaml").write_text("logging: {level: INFO}\n", "utf-8")
+    assert lab.ask("reload", path=str(lab.folder / "again.yaml"))["raised"]
+    lab.ask("upgrade", folder=str(lab.folder))
     lab.ask("break_store")
     lab.ask("execute", workflow="success", inputs={})
     lab.ask("mend")

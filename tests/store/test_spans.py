@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
@@ -19,10 +21,12 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from ael_otel.config import Limits
 from ael_otel.core.metrics import AelMetrics
 from ael_otel.lifecycle import Execution, Recorder, Step, ToolCall
 from ael_otel.store import ExecutionRecord, MemoryStore, RunQuery
 from ael_otel.store.derive import derive
+from ael_otel.store.records import INTERRUPTED
 from ael_otel.store.span_processor import StoreSpanProcessor, facts_of
 from tests.support.differences import differences
 from tests.support.needs import require
@@ -311,3 +315,43 @@ def test_no_spans_are_no_runs() -> None:
     """Proves that nothing comes of nothing."""
     assert derive([]) == []
     assert callable(facts_of)
+
+
+def test_big_foreign_spans_are_bounded_in_bytes_and_counted() -> None:
+    """Proves that open traces of other instrumentations hold no more than the bound, that the oldest are given up and
+    counted by reason, and that a run which showed already ends as interrupted.
+    """
+    lost: Counter[str] = Counter()
+    agent = Agent(max_bytes=1_000_000, on_drop=lambda reason, count: lost.update({reason: count}))
+    name = {"gen_ai.operation.name": "chat"}
+    roots = []
+    for _ in range(10):
+        root = agent.tracer.start_span("invoke_agent", Context(), attributes={"gen_ai.agent.name": "big"})
+        child = agent.tracer.start_span("chat", set_span_in_context(root, Context()), attributes=name)
+        child.set_attribute("gen_ai.prompt", "x" * 300_000)
+        child.end()
+        assert agent.processor.level.size <= 1_000_000
+        roots.append(root)
+    assert lost == {"queue_full": 7}
+    assert agent.processor.level.items == 3
+    assert 0.9 < agent.processor.level.fill <= 1
+    for root in roots:
+        root.end()
+    runs = agent.store.recent()
+    assert Counter(run.status for run in runs) == {"failed": 7, "completed": 3}
+    given_up = [run for run in runs if run.status == "failed"]
+    assert {run.error.code for run in given_up if run.error} == {INTERRUPTED}
+    assert {run.metadata["spans_left_out"] for run in given_up} == {2}
+    assert agent.processor.level == (0, 0, 0.0)
+
+
+def test_trace_larger_than_the_bound_leaves_spans_out_and_says_how_many() -> None:
+    """Proves that one trace does not exceed the bound by itself: further spans are left out of its record."""
+    agent = Agent(limits=Limits(foreign_mb=1, foreign_spans_per_trace=50))
+    with agent.tracer.start_as_current_span("invoke_agent", attributes={"gen_ai.agent.name": "big"}):
+        for _ in range(5):
+            with agent.tracer.start_as_current_span("chat") as span:
+                span.set_attribute("input.value", "x" * 300_000)
+        assert agent.processor.level.size <= 1024 * 1024
+    (record,) = agent.store.recent()
+    assert (record.status, record.metadata["spans_left_out"], len(record.steps)) == ("completed", 2, 3)

@@ -19,7 +19,7 @@ HARD_MAX_SERIES = 2000
 """Series of one instrument at which the SDK starts to fold new ones into one overflow series."""
 UNITS = ("s", "By", "1")
 """Units a metric may have besides an annotation such as {item}."""
-VERBS = ("start", "complete", "fail", "cancel", "skip", "retry", "drop", "timeout")
+VERBS = ("start", "complete", "fail", "cancel", "skip", "retry", "drop", "timeout", "change", "reload")
 """Last words an event name may have."""
 
 ID = re.compile(r"(?:^|[._])(?:id|uuid|guid|execution|session|call|request|message|trace|span)$")

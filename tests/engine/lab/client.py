@@ -66,6 +66,7 @@ class Lab:
     ) -> None:
         configuration = write_configuration(folder, telemetry=telemetry, python=python, **files)
         self.port = free_port()
+        self.folder = folder
         self.stderr = folder / "stderr.txt"
         self._before: dict[str, dict[str, float]] = {}
         with self.stderr.open("wb") as stderr:

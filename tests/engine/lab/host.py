@@ -1,8 +1,8 @@
 """A process with the real engine and telemetry kept in memory, run by line: one JSON command in, one JSON answer out.
 
 It does what `ael serve` does and shows what `ael serve` would send. Commands come on stdin: `execute`,
-`execute_workflow`, `cancel`, `many`, `together`, `sleep`, `register`, `break_frame`, `break_store`, `mend`, `running`,
-`collect` and `close`; see `Host`.
+`execute_workflow`, `cancel`, `many`, `together`, `sleep`, `register`, `unregister`, `hurry`, `reload`, `upgrade`,
+`break_frame`, `break_store`, `mend`, `running`, `collect` and `close`; see `Host`.
 """
 
 import asyncio
@@ -89,6 +89,42 @@ class Host:
     async def register(self, text: str) -> Any:
         """Register a workflow while the engine runs."""
         self.app.workflow_registry.register_from_yaml(text)
+        return {}
+
+    async def unregister(self, workflow: str) -> Any:
+        """Remove a workflow."""
+        return {"was": self.app.workflow_registry.unregister(workflow)}
+
+    async def hurry(self, seconds: float) -> Any:
+        """Let time pass for the rows of metrics."""
+        from time import monotonic
+
+        from ael_otel.core.metrics import shared_metrics
+
+        for each in shared_metrics().all:
+            each.clock = lambda: monotonic() + seconds
+        return {}
+
+    async def reload(self, path: str) -> Any:
+        """Read a configuration file and read it again, as a host does whose file has changed."""
+        from ploston_core.config.loader import ConfigLoader
+
+        loader = ConfigLoader()
+        loader.load(path)
+        loader.reload()
+        Path(path).write_text("not: [valid", "utf-8")  # noqa: ASYNC240 - nothing else runs
+        loader.reload()
+
+    async def upgrade(self, folder: str) -> Any:
+        """Start beside a store that was last used with other versions."""
+        from ael_otel.config import Settings, Store
+        from ael_otel.runtime.last_start import SUFFIX, note_start
+
+        path = Path(folder) / "runs.db"
+        Path(f"{path}{SUFFIX}").write_text(  # noqa: ASYNC240 - nothing else runs
+            '{"ael_otel": "0.0.1", "engine": "1.0.0"}', "utf-8"
+        )
+        note_start(Settings(store=Store(path=str(path))))
         return {}
 
     async def break_frame(self, frame: str, method: str) -> Any:

@@ -161,6 +161,10 @@ def good(emitter: Emitter) -> None:
     emitter.log({**step, "attempt": 2, "error_type": "TOOL_FAILED"}, events.STEP_RETRY.name)
     drop = {"signal": "logs", "reason": "queue_full", attr.AEL_TELEMETRY_DROPPED_ITEMS: 3}
     emitter.log({"component": "telemetry", **drop}, events.TELEMETRY_DROP.name)
+    reload = {attr.AEL_CONFIG_TRIGGER: "reload", "status": "success"}
+    emitter.log({"component": "workflow_engine", **reload}, events.CONFIG_RELOAD.name)
+    before = {attr.AEL_OTEL_PREVIOUS_VERSION: "0.0.1", attr.AEL_ENGINE_PREVIOUS_VERSION: "1.6.0"}
+    emitter.log({"component": "telemetry", **before}, events.VERSION_CHANGE.name)
 
 
 def test_what_is_as_declared_passes(registry: Registry) -> None:

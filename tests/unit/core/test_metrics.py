@@ -1,12 +1,13 @@
 """The metrics of the contract as one object: zeros for what is known, and nothing lost on the way to a reader."""
 
+import gc
 from types import SimpleNamespace
 
 import pytest
 
 from ael_otel._generated import metrics as registry
 from ael_otel.config import Limits
-from ael_otel.core.metrics import AelMetrics
+from ael_otel.core.metrics import AelMetrics, Level
 from ael_otel.emit.metric_sets import GONE_SECONDS
 from tests.unit.conftest import Metered, labels
 
@@ -183,3 +184,30 @@ def test_tool_that_another_registry_lists_goes_on(metered: Metered) -> None:
     metrics.list_tools(first, [])
     now[0] = GONE_SECONDS
     assert {dict(key)["tool"] for key in metered.series()["ael.tool.invocations"]} == {"echo"}
+
+
+class Held:
+    """A buffer whose level a test sets."""
+
+    def __init__(self, level: Level) -> None:
+        self.level = level
+
+
+def test_levels_of_buffers_are_read_when_a_reader_collects_and_not_before(metered: Metered) -> None:
+    """Several of one name add up, the fullest decides the fill, and one that is gone leaves zeros."""
+    metrics = AelMetrics(metered.provider)
+    first, second = Held(Level(3, 100, 0.5)), Held(Level(4, 50, 0.25))
+    metrics.watch("traces", first)
+    metrics.watch("traces", second)
+    here = labels(queue="traces")
+    series = metered.series()
+    assert series["ael.telemetry.queue.items"] == {here: 7}
+    assert series["ael.telemetry.queue.size"] == {here: 150}
+    assert series["ael.telemetry.queue.fill"] == {here: 0.5}
+    first.level = Level(0, 0, 0.0)
+    assert metered.series()["ael.telemetry.queue.fill"] == {here: 0.25}
+    del first, second
+    gc.collect()
+    series = metered.series()
+    assert series["ael.telemetry.queue.items"] == series["ael.telemetry.queue.size"] == {here: 0}
+    assert series["ael.telemetry.queue.fill"] == {here: 0}

@@ -428,3 +428,34 @@ def test_environment_sets_the_queue(
         emit("x")
     assert drops == {"queue_full": 2}
     gate.open.set()
+
+
+def test_level_is_read_while_another_thread_holds_the_lock() -> None:
+    """A reader of the gauges never waits for those who fill the queue, nor they for it."""
+    queue = ExportQueue(
+        "traces",
+        Way(lambda batch, settled: settled(len(batch), None)),
+        Drops("traces"),
+        size_of=len,
+        max_items=10,
+        max_bytes=100,
+        interval_s=60.0,
+    )
+    for text in ("x" * 30, "x" * 20):
+        queue.put(text)
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with queue._changed:
+            held.set()
+            done.wait(10)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        assert held.wait(10)
+        assert queue.level == (2, 50, 0.5)
+    finally:
+        done.set()
+        holder.join()
+        queue.close(1.0)
