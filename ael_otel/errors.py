@@ -92,6 +92,16 @@ class RunNotFoundError(AelOtelError):
         )
 
 
+class SessionNotFoundError(AelOtelError):
+    """No stored run is of this session."""
+
+    def __init__(self, wanted: str) -> None:
+        self.wanted = wanted
+        super().__init__(
+            f"no run is of session {wanted!r}; `ael trace list --output json` shows the session of each run"
+        )
+
+
 class EngineUnavailableError(AelOtelError):
     """The engine cannot be used here: it is not installed, too old, or did not start."""
 

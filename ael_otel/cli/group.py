@@ -12,6 +12,7 @@ from ael_otel.errors import (
     ConfigError,
     QueryError,
     RunNotFoundError,
+    SessionNotFoundError,
     StoreNotFoundError,
     WorkflowNotFoundError,
 )
@@ -101,6 +102,8 @@ def exit_code(error: AelOtelError) -> int:
     """Return the exit code that an error ends with."""
     if isinstance(error, ConfigError | QueryError):
         return EXIT_CONFIGURATION
-    if isinstance(error, WorkflowNotFoundError | RunNotFoundError | StoreNotFoundError):
+    if isinstance(
+        error, WorkflowNotFoundError | RunNotFoundError | SessionNotFoundError | StoreNotFoundError
+    ):
         return EXIT_NOT_FOUND
     return EXIT_FAILURE

@@ -237,7 +237,22 @@ class Store(_Section, frozen=True, forbid_unknown_fields=True):
     dsn: Annotated[
         str, _about("connection string of the postgresql backend", allowed="text", secret=True)
     ] = ""
-    json_mirror: Annotated[bool, _about("also write each run as a JSON file")] = False
+    json_mirror: Annotated[bool, _about("also write each run as JSON beside the store")] = False
+    mirror_form: Annotated[
+        Literal["files", "lines", "both"],
+        _about(
+            "what `json_mirror` writes: a file for each run, files of a day with a run a line, or both",
+        ),
+    ] = "files"
+    mirror_max_mb: Annotated[
+        int,
+        _about(
+            "size in MiB of all files with a run a line, above which the oldest is removed",
+            allowed="a whole number from 2 to 1048576",
+            ge=2,
+            le=1048576,
+        ),
+    ] = 1024
 
 
 class Retention(_Section, frozen=True, forbid_unknown_fields=True):

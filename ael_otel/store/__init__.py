@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from ael_otel.store.memory import MemoryStore
     from ael_otel.store.protocol import TelemetryStore
     from ael_otel.store.query import (
+        DeleteReport,
         ErrorRow,
         ExecutionSummary,
+        ExportFormat,
         Page,
         PruneReport,
         RunQuery,
@@ -47,12 +49,14 @@ __all__ = [
     "INTERRUPTED",
     "Capture",
     "CodeRecord",
+    "DeleteReport",
     "ErrorRecord",
     "ErrorRow",
     "ExecutionRecord",
     "ExecutionStatus",
     "ExecutionSummary",
     "ExecutionType",
+    "ExportFormat",
     "MemoryStore",
     "Page",
     "PruneReport",
@@ -81,7 +85,8 @@ _MODULES: Final = {
     "memory": "MemoryStore",
     "factory": "open_reader open_store refuse_unusable",
     "protocol": "TelemetryStore",
-    "query": "ErrorRow ExecutionSummary Page PruneReport RunQuery StatsKey StatsRow StoreInfo",
+    "query": "DeleteReport ErrorRow ExecutionSummary ExportFormat Page PruneReport RunQuery StatsKey StatsRow"
+    " StoreInfo",
     "records": "INTERRUPTED CodeRecord ErrorRecord ExecutionRecord ExecutionStatus ExecutionType StepRecord StepStatus"
     " StepType ToolCallRecord ToolCallSource ToolCallStatus",
 }

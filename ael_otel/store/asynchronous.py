@@ -1,24 +1,30 @@
 """The same store for asynchronous code: every call that reads or waits runs in a thread."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Final
 
 from ael_otel.store.protocol import TelemetryStore
-from ael_otel.store.query import ErrorRow, Page, PruneReport, RunQuery, StatsKey, StatsRow, StoreInfo
+from ael_otel.store.query import (
+    DeleteReport,
+    ErrorRow,
+    ExportFormat,
+    Page,
+    PruneReport,
+    RunQuery,
+    StatsKey,
+    StatsRow,
+    StoreInfo,
+)
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
 
 _AT_ONCE: Final = 50
 
 
-class AsyncStore:
-    """Wraps a store; `store` is the one inside, for the calls that do not wait.
-
-    Args:
-        store: the store. Use one that is fed in the background (`open_store`) to write from an event loop.
-    """
+class AsyncWriter:
+    """The writing half of `AsyncStore`."""
 
     def __init__(self, store: TelemetryStore) -> None:
         self.store = store
@@ -63,6 +69,14 @@ class AsyncStore:
         """See `TelemetryStore.put`."""
         return await asyncio.to_thread(self.store.put, records)
 
+
+class AsyncStore(AsyncWriter):
+    """Wraps a store; `store` is the one inside, for the calls that do not wait.
+
+    Args:
+        store: the store. Use one that is fed in the background (`open_store`) to write from an event loop.
+    """
+
     async def get(self, execution_id: str) -> ExecutionRecord | None:
         """See `TelemetryStore.get`."""
         return await asyncio.to_thread(self.store.get, execution_id)
@@ -85,17 +99,19 @@ class AsyncStore:
 
     async def iterate(self, query: RunQuery) -> AsyncIterator[ExecutionRecord]:
         """See `TelemetryStore.iterate`."""
-        records = self.store.iterate(query)
+        async for record in _in_threads(self.store.iterate(query)):
+            yield record
 
-        def some() -> list[ExecutionRecord]:
-            return list(islice(records, _AT_ONCE))
-
-        while True:
-            found = await asyncio.to_thread(some)
-            for record in found:
-                yield record
-            if not found:
-                return
+    async def export(
+        self,
+        format: ExportFormat,  # noqa: A002 - the specification's name
+        query: RunQuery,
+        *,
+        service: str = "ael",
+    ) -> AsyncIterator[bytes]:
+        """See `TelemetryStore.export`."""
+        async for part in _in_threads(self.store.export(format, query, service=service)):
+            yield part
 
     async def stats(self, by: StatsKey, query: RunQuery) -> list[StatsRow]:
         """See `TelemetryStore.stats`."""
@@ -121,6 +137,10 @@ class AsyncStore:
             self.store.prune, older_than=older_than, max_mb=max_mb, dry_run=dry_run
         )
 
+    async def delete(self, execution_ids: Iterable[str]) -> DeleteReport:
+        """See `TelemetryStore.delete`."""
+        return await asyncio.to_thread(self.store.delete, execution_ids)
+
     async def flush(self, timeout_s: float = 5.0) -> bool:
         """See `TelemetryStore.flush`."""
         return await asyncio.to_thread(self.store.flush, timeout_s)
@@ -128,3 +148,14 @@ class AsyncStore:
     async def close(self, timeout_s: float = 5.0) -> None:
         """See `TelemetryStore.close`."""
         await asyncio.to_thread(self.store.close, timeout_s)
+
+
+async def _in_threads[Item](items: Iterator[Item]) -> AsyncIterator[Item]:
+    """Yield items that a thread fetches some at a time."""
+
+    def some() -> list[Item]:
+        return list(islice(items, _AT_ONCE))
+
+    while found := await asyncio.to_thread(some):
+        for item in found:
+            yield item

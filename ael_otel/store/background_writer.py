@@ -28,6 +28,7 @@ from ael_otel.store.mirror import Mirror
 from ael_otel.store.owner import this_process
 from ael_otel.store.pruning import Retention
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
+from ael_otel.store.rolling_mirror import RollingMirror
 from ael_otel.store.rows import Row, checked, row_of
 from ael_otel.store.run_queue import BATCH, RunQueue, Waiting
 from ael_otel.store.sql import AbandonedError, SqlBackend
@@ -67,7 +68,7 @@ class QueuedStore(ReadThrough, Events):
             again, anything else makes every run count as lost.
         on_drop: told how many runs were lost and why: `queue_full`, `store_error` or `shutdown_timeout`.
         retention: what to delete when; None deletes nothing.
-        mirror: where to write JSON files too.
+        mirrors: where to write JSON too.
         capacity: runs that may wait.
         capacity_bytes: their bytes.
         linger_s: how long events gather.
@@ -79,7 +80,7 @@ class QueuedStore(ReadThrough, Events):
         *,
         on_drop: OnDrop | None = None,
         retention: Retention | None = None,
-        mirror: Mirror | None = None,
+        mirrors: Sequence[Mirror | RollingMirror] = (),
         capacity: int = CAPACITY,
         capacity_bytes: int = CAPACITY_BYTES,
         linger_s: float = LINGER_S,
@@ -87,7 +88,7 @@ class QueuedStore(ReadThrough, Events):
         self._open_backend = open_backend
         self._on_drop = on_drop
         self.retention = retention
-        self._mirror = mirror
+        self._mirrors = mirrors
         self._capacity = capacity
         self._capacity_bytes = capacity_bytes
         self._linger_s = linger_s
@@ -185,7 +186,7 @@ class QueuedStore(ReadThrough, Events):
     # --- the writer's thread ------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        writer, queue = _Writer(self, self.queue, self._mirror), self.queue
+        writer, queue = _Writer(self, self.queue, self._mirrors), self.queue
         while True:
             self._wake.wait(writer.pause())
             if self._wake.is_set() and not queue.batch_waits:
@@ -296,10 +297,12 @@ class QueuedStore(ReadThrough, Events):
 class _Writer:
     """What only the writer's thread knows: rows that could not be written yet, pauses, chores."""
 
-    def __init__(self, store: QueuedStore, queue: RunQueue, mirror: Mirror | None) -> None:
+    def __init__(
+        self, store: QueuedStore, queue: RunQueue, mirrors: Sequence[Mirror | RollingMirror]
+    ) -> None:
         self._store = store
         self._queue = queue
-        self._mirror = mirror
+        self._mirrors = mirrors
         self._mirror_failed = False
         self._items: list[Waiting] = []
         self._gone: list[str] = []
@@ -412,10 +415,10 @@ class _Writer:
             self._mirror_rows(rows)
 
     def _mirror_rows(self, rows: Sequence[Row]) -> None:
-        """Write the JSON files of the runs that have ended; what goes wrong there loses no run."""
-        if self._mirror is not None:
+        """Write the runs that have ended into the mirrors; what goes wrong there loses no run."""
+        for mirror in self._mirrors:
             try:
-                self._mirror.write([row for row in rows if row.ended])
+                mirror.write([row for row in rows if row.ended])
             except OSError as error:
                 if not self._mirror_failed:
                     logger.error("the JSON mirror cannot be written: %s", error)

@@ -1,32 +1,23 @@
-"""What all backends do alike: the names of events, and reading by the few things that a backend can do itself."""
+"""What all backends do alike when runs are written: the names of events, snapshots, and reading through a queue."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-import msgspec
-from msgspec.structs import replace
-
-from ael_otel.errors import StoreError
-from ael_otel.store.codec import decode, has_text
-from ael_otel.store.error_stats import summarise_errors
 from ael_otel.store.query import (
+    DeleteReport,
     ErrorRow,
-    ExecutionSummary,
+    ExportFormat,
     Page,
     PruneReport,
     RunQuery,
     StatsKey,
     StatsRow,
     StoreInfo,
-    check,
-    read_cursor,
-    write_cursor,
 )
+from ael_otel.store.reader import Reader
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
 from ael_otel.store.rows import Row, checked, row_of
-from ael_otel.store.stats import Figure, figures_of, summarise
-from ael_otel.store.times import to_us
 
 _AT_ONCE = 200
 
@@ -83,12 +74,8 @@ class Events(ABC):
         self.tool_call_finished(record, call)
 
 
-class Backend(Events):
-    """A store that writes at once. A subclass says how rows are written, found and read."""
-
-    def __init__(self) -> None:
-        self.damaged: dict[str, str] = {}
-        """Runs that readers have skipped because they cannot be read, by execution id, and why."""
+class Backend(Reader, Events):
+    """A store that writes at once. A subclass says how rows are written and deleted."""
 
     @abstractmethod
     def write(self, rows: Sequence[Row]) -> None:
@@ -128,148 +115,15 @@ class Backend(Events):
             self.write(batch)
         return done + len(batch)
 
-    # --- reading ------------------------------------------------------------------------------------------------------
-
-    @abstractmethod
-    def select(
-        self, query: RunQuery, after: tuple[int, str] | None, limit: int | None
-    ) -> list[ExecutionSummary]:
-        """Return up to `limit` runs, newest first, after the run that started at `after[0]` with id `after[1]`.
-
-        `limit` and `cursor` of `query` do not count here. With `text` the runs are those that can have it.
-        """
-
-    @abstractmethod
-    def bodies(self, execution_ids: Sequence[str]) -> dict[str, bytes]:
-        """Return the records of these runs, as they were encoded."""
-
-    def get(self, execution_id: str) -> ExecutionRecord | None:
-        """Return the run with this id, or None.
-
-        Raises:
-            StoreError: its record is damaged.
-        """
-        body = self.bodies([execution_id]).get(execution_id)
-        return None if body is None else self._decoded(execution_id, body)
-
-    def recent(self, limit: int = 50) -> list[ExecutionRecord]:
-        """Return up to `limit` runs, the one that started last first."""
-        return list(self.iterate(RunQuery(limit=limit)))
-
-    def query(self, query: RunQuery) -> Page:
-        """Return a page of summaries."""
-        check(query)
-        limit = query.limit
-        if query.text is None:
-            found = self.select(query, _after(query), None if limit is None else limit + 1)
-        else:
-            found = [run for run, _ in self._with_text(query, None if limit is None else limit + 1)]
-        if limit is None or len(found) <= limit:
-            return Page(found)
-        del found[limit:]
-        return Page(found, write_cursor(*_place(found[-1])))
-
-    def iterate(self, query: RunQuery) -> Iterator[ExecutionRecord]:
-        """Yield whole runs, newest first."""
-        check(query)
-        return (record for _, record in self._with_text(query, query.limit))
-
-    def count(self, query: RunQuery, at_most: int | None = None) -> int:
-        """Return how many runs there are, `at_most` if there are more."""
-        check(query)
-        if query.text is None:
-            return self.count_rows(query, _after(query), at_most)
-        return sum(1 for _ in self._with_text(query, at_most))
-
-    @abstractmethod
-    def count_rows(self, query: RunQuery, after: tuple[int, str] | None, at_most: int | None) -> int:
-        """Return how many runs `select` would; `text` is not asked for."""
-
-    def stats(self, by: StatsKey, query: RunQuery) -> list[StatsRow]:
-        """Return figures by workflow or tool (most first) or by day (in order)."""
-        query = replace(check(query), cursor=None, limit=None)
-        if query.text is None:
-            return summarise(by, self.figures(by, query))
-        rows = (
-            figure for _, record in self._with_text(query, None) for figure in figures_of(by, query, record)
-        )
-        return summarise(by, rows)
-
-    def errors(self, query: RunQuery) -> list[ErrorRow]:
-        """Return the errors of these runs by code, tool and step, most first."""
-        wanted = replace(check(query), cursor=None, limit=None, with_errors=True)
-        runs = (record for _, record in self._with_text(wanted, None))
-        return summarise_errors(runs, code=query.error, tool=query.tool)
-
-    def redactions(self, query: RunQuery) -> dict[str, int]:
-        """Return how much was taken out of these runs, by kind, most first."""
-        query = replace(check(query), cursor=None, limit=None)
-        if query.text is None:
-            found = self.redactions_of(query)
-        else:
-            found = dict[str, int]()
-            for _, record in self._with_text(query, None):
-                for kind, number in row_of(record).redactions.items():
-                    found[kind] = found.get(kind, 0) + number
-        return dict(sorted(found.items(), key=lambda each: (-each[1], each[0])))
-
-    @abstractmethod
-    def redactions_of(self, query: RunQuery) -> dict[str, int]:
-        """Return what `redactions` gives; `text` is not asked for."""
-
-    @abstractmethod
-    def figures(self, by: StatsKey, query: RunQuery) -> Iterable[Figure]:
-        """Return what `stats` sums up; `text` is not asked for."""
-
-    def _with_text(
-        self, query: RunQuery, limit: int | None
-    ) -> Iterator[tuple[ExecutionSummary, ExecutionRecord]]:
-        """Yield runs with their records, read some at a time so that nothing stays locked."""
-        after = _after(query)
-        left = limit
-        while left is None or left > 0:
-            wanted = _AT_ONCE if left is None or query.text is not None else min(_AT_ONCE, left)
-            runs = self.select(query, after, wanted)
-            bodies = self.bodies([run.execution_id for run in runs])
-            for run in runs:
-                body = bodies.get(run.execution_id)
-                if body is None:
-                    continue  # pruned in between
-                try:
-                    record = self._decoded(run.execution_id, body)
-                except StoreError:
-                    continue  # noted in `damaged`
-                if query.text is not None and not has_text(record, query.text):
-                    continue
-                yield run, record
-                if left is not None:
-                    left -= 1
-                    if not left:
-                        return
-            if len(runs) < wanted:
-                return
-            after = _place(runs[-1])
-
-    def _decoded(self, execution_id: str, body: bytes) -> ExecutionRecord:
-        try:
-            return decode(body)
-        except msgspec.MsgspecError as error:
-            self.damaged[execution_id] = str(error)
-            raise StoreError(f"the record of run {execution_id} is damaged: {error}") from error
-
-    @abstractmethod
-    def find(self, prefix: str, limit: int = 10) -> list[str]:
-        """Return the execution ids that a person can mean."""
-
-    @abstractmethod
-    def info(self) -> StoreInfo:
-        """Return what the store is and how much it holds."""
-
     @abstractmethod
     def prune(
         self, *, older_than: datetime | None = None, max_mb: int | None = None, dry_run: bool = False
     ) -> PruneReport:
         """Delete what is too old, then the oldest until the store fits."""
+
+    @abstractmethod
+    def delete(self, execution_ids: Iterable[str]) -> DeleteReport:
+        """Delete these runs for good, except those in flight."""
 
     @abstractmethod
     def close(self, timeout_s: float = 5.0) -> None:
@@ -328,6 +182,16 @@ class ReadThrough(ABC):
         """Return how much was taken out of these runs, by kind."""
         return self.backend.redactions(query)
 
+    def export(
+        self,
+        format: ExportFormat,  # noqa: A002 - the specification's name
+        query: RunQuery,
+        *,
+        service: str = "ael",
+    ) -> Iterator[bytes]:
+        """Yield the runs as a file of that format."""
+        return self.backend.export(format, query, service=service)
+
     def info(self) -> StoreInfo:
         """Return what the store is and how much it holds."""
         return self.backend.info()
@@ -338,10 +202,6 @@ class ReadThrough(ABC):
         """Delete what is too old, then the oldest until the store fits."""
         return self.backend.prune(older_than=older_than, max_mb=max_mb, dry_run=dry_run)
 
-
-def _place(run: ExecutionSummary) -> tuple[int, str]:
-    return to_us(run.started_at), run.execution_id
-
-
-def _after(query: RunQuery) -> tuple[int, str] | None:
-    return None if query.cursor is None else read_cursor(query.cursor)
+    def delete(self, execution_ids: Iterable[str]) -> DeleteReport:
+        """Delete these runs for good, except those in flight."""
+        return self.backend.delete(execution_ids)

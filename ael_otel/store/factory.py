@@ -1,7 +1,7 @@
 """Opening the store that the settings name: to feed it, or to read it."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,7 +14,7 @@ from ael_otel.store.protocol import TelemetryStore
 
 if TYPE_CHECKING:
     from ael_otel.store.background_writer import OnDrop
-    from ael_otel.store.pruning import Victim
+    from ael_otel.store.pruning import Copies, Victim
     from ael_otel.store.sql import SqlBackend
 
 MIRROR_FOLDER: Final = "traces"
@@ -53,8 +53,15 @@ def open_store(
     from ael_otel.store.background_writer import QueuedStore
     from ael_otel.store.mirror import Mirror
     from ael_otel.store.pruning import Retention
+    from ael_otel.store.rolling_mirror import RollingMirror
 
-    mirror = Mirror(_mirror_folder(settings, environ, start)) if settings.store.json_mirror else None
+    mirrors: list[Mirror | RollingMirror] = []
+    if settings.store.json_mirror:
+        folder, form = _mirror_folder(settings, environ, start), settings.store.mirror_form
+        if form != "lines":
+            mirrors.append(Mirror(folder))
+        if form != "files":
+            mirrors.append(RollingMirror(folder, settings.store.mirror_max_mb))
 
     def connect() -> "SqlBackend":
         return _backend(settings, environ, start, create=True)
@@ -63,7 +70,7 @@ def open_store(
         connect,
         on_drop=on_drop,
         retention=Retention(settings.retention.days, settings.retention.max_mb),
-        mirror=mirror,
+        mirrors=mirrors,
         capacity=settings.limits.store_runs,
         capacity_bytes=settings.limits.store_mb * MEBIBYTE,
     )
@@ -175,25 +182,49 @@ def open_reader(
 def _backend(
     settings: Settings, environ: Mapping[str, str] | None, start: Path | None, *, create: bool
 ) -> "SqlBackend":
-    folder = _mirror_folder(settings, environ, start)
-
-    def remove(victims: "Sequence[Victim]") -> None:
-        from ael_otel.store.mirror import Mirror
-
-        Mirror(folder).remove(victims)
-
+    copies = _Mirrors(_mirror_folder(settings, environ, start))
     if settings.store.backend == "postgresql":
         from ael_otel.store.postgresql import PostgresStore
 
-        return PostgresStore(settings.store.dsn, on_pruned=remove)
+        return PostgresStore(settings.store.dsn, copies=copies)
     from ael_otel.store.sqlite import SqliteStore
 
     path = locate(settings.store.path, environ=environ, start=start)
-    return SqliteStore(path, create=create, on_pruned=remove)
+    return SqliteStore(path, create=create, copies=copies)
+
+
+class _Mirrors:
+    """The mirrors beside a store, kept in step also where they are not written any more."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def _all(self) -> "tuple[Copies, ...]":
+        if not self._folder.is_dir():
+            return ()
+        from ael_otel.store.mirror import Mirror
+        from ael_otel.store.rolling_mirror import RollingMirror
+
+        return Mirror(self._folder), RollingMirror(self._folder)
+
+    def remove(self, victims: "Sequence[Victim]") -> None:
+        """Remove runs that have been pruned."""
+        for each in self._all():
+            each.remove(victims)
+
+    def remove_before(self, us: int, last: Collection[str] = ()) -> None:
+        """Remove all runs that started before this time, and those of `last`."""
+        for each in self._all():
+            each.remove_before(us, last)
+
+    def delete(self, victims: "Sequence[Victim]") -> None:
+        """Remove these runs now."""
+        for each in self._all():
+            each.delete(victims)
 
 
 def _mirror_folder(settings: Settings, environ: Mapping[str, str] | None, start: Path | None) -> Path:
-    """Return where the mirror beside the store's file is; it is kept in step also where it is not written any more."""
+    """Return where the mirrors beside the store's file are."""
     sqlite = settings.store.backend == "sqlite"
     path = locate(settings.store.path if sqlite else DEFAULT_PATH, environ=environ, start=start)
     return path.parent / MIRROR_FOLDER

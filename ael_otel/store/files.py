@@ -1,9 +1,9 @@
-"""Writing a file that appears whole or not at all, for its owner only."""
+"""Writing a file that appears whole or not at all, for its owner only; folders for the same, and locks on them."""
 
 import os
 import tempfile
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ael_otel.errors import AelOtelError
@@ -39,3 +39,27 @@ def write_file(path: Path, parts: Iterable[bytes]) -> int:
             with suppress(OSError):
                 Path(temporary).unlink()
     return size
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that only this user can enter, with the folder that it is in."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        for each in (folder, folder.parent):
+            each.chmod(0o700)
+
+
+@contextmanager
+def locked(folder: Path) -> Generator[None]:
+    """Keep other processes from what is in a folder; where files cannot be locked, the last writer wins."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

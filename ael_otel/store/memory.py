@@ -8,7 +8,15 @@ from threading import Lock
 
 from ael_otel.store.base import Backend
 from ael_otel.store.codec import encode
-from ael_otel.store.query import EQUALS, ExecutionSummary, PruneReport, RunQuery, StatsKey, StoreInfo
+from ael_otel.store.query import (
+    EQUALS,
+    DeleteReport,
+    ExecutionSummary,
+    PruneReport,
+    RunQuery,
+    StatsKey,
+    StoreInfo,
+)
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
 from ael_otel.store.rows import Head, Row, checked, ended, row_of, summary_of
 from ael_otel.store.stats import Figure, figures_of
@@ -174,6 +182,24 @@ class MemoryStore(Backend):
                     self._kept.pop(head.execution_id, None)
         return PruneReport(len(gone), sum(head.bytes for head in gone), dry_run)
 
+    def delete(self, execution_ids: Iterable[str]) -> DeleteReport:
+        """Delete these runs, except those in flight."""
+        size = deleted = 0
+        running: list[str] = []
+        unknown: list[str] = []
+        with self._lock:
+            for each in dict.fromkeys(execution_ids):
+                item = self._kept.get(each)
+                if item is None:
+                    unknown.append(each)
+                elif not _ended(item):
+                    running.append(each)
+                else:
+                    del self._kept[each]
+                    deleted += 1
+                    size += len(item.body if isinstance(item, Row) else encode(item))
+        return DeleteReport(deleted, size, running, unknown)
+
     def close(self, timeout_s: float = 5.0) -> None:
         """Do nothing: there is nothing to let go of."""
 
@@ -186,7 +212,8 @@ def matches(row: Row, query: RunQuery) -> bool:
     """Return whether a run passes the filters, `text` apart."""
     head = row.head
     return (
-        (query.since is None or head.started_us >= to_us(query.since))
+        (query.ids is None or head.execution_id in query.ids)
+        and (query.since is None or head.started_us >= to_us(query.since))
         and (query.until is None or head.started_us < to_us(query.until))
         and all(
             (wanted := getattr(query, name)) is None or getattr(head, column) == wanted

@@ -7,8 +7,8 @@ is a JSON array that grows at its end in place, so that an entry costs the same 
 import json
 import os
 import re
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from ael_otel.store.codec import decode
+from ael_otel.store.files import locked, make_private
 from ael_otel.store.pruning import Victim
 from ael_otel.store.rows import Row
 from ael_otel.store.times import day_of, from_us
@@ -42,7 +43,7 @@ class Mirror:
             head = row.head
             day = day_of(head.started_us)
             directory = self.folder / day
-            _make(directory)
+            make_private(directory)
             path = self._path_for(directory, head.execution_id, head.trace_id)
             known = path.exists()
             _replace(path, msgspec.json.format(msgspec.json.encode(decode(row.body)), indent=2) + b"\n")
@@ -58,7 +59,7 @@ class Mirror:
                 }
                 by_day.setdefault(day, []).append(msgspec.json.encode(entry))
         for day, entries in by_day.items():
-            with self._locked():
+            with locked(self.folder):
                 _append(self.folder / day / INDEX, entries)
 
     def remove(self, victims: Sequence[Victim]) -> None:
@@ -73,7 +74,7 @@ class Mirror:
                         path.unlink(missing_ok=True)
         for day, gone in by_day.items():
             directory = self.folder / day
-            with self._locked(), suppress(OSError):
+            with locked(self.folder), suppress(OSError):
                 index = directory / INDEX
                 kept = [entry for entry in _entries(index) if entry.get("execution_id") not in gone]
                 if kept:
@@ -83,20 +84,12 @@ class Mirror:
                     index.unlink(missing_ok=True)
                     directory.rmdir()
 
-    @contextmanager
-    def _locked(self) -> Generator[None]:
-        """Keep other processes from the indexes; where files cannot be locked, the last one wins."""
-        try:
-            import fcntl
-        except ImportError:
-            yield
-            return
-        handle = os.open(self.folder, os.O_RDONLY)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
+    def delete(self, victims: Sequence[Victim]) -> None:
+        """Delete the files of these runs, and their entries."""
+        self.remove(victims)
+
+    def remove_before(self, us: int, last: Collection[str] = ()) -> None:
+        """Do nothing: `remove` has deleted each file with its run."""
 
     def _path_for(self, directory: Path, execution_id: str, trace_id: str) -> Path:
         """Return the run's own file, or the first name that is free: eight digits do collide."""
@@ -125,13 +118,6 @@ def _id_in(path: Path) -> str | None:
         return msgspec.json.decode(path.read_bytes(), type=_Id).execution_id
     except (OSError, msgspec.MsgspecError):
         return None
-
-
-def _make(directory: Path) -> None:
-    if not directory.is_dir():
-        directory.mkdir(parents=True, exist_ok=True)
-        for folder in (directory, directory.parent):
-            folder.chmod(0o700)
 
 
 def _replace(path: Path, data: bytes) -> None:

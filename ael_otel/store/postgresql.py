@@ -6,7 +6,7 @@ server's own write-ahead log and backups keep what they keep.
 
 # ruff: noqa: S608 - what is put into statements are names of this package; values are parameters
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from threading import RLock
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from ael_otel.errors import StoreBusyError, StoreError
 from ael_otel.store.migrations import POSTGRESQL, SCHEMA_VERSION, refuse_newer, statements
-from ael_otel.store.pruning import Victim
+from ael_otel.store.pruning import Copies
 from ael_otel.store.query import StoreInfo
 from ael_otel.store.sql import SqlBackend
 from ael_otel.store.times import from_us
@@ -37,7 +37,7 @@ class PostgresStore(SqlBackend):
 
     Args:
         dsn: a libpq connection string or URL. Messages show no more of it than host and database.
-        on_pruned: told of the runs that have been deleted.
+        copies: what else holds the runs, and is to forget those that are deleted.
 
     Raises:
         SchemaTooNewError: a newer version wrote it.
@@ -45,8 +45,8 @@ class PostgresStore(SqlBackend):
         StoreError: psycopg is not installed, or the database does not accept us.
     """
 
-    def __init__(self, dsn: str, on_pruned: Callable[[Sequence[Victim]], None] | None = None) -> None:
-        super().__init__(on_pruned)
+    def __init__(self, dsn: str, copies: Copies | None = None) -> None:
+        super().__init__(copies)
         if not dsn:
             raise StoreError("telemetry.store.dsn is empty: set it to the connection string of the database")
         try:

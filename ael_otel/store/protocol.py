@@ -4,8 +4,9 @@ Writing: the lifecycle says what happened (`start_execution`, then steps and cal
 and `cancel_execution`) and owns the record until then; a store takes its snapshot at each call. `put` takes records
 that are complete already: an import, foreign spans.
 
-Reading: `get` one, `find` ids by a prefix, `query` a page of summaries, `iterate` whole records, `stats`, `info`. What
-they return belongs to the caller. Newest first, by start and then by id; times are UTC, ranges half-open.
+Reading: `get` one, `find` ids by a prefix, `query` a page of summaries, `iterate` whole records, `export` files,
+`stats`, `info`. What they return belongs to the caller. Newest first, by start and then by id; times are UTC, ranges
+half-open.
 
 All methods may be called from any thread. They raise `StoreError` only; a store that is fed in the background
 (`background_writer.QueuedStore`) raises nothing when written to, and its readers see what was written before.
@@ -15,23 +16,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from ael_otel.store.query import ErrorRow, Page, PruneReport, RunQuery, StatsKey, StatsRow, StoreInfo
+from ael_otel.store.query import (
+    DeleteReport,
+    ErrorRow,
+    ExportFormat,
+    Page,
+    PruneReport,
+    RunQuery,
+    StatsKey,
+    StatsRow,
+    StoreInfo,
+)
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
 
 
 @runtime_checkable
-class TelemetryStore(Protocol):
-    """Keeps execution records: what `open_store` and `open_reader` return, and what a store of your own has to be.
-
-    >>> import ael_otel
-    >>> def slowest(store: ael_otel.TelemetryStore) -> str:
-    ...     rows = store.stats("workflow", ael_otel.RunQuery(limit=None))
-    ...     return max(rows, key=lambda row: row.p95_ms or 0.0).key
-    >>> slowest(ael_otel.open_reader(ael_otel.load_settings("ael-config.yaml")))
-    'triage'
-    """
-
-    # --- what happens -------------------------------------------------------------------------------------------------
+class RunWriter(Protocol):
+    """The half of a store that runs are written to."""
 
     def start_execution(self, record: ExecutionRecord) -> None:
         """Keep a run that has just begun (status `running`)."""
@@ -85,7 +86,10 @@ class TelemetryStore(Protocol):
         """Keep records as they are, replacing those with the same id; returns how many there were."""
         ...
 
-    # --- what is known ------------------------------------------------------------------------------------------------
+
+@runtime_checkable
+class RunReader(Protocol):
+    """The half of a store that runs are read from."""
 
     def get(self, execution_id: str) -> ExecutionRecord | None:
         """Return the run with exactly this id, or None."""
@@ -136,11 +140,41 @@ class TelemetryStore(Protocol):
         """Return how much was taken out of these runs, by kind (`ael.redaction.kind`), most first."""
         ...
 
+    def export(
+        self,
+        format: ExportFormat,  # noqa: A002 - the specification's name
+        query: RunQuery,
+        *,
+        service: str = "ael",
+    ) -> Iterator[bytes]:
+        """Yield the runs of a query, newest first, as the bytes of one file; `limit` None takes all.
+
+        Args:
+            format: `json` or `jsonl` (whole records), `csv`, `otlp` (JSON lines), `zipkin` or `jaeger`.
+            query: which runs.
+            service: the service that spans belong to.
+
+        Raises:
+            QueryError: there is no such format, or the query makes no sense.
+        """
+        ...
+
     def info(self) -> StoreInfo:
         """Return what the store is and how much it holds."""
         ...
 
-    # --- keeping house ------------------------------------------------------------------------------------------------
+
+@runtime_checkable
+class TelemetryStore(RunWriter, RunReader, Protocol):
+    """Keeps execution records: what `open_store` and `open_reader` return, and what a store of your own has to be.
+
+    >>> import ael_otel
+    >>> def slowest(store: ael_otel.TelemetryStore) -> str:
+    ...     rows = store.stats("workflow", ael_otel.RunQuery(limit=None))
+    ...     return max(rows, key=lambda row: row.p95_ms or 0.0).key
+    >>> slowest(ael_otel.open_reader(ael_otel.load_settings("ael-config.yaml")))
+    'triage'
+    """
 
     def prune(
         self, *, older_than: datetime | None = None, max_mb: int | None = None, dry_run: bool = False
@@ -148,6 +182,13 @@ class TelemetryStore(Protocol):
         """Delete runs that started before `older_than`, then the oldest until the store fits `max_mb` MiB.
 
         What is deleted is gone, from disk too. Runs that go on stay. `dry_run` only says what would be deleted.
+        """
+        ...
+
+    def delete(self, execution_ids: Iterable[str]) -> DeleteReport:
+        """Delete these runs for good: from the store, its log on disk and its JSON mirrors.
+
+        Runs in flight stay, and the report names them: their end would bring them back.
         """
         ...
 

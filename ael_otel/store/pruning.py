@@ -2,12 +2,14 @@
 
 # ruff: noqa: S608 - what is put into statements are names of this module; values are parameters
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, NamedTuple
+from itertools import batched
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from ael_otel.store.owner import now_us
-from ael_otel.store.query import PruneReport
+from ael_otel.store.query import DeleteReport, PruneReport
 from ael_otel.store.times import to_us
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ MIB: Final = 1024 * 1024
 
 HOUR_UTC: Final = 3
 """The hour of the day, in UTC, from which on retention is due."""
+
+FORGET_S: Final = 2.0
+"""How long `delete` waits for readers of the log, which is in use for the moments of each of their questions."""
 
 _RETENTION: Final = "retention"
 _ENDED: Final = "e.status NOT IN ('pending', 'running')"
@@ -37,6 +42,22 @@ class Victim(NamedTuple):
 
 
 _VICTIM: Final = ", ".join(f"e.{name}" for name in Victim._fields)
+
+
+class Copies(Protocol):
+    """What else holds runs of the store, such as its JSON mirrors."""
+
+    def remove(self, victims: Sequence[Victim]) -> None:
+        """Forget these runs, which have been pruned: at once, or by the `remove_before` that follows."""
+        ...
+
+    def remove_before(self, us: int, last: Collection[str] = ()) -> None:
+        """Forget all runs that started before this time, and those of `last`."""
+        ...
+
+    def delete(self, victims: Sequence[Victim]) -> None:
+        """Forget these runs now."""
+        ...
 
 
 class Pruner:
@@ -58,12 +79,19 @@ class Pruner:
         cutoff_us = None if older_than is None else to_us(older_than)
         while cutoff_us is not None and (victims := self._oldest(cutoff_us)):
             yield self._delete(victims)
+        if cutoff_us is not None and backend.copies is not None:
+            # Also without any victim: the process that deleted last may have died before it got here.
+            backend.copies.remove_before(cutoff_us)
+        last: list[Victim] = []
         while max_mb is not None and (excess := backend.size() - max_mb * MIB) > 0:
             victims = _enough(self._oldest(None), excess)
             if not victims:
                 break
             yield self._delete(victims)
+            last = victims
             backend.shrink()
+        if last and backend.copies is not None:
+            backend.copies.remove_before(last[-1].started_us, {each.execution_id for each in last})
         # Also when there was nothing: the process that deleted last may have died before it got here.
         backend.forgotten = backend.shrink()
 
@@ -105,9 +133,43 @@ class Pruner:
         with backend.transaction() as transaction:
             condition, ids = backend.among("id", [victim.id for victim in victims])
             transaction.run(f"DELETE FROM executions WHERE {condition}", [ids])
-        if backend.on_pruned is not None:
-            backend.on_pruned(victims)
+        if backend.copies is not None:
+            backend.copies.remove(victims)
         return len(victims)
+
+    def delete(self, execution_ids: Sequence[str]) -> DeleteReport:
+        """Delete these runs and wait a moment for the readers that keep the log from being emptied."""
+        backend = self._backend
+        victims: list[Victim] = []
+        running: list[str] = []
+        for some in batched(execution_ids, CHUNK):
+            condition, ids = backend.among("e.execution_id", some)
+            for *row, ended in backend.read(
+                f"SELECT {_VICTIM}, {_ENDED} FROM executions e WHERE {condition}", [ids]
+            ):
+                if ended:
+                    victims.append(Victim(*row))
+                else:
+                    running.append(row[1])
+        known = {victim.execution_id for victim in victims}.union(running)
+        # Before as well as after: who is killed in between finds the runs in the store and can delete them again.
+        for again in (False, True):
+            if backend.copies is not None and victims:
+                backend.copies.delete(victims)
+            if not again:
+                for chunk in batched(victims, CHUNK):
+                    self._delete(chunk)
+        deadline = time.monotonic() + FORGET_S
+        while not (forgotten := backend.shrink()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        backend.forgotten = forgotten
+        return DeleteReport(
+            len(victims),
+            sum(victim.bytes for victim in victims),
+            running,
+            [each for each in execution_ids if each not in known],
+            forgotten,
+        )
 
 
 class Retention:

@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -14,6 +14,9 @@ from ael_otel.store.records import ExecutionStatus, ExecutionType
 from ael_otel.store.times import to_us
 
 type StatsKey = Literal["workflow", "tool", "day"]
+type ExportFormat = Literal["json", "jsonl", "csv", "otlp", "zipkin", "jaeger"]
+
+EXPORT_FORMATS: Final = get_args(ExportFormat.__value__)
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 2**31 - 1
@@ -44,6 +47,7 @@ class RunQuery(msgspec.Struct, frozen=True, kw_only=True):
         caller: `caller_id` of the run.
         session: `metadata["session_id"]` of the run.
         with_errors: only runs with an error of their own, of a step, or of a call.
+        ids: has one of these execution ids.
     """
 
     limit: int | None = DEFAULT_LIMIT
@@ -60,6 +64,7 @@ class RunQuery(msgspec.Struct, frozen=True, kw_only=True):
     caller: str | None = None
     session: str | None = None
     with_errors: bool = False
+    ids: tuple[str, ...] | None = None
 
 
 EQUALS: Final[Mapping[str, str]] = MappingProxyType(
@@ -170,6 +175,20 @@ class PruneReport(msgspec.Struct, frozen=True):
     executions: int
     bytes: int
     dry_run: bool = False
+    forgotten: bool = True
+
+
+class DeleteReport(msgspec.Struct, frozen=True):
+    """What `delete` did: how many runs are gone, and the bytes of their records.
+
+    `running` are those that stay because they are in flight, `unknown` those that the store does not have. `forgotten`
+    is as in `PruneReport`.
+    """
+
+    executions: int
+    bytes: int
+    running: list[str] = []
+    unknown: list[str] = []
     forgotten: bool = True
 
 

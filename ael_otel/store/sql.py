@@ -15,8 +15,8 @@ from ael_otel.store.base import Backend
 from ael_otel.store.codec import decode
 from ael_otel.store.content import clean
 from ael_otel.store.owner import interrupt, is_gone, now_us
-from ael_otel.store.pruning import Pruner, Victim
-from ael_otel.store.query import EQUALS, ExecutionSummary, PruneReport, RunQuery, StatsKey
+from ael_otel.store.pruning import Copies, Pruner
+from ael_otel.store.query import EQUALS, DeleteReport, ExecutionSummary, PruneReport, RunQuery, StatsKey
 from ael_otel.store.rows import (
     CALL_COLUMNS,
     CALL_STATUSES,
@@ -90,12 +90,12 @@ class SqlBackend(Backend):
     """A store in a database.
 
     Args:
-        on_pruned: told of the runs that have been deleted, after they have.
+        copies: what else holds the runs, and is to forget those that are deleted.
     """
 
-    def __init__(self, on_pruned: Callable[[Sequence[Victim]], None] | None = None) -> None:
+    def __init__(self, copies: Copies | None = None) -> None:
         super().__init__()
-        self.on_pruned = on_pruned
+        self.copies = copies
         self.forgotten = True
         """Whether nothing of what was deleted is left; else `shrink` is to be called again."""
         self.abandoned: Callable[[], bool] = _never
@@ -293,6 +293,9 @@ class SqlBackend(Backend):
         for name, column in EQUALS.items():
             if (value := getattr(query, name)) is not None:
                 add(f"e.{column} = ?", clean(value))
+        if query.ids is not None:
+            parts.append((found := self.among("e.execution_id", [clean(each) for each in query.ids]))[0])
+            parameters.append(found[1])
         if query.since is not None:
             add("e.started_us >= ?", to_us(query.since))
         if query.until is not None:
@@ -323,6 +326,10 @@ class SqlBackend(Backend):
         """Delete runs that started before `older_than`, then the oldest until the store fits `max_mb` MiB."""
         pruner = Pruner(self)
         return pruner.foresee(older_than, max_mb) if dry_run else pruner.prune(older_than, max_mb)
+
+    def delete(self, execution_ids: Iterable[str]) -> DeleteReport:
+        """Delete these runs for good, except those in flight."""
+        return Pruner(self).delete(list(dict.fromkeys(map(clean, execution_ids))))
 
     def remove(self, execution_ids: Sequence[str]) -> None:
         """Delete these runs, in whatever state."""

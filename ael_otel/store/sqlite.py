@@ -11,7 +11,7 @@ import errno
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -23,8 +23,8 @@ import msgspec
 from ael_otel.core.faults import logger
 from ael_otel.errors import StoreBusyError, StoreDamagedError, StoreError, StoreFullError, StoreNotFoundError
 from ael_otel.store.migrations import SCHEMA_VERSION, SQLITE, refuse_newer, statements
-from ael_otel.store.pruning import Victim
-from ael_otel.store.query import PruneReport, StoreInfo
+from ael_otel.store.pruning import Copies
+from ael_otel.store.query import DeleteReport, PruneReport, StoreInfo
 from ael_otel.store.sql import SqlBackend
 from ael_otel.store.sqlite_file import OpenFile
 from ael_otel.store.times import from_us
@@ -59,7 +59,7 @@ class SqliteStore(SqlBackend):
     Args:
         path: the file. It and its folder are made if need be, readable by this user only.
         create: False to open only what exists.
-        on_pruned: told of the runs that have been deleted.
+        copies: what else holds the runs, and is to forget those that are deleted.
 
     Raises:
         StoreNotFoundError: there is no such file, and none is to be made.
@@ -72,9 +72,9 @@ class SqliteStore(SqlBackend):
         path: Path,
         *,
         create: bool = True,
-        on_pruned: Callable[[Sequence[Victim]], None] | None = None,
+        copies: Copies | None = None,
     ) -> None:
-        super().__init__(on_pruned)
+        super().__init__(copies)
         self.path = path
         self._create = create
         self._lock = RLock()
@@ -324,6 +324,19 @@ class SqliteStore(SqlBackend):
                     raise
         with self._without_log():
             return super().prune(older_than=older_than, max_mb=max_mb)
+
+    def delete(self, execution_ids: Iterable[str]) -> DeleteReport:
+        """Delete these runs; on a full disk as `prune` does it.
+
+        Raises:
+            StoreFullError: the disk is full, and another process uses the store.
+        """
+        wanted = list(execution_ids)
+        if not self._needs_room:
+            with suppress(StoreFullError):
+                return super().delete(wanted)
+        with self._without_log():
+            return super().delete(wanted)
 
     @contextmanager
     def _without_log(self) -> Generator[None]:

@@ -4,9 +4,12 @@ import json
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ael_otel.store.codec import encode
+from tests.store.making import run
 from tests.support.needs import require
 from tests.support.variables import clean_variables
 
@@ -46,6 +49,15 @@ def test_every_verb_works_beside_an_engine_that_writes(tmp_path):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    old = tmp_path / "old.jsonl"
+    at = datetime.now(UTC) - timedelta(days=3)
+    runs = [run(number, started_at=at, outputs=f"Marigold {number}") for number in range(3)]
+    old.write_bytes(b"".join(encode(each) + b"\n" for each in runs))
+
+    def beside(text):
+        files = [path for path in (tmp_path / ".ael").rglob("*") if path.is_file()]
+        return [path.name for path in files if text.encode() in path.read_bytes()]
+
     def follow(runs):
         out = ael("tail", "--last", "0", "--runs", str(runs), "--output", "jsonl")
         events = [json.loads(line)["event"] for line in out.splitlines()]
@@ -59,9 +71,14 @@ def test_every_verb_works_beside_an_engine_that_writes(tmp_path):
         assert "completed in" in ael("show", identifier)
         assert json.loads(ael("export", identifier, "--format", "otlp"))["resourceSpans"]
         assert json.loads(ael("stats", "--output", "json"))["rows"]
-        assert "Nothing to delete" in ael("prune", "--older-than", "1", "--dry-run")
-        assert "Nothing to delete" in ael("prune", "--older-than", "1", "--yes")
+        # The engine has no run of more than a day ago: those that are pruned come from a file.
+        assert "3 runs" in ael("import", str(old))
+        assert "Would delete 3 runs" in ael("prune", "--older-than", "1", "--dry-run")
+        assert "Deleted 3 runs" in ael("prune", "--older-than", "1", "--yes")
+        assert beside("Marigold") == []
+        assert identifier in ael("delete", identifier, "--yes")
         follow(1)
+        assert beside(identifier) == []
     finally:
         demo.send_signal(signal.SIGINT)
         demo.wait(ENDLESS)

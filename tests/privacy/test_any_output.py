@@ -57,7 +57,7 @@ class Outputs:
         self.stdout = io.StringIO()
         self.handler = RunLogHandler(stream=self.stdout, provider=loggers)
         self.store = QueuedStore(
-            lambda: SqliteStore(folder / "telemetry.db"), mirror=Mirror(folder / "traces"), linger_s=0.001
+            lambda: SqliteStore(folder / "telemetry.db"), mirrors=(Mirror(folder / "traces"),), linger_s=0.001
         )
         self.recorder = Recorder(tracer_provider=tracers, metrics=AelMetrics(meters), store=self.store)
         self.recorder.spans_carry_content = True

@@ -175,6 +175,8 @@ QUERY = st.builds(
     text=st.none() | WORD | TEXT.filter(bool),
     caller=st.none() | WORD,
     session=st.none() | WORD,
+    ids=st.none()
+    | st.lists(st.integers(0, 60).map(lambda number: f"exec-{number:02d}"), max_size=4).map(tuple),
 ).filter(lambda query: not (query.since and query.until and query.since > query.until))
 
 
@@ -213,6 +215,7 @@ class Model:
             "min_duration_ms": lambda value: record.duration_ms is not None and record.duration_ms >= value,
             "text": lambda value: _fold(value) in _fold("\n".join(_words(record))),
             "caller": lambda value: record.caller_id == value,
+            "ids": lambda value: record.execution_id in value,
             "session": lambda value: record.metadata.get("session_id") == value,
         }
         return all(test(value) for name, test in asked.items() if (value := getattr(query, name)) is not None)

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from ael_otel.export.formats import write
 from ael_otel.store import (
     ErrorRecord,
     ExecutionRecord,
@@ -21,8 +22,9 @@ from ael_otel.store import (
     ToolCallRecord,
 )
 from ael_otel.store.asynchronous import AsyncStore
+from ael_otel.store.codec import decode
 from ael_otel.store.content import CYCLE, PREVIEW, TRUNCATED, TYPE, Capture
-from ael_otel.store.query import write_cursor
+from ael_otel.store.query import EXPORT_FORMATS, write_cursor
 from tests.store.making import NEAR, QUERY, START, Model, call, filled, run, runs, step
 
 # Hypothesis takes its bounds without a zone.
@@ -664,3 +666,77 @@ def test_closing_twice_is_closing_once(store: Any) -> None:
     assert store.flush()
     store.close()
     store.close()
+
+
+# --- export and delete ------------------------------------------------------------------------------------------------
+
+
+def test_export_of_every_format_has_the_runs_of_the_query(store: Any) -> None:
+    """Proves that `export` yields what the format's writer makes of the chosen runs, newest first, on every backend."""
+    store.put([run(number, workflow_name="a" if number % 2 else "b") for number in range(1, 8)])
+    query = RunQuery(workflow="a", limit=None)
+    assert ids(query_runs := list(store.iterate(query))) == [f"exec-{number:06d}" for number in (7, 5, 3, 1)]
+    for form in EXPORT_FORMATS:
+        data = b"".join(store.export(form, query, service="shop"))
+        assert data == b"".join(write(form, query_runs, "shop")), form
+        assert b"".join(store.export(form, RunQuery(workflow="nobody"))) == b"".join(write(form, [], "shop"))
+    lines = b"".join(store.export("jsonl", query)).splitlines()
+    assert [filled(decode(line)) for line in lines] == query_runs
+    two = b"".join(store.export("jsonl", RunQuery(limit=2))).splitlines()
+    assert [decode(line).execution_id for line in two] == ["exec-000007", "exec-000006"]
+
+
+def test_export_of_an_unknown_format_is_refused_before_the_first_byte(store: Any) -> None:
+    """Proves that the error names the formats, and that a query that makes no sense is refused at the call too."""
+    with pytest.raises(QueryError, match="'pdf' is not an export format: use one of json, jsonl, csv, otlp"):
+        store.export("pdf", RunQuery())
+    with pytest.raises(QueryError, match="limit"):
+        store.export("json", RunQuery(limit=0))
+
+
+def test_query_by_ids_returns_those_runs_only(store: Any) -> None:
+    """Proves the filter `ids`: unknown ones do not matter, none at all finds nothing, others still count."""
+    store.put(run(number) for number in range(1, 6))
+    wanted = ("exec-000004", "exec-000002", "exec-nobody")
+    assert ids(store.query(RunQuery(ids=wanted)).runs) == ["exec-000004", "exec-000002"]
+    assert store.count(RunQuery(ids=())) == 0
+    assert ids(store.iterate(RunQuery(ids=wanted, until=START + timedelta(seconds=3)))) == ["exec-000002"]
+
+
+def test_delete_removes_ended_runs_and_names_the_others(store: Any) -> None:
+    """Proves that runs in flight stay and are named, unknown ids too, and that a deleted run may come again."""
+    store.put([run(1), run(2, status="failed"), run(3), run(4, status="running")])
+    report = store.delete(["exec-000001", "exec-000002", "exec-000001", "exec-000004", "exec-nobody"])
+    assert (report.executions, report.running, report.unknown, report.forgotten) == (
+        2,
+        ["exec-000004"],
+        ["exec-nobody"],
+        True,
+    )
+    assert report.bytes > 0
+    assert ids(store.query(RunQuery()).runs) == ["exec-000004", "exec-000003"]
+    assert store.get("exec-000001") is None
+    assert sum(each.count for each in store.stats("tool", RunQuery())) == 2
+    assert store.delete([]).executions == 0
+    store.put([run(1)])
+    assert store.get("exec-000001") == filled(run(1))
+
+
+def test_delete_of_more_runs_than_one_transaction_holds_removes_all(store: Any) -> None:
+    """Proves that any number of runs can be named."""
+    store.put(run(number) for number in range(1, 651))
+    report = store.delete(f"exec-{number:06d}" for number in range(1, 641))
+    assert (report.executions, store.count(RunQuery())) == (640, 10)
+
+
+def test_asynchronous_store_exports_and_deletes(store: Any) -> None:
+    """Proves that `AsyncStore` passes both on."""
+    store.put(run(number) for number in range(1, 120))
+
+    async def both() -> tuple[bytes, int]:
+        wrapped = AsyncStore(store)
+        data = b"".join([part async for part in wrapped.export("jsonl", RunQuery(limit=None))])
+        return data, (await wrapped.delete(["exec-000001"])).executions
+
+    data, deleted = asyncio.run(both())
+    assert (len(data.splitlines()), deleted, store.get("exec-000001")) == (119, 1, None)

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,31 @@ def test_the_mirror_is_beside_the_store_and_pruned_after_it_was_switched_off(tmp
     reader = open_reader(settings(), environ={}, start=tmp_path)
     reader.prune(older_than=run(2).started_at)
     assert list((tmp_path / ".ael" / "traces").rglob("trace-*.json")) == []
+    reader.close()
+
+
+@pytest.mark.parametrize(("form", "files", "lines"), [("files", 2, 0), ("lines", 0, 2), ("both", 2, 2)])
+def test_mirror_form_chooses_what_is_written_and_both_forget(
+    tmp_path: Path, form: str, files: int, lines: int
+) -> None:
+    """Proves `mirror_form`, and that a reader's prune and delete reach either form although it is off by now."""
+    store = open_store(settings(json_mirror=True, mirror_form=form), environ={}, start=tmp_path)
+    store.complete_execution(run(1, outputs="Marigold one"))
+    store.complete_execution(run(2, outputs="Marigold two"))
+    store.close()
+    folder = tmp_path / ".ael" / "traces"
+    written = [line for path in folder.glob("runs-*.jsonl") for line in path.read_bytes().splitlines()]
+    assert (len(list(folder.rglob("trace-*.json"))), len(written)) == (files, lines)
+
+    def beside(text: bytes) -> bool:
+        return any(text in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+    reader = open_reader(settings(), environ={}, start=tmp_path)
+    assert beside(b"Marigold one")
+    assert reader.delete(["exec-000001"]).forgotten
+    assert (beside(b"Marigold one"), beside(b"Marigold two")) == (False, True)
+    reader.prune(older_than=run(2).started_at + timedelta(seconds=1))
+    assert not beside(b"Marigold two")
     reader.close()
 
 

@@ -213,7 +213,7 @@ def test_what_is_pruned_goes_from_the_mirror_too(tmp_path: Path) -> None:
     """Proves that files and entries of deleted runs are gone, whole days with their folder, and the others stay."""
     folder = tmp_path / ".ael"
     mirror = Mirror(folder / "traces")
-    store = SqliteStore(folder / "telemetry.db", on_pruned=mirror.remove)
+    store = SqliteStore(folder / "telemetry.db", copies=mirror)
     rows = []
     for number in range(30):
         secret = number < 20
@@ -239,7 +239,7 @@ def test_a_file_of_somebody_else_is_not_deleted(tmp_path: Path) -> None:
     """Proves that pruning deletes only files that hold the run that was pruned."""
     folder = tmp_path / ".ael"
     mirror = Mirror(folder / "traces")
-    store = SqliteStore(folder / "telemetry.db", on_pruned=mirror.remove)
+    store = SqliteStore(folder / "telemetry.db", copies=mirror)
     rows = [row(1, started_at=START, trace_id="ab" * 16)]
     store.write(rows)
     mirror.write([row(2, started_at=START, trace_id="ab" * 16), *rows])

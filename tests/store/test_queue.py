@@ -448,13 +448,13 @@ def test_old_runs_go_while_new_ones_come(path: Path) -> None:
 
 def test_the_mirror_gets_what_has_ended_and_its_faults_lose_no_run(path: Path, tmp_path: Path) -> None:
     """Proves that ended runs become files, running ones do not, and that a mirror that fails is only logged."""
-    with fed(path, mirror=Mirror(tmp_path / "traces")) as it:
+    with fed(path, mirrors=(Mirror(tmp_path / "traces"),)) as it:
         it.store.start_execution(run(1, status="running"))
         it.store.finish_execution(run(2))
         assert it.store.flush()
         until(lambda: len(list((tmp_path / "traces").rglob("trace-*.json"))) == 1)
     (tmp_path / "file").write_text("in the way")
-    with fed(path, mirror=Mirror(tmp_path / "file" / "traces")) as it:
+    with fed(path, mirrors=(Mirror(tmp_path / "file" / "traces"),)) as it:
         it.store.finish_execution(run(3))
         assert it.store.get("exec-000003") is not None
         assert it.lost == {}

@@ -18,6 +18,7 @@ OWN_FILTERS = {
     "with_errors",
     "min_duration_ms",
     "text",
+    "ids",
 }
 
 

@@ -14,7 +14,7 @@ __all__ = ["command"]
 
 command = VerbGroup(
     "trace",
-    verbs=("list", "show", "calls", "diff", "tail", "stats", "export", "import", "prune", "repair"),
+    verbs=("list", "show", "calls", "diff", "tail", "stats", "export", "import", "delete", "prune", "repair"),
     package="ael_otel.cli.trace",
     only_shows=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -10,7 +10,7 @@ from ael_otel.cli.options import examples
 from ael_otel.cli.trace.options import Filters, Place, filter_options, run_id, store_options
 
 if TYPE_CHECKING:
-    from ael_otel.store import ExecutionRecord, TelemetryStore
+    from ael_otel.store import ExecutionRecord, ExportFormat, TelemetryStore
 
 FORMATS = ("json", "jsonl", "csv", "otlp", "zipkin", "jaeger", "html")
 
@@ -70,12 +70,12 @@ def command(
 
     with opened(place) as store:
         service = service_of(place)
-        runs = _chosen(store, identifiers, filters)
         if endpoint is not None:
             total = store.count(filters.query()) if everything else None
+            runs = _chosen(store, identifiers) if identifiers else store.iterate(filters.query())
             _send(runs, endpoint, form or "otlp", service, headers, total)
             return
-        parts = _written(runs, form or "json", service)
+        parts = _written(store, identifiers, filters, form or "json", service)
         if output is None or output == "-":
             from ael_otel.cli.streams import print_bytes
 
@@ -117,27 +117,25 @@ def _check(
         raise click.UsageError("html is the page of one run: name one ID")
 
 
-def _chosen(
-    store: "TelemetryStore", identifiers: tuple[str, ...], filters: Filters
-) -> "Iterator[ExecutionRecord]":
+def _chosen(store: "TelemetryStore", identifiers: tuple[str, ...]) -> "Iterator[ExecutionRecord]":
+    """Return the runs in the order of the ids; all of them are looked for before anything is written."""
     from ael_otel.cli.trace.store_access import find
 
-    if identifiers:
-        # All of them are looked for before anything is written.
-        return iter(
-            {run.execution_id: run for run in [find(store, wanted) for wanted in identifiers]}.values()
-        )
-    return store.iterate(filters.query())
+    return iter({run.execution_id: run for run in [find(store, wanted) for wanted in identifiers]}.values())
 
 
-def _written(runs: "Iterator[ExecutionRecord]", form: str, service: str) -> Iterator[bytes]:
+def _written(
+    store: "TelemetryStore", identifiers: tuple[str, ...], filters: Filters, form: str, service: str
+) -> Iterator[bytes]:
     if form == "html":
         from ael_otel.export.page import page
 
-        return (page(run).encode("utf-8") for run in runs)
-    from ael_otel.export.formats import write
+        return (page(run).encode("utf-8") for run in _chosen(store, identifiers))
+    if identifiers:
+        from ael_otel.export.formats import write
 
-    return write(form, runs, service)
+        return write(form, _chosen(store, identifiers), service)
+    return store.export(cast("ExportFormat", form), filters.query(), service=service)
 
 
 def _send(

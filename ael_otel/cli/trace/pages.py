@@ -3,7 +3,9 @@
 import os
 import tempfile
 import time
+from collections.abc import Callable, Collection
 from contextlib import suppress
+from html import escape
 from pathlib import Path
 from typing import Final
 
@@ -23,16 +25,27 @@ def sweep(older_than_s: float = KEPT_SECONDS) -> int:
     A folder is taken for one of ours only if it has the prefix, is no link, belongs to this user and nobody else can
     enter it; of its files only pages are removed.
     """
+    before = time.time() - older_than_s
+    return _sweep(lambda page: page.lstat().st_mtime <= before, before)
+
+
+def remove_of(execution_ids: Collection[str]) -> int:
+    """Remove this user's pages of these runs; returns how many."""
+    ids = [escape(execution_id).encode() for execution_id in execution_ids]
+    return _sweep(lambda page: any(each in page.read_bytes() for each in ids)) if ids else 0
+
+
+def _sweep(goes: Callable[[Path], bool], empty_before: float = 0.0) -> int:
     removed = 0
     with suppress(OSError):
         found = [entry for entry in os.scandir(tempfile.gettempdir()) if entry.name.startswith(PREFIX)]
         for entry in found:
             with suppress(OSError):
-                removed += _remove(entry, time.time() - older_than_s)
+                removed += _remove(entry, goes, empty_before)
     return removed
 
 
-def _remove(folder: os.DirEntry[str], before: float) -> int:
+def _remove(folder: os.DirEntry[str], goes: Callable[[Path], bool], empty_before: float) -> int:
     if not folder.is_dir(follow_symlinks=False):
         return 0
     state = folder.stat(follow_symlinks=False)
@@ -40,10 +53,10 @@ def _remove(folder: os.DirEntry[str], before: float) -> int:
         return 0
     removed = 0
     for page in Path(folder.path).glob("*.html"):
-        if page.lstat().st_mtime <= before:
+        if goes(page):
             page.unlink()
             removed += 1
-    if removed or state.st_mtime <= before:
+    if removed or state.st_mtime <= empty_before:
         with suppress(OSError):  # something else is in it
             Path(folder.path).rmdir()
     return removed

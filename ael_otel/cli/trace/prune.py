@@ -74,7 +74,6 @@ def command(
     from ael_otel.cli.render import text as words
     from ael_otel.cli.trace.pages import sweep
     from ael_otel.cli.trace.store_access import opened
-    from ael_otel.errors import StoreBusyError
 
     if before is None and max_mb is None:
         retention = place.settings.retention
@@ -86,7 +85,7 @@ def command(
         if not dry_run:
             # Also when there is nothing to delete: what was deleted before may still be in the log.
             if plan.executions and not yes:
-                _ask(
+                ask(
                     f"Delete {words.plural(plan.executions, 'run')} (about {words.size(plan.bytes)}) for good?"
                 )
             plan = store.prune(older_than=before, max_mb=max_mb)
@@ -103,14 +102,21 @@ def command(
     else:
         verb, about = ("Would delete", "about ") if dry_run else ("Deleted", "")
         click.echo(f"{verb} {words.plural(plan.executions, 'run')}, {about}{words.size(plan.bytes)}.")
-    if not plan.forgotten:
+    refuse_log_in_use(forgotten=plan.forgotten)
+
+
+def refuse_log_in_use(*, forgotten: bool) -> None:
+    """Raise StoreBusyError where what was deleted is still in the store's log."""
+    from ael_otel.errors import StoreBusyError
+
+    if not forgotten:
         raise StoreBusyError(
             "another process reads the store, so the file's -wal still holds what was deleted: run this again when it "
             "has ended"
         )
 
 
-def _ask(question: str) -> None:
+def ask(question: str) -> None:
     """Go on if a person says yes; nobody there is wrong usage, and no is no failure."""
     if not sys.stdin.isatty():
         raise click.UsageError("nobody is there to ask: write --yes, or --dry-run to only look")

@@ -70,6 +70,14 @@ def find(store: TelemetryStore, wanted: str) -> ExecutionRecord:
 
     Raises RunNotFoundError, or QueryError where several runs begin so.
     """
+    run = store.get(find_id(store, wanted))
+    if run is None:
+        raise RunNotFoundError(wanted.strip())
+    return run
+
+
+def find_id(store: TelemetryStore, wanted: str) -> str:
+    """Return the execution id of the run that `find` returns, also of one whose record cannot be read."""
     wanted = wanted.strip()
     if wanted == LATEST:
         found = [run.execution_id for run in store.query(RunQuery(limit=1)).runs]
@@ -79,10 +87,9 @@ def find(store: TelemetryStore, wanted: str) -> ExecutionRecord:
         more = f", ... ({CANDIDATES} or more)" if len(found) == CANDIDATES else ""
         meant = ", ".join(_as_asked(store, wanted, each) for each in found)
         raise QueryError(f"{wanted!r} is the beginning of {meant}{more}: write more of it")
-    run = store.get(found[0]) if found else None
-    if run is None:
+    if not found:
         raise RunNotFoundError(wanted)
-    return run
+    return found[0]
 
 
 def _as_asked(store: TelemetryStore, wanted: str, execution_id: str) -> str:

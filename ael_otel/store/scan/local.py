@@ -12,8 +12,9 @@ from typing import Any, Final
 from ael_otel.errors import AelOtelError, StoreError, StoreNotFoundError
 from ael_otel.privacy.redactor import MAX_CHARS, Finding, Redactor
 from ael_otel.store.factory import MIRROR_FOLDER
-from ael_otel.store.files import write_file
-from ael_otel.store.mirror import INDEX, Mirror
+from ael_otel.store.files import locked, write_file
+from ael_otel.store.mirror import INDEX
+from ael_otel.store.rolling_mirror import PATTERN
 from ael_otel.store.scan.values import NOT_CONTENT, Stored, judged, pieces, summed
 from ael_otel.store.sqlite import BUSY_S, SqliteStore, error_of
 
@@ -130,21 +131,23 @@ def _forget(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _in_mirror(path: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
-    """Return what is found in the files that `json_mirror` has written beside a store, by their names."""
+    """Return what is found in the files that `json_mirror` has written beside a store, by their names in the folder."""
     folder = path.parent / MIRROR_FOLDER
     if not folder.is_dir():
         return []
     found: list[Stored] = []
     # Entries come to an index one after the other; while it is written anew none may.
-    with Mirror(folder)._locked() if fix else nullcontext():  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        for file in sorted(folder.glob("*/*.json")):
-            if file.name == INDEX:
+    with locked(folder) if fix else nullcontext():
+        for file in sorted([*folder.glob("*/*.json"), *folder.glob(PATTERN)]):
+            if file.parent == folder:
+                some = _in_file(file, redactor, fix=fix)
+            elif file.name == INDEX:
                 some = _in_index(file, redactor, fix=fix)
             elif file.name.startswith("trace-"):
                 some = _in_file(file, redactor, fix=fix)
             else:
                 continue
-            found += [each._replace(run=f"{file.parent.name}/{file.name}") for each in some]
+            found += [each._replace(run=str(file.relative_to(folder))) for each in some]
     return found
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from ael_otel.cli.trace.export import FORMATS, command
 from ael_otel.export.formats import RECORD_FORMATS, SPAN_FORMATS
+from ael_otel.store.query import EXPORT_FORMATS
 
 PAGE = Path(__file__).parents[3] / "docs" / "trace.md"
 
@@ -13,6 +14,11 @@ PAGE = Path(__file__).parents[3] / "docs" / "trace.md"
 def test_command_takes_every_form_that_has_a_writer() -> None:
     """`FORMATS` in cli/trace/export.py names what export/formats.py writes, and the page of `export/page.py`."""
     assert sorted(FORMATS) == sorted([*RECORD_FORMATS, *SPAN_FORMATS, "html"])
+
+
+def test_store_exports_every_form_that_has_a_writer() -> None:
+    """`ExportFormat` of store/query.py names the same, in whose words `TelemetryStore.export` is typed."""
+    assert sorted(EXPORT_FORMATS) == sorted([*RECORD_FORMATS, *SPAN_FORMATS])
 
 
 @pytest.mark.parametrize("form", FORMATS)
