@@ -72,7 +72,8 @@ def test_every_verb_works_beside_an_engine_that_writes(tmp_path):
         assert json.loads(ael("export", identifier, "--format", "otlp"))["resourceSpans"]
         assert json.loads(ael("stats", "--output", "json"))["rows"]
         # The engine has no run of more than a day ago: those that are pruned come from a file.
-        assert "3 runs" in ael("import", str(old))
+        ael("import", str(old))
+        assert len(beside("Marigold")) > 0
         assert "Would delete 3 runs" in ael("prune", "--older-than", "1", "--dry-run")
         assert "Deleted 3 runs" in ael("prune", "--older-than", "1", "--yes")
         assert beside("Marigold") == []
