@@ -1,7 +1,8 @@
 """What is reported of redactions: a finding for people, and counts by kind."""
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from threading import local
 from typing import NamedTuple
 
 from ael_otel.privacy import markers
@@ -27,6 +28,13 @@ class Finding(NamedTuple):
     end: int = 0
 
 
+class _Records(local):
+    """What one thread notes of its counts."""
+
+    def __init__(self) -> None:
+        self.open: list[dict[str, int]] = []
+
+
 class Tally:
     """Reports each redaction: to the counter of the process, or to the list of an explanation.
 
@@ -36,6 +44,7 @@ class Tally:
 
     def __init__(self, on_redacted: Callable[[str, int], None] | None = None) -> None:
         self._on_redacted = on_redacted
+        self._records = _Records()
 
     def marked(self, kind: str, rule: str, findings: list[Finding] | None, where: str) -> str:
         """Report a whole value that is redacted and return its marker."""
@@ -50,8 +59,20 @@ class Tally:
         """Report a value that could not be judged and return its marker."""
         return self.marked(markers.ERROR, "fault", findings, where)
 
+    @contextmanager
+    def recorded(self) -> Generator[dict[str, int]]:
+        """Note what this thread counts from now on, by kind, beside counting it."""
+        counts: dict[str, int] = {}
+        self._records.open.append(counts)
+        try:
+            yield counts
+        finally:
+            self._records.open.pop()
+
     def count(self, kind: str, count: int) -> None:
         """Count redactions of one kind."""
+        for counts in self._records.open:
+            counts[kind] = counts.get(kind, 0) + count
         if self._on_redacted is not None:
             with suppress(Exception):  # counting must not cost the value
                 self._on_redacted(kind, count)

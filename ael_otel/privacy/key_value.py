@@ -320,7 +320,9 @@ def _by_rarest(words: Iterable[str]) -> str:
     for word in words:
         place = max(range(len(word)), key=lambda at: _BY_FREQUENCY.find(word[at]) % 99)
         before, behind = re.escape(word[:place]), re.escape(word[place + 1 :])
-        by_letter.setdefault(word[place], []).append((f"(?<={before}{word[place]})" if before else "") + behind)
+        by_letter.setdefault(word[place], []).append(
+            (f"(?<={before}{word[place]})" if before else "") + behind
+        )
     return "|".join(f"{letter}(?:{'|'.join(each)})" for letter, each in by_letter.items())
 
 

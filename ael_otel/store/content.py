@@ -304,7 +304,8 @@ class _Plain:
             kept = clean(text[:room])
         else:
             self.cut = True
-            kept = self._cut_safely(text, room, self._redact)
+            # Cut at the same place wherever in a run it stands, it is redacted once.
+            kept = self._cut_safely(text, room - room % OVERLAP or room, self._redact)
         self.left -= len(kept)
         return kept
 

@@ -2,7 +2,7 @@
 
 It does what `ael serve` does and shows what `ael serve` would send. Commands come on stdin: `execute`,
 `execute_workflow`, `cancel`, `many`, `together`, `sleep`, `register`, `unregister`, `hurry`, `reload`, `upgrade`,
-`break_frame`, `break_store`, `mend`, `running`, `collect` and `close`; see `Host`.
+`break_frame`, `break_store`, `mend`, `searched`, `running`, `collect` and `close`; see `Host`.
 """
 
 import asyncio
@@ -149,6 +149,24 @@ class Host:
             self._broken.append((self.telemetry.store, method, getattr(self.telemetry.store, method)))
             setattr(self.telemetry.store, method, fail)
         return {}
+
+    async def searched(self, workflow: str, inputs: dict[str, Any]) -> Any:
+        """Run by name and return how many characters of texts of 64 kB and more were searched for secrets."""
+        from ael_otel.privacy.scan import Scanner
+
+        searched: list[int] = []
+        spans = Scanner.spans
+
+        def counting(scanner: Scanner, text: str) -> Any:
+            searched.append(len(text))
+            return spans(scanner, text)
+
+        Scanner.spans = counting  # type: ignore[method-assign]
+        try:
+            await self.execute(workflow, inputs)
+        finally:
+            Scanner.spans = spans  # type: ignore[method-assign]
+        return {"searched": sum(size for size in searched if size >= 65_536)}
 
     async def mend(self) -> Any:
         """Undo what was broken, and let each fault be logged again."""

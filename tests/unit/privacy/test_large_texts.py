@@ -1,0 +1,48 @@
+"""Large texts are searched once: the result, what is counted, and the object are as of the first time."""
+
+from ael_otel.privacy.policy import Policy
+from ael_otel.privacy.redactor import Redactor
+from ael_otel.privacy.texts import MAX_CHARS
+
+SECRET = "ghp_" + "a1B2c3D4e5F6g7H8i9" * 2  # hygiene: made up
+LARGE = f"{SECRET} and ada@example.org " + "lorem ipsum " * 2_000
+
+
+def test_large_text_is_counted_each_time_it_is_redacted():
+    """A run's counts do not depend on whether another run has had the same text, also as JSON and nested in it."""
+    for value in (LARGE, f'[{{"text": "{LARGE}"}}]', {"text": LARGE, "again": [LARGE]}):
+        counted: list[tuple[str, int]] = []
+        redactor = Redactor(Policy(), on_redacted=lambda kind, number, to=counted: to.append((kind, number)))
+        first = redactor.value(value)
+        once = sorted(counted)
+        counted.clear()
+        assert redactor.value(value) == first
+        assert sorted(counted) == once
+        assert {kind for kind, _ in once} == {"token", "email"}
+        assert SECRET not in str(first)
+
+
+def test_large_clean_text_comes_back_as_the_same_object():
+    """An equal text of another object too: callers tell by identity whether something was redacted."""
+    redactor = Redactor()
+    for _ in range(2):
+        text = "".join(["lorem ipsum "] * 2_000)
+        assert redactor.text(text) is text
+
+
+def test_no_raw_text_is_remembered_and_few_results_are():
+    """Results are found by a hash, and old ones make room."""
+    redactor = Redactor()
+    for number in range(100):
+        redactor.text(f"{number} {LARGE}")
+    redactor.text(SECRET + "x " * MAX_CHARS)
+    remembered = redactor._texts._results
+    assert len(remembered) <= 16
+    assert SECRET not in str(remembered)
+
+
+def test_explanation_of_a_large_text_is_whole_after_it_was_redacted():
+    """What was remembered has no places: an explanation searches anew."""
+    redactor = Redactor()
+    redactor.text(LARGE)
+    assert [finding.kind for finding in redactor.explain(LARGE)] == ["token", "email"]
