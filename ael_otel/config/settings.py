@@ -506,6 +506,15 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
             le=65_536,
         ),
     ] = 64
+    log_chars: Annotated[
+        int,
+        _about(
+            "characters of a log line's message, and as many of its stack trace",
+            allowed="a whole number of characters from 256 to 65536",
+            ge=256,
+            le=65_536,
+        ),
+    ] = 16_384
     workflows: Annotated[
         int,
         _about(

@@ -29,7 +29,6 @@ from ael_otel.sdk.log_takeover import is_replaced, take_over
 from ael_otel.version import __version__
 
 MAX_MESSAGE: Final = 16_384
-MAX_STACKTRACE: Final = 16_384
 """Characters kept of a message and of a stack trace: an entry stays far below Loki's 64 KB of structured metadata."""
 
 MAX_READ: Final = 65_536
@@ -89,6 +88,7 @@ class RunLogHandler(logging.Handler):
         as_json: one JSON object per line; else one readable line.
         level: the lowest level handled.
         on_drop: told of records that could not be written.
+        max_chars: characters kept of a message, and as many of a stack trace.
     """
 
     writes_log_contract: Literal[True] = True
@@ -101,8 +101,10 @@ class RunLogHandler(logging.Handler):
         as_json: bool = True,
         level: int = logging.INFO,
         on_drop: DropCounter | None = None,
+        max_chars: int = MAX_MESSAGE,
     ) -> None:
         super().__init__(level)
+        self._max_chars = max_chars
         self._stream = stream
         self._json = LogContractFormatter() if as_json else None
         self._on_drop = on_drop
@@ -127,7 +129,7 @@ class RunLogHandler(logging.Handler):
     def _emit(self, record: logging.LogRecord) -> None:
         if record.name.startswith("opentelemetry.") and (self._closing or self._repeats(record)):
             return
-        fields = fields_of(record)
+        fields = fields_of(record, self._max_chars)
         if record.name.startswith("opentelemetry."):
             # An exporter names the endpoint as it was given, with whoever it logs in as.
             fields[events.LOG_MESSAGE] = _LOGIN.sub(r"\1***@", fields[events.LOG_MESSAGE])
@@ -201,7 +203,7 @@ class RunLogHandler(logging.Handler):
         self._stream.flush()
 
 
-def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+def fields_of(record: logging.LogRecord, max_chars: int = MAX_MESSAGE) -> dict[str, Any]:
     """Return a record's fields without time, level and trace ids: the contract's first, then known extras.
 
     Only what the instrumentation put there on purpose (`ael_*`) is taken from a record's extras: anything else may
@@ -217,7 +219,7 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
         events.LOG_COMPONENT: guard.name(getattr(record, extras.COMPONENT, None) or record.name),
         events.LOG_WORKFLOW_ID: "" if scope is None else scope.workflow_id,
         events.LOG_EXECUTION_ID: "" if scope is None else scope.execution_id,
-        events.LOG_MESSAGE: message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "…",
+        events.LOG_MESSAGE: message if len(message) <= max_chars else message[:max_chars] + "…",
     }
     if scope is not None:
         if scope.step_id:
@@ -243,12 +245,12 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
         fields[events.LOG_EXCEPTION_TYPE] = (
             kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
         )
-        fields.setdefault(events.LOG_EXCEPTION_MESSAGE, guard.error_text(_text_of(error))[:MAX_MESSAGE])
+        fields.setdefault(events.LOG_EXCEPTION_MESSAGE, guard.error_text(_text_of(error))[:max_chars])
         if trace is not None:
             text = guard.error_text("".join(traceback.format_exception(kind, error, trace)))
             # The end of a stack trace tells where it broke, so the beginning goes.
             fields[events.LOG_EXCEPTION_STACKTRACE] = (
-                text if len(text) <= MAX_STACKTRACE else "…" + text[-MAX_STACKTRACE:]
+                text if len(text) <= max_chars else "…" + text[-max_chars:]
             )
     for key, value in fields.items():
         if type(value) is not str or not value.isascii():

@@ -420,6 +420,7 @@ def _take_over_logs(
         as_json=settings.logs.format == "json",
         level=level,
         on_drop=on_drop,
+        max_chars=settings.limits.log_chars,
     )
     parts.give_back_log = install(parts.log_handler, level)
 

@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from ael_otel.sdk import otlp_exporters
 from ael_otel.sdk.batch_processors import BoundedLogProcessor, BoundedSpanProcessor
+from ael_otel.sdk.export_queue import GRACE_SECONDS
 from ael_otel.sdk.otlp_exporters import OtlpDelivery, OtlpMetricExporter, log_delivery, span_delivery
 from ael_otel.sdk.otlp_transport import Target
 from tests.process.sdk.receivers import (
@@ -325,6 +326,32 @@ def test_shutdown_without_a_receiver_is_bounded(signal: str, protocol: str, beha
         assert time.monotonic() - before < 5
     assert way.dropped.total() == 20
     assert way.holds(behaviour)
+
+
+BIG = "".join(f"line {n} of a build log: compiled module{n % 97}.py\n" for n in range(200_000))[:9_000_000]
+"""One attribute of 9 MB of ordinary text, which costs its redaction and its encoding."""
+
+SLACK_S = 1.0
+"""What a busy machine may add to a configured time; redaction or encoding of one item in time would add more."""
+
+
+@pytest.mark.parametrize("kind", ["silent", "slow"])
+def test_flush_and_shutdown_keep_their_time_with_9_mb_attributes(
+    kind: str, signal: str, protocol: str, port: int, behaviour: Behaviour
+) -> None:
+    """Whatever is queued, `flush` returns within its time-out and `close` within its own plus the grace."""
+    behaviour.delay_s = 1.0
+    with silent_receiver() as nobody:
+        way = Way(signal, protocol, nobody if kind == "silent" else port)
+        way.emit(6, BIG)
+        before = time.monotonic()
+        assert not way.processor.queue.flush(1.5)
+        flushed = time.monotonic()
+        way.processor.queue.close(1.0)
+        closed = time.monotonic()
+    assert flushed - before <= 1.5 + SLACK_S
+    assert closed - flushed <= 1.0 + GRACE_SECONDS + SLACK_S
+    assert len(behaviour.delivered) + way.dropped.total() >= way.accepted
 
 
 # --- metrics ----------------------------------------------------------------------------------------------------------

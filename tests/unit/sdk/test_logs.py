@@ -26,7 +26,6 @@ from ael_otel.privacy.run_secrets import CallerInputs
 from ael_otel.sdk.logs import (
     MAX_MESSAGE,
     MAX_READ,
-    MAX_STACKTRACE,
     QUIET_SECONDS,
     LogContractFormatter,
     RunLogHandler,
@@ -318,7 +317,7 @@ def test_long_texts_are_cut(output: MakeOutput) -> None:
     line = out.line()
     assert line["message"] == "m" * MAX_MESSAGE + "…"
     assert line["exception.message"] == "e" * MAX_MESSAGE
-    assert len(line["exception.stacktrace"]) == MAX_STACKTRACE + 1
+    assert len(line["exception.stacktrace"]) == MAX_MESSAGE + 1
     assert line["exception.stacktrace"].startswith("…")
     assert line["exception.stacktrace"].endswith("e\n")
 
@@ -639,3 +638,16 @@ def test_origin_decides_the_run_of_a_record(output: MakeOutput) -> None:
     ]
     assert (first["message"], second["message"]) == ("hello [REDACTED]", "hello Ada Lovelace")
     assert (second["execution_id"], "server" in second) == ("exec-1", False)
+
+
+def test_length_of_messages_and_stack_traces_is_configurable(output: MakeOutput) -> None:
+    """`limits.log_chars` bounds both, on the stream and by OTLP."""
+    out = output(max_chars=300)
+    try:
+        raise ValueError("e" * 1_000)
+    except ValueError:
+        out.logger.exception("m" * 1_000)
+    line = out.line()
+    assert line["message"] == "m" * 300 + "…"
+    assert len(line["exception.stacktrace"]) == 301
+    assert len(line["exception.message"]) == 300

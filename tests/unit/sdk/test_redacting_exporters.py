@@ -263,3 +263,26 @@ def test_the_policy_of_the_configuration_counts() -> None:
         {"pet": "rex", "password": "shown", "mail": "ada@example.org"}
     )
     assert found == {"pet": "[REDACTED]", "password": "shown", "mail": "ada@example.org"}  # hygiene: made up
+
+
+def test_redaction_fault_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A span and a log record whose redaction fails are delivered without content, and counted by reason."""
+    lost: list[tuple[str, str, int]] = []
+
+    class Counting:
+        def lost(self, signal: str, reason: str, count: int) -> None:
+            lost.append((signal, reason, count))
+
+    monkeypatch.setattr("ael_otel.sdk.redacting_exporters.shared_metrics", Counting)
+    raw, _ = spans_of(lambda tracer: tracer.start_span("work", attributes={"key": KEY}).end())
+    record = ReadableLogRecord(LogRecord(body=KEY, attributes={"key": KEY}), Resource({}))
+
+    def fail(*_: object) -> None:
+        raise ValueError("a fault of ours")
+
+    guard = ActiveRedaction(Settings())
+    monkeypatch.setattr(guard, "attributes", fail)
+    span, log = clean_span(raw, guard), clean_log(record, guard)
+    assert lost == [("traces", "redaction_error", 1), ("logs", "redaction_error", 1)]
+    assert (span.name, dict(span.attributes or {})) == (FAULT, {})
+    assert (log.log_record.body, log.log_record.attributes) == (FAULT, {})
