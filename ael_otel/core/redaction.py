@@ -39,7 +39,12 @@ class ActiveRedaction:
     Args:
         settings: the configuration; its `privacy` and `redaction` sections count.
         metrics: where redactions are counted; None takes the rows on the global meter provider.
+
+    Attributes:
+        redacts: whether anything is redacted.
     """
+
+    redacts = True
 
     def __init__(self, settings: Settings, metrics: AelMetrics | None = None) -> None:
         redaction = settings.redaction
@@ -63,6 +68,10 @@ class ActiveRedaction:
         except Exception:
             return self.fault()
         return found
+
+    def log_text(self, text: str) -> str:
+        """Return the text of a log line that reports no fault, without what is secret or what a validator quotes."""
+        return self.text(without_quotes(text))
 
     def error_text(self, text: str, *, told: bool = True) -> str:
         """Return the text of an error without what is secret, what a validator quotes, and what the caller passed in.
@@ -221,10 +230,33 @@ class ActiveRedaction:
 
 
 class DisabledRedaction(ActiveRedaction):
-    """What applies with `telemetry.enabled: false`: nothing is captured, so no content is examined.
+    """What applies with `telemetry.enabled: false`: nothing is captured, so nothing is examined.
 
-    Log lines are still written then; their texts stay redacted.
+    Log lines are the engine's own then, with the arguments that it puts into them.
     """
+
+    redacts = False
+
+    def text(self, text: str) -> str:
+        """Return the text as it is."""
+        return text
+
+    def log_text(self, text: str) -> str:
+        """Return the text as it is."""
+        return text
+
+    def error_text(self, text: str, *, told: bool = True) -> str:
+        """Return the text as it is."""
+        del told
+        return text
+
+    def without_given(self, text: str) -> str:
+        """Return the text as it is."""
+        return text
+
+    def name(self, name: str) -> str:
+        """Return the name as it is."""
+        return name
 
     def content(self, value: Any) -> Any:
         """Return the value as it is: nothing keeps it."""
@@ -280,8 +312,10 @@ def redact(value: Any) -> Any:
             secret.
     """
     active = active_redaction()
-    # Not `active.content`: with telemetry disabled that returns what nothing keeps as it is.
-    return active.text(value) if isinstance(value, str) else ActiveRedaction.content(active, value)
+    # Not the methods of `active`: with telemetry disabled they return everything as it is.
+    if isinstance(value, str):
+        return ActiveRedaction.text(active, value)
+    return ActiveRedaction.content(active, value)
 
 
 def content_on_spans(environ: Mapping[str, str] = os.environ) -> bool:

@@ -5,6 +5,7 @@ from typing import Final
 
 from ael_otel.core import baggage
 from ael_otel.core.faults import fault_barrier
+from ael_otel.core.redaction import active_redaction
 from ael_otel.instrument.active import Active, activate
 from ael_otel.instrument.targets import TARGETS
 from ael_otel.instrument.wrapping import Wrapping
@@ -30,7 +31,7 @@ class Instrumentation:
         """Wrap the engine and record what it does with `active`, until `stop`."""
         with fault_barrier("instrument"):
             activate(active)
-            self._filter = ArgumentFilter()
+            self._filter = ArgumentFilter(lambda: active_redaction().redacts)
             for name in ARGUMENT_LOGGERS:
                 logging.getLogger(name).addFilter(self._filter)
             # Also where the engine is part of an application, which starts no pipeline of ours.

@@ -250,7 +250,8 @@ def engine_log(wrapped: Callable[..., None], instance: Any, args: Args, kwargs: 
     component = argument(args, kwargs, 1, "component", "")
     message = argument(args, kwargs, 2, "message", "")
     context = argument(args, kwargs, 3, "context")
-    if recorder() is None:
+    redacts = active_redaction().redacts
+    if recorder() is None or not (redacts or log_is_owned()):
         wrapped(*args, **kwargs)
         return
     text: str = str(message)
@@ -259,13 +260,13 @@ def engine_log(wrapped: Callable[..., None], instance: Any, args: Args, kwargs: 
     owned = False
     with fault_barrier("engine_log"):
         number = logging.getLevelNamesMapping().get(str(getattr(level, "value", level)), logging.INFO)
-        text = without_arguments(text)
+        text = without_arguments(text) if redacts else text
         text = (
             active_redaction().error_text(text)
             if number >= logging.WARNING
             else active_redaction().text(text)
         )
-        fields = harmless(context)
+        fields = harmless(context) if redacts else dict(cast("dict[str, Any]", context or {}))
         owned = log_is_owned()
         scope = current_run.get()
         if scope is not None:

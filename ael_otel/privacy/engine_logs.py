@@ -7,7 +7,7 @@ type comes back in the error that refuses it: validators quote what they were gi
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ael_otel.privacy.validator_messages import without_values
@@ -76,10 +76,20 @@ def harmless(context: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 class ArgumentFilter(logging.Filter):
-    """Cuts arguments out of a record; it never drops one."""
+    """Cuts arguments out of a record; it never drops one.
+
+    Args:
+        applies: whether to do so now; not while telemetry is disabled.
+    """
+
+    def __init__(self, applies: Callable[[], bool] = lambda: True) -> None:
+        super().__init__()
+        self._applies = applies
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Replace the message when it shows arguments, and forget the unformatted parts."""
+        if not self._applies():
+            return True
         try:
             message = record.getMessage()
         except Exception:  # noqa: BLE001 - a text that cannot be built shows as it stands

@@ -23,7 +23,6 @@ from ael_otel.core.redaction import active_redaction
 from ael_otel.core.run_context import current_run, log_origin
 from ael_otel.emit import events as extras
 from ael_otel.emit.activity import note_unknown
-from ael_otel.privacy.engine_logs import without_quotes
 from ael_otel.sdk.batch_processors import DropCounter
 from ael_otel.sdk.log_takeover import is_replaced, take_over
 from ael_otel.version import __version__
@@ -214,7 +213,7 @@ def fields_of(record: logging.LogRecord, max_chars: int = MAX_MESSAGE) -> dict[s
     # What a caller passed in comes back in complaints, and in whatever a tool's server says of its calls; an ordinary
     # line that has the same word in it stays whole.
     complains = record.levelno >= logging.WARNING or (scope is not None and scope.server != "")
-    message = guard.error_text(message) if complains else guard.text(without_quotes(message))
+    message = guard.error_text(message) if complains else guard.log_text(message)
     fields: dict[str, Any] = {
         events.LOG_COMPONENT: guard.name(getattr(record, extras.COMPONENT, None) or record.name),
         events.LOG_WORKFLOW_ID: "" if scope is None else scope.workflow_id,
