@@ -55,6 +55,7 @@ class Redactor:
         )
         self._calls = ExcludedCalls(paths)
         self._is_clean = self._values.is_clean
+        self.forget = self._texts.forget
 
     def _inside(self, value: Any, findings: list[Finding] | None, where: str) -> Any:
         """Redact what a text of JSON holds."""

@@ -55,6 +55,10 @@ class TextRedactor:
         self._tally = tally
         self._read = read_json
 
+    def forget(self) -> None:
+        """Forget all results, so that a text is searched again: for measurements."""
+        self._clean, self._results = set(), {}
+
     def redact(self, text: str, findings: list[Finding] | None, where: str) -> str:
         """Return a text without its secrets, the same object when it has none."""
         size = len(text)
