@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from ael_otel.privacy import markers
+from ael_otel.privacy.validators import looks_secret
 
 _CLIENT: Final = (
     r"(?P<curl>curl|lftp)|(?P<http>https?|xh|httpie)|(?P<mysql>mysql(?:dump|admin|import|show|sh)?|mariadb(?:-dump|-admin)?|mycli|7za?|rar)"
@@ -58,6 +59,11 @@ _HOLE: Final = re.compile(
 
 LISTED: Final = frozenset({"-u", "-U", "-p", "-P", "-a", "-b", "-w", "--user", "--proxy-user", "--cookie"})
 """Options that a list of arguments can have their value behind."""
+_MOST_BEFORE: Final = 16
+_ACCOUNT: Final = frozenset({"-u", "-U", "--user", "--username", "-h", "--host"})
+_QUOTED_ITEM: Final = re.compile(r"\\{0,3}[\"'](?P<item>[^\"'\\\n]{0,256})\\{0,3}[\"'],?\s{0,40}")
+_LISTED_OPTION: Final = re.compile(r"[\"']-(?:[uUpPabwk]\\{0,3}[\"']|p[^\s\"',]|-(?:user|proxy-user|cookie)\\{0,3}[\"'])")
+_LONGEST_LIST: Final = 2048
 
 
 def search(text: str, start: int, end: int, found: Callable[[int, int, str], object]) -> None:
@@ -109,11 +115,51 @@ def _options(text: str, start: int, stop: int, client: str, found: Callable[[int
 
 
 def in_list(items: Sequence[object], place: int) -> str | None:
-    """Return the kind of the argument at a place of a command that is given as a list, None if it is no secret."""
-    first, before, value = items[0], items[place - 1], items[place]
-    if not (isinstance(first, str) and isinstance(before, str) and isinstance(value, str)):
+    """Return the kind of the argument at a place of a command that is given as a list, None if it is no secret.
+
+    An option `-p` of a program that is not listed here counts when an account is named before it and the value looks
+    like a secret.
+    """
+    value = items[place]
+    before = items[max(0, place - _MOST_BEFORE) : place]
+    if not isinstance(value, str) or not before:
         return None
-    line = f"{first.rpartition('/')[2]} {'login ' if 'login' in items else ''}{before} {value}"
-    hits: list[str] = []
-    search(line, 0, len(line), lambda _start, _end, kind: hits.append(kind))
-    return hits[0] if hits else None
+    texts = [each[:_LONGEST_COMMAND] for each in before if isinstance(each, str)]
+    if not texts:
+        return None
+    line = " ".join(texts)[-_LONGEST_COMMAND:]
+    hits: list[tuple[int, str]] = []
+    search(f"{line} {value}", 0, len(line) + 1 + len(value), lambda start, _end, kind: hits.append((start, kind)))
+    for start, kind in hits:
+        if start > len(line):
+            return kind
+    if texts[-1:] == ["-p"] and not _ACCOUNT.isdisjoint(texts) and looks_secret(value):
+        return markers.PASSWORD
+    return None
+
+
+def search_lists(text: str, start: int, end: int, found: Callable[[int, int, str], object]) -> None:
+    """Report the secrets in lists of arguments that a text quotes: `['mysql', '-u', 'root', '-p', 'hunter2']`."""
+    option = _LISTED_OPTION.search(text, start, end)
+    while option is not None:
+        at = option.start()
+        opening = text.rfind("[", max(0, at - _LONGEST_LIST), at)
+        behind = option.end()
+        if opening >= 0:
+            items: list[str] = []
+            item = _QUOTED_ITEM.match(text, opening + 1 + _blanks(text, opening + 1))
+            while item is not None:
+                items.append(item["item"])
+                behind = max(behind, item.end())
+                if len(items) > 1 and (items[-2] in LISTED or items[-1][:2] == "-p"):
+                    kind = in_list(items, len(items) - 1)
+                    if kind is not None:
+                        found(*item.span("item"), kind)
+                item = _QUOTED_ITEM.match(text, item.end())
+        option = _LISTED_OPTION.search(text, behind, end)
+
+
+def _blanks(text: str, at: int) -> int:
+    """Return how many blanks and line ends stand at a place, at most 40."""
+    piece = text[at : at + 40]
+    return len(piece) - len(piece.lstrip())

@@ -19,7 +19,7 @@ from ael_otel.privacy import markers
 from ael_otel.privacy.field_names import ANCHORS, a_set, is_weak, kind_of
 from ael_otel.privacy.markers import MARKER
 from ael_otel.privacy.tables import Tables
-from ael_otel.privacy.validators import entropy, is_placeholder, is_random, is_ssn, looks_secret
+from ael_otel.privacy.validators import entropy, is_drawn, is_placeholder, is_random, is_ssn, looks_secret
 
 _DECIDING: Final = 120
 _MOST_SAME: Final = 1024
@@ -53,25 +53,35 @@ _SIGN: Final = (
     r"(?:[\[({]{1,2}\s{0,2}(?=\\{0,3}[\"']))?(?:[@$]{1,2}(?=\\{0,3}[\"']))?"
     r"|[ \t]{1,2}(?:is|was|ist|es|est)[ \t]{1,2}:?[ \t]{0,2}"
     r"|[ \t]{0,3}\|[ \t]{0,3}(?=[^\s\"'`|])|>(?=[^\s<])|\((?=[\"'])"
-    r"|,\s{0,4}(?=\\{0,3}[\"'])|[ \t]{1,3}(?=[\"'][^\s\"']{4})"
+    r"|,\s{0,40}(?=\\{0,3}[\"'])|[ \t]{1,3}(?=[\"'][^\s\"']{4})"
+    # The next of a list in YAML.
+    r"|[ \t]{0,3}\r?\n[ \t]{0,40}+-[ \t]{1,3}(?=[^\s-])"
     r"|[ \t]{1,3}(?=[^\s\"'`&,;<>|(){}\[\]\\]{8})"
 )
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]{0,12}m")
-_MARKED: Final = r"\[[a-z][a-z0-9_]{1,31}\]"
+# The search is one in lower case, where `[a9...]` could be a password in brackets; `_at` knows markers with digits.
+_MARKED: Final = r"\[[a-z][a-z_]{1,31}\]"
 _PLAIN_SIGNS: Final = frozenset({"=", ":", ": ", " = "})
 _BARE: Final = re.compile(r"[^\s\"'`&,;<>|(){}\[\]\\]{1,128}")
 _QUOTE: Final = re.compile(r"(?:[rbuRBUfF]{1,2})?(\"\"\"|'''|\\{0,7}[\"'`]|&quot;|&#3[49];)")
 _IN_DOUBLE: Final = re.compile(r'[^"\\\n]*+(?:\\.[^"\\\n]*+)*+', re.DOTALL)
 _IN_SINGLE: Final = re.compile(r"[^'\\\n]*+(?:\\.[^'\\\n]*+)*+", re.DOTALL)
+# A quote inside quotes, as SQL, CSV and shells write it: `it''s`, `it'\''s`, `it'"'"'s`.
+_JOINED: Final = re.compile(r"""(?:''|""|'\\{1,2}''|'"'"')(?=[^\s"',;:)\]}])""")
 # What decides is the beginning of a long run; `_MORE` takes the rest, once.
 _RUN: Final = re.compile(r"[^\s\"'`<>]{1,256}")
+# On a line of its own, as in a file of variables, quotes and angle brackets are characters of the value.
+_RUN_OF_LINE: Final = re.compile(r"\S{1,256}")
+_LINE_HEAD: Final = re.compile(r"[ \t]{0,8}(?:[+>#$-] ?|-e |export |set |ENV |ARG ){0,2}")
+_END_OF_RUN: Final = re.compile(r"[\"'`](?![A-Za-z0-9])|<(?=/|[A-Za-z]{1,12}[\s/>])|>(?![A-Za-z0-9])")
+_ANGLED: Final = re.compile(r"<([^\s\"'`<>]{10,256})>?")
 _MORE: Final = re.compile(r"[^\s\"'`&,;<>|(){}\[\]\\]*+")
 # Where a value ends in a run of characters without blanks: at a sign that begins something else.
 _END: Final = re.compile(
     r"&(?=[\w.\[\]%-]{1,64}=|amp;|&|$)|;(?=$|[\w .-]{1,40}=)|,(?=$|[\w.-]{1,40}[=:])|[,;&](?=[\])}])|\|(?=$|\|)"
     r"|\\+(?=[nrt\"'u\\]|$)|[\])}](?=[\])}.,;:]*$)|[\])}],|[\])}];"
 )
-_HEAD_END: Final = re.compile(r"[&,;|(){}\[\]\\]")
+_HEAD_END: Final = re.compile(r"[&,;|(){}\[\]\\\"'`<>]")
 _CALL: Final = re.compile(r"[A-Za-z_][\w.]{0,120}[(\[{](?:.*[)\]}][.,;:]*|[^)\]}]*)", re.DOTALL)
 _MIXED: Final = re.compile("(?=[^a-z]{0,64}[a-z])(?=[^A-Z]{0,64}[A-Z])(?=[^0-9]{0,64}[0-9])")
 _ANY_DIGIT: Final = re.compile("[0-9]")
@@ -394,7 +404,7 @@ def options(
             around = text[first : at + _RIGHT]
             answer = same.get(around)
             if answer is None:
-                value = _at(text, at, kind, match["name"], "=", quoted=False, sure=True)
+                value = _at(text, first, at, kind, match["name"], "=", quoted=False, sure=True)
                 answer = _moved((value, None), -first)
                 if at + _RIGHT <= len(text) and len(same) < _MOST_SAME and _is_near(text, first, at, answer):
                     same[around] = answer
@@ -426,9 +436,17 @@ def _value(
             return _stated(text, at, kind)
         sign = " "
     elif bare[0] == ",":
-        if not quoted or not _CALLER.search(text[max(0, begin - 80) : begin]):
+        # An argument of a call, or the next of a list: `getenv("KEY", "...")`, `["--password", "..."]`.
+        option = text[begin : begin + 2] == "--"
+        if not quoted or not (option or _CALLER.search(text[max(0, begin - 80) : begin])):
             return None
         sign = "="
+        sure = option
+    elif "\n" in sign and bare == "-":
+        if text[begin : begin + 2] != "--":
+            return None
+        sign = "="
+        sure = True
     elif bare[0] in {"i", "w", "|", "e"}:
         sign = "is"
     elif "value" in sign or "<" in sign or bare == ">":
@@ -450,7 +468,7 @@ def _value(
             return block
         if "%" in sign or "&" in sign:
             sign = "="
-    return _at(text, at, kind, name, sign, quoted=quoted, sure=sure)
+    return _at(text, begin, at, kind, name, sign, quoted=quoted, sure=sure)
 
 
 def _stated(text: str, at: int, kind: str) -> tuple[int, int, str] | None:
@@ -505,12 +523,13 @@ def _deeper(indent: int) -> "re.Pattern[str]":
 
 
 def _at(
-    text: str, at: int, kind: str, name: str, sign: str, *, quoted: bool, sure: bool
+    text: str, begin: int, at: int, kind: str, name: str, sign: str, *, quoted: bool, sure: bool
 ) -> tuple[int, int, str] | None:
     """Judge what stands behind a name and its sign.
 
     Args:
         text: the whole text.
+        begin: where the name begins.
         at: where the value begins.
         kind: what the name says.
         name: the name.
@@ -544,15 +563,31 @@ def _at(
         return _to(_COOKIES, text, at, kind)
     if text.startswith(name, at) and text[at + len(name) : at + len(name) + 1] in {" ", ",", ")"}:
         return None  # an argument: `credentials=credentials or ...`
-    return _bare(text, at, kind, sign, once=lowered.endswith("otp"), sure=sure)
+    if text[at : at + 1] == "<":
+        angled = _ANGLED.match(text, at)
+        drawn = angled is not None and kind in _FREE and sign != " " and is_drawn(angled[1])
+        return (at, angled.end(), kind) if angled is not None and drawn else None
+    run = (_RUN_OF_LINE if sign == "=" and _begins_line(text, begin) else _RUN).match(text, at)
+    return (
+        None if run is None else _bare(text, run, kind, sign, once=lowered.endswith("otp"), sure=sure)
+    )
 
 
-def _bare(text: str, at: int, kind: str, sign: str, *, once: bool, sure: bool) -> tuple[int, int, str] | None:
+def _begins_line(text: str, begin: int) -> bool:
+    """Return whether a name is the first on its line, apart from what a shell or a diff puts there."""
+    line = text.rfind("\n", max(0, begin - 24), begin)
+    return (line >= 0 or begin <= 24) and _LINE_HEAD.fullmatch(text, line + 1, begin) is not None
+
+
+def _bare(
+    text: str, run: "re.Match[str]", kind: str, sign: str, *, once: bool, sure: bool
+) -> tuple[int, int, str] | None:
     """Judge a value without quotes, which ends at a blank or where something else begins."""
-    run = _RUN.match(text, at)
-    if run is None:
-        return None
-    whole = run[0]
+    at, whole = run.start(), run[0]
+    if run.re is _RUN_OF_LINE and (outside := _END_OF_RUN.search(whole)) is not None:
+        whole = whole[: outside.start()]
+        if not whole:
+            return None
     first = _HEAD_END.search(whole)
     head = whole if first is None else whole[: first.start()]
     value = head
@@ -580,20 +615,11 @@ _FREE: Final = frozenset({markers.PASSWORD, markers.API_KEY, markers.TOKEN, mark
 def _code(value: str, head: str) -> bool:
     """Return whether a value with brackets or separators is an expression: a call, a tuple, a template."""
     if is_placeholder(value) or value[0] in "({[<$%":
-        return value[0] not in "([" or is_placeholder(value) or not _drawn(value.strip("([{}])"))
+        return value[0] in "$%" or is_placeholder(value) or not is_drawn(value.strip("([{<>}])"))
     if _CALL.fullmatch(value):
         return not (_MIXED.match(value) and not value.endswith((")", "]", "}", "(", "[", "{")))
     # Words of a program between separators: `a,b`, `x|y`.
     return _IDENTIFIER.fullmatch(head) is not None and _ANY_DIGIT.search(value) is None
-
-
-def _drawn(value: str) -> bool:
-    """Return whether what stands in brackets looks drawn at random and is not a name of a program."""
-    return len(value) >= 10 and _NAME_OF_CODE.match(value) is None and is_random(value)
-
-
-_NAME_OF_CODE: Final = re.compile(r"(?:[A-Z]?[a-z]{2,16}|[A-Z]{2,16}|[0-9]{1,3}|[_.]){1,32}+(?![A-Za-z0-9])")
-"""Words in one case each, as in `getUtf8Password`."""
 
 
 def _to(pattern: re.Pattern[str], text: str, at: int, kind: str) -> tuple[int, int, str] | None:
@@ -614,8 +640,13 @@ def _closing(text: str, start: int, quote: str) -> int:
     if quote == "`":
         end = text.find(quote, start)
         return end if end >= 0 else start
-    match = (_IN_DOUBLE if quote == '"' else _IN_SINGLE).match(text, start)
-    return match.end() if match is not None else start
+    inside = _IN_DOUBLE if quote == '"' else _IN_SINGLE
+    match = inside.match(text, start)
+    end = match.end() if match is not None else start
+    while end > start and (joined := _JOINED.match(text, end)) is not None and joined[0][0] == quote:
+        match = inside.match(text, joined.end())
+        end = match.end() if match is not None else joined.end()
+    return end
 
 
 def _meant(value: str, kind: str, *, data: bool) -> bool:
@@ -657,7 +688,7 @@ def _looks(
     if kind in {markers.SSN, markers.CREDIT_CARD}:
         return digit
     if sure and (digit or len(value) >= 6) and following not in {",", ")", "."}:
-        return value[0] not in "$<%{"
+        return value[0] not in "$<%{" or is_drawn(value.strip("{<>}"))
     if kind in {markers.PASSWORD, markers.FIELD}:
         if word is None:
             return True

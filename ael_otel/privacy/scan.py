@@ -229,6 +229,8 @@ class Scanner:
 
         if text.find(" -", start, end) >= 0:
             commands.search(text, start, end, report)
+        if text.find('"-', start, end) >= 0 or text.find("'-", start, end) >= 0:
+            commands.search_lists(text, start, end, report)
         if text.find("--", start, end) >= 0:
             options(text, start, end, self._kind_for, report)
 

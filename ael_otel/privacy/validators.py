@@ -284,10 +284,35 @@ def is_placeholder(text: str) -> bool:
     if len(text) > _MOST:
         return False
     return (
-        _HOLE.fullmatch(text) is not None
+        (_HOLE.fullmatch(text) is not None and not (text[0] in "<{" and is_drawn(text.strip("<{}>"))))
         or _DOCUMENTED.fullmatch(text) is not None
         or (_TO_FILL.fullmatch(text) is not None and not _has_random_part(text))
     )
+
+
+_PIECE: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
+_SYNTAX: Final = re.compile(r"[\s,:=()\[\]{}<>|]")
+_SHORTEST_DRAWN: Final = 10
+_SHORT_PIECES, _LONG_PIECES = 2.7, 4.0
+_NO_WORD: Final = re.compile(
+    r"(?!(?:x?html|https?|ctrl|sqrt|grpc|smtp|sftp)\Z)(?:[b-df-hj-np-tv-xz]{4,}|[a-z]?[b-df-hj-np-tv-xz]{5,}[a-z]*)",
+    re.IGNORECASE,
+)
+
+
+def is_drawn(text: str) -> bool:
+    """Return whether a text looks drawn at random and is not a name or an expression of a program.
+
+    Names change between small letters, capitals and digits where a word begins, so that their pieces are long and
+    have vowels in them.
+    """
+    if not _SHORTEST_DRAWN <= len(text) <= _MOST or _SYNTAX.search(text) or not is_random(text):
+        return False
+    pieces = _PIECE.findall(text)
+    if text.count("_") > 1 and text.replace("_", "").isalnum():
+        return False  # a name of several words
+    average = sum(map(len, pieces)) / len(pieces)
+    return average < _SHORT_PIECES or (average < _LONG_PIECES and any(map(_NO_WORD.fullmatch, pieces)))
 
 
 def is_words(text: str) -> bool:

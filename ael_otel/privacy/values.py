@@ -240,7 +240,9 @@ class ValueRedactor:
             inner = where if walk.findings is None else f"{where}[{place}]"
             if before is not None and (name := self._before(before, item)) is not None:
                 clean = self.field(name, item, walk, inner, depth)
-            elif before in LISTED and (command := in_list(items, place)) is not None:
+            elif (before in LISTED or (type(item) is str and item[:2] == "-p")) and (
+                command := in_list(items, place)
+            ) is not None:
                 clean = self._tally.marked(command, "command_option", walk.findings, inner)
             else:
                 clean = self.value(item, walk, inner, depth + 1)
