@@ -62,7 +62,9 @@ LISTED: Final = frozenset({"-u", "-U", "-p", "-P", "-a", "-b", "-w", "--user", "
 _MOST_BEFORE: Final = 16
 _ACCOUNT: Final = frozenset({"-u", "-U", "--user", "--username", "-h", "--host"})
 _QUOTED_ITEM: Final = re.compile(r"\\{0,3}[\"'](?P<item>[^\"'\\\n]{0,256})\\{0,3}[\"'],?\s{0,40}")
-_LISTED_OPTION: Final = re.compile(r"[\"']-(?:[uUpPabwk]\\{0,3}[\"']|p[^\s\"',]|-(?:user|proxy-user|cookie)\\{0,3}[\"'])")
+_LISTED_OPTION: Final = re.compile(
+    r"[\"']-(?:[uUpPabwk]\\{0,3}[\"']|p[^\s\"',]|-(?:user|proxy-user|cookie)\\{0,3}[\"'])"
+)
 _LONGEST_LIST: Final = 2048
 
 
@@ -128,11 +130,13 @@ def in_list(items: Sequence[object], place: int) -> str | None:
     if not texts:
         return None
     line = " ".join(texts)[-_LONGEST_COMMAND:]
-    hits: list[tuple[int, str]] = []
-    search(f"{line} {value}", 0, len(line) + 1 + len(value), lambda start, _end, kind: hits.append((start, kind)))
-    for start, kind in hits:
-        if start > len(line):
-            return kind
+    if _COMMAND.search(f"{line} ") is not None:
+        hits: list[tuple[int, str]] = []
+        end = len(line) + 1 + len(value)
+        search(f"{line} {value}", 0, end, lambda start, _end, kind: hits.append((start, kind)))
+        for start, kind in hits:
+            if start > len(line):
+                return kind
     if texts[-1:] == ["-p"] and not _ACCOUNT.isdisjoint(texts) and looks_secret(value):
         return markers.PASSWORD
     return None

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple, cast
 
 from ael_otel.privacy import markers
-from ael_otel.privacy.validators import is_placeholder, is_words, looks_secret
+from ael_otel.privacy.validators import is_placeholder, is_words, looks_like_key, looks_secret
 
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_a-zA-Z]+")
 _LONGEST: Final = 160
@@ -91,6 +91,22 @@ _KEY_OWNERS: Final = a_set(
     "sign sg ingest ingestion fernet cipher validation"
 )
 _WEAK_KEY_OWNERS: Final = a_set("session storage app host application functions function integration sdk")
+_NOT_OF_VENDORS: Final = a_set(
+    "primary foreign public pub sort partition cache row column range group order hash object s3 bucket blob file path "
+    "dir folder doc document page url uri route routing storage idempotency dedup dedupe deduplication translation "
+    "message msg i18n l10n locale lang language label hot short registry map dict mapping query search index lookup "
+    "composite unique natural surrogate join shard cluster item record entity event node type data meta metadata json "
+    "yaml xml toml config cfg setting settings preference pref option param parameter arg argument prop property "
+    "attribute attr header field form input tag resource kind sub parent child left right up down home end escape esc "
+    "enter tab delete shift ctrl control alt meta space backspace arrow press any function fn issue project job task "
+    "block layer model module layout state status error err code test trace span metric stats log topic queue stream "
+    "consumer producer correlation request response result output value dataset table schema db database redis memo "
+    "product sku user customer client tenant org team account host server region zone version build release commit "
+    "branch ref theme style color icon image img asset media video audio map api_doc answer wrap match capture secret "
+    "access private signing ssh gpg pgp host_key known trusted peer last next prev first current new old min max "
+    "max_key num number count bare plain raw full long the this that a each every my your its other same no"
+)
+"""Words before `key` that make it a place, a button or a name, and not the key of a service."""
 _VENDORS: Final = a_set(
     "openai anthropic claude gemini vertex cohere mistral groq xai grok deepseek perplexity together "
     "fireworks replicate "
@@ -181,9 +197,13 @@ _ANCHOR: Final = re.compile("|".join(map(re.escape, ANCHORS)))
 _LATIN: Final = str.maketrans("\u0142\u0141\u00f8\u00d8\u0131\u0130", "lLoOiI")
 
 
+_OF_A_VENDOR: Final = "vendor"
+
+
 class _Judged(NamedTuple):
     kind: str | None
     weak: bool = False
+    vague: bool = False
 
 
 _NOTHING: Final = _Judged(None)
@@ -199,6 +219,11 @@ def words(name: str) -> list[str]:
     return [word.lower() for word in _WORD.findall(name)]
 
 
+def holds_anchor(text: str) -> bool:
+    """Return whether a text has a part that the name of a secret can have."""
+    return _ANCHOR.search(text.lower()) is not None
+
+
 def kind_of(name: str) -> str | None:
     """Return the kind of secret that a field of this name holds, None if the name does not say so."""
     return _judge(name).kind
@@ -207,6 +232,16 @@ def kind_of(name: str) -> str | None:
 def is_weak(name: str) -> bool:
     """Return whether a name only hints at a secret, so that the value must look like one: `session_key`, `pass`."""
     return _judge(name).weak
+
+
+def is_vague(name: str) -> bool:
+    """Return whether a name only looks like that of a key of a vendor that is not known: `ACME_KEY`."""
+    return _judge(name).vague
+
+
+def hints_at(name: str, value: str) -> bool:
+    """Return whether a value looks enough like a secret for a name that only hints at one."""
+    return looks_like_key(value) if _judge(name).vague else looks_secret(value)
 
 
 @lru_cache(maxsize=4096)
@@ -253,7 +288,11 @@ def _by_last(found: list[str]) -> _Judged:
         return _other_script(last)
     if kind := _by_two(last, before, found):
         return _Judged(kind)
-    if weak := _weak(last, before):
+    weak = _weak(last, before)
+    if weak == _OF_A_VENDOR:
+        # A vendor that is not known, `ACME_KEY`: each other word can stand there too, `BUILD_KEY`.
+        return _Judged(markers.API_KEY, weak=True, vague=True)
+    if weak is not None:
         return _Judged(weak, weak=True)
     return _glued(last)
 
@@ -282,6 +321,8 @@ def _weak(last: str, before: str) -> str | None:
             kind = markers.API_KEY
         case "phpsessid" | "jsessionid":
             kind = markers.TOKEN
+        case "key" | "keys" if before and before not in _NOT_OF_VENDORS:
+            kind = _OF_A_VENDOR
         case "pat" if before:
             kind = markers.TOKEN
         case "pass" | "pw" | "pswd" | "psw" | "passw":
@@ -454,7 +495,7 @@ def _text_holds(name: str, kind: str, value: str, beside: Mapping[Any, Any] | No
             return False  # `+`, `->`: a token of a program's text
     if not is_weak(name):
         return True
-    if looks_secret(plain):
+    if hints_at(name, plain):
         return True
     if kind != markers.PASSWORD or " " in plain or len(plain) < 4:
         return False

@@ -16,10 +16,10 @@ from functools import lru_cache
 from typing import Final
 
 from ael_otel.privacy import markers
-from ael_otel.privacy.field_names import ANCHORS, a_set, is_weak, kind_of
+from ael_otel.privacy.field_names import ANCHORS, a_set, hints_at, is_vague, is_weak, kind_of
 from ael_otel.privacy.markers import MARKER
 from ael_otel.privacy.tables import Tables
-from ael_otel.privacy.validators import entropy, is_drawn, is_placeholder, is_random, is_ssn, looks_secret
+from ael_otel.privacy.validators import entropy, is_drawn, is_placeholder, is_random, is_ssn
 
 _DECIDING: Final = 120
 _MOST_SAME: Final = 1024
@@ -27,12 +27,13 @@ _LEFT: Final = 240
 _RIGHT: Final = 320
 """Characters before a name and behind its sign that decide on its value: at most 234 and 280."""
 _LONGEST_NAME: Final = 160
+_LONGEST_LINE: Final = 4096
 _NAMES_KEPT: Final = 4096
 _BLANKS: Final = frozenset({"", " ", "\n", "\r", "\t"})
 _NEED_DIGITS: Final = frozenset({markers.SSN, markers.CREDIT_CARD})
 _HEAD: Final = re.compile(r"[\w.-]{0,64}")
 _STOPS: Final = frozenset(" \t\r\n\"'`=:,;?&|/<>(){}[]@!#$%*+\\~^")
-_OF_TABLES: Final = frozenset(",;|\t)\n\r")
+_OF_TABLES: Final = frozenset(",;|\t)\n\r\u2502\u2503")
 _BEFORE: Final = re.compile(r"[A-Za-z][A-Za-z-]{1,23} \Z")
 _COLOUR: Final = r"(?:\x1b\[[0-9;]{0,12}m){0,2}"
 _CLOSE: Final = rf"(?:\\{{0,3}}[\"'`]|&quot;|&#3[49];|%22)?[\])]{{0,2}}\*{{0,2}}{_COLOUR}"
@@ -111,6 +112,7 @@ _COMPARED: Final = re.compile(r"([\"'])([^\"'\\\n]{4,160})\1\s{0,2}(?:[!=]==?|eq
 _TAG: Final = re.compile(r"[ \t][^<>\n]{0,200}>(?=[^\s<])")
 _ENV: Final = re.compile(r"[A-Z][A-Z0-9_]{2,}")
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_]+(?:[.\-/:_][A-Za-z_]*)*")
+_NEXT_NAME: Final = re.compile(r"\\{0,3}[\"'](?:-|[A-Za-z_]+(?:[.\-/:_][A-Za-z_]*)*\\{0,3}[\"'])")
 _PATH: Final = re.compile(r"(?:~|\.{0,2})/[\w.~-]+(?:/[\w.~*-]*)+|[a-z][a-z0-9+.-]*://.*|urn:ietf:[\w:.-]+")
 _KEY_END: Final = re.compile(r"\\{0,3}[\"'`]\s{0,3}:")
 _NO_VALUE: Final = a_set(
@@ -217,7 +219,7 @@ class NamedSecrets:
                 if short is not _UNDECIDED:
                     return short, None
             value = _value(text, match, kind, name, begin, sign, quoted=closed > end)
-        if value is not None and is_weak(name) and not _holds(kind, text[value[0] : value[1]]):
+        if value is not None and is_weak(name) and not _holds(name, kind, text[value[0] : value[1]]):
             return None, None
         return value, begin if sign is None or sign[0] not in ":=" else None
 
@@ -240,7 +242,9 @@ class NamedSecrets:
         before = text[begin - 1 : begin]
         if before == " " and name.isalpha() and (sign is None or sign.strip()[:1] in ":=|"):
             word = _BEFORE.search(text[max(0, begin - 25) : begin])
-            return self._kind_for(f"{word[0]}{name}") if word is not None else None
+            both = f"{word[0]}{name}" if word is not None else ""
+            # Each word can stand before `key` in a sentence, `the key: ...`.
+            return self._kind_for(both) if both and not is_vague(both) else None
         return markers.TOKEN if before in {"?", "&"} and name.lower().endswith("sig") else None
 
 
@@ -281,6 +285,10 @@ def _worth_a_look(text: str, start: int, end: int, closed: int) -> bool:
     """Return whether a name without a sign behind it can have a value: a tag's, one before it, or a column's."""
     behind = text[end : end + 1]
     if behind in _OF_TABLES or text[closed : closed + 1] in _OF_TABLES:
+        return True
+    if behind == " " and (
+        text[end + 1 : end + 2] == " " or text[end : end + 64].lstrip(" ")[:1] in _OF_TABLES
+    ):
         return True
     before = text[max(0, start - 40) : start]
     return "<" in before or "=" in before or " eq " in before or before[-1:] in _OF_TABLES
@@ -342,9 +350,9 @@ def is_empty_authorization(value: str) -> bool:
     return scheme is not None and all(map(is_placeholder, value[scheme.end() :].strip().split(":")))
 
 
-def _holds(kind: str, value: str) -> bool:
+def _holds(name: str, kind: str, value: str) -> bool:
     """Return whether a value can be the secret that a name only hints at."""
-    if looks_secret(value):
+    if hints_at(name, value):
         return True
     # `pass` and `pw`: a password is shorter than a key.
     return (
@@ -440,6 +448,8 @@ def _value(
         option = text[begin : begin + 2] == "--"
         if not quoted or not (option or _CALLER.search(text[max(0, begin - 80) : begin])):
             return None
+        if option and _NEXT_NAME.match(text, at):
+            return None  # `click.option("--password", "-p", "secret_of_the_user")`
         sign = "="
         sure = option
     elif "\n" in sign and bare == "-":
@@ -463,7 +473,7 @@ def _value(
                 _ENV.fullmatch(name) is not None
                 and text[begin - 1 : begin] in {"", " ", "\n", '"', "'", "\t", ";"}
             )
-        block = _block(text, at, begin, kind)
+        block = _block(text, at, begin, kind, short=is_weak(name))
         if block is not None:
             return block
         if "%" in sign or "&" in sign:
@@ -480,8 +490,12 @@ def _stated(text: str, at: int, kind: str) -> tuple[int, int, str] | None:
     return (at + 1, end, kind) if _meant(value, kind, data=False) else None
 
 
-def _block(text: str, at: int, begin: int, kind: str) -> tuple[int, int, str] | None:
-    """Return the lines of a block scalar of YAML or of a here-document; None if the value is neither."""
+def _block(text: str, at: int, begin: int, kind: str, *, short: bool) -> tuple[int, int, str] | None:
+    """Return the lines of a block scalar of YAML or of a here-document; None if the value is neither.
+
+    `short` limits the value to one line: several are never what a weak name hints at, and reading them for each name
+    again would take quadratic time.
+    """
     following = text[at : at + 1]
     if following in {"|", ">"}:
         head = _BLOCK.match(text, at)
@@ -489,14 +503,17 @@ def _block(text: str, at: int, begin: int, kind: str) -> tuple[int, int, str] | 
             return None
         line = text.rfind("\n", max(0, begin - 400), begin) + 1
         indent = len(text[line:begin]) - len(text[line:begin].lstrip(" -"))
-        deeper = _deeper(indent).match(text, head.end())
+        deeper = _deeper(indent, 1 if short else None).match(text, head.end())
         if deeper is None or not deeper[0].strip():
             return None
         start = head.end() + len(deeper[0]) - len(deeper[0].lstrip())
         end = head.end() + len(deeper[0].rstrip())
         return None if MARKER.fullmatch(text[start:end]) else (start, end, kind)
     if following in {"<", "$"} and (doc := _HEREDOC.match(text, at)) is not None:
-        end = _terminator(text, doc.end(), doc[1])
+        second = text.find("\n", doc.end(), doc.end() + _LONGEST_LINE) + 1
+        end = second if short else _terminator(text, doc.end(), doc[1])
+        if short and not (second and text.startswith(doc[1], second)):
+            return None
         body = text[doc.end() : end]
         inner = doc.end() + len(body) - len(body.lstrip())
         end = doc.end() + len(body.rstrip())
@@ -517,9 +534,10 @@ def _terminator(text: str, start: int, word: str) -> int:
 
 
 @lru_cache(maxsize=512)
-def _deeper(indent: int) -> "re.Pattern[str]":
-    """Return a pattern for lines that are indented deeper, and empty ones between them."""
-    return re.compile(rf"(?:[ \t]{{{indent + 1},}}[^\n]*\n?|[ \t]*\r?\n)+")
+def _deeper(indent: int, most: int | None) -> "re.Pattern[str]":
+    """Return a pattern for lines that are indented deeper, and empty ones between them; `most` lines, None for all."""
+    number = "+" if most is None else f"{{1,{most}}}"
+    return re.compile(rf"(?:[ \t]{{{indent + 1},}}[^\n]*\n?|[ \t]*\r?\n){number}")
 
 
 def _at(
@@ -568,9 +586,7 @@ def _at(
         drawn = angled is not None and kind in _FREE and sign != " " and is_drawn(angled[1])
         return (at, angled.end(), kind) if angled is not None and drawn else None
     run = (_RUN_OF_LINE if sign == "=" and _begins_line(text, begin) else _RUN).match(text, at)
-    return (
-        None if run is None else _bare(text, run, kind, sign, once=lowered.endswith("otp"), sure=sure)
-    )
+    return None if run is None else _bare(text, run, kind, sign, once=lowered.endswith("otp"), sure=sure)
 
 
 def _begins_line(text: str, begin: int) -> bool:
@@ -688,7 +704,7 @@ def _looks(
     if kind in {markers.SSN, markers.CREDIT_CARD}:
         return digit
     if sure and (digit or len(value) >= 6) and following not in {",", ")", "."}:
-        return value[0] not in "$<%{" or is_drawn(value.strip("{<>}"))
+        return value[0] not in "$<%{" or (value[0] == "{" and is_drawn(value.strip("{}")))
     if kind in {markers.PASSWORD, markers.FIELD}:
         if word is None:
             return True

@@ -33,9 +33,11 @@ from ael_otel.privacy.validators import (
     is_nhs,
     is_pesel,
     is_placeholder,
+    is_random,
     is_spanish_id,
     is_ssn,
     is_words,
+    looks_secret,
 )
 
 if TYPE_CHECKING:
@@ -305,6 +307,27 @@ def _signed(text: str, match: "re.Match[str]") -> Found | None:
     if not _SIGNED.search(text[max(0, start - 26) : start]):
         return None
     return (*match.span("secret"), markers.TOKEN)
+
+
+_IDENTIFIER: Final = re.compile(
+    r"[0-9a-f]{8}-?[0-9a-f]{4}-?[1-8][0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}|[A-Z]{2}[0-9a-f]{32}|S-1-[0-9-]+",
+    re.IGNORECASE,
+)
+"""A UUID, an identifier of Twilio, an account of Windows."""
+
+
+def _session(text: str, match: "re.Match[str]") -> Found | None:
+    """Redact the value of a session's cookie where it is drawn at random, and no identifier."""
+    del text
+    secret = match["secret"]
+    if _IDENTIFIER.fullmatch(secret) or is_placeholder(secret) or not looks_secret(secret):
+        return None
+    if not (is_random(secret[:256]) or _LONG_HEX.match(secret)):
+        return None
+    return (*match.span("secret"), markers.TOKEN)
+
+
+_LONG_HEX: Final = re.compile("[0-9a-f]{32}|[0-9A-F]{32}")
 
 
 # --- made-up examples -------------------------------------------------------------------------------------------------
@@ -810,6 +833,10 @@ _FORM_PGPASS: Final = _form(
     r"(?P<keep>:(?:5432|5433|6432|\*):[^:\s]{1,64}:[^:\s]{1,64}:)[^\s:\x22'\[][^\s:\x22']{2,}", ":5432: :5433: :6432: :*:",
     "[PASSWORD]", "db.example.org:5432:app:ada:" + "gr33nT3aPot99b",
 )  # fmt: skip
+_FORM_SESSION: Final = _form(
+    r"(?i)(?P<keep>(?:^|[^A-Za-z0-9])(?:sess(?:ion)?(?:id)?|sid)=)[\w%.~+/=:|*!-]{32,}", "session= sessionid= sess= sessid= sid=", "[TOKEN]",
+    "set sid=" + _made_up("", 32) + "; path=/",
+)  # fmt: skip
 _FORM_AZURE: Final = _form(
     r"[A-Za-z0-9+/_-]{30,90}(?:\+ASt[A-Za-z0-9+/]{6}==|ACDb[A-Za-z0-9+/]{6}==|\+ABa[A-Za-z0-9+/]{6}==|\+A(?:Eh|Sb|Io|Rm)[A-Za-z0-9+/]{5,8}={1,2}"
     r"|AzFu[\w-]{6}==|AzSe[A-D][A-Za-z0-9]{5}|AzCa[A-P][A-Za-z0-9]{5}=|\+ACR[A-D][A-Za-z0-9]{5}|AZDO[A-Za-z0-9]{4}|JQQJ99[A-Za-z0-9]{20,34}(?:==)?)",
@@ -914,6 +941,12 @@ RULES: Final[tuple[Rule, ...]] = (
         "db_password=hunter2", "max_tokens=4096 primary_key=id monkey=george author: ada",
         " ".join(ANCHORS), "", find=assignments.find, fold=True, collector=_FORMS_NAMED,
     ),
+    _shape(
+        "session_cookie", markers.TOKEN, "cookies of sessions outside a `Cookie` header: `session=`, `sid=`, `sessionid=`, and files of cookies",
+        "set sid=" + _made_up("", 32) + "; path=/", "sid=S-1-5-21-3623811015-3361044348-30300820-1013 session=agent:main:main-thread",
+        "", r"(?:(?<![A-Za-z0-9])(?:sess(?:ion)?(?:id)?|sid)=|\t(?:true|false)\t/[^\t\n]{0,256}\t(?:true|false)\t[0-9]{1,12}\t[^\t\n]{1,128}\t)"
+        r"(?P<secret>[\w%.~+/=:|*!-]{16,4096})", fold=True, check=_session, collector=(_FORM_SESSION,),
+    )._replace(anchors=("session=", "sessionid=", "sess=", "sessid=", "sid=", "\ttrue\t", "\tfalse\t")),
     _shape(
         "command_option", markers.FIELD, "values of options whose name gives them away", "curl --token abc123xyz -v",
         "tool --max-tokens 4096 --token-count 17", "--", "", find=assignments.option,

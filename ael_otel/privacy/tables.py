@@ -1,21 +1,33 @@
-"""Columns whose heading says that their values are secret: CSV, Markdown, and `INSERT` statements of SQL."""
+"""Columns whose heading says that their values are secret.
+
+In CSV, Markdown, the tables that database clients and `kubectl` print, and `INSERT` statements of SQL.
+"""
 
 import re
 from collections.abc import Callable
 from typing import Final
 
 from ael_otel.privacy import markers
+from ael_otel.privacy.validators import looks_secret
 
-_DELIMITERS: Final = frozenset(",;\t|")
+_DELIMITERS: Final = frozenset(",;\t|\u2502\u2503")
+_BARS: Final = frozenset("|\u2502\u2503")
+_ALIGNED: Final = "  "
+"""What stands between columns that blanks keep apart."""
 _LONGEST_LINE: Final = 1024
+_PADDING: Final = 64
 _MOST_CELLS: Final = 512
-_HEADING: Final = re.compile(
-    r"[ \t]{0,16}[\"'`*]{0,2}[\w.-]{1,40}(?: [\w.-]{1,40}){0,2}[\"'`*]{0,2}[ \t]{0,16}"
-)
+_HEADING: Final = re.compile(r"[\"'`*]{0,2}[\w.()%#/-]{1,40}(?: [\w.()%#/-]{1,40}){0,2}[\"'`*]{0,2}")
+# The line below a heading, and those around a table.
+_RULE: Final = re.compile(r"[|+: \t\u2500-\u257f]{0,8}[-=+\u2500-\u257f][-=+|: \t\r\u2500-\u257f]*")
+_COLUMNS: Final = re.compile(r"[ \t]{2,}")
 _VALUES: Final = re.compile(
     r"[^()]{0,512}\)\s{0,16}(?:output [^()]{0,64})?values\s{0,16}(?=\()", re.IGNORECASE
 )
 _TUPLE: Final = re.compile(r"\(((?:[^()']|'(?:[^'\\]|''|\\.)*+')*+)\)\s{0,16},?\s{0,16}")
+_BROKEN: Final = re.compile(r"\((?:[^()']|'(?:[^'\\]|''|\\.)*+')*+(?:'|\Z)")
+_MOST_BROKEN: Final = 16
+"""Statements with a list of values that nothing closes: each is read to the end of the text."""
 _ITEM: Final = re.compile(r"\s*+((?:[^,']|'(?:[^'\\]|''|\\.)*+')*+)(?:,|\Z)")
 _NOTHING: Final = re.compile(
     r"[-:*.xX_#\s]*|(?i:null|none|n/a|true|false|yes|no|default)|\[[A-Z_]+\]|\$\{?\w+\}?|<[^<>]*>"
@@ -40,6 +52,7 @@ class Tables:
         self._found = found
         self._until = 0
         self._opening = -1
+        self._broken = 0
 
     def look(self, begin: int, end: int) -> None:
         """Report the values of a column, if a name is its heading.
@@ -49,12 +62,15 @@ class Tables:
             end: where it ends, without its quotes.
         """
         text = self._text
-        before = text[max(0, begin - 3) : begin].strip(" \"'`*")[-1:]
-        behind = text[end : end + 4].strip(" \"'`*")[:1]
+        before = text[max(0, begin - _PADDING) : begin].strip(" \"'`*")[-1:]
+        behind = text[end : end + _PADDING].strip(" \"'`*")[:1]
         if behind in _DELIMITERS or before in _DELIMITERS:
             if begin >= self._until:
                 self._heading(begin, end, behind if behind in _DELIMITERS else before)
             self._insert(begin, end)
+        elif text[end : end + 2] == _ALIGNED or text[max(0, begin - 2) : begin] == _ALIGNED:
+            if begin >= self._until:
+                self._heading(begin, end, _ALIGNED)
         elif behind == ")" or before == "(":
             self._insert(begin, end)
 
@@ -69,9 +85,15 @@ class Tables:
         heading = text[start:stop].rstrip("\r")
         if delimiter in {",", ";"} and (f"{delimiter} " in heading or heading[-1:] == delimiter):
             return  # a sentence, or code
-        edge = delimiter == "|" and heading.lstrip()[:1] == "|"
-        names = (heading.strip("| \t") if edge else heading).split(delimiter)
-        if len(names) < 2 or not all(map(_HEADING.fullmatch, names)):
+        edge = delimiter in _BARS and heading.lstrip()[:1] == delimiter
+        if delimiter == _ALIGNED:
+            names = _COLUMNS.split(heading.strip(" \t"))
+        else:
+            names = [
+                name.strip(" \t")
+                for name in heading.strip(f"{delimiter} \t" if edge else "").split(delimiter)
+            ]
+        if len(names) < 2 or not all(map(_HEADING.fullmatch, names)) or names[0][:1].isdigit():
             return
         kinds = {place: kind for place, name in enumerate(names) if (kind := self._kind_of(name)) is not None}
         self._rows(stop + 1, delimiter, len(names), kinds, edge=edge)
@@ -85,7 +107,14 @@ class Tables:
         while at < len(text):
             stop = text.find("\n", at)
             stop = len(text) if stop < 0 else stop
-            cells = _cells(text, at, stop, delimiter, edge=edge)
+            if delimiter not in ",;\t" and _RULE.fullmatch(text, at, stop):
+                self._until = at = stop + 1
+                continue
+            cells = (
+                _aligned(text, at, stop)
+                if delimiter == _ALIGNED
+                else _cells(text, at, stop, delimiter, edge=edge)
+            )
             if len(cells) != number:
                 return
             for place, kind in kinds.items():
@@ -108,7 +137,10 @@ class Tables:
         names = text[opening + 1 : text.find(")", end)].split(",")
         kinds = {place: kind for place, name in enumerate(names) if (kind := self._kind_of(name)) is not None}
         at = values.end()
-        while (row := _TUPLE.match(text, at)) is not None:
+        row = _TUPLE.match(text, at) if self._broken < _MOST_BROKEN else None
+        if row is None and self._broken < _MOST_BROKEN and _BROKEN.match(text, at) is not None:
+            self._broken += 1
+        while row is not None:
             at = row.end()
             for number, each in enumerate(_ITEM.finditer(row[1])):
                 value = each[1].strip()
@@ -116,13 +148,29 @@ class Tables:
                 plain = value[1:-1] if len(value) > 1 and value[0] == "'" == value[-1] else ""
                 if number in kinds and len(plain) >= 3 and not _NOTHING.fullmatch(plain):
                     self._found(first + 1, first + 1 + len(plain), kinds[number])
+            row = _TUPLE.match(text, at)
 
 
 def _is_value(value: str, kind: str, delimiter: str) -> bool:
     """Return whether a cell holds a value and not what a person says of it."""
-    if delimiter != "|" and kind == markers.PASSWORD:
+    if delimiter == _ALIGNED:
+        return " " not in value and looks_secret(value)
+    if delimiter in ",;\t" and kind == markers.PASSWORD:
         return " " not in value
     return " " not in value and len(value) >= 6 and not _IDENTIFIER.fullmatch(value)
+
+
+def _aligned(text: str, at: int, stop: int) -> list[tuple[int, int]]:
+    """Return where the cells of a row begin and end that blanks keep apart."""
+    cells: list[tuple[int, int]] = []
+    line = text[at:stop].rstrip()
+    begin = at + len(line) - len(line.lstrip())
+    while begin < at + len(line) and len(cells) < _MOST_CELLS:
+        gap = _COLUMNS.search(text, begin, at + len(line))
+        end = at + len(line) if gap is None else gap.start()
+        cells.append((begin, end))
+        begin = end if gap is None else gap.end()
+    return cells
 
 
 def _cells(text: str, at: int, stop: int, delimiter: str, *, edge: bool) -> list[tuple[int, int]]:

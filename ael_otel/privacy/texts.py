@@ -103,7 +103,7 @@ class TextRedactor:
                         self._clean = set()
                     self._clean.add(text)
                 return clean
-            clean, places = self._replaced(clean, merged(spans), findings, where)
+            clean, places = self.replaced(clean, merged(spans), findings, where)
             if findings is not None:
                 return clean
             spans = self._scanner.spans_near(clean, places)
@@ -114,7 +114,7 @@ class TextRedactor:
         found = [Span(a, b, markers.EXCLUDED_PATH, "excluded_path") for a, b in self._paths.spans(text)]
         return sorted([*spans, *found]) if found else list(spans)
 
-    def _replaced(
+    def replaced(
         self, text: str, spans: list[Span], findings: list[Finding] | None, where: str
     ) -> tuple[str, list[tuple[int, int]]]:
         """Return a text with markers instead of its secrets, and where these stand in it."""

@@ -353,4 +353,23 @@ def looks_secret(text: str) -> bool:
     return size >= 16 and bool(_LOWER.search(head) and _UPPER.search(head)) and entropy(head) >= 3.7
 
 
+def looks_like_key(text: str) -> bool:
+    """Return whether a value alone has the form of a service's key: 16 characters or more, drawn at random.
+
+    Hexadecimal counts from 32 digits on, unless it is a UUID: those name things more often than they open them.
+    """
+    if len(text) < _SHORTEST_KEY or not looks_secret(text) or _UUID.fullmatch(text):
+        return False
+    head = text[:_MOST]
+    return _LONG_HEX.fullmatch(head) is not None or (
+        _OF_KEYS.fullmatch(head) is not None and is_drawn(head.rstrip("="))
+    )
+
+
+_SHORTEST_KEY: Final = 16
+_LONG_HEX: Final = re.compile(r"[0-9a-f]{32,}|[0-9A-F]{32,}")
+_UUID: Final = re.compile(
+    r"[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[1-8][0-9a-fA-F]{3}-?[89abAB][0-9a-fA-F]{3}-?[0-9a-fA-F]{12}"
+)
+_OF_KEYS: Final = re.compile(r"[\w.~+/=-]+")
 _PLAIN_PATH: Final = re.compile(r"(?:~|\.{0,2})/|[a-z][a-z0-9+.-]{1,20}://")

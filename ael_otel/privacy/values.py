@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, MappingView
+from collections.abc import Iterable, Mapping, MappingView, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, Final, cast
 
@@ -14,10 +14,20 @@ from ael_otel.privacy.field_judge import COUNTS, LONGEST_NAME, PLAIN_NAME, Field
 from ael_otel.privacy.field_names import holds_secret
 from ael_otel.privacy.findings import Finding, Tally
 from ael_otel.privacy.key_value import is_empty_authorization
+from ael_otel.privacy.neighbours import (
+    any_reach,
+    fields_of,
+    has_columns,
+    heading_of,
+    is_flat_name,
+    is_numbered,
+    spans_across,
+    table_of,
+)
 from ael_otel.privacy.paths import ExcludedPaths
 from ael_otel.privacy.scan import Scanner
 from ael_otel.privacy.texts import ENDS_JSON, TextRedactor
-from ael_otel.privacy.validators import is_card
+from ael_otel.privacy.validators import is_card, looks_secret
 
 MAX_DEPTH: Final = 128
 """Containers inside one another that are walked; what is deeper becomes `[REDACTION_ERROR]`."""
@@ -31,12 +41,17 @@ _WORKING_FOLDERS: Final = frozenset({"PWD", "OLDPWD"})
 # The private parameters of a JSON web key (RFC 7518, section 6); the others are public.
 _WEB_KEY_SECRETS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "k", "oth"})
 _WEB_KEY_NAME: Final = FieldName(markers.PRIVATE_KEY, "field_name", "private_key", allowed=False)
+# The fields by which browsers and their drivers describe a cookie.
+_COOKIE_FIELDS: Final = frozenset({"httpOnly", "HttpOnly", "httponly", "sameSite", "hostOnly"})
+# Weak, as the name of a session's cookie is: the value must look like a secret.
+_COOKIE: Final = FieldName(markers.TOKEN, "field_name", "phpsessid", allowed=False)
 _NAMING: Final = ("name", "key", "Name", "Key", "header")
-# The second of two texts may be another name, or what a person reads beside it.
-_WORDS: Final = re.compile(r"[^\W\d]{0,64}(?:[ .\-/:_][^\W\d]{0,64}){0,32}")
+# The second of two texts may be another name, what a person reads beside it, or a type of SQL.
+_WORDS: Final = re.compile(r"[^\W\d]{0,64}(?:[ .\-/:_][^\W\d]{0,64}){0,32}(?:\([0-9, ]{1,16}\))?")
 
 _UNSEEN: Final = object()
 _CONTAINERS: Final[frozenset[type[Any]]] = frozenset({list, tuple, dict, set, frozenset})
+_READ_TOGETHER: Final[frozenset[type[Any]]] = frozenset({str, dict, list, tuple})
 SCALARS: Final = frozenset({int, float, bool, type(None), complex})
 
 
@@ -101,6 +116,8 @@ class ValueRedactor:
                 or "value" in value
                 or "Value" in value
                 or "kty" in value
+                or has_columns(cast("dict[Any, Any]", value))
+                or is_numbered(cast("dict[Any, Any]", value))
             ):
                 return False
             names: list[FieldName] = []
@@ -117,6 +134,8 @@ class ValueRedactor:
             size = len(cast("list[object]", value))
             if depth == 0 or size == 2 or size > _QUICK_ITEMS:
                 return False  # the first of two may be the name of the second
+            if size > 1 and any_reach(cast("list[object]", value)):
+                return False
             for item in cast("list[object]", value):
                 if not self.is_clean(item, depth - 1) or (type(item) is str and item[:1] == "-"):
                     return False
@@ -173,6 +192,7 @@ class ValueRedactor:
         names = self._names.known
         named = self._named_value(value) if "value" in value or "Value" in value else None
         web_key = "kty" in value and isinstance(value["kty"], str)
+        given = self._apart(value, walk, where, depth)
         for key, item in value.items():
             if type(key) is str:
                 name = names.get(key) or self._names.judge(key)
@@ -186,7 +206,7 @@ class ValueRedactor:
                 name = named
             elif web_key and key in _WEB_KEY_SECRETS:
                 name = _WEB_KEY_NAME
-            clean = self.field(name, item, walk, inner, depth, value)
+            clean = self.field(name, given.get(key, item) if given else item, walk, inner, depth, value)
             if changed is None and (clean is not item or clean_key is not key):
                 if type(key) is str and clean is item and clean_key == key:
                     continue
@@ -203,12 +223,83 @@ class ValueRedactor:
         return value if changed is None else changed
 
     def _named_value(self, value: Mapping[Any, Any]) -> FieldName | None:
-        """Return the name that another field gives to `value`, if it is a secret's: headers, variables, parameters."""
+        """Return the name that another field gives to `value`, if it is a secret's: headers, variables, cookies."""
+        if not _COOKIE_FIELDS.isdisjoint(value):
+            return _COOKIE
         for field in _NAMING:
             name = value.get(field)
             if type(name) is str and (known := self._names.judge(name)).kind is not None:
                 return known
         return None
+
+    def _apart(self, value: Mapping[Any, Any], walk: "Walk", where: str, depth: int) -> dict[Any, Any]:
+        """Return the fields of a mapping without the secrets that another field names: rows of a table, lines."""
+        if has_columns(value) and (table := table_of(value)) is not None:
+            names, field = table
+            rows = list(value[field])
+            self._rows(rows, 0, names, walk, f"{where}.{field}", depth, sure=True)
+            return (
+                {field: rows}
+                if any(one is not two for one, two in zip(rows, value[field], strict=True))
+                else {}
+            )
+        if is_numbered(value):
+            keys, items = list(value), list(value.values())
+            self._across(items, walk, where, keys)
+            return {key: item for key, item in zip(keys, items, strict=True) if item is not value[key]}
+        return {}
+
+    def _across(
+        self, items: list[Any], walk: "Walk", where: str, keys: Sequence[object] | None = None
+    ) -> None:
+        """Replace, in a list, the items that hold secrets which the items before them name."""
+        for place, (part, spans) in spans_across(items, self._scanner.spans).items():
+            inner = f"{where}[{place}]" if keys is None else _below(where, keys[place])
+            if part.field is not None:
+                inner = f"{inner}.{part.field}"
+            text, _ = self._texts.replaced(part.text, spans, walk.findings, inner)
+            items[place] = text if part.field is None else {**fields_of(items[place]), part.field: text}
+
+    def _rows(
+        self,
+        rows: list[Any],
+        first: int,
+        names: Sequence[str],
+        walk: "Walk",
+        where: str,
+        depth: int,
+        *,
+        sure: bool,
+    ) -> None:
+        """Replace, in a list of rows, those that have a secret in a column that its name gives away."""
+        judged = [
+            (at, name) for at, each in enumerate(names) if (name := self._names.judge(each)).kind is not None
+        ]
+        for place in range(first, len(rows)):
+            row = rows[place]
+            if not isinstance(row, (list, tuple)) or len(cast("Sequence[Any]", row)) != len(names):
+                continue
+            cells = list(cast("Sequence[Any]", row))
+            for at, name in judged:
+                if sure or (type(cells[at]) is str and looks_secret(cells[at])):
+                    inner = f"{where}[{place}][{at}]"
+                    cells[at] = self.field(name, cells[at], walk, inner, depth + 1)
+            if any(one is not two for one, two in zip(cells, cast("Sequence[Any]", row), strict=True)):
+                rows[place] = cells if isinstance(row, list) else tuple(cells)
+
+    def _named_apart(self, items: list[Any], walk: "Walk", where: str, depth: int) -> None:
+        """Replace, in a list, the values whose names stand in the mapping before them."""
+        for place in range(1, len(items)):
+            one, two = items[place - 1], items[place]
+            if {type(one), type(two)} != {dict} or len(two) > 2:
+                continue
+            field = "value" if "value" in two else "Value" if "Value" in two else None
+            if field is None or field in one or any(each in two for each in _NAMING):
+                continue
+            name = self._named_value(one)
+            if name is not None:
+                clean = self.field(name, two[field], walk, f"{where}[{place}].{field}", depth + 1)
+                items[place] = {**two, field: clean}
 
     def _before(self, name: str, value: Any) -> FieldName | None:
         """Return the name that stands before an item, if it is a secret's: an option, the first of a pair."""
@@ -236,6 +327,9 @@ class ValueRedactor:
         kind = cast("type[object]", type(value))
         pair = len(items) == 2 and (kind is list or kind is tuple)
         before: str | None = None
+        given = items
+        if len(items) > 1 and (type(items[0]) in _READ_TOGETHER or hasattr(items[0], "__dict__")):
+            given = self._together(items, walk, where, depth)
         for place, item in enumerate(items):
             inner = where if walk.findings is None else f"{where}[{place}]"
             if before is not None and (name := self._before(before, item)) is not None:
@@ -244,8 +338,10 @@ class ValueRedactor:
                 command := in_list(items, place)
             ) is not None:
                 clean = self._tally.marked(command, "command_option", walk.findings, inner)
+            elif place and type(items[place - 1]) is str and is_flat_name(items[place - 1], item):
+                clean = self.field(self._names.judge(items[place - 1]), item, walk, inner, depth)
             else:
-                clean = self.value(item, walk, inner, depth + 1)
+                clean = self.value(given[place], walk, inner, depth + 1)
             before = item if type(item) is str and (pair or item[:1] == "-") else None
             if clean is not item and changed is None:
                 changed = items[:place]
@@ -261,6 +357,19 @@ class ValueRedactor:
             except TypeError:
                 return changed
         return tuple(changed) if isinstance(value, tuple) else changed
+
+    def _together(self, items: list[Any], walk: "Walk", where: str, depth: int) -> list[Any]:
+        """Return the items of a list without the secrets that their neighbours name."""
+        given = list(items)
+        if type(given[0]) in {list, tuple}:
+            names = heading_of(given)
+            if names is not None:
+                self._rows(given, 1, names, walk, where, depth, sure=False)
+        else:
+            self._across(given, walk, where)
+            if type(given[0]) is dict:
+                self._named_apart(given, walk, where, depth)
+        return given
 
     def _named_items(self, value: Any, walk: "Walk", where: str, depth: int) -> Any:
         """Judge a named tuple as a mapping, and return a plain tuple of what may stay."""

@@ -36,6 +36,8 @@ OTHERS = [
     "sk-", '\\"', "password='\\", "password: |\n  a\n", "key=<<A\n", "curl -u ", " -p", "~/.ssh/", ":~/.ssh", "%2e", "%41", "&amp;",
     "\\u0041", "eyJ", "://", "://:", "://a:b@", "a@b.co ", "4111 ", "123 45 6789 ", "[TOKEN] ", "[", '{"a":', "'", '"', "\0", "\ufffd", "é",
     "pass,", "pass,\n", "(pass) values (", 'cookie: a=b;c="', "authorization: digest a=b,", "../", "/a ", "*/", "--token ", "IQoJ", "a" * 30,
+    "'-p','x',", '["-p","a9",', '["mysql","-p","a9b8c7d6e5"', "password=''a", "password='a''", "pass='a'\"'\"'", '\npassword=a"b', "password=<a", 'password=(a"',
+    "'(pass) values (\\", "stripe_key=<<A\n", "pass: |\n  a\n", "pass  a\n", "| pass |\n", "pass |\n---+--\n", "\u2502 pass \u2502\n", "sid=", "sid=a9", "\tTRUE\t/\tTRUE\t0\ta\t", "a_key=a9B8", '"--token",\n', "- --pass\n- a",
 ]  # fmt: skip
 PIECES = st.one_of(
     st.sampled_from(OTHERS),
@@ -106,8 +108,25 @@ def nested(depth: int) -> str:
         nested(14),
         "[" * 100_000,
         [[[["a@example.org"]]]] * 5_000,
+        ["password="] * 20_000,
+        [{"text": "- name: DB_PASSWORD"}, {"text": "value: x"}] * 10_000,
+        ["-p", "a9b8c7d6e5"] * 10_000,
+        [["user", "password"]] * 20_000,
+        {"columns": ["user", "password"], "rows": [["a", "b"]] * 20_000},
     ],
-    ids=["names", "secret names", "items", "JSON in JSON", "brackets", "secrets"],
+    ids=[
+        "names",
+        "secret names",
+        "items",
+        "JSON in JSON",
+        "brackets",
+        "secrets",
+        "open ends",
+        "names and values",
+        "options",
+        "rows",
+        "table",
+    ],
 )
 def test_values_of_many_parts_take_no_longer_than_texts_of_their_size(value):
     """Names are judged one by one; 100,000 of them took 5 s."""
