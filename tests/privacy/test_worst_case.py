@@ -14,7 +14,7 @@ from functools import cache
 from math import log
 
 import pytest
-from hypothesis import HealthCheck, given, settings, target
+from hypothesis import HealthCheck, Phase, given, settings, target
 from hypothesis import strategies as st
 
 from ael_otel.config import Settings
@@ -69,7 +69,11 @@ def seconds(value: object, attempts: int = 2) -> float:
     return max(best, 1e-6)
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+# Without the phase that explains failures: it traces each line, and what it traces takes several times as long.
+PHASES = [phase for phase in Phase if phase is not Phase.explain]
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES)
 @given(st.lists(PIECES, min_size=1, max_size=3).map("".join))
 def test_no_repetition_takes_many_times_as_long_as_a_plain_text(piece):
     """Searches, guided by the time taken, for the piece whose repetition is slowest."""
