@@ -26,7 +26,7 @@ _VALUES: Final = re.compile(
 )
 _TUPLE: Final = re.compile(r"\(((?:[^()']|'(?:[^'\\]|''|\\.)*+')*+)\)\s{0,16},?\s{0,16}")
 _BROKEN: Final = re.compile(r"\((?:[^()']|'(?:[^'\\]|''|\\.)*+')*+(?:'|\Z)")
-_MOST_BROKEN: Final = 16
+_MOST_BROKEN: Final = 4
 """Statements with a list of values that nothing closes: each is read to the end of the text."""
 _ITEM: Final = re.compile(r"\s*+((?:[^,']|'(?:[^'\\]|''|\\.)*+')*+)(?:,|\Z)")
 _NOTHING: Final = re.compile(
