@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, cast
@@ -11,7 +10,9 @@ from ael_otel._generated import attributes as attr
 from ael_otel._generated.emitters import emit_version_change
 from ael_otel.config import Settings
 from ael_otel.core.redaction import active_redaction
+from ael_otel.errors import AelOtelError
 from ael_otel.sdk.resource import AelResourceDetector
+from ael_otel.store.files import make_store_folder, write_file
 from ael_otel.store.location import DEFAULT_PATH, locate
 
 SUFFIX: Final = ".started.json"
@@ -40,8 +41,9 @@ def note_start(settings: Settings) -> None:
     before = _read(path)
     if before == now:
         return
-    with suppress(OSError):
-        _write(path, now)
+    with suppress(OSError, AelOtelError):
+        make_store_folder(path.parent)
+        write_file(path, [json.dumps(now).encode()])
     if before is None:
         return
     changes = [
@@ -73,15 +75,3 @@ def _read(path: Path) -> dict[str, str] | None:
         name: active_redaction().text(str(kept.get(name, ""))[:_LONGEST]) for name in ("ael_otel", "engine")
     }
     return shown if shown["ael_otel"] else None
-
-
-def _write(path: Path, versions: dict[str, str]) -> None:
-    folder = path.parent
-    if not folder.exists():
-        folder.mkdir(parents=True)
-        folder.chmod(0o700)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    handle = os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(versions, file)
-    temporary.replace(path)

@@ -49,6 +49,19 @@ def make_private(folder: Path) -> None:
             each.chmod(0o700)
 
 
+def make_store_folder(folder: Path) -> None:
+    """Make the folder of a run store, if there is none, so that only this user can enter it and git leaves it alone."""
+    if folder.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):
+        folder.chmod(0o700)
+    if folder.name == ".ael":
+        # A telemetry store does not belong into a repository.
+        with suppress(OSError):
+            (folder / ".gitignore").write_text("*\n", "ascii")
+
+
 @contextmanager
 def locked(folder: Path) -> Generator[None]:
     """Keep other processes from what is in a folder; where files cannot be locked, the last writer wins."""

@@ -22,6 +22,7 @@ import msgspec
 
 from ael_otel.core.faults import logger
 from ael_otel.errors import StoreBusyError, StoreDamagedError, StoreError, StoreFullError, StoreNotFoundError
+from ael_otel.store.files import make_store_folder
 from ael_otel.store.migrations import SCHEMA_VERSION, SQLITE, refuse_newer, statements
 from ael_otel.store.pruning import Copies
 from ael_otel.store.query import DeleteReport, PruneReport, StoreInfo
@@ -457,15 +458,7 @@ def error_of(error: Exception, path: Path, doing: str = "") -> StoreError:
 
 def _make_file(path: Path) -> None:
     """Make the file and its folder so that nobody else can read them; SQLite gives its log the same mode."""
-    folder = path.parent
-    if not folder.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with suppress(OSError):
-            folder.chmod(0o700)
-        if folder.name == ".ael":
-            # A telemetry store does not belong into a repository.
-            with suppress(OSError):
-                (folder / ".gitignore").write_text("*\n", "ascii")
+    make_store_folder(path.parent)
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 

@@ -141,6 +141,12 @@ def everything_else() -> list[Sample]:
         samples += histogram(spec.prometheus, labels | ours, spec.buckets, [0.2] * 9 + [40.0], NOW - 600)
     running = labelled(metrics.PROCESS_RUNNING.prometheus, **ours)
     samples += reports(running, {2: 1}, 2, 0)
+    for gauge, value in (
+        (metrics.TELEMETRY_QUEUE_FILL, 0.25),
+        (metrics.TELEMETRY_QUEUE_ITEMS, 40),
+        (metrics.TELEMETRY_QUEUE_SIZE, 1 << 20),
+    ):
+        samples += reports(labelled(gauge.prometheus, queue="traces", **ours), {2: value}, 2, 0)
     kind = metrics.REDACTION.label_values["kind"][0]
     samples += reports(labelled(metrics.REDACTION.prometheus, kind=kind, **ours), {1: 6}, 1, 0)
     other = {"job": "collector", "instance": "collector:8888"}

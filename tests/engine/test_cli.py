@@ -100,6 +100,7 @@ def test_the_demo_shows_every_way_a_run_can_go(tmp_path, environment):
         ".ael",
         ".ael/.gitignore",
         ".ael/telemetry.db",
+        ".ael/telemetry.db.started.json",
     ]
 
 

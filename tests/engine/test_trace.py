@@ -84,4 +84,8 @@ def test_every_verb_works_beside_an_engine_that_writes(tmp_path):
         demo.send_signal(signal.SIGINT)
         demo.wait(ENDLESS)
     assert demo.returncode == 130
-    assert [path.name for path in sorted((tmp_path / ".ael").iterdir())] == [".gitignore", "telemetry.db"]
+    assert [path.name for path in sorted((tmp_path / ".ael").iterdir())] == [
+        ".gitignore",
+        "telemetry.db",
+        "telemetry.db.started.json",
+    ]
