@@ -194,7 +194,10 @@ def _error(error: ErrorRecord | None) -> str:
     if error is None:
         return ""
     lines = [f"{error.code}: {error.message}" if error.message else error.code]
-    if error.detail:
+    where = [f"{what} {name}" for what, name in (("step", error.step_id), ("tool", error.tool_name)) if name]
+    if where:
+        lines.append(f"in {', '.join(where)}")
+    if error.detail and error.detail not in error.message:
         lines.append(error.detail)
     if error.cause is not None:
         lines.append(f"caused by {_error(error.cause)}")

@@ -20,7 +20,7 @@ from ael_otel.lifecycle.outcome import UNKNOWN_WORKFLOW, execution_status, statu
 from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.lifecycle.step import Step
 from ael_otel.privacy.run_secrets import CallerInputs, RunSecrets
-from ael_otel.store import ExecutionRecord
+from ael_otel.store import ExecutionRecord, StepRecord
 from ael_otel.store.records import REDACTIONS
 
 run_observer: ContextVar[Callable[[str, str], None] | None] = ContextVar(
@@ -143,9 +143,9 @@ class Execution(Frame):
         with Step(self.recorder, step, step_type, index=len(self._record.steps), tool=tool) as frame:
             frame.skipped(reason)
 
-    def _failed_step(self) -> str | None:
+    def _failed_step(self) -> StepRecord | None:
         """The step that failed the run: the last one that failed, None where the run failed outside any step."""
-        return next((step.step_id for step in reversed(self._record.steps) if step.status == "failed"), None)
+        return next((step for step in reversed(self._record.steps) if step.status == "failed"), None)
 
     def _end(self, seconds: float) -> None:
         record, failure, metrics = self._record, self.failure, self.recorder.metrics
@@ -165,7 +165,14 @@ class Execution(Frame):
                 self.span, workflow_status=status, workflow_version=record.workflow_version or None
             )
         if failure is not None:
-            record.error = failure.record()
+            step = self._failed_step()
+            record.error = (
+                failure.record()
+                if step is None
+                else failure.record(
+                    step_id=step.step_id, tool_name=None if step.error is None else step.error.tool_name
+                )
+            )
             self._show_failure(failure)
             self.recorder.count(failure)
             emit_execution_fail(
@@ -177,7 +184,7 @@ class Execution(Frame):
                 workflow_id=self.workflow,
                 status=status,
                 error_type=failure.type,
-                step_id=self._failed_step(),
+                step_id=None if step is None else step.step_id,
                 duration_ms=round(seconds * 1e3),
                 exception=shown(failure),
                 exception_message=failure.told,

@@ -9,6 +9,8 @@ import asyncio
 import logging
 from typing import Final
 
+from msgspec.structs import replace
+
 from ael_otel._generated.attributes import ERROR_TYPE_VALUES, ErrorComponent, ErrorType
 from ael_otel.core.redaction import active_redaction
 from ael_otel.core.run_context import current_run
@@ -32,11 +34,14 @@ class Failure:
     """Why a frame failed: an error type of the registry's closed set, the component where it was born, its text.
 
     `message` is the text as the run store keeps it, redacted; `told` the same for logs, without what the caller of the
-    run or the tool passed in. Where the failure is born it is known what that was.
+    run or the tool passed in. Where the failure is born it is known what that was. `step_id` and `tool_name` are those
+    in which it was born, or those that the engine's error names.
     """
 
     __slots__ = (
+        "_record",
         "_run",
+        "_wrapped_in",
         "category",
         "component",
         "counted",
@@ -44,7 +49,9 @@ class Failure:
         "message",
         "retryable",
         "settled",
+        "step_id",
         "told",
+        "tool_name",
         "type",
     )
 
@@ -60,7 +67,11 @@ class Failure:
     ) -> None:
         self.type: ErrorType = type
         self.component: ErrorComponent = component
-        self._run = current_run.get()
+        self._run = run = current_run.get()
+        self.step_id = (run.step_id if run is not None else "") or _named(error, "step_id")
+        self.tool_name = (run.tool_name if run is not None else "") or _named(error, "tool_name")
+        self._record: ErrorRecord | None = None
+        self._wrapped_in: BaseException | None = None
         self.message = bounded(message)
         hidden = active_redaction().without_given(message)
         self.told = self.message if hidden == message else bounded(hidden)
@@ -89,16 +100,36 @@ class Failure:
             current_run.reset(token)
 
     def record(self, *, step_id: str | None = None, tool_name: str | None = None) -> ErrorRecord:
-        """Return the failure as a record for the store, with up to three causes."""
-        return ErrorRecord(
-            code=self.type,
-            category=self.category,
-            message=self.message,
-            retryable=self.retryable,
-            step_id=step_id,
-            tool_name=tool_name,
-            cause=_cause_of(self.error, MAX_CAUSE_DEPTH),
+        """Return the failure as a record for the store, with up to three causes.
+
+        Args:
+            step_id: the step that reports it; default the one in which it was born.
+            tool_name: the tool of the call that reports it; default the one in which it was born.
+        """
+        if self._record is None:
+            # Redacted in the scope of its birth: what is excluded there is not known to the frames around it.
+            token = current_run.set(self._run)
+            try:
+                self._record = ErrorRecord(
+                    code=self.type,
+                    category=self.category,
+                    message=self.message,
+                    detail=_detail_of(self.error) or _detail_of(self._wrapped_in),
+                    retryable=self.retryable,
+                    cause=_cause_of(self.error, MAX_CAUSE_DEPTH),
+                )
+            finally:
+                current_run.reset(token)
+        return replace(
+            self._record,
+            step_id=step_id or self.step_id or None,
+            tool_name=tool_name or self.tool_name or None,
         )
+
+    def wrapped_in(self, error: BaseException) -> None:
+        """Note the error that replaced this one on its way out: it may have a detail where this one has none."""
+        if error is not self.error and self._wrapped_in is None:
+            self._wrapped_in = error
 
 
 def bounded(text: str) -> str:
@@ -176,6 +207,7 @@ def _category_of(error: BaseException) -> str:
 
 def mark(error: BaseException, failure: Failure) -> None:
     """Make `error` carry `failure`; an exception that takes no attributes stays unmarked."""
+    failure.wrapped_in(error)
     try:
         setattr(error, _MARK, failure)
     except (AttributeError, TypeError):
@@ -199,19 +231,36 @@ def last_carried_by(error: BaseException) -> Failure | None:
 
 
 def _cause_of(error: BaseException | None, depth: int) -> ErrorRecord | None:
+    """Return what led to an exception, as the engine's `cause` says it or else as Python's chain does."""
     if error is None or depth == 0:
         return None
     cause = getattr(error, "cause", None)
     if not isinstance(cause, BaseException):
-        cause = error.__cause__
+        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if cause is None or cause is error:
         return None
+    code = getattr(cause, "code", None)
     return ErrorRecord(
-        code=type(cause).__qualname__,
-        category="cause",
+        code=active_redaction().name(code) if isinstance(code, str) and code else type(cause).__qualname__,
+        category=_category_of(cause) or "cause",
         message=bounded(text_of(cause)),
+        detail=_detail_of(cause),
+        retryable=bool(getattr(cause, "retryable", False)),
+        step_id=_named(cause, "step_id") or None,
+        tool_name=_named(cause, "tool_name") or None,
         cause=_cause_of(cause, depth - 1),
     )
+
+
+def _detail_of(error: BaseException | None) -> str | None:
+    detail = getattr(error, "detail", None)
+    return bounded(detail) if isinstance(detail, str) and detail else None
+
+
+def _named(error: BaseException | None, attribute: str) -> str:
+    """Return a name that the engine's error carries, redacted; empty where it has none."""
+    name = getattr(error, attribute, None)
+    return active_redaction().name(name) if isinstance(name, str) and name else ""
 
 
 def shown(failure: Failure) -> BaseException | None:

@@ -131,6 +131,10 @@ def _our_run(root: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> Execut
             record.steps.append(_our_step(span, children, execution_id))
         elif span.name == names.MCP_REQUEST.name:
             record.tool_calls.append(_call(span, execution_id, None, len(record.tool_calls) + 1))
+    failed = next((step for step in reversed(record.steps) if step.status == "failed"), None)
+    if record.error is not None and failed is not None:
+        record.error.step_id = failed.step_id
+        record.error.tool_name = None if failed.error is None else failed.error.tool_name
     return record
 
 
@@ -165,12 +169,16 @@ def _our_step(span: SpanFacts, children: Mapping[str, list[SpanFacts]], executio
                 str(child.attributes.get(attr.AEL_CODE_SHA256, "")),
                 started_at=from_us(child.start_ns // 1000),
                 duration_ms=_took(child),
-                exception=_error(child),
+                exception=_error(child, step_id=name),
                 span_id=child.span_id,
             )
+    if code is not None and code.exception is not None:
+        code.exception.tool_name = _tool_of(code.exception, calls)
     is_code = facts.get(attr.AEL_STEP_TYPE) == "code"
     reason = _text(facts.get(attr.AEL_STEP_SKIP_REASON))
     error = _error(span, step_id=name, tool=tool)
+    if error is not None and tool is None:
+        error.tool_name = _tool_of(error, calls)
     tolerated = _text(facts.get(attr.AEL_ERROR_TYPE))
     if error is None and reason is not None and tolerated is not None:
         error = ErrorRecord(tolerated, "spans", "", step_id=name, tool_name=tool)
@@ -193,6 +201,12 @@ def _our_step(span: SpanFacts, children: Mapping[str, list[SpanFacts]], executio
         span_id=span.span_id,
         code=code,
     )
+
+
+def _tool_of(error: ErrorRecord, calls: Sequence[ToolCallRecord]) -> str | None:
+    """Return the tool whose failed call the code let through: the last one with the same error."""
+    failed = (call for call in reversed(calls) if call.error is not None and call.error.code == error.code)
+    return next((call.tool_name for call in failed), None)
 
 
 def _below(span: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> Iterator[SpanFacts]:

@@ -8,10 +8,12 @@ Content (inputs, outputs, parameters, results, printed text) is any JSON value, 
 are only ever added, each with a default: a record that an older version wrote stays readable.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 type ExecutionType = Literal["workflow", "direct"]
 type ExecutionStatus = Literal["pending", "running", "completed", "failed", "cancelled"]
@@ -160,3 +162,50 @@ class ExecutionRecord(msgspec.Struct):
     trace_id: str = ""
     span_id: str = ""
     owner: str = ""
+
+
+def with_short_causes(record: ExecutionRecord) -> ExecutionRecord:
+    """Return the record with `MAX_CAUSE_DEPTH` causes of each error at most: itself, or a copy where one has more."""
+
+    def call(each: ToolCallRecord) -> ToolCallRecord:
+        error = _short(each.error)
+        return each if error is each.error else replace(each, error=error)
+
+    def step(each: StepRecord) -> StepRecord:
+        error, code = _short(each.error), each.code
+        exception = None if code is None else _short(code.exception)
+        if code is not None and exception is not code.exception:
+            code = replace(code, exception=exception)
+        calls = each.tool_calls and _all(each.tool_calls, call)
+        attempts = each.attempt_errors and _all(each.attempt_errors, _shortened)
+        if (
+            error is each.error
+            and code is each.code
+            and calls is each.tool_calls
+            and attempts is each.attempt_errors
+        ):
+            return each
+        return replace(each, error=error, code=code, tool_calls=calls, attempt_errors=attempts)
+
+    error = _short(record.error)
+    steps, calls = _all(record.steps, step), _all(record.tool_calls, call)
+    if error is record.error and steps is record.steps and calls is record.tool_calls:
+        return record
+    return replace(record, error=error, steps=steps, tool_calls=calls)
+
+
+def _all[Item](items: list[Item], change: Callable[[Item], Item]) -> list[Item]:
+    """Return the items changed, or the same list where none was."""
+    changed = [change(each) for each in items]
+    return items if all(new is old for new, old in zip(changed, items, strict=True)) else changed
+
+
+def _short(error: ErrorRecord | None) -> ErrorRecord | None:
+    return None if error is None else _shortened(error)
+
+
+def _shortened(error: ErrorRecord, depth: int = MAX_CAUSE_DEPTH) -> ErrorRecord:
+    if error.cause is None:
+        return error
+    cause = _shortened(error.cause, depth - 1) if depth else None
+    return error if cause is error.cause else replace(error, cause=cause)

@@ -28,6 +28,7 @@ from ael_otel.store.records import (
     ToolCallRecord,
     ToolCallSource,
     ToolCallStatus,
+    with_short_causes,
 )
 from ael_otel.store.times import times_from_us, to_us
 
@@ -225,7 +226,7 @@ _head: Final = cast("Callable[[tuple[Any, ...]], Head]", Head._make)
 
 
 def checked(record: ExecutionRecord) -> ExecutionRecord:
-    """Return the record if each status and type in it is one of those that there are.
+    """Return the record, with `MAX_CAUSE_DEPTH` causes of each error at most, if each status and type in it is known.
 
     Raises:
         StoreError: one is not; a reader would refuse the whole record.
@@ -244,7 +245,7 @@ def checked(record: ExecutionRecord) -> ExecutionRecord:
             odd = f"status and source of call {call.call_id} of {call.tool_name}", (call.status, call.source)
     if odd is not None:
         raise StoreError(f"run {record.execution_id}: {odd[0]} are {odd[1]}, which no reader knows")
-    return record
+    return with_short_causes(record)
 
 
 def row_of(record: ExecutionRecord) -> Row:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from ael_otel.export.formats import write
 from ael_otel.store import (
+    CodeRecord,
     ErrorRecord,
     ExecutionRecord,
     QueryError,
@@ -740,3 +741,50 @@ def test_asynchronous_store_exports_and_deletes(store: Any) -> None:
 
     data, deleted = asyncio.run(both())
     assert (len(data.splitlines()), deleted, store.get("exec-000001")) == (119, 1, None)
+
+
+def test_causes_beyond_the_third_are_cut_wherever_an_error_is(store: Any) -> None:
+    """Proves that `put` and the events keep three causes of every error, and leave the caller's record as it is."""
+
+    def error(depth: int) -> ErrorRecord:
+        cause = error(depth - 1) if depth else None
+        return ErrorRecord(
+            f"E{depth}", "cause", "m", f"detail {depth}", step_id="s", tool_name="t", cause=cause
+        )
+
+    def depths(record: ExecutionRecord) -> list[int]:
+        found = [
+            record.error,
+            record.tool_calls[0].error,
+            record.steps[0].error,
+            record.steps[0].tool_calls[0].error,
+        ]
+        code = record.steps[0].code
+        found += [*record.steps[0].attempt_errors, None if code is None else code.exception]
+        return [depth(each) for each in found]
+
+    def depth(found: ErrorRecord | None) -> int:
+        return 0 if found is None or found.cause is None else 1 + depth(found.cause)
+
+    record = run(
+        1,
+        status="failed",
+        error=error(9),
+        tool_calls=[call(error=error(8))],
+        steps=[
+            step(
+                error=error(7),
+                tool_calls=[call(error=error(6))],
+                attempt_errors=[error(3), error(5)],
+                code=CodeRecord("hash", exception=error(4)),
+            )
+        ],
+    )
+    store.put([record])
+    store.finish_execution(replace(record, execution_id="exec-finished"))
+    assert depths(record) == [9, 8, 7, 6, 3, 5, 4]
+    for execution_id in (record.execution_id, "exec-finished"):
+        kept = store.get(execution_id)
+        assert depths(kept) == [3, 3, 3, 3, 3, 3, 3]
+        assert kept.error.cause.cause.cause == replace(error(6), cause=None)
+        assert (kept.error.detail, kept.error.step_id, kept.error.tool_name) == ("detail 9", "s", "t")

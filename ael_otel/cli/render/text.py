@@ -67,13 +67,28 @@ def error(record: ErrorRecord, took_ms: float | None = None) -> str:
 
 
 def whole_error(record: ErrorRecord) -> str:
-    """Write an error with what caused it."""
+    """Write an error with where it occurred, its detail, and what caused it."""
     lines = [error(record)]
+    where = [
+        f"{what} {one_line(name)}"
+        for what, name in (("step", record.step_id), ("tool", record.tool_name))
+        if name
+    ]
+    if where:
+        lines.append(f"in {', '.join(where)}")
+    lines += _detail(record)
     cause = record.cause
     while cause is not None:
         lines.append(f"caused by {error(cause)}")
+        lines += _detail(cause)
         cause = cause.cause
     return "\n".join(lines)
+
+
+def _detail(record: ErrorRecord) -> list[str]:
+    """Return the lines of an error's detail, unless its message says the same."""
+    detail = one_line(record.detail or "")
+    return [] if not detail or detail in one_line(record.message) else [f"detail: {detail}"]
 
 
 def error_text(code: str, message: str, took_ms: float | None = None) -> str:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ael_otel._generated.attributes import ERROR_TYPE_VALUES, ErrorComponent, ErrorType
+from ael_otel.core.run_context import RunScope, current_run
 from ael_otel.lifecycle import Failure, carried_by, classify, mark
 from ael_otel.lifecycle.failure import MAX_MESSAGE, bounded, shows_input, text_of
 
@@ -172,3 +173,92 @@ def test_kinds_of_failure(component: ErrorComponent) -> None:
         assert failure.timed_out is (kind == "timeout" or kind.endswith("_TIMEOUT"))
         assert failure.cancelled is (kind == "cancelled")
         assert not failure.counted
+
+
+def chained(*errors: BaseException) -> BaseException:
+    """The first error, each caused by the next one."""
+    for error, cause in pairwise(errors):
+        error.__cause__ = cause
+    return errors[0]
+
+
+def test_record_has_the_engines_detail_and_names_redacted() -> None:
+    """Proves that detail, step and tool of an engine's error are kept, bounded, and without what is secret."""
+    key = "AKIA" + "Q3EXAMPLE7TESTKA"  # hygiene: made up
+    error = EngineError(
+        "no", code="TOOL_FAILED", detail=f"key {key} refused", step_id="pay", tool_name="charge"
+    )
+    record = classify(error, "workflow_engine").record()
+    assert (record.step_id, record.tool_name) == ("pay", "charge")
+    assert record.detail is not None
+    assert (record.detail.startswith("key ["), key in record.detail) == (True, False)
+    long = classify(EngineError("no", code="TOOL_FAILED", detail="x " * MAX_MESSAGE), "tool").record().detail
+    assert long is not None
+    assert len(long) < MAX_MESSAGE + 40
+    assert classify(EngineError("no", detail=7, step_id=None, tool_name=""), "tool").record().detail is None
+
+
+def test_record_names_the_frame_that_reports_it_before_the_birth_and_the_error() -> None:
+    """Proves the order: what the frame says, where the failure was born, what the engine's error names."""
+    token = current_run.set(RunScope("shop", "exec-1", "count", "add"))
+    try:
+        failure = classify(EngineError("no", step_id="other", tool_name="other"), "tool")
+    finally:
+        current_run.reset(token)
+    record = failure.record()
+    assert (record.step_id, record.tool_name) == ("count", "add")
+    record = failure.record(step_id="pay", tool_name="charge")
+    assert (record.step_id, record.tool_name) == ("pay", "charge")
+
+
+def test_causes_are_three_deep_with_what_the_engine_knows_of_each() -> None:
+    """Proves code, category, detail and names of engine errors in the chain, and its end after the third cause."""
+    engine = EngineError("late", code="MCP_LOST", category=Category.TOOL, detail="socket", tool_name="charge")
+    error = chained(
+        EngineError("no", code="TOOL_FAILED"), engine, *[OSError(f"level {n}") for n in (2, 3, 4)]
+    )
+    first = classify(error, "tool").record().cause
+    assert first is not None
+    assert (first.code, first.category, first.message, first.detail, first.tool_name) == (
+        "MCP_LOST",
+        "TOOL",
+        "late",
+        "socket",
+        "charge",
+    )
+    second = first.cause
+    assert second is not None
+    assert (second.code, second.category, second.message) == ("OSError", "cause", "level 2")
+    assert second.cause is not None
+    assert (second.cause.message, second.cause.cause) == ("level 3", None)
+
+
+@pytest.mark.parametrize(("suppressed", "found"), [(False, "while handling"), (True, None)])
+def test_error_raised_while_another_was_handled_has_it_as_its_cause(
+    suppressed: bool, found: str | None
+) -> None:
+    """Proves that Python's implicit chain counts unless the code cut it with `from None`."""
+    error = EngineError("no", code="TOOL_FAILED")
+    error.__context__ = KeyError("while handling")
+    error.__suppress_context__ = suppressed
+    cause = classify(error, "tool").record().cause
+    assert (None if cause is None else cause.message.strip("'")) == found
+
+
+def test_causes_that_lead_in_a_circle_end() -> None:
+    """Proves that two errors that name each other give a record of bounded depth."""
+    one, other = EngineError("one", code="TOOL_FAILED"), EngineError("other")
+    one.cause, other.cause = other, one  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    record = classify(one, "tool").record()
+    depth = 0
+    while record.cause is not None:
+        record, depth = record.cause, depth + 1
+    assert depth == 3
+
+
+def test_detail_of_the_error_that_replaced_a_failure_is_kept() -> None:
+    """Proves that what the engine adds when it wraps a tool's error is in the record, under the first error's type."""
+    failure = classify(EngineError("refused", code="TOOL_REJECTED"), "tool")
+    mark(EngineError("step failed", code="STEP_FAILED", detail="after 3 attempts"), failure)
+    record = failure.record()
+    assert (record.code, record.message, record.detail) == ("TOOL_REJECTED", "refused", "after 3 attempts")

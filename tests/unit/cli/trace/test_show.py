@@ -1,5 +1,7 @@
 """`ael trace show` and `diff`: one run in every form, and two side by side."""
 
+import csv
+import io
 import json
 import re
 import stat
@@ -8,8 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ael_otel.store import ExecutionRecord
-from tests.unit.cli.trace.runs import ael, make, mixed, runs
+from ael_otel.store import ErrorRecord, ExecutionRecord
+from tests.unit.cli.trace.runs import NOON, ael, failed, make, mixed, runs
 
 ADA, BOB, DECLINED, DECLINED_2, DIRECT, RUNNING = runs()
 
@@ -198,3 +200,31 @@ def test_options_that_would_do_nothing_are_wrong_usage(place, options, said):
     done = ael("show", "a0f6", *options)
     assert (done.exit_code, done.stdout) == (2, "")
     assert said in done.stderr
+
+
+def test_error_shows_its_place_its_detail_and_the_causes_with_theirs(place):
+    """Proves that `show` and the page name step, tool, detail and causes, and no detail that the message has."""
+    deep = ErrorRecord("OSError", "cause", "host unreachable", detail="errno 113")
+    cause = ErrorRecord("MCP_LOST", "TOOL", "connection lost: reset", detail="reset", cause=deep)
+    said = "the bank said no"
+    error = ErrorRecord("TOOL_FAILED", "TOOL", "no", said, step_id="pay", tool_name="charge", cause=cause)
+    record = failed("exec-detail", "e" * 32, NOON)
+    record.error = error
+    make(place / "detail.db", [record])
+    lines = [line.strip(" │") for line in ael("show", "--db", "detail.db").stdout.splitlines()]
+    text = "\n".join(lines)
+    for wanted in (
+        "in step pay, tool charge",
+        "detail: the bank said no",
+        'caused by MCP_LOST "connection lost: reset"',
+        'caused by OSError "host unreachable"',
+        "detail: errno 113",
+    ):
+        assert wanted in text
+    assert "detail: reset" not in text
+    page = Path(ael("show", "--db", "detail.db", "--web", "--no-open").stdout.strip()).read_text("utf-8")
+    assert all(each in page for each in ("in step pay, tool charge", "the bank said no", "errno 113"))
+    (exported,) = json.loads(ael("export", "exec-detail", "--db", "detail.db").stdout)
+    assert exported["error"]["detail"] == said
+    sheet = ael("export", "exec-detail", "--db", "detail.db", "--format", "csv").stdout
+    assert next(csv.DictReader(io.StringIO(sheet)))["error_detail"] == said
