@@ -130,6 +130,7 @@ class Failure:
         """Note the error that replaced this one on its way out: it may have a detail where this one has none."""
         if error is not self.error and self._wrapped_in is None:
             self._wrapped_in = error
+            self._record = None
 
 
 def bounded(text: str) -> str:

@@ -355,3 +355,16 @@ def test_trace_larger_than_the_bound_leaves_spans_out_and_says_how_many() -> Non
         assert agent.processor.level.size <= 1024 * 1024
     (record,) = agent.store.recent()
     assert (record.status, record.metadata["spans_left_out"], len(record.steps)) == ("completed", 2, 3)
+
+
+def test_error_of_a_failed_run_names_its_step_and_tool_with_the_engines_detail(told: Told) -> None:
+    """Proves on the real engine that a run's error says where it occurred, as its step does, and in more words."""
+    failed = [run for run in told.stored if run.status == "failed" and any(step.error for step in run.steps)]
+    assert len(failed) >= 2
+    for run in failed:
+        last = next(step for step in reversed(run.steps) if step.status == "failed")
+        assert run.error is not None
+        assert last.error is not None
+        assert (run.error.step_id, run.error.tool_name) == (last.step_id, last.error.tool_name)
+        assert last.error.tool_name == last.tool_name or last.step_type == "code"
+    assert any(run.error is not None and run.error.detail for run in failed)

@@ -17,7 +17,16 @@ CONTENT = {
     "stderr",
     "imports",
 }
-NOT_ON_SPANS = CONTENT | {"owner", "call_id", "message", "detail", "category", "cause", "retryable"}
+NOT_ON_SPANS = CONTENT | {
+    "owner",
+    "call_id",
+    "message",
+    "detail",
+    "category",
+    "cause",
+    "retryable",
+    "attempt_errors",  # a retry is an event of its span, and events are not read back
+}
 
 
 def differences(stored: Any, derived: Any, where: str, pause_s: float = 0.25) -> Iterator[str]:

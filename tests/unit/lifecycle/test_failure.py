@@ -259,6 +259,7 @@ def test_causes_that_lead_in_a_circle_end() -> None:
 def test_detail_of_the_error_that_replaced_a_failure_is_kept() -> None:
     """Proves that what the engine adds when it wraps a tool's error is in the record, under the first error's type."""
     failure = classify(EngineError("refused", code="TOOL_REJECTED"), "tool")
+    assert failure.record().detail is None
     mark(EngineError("step failed", code="STEP_FAILED", detail="after 3 attempts"), failure)
     record = failure.record()
     assert (record.code, record.message, record.detail) == ("TOOL_REJECTED", "refused", "after 3 attempts")
