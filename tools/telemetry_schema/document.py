@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tools.telemetry_schema.model import Registry
+from tools.telemetry_schema.model import Registry, Strict
 
 
 def render_document(registry: Registry) -> str:
@@ -10,13 +10,12 @@ def render_document(registry: Registry) -> str:
 
     Laid out like this it takes a fifth less of the wheel than with a line for each field.
     """
-    sections = (
-        f"{_json(name)}:[\n{',\n'.join(map(_json, value))}\n]"
-        if isinstance(value, tuple)
-        else f"{_json(name)}:{_json(value)}"
-        for name, value in msgspec.structs.asdict(registry).items()
-    )
-    return "{\n" + ",\n".join(sections) + "\n}\n"
+    lines: list[str] = []
+    for section in Registry.__struct_fields__:
+        value: str | tuple[Strict, ...] = getattr(registry, section)
+        text = "[\n" + ",\n".join(map(_json, value)) + "\n]" if isinstance(value, tuple) else _json(value)
+        lines.append(f"{_json(section)}:{text}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def read_document(text: str | bytes) -> Registry:
