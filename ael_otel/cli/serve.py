@@ -1,4 +1,4 @@
-"""`ael serve`: the engine over MCP, and REST, until it is told to stop.
+"""`ael serve`: the engine over MCP, and REST, until it is stopped.
 
 Start, report the addresses, stop in bounded time with everything flushed.
 """
@@ -173,7 +173,7 @@ async def _serve_http(app: Any, server: _Server) -> None:
     try:
         await app.start()
     finally:
-        # Runs that are still going on end as cancelled here, while their tool servers can still be told.
+        # Runs that have not ended end as cancelled here, while their tool servers can still be notified.
         left = asyncio.all_tasks() - before
         for task in left:
             task.cancel()

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 __all__ = ["FAULTS_VARIABLE", "Fault", "check_variables", "drop_unusable"]
 
 FAULTS_VARIABLE: Final = "AEL_OTEL_VARIABLE_FAULTS"
-"""What `drop_unusable` has taken out of an environment, for whoever reads its settings later, also after `exec`."""
+"""What `drop_unusable` has taken out of an environment, for code that reads its settings later, also after `exec`."""
 
 
 class Fault(NamedTuple):

@@ -48,7 +48,7 @@ class RunScope:
 
 
 current_run: ContextVar[RunScope | None] = ContextVar("ael_otel_run", default=None)
-"""The innermost scope; a step's scope replaces its run's for as long as the step goes on."""
+"""The innermost scope; a step's scope replaces its run's until the step ends."""
 
 
 class LogOrigin(Protocol):

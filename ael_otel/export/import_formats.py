@@ -48,7 +48,7 @@ def read(data: bytes) -> list[ExecutionRecord]:
 
 
 def read_with_rest(data: bytes) -> Reading:
-    """Return the runs in a file, and a count of what is no run or cannot be read.
+    """Return the runs in a file, and a count of items that are not runs or cannot be read.
 
     It may be one JSON document, a document a line, or documents one after another. Each is OTLP/JSON of any version, an
     answer of Tempo's or Jaeger's API, a span of the console exporter, or what `ael trace export` wrote. Spans of one
@@ -281,7 +281,7 @@ def records_of(
     for record in found:
         _add_content(record, attributes)
         if record.span_id not in ended:
-            # It went on when it was exported, and can never end here.
+            # It had not ended when it was exported, and can never end here.
             record.status = "failed"
             record.error = ErrorRecord(
                 INTERRUPTED, "spans", "the run had not ended when its trace was written"

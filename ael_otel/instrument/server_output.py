@@ -301,7 +301,7 @@ def stdio_transport(wrapped: Any, instance: Any, args: Args, kwargs: Kwargs) -> 
 
 
 async def server_call(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """`MCPConnection.call_tool`: for as long as the call goes on, what the server says is about it."""
+    """`MCPConnection.call_tool`: until the call ends, the server's output is about it."""
     connection = _connections.get(instance)
     call = current_frame.get()
     if connection is None or not isinstance(call, ToolCall) or call.ended:

@@ -73,7 +73,7 @@ class StderrStream(io.TextIOBase):
 
 
 class StderrReader[Mark]:
-    """The end that is read, by a thread of its own.
+    """The end that is read, by a separate thread.
 
     Args:
         descriptor: the pipe's end; closed when the other end is.

@@ -267,7 +267,7 @@ def _named(error: BaseException | None, attribute: str) -> str:
 def shown(failure: Failure) -> BaseException | None:
     """Return the exception that goes with the failure's line; none whose text quotes what a validator was given.
 
-    Whoever handles the record prints its text, and those of its causes. Where one must not be printed, a stand-in of
+    A handler of the record prints its text, and those of its causes. Where one must not be printed, a stand-in of
     the same class name and traceback says what may be.
     """
     error = failure.error
@@ -279,7 +279,7 @@ def shown(failure: Failure) -> BaseException | None:
 def log_failure(
     failure: Failure, component: ErrorComponent, message: str, severity: int = logging.ERROR
 ) -> None:
-    """Log a failure that is no event by itself."""
+    """Log a failure that is not an event by itself."""
     if logger.isEnabledFor(severity):
         events.line(
             logger,

@@ -32,7 +32,7 @@ current_frame: ContextVar["Frame | None"] = ContextVar("ael_otel_frame", default
 
 
 class RunClock:
-    """A clock that is read from the wall once, when it is made, and goes on monotonically.
+    """A clock that is read from the wall once, when it is made, and is monotonic from then on.
 
     Setting the wall clock during a run changes no time of the run.
     """

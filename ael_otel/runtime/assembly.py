@@ -114,7 +114,7 @@ def assemble(
         store: where execution records go; None opens the configured one.
         serve_metrics: answer `GET /metrics` on the configured address.
         ready: what `/readyz` answers.
-        shared_port: several processes of one application have this configuration, so a port in use is no mistake.
+        shared_port: several processes of one application have this configuration, so a port in use is not a mistake.
     """
     settings = pipeline.settings
     owns_store = store is None and settings.enabled

@@ -98,7 +98,7 @@ def step(name: str, *, tool: str | None = None, code: str | None = None, max_att
 def tool_call(name: str, *, server: str | None = None, params: Any = None) -> ToolCall:
     """Record one call of a tool: span `MCP Request`, invocations and duration, a record in the step or run around it.
 
-    Without a run around it, the call is a run of its own.
+    Without a run around it, the call is a run by itself.
 
         >>> import ael_otel
         >>> with ael_otel.tool_call("search", server="crm", params={"query": "printer"}) as call:

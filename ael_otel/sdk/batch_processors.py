@@ -26,7 +26,7 @@ INTERVAL_SECONDS: Final = 1.0
 """How long an item waits for others; `OTEL_BSP_SCHEDULE_DELAY`, `OTEL_BLRP_SCHEDULE_DELAY` (milliseconds) win."""
 
 SHUTDOWN_SECONDS: Final = 5.0
-"""How long a provider's own `shutdown` waits; `ael_otel` closes the queue earlier, with a bound of its own."""
+"""How long a provider's own `shutdown` waits; `ael_otel` closes the queue earlier, with another bound."""
 
 _ITEM: Final = 512
 _VALUE: Final = 32
@@ -102,7 +102,7 @@ class BoundedSpanProcessor(SpanProcessor):
         return self.queue.flush(timeout_millis / 1e3)
 
     def shutdown(self) -> None:
-        """Send what is queued within `SHUTDOWN_SECONDS`, and count what is left as lost."""
+        """Send what is queued within `SHUTDOWN_SECONDS`, and count the rest as lost."""
         self.queue.close(SHUTDOWN_SECONDS)
 
 
@@ -149,7 +149,7 @@ class BoundedLogProcessor(LogRecordProcessor):
         return self.queue.flush(timeout_millis / 1e3)
 
     def shutdown(self) -> None:
-        """Send what is queued within `SHUTDOWN_SECONDS`, and count what is left as lost."""
+        """Send what is queued within `SHUTDOWN_SECONDS`, and count the rest as lost."""
         self.queue.close(SHUTDOWN_SECONDS)
 
 

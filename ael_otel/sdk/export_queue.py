@@ -1,6 +1,6 @@
 """A queue to the outside that never blocks its callers: each item is delivered, dropped by a counted reason, or queued.
 
-The SDK's batch processors drop the oldest item when their queue is full and lose what is left when shutdown runs out of
+The SDK's batch processors drop the oldest item when their queue is full and lose the rest when shutdown runs out of
 time, counting neither, bound the number of items only, and hold a whole batch in a call that nothing ends. Here `put`
 costs one lock and an append; one thread takes batches and hands them to `deliver`, which says what became of each part.
 """
@@ -23,7 +23,7 @@ logger = logging.getLogger("ael_otel")
 
 BATCH_SIZE: Final = 512
 BATCH_BYTES: Final = 4 * 1024 * 1024
-"""A batch ends with the item that reaches this; one larger item is a batch of its own."""
+"""A batch ends with the item that reaches this; one larger item is a batch by itself."""
 
 GRACE_SECONDS: Final = 0.2
 """What an aborted delivery may take to return after the deadline."""
@@ -173,7 +173,7 @@ class ExportQueue[T]:
             self._changed.notify_all()
 
     def close(self, timeout_s: float) -> bool:
-        """Accept nothing more, deliver what is queued, and count what is left after `timeout_s` seconds as lost.
+        """Accept nothing more, deliver what is queued, and count the rest after `timeout_s` seconds as lost.
 
         Returns whether time sufficed. A second call waits for the first one's end at most.
         """

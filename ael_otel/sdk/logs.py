@@ -130,7 +130,7 @@ class RunLogHandler(logging.Handler):
             return
         fields = fields_of(record, self._max_chars)
         if record.name.startswith("opentelemetry."):
-            # An exporter names the endpoint as it was given, with whoever it logs in as.
+            # An exporter names the endpoint as it was configured, with its user and password.
             fields[events.LOG_MESSAGE] = _LOGIN.sub(r"\1***@", fields[events.LOG_MESSAGE])
         severity, number = _severity(record.levelno)
         if self._stream is not None:

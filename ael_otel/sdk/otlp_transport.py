@@ -341,7 +341,7 @@ class HttpTransport:
         elif self._target.compression == "deflate":
             body = zlib.compress(body, 1)
         try:
-            # Not redirected: a POST would lose its body, and its headers would go to whoever is named.
+            # Not redirected: a POST would lose its body, and its headers would go to the host that is named.
             with self._session.post(
                 self._target.endpoint, body, timeout=timeout_s, allow_redirects=False, stream=True
             ) as response:

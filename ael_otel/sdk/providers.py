@@ -165,7 +165,7 @@ class Pipeline:
             self.log_handler = self._parts.log_handler
 
     def detach(self) -> None:
-        """Shut down and give the root logger back; for tests and for a process that goes on without telemetry."""
+        """Shut down and give the root logger back; for tests and for a process that continues without telemetry."""
         self.shutdown()
         if self.log_handler is not None:
             self._parts.give_back_log()
@@ -201,7 +201,7 @@ def start(
     Args:
         settings: the configuration.
         log_stream: where log lines go; None writes none (they still go to OTLP if the settings say so).
-        pull: also offer the metrics to whoever asks (`Pipeline.pull`).
+        pull: also offer the metrics to callers of `Pipeline.pull`.
         logs: take over the root logger now; else `Pipeline.take_over_logs` does it, or nothing.
         instrumentors: where no SDK has been built, also load every instrumentor that is installed.
         tracer_provider: the application's own; None takes the global one, which is made if there is none.
@@ -252,7 +252,7 @@ def _providers(
 ) -> _Providers:
     """Return the providers; those that neither the application nor the wrapper has built are built here.
 
-    A provider of the application has exporters of its own: another pair would send everything twice.
+    A provider of the application has its exporters: another pair would send everything twice.
     """
     theirs = {name for name, given in (("traces", tracer), ("metrics", meter)) if given is not None}
     configured = _Configured.by_us or under_wrapper()

@@ -468,7 +468,7 @@ class _Writer:
 
 
 def _with_snapshots(items: Sequence[Waiting], records: Sequence[ExecutionRecord]) -> list[Waiting]:
-    """Return the rows to write: final states, and states of runs that go on where no final one is among them."""
+    """Return the rows to write: final states, and states of unfinished runs where no final one is among them."""
     final = {item.execution_id for item in items if item.final}
     chosen = [item for item in items if item.final or item.execution_id not in final]
     for record in records:

@@ -42,7 +42,7 @@ def open_store(
 
     Args:
         settings: the configuration (`store`, `retention`).
-        on_drop: told how many runs were lost and why.
+        on_drop: called with how many runs were lost and why.
         environ: the environment (`AEL_TELEMETRY_DB`); default that of the process.
         start: where a relative path begins; default the working directory.
     """

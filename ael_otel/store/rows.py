@@ -153,7 +153,7 @@ class Row(NamedTuple):
 
 
 def ended(status: str) -> bool:
-    """Whether a run with this status goes on no more."""
+    """Whether a run with this status has ended."""
     return status not in ("pending", "running")
 
 
@@ -307,7 +307,7 @@ def _row(run: ExecutionRecord, body: bytes) -> Row:
 
 
 def _counts(taken_out: Any) -> Mapping[str, int]:
-    """Return how many redactions of each kind a record tells of; what is no such count is left out."""
+    """Return how many redactions of each kind a record counts; other entries are ignored."""
     if not isinstance(taken_out, dict):
         return NOTHING_TAKEN_OUT
     counts = cast("dict[str, Any]", taken_out)

@@ -1,4 +1,4 @@
-"""What waits to be written: rows of runs, and runs that go on and have changed. Bounded; many threads, one writer."""
+"""What waits to be written: rows of runs, and unfinished runs that have changed. Bounded; many threads, one writer."""
 
 from collections import deque
 from collections.abc import Callable, Generator
@@ -214,7 +214,7 @@ class RunQueue:
 
     @property
     def changed(self) -> bool:
-        """Whether a run that goes on has changed since the last snapshot."""
+        """Whether an unfinished run has changed since the last snapshot."""
         return bool(self._changed)
 
     @property

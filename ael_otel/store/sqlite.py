@@ -437,7 +437,7 @@ class _Transaction:
 
 
 def error_of(error: Exception, path: Path, doing: str = "") -> StoreError:
-    """Return our error for one of SQLite or the operating system, told apart by its code."""
+    """Return our error for one of SQLite or the operating system, chosen by its code."""
     if isinstance(error, StoreError):
         return error
     text = f"{path}: {doing}{error}"

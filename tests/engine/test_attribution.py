@@ -39,7 +39,7 @@ result = json.dumps(text)
 
 @pytest.mark.engine
 @pytest.mark.slow
-def test_of_a_real_run_it_is_what_happened_on_disk(tmp_path):
+def test_attribution_of_a_real_run_matches_the_disk(tmp_path):
     """A workflow on the real engine writes a file by a tool step, and reads it from code; a step reads an excluded one.
 
     The attribution of the stored run has the file that is on disk then, both calls with their ids and sources, the

@@ -207,7 +207,7 @@ def test_hosted_run_is_sent_as_one_trace(hosted: dict[str, Hosted], name: str) -
 
 @pytest.mark.parametrize("name", WAYS)
 def test_metrics_and_logs_of_a_host_go_by_otlp(hosted: dict[str, Hosted], name: str) -> None:
-    """All processes together send every run to the Collector, whoever has the port, and their log with ids."""
+    """All processes together send every run to the Collector, whichever has the port, and their log with ids."""
     host = hosted[name]
     assert host.sink.counts()["logs"] > 0
     failed = [log for log in host.sink.logs() if "tool_error failed" in str(log["body"])]
@@ -238,7 +238,7 @@ def test_stdout_of_a_host_is_json_lines(hosted: dict[str, Hosted], name: str) ->
 
 @pytest.mark.parametrize("command", [UVICORN, WRAPPED], ids=["instrumentor", "wrapper"])
 def test_host_without_configuration_says_so_once(tmp_path: Path, command: tuple[str, ...]) -> None:
-    """Where no configuration is named, one line says that runs are not kept and what to set; the runs go on."""
+    """Where no configuration is named, one line says that runs are not kept and what to set; the runs continue."""
     environment = {} if command is WRAPPED else {"HOST_CONFIG": "-"}
     with OtlpSink() as sink, start(tmp_path, Way(command, environment), sink, free_port()) as served:
         served.wait_ready()

@@ -128,7 +128,7 @@ def test_server_output_is_sent_by_otlp_as_it_is_on_the_stream(lab: Lab) -> None:
     assert sorted(sent, key=str) == sorted(lines, key=str)
 
 
-def test_nothing_that_a_server_says_is_printed(lab: Lab) -> None:
+def test_output_of_a_server_is_not_printed(lab: Lab) -> None:
     """Neither FastMCP's handlers nor the server's own stderr reach the process's."""
     _run(lab, "one")
     printed = lab.stderr.read_text()
@@ -159,7 +159,7 @@ def test_overlapping_runs_of_two_servers_never_mix(lab: Lab) -> None:
         assert line["trace_id"] == runs[workflow]["trace_id"]
 
 
-def test_overlapping_calls_of_one_server_are_told_apart_by_their_inputs(lab: Lab) -> None:
+def test_overlapping_calls_of_one_server_are_distinguished_by_their_inputs(lab: Lab) -> None:
     """Twenty runs at once on one server: a line that repeats an input has that run's ids, and the input is gone."""
     lab.collect()
     inputs = [f"order-{number:03}-of-a-customer" for number in range(20)]
@@ -207,7 +207,7 @@ def test_private_key_printed_line_by_line_is_one_marker(lab: Lab) -> None:
 
 
 def test_flood_on_stderr_is_bounded_counted_and_stalls_nothing(lab: Lab) -> None:
-    """Of 100 MB a bounded number of lines is logged and the rest counted; the call ends, and other runs go on."""
+    """Of 100 MB a bounded number of lines is logged and the rest counted; the call ends, and other runs continue."""
     lab.collect()
     lines = 100 * 10_500
     answer = lab.ask("execute", workflow="deluge", inputs={}, patience_s=100)

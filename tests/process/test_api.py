@@ -149,7 +149,7 @@ def test_second_start_is_refused(folder: Path) -> None:
 
 
 def test_start_without_configuration_says_what_to_set(tmp_path: Path) -> None:
-    """`configure` with nothing named raises; a run without it goes on, and one line says that nothing is kept."""
+    """`configure` with nothing named raises; a run without it continues, and one line says that nothing is kept."""
     done = _python("import ael_otel; ael_otel.configure()", tmp_path)
     assert "ConfigError: no configuration is named: pass one, or set OTEL_PYTHON_AEL_CONFIG" in done.stderr
     run = "import ael_otel\nfor _ in range(3):\n    with ael_otel.execution('alone'): pass"

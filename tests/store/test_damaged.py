@@ -36,7 +36,7 @@ def test_made_up_status_or_type_is_refused_when_written(
     store: Any, facts: dict[str, Any], words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Proves that a value outside a closed set does not get into any store; the message names run, place and value. A
-    store that is fed in the background logs it and goes on.
+    store that is fed in the background logs it and continues.
     """
     for write in (store.finish_execution, lambda record: store.put([record])):
         if isinstance(store, QueuedStore):
@@ -184,7 +184,7 @@ def test_repair_of_a_sound_store_copies_all_of_it(tmp_path: Path) -> None:
     assert sorted(each.name for each in tmp_path.iterdir()) == ["new.db", "t.db"]
 
 
-def test_repair_copies_what_is_left_and_names_the_rest(tmp_path: Path) -> None:
+def test_repair_copies_readable_runs_and_names_the_rest(tmp_path: Path) -> None:
     """Proves for damage at each place of a file that what is copied is whole and equal, what is not is named, and that
     together they are all runs wherever an index or table still names them.
     """

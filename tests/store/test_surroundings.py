@@ -182,7 +182,7 @@ def test_older_copy_of_the_same_store_copied_over_it_is_noticed(
 def test_store_that_others_write_and_checkpoint_is_not_taken_for_another(
     path: Path, kept: Kept, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Proves that checkpoints, VACUUM and writes of other processes are no replacement: nothing is opened anew."""
+    """Proves that checkpoints, VACUUM and writes of other processes are not a replacement: nothing is opened anew."""
     other = SqliteStore(path)
     for number in range(2, 20):
         other.finish_execution(run(number))
@@ -377,7 +377,7 @@ def test_pruning_beside_an_engine_on_a_full_disk_works_or_says_what_to_do(tmp_pa
         (sqlite3.SQLITE_TOOBIG, StoreError),
     ],
 )
-def test_errors_are_told_apart_by_code_not_by_text(code: int, kind: type[StoreError]) -> None:
+def test_errors_are_classified_by_code_not_by_text(code: int, kind: type[StoreError]) -> None:
     """Proves which of SQLite's errors are tried again, whatever their text; only those are `StoreBusyError`."""
     from ael_otel.store.sqlite import error_of
 

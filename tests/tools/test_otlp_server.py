@@ -47,7 +47,7 @@ def post(port: int, path: str, body: bytes, **headers: str) -> int:
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
-def test_what_an_exporter_sends_arrives(protocol: str) -> None:
+def test_request_of_an_exporter_arrives(protocol: str) -> None:
     """A span of the SDK's own exporter comes through with its name, kind, scope and attributes."""
     with OtlpSink(http_port=0) as sink:
         exporter: Any = (
@@ -89,8 +89,8 @@ def test_json_and_compression_are_taken() -> None:
     assert found == [("Run", "0a" * 16, "0b" * 8)] * 2
 
 
-def test_what_is_no_telemetry_is_refused() -> None:
-    """Another path and a body that does not parse get an error, and the server goes on."""
+def test_request_without_telemetry_is_refused() -> None:
+    """Another path and a body that does not parse get an error, and the server continues."""
     with OtlpSink(http_port=0) as sink:
         assert post(sink.http_port, "/v1/coffee", b"x") == 404
         assert post(sink.http_port, "/v1/traces", b"{", **{"Content-Type": "application/json"}) == 400

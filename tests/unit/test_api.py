@@ -24,7 +24,7 @@ SURFACE = [
 ]
 
 
-def test_surface_is_what_it_was() -> None:
+def test_public_surface_is_unchanged() -> None:
     """A name that comes or goes is a decision: this list and the changelog change with it."""
     assert ael_otel.__all__ == SURFACE
     assert set(SURFACE) <= set(dir(ael_otel))

@@ -44,7 +44,7 @@ def test_paths_on_the_page_exist() -> None:
 
 
 def test_absent_path_is_reported() -> None:
-    """The check above finds a path that does not exist and leaves what is no path alone."""
+    """The check above finds a path that does not exist and ignores other text."""
     text = "`store/no_such.py` `store/records.py` `ael trace list` `.ael/traces` `telemetry.enabled`"
     assert absent_paths(text) == ["store/no_such.py"]
 

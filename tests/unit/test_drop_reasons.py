@@ -19,7 +19,7 @@ PROVOKED = {
     "invalid": "process/sdk/test_conservation.py::test_refusals_are_counted_by_reason",
     "serialization": "process/sdk/test_conservation.py::test_one_item_that_cannot_be_encoded_is_lost_alone",
     "redaction_error": "unit/sdk/test_redacting_exporters.py::test_redaction_fault_is_counted",
-    "cardinality": "unit/core/test_metrics.py::test_what_a_cap_takes_is_reported_as_dropped",
+    "cardinality": "unit/core/test_metrics.py::test_values_over_the_cap_are_reported_as_dropped",
     "keep_full": "unit/sdk/test_tail_sampling.py::test_too_many_open_traces_give_up_the_oldest",
     "keep_expired": "unit/sdk/test_tail_sampling.py::test_a_trace_that_does_not_end_is_given_up",
     "shutdown_timeout": "process/sdk/test_conservation.py::test_shutdown_in_the_middle_of_overload",

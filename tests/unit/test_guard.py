@@ -43,7 +43,7 @@ def outcome(act: Callable[[], object]) -> str:
 
 
 @pytest.mark.parametrize("what", STARTS)
-def test_what_a_unit_test_starts_is_refused(what: str) -> None:
+def test_process_or_connection_of_a_unit_test_is_refused(what: str) -> None:
     """The call itself raises, with the test, the event and the suite to move to."""
     act, event = STARTS[what]
     said = outcome(act)
@@ -86,7 +86,7 @@ def test_every_unit_test_is_guarded() -> None:
     guard._guard.refused.clear()  # or this test would fail for it
 
 
-def test_what_needs_nothing_is_let_through() -> None:
+def test_work_inside_the_process_is_allowed() -> None:
     """Files, threads, an event loop and a pipe are no processes and no connections."""
     with guarded("tests/unit/test_x.py::test_y"):
         asyncio.run(asyncio.sleep(0))

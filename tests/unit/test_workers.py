@@ -46,12 +46,12 @@ TESTS = Path(__file__).parents[1]
         ),
     ],
 )
-def test_what_shares_something_shares_a_process(one: str, other: str, *, together: bool) -> None:
+def test_tests_that_share_a_resource_share_a_process(one: str, other: str, *, together: bool) -> None:
     """A module's fixtures, one stack, one database, one environment; all else may run side by side."""
     assert (group_of(one) == group_of(other)) is together
 
 
-def test_what_takes_longest_begins() -> None:
+def test_longest_suites_start_first() -> None:
     """In the order of the list, and each of its entries is about tests that are there."""
     assert [rank(f"{start}/test_x.py::test_a") for start in FIRST] == list(range(len(FIRST)))
     assert rank("tests/unit/test_x.py::test_a") == len(FIRST)

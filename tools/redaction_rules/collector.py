@@ -158,7 +158,7 @@ def statements() -> str:
         "      - &begin 'set(cache[\"v\"], attributes)'",
         "      # All of it as one text in small letters: whether a rule's word is in it at all is a fast search for letters.",
         '      - &text \'set(cache["t"], ToLowerCase(String(cache["v"])))\'',
-        "      # Whatever is below a credential's name goes, key and value; `session_id` and `input_tokens` are no credentials.",
+        "      # Whatever is below a credential's name goes, key and value; `session_id` and `input_tokens` are not credentials.",
         f"      - &keys {_single(_keys())}",
         *(f"      - &{anchor} {statement}" for anchor, statement in made.items()),
         "      - &end 'set(attributes, cache[\"v\"])'",

@@ -72,9 +72,7 @@ def unknown_ref(sources: Sources) -> Iterator[Broken]:
                     )
     for section, name, owner in borrowed:
         if owner and (owner not in known or not isinstance(known[owner].type, Enum)):
-            problem = (
-                f"values_of names {owner}, which is no closed set; correct it or give that attribute members"
-            )
+            problem = f"values_of names {owner}, which is not a closed set; correct it or give that attribute members"
             yield section, name, problem
     for pattern in sources.imports.entities:
         if not any(fnmatchcase(entity.type, pattern) for entity in imported):
@@ -182,7 +180,11 @@ def missing_namespace(sources: Sources) -> Iterator[Broken]:
         elif namespaced and reason:
             yield "attributes", attribute.key, "has a namespace; remove bare_key"
         elif reason and attribute.key not in bare_places:
-            yield "attributes", attribute.key, "has no namespace and is no metric label or log field"
+            yield (
+                "attributes",
+                attribute.key,
+                "has no namespace and is neither a metric label nor a log field",
+            )
 
 
 def unused_attribute(sources: Sources) -> Iterator[Broken]:

@@ -106,7 +106,7 @@ def bad_buckets(registry: Registry) -> Iterator[Broken]:
         bounds = metric.ael.buckets
         if metric.instrument != "histogram":
             if bounds:
-                yield "metrics", metric.name, "is no histogram; remove buckets"
+                yield "metrics", metric.name, "is not a histogram; remove buckets"
         elif not bounds or bounds[0] <= 0 or list(bounds) != sorted(set(bounds)):
             yield "metrics", metric.name, "set annotations.ael.buckets to rising bounds above 0"
 

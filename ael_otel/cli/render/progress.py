@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 
 class DemoProgress:
-    """The line that stands while the demo goes on: a bar on a terminal, nothing elsewhere.
+    """The line that is shown while the demo runs: a bar on a terminal, nothing elsewhere.
 
     It ends with the runs, or with the time where only that is limited.
     """

@@ -162,7 +162,7 @@ def what_happened(run: ExecutionRecord) -> str:
 
 
 def _tolerated(step: StepRecord, run: ExecutionRecord) -> bool:
-    """Whether a step failed and its run went on: `on_error` skipped it, or the run completed all the same."""
+    """Whether a step failed and its run continued: `on_error` skipped it, or the run completed all the same."""
     return step.status == "skipped" or (step.status == "failed" and run.status == "completed")
 
 

@@ -29,7 +29,7 @@ def _age(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
         before = now - timedelta(days=float(days[0])) if days else parse_when(value, now)
     except (QueryError, OverflowError):
         raise click.BadParameter(
-            f"{value!r} is no age: write a number of days, or 36h, 30d, 8w", param=parameter
+            f"{value!r} is not an age: write a number of days, or 36h, 30d, 8w", param=parameter
         ) from None
     if now - before < MIN_AGE:
         raise click.BadParameter(

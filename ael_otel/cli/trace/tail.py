@@ -128,7 +128,7 @@ class Event(NamedTuple):
 
 
 class Follower:
-    """Looks at a store again and again; each run is told once when it began and once when it ended.
+    """Looks at a store again and again; each run is reported once when it began and once when it ended.
 
     Args:
         store: the store.
@@ -149,7 +149,7 @@ class Follower:
 
     @property
     def _wants_running(self) -> bool:
-        # Whether a run that goes on will match is not known while it does, unless it is excluded already.
+        # Whether an unfinished run will match is not known yet, unless it is excluded already.
         return self._filters.status != "pending"
 
     def latest(self, count: int) -> "list[ExecutionSummary]":

@@ -21,7 +21,7 @@ def test_nothing_reaches_stdout_meanwhile_and_everything_after(capfd):
     assert sorted(err.split()) == ["child", "native", "print"]
 
 
-def test_whoever_holds_the_real_stdout_does_not_reach_the_client():
+def test_writer_to_the_real_stdout_does_not_reach_the_client():
     """As a console exporter does, which is bound to it when it is imported, and may write until the very end."""
     program = """
 import atexit, os, sys

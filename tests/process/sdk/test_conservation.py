@@ -162,7 +162,7 @@ def test_overload_is_counted(signal: str, protocol: str, port: int, behaviour: B
 def test_refusals_are_counted_by_reason(
     signal: str, protocol: str, port: int, behaviour: Behaviour, refusal: Refusal, reason: str
 ) -> None:
-    """Credentials, requests and a full receiver are told apart; only what may be tried again is."""
+    """Credentials, requests and a full receiver are distinguished; only what may be retried is retried."""
     behaviour.refusal = refusal
     way = Way(signal, protocol, port, patience_s=0.15)
     way.emit(20)
@@ -278,7 +278,7 @@ def test_one_item_that_cannot_be_encoded_is_lost_alone(
 def test_silent_receiver_is_a_timeout(
     signal: str, protocol: str, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without an answer nobody knows whether the items arrived: a reason of its own."""
+    """Without an answer nobody knows whether the items arrived: a separate reason."""
     monkeypatch.setattr(otlp_exporters, "ATTEMPT_SECONDS", 0.1)
     with silent_receiver() as port:
         way = Way(signal, protocol, port, patience_s=0.3)

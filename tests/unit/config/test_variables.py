@@ -125,7 +125,7 @@ def test_values_of_headers_and_logins_are_not_shown() -> None:
 
 @given(st.sampled_from(sorted(CHECKS)), st.text(max_size=40))
 def test_any_value_is_judged(variable: str, value: str) -> None:
-    """No value raises, and what is left afterwards is usable, unless it is an error."""
+    """No value raises, and the remaining ones are usable, unless it is an error."""
     environ = {variable: value}
     faults = drop_unusable(environ)
     environ.pop(FAULTS_VARIABLE, None)

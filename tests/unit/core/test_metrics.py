@@ -52,7 +52,7 @@ def test_a_listed_tool_has_zeros(metered: Metered) -> None:
     }
 
 
-def test_what_a_cap_takes_is_reported_as_dropped(metered: Metered) -> None:
+def test_values_over_the_cap_are_reported_as_dropped(metered: Metered) -> None:
     """A name that comes from outside cannot grow the memory, and the loss of its series is counted."""
     metrics = AelMetrics(metered.provider)
     extra = 3
@@ -173,7 +173,7 @@ def test_place_of_a_removed_workflow_is_free_for_another(metered: Metered) -> No
     assert "ael.telemetry.dropped" not in series
 
 
-def test_tool_that_another_registry_lists_goes_on(metered: Metered) -> None:
+def test_tool_that_another_registry_lists_keeps_its_rows(metered: Metered) -> None:
     """Two engines in one process do not end each other's rows."""
     now = [0.0]
     metrics = AelMetrics(metered.provider)

@@ -171,7 +171,7 @@ def test_spans_that_no_run_can_be_made_of_are_refused(full):
 
 
 @pytest.mark.parametrize("data", [b"1", b'"x"', b"null", b"[1]", b"[[]]"])
-def test_json_that_is_no_trace_is_refused(data):
+def test_json_without_a_trace_is_refused(data):
     """Whatever it is."""
     with pytest.raises(ImportFormatError, match="no OTLP/JSON"):
         read(data)
@@ -350,7 +350,7 @@ def test_a_span_that_had_not_ended_ends_where_it_was_last_seen():
     assert (run.completed_at, run.duration_ms) == (run.started_at, 0.0)
 
 
-def test_what_is_no_run_is_counted_by_kind():
+def test_items_that_are_not_runs_are_counted_by_kind():
     """Proves that other signals, spoilt spans and lines are each counted, with the place of the first."""
     spoilt = otlp_document(ids=("no id", AGENT, TOOL))
     other = {

@@ -175,7 +175,7 @@ def test_text_that_repeats_inputs_of_one_call_has_its_ids(calls: Calls, seen: Se
     ]
 
 
-def test_secret_that_one_run_has_shown_is_hidden_in_what_is_said_of_all(calls: Calls, seen: Seen) -> None:
+def test_secret_of_one_run_is_redacted_in_lines_about_all_runs(calls: Calls, seen: Seen) -> None:
     """A secret of either run is masked while both have a call open, and an excluded file silences the server."""
     first, second = calls.open("exec-1", {}), calls.open("exec-2", {})
     for call, value in ((first[0], "correct-horse"), (second[0], "battery-staple")):
@@ -283,7 +283,7 @@ def test_tasks_of_the_connection_find_the_run_at_each_record(calls: Calls) -> No
 
 
 async def test_wrappers_note_connection_and_call(recorder: Recorder, calls: Calls) -> None:
-    """While connecting, what is started says which server it serves; while a call goes on, it is the server's."""
+    """While connecting, what is started says which server it serves; during a call, it is the server's."""
     holder = type("Connection", (), {"name": "talker"})()
     found: list[Any] = []
 

@@ -164,7 +164,7 @@ def test_flood_is_dropped_and_counted_and_keeps_nobody_waiting(opened: Callable[
     assert seconds < 20, f"{len(line) * blocks * 8_192 / seconds / 1e6:.0f} MB/s"
 
 
-def test_what_is_written_at_the_end_is_waited_for(opened: Callable[..., End]) -> None:
+def test_close_waits_for_the_last_output(opened: Callable[..., End]) -> None:
     """Lines that a server wrote before the process ends are logged, also where handling them takes a moment."""
     taken = Taken()
     taken.slow = 0.1

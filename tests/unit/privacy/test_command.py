@@ -240,7 +240,7 @@ def test_a_fixed_store_holds_no_byte_of_the_secrets_and_all_else(place):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_store_that_somebody_reads_is_not_said_to_be_clean(place, monkeypatch):
+def test_store_with_open_readers_is_not_reported_as_clean(place, monkeypatch):
     """Its log cannot be cut under a reader: the message says so and the exit code is 1, and later it works."""
     for module in ("sqlite", "scan.local"):
         monkeypatch.setattr(f"ael_otel.store.{module}.BUSY_S", 0.2)

@@ -274,7 +274,7 @@ def test_books_balance_while_threads_race(send: Send, items: int) -> None:
     assert line.queue.lost == dropped
 
 
-def test_close_delivers_what_is_queued() -> None:
+def test_close_delivers_queued_items() -> None:
     """An orderly end loses nothing; what comes after it is counted."""
     line = Line(takes)
     for _ in range(50):
@@ -286,7 +286,7 @@ def test_close_delivers_what_is_queued() -> None:
     assert line.queue.close(10)
 
 
-def test_close_counts_what_is_left_once() -> None:
+def test_close_counts_undelivered_items_once() -> None:
     """Queued items and those that a delivery still holds are lost when time is over, and not counted again later."""
     gate = Gate(fails)
     line = Line(gate, items=100)
@@ -304,7 +304,7 @@ def test_close_counts_what_is_left_once() -> None:
     assert line.account() == (0, 7, 0)
 
 
-def test_close_waits_for_an_aborted_delivery_to_say_what_it_did() -> None:
+def test_close_waits_for_the_result_of_an_aborted_delivery() -> None:
     """A delivery that returns on abort has its own reason counted."""
     line = Line(takes)
 

@@ -6,7 +6,7 @@ import subprocess
 from tests.unit.cli.trace.runs import ael
 
 
-def test_what_is_no_file_is_written_to_and_not_replaced(place):
+def test_device_or_pipe_is_written_to_and_not_replaced(place):
     """A pipe and a link stay what they are; a folder is refused."""
     os.mkfifo(place / "pipe")
     with subprocess.Popen(["cat", "pipe"], cwd=place, stdout=subprocess.PIPE) as reader:

@@ -69,7 +69,7 @@ def test_something_else_than_loki_is_a_failure(place, loki, answer):
     ("url", "said"), [("http://127.0.0.1:9", "cannot be reached"), ("loki", "must be a URL")]
 )
 def test_a_loki_that_is_not_there_is_a_failure(place, monkeypatch, url, said):
-    """It was asked for, so it is told."""
+    """A missing file that was asked for is reported."""
     monkeypatch.setenv("AEL_LOKI_URL", url)
     done = ael("show", "a0f6", "--logs")
     assert done.exit_code == 1

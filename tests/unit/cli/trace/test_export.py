@@ -243,14 +243,14 @@ def test_many_runs_of_one_trace_are_all_imported(place):
         ),
     ],
 )
-def test_what_is_left_out_is_one_line(place, tail, told):
-    """Proves that the answer counts what is no run, each kind with its reason."""
+def test_skipped_items_are_counted_in_one_line(place, tail, told):
+    """Proves that the answer counts items that are not runs, each kind with its reason."""
     data = ael("export", "--all", "-f", "otlp").stdout_bytes
     (place / "in.json").write_bytes(data + tail)
     assert ael("import", "in.json", "--db", "copy.db").stderr == told
 
 
-def test_secrets_in_what_cannot_be_read_are_redacted(place):
+def test_secrets_in_unreadable_items_are_redacted(place):
     """Proves that a reason which quotes the file shows no secret of it."""
     bad = {"traceId": ACCESS_KEY, "spanId": "1" * 16}
     (place / "in.json").write_text(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [bad]}]}]}))

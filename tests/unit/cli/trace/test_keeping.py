@@ -140,7 +140,7 @@ def test_stats_in_json_have_the_store_its_growth_and_what_was_taken_out(place):
 
 
 @pytest.mark.parametrize(("hours", "told"), [(23.9, False), (24, True)])
-def test_growth_is_told_from_a_day_on(place, hours, told):
+def test_growth_is_reported_from_a_day_on(place, hours, told):
     """Proves that runs of less than 24 hours are not extrapolated to a day: null in JSON, nothing in the table."""
     make(
         place / "young.db",

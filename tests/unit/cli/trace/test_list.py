@@ -385,7 +385,7 @@ def test_a_run_is_one_line_with_an_ellipsis_on_a_terminal(place, monkeypatch, wi
 
 
 def test_colour_in_a_pipe_folds_nothing(place, monkeypatch):
-    """Proves that a pipe is told by what it is, not by whether colour was asked for."""
+    """Proves that a pipe is recognised by its file, not by whether colour was asked for."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "40")
     with_details(place)

@@ -53,7 +53,7 @@ def test_prune_removes_every_page(place):
     assert not any(each.exists() for each in pages)
 
 
-def test_what_is_not_ours_stays(tmp_path, monkeypatch):
+def test_folder_of_another_program_stays(tmp_path, monkeypatch):
     """Other files, links, a folder that others can enter: nothing of that is removed."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     elsewhere = tmp_path / "elsewhere"
@@ -86,7 +86,7 @@ def test_folder_of_another_user_stays(tmp_path, monkeypatch):
     assert (folder / "page.html").exists()
 
 
-def test_folder_that_cannot_be_listed_is_no_failure(monkeypatch):
+def test_folder_that_cannot_be_listed_is_ignored(monkeypatch):
     """The sweep is by the way: a verb never fails for it."""
     monkeypatch.setattr("tempfile.tempdir", "/nowhere/at/all")
     assert sweep() == 0
