@@ -32,6 +32,7 @@ EXAMPLES = frozenset(
         "docs/other.md",
         "tests/unit/test_x.py",
         "traces/2026-01-31/trace-a0f63b41.json",
+        "2026-01-31/trace-a0f63b41.json",
         "app.py",
     }
 )

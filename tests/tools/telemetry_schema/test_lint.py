@@ -142,7 +142,7 @@ BROKEN: list[tuple[str, str, str, Spoil]] = [
     (
         "missing_namespace",
         "size",
-        "no metric label or log field",
+        "neither a metric label nor a log field",
         lambda d: (
             attribute(d, "ael.basket.size").update(key="size"),
             d["entities"][0]["description"][0].update(ref="size"),
@@ -255,7 +255,7 @@ BROKEN: list[tuple[str, str, str, Spoil]] = [
         lambda d: notes(d["metrics"][1]).update(buckets=[10, 1]),
     ),
     ("bad_buckets", "ael.fruit.ripening", "above 0", lambda d: notes(d["metrics"][1]).update(buckets=[0, 1])),
-    ("bad_buckets", "ael.fruit.eaten", "no histogram", lambda d: notes(metric(d)).update(buckets=[1])),
+    ("bad_buckets", "ael.fruit.eaten", "not a histogram", lambda d: notes(metric(d)).update(buckets=[1])),
     (
         "unbounded_label",
         "ael.fruit.eaten",
