@@ -171,6 +171,7 @@ class NamedSecrets:
         tables = Tables(text, self._kind_for, found)
         same: dict[str, _Answer] = {}
         last = len(text) - _RIGHT
+        last_around, last_answer = "", None
         while match is not None and match.start() < end:
             first, at = match.span()
             if match["sign"] is not None or _worth_a_look(text, first, match.start("close"), at):
@@ -179,14 +180,24 @@ class NamedSecrets:
                 else:
                     # What repeats is judged once: the same name, sign and value, with the same text around them.
                     around = text[first - _LEFT : at + _RIGHT]
-                    answer = same.get(around)
+                    # Two texts are compared in less time than one is hashed.
+                    if around == last_around:
+                        answer = last_answer
+                    else:
+                        answer = same.get(around)
+                        if answer is not None:
+                            last_around, last_answer = around, answer
                     if answer is None:
                         answer = _moved(self._judge(text, match), -first)
                         if _is_near(text, first, at, answer, tag=match["sign"] is None):
                             if len(same) >= _MOST_SAME:
                                 same.clear()
                             same[around] = answer
-                    value, begin = _moved(answer, first)
+                    value, begin = answer
+                    if value is not None:
+                        value = (value[0] + first, value[1] + first, value[2])
+                    elif begin is not None:
+                        begin += first
                 if value is not None:
                     found(*value)
                     at = max(at, value[1])
@@ -277,8 +288,8 @@ def _is_near(text: str, first: int, at: int, answer: "_Answer", *, tag: bool = F
     following = text[at : at + 1]
     if following in {"|", ">"}:
         # A block of lines ends before one that is not indented.
-        return _OUTDENTED.search(text, at, at + _RIGHT) is not None
-    return following not in {"<", "$"}
+        return _BLOCK.match(text, at) is None or _OUTDENTED.search(text, at, at + _RIGHT) is not None
+    return following not in {"<", "$"} or _HEREDOC.match(text, at) is None
 
 
 def _worth_a_look(text: str, start: int, end: int, closed: int) -> bool:

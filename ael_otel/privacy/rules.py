@@ -176,14 +176,14 @@ def _email(text: str, match: "re.Match[str]") -> Found | None:
     if local is None or tld in _NO_DOMAINS or (text[at + 1] in _OF_VERSION and _VERSION.fullmatch(match[0])):
         return None
     name = local[0][::-1]
-    if not name.startswith('"'):
+    if name[0] in ".#$%*+^~'-":
         name = name.lstrip(".#$%*+^~'-")
     if not name or (name == "git" and text[match.end() : match.end() + 1] in {":", "/"}):
         return None
     start = at - len(name)
     if name.lower() in _NO_REPLY or (tld == "com" and match[0].lower() == "@users.noreply.github.com"):
         return None  # nobody's address: it is printed to be public and reads no mail
-    if text[max(0, start - 3) : start] == "://":
+    if start > 2 and text.startswith("://", start - 3):
         return None  # who logs in at an address, without a password; `mailto:` has no slashes
     return start, match.end(), markers.EMAIL
 
