@@ -14,6 +14,7 @@ import click
 
 from ael_otel.cli.group import VerbGroup
 from ael_otel.cli.options import examples
+from ael_otel.cli.output_encoding import degrade_output
 
 __all__ = ["cli", "main"]
 
@@ -61,6 +62,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; the console script `ael`."""
+    degrade_output()
     for number, argument in enumerate(sys.argv[1:], 1):
         if not _is_text(argument):
             # Python keeps such bytes as half characters, which nothing behind this can encode again.

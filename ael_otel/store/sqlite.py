@@ -275,6 +275,12 @@ class SqliteStore(SqlBackend):
             return self._ready().execute(sql, parameters).fetchall()
 
     @contextmanager
+    def looking(self) -> Generator[sqlite3.Connection]:
+        """Lend the connection for statements that only read; works where nothing can be written, too."""
+        with self._lock, self._errors():
+            yield self._ready()
+
+    @contextmanager
     def _errors(self) -> Generator[None]:
         try:
             yield
@@ -449,6 +455,8 @@ def error_of(error: Exception, path: Path, doing: str = "") -> StoreError:
             )
         if code in _FULL:
             return StoreFullError(text)
+        if code == sqlite3.SQLITE_READONLY:
+            text += "; this user may not write the file or its folder, or the file system is read-only"
         return (StoreBusyError if code in _TRANSIENT else StoreError)(text)
     if isinstance(error, OSError) and error.errno not in _WRONG_PLACE:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)

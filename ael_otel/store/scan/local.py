@@ -50,19 +50,23 @@ def scan(target: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
 
 
 def _in_store(path: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
-    SqliteStore(path, create=False).close()  # refuses what is not ours, and what is newer
     found: list[tuple[str, str, Finding]] = []
+    # Opening it refuses what is not ours, and what is newer.
+    with closing(SqliteStore(path, create=False)) as store:
+        if not fix:
+            with store.looking() as connection:
+                for table, keys, columns in list(_tables(connection)):
+                    _in_table(connection, table, keys, columns, redactor, found, fix=False)
+            return summed(found)
     try:
         with closing(sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)) as connection:
             connection.execute("PRAGMA secure_delete = ON").fetchone()
-            if fix:
-                connection.execute("BEGIN IMMEDIATE")
+            connection.execute("BEGIN IMMEDIATE")
             for table, keys, columns in list(_tables(connection)):
-                _in_table(connection, table, keys, columns, redactor, found, fix=fix)
-            if fix:
-                connection.execute("COMMIT")
-                if found:
-                    _forget(connection, path)
+                _in_table(connection, table, keys, columns, redactor, found, fix=True)
+            connection.execute("COMMIT")
+            if found:
+                _forget(connection, path)
     except sqlite3.Error as error:
         raise error_of(error, path) from None
     return summed(found)

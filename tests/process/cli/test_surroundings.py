@@ -1,0 +1,225 @@
+"""Every verb of `ael` that prints, where the surroundings are wrong: encodings, closed streams, no home, no writing."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ael_otel.cli import cli
+from tests.support.needs import require
+from tests.support.variables import clean_variables
+from tests.unit.cli.trace.runs import NOON, make, mixed, runs
+
+AEL = [sys.executable, "-m", "ael_otel.cli"]
+ENDLESS = 120
+NAME = "Grüße, 世界… – “x” 🎉"
+"""Nothing but UTF-8 has all of it."""
+
+# Each verb as it prints something; one that the real engine is needed for has a group of its own.
+VERBS = {
+    "--help": 0,
+    "--version": 0,
+    "demo --export example": 0,
+    "run --help": 0,
+    "serve --help": 0,
+    "trace list": 0,
+    "trace list --fields workflow_name,inputs,error": 0,
+    "trace list -o json": 0,
+    "trace list -o csv": 0,
+    "trace show": 0,
+    "trace show exec-7f3a --spans": 0,
+    "trace show exec-7f3a --attribution": 0,
+    "trace show exec-7f3a -o json": 0,
+    "trace show nobody": 3,
+    "trace calls": 0,
+    "trace diff exec-7f3a exec-80aa": 0,
+    "trace tail --last 3 --seconds 0.2": 0,
+    "trace stats": 0,
+    "trace stats --by error": 0,
+    "trace export --all": 0,
+    "trace export --all --format html": 2,
+    "trace prune --older-than 36500 --dry-run": 0,
+    "privacy rules": 0,
+    "privacy test user@example.org": None,
+    "privacy scan": None,
+    "schema live --url http://127.0.0.1:9": 1,
+}
+"""The words of each command and its exit code; None where that is an answer on what was found."""
+
+ENCODINGS = {
+    "latin-1": {"PYTHONIOENCODING": "latin-1"},
+    "ascii": {"PYTHONIOENCODING": "ascii"},
+    "the C locale": {"LC_ALL": "C"},
+    "the C locale and no UTF-8 mode": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+}
+
+
+@pytest.fixture
+def store(place: Path) -> Path:
+    """The folder with a store whose texts only UTF-8 has."""
+    make(
+        place / ".ael" / "telemetry.db",
+        [*runs(), mixed("exec-c0ee00000007", "e" * 32, NOON, 12.0, NAME)],
+    )
+    return place
+
+
+def ael(words: str, cwd: Path, **more: object) -> subprocess.CompletedProcess[bytes]:
+    """Run `ael` to its end; variables are those of a test, `env` and other keywords as in `subprocess.run`."""
+    environment = clean_variables(**more.pop("env", {}))  # type: ignore[arg-type]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
+    return subprocess.run(
+        [*AEL, *words.split()], cwd=cwd, env=environment, timeout=ENDLESS, check=False, **streams
+    )
+
+
+def check(done: subprocess.CompletedProcess[bytes], code: int | None) -> None:
+    """Refuse a traceback, another exit code, and a failure without a word."""
+    said = (done.stderr or b"").decode("utf-8", "replace")
+    assert "Traceback" not in said, said
+    assert code is None or done.returncode == code, said
+    if done.returncode not in (0, 1):
+        assert said.strip(), "a failure says what is wrong"
+
+
+def test_the_table_has_every_verb() -> None:
+    """Proves that a verb which is added has to be tried in these surroundings, here or below."""
+    tried = {words.split()[0] for words in VERBS} - {"--help", "--version"}
+    assert tried == set(cli.list_commands(None))  # type: ignore[arg-type]
+    group = cli.get_command(None, "trace")  # type: ignore[arg-type]
+    traced = {words.split()[1] for words in VERBS if words.startswith("trace ")}
+    # These two write files, and are tried where that fails.
+    assert traced | {"import", "repair", "delete"} >= set(group.list_commands(None))  # type: ignore[union-attr,arg-type]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_output_that_is_not_utf_8_is_degraded(store, encoding):
+    """Proves for every verb that text which the encoding lacks is written legibly, without a traceback."""
+    for words, code in VERBS.items():
+        if words.startswith("demo"):
+            continue
+        done = ael(words, store, env=ENCODINGS[encoding])
+        check(done, code)
+        assert b"PYTHONIOENCODING" not in done.stderr, words
+    shown = ael("trace list --fields inputs", store, env=ENCODINGS["ascii"]).stdout.decode("ascii")
+    assert r"Gr\xfc\xdfe, \u4e16\u754c... - \"x\" \U0001f389" in shown.replace('"x"', r"\"x\"")
+    as_json = ael("trace list -o json", store, env=ENCODINGS["ascii"]).stdout
+    assert "世界".encode() in ael("trace export --all", store, env=ENCODINGS["ascii"]).stdout
+    assert len(json.loads(as_json.decode("utf-8"))) == 7
+
+
+@pytest.mark.parametrize("words", [words for words in VERBS if not words.startswith("demo")])
+def test_closed_streams_do_no_harm(store, words):
+    """Proves that a verb ends without a traceback where stdout, stderr or stdin was closed (`>&-`)."""
+    line = " ".join(["exec", *AEL, words])
+    for closed in (">&-", ">&- 2>&- <&-"):
+        done = subprocess.run(
+            ["/bin/sh", "-c", f"{line} {closed}"],
+            cwd=store,
+            env=clean_variables(),
+            capture_output=True,
+            timeout=ENDLESS,
+            check=False,
+        )
+        code = VERBS[words]
+        if "2>&-" in closed:
+            assert done.returncode in ((code,) if code is not None else (0, 1)), closed
+        else:
+            check(done, code)
+
+
+@pytest.mark.parametrize("words", [words for words in VERBS if not words.startswith("demo")])
+def test_a_pipe_that_nobody_reads_is_no_traceback(store, words):
+    """Proves for `| head` that no verb complains; what only shows ends with 0."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = ael(words, store, stdout=writing)
+    finally:
+        os.close(writing)
+    check(done, None)
+    if words.startswith("trace") and VERBS[words] == 0:
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+def _as_anybody(words: str, cwd: Path) -> subprocess.CompletedProcess[bytes]:
+    """Run `ael` as a user that has neither a name nor a home and may write only where everybody may."""
+    return subprocess.run(
+        [*NOBODY, *AEL, *words.split()],
+        cwd=cwd,
+        env={name: value for name, value in clean_variables().items() if name not in ("HOME", "USER")},
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        timeout=ENDLESS,
+        check=False,
+    )
+
+
+NOBODY = ["unshare", "--user", "--map-user=54321", "--map-group=54321"]
+
+
+def _namespaces() -> bool:
+    return (
+        shutil.which("unshare") is not None
+        and subprocess.run([*NOBODY, "true"], capture_output=True, check=False).returncode == 0
+    )
+
+
+needs_namespaces = pytest.mark.skipif(not _namespaces(), reason="beyond CI: no user namespaces here")
+"""Containers without the right to make one have the same restrictions anyway."""
+
+
+@needs_namespaces
+@pytest.mark.parametrize("written", [True, False], ids=["writable", "read-only"])
+def test_an_arbitrary_user_without_a_home_gets_answers(store, written):
+    """Proves that every verb that only looks works for a uid without a name, also in a folder that is read-only."""
+    if not written:
+        for path in (store / ".ael" / "telemetry.db", store / ".ael", store):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        for words, code in VERBS.items():
+            expected = 2 if words.startswith("demo") and not written else code
+            done = _as_anybody(words, store)
+            check(done, expected)
+        for words in ("trace repair", "trace import nothing.json", "trace prune --max-mb 1 --yes"):
+            check(_as_anybody(words, store), None)
+        if not written:
+            refused = _as_anybody("privacy scan --fix", store).stderr.decode()
+            assert "this user may not write the file or its folder" in refused or not refused
+            assert "cannot be written" in _as_anybody("trace repair", store).stderr.decode()
+    finally:
+        for path in (store, store / ".ael"):
+            path.chmod(0o755)
+
+
+@needs_namespaces
+@pytest.mark.slow
+def test_the_demo_runs_for_an_arbitrary_user_without_a_home(tmp_path):
+    """Proves that `ael demo` needs neither a name nor a home, and where runs cannot be kept says so in a line."""
+    require("engine")
+    done = _as_anybody("demo --runs 1", tmp_path)
+    check(done, 0)
+    assert b"hello" in done.stdout
+    (tmp_path / ".ael" / "telemetry.db").chmod(0o444)
+    (tmp_path / ".ael").chmod(0o555)
+    done = _as_anybody("demo --runs 1", tmp_path)
+    (tmp_path / ".ael").chmod(0o755)
+    check(done, 0)
+    assert b"could not be kept" in done.stderr
+
+
+@needs_namespaces
+def test_a_run_without_a_home_says_what_to_set(tmp_path):
+    """Proves that `ael run` works without HOME, or names the variable in one line."""
+    require("engine")
+    assert ael("demo --export example", tmp_path).returncode == 0
+    done = _as_anybody("run hello -c example/ael-config.yaml", tmp_path)
+    check(done, None)
+    if done.returncode:
+        (line,) = done.stderr.decode().splitlines()
+        assert line.startswith("ael: ")
+        assert "set HOME to a folder" in line
