@@ -52,6 +52,8 @@ def part_of(place: int, item: object) -> Part | None:
 
 def fields_of(item: object) -> Mapping[str, object]:
     """Return the fields of an item: of a mapping, or of an object such as the parts of a result in code."""
+    if type(item) is dict:
+        return cast("Mapping[str, object]", item)
     fields: object = cast("object", item) if isinstance(item, Mapping) else getattr(item, "__dict__", None)
     return cast("Mapping[str, object]", fields) if isinstance(fields, Mapping) else {}
 
@@ -150,6 +152,7 @@ def _holds(span: Span, text: str, low: int, high: int, *, across: bool) -> bool:
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 _COLUMNS: Final = ("columns", "column_names", "columnNames", "headers", "header", "fields")
+_ANY_COLUMNS: Final = frozenset(_COLUMNS)
 _ROWS: Final = ("rows", "data", "values", "records", "results")
 
 
@@ -174,7 +177,7 @@ def table_of(value: Mapping[Any, Any]) -> tuple[list[str], str] | None:
 
 def has_columns(value: Mapping[Any, Any]) -> bool:
     """Return whether a mapping can be a table."""
-    return any(field in value for field in _COLUMNS)
+    return not _ANY_COLUMNS.isdisjoint(value)
 
 
 def _name_of(column: object) -> str:
