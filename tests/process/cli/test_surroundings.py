@@ -223,3 +223,24 @@ def test_a_run_without_a_home_says_what_to_set(tmp_path):
         (line,) = done.stderr.decode().splitlines()
         assert line.startswith("ael: ")
         assert "set HOME to a folder" in line
+
+
+@pytest.mark.parametrize("words", [["run", "hello", "-i"], ["trace", "show"], ["privacy", "test"]])
+def test_an_argument_that_is_not_utf_8_is_refused_at_once(words, tmp_path):
+    """Proves that bytes of another encoding end in one line and exit code 2, before anything is started."""
+    done = subprocess.run(
+        [*map(os.fsencode, (*AEL, *words)), b"name=caf\xe9"],
+        cwd=tmp_path,
+        env=clean_variables(),
+        capture_output=True,
+        timeout=ENDLESS,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, b"")
+    (line,) = done.stderr.decode("utf-8").splitlines()
+    number = len(words) + 1
+    assert line == (
+        f"ael: argument {number} is not UTF-8: name=caf\N{REPLACEMENT CHARACTER}; "
+        "set a UTF-8 locale or mend its bytes"
+    )
+    assert list(tmp_path.iterdir()) == []
