@@ -506,6 +506,15 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
             le=65_536,
         ),
     ] = 64
+    run_mb: Annotated[
+        int,
+        _about(
+            "MiB of inputs, outputs, parameters, results and printed text that the record of one run holds",
+            allowed="a whole number of MiB from 1 to 12",
+            ge=1,
+            le=12,
+        ),
+    ] = 8
     log_chars: Annotated[
         int,
         _about(

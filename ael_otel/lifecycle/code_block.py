@@ -61,9 +61,9 @@ class CodeBlock(Frame):
     def printed(self, stdout: Any, stderr: Any, result: Any) -> None:
         """Say what the code printed and gave back; kept in the store only."""
         if self.record is not None:
-            keep = self.recorder.content_out
-            self.record.stdout, self.record.stderr = keep(stdout or None), keep(stderr or None)
-            self.record.result = keep(result)
+            keep, fit = self.recorder.content_out, self.content.fit
+            self.record.stdout, self.record.stderr = fit(keep(stdout or None)), fit(keep(stderr or None))
+            self.record.result = fit(keep(result))
 
     def failed(self, error: BaseException) -> None:
         """Say that the sandbox itself raised."""

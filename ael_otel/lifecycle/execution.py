@@ -62,7 +62,7 @@ class Execution(Frame):
         self._own_scope = RunScope(workflow, execution_id, secrets=self._secrets, given=CallerInputs(inputs))
         # What is found secret in the inputs is looked for in all that the run says.
         token = current_run.set(self._own_scope)
-        kept = recorder.content_in(inputs)
+        kept = self.content.fit(recorder.content_in(inputs), of_run=True)
         current_run.reset(token)
         self.execution = ExecutionRecord(
             execution_id=execution_id,
@@ -126,7 +126,7 @@ class Execution(Frame):
 
     def finished(self, outputs: dict[str, Any] | None) -> None:
         """Say what the run returned."""
-        self._record.outputs = self.recorder.content_out(outputs)
+        self._record.outputs = self.content.fit(self.recorder.content_out(outputs), of_run=True)
 
     def failed(self, error: BaseException) -> None:
         """Say why the run failed."""

@@ -25,6 +25,7 @@ from ael_otel.core.run_context import RunScope, current_run
 from ael_otel.lifecycle.failure import Failure
 from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.store import ExecutionRecord
+from ael_otel.store.content import RunContent
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -62,6 +63,7 @@ class Frame(ABC):
         "_started_ns",
         "child_failure",
         "clock",
+        "content",
         "ended",
         "execution",
         "failure",
@@ -79,6 +81,9 @@ class Frame(ABC):
         around: Frame | None = current_frame.get()
         # One clock for all frames of a run, so that they stay inside each other when somebody sets the wall clock.
         self.clock: RunClock = RunClock() if around is None or around.ended else around.clock
+        self.content: RunContent = (
+            RunContent(recorder.max_run_bytes) if around is None or around.ended else around.content
+        )
         self.parent: Frame | None = None
         self.execution: ExecutionRecord | None = None
         self.failure: Failure | None = None

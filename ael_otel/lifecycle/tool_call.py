@@ -130,7 +130,7 @@ class ToolCall(Frame):
             scope.given = CallerInputs(params, literals=self._literals(), outer=scope.given)
             scope.excluded = guard.excludes(params)
         mode = guard.mode(self.tool)
-        self.record.params = recorder.content_in(params, mode)
+        self.record.params = self.content.fit(recorder.content_in(params, mode))
         if recorder.spans_carry_content and self.span is not None:
             shown = self.record.params
             if shown is None or mode == "full":
@@ -149,7 +149,7 @@ class ToolCall(Frame):
             marker = guard.excluded(as_plain(result))
             self.record.result = None if mode == "none" or result is None else marker
             return
-        self.record.result = recorder.content_out(result, mode)
+        self.record.result = self.content.fit(recorder.content_out(result, mode))
         if recorder.spans_carry_content and self.span is not None:
             shown = self.record.result
             if shown is None or mode == "full":

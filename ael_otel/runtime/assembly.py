@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 
 from ael_otel.admin import AdminServer, LiveSchema
 from ael_otel.config import Settings
+from ael_otel.config.settings import MEBIBYTE
 from ael_otel.core.faults import fault_barrier, logger
 from ael_otel.core.redaction import content_on_spans
 from ael_otel.errors import AelOtelError
@@ -127,6 +128,7 @@ def assemble(
         limit, redaction = settings.redaction.max_result_size, settings.redaction
         active.recorder.capture_input = Capture(limit, blank=redaction.redact_inputs, redact=redacted)
         active.recorder.capture_output = Capture(limit, blank=redaction.redact_outputs, redact=redacted)
+        active.recorder.max_run_bytes = settings.limits.run_mb * MEBIBYTE
         active.recorder.spans_carry_content = settings.enabled and content_on_spans()
         active.recorder.mcp_spans = settings.traces.mcp_spans
         active.native_spans = settings.engine.native_spans

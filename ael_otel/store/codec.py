@@ -12,11 +12,14 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from ael_otel.store.content import TRUNCATED, Capture, as_plain, clean, to_json
+from ael_otel.store.content import TRUNCATED, Capture, as_plain, clean, cut_to, to_json
 from ael_otel.store.records import CodeRecord, ExecutionRecord, StepRecord, ToolCallRecord
 
 MAX_BODY: Final = 16 * 1024 * 1024
-"""Bytes of one whole record; a larger one is kept without the content of its steps and calls."""
+"""Bytes of one whole record; of a larger one the largest values are cut until it fits."""
+
+_MARK_BYTES: Final = 64
+"""More than the mark of a value that was cut takes."""
 
 MAX_CONTENT: Final = 1024 * 1024
 """Bytes of one value that comes to the store unbounded."""
@@ -42,8 +45,30 @@ def encode(record: ExecutionRecord) -> bytes:
     if not body or _NUL in body:
         body = to_json(as_plain(frozen, sys.maxsize))
     if len(body) > MAX_BODY:
+        body = to_json(as_plain(_with_content(frozen, _cut_to_fit(frozen, len(body))), sys.maxsize))
+    if len(body) > MAX_BODY:
         body = to_json(as_plain(_with_content(frozen, _marked), sys.maxsize))
     return body
+
+
+def _cut_to_fit(frozen: ExecutionRecord, size: int) -> Callable[[Any], Any]:
+    """Return what cuts the largest values so far that a record of `size` bytes fits `MAX_BODY`; the others stay."""
+    sizes: list[int] = []
+
+    def note(value: Any) -> Any:
+        if isinstance(value, Raw):
+            sizes.append(len(value))
+        return value
+
+    _with_content(frozen, note)
+    left = MAX_BODY - (size - sum(sizes)) - _MARK_BYTES * len(sizes)
+    most = 0
+    for position, each in enumerate(sorted(sizes)):
+        most = max(0, left) // (len(sizes) - position)
+        if each > most:
+            break
+        left -= each
+    return lambda value: cut_to(value, most) if isinstance(value, Raw) and len(value) > most else value
 
 
 def at_once(record: ExecutionRecord) -> bytes | None:

@@ -374,3 +374,55 @@ def _truncated(text: str, size: int, limit: int) -> bytes:
     while (length := len(_encoder.encode(preview)) - 2) > limit and preview:
         preview = preview[: min(len(preview) - 1, len(preview) * limit // length)]
     return _encoder.encode({TRUNCATED: {"bytes": size}, PREVIEW: preview})
+
+
+# --- the content of one run -------------------------------------------------------------------------------------------
+
+DEFAULT_RUN_BYTES: Final = 8 * 1_048_576
+"""Bytes of JSON that the content of one run may take (`telemetry.limits.run_mb`)."""
+
+
+class RunContent:
+    """Bounds the content of one run: once it takes `limit` bytes, what comes later is cut to a mark.
+
+    A quarter is reserved for the inputs and outputs of the run itself, so that many calls do not displace its result.
+
+    Args:
+        limit: bytes of JSON, marks apart.
+    """
+
+    __slots__ = ("_for_steps", "_limit", "_used")
+
+    def __init__(self, limit: int = DEFAULT_RUN_BYTES) -> None:
+        self._limit = limit
+        self._for_steps = limit - limit // 4
+        self._used = 0
+
+    def fit(self, value: Any, *, of_run: bool = False) -> Any:
+        """Return frozen content, cut where there is no room for it; `of_run` says that it may use the reserve."""
+        if not isinstance(value, msgspec.Raw):
+            return value
+        size, room = len(value), (self._limit if of_run else self._for_steps) - self._used
+        if size > room:
+            value = cut_to(value, max(0, room))
+            size = min(size, max(0, room))
+        self._used += size
+        return value
+
+
+def cut_to(value: msgspec.Raw, limit: int) -> msgspec.Raw:
+    """Return JSON cut to `limit` bytes and a mark that says how large it was."""
+    size, text = len(value), ""
+    if limit:
+        found = msgspec.json.decode(value)
+        if isinstance(found, str):
+            text = found
+        elif isinstance(found, dict) and TRUNCATED in found and PREVIEW in found:
+            # It was cut before: the mark goes on to say how large it was at first.
+            marked = cast("dict[str, Any]", found)
+            facts = marked[TRUNCATED]
+            text = str(marked[PREVIEW])
+            size = facts.get("bytes", size) if isinstance(facts, dict) else size
+        else:
+            text = bytes(value).decode()
+    return msgspec.Raw(_truncated(text, size, limit))

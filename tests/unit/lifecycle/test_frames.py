@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +11,7 @@ from opentelemetry.trace import format_span_id, format_trace_id
 
 from ael_otel._generated import spans as registry
 from ael_otel.lifecycle import CodeBlock, Execution, Failure, Step, ToolCall, run_observer
+from ael_otel.store.codec import encode
 from tests.unit.lifecycle.conftest import Telemetry, Tree, ends_with
 
 
@@ -850,3 +852,31 @@ def test_a_failed_run_names_the_step_that_failed_it(
         raise error
     found = [record for record in caplog.records if getattr(record, "ael_event", "") == "ael.execution.fail"]
     assert [vars(record)["ael_fields"].get("step_id") for record in found] == ["pay", None]
+
+
+def test_record_of_a_run_in_flight_is_bounded_in_bytes(telemetry: Telemetry) -> None:
+    """Proves with 400 calls of 80 kB: memory and record stay near the bound, first results and outputs whole."""
+    recorder = telemetry.recorder
+    recorder.max_run_bytes = 1_048_576
+    tracemalloc.start()
+    try:
+        with Execution(recorder, "shop", execution_id="exec-1", inputs={"order": 7}) as run:
+            with Step(recorder, "pay", "code"), CodeBlock(recorder, code="pay()"):
+                for number in range(400):
+                    with ToolCall(recorder, "charge") as call:
+                        call.returned(f"{number} " + "x" * 80_000)
+            held, _ = tracemalloc.get_traced_memory()
+            run.finished({"answer": "y" * 60_000})
+    finally:
+        tracemalloc.stop()
+    assert held < 4 * 1_048_576
+    record = telemetry.run()
+    calls = record.steps[0].tool_calls
+    assert len(calls) == 400
+    assert len(encode(record)) < 1_048_576 + 400 * 1_000
+    assert (record.inputs, record.outputs) == ({"order": 7}, {"answer": "y" * 60_000})
+    assert [len(str(each.result)) > 60_000 for each in calls[:10]] == [True] * 10
+    assert calls[-1].result == {
+        "ael.truncated": {"bytes": calls[-1].result["ael.truncated"]["bytes"]},
+        "preview": "",
+    }

@@ -1,6 +1,7 @@
 """Content is bounded, marked, redacted before it is cut, and never an exception."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from ael_otel.privacy.markers import FAULT, REDACTED
 from ael_otel.store.codec import MAX_BODY, decode, encode
-from ael_otel.store.content import PREVIEW, TRUNCATED, Capture, as_plain, clean
+from ael_otel.store.content import PREVIEW, TRUNCATED, Capture, RunContent, as_plain, clean, cut_to
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
 from ael_otel.store.rows import row_of
 from ael_otel.store.times import EPOCH
@@ -114,8 +115,8 @@ def test_values_with_a_plain_form_are_kept_in_it(value: Any, plain: Any) -> None
     assert kept({"v": value, "\ud800": 0})["v"] == plain
 
 
-def test_a_record_too_large_as_a_whole_is_kept_without_its_content() -> None:
-    """Proves that a run of very many large calls keeps its steps, calls and times, marked."""
+def test_a_record_too_large_as_a_whole_keeps_most_of_its_content() -> None:
+    """Proves that a run of very many large calls keeps its steps, calls and times, and of each value what fits."""
     captured = Capture()("x" * 60_000)
     calls = [
         ToolCallRecord(str(n), "t", "tool_step", n, EPOCH, params=captured)
@@ -132,7 +133,9 @@ def test_a_record_too_large_as_a_whole_is_kept_without_its_content() -> None:
     assert len(body) < MAX_BODY
     found = decode(body)
     assert len(found.steps[0].tool_calls) == len(calls)
-    assert found.steps[0].tool_calls[0].params == {TRUNCATED: {"limit": MAX_BODY}}
+    for call in found.steps[0].tool_calls:
+        assert call.params[TRUNCATED] == {"bytes": 60_002}
+        assert len(call.params[PREVIEW]) > 50_000
     assert row_of(record).head.tool_calls == len(calls)
 
 
@@ -143,3 +146,48 @@ def test_a_field_that_this_version_does_not_know_is_passed_over() -> None:
     assert decode(msgspec.json.encode(later)) == record
     earlier = {name: later[name] for name in ("execution_id", "type", "status", "started_at")}
     assert decode(msgspec.json.encode(earlier)) == record
+
+
+def test_content_of_a_run_is_bounded_and_the_newest_is_cut_first() -> None:
+    """Proves that earlier values stay whole, later ones are cut to what is left, and the reserve is for the run."""
+    content, freeze = RunContent(4_000), Capture(2_000)
+    kept = [content.fit(freeze(f"{number} " + "x" * 998)) for number in range(5)]
+    assert [len(each) for each in kept[:2]] == [1_002, 1_002]
+    third = msgspec.json.decode(kept[2])
+    assert (third[TRUNCATED], third[PREVIEW][:3]) == ({"bytes": 1_002}, "2 x")
+    assert [msgspec.json.decode(each)[PREVIEW] for each in kept[3:]] == ["", ""]
+    outputs = content.fit(freeze({"answer": "y" * 500}), of_run=True)
+    assert msgspec.json.decode(outputs) == {"answer": "y" * 500}
+    assert content.fit(None) is None
+    assert content.fit("[EXCLUDED_PATH]") == "[EXCLUDED_PATH]"
+    assert sum(len(each) for each in (*kept, outputs)) < 4_000 + 5 * 64
+
+
+def test_value_that_was_cut_before_keeps_its_first_size() -> None:
+    """Proves that cutting twice leaves one mark that says how large the value was."""
+    found = msgspec.json.decode(cut_to(Capture(500)("x" * 90_000), 100))
+    assert found[TRUNCATED] == {"bytes": 90_000}
+    assert found[PREVIEW] == "x" * 100
+
+
+def test_large_record_loses_the_end_of_its_largest_values_only() -> None:
+    """Proves that of a record beyond `MAX_BODY` small values stay whole and large ones keep most of theirs."""
+    at = datetime(2026, 1, 31, tzinfo=UTC)
+    calls = [
+        ToolCallRecord(
+            f"c{n}", "echo", "direct", n, at, params={"n": n}, result="x" * (900_000 if n % 2 else 50)
+        )
+        for n in range(60)
+    ]
+    record = ExecutionRecord("exec-1", "direct", "completed", at, outputs={"answer": 42}, tool_calls=calls)
+    body = encode(record)
+    assert MAX_BODY - 100_000 < len(body) <= MAX_BODY
+    read = decode(body)
+    assert read.outputs == {"answer": 42}
+    assert [call.params for call in read.tool_calls] == [{"n": n} for n in range(60)]
+    for number, call in enumerate(read.tool_calls):
+        if number % 2:
+            assert call.result[TRUNCATED] == {"bytes": 900_002}
+            assert len(call.result[PREVIEW]) > 500_000
+        else:
+            assert call.result == "x" * 50
