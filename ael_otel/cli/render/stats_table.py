@@ -53,18 +53,19 @@ def _sums(by: str, rows: Sequence[StatsRow], width: int | None) -> Table:
 
 
 def _errors(rows: Sequence[ErrorRow], width: int | None, zone: Zone) -> Table:
-    """List errors; a terminal without room for the first time has the last one only."""
+    """List errors; a narrow terminal has the last time only, a very narrow one none."""
     wide = width is None or width >= _ROOM_FOR_FIRST
     found = bare_table(gap=2 if wide else 1)
     for heading in ("error", "tool", "step"):
         found.add_column(heading, overflow="fold")
     for heading in ("count", "recovered"):
         found.add_column(heading, no_wrap=True, justify="right")
-    seen = ("first seen", "last seen") if wide else ("last seen",)
+    last = ("last seen",) if width is None or width >= _ROOM_FOR_ALL else ()
+    seen = ("first seen", "last seen") if wide else last
     for heading in seen:
         found.add_column(f"{heading} ({zone.name})", no_wrap=wide, overflow="fold")
     for row in rows:
-        times = (row.first_seen, row.last_seen) if wide else (row.last_seen,)
+        times = (row.first_seen, row.last_seen)[-len(seen) :] if seen else ()
         found.add_row(
             Text(words.one_line(row.code), style="red" if row.recovered < row.count else "yellow"),
             Text(words.one_line(row.tool or "-")),

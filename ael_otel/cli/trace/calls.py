@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ael_otel.store import TelemetryStore, ToolCallRecord
 
 
+_ROOM_FOR_TIMES = 96
+
+
 class CallRow(msgspec.Struct, frozen=True):
     """One tool call with the run that made it; content as the record keeps it."""
 
@@ -83,7 +86,7 @@ def command(filters: Filters, limit: int, output: str, zone: "Zone", place: Plac
         from ael_otel.cli.render.terminal import console, is_pipe, print_table
 
         out = console()
-        print_table(out, table(rows, zone, cut=not is_pipe(out)))
+        print_table(out, table(rows, zone, width=None if is_pipe(out) else out.width))
     if not rows:
         click.echo("No calls match.", err=True)
 
@@ -126,29 +129,41 @@ def _matches(call: "ToolCallRecord", wanted: Filters) -> bool:
     )
 
 
-def table(rows: list[CallRow], zone: "Zone", *, cut: bool) -> "Table":
-    """Return the table, one line a call; `cut` makes long values fit a terminal."""
+def table(rows: list[CallRow], zone: "Zone", *, width: int | None) -> "Table":
+    """Return the table, one line a call.
+
+    `width` is the columns of the terminal, which long values are cut to; None, for a pipe, cuts nothing. A narrow
+    terminal has neither start nor duration.
+    """
     from rich.text import Text
 
     from ael_otel.cli.render import text as words
     from ael_otel.cli.render.run_table import identifier, value
     from ael_otel.cli.render.table import bare_table
 
-    built = bare_table(gap=2)
-    for heading in (f"started ({zone.name})", "id", "tool", "step", "status", "duration"):
-        built.add_column(heading, no_wrap=True, justify="right" if heading == "duration" else "left")
+    wide = width is None or width >= _ROOM_FOR_TIMES
+    built = bare_table(gap=2 if wide else 1)
+    if wide:
+        built.add_column(f"started ({zone.name})", no_wrap=True)
+    built.add_column("id", no_wrap=True, min_width=words.SHORT_ID)
+    for heading in ("tool", "step", "status"):
+        built.add_column(heading, no_wrap=True)
+    if wide:
+        built.add_column("duration", no_wrap=True, justify="right")
     for heading in ("arguments", "error"):
         built.add_column(heading, no_wrap=True, overflow="ellipsis")
     for row in rows:
         error = "" if row.error_code is None else words.error_text(row.error_code, row.error_message or "")
+        started = [Text(zone.when(row.started_at), style="dim")] if wide else []
+        took = [Text(words.lasted(row.status, row.duration_ms))] if wide else []
         built.add_row(
-            Text(zone.when(row.started_at), style="dim"),
+            *started,
             Text(identifier(row.trace_id, row.execution_id), style="dim"),
             Text(words.one_line(words.tool(row.tool, row.server))),
             Text(words.one_line(".".join(filter(None, (row.workflow, row.step))) or "-")),
             Text(row.status, style="" if row.status in ("success", "running") else "red"),
-            Text(words.lasted(row.status, row.duration_ms)),
-            Text(value(row.arguments, cut=cut)),
+            *took,
+            Text(value(row.arguments, cut=width is not None)),
             Text(error, style="red"),
         )
     return built

@@ -1,9 +1,15 @@
 """`ael trace calls`: tool calls with their arguments."""
 
+import io
 import json
 
 import pytest
+from rich.console import Console
 
+from ael_otel.cli.render.zone import UTC_ZONE
+from ael_otel.cli.trace.calls import calls, table
+from ael_otel.cli.trace.options import Filters
+from ael_otel.store.sqlite import SqliteStore
 from tests.unit.cli.trace.runs import ael
 
 
@@ -40,3 +46,17 @@ def test_a_call_is_one_line_with_arguments_and_error(place):
 def test_a_status_of_runs_is_refused(place):
     """Proves that a call has statuses of its own: exit code 2."""
     assert ael("calls", "--status", "failed").exit_code == 2
+
+
+def test_a_narrow_terminal_has_ids_and_one_line_a_call(place):
+    """Proves that 60 columns keep the id, the tool and the status; no line is longer or folded."""
+    store = SqliteStore(place / ".ael" / "telemetry.db")
+    rows = list(calls(store, Filters()))
+    store.close()
+    console = Console(width=60, file=io.StringIO())
+    console.print(table(rows, UTC_ZONE, width=60))
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) == 1 + len(rows)
+    assert max(map(len, lines)) <= 60
+    assert [line.split()[0] for line in lines[1:3]] == ["a0f63b41", "b1e29c07"]
+    assert "charge" in lines[3]
