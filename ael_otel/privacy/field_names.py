@@ -44,7 +44,7 @@ ALONE: Final = {
         a_set(
             "password passwords passwd passwds pwd passphrase passphrases passcode mypwd pgpassword "
             "dbpassword dbpass "
-            "userpassword userpass rootpassword sshpass"
+            "userpassword userpass rootpassword sshpass requirepass masterauth storepass keypass"
         )
         | _FOREIGN_PASSWORDS,
         markers.PASSWORD,

@@ -19,7 +19,7 @@ from ael_otel.privacy import markers
 from ael_otel.privacy.field_names import ANCHORS, a_set, hints_at, is_vague, is_weak, kind_of
 from ael_otel.privacy.markers import MARKER
 from ael_otel.privacy.tables import Tables
-from ael_otel.privacy.validators import entropy, is_drawn, is_placeholder, is_random, is_ssn
+from ael_otel.privacy.validators import entropy, is_drawn, is_placeholder, is_random, is_ssn, looks_secret
 
 _DECIDING: Final = 120
 _MOST_SAME: Final = 1024
@@ -36,25 +36,29 @@ _STOPS: Final = frozenset(" \t\r\n\"'`=:,;?&|/<>(){}[]@!#$%*+\\~^")
 _OF_TABLES: Final = frozenset(",;|\t)\n\r\u2502\u2503")
 _BEFORE: Final = re.compile(r"[A-Za-z][A-Za-z-]{1,23} \Z")
 _COLOUR: Final = r"(?:\x1b\[[0-9;]{0,12}m){0,2}"
-_CLOSE: Final = rf"(?:\\{{0,3}}[\"'`]|&quot;|&#3[49];|%22)?[\])]{{0,2}}\*{{0,2}}{_COLOUR}"
-_OPERATOR: Final = (
-    r"=>|->|::?=|\?=|\+=|[=!]==?|:-|[:=\uff1a\uff1d]|%(?:25)?3[ad]|&#(?:61|58|x3[ad]);|&(?:equals|colon);"
-)
+_CLOSE: Final = rf"(?:\"\"|\\{{0,3}}[\"'`]|&quot;|&#3[49];|%22)?[\])]{{0,2}}\*{{0,2}}{_COLOUR}"
+_OPERATOR: Final = r"=>|->|::?=|::(?=[ \t])|\?=|\+=|[=!]==?|:-|[:=\uff1a\uff1d]|%(?:25)?3[ad]|&#(?:61|58|x3[ad]);|&(?:equals|colon);"
 _SIGN: Final = (
     # Lines of a diff, a reply or a comment begin with a sign; in JSON text a line end is a backslash and an `n`.
     r"(?:\s{0,3}[,;])?(?:\s{1,40}+(?:[+>#-]\s{1,40}+)?|\s{0,4}\\{1,7}(?:r\\{1,7})?n(?:[+>#-]|\s){0,40}+)[\"']?value[\"']?\s{0,2}[:=]\s{0,4}(?=\S)"
-    r"|</[\w:]{1,30}>\s{0,20}+<(?:value|string)>"
+    r"|</[\w:]{1,30}>\s{0,20}+<(?:value|string)>|>\s{0,4}<!\[cdata\["
+    # Other attributes of an element, the type of Go and Rust, the accessors of C#.
+    r"|(?:\s{1,3}[a-z-]{1,20}=[\"'][^\"'<>\n]{0,40}[\"']){0,3}\s{1,3}(?:value|content)=(?=[\"'])"
+    r"|[ \t]{1,2}string[ \t]{1,2}=[ \t]{1,2}(?=[\"`])|:[ \t]{0,2}&(?:'[a-z]{1,16}[ \t])?str[ \t]=[ \t](?=[\"])"
+    # A part of a form (RFC 7578).
+    r"|(?:\r?\n){2}(?=[^\s-])"
+    r"|[ \t]{1,2}\{[ \t]?get;[^}\n]{0,40}\}[ \t]=[ \t](?=[\"])"
     # A type, `api_key: str = "..."`; a default, `apiKey ?? "..."`; the end of an index, `$h{password} = "..."`.
     # Without a blank before `=` a value must follow the quote: Base64 ends with `=` too, and a quote may end its text.
     r"|\s{0,3}:\s{0,3}(?:[a-z_][\w.\[\],]{0,60}+(?:\s{0,2}\|\s{0,2}[a-z]{1,20})?\s{1,2}"
     r"|(?:str|string|bytes|any|secretstr|optional\[\w{1,20}\]))=\s{0,4}(?=[\"'])"
     r"|\s{0,3}:\s{0,3}[a-z_][\w.\[\],]{0,60}+=(?=[\"'][\w$@!#%^*]{4})"
     r"|\s{0,3}(?:\?\?=?|\|\|=?|\?:|<-|\}\s{0,2}=)\s{0,4}(?=[\"'])"
-    rf"|\s{{0,3}}+(?:{_OPERATOR})\*{{0,2}}[ \t]{{0,12}}\s{{0,4}}{_COLOUR}"
+    rf"|(?:[ \t]{{1,40}}+|\s{{0,3}}+)(?:{_OPERATOR})\*{{0,2}}[ \t]{{0,12}}\s{{0,4}}{_COLOUR}"
     r"(?:[\[({]{1,2}\s{0,2}(?=\\{0,3}[\"']))?(?:[@$]{1,2}(?=\\{0,3}[\"']))?"
     r"|[ \t]{1,2}(?:is|was|ist|es|est)[ \t]{1,2}:?[ \t]{0,2}"
     r"|[ \t]{0,3}\|[ \t]{0,3}(?=[^\s\"'`|])|>(?=[^\s<])|\((?=[\"'])"
-    r"|,\s{0,40}(?=\\{0,3}[\"'])|[ \t]{1,3}(?=[\"'][^\s\"']{4})"
+    r"|,\s{0,40}(?:default[ \t]?=[ \t]?)?(?=\\{0,3}[\"'])|[ \t]{1,3}(?=[\"'][^\s\"']{4})"
     # The next of a list in YAML.
     r"|[ \t]{0,3}\r?\n[ \t]{0,40}+-[ \t]{1,3}(?=[^\s-])"
     r"|[ \t]{1,3}(?=[^\s\"'`&,;<>|(){}\[\]\\]{8})"
@@ -64,7 +68,9 @@ _COLOURS: Final = re.compile(r"\x1b\[[0-9;]{0,12}m")
 _MARKED: Final = r"\[[a-z][a-z_]{1,31}\]"
 _PLAIN_SIGNS: Final = frozenset({"=", ":", ": ", " = "})
 _BARE: Final = re.compile(r"[^\s\"'`&,;<>|(){}\[\]\\]{1,128}")
-_QUOTE: Final = re.compile(r"(?:[rbuRBUfF]{1,2})?(\"\"\"|'''|\\{0,7}[\"'`]|&quot;|&#3[49];)")
+_QUOTE: Final = re.compile(
+    r"(?:[rbuRBUfFN]{1,2})?(\"\"\"|'''|\"\"(?=[^\s\"',;:)\]}])|\\{0,7}[\"'`]|&quot;|&#3[49];)"
+)
 _IN_DOUBLE: Final = re.compile(r'[^"\\\n]*+(?:\\.[^"\\\n]*+)*+', re.DOTALL)
 _IN_SINGLE: Final = re.compile(r"[^'\\\n]*+(?:\\.[^'\\\n]*+)*+", re.DOTALL)
 # A quote inside quotes, as SQL, CSV and shells write it: `it''s`, `it'\''s`, `it'"'"'s`.
@@ -251,7 +257,11 @@ class NamedSecrets:
     def _kind_with_words(self, text: str, begin: int, name: str, sign: str | None) -> str | None:
         """Judge a name of two words, `api key: ...`, and one that only an address makes a secret's, `?sig=...`."""
         before = text[begin - 1 : begin]
-        if before == " " and name.isalpha() and (sign is None or sign.strip()[:1] in ":=|"):
+        if (
+            before == " "
+            and name.isalpha()
+            and (sign is None or sign.strip() in {"is", "was"} or sign.strip()[:1] in ":=|")
+        ):
             word = _BEFORE.search(text[max(0, begin - 25) : begin])
             both = f"{word[0]}{name}" if word is not None else ""
             # Each word can stand before `key` in a sentence, `the key: ...`.
@@ -449,10 +459,15 @@ def _value(
         sign = _COLOURS.sub("", sign)
     bare = sign.strip()
     sure = False
-    if not bare:
+    if "\n" in sign and not bare:
+        if text[begin - 6 : begin] != 'name="':
+            return None
+        sign = "="
+        sure = True
+    elif not bare:
         # A blank between them: a name and something that nobody types.
         if text[at : at + 1] in {'"', "'"}:
-            return _stated(text, at, kind)
+            return _stated(text, at, kind, name)
         sign = " "
     elif bare[0] == ",":
         # An argument of a call, or the next of a list: `getenv("KEY", "...")`, `["--password", "..."]`.
@@ -470,11 +485,13 @@ def _value(
         sure = True
     elif bare[0] in {"i", "w", "|", "e"}:
         sign = "is"
-    elif "value" in sign or "<" in sign or bare == ">":
+    elif " get;" in sign or "{get;" in sign or "string" in sign or "str " in sign:
+        sign = " = "
+    elif "value" in sign or "content" in sign or "<" in sign or bare == ">":
         if bare == ">" and text[at : at + 1] == "@" and text[begin - 2 : begin] == ":<":
             return None  # `<user>:<password>@host`
         sign = "="
-        sure = "value" in sign
+        sure = "value" in sign or "content" in sign
     elif bare in {"==", "===", "!=", "!==", ":-"}:
         sign = " = "
     else:
@@ -492,10 +509,12 @@ def _value(
     return _at(text, begin, at, kind, name, sign, quoted=quoted, sure=sure)
 
 
-def _stated(text: str, at: int, kind: str) -> tuple[int, int, str] | None:
+def _stated(text: str, at: int, kind: str, name: str) -> tuple[int, int, str] | None:
     """Judge a quoted value behind a name and a blank, as SQL has it: `PASSWORD 'hunter2'`."""
     end = _closing(text, at + 1, text[at])
     value = text[at + 1 : end]
+    if _ENV.fullmatch(name) and kind in _FREE and looks_secret(value):
+        return at + 1, end, kind  # `setx API_KEY "..."`, `#define API_KEY "..."`
     if kind != markers.PASSWORD or not _ANY_DIGIT.search(value) or " " in value or len(value) < 6:
         return None
     return (at + 1, end, kind) if _meant(value, kind, data=False) else None

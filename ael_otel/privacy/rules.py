@@ -330,6 +330,25 @@ def _session(text: str, match: "re.Match[str]") -> Found | None:
 _LONG_HEX: Final = re.compile("[0-9a-f]{32}|[0-9A-F]{32}")
 
 
+def _login(text: str, match: "re.Match[str]") -> Found | None:
+    """Redact the password of a login in SQL, or in the address of a driver of Go or Oracle."""
+    if match["secret"] is not None:
+        start, end = match.span("secret")
+    else:
+        end = match.start()
+        before = _GO_LOGIN.search(text[max(0, end - 192) : end])
+        if before is None:
+            return None
+        start = end - len(before["password"])
+    secret = text[start:end]
+    return (
+        None if is_placeholder(secret) or markers.MARKER.fullmatch(secret) else (start, end, markers.PASSWORD)
+    )
+
+
+_GO_LOGIN: Final = re.compile(r"(?<![\w.-])[\w.-]{1,64}:(?P<password>[^\s\"'`/:@]{3,128})\Z")
+
+
 # --- made-up examples -------------------------------------------------------------------------------------------------
 
 _UP: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -833,6 +852,10 @@ _FORM_PGPASS: Final = _form(
     r"(?P<keep>:(?:5432|5433|6432|\*):[^:\s]{1,64}:[^:\s]{1,64}:)[^\s:\x22'\[][^\s:\x22']{2,}", ":5432: :5433: :6432: :*:",
     "[PASSWORD]", "db.example.org:5432:app:ada:" + "gr33nT3aPot99b",
 )  # fmt: skip
+_FORM_LOGIN: Final = _form(
+    r"(?i)(?P<keep>identified by (?:password )?\\?[\x22'])[^\x22'\s\[]{3,}", "identified", "[PASSWORD]",
+    "CREATE USER ada IDENTIFIED BY '" + _made_up("", 12) + "'",
+)  # fmt: skip
 _FORM_SESSION: Final = _form(
     r"(?i)(?P<keep>(?:^|[^A-Za-z0-9])(?:sess(?:ion)?(?:id)?|sid)=)[\w%.~+/=:|*!-]{32,}", "session= sessionid= sess= sessid= sid=", "[TOKEN]",
     "set sid=" + _made_up("", 32) + "; path=/",
@@ -947,6 +970,13 @@ RULES: Final[tuple[Rule, ...]] = (
         "", r"(?:(?<![A-Za-z0-9])(?:sess(?:ion)?(?:id)?|sid)=|\t(?:true|false)\t/[^\t\n]{0,256}\t(?:true|false)\t[0-9]{1,12}\t[^\t\n]{1,128}\t)"
         r"(?P<secret>[\w%.~+/=:|*!-]{16,4096})", fold=True, check=_session, collector=(_FORM_SESSION,),
     )._replace(anchors=("session=", "sessionid=", "sess=", "sessid=", "sid=", "\ttrue\t", "\tfalse\t")),
+    _shape(
+        "database_login", markers.PASSWORD, "passwords of `IDENTIFIED BY` in SQL, and of the addresses of Go's and Oracle's drivers",
+        "CREATE USER ada IDENTIFIED BY '" + _made_up("", 12) + "'", "identified by the user, ada@tcp(db:3306)/x",
+        "@tcp( @unix( jdbc:oracle:thin:",
+        r"(?:@(?:tcp|unix)\(|identified by (?:password )?\\?[\"'](?=[^\"'\s]{3})|jdbc:oracle:thin:[^/\s\"']{1,64}/(?=[^/]))"
+        r"(?P<secret>(?<!\()[^\"'\s@]{3,128})?", fold=True, check=_login, collector=(_FORM_LOGIN,),
+    )._replace(anchors=("identified by ", "@tcp(", "@unix(", "jdbc:oracle:thin:")),
     _shape(
         "command_option", markers.FIELD, "values of options whose name gives them away", "curl --token abc123xyz -v",
         "tool --max-tokens 4096 --token-count 17", "--", "", find=assignments.option,
