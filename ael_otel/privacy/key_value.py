@@ -37,7 +37,10 @@ _OF_TABLES: Final = frozenset(",;|\t)\n\r\u2502\u2503")
 _BEFORE: Final = re.compile(r"[A-Za-z][A-Za-z-]{1,23} \Z")
 _COLOUR: Final = r"(?:\x1b\[[0-9;]{0,12}m){0,2}"
 _CLOSE: Final = rf"(?:\"\"|\\{{0,3}}[\"'`]|&quot;|&#3[49];|%22)?[\])]{{0,2}}\*{{0,2}}{_COLOUR}"
-_OPERATOR: Final = r"=>|->|::?=|::(?=[ \t])|\?=|\+=|[=!]==?|:-|[:=\uff1a\uff1d]|%(?:25)?3[ad]|&#(?:61|58|x3[ad]);|&(?:equals|colon);"
+_OPERATOR: Final = (
+    r"=>|->|::?=|::(?=[ \t])|\?=|\+=|[=!]==?|:-|[:=\uff1a\uff1d]|%(?:25)?3[ad]|&#(?:61|58|x3[ad]);"
+    r"|&(?:equals|colon);"
+)
 _SIGN: Final = (
     # Lines of a diff, a reply or a comment begin with a sign; in JSON text a line end is a backslash and an `n`.
     r"(?:\s{0,3}[,;])?(?:\s{1,40}+(?:[+>#-]\s{1,40}+)?|\s{0,4}\\{1,7}(?:r\\{1,7})?n(?:[+>#-]|\s){0,40}+)[\"']?value[\"']?\s{0,2}[:=]\s{0,4}(?=\S)"

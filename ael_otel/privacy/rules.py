@@ -334,6 +334,8 @@ def _login(text: str, match: "re.Match[str]") -> Found | None:
     """Redact the password of a login in SQL, or in the address of a driver of Go or Oracle."""
     if match["secret"] is not None:
         start, end = match.span("secret")
+        if match[0].startswith("identified") and text[start:end].isalpha():
+            return None  # a sentence: `a library identified by 'name'`
     else:
         end = match.start()
         before = _GO_LOGIN.search(text[max(0, end - 192) : end])

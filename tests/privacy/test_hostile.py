@@ -172,6 +172,8 @@ HARMLESS = (
     'parser.add_argument("--password", "-p", dest="password")',
     'return self.domain\n        if key == "domain_i18n2x":\n            pass',
     "12   token   x\n13   Child()8aZ9  y\n",
+    "Load and return a dynamic library identified by 'name'; mail ada@tcp (see below)",
+    "var token string = getToken()",
     ["Password:", "Submit"],
     ["Password:", "Forgot your password?", "Log in"],
     ["username", "password", "address1", "line2"],
