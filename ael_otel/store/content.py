@@ -422,7 +422,8 @@ def cut_to(value: msgspec.Raw, limit: int) -> msgspec.Raw:
             marked = cast("dict[str, Any]", found)
             facts = marked[TRUNCATED]
             text = str(marked[PREVIEW])
-            size = facts.get("bytes", size) if isinstance(facts, dict) else size
+            if isinstance(facts, dict):
+                size = int(cast("dict[str, Any]", facts).get("bytes") or size)
         else:
             text = bytes(value).decode()
     return msgspec.Raw(_truncated(text, size, limit))
