@@ -71,7 +71,7 @@ def configured_url(config: Path | None) -> str:
 
     Raises ConfigError for a file that is named and does not exist, or cannot be used.
     """
-    from ael_otel.cli.trace.options import Place
+    from ael_otel.cli.trace.place import Place
     from ael_otel.config import with_environment
 
     settings = Place(config).settings

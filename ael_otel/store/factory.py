@@ -14,7 +14,7 @@ from ael_otel.store.protocol import TelemetryStore
 
 if TYPE_CHECKING:
     from ael_otel.store.background_writer import OnDrop
-    from ael_otel.store.pruning import Copies, Victim
+    from ael_otel.store.database import Copies, Victim
     from ael_otel.store.sql import SqlBackend
 
 MIRROR_FOLDER: Final = "traces"

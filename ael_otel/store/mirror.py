@@ -16,8 +16,8 @@ from typing import Any, Final
 import msgspec
 
 from ael_otel.store.codec import decode
+from ael_otel.store.database import Victim
 from ael_otel.store.files import locked, make_private
-from ael_otel.store.pruning import Victim
 from ael_otel.store.rows import Row
 from ael_otel.store.times import day_of, from_us
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from ael_otel.errors import StoreBusyError, StoreError
+from ael_otel.store.database import Copies
 from ael_otel.store.migrations import POSTGRESQL, SCHEMA_VERSION, refuse_newer, statements
-from ael_otel.store.pruning import Copies
 from ael_otel.store.query import StoreInfo
 from ael_otel.store.sql import SqlBackend
 from ael_otel.store.times import from_us

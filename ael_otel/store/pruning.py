@@ -3,17 +3,15 @@
 # ruff: noqa: S608 - what is put into statements are names of this module; values are parameters
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import batched
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import Final
 
+from ael_otel.store.database import Database, Victim
 from ael_otel.store.owner import now_us
 from ael_otel.store.query import DeleteReport, PruneReport
 from ael_otel.store.times import to_us
-
-if TYPE_CHECKING:
-    from ael_otel.store.sql import SqlBackend
 
 CHUNK: Final = 200
 """Runs deleted in one transaction: others wait for it."""
@@ -31,39 +29,13 @@ _ENDED: Final = "e.status NOT IN ('pending', 'running')"
 _FIRST_US: Final = -(2**62)
 
 
-class Victim(NamedTuple):
-    """A run to be deleted."""
-
-    id: int
-    execution_id: str
-    started_us: int
-    trace_id: str
-    bytes: int
-
-
 _VICTIM: Final = ", ".join(f"e.{name}" for name in Victim._fields)
-
-
-class Copies(Protocol):
-    """What else holds runs of the store, such as its JSON mirrors."""
-
-    def remove(self, victims: Sequence[Victim]) -> None:
-        """Forget these runs, which have been pruned: at once, or by the `remove_before` that follows."""
-        ...
-
-    def remove_before(self, us: int, last: Collection[str] = ()) -> None:
-        """Forget all runs that started before this time, and those of `last`."""
-        ...
-
-    def delete(self, victims: Sequence[Victim]) -> None:
-        """Forget these runs now."""
-        ...
 
 
 class Pruner:
     """Deletes the runs of a database that have ended, in small transactions so that others get their turn."""
 
-    def __init__(self, backend: "SqlBackend") -> None:
+    def __init__(self, backend: Database) -> None:
         self._backend = backend
 
     def prune(self, older_than: datetime | None, max_mb: int | None) -> PruneReport:
@@ -179,7 +151,7 @@ class Retention:
         self.days = days
         self.max_mb = max_mb
 
-    def steps(self, backend: "SqlBackend", now: datetime | None = None) -> Iterator[int]:
+    def steps(self, backend: Database, now: datetime | None = None) -> Iterator[int]:
         """Prune if it is due and no other process does; yields after each small transaction.
 
         The time of the last run is kept in the store, so a day that nobody was there for is caught up with once.
@@ -196,7 +168,7 @@ def last_boundary(now: datetime) -> datetime:
     return today if today <= now else today - timedelta(days=1)
 
 
-def _claim(backend: "SqlBackend", key: str, due_us: int) -> bool:
+def _claim(backend: Database, key: str, due_us: int) -> bool:
     """Return whether this process is the first to do what is due since `due_us`, and note that it does."""
     with backend.transaction() as transaction:
         changed = transaction.run(

@@ -16,8 +16,9 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ael_otel.core.faults import logger
+from ael_otel.store.database import Victim
 from ael_otel.store.files import locked, make_private
-from ael_otel.store.pruning import MIB, Victim
+from ael_otel.store.pruning import MIB
 from ael_otel.store.rows import Row
 from ael_otel.store.times import day_of, to_us
 

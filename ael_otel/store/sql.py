@@ -2,11 +2,9 @@
 
 # ruff: noqa: S608 - what is put into statements are names of this module; values are parameters
 
-from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 
@@ -14,8 +12,9 @@ from ael_otel.errors import StoreError
 from ael_otel.store.base import Backend
 from ael_otel.store.codec import decode
 from ael_otel.store.content import clean
+from ael_otel.store.database import Copies, Database, Transaction
 from ael_otel.store.owner import interrupt, is_gone, now_us
-from ael_otel.store.pruning import Copies, Pruner
+from ael_otel.store.pruning import Pruner
 from ael_otel.store.query import EQUALS, DeleteReport, ExecutionSummary, PruneReport, RunQuery, StatsKey
 from ael_otel.store.rows import (
     CALL_COLUMNS,
@@ -34,30 +33,6 @@ from ael_otel.store.times import to_us
 _COLUMNS: Final = ", ".join(COLUMNS)
 _STARTED_AT: Final = SUMMARY.index("started_us")
 _SUMMARY: Final = ", ".join(f"e.{name}" for name in SUMMARY)
-
-
-class Transaction(Protocol):
-    """What a backend does inside one transaction."""
-
-    def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        """Run one statement; returns how many rows it changed."""
-        ...
-
-    def many(self, sql: str, parameters: Sequence[Sequence[Any]]) -> None:
-        """Run one statement for each of the parameters."""
-        ...
-
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return what a statement finds."""
-        ...
-
-    def insert(self, table: str, columns: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert rows, the quickest way."""
-        ...
-
-    def ids(self, count: int) -> list[int]:
-        """Return that many unused ids of runs."""
-        ...
 
 
 class AbandonedError(StoreError):
@@ -86,7 +61,7 @@ _FIGURE_OF_CALL: Final = selected(
 )
 
 
-class SqlBackend(Backend):
+class SqlBackend(Backend, Database):
     """A store in a database.
 
     Args:
@@ -94,36 +69,10 @@ class SqlBackend(Backend):
     """
 
     def __init__(self, copies: Copies | None = None) -> None:
-        super().__init__()
-        self.copies = copies
-        self.forgotten = True
-        """Whether nothing of what was deleted is left; else `shrink` is to be called again."""
+        Backend.__init__(self)
+        Database.__init__(self, copies)
         self.abandoned: Callable[[], bool] = _never
         """Asked before a write is committed: whether its rows are counted as lost by now, and must not be stored."""
-
-    @abstractmethod
-    def transaction(self) -> AbstractContextManager[Transaction]:
-        """Begin, then commit or roll back; one at a time in this process."""
-
-    @abstractmethod
-    def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return what a statement finds, outside any transaction."""
-
-    @abstractmethod
-    def among(self, column: str, values: Sequence[str | int]) -> tuple[str, Any]:
-        """Return the condition that a column has one of the values, and its parameter."""
-
-    @abstractmethod
-    def contains(self, column: str, pattern: str) -> tuple[str, Any]:
-        """Return the condition that a column is LIKE the pattern (escape `!`), and its parameter."""
-
-    @abstractmethod
-    def size(self) -> int:
-        """Return the bytes that the records take."""
-
-    @abstractmethod
-    def shrink(self) -> bool:
-        """Give the space of what was deleted back; returns whether nothing of it is left."""
 
     # --- writing ------------------------------------------------------------------------------------------------------
 

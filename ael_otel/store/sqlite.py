@@ -22,9 +22,9 @@ import msgspec
 
 from ael_otel.core.faults import logger
 from ael_otel.errors import StoreBusyError, StoreDamagedError, StoreError, StoreFullError, StoreNotFoundError
+from ael_otel.store.database import Copies
 from ael_otel.store.files import make_store_folder
 from ael_otel.store.migrations import SCHEMA_VERSION, SQLITE, refuse_newer, statements
-from ael_otel.store.pruning import Copies
 from ael_otel.store.query import DeleteReport, PruneReport, StoreInfo
 from ael_otel.store.sql import SqlBackend
 from ael_otel.store.sqlite_file import OpenFile

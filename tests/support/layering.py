@@ -6,8 +6,9 @@
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 PACKAGE = "ael_otel"
@@ -129,6 +130,37 @@ def violations(package: Path) -> list[str]:
                 for line, name in _engine_names(tree)
             ]
     return list(dict.fromkeys(found))  # two names of one line are one break
+
+
+def circle(package: Path) -> list[str]:
+    """The modules of one circle of imports, whatever their kind, the first repeated at the end; empty without one.
+
+    A package's `__init__` only passes names on: an import of it counts as one of the module that has the name.
+    """
+    trees = {
+        path.relative_to(package.parent).with_suffix("").as_posix().replace("/", "."): ast.parse(
+            path.read_text("utf-8"), str(path)
+        )
+        for path in package.rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    graph = {
+        name: {
+            target for item in imports(tree) if (target := _module_of(item.module, trees)) not in ("", name)
+        }
+        for name, tree in trees.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def _module_of(imported: str, known: Container[str]) -> str:
+    """The module behind a dotted name, which may be a module or something in it; empty for all others."""
+    parent = imported.rpartition(".")[0]
+    return imported if imported in known else parent if parent in known else ""
 
 
 def tool_violations(tools: Path) -> list[str]:

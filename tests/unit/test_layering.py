@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.layering import BESIDE, RANK, tool_violations, violations
+from tests.support.layering import BESIDE, RANK, circle, tool_violations, violations
 
 PACKAGE = Path(__file__).parents[2] / "ael_otel"
 
@@ -122,6 +122,24 @@ def plant(folder: Path, files: dict[str, str]) -> Path:
 def test_imports_point_one_way() -> None:
     """No module of the package imports a higher room or one beside it, and only instrument/ knows the engine."""
     assert violations(PACKAGE) == []
+
+
+def test_modules_import_each_other_in_no_circle() -> None:
+    """Also not for type checkers only, or inside functions."""
+    assert circle(PACKAGE) == []
+
+
+def test_circle_of_imports_is_named(tmp_path: Path) -> None:
+    """Modules of one room that import each other, one of them lazily, are listed in the order of their imports."""
+    files = {
+        "store/rows.py": "import json\ndef f():\n    from ael_otel.store.query import Query",
+        "store/query.py": "from ael_otel.store import base",
+        "store/base.py": "import ael_otel.store.rows",
+        "store/alone.py": "from ael_otel.store.rows import f",
+    }
+    found = circle(plant(tmp_path, files))
+    assert found[0] == found[-1]
+    assert set(found) == {"ael_otel.store.rows", "ael_otel.store.query", "ael_otel.store.base"}
 
 
 def test_the_check_sees_the_package() -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from ael_otel.cli.options import config_option, examples
-from ael_otel.cli.trace.options import Place, output_option
+from ael_otel.cli.trace.options import output_option
+from ael_otel.cli.trace.place import Place
 from ael_otel.errors import StoreError
 
 if TYPE_CHECKING:

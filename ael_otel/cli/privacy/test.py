@@ -8,7 +8,8 @@ from typing import Final
 import click
 
 from ael_otel.cli.options import config_option, examples
-from ael_otel.cli.trace.options import Place, output_option
+from ael_otel.cli.trace.options import output_option
+from ael_otel.cli.trace.place import Place
 from ael_otel.errors import AelOtelError
 
 # Nobody has a text like this in mind.

@@ -11,12 +11,12 @@ import msgspec
 from ael_otel.cli.options import examples
 from ael_otel.cli.trace.options import (
     Filters,
-    Place,
     call_filter_options,
     output_option,
     store_options,
     zone_option,
 )
+from ael_otel.cli.trace.place import Place
 
 if TYPE_CHECKING:
     from rich.table import Table

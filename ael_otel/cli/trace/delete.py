@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import click
 
 from ael_otel.cli.options import examples
-from ael_otel.cli.trace.options import Place, output_option, run_id, store_options
+from ael_otel.cli.trace.options import output_option, run_id, store_options
+from ael_otel.cli.trace.place import Place
 
 if TYPE_CHECKING:
     from ael_otel.store import DeleteReport, RunQuery, TelemetryStore

@@ -3,7 +3,8 @@
 import click
 
 from ael_otel.cli.options import examples
-from ael_otel.cli.trace.options import Place, output_option, run_id, store_options
+from ael_otel.cli.trace.options import output_option, run_id, store_options
+from ael_otel.cli.trace.place import Place
 
 
 @click.command(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from ael_otel.cli.options import examples
-from ael_otel.cli.trace.options import Filters, Place, filter_options, run_id, store_options
+from ael_otel.cli.trace.options import Filters, filter_options, run_id, store_options
+from ael_otel.cli.trace.place import Place
 
 if TYPE_CHECKING:
     from ael_otel.store import ExecutionRecord, ExportFormat, TelemetryStore

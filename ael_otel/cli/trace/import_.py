@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from ael_otel.cli.options import examples
-from ael_otel.cli.trace.options import Place, store_options
+from ael_otel.cli.trace.options import store_options
+from ael_otel.cli.trace.place import Place
 
 if TYPE_CHECKING:
     from ael_otel.store import ExecutionRecord, TelemetryStore

@@ -4,20 +4,20 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import datetime
-from functools import cached_property, wraps
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 
 from ael_otel.cli.options import config_option
-from ael_otel.errors import AelOtelError, ConfigError, QueryError
+from ael_otel.cli.trace.place import Place
+from ael_otel.errors import AelOtelError, QueryError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from ael_otel.cli.render.zone import Zone
-    from ael_otel.config import Settings
     from ael_otel.store import RunQuery
 
 _ZONE: Final = "ael_otel.zone"
@@ -25,32 +25,6 @@ _ZONE: Final = "ael_otel.zone"
 
 CALL_STATUSES = ("running", "success", "error", "timeout", "cancelled")
 STATUSES = ("pending", "running", "completed", "failed", "cancelled")
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the store is: a configuration file, a database file, or where the engine looks."""
-
-    config: Path | None
-    db: Path | None = None
-
-    @cached_property
-    def settings(self) -> "Settings":
-        """The settings of the configuration file, read once; the defaults where there is none, or with `db`.
-
-        Raises ConfigError for a file that is named and does not exist, or cannot be used.
-        """
-        from ael_otel.config import default_settings, find_config, load_settings
-
-        if self.db is not None:
-            return default_settings()
-        try:
-            path = find_config(self.config)
-        except ConfigError as error:
-            if error.path is not None:
-                raise
-            return default_settings()
-        return load_settings(path)
 
 
 @dataclass(frozen=True, slots=True)

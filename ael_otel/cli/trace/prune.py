@@ -8,7 +8,8 @@ from typing import Final
 import click
 
 from ael_otel.cli.options import examples
-from ael_otel.cli.trace.options import Place, output_option, store_options
+from ael_otel.cli.trace.options import output_option, store_options
+from ael_otel.cli.trace.place import Place
 
 MIN_AGE: Final = timedelta(days=1)
 """The least age of runs that are pruned, as of the configured retention."""

@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from ael_otel.cli.options import examples
-from ael_otel.cli.trace.options import Place, store_options
+from ael_otel.cli.trace.options import store_options
+from ael_otel.cli.trace.place import Place
 
 
 @click.command(

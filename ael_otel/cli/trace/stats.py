@@ -9,12 +9,12 @@ import click
 from ael_otel.cli.options import examples
 from ael_otel.cli.trace.options import (
     Filters,
-    Place,
     filter_options,
     output_option,
     store_options,
     zone_option,
 )
+from ael_otel.cli.trace.place import Place
 
 if TYPE_CHECKING:
     from ael_otel.cli.render.zone import Zone

@@ -7,8 +7,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
-from ael_otel.cli.trace.options import Place
 from ael_otel.cli.trace.pages import sweep
+from ael_otel.cli.trace.place import Place
 from ael_otel.errors import RunNotFoundError
 from ael_otel.store import ExecutionRecord, QueryError, RunQuery, TelemetryStore, open_reader
 from ael_otel.store.location import VARIABLE

@@ -13,12 +13,12 @@ import click
 from ael_otel.cli.options import examples, really_a_number
 from ael_otel.cli.trace.options import (
     Filters,
-    Place,
     filter_options,
     output_option,
     store_options,
     zone_option,
 )
+from ael_otel.cli.trace.place import Place
 from ael_otel.errors import StoreError, StoreNotFoundError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ael_otel.store import MemoryStore, RunQuery
-from ael_otel.store.pruning import Victim
+from ael_otel.store.database import Victim
 from ael_otel.store.query import ExecutionSummary
 from ael_otel.store.rows import CALL_COLUMNS, COLUMNS, SUMMARY, row_of, selected
 from ael_otel.store.sqlite import SqliteStore
