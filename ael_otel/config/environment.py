@@ -89,6 +89,8 @@ def with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings
     percentage expresses. Raises ConfigError, all of them in one line, for variables that have no default instead.
     """
     environ = dict(environ)
+    if settings.exporters.otlp.protocol != "grpc" and not _set(environ, "OTEL_EXPORTER_OTLP_PROTOCOL"):
+        environ["OTEL_EXPORTER_OTLP_PROTOCOL"] = settings.exporters.otlp.protocol
     faults = drop_unusable(environ)
     if fatal := [fault for fault in faults if fault.fatal]:
         raise ConfigError.all_of([ConfigError(fault.message, key=fault.variable) for fault in fatal])

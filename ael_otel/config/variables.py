@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, MutableMapping
 from functools import lru_cache
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -39,6 +40,9 @@ class Fault(NamedTuple):
 
 type Check = Callable[[str, str], Fault | None]
 
+LARGEST: Final = 2_147_483_647
+"""The largest number that a variable may hold: threads cannot wait for longer, and lists hold no more."""
+
 _LONGEST_SHOWN: Final = 60
 
 
@@ -52,25 +56,35 @@ def _ignored(variable: str, value: str, what: str, instead: str | None = None) -
 
 
 def _whole(unit: str, smallest: int = 0) -> Check:
-    """Return a check for whole numbers from `smallest` on, in `unit`."""
+    """Return a check for whole numbers from `smallest` to `LARGEST`, in `unit`."""
 
     def check(variable: str, value: str) -> Fault | None:
-        if value.isascii() and value.isdigit() and int(value) >= smallest:
+        # Python refuses to read a number of thousands of digits.
+        digits = value.lstrip("0") or "0"
+        if value.isascii() and value.isdigit() and len(digits) <= 10 and smallest <= int(digits) <= LARGEST:
             return None
         return _ignored(
-            variable, value, f"is not a whole number of {unit} from {smallest} on, without a unit"
+            variable,
+            value,
+            f"is not a whole number of {unit} from {smallest} to {LARGEST}, without a unit",
         )
 
     return check
 
 
+def _delay(variable: str, value: str) -> Fault | None:
+    if value.isascii() and value.isdigit() and not value.strip("0"):
+        return _ignored(variable, value, "is not above 0, which the SDK's own processors refuse", "1")
+    return _whole("milliseconds", 1)(variable, value)
+
+
 def _seconds(variable: str, value: str) -> Fault | None:
     try:
-        if float(value) > 0:
+        if 0 < float(value) <= LARGEST:
             return None
     except ValueError:
         pass
-    return _ignored(variable, value, "is not a number of seconds above 0, without a unit")
+    return _ignored(variable, value, f"is not a number of seconds above 0, {LARGEST} at most, without a unit")
 
 
 def _ratio(variable: str, value: str) -> Fault | None:
@@ -136,20 +150,37 @@ def _sampler(variable: str, value: str) -> Fault | None:
 
 
 def _file(variable: str, value: str) -> Fault | None:
+    path = Path(value)
     try:
-        with Path(value).open("rb"):
-            return None
+        with path.open("rb") as file:
+            # A pipe can be read once only, by the one who uses it.
+            if not path.is_file() or b"-----BEGIN " in file.read(_LARGEST_PEM):
+                return None
+            reason = "holds no `-----BEGIN ...-----`"
     except (OSError, ValueError) as error:  # a value error is a NUL in the name
-        reason = getattr(error, "strerror", None) or str(error)
-        message = f"{variable}: {_shown(value)} cannot be read ({reason}); name a PEM file or unset it"
-        return Fault(variable, message, fatal=True)
+        reason = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+    return Fault(variable, f"{variable}: {_shown(value)} {reason}; name a PEM file or unset it", fatal=True)
+
+
+def _provider(variable: str, value: str) -> Fault | None:
+    group = "opentelemetry_otlp_credential_provider"
+    if value in _installed(group):
+        return None
+    choice = ", ".join(sorted(_installed(group))) or "none"
+    message = (
+        f"{variable}: {_shown(value)} is not an installed credential provider (there are: {choice}); install its"
+        " package or unset the variable"
+    )
+    return Fault(variable, message, fatal=True)
 
 
 def _address(variable: str, value: str) -> Fault | None:
     text = value if "://" in value else f"//{value}"
     try:
         parts = urlsplit(text)
-        if parts.hostname and parts.port != 0 and parts.scheme in {"http", "https", ""}:
+        host = parts.hostname or ""
+        usable = host and host.isprintable() and not any(map(str.isspace, host))
+        if usable and parts.port != 0 and parts.scheme in {"http", "https", ""}:
             return None
     except ValueError:
         pass  # a port that is not a number
@@ -163,6 +194,22 @@ def _without_login(value: str) -> str:
 
 
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
+_HEADER_VALUE: Final = re.compile(r"[ !#-+\--:<-\[\]-~]*")
+"""What the SDK reads: printable ASCII without `"`, `,`, `;` and `\\`. It logs other values in clear."""
+_PRINTABLE: Final = re.compile(r"[ -~]*")
+
+
+def _is_header(item: str) -> bool:
+    name, equals, value = item.partition("=")
+    decoded = unquote(name).strip()
+    return bool(
+        equals
+        and _HEADER_NAME.fullmatch(decoded)
+        # gRPC takes bytes only for these.
+        and not decoded.lower().endswith("-bin")
+        and _HEADER_VALUE.fullmatch(value.strip())
+        and _PRINTABLE.fullmatch(unquote(value.strip()))
+    )
 
 
 def _headers(variable: str, value: str) -> Fault | None:
@@ -170,17 +217,19 @@ def _headers(variable: str, value: str) -> Fault | None:
     good: list[str] = []
     bad: list[int] = []
     for number, item in enumerate(value.split(","), 1):
-        name, equals, _ = item.partition("=")
         if not item.strip():
             continue
-        if equals and _HEADER_NAME.fullmatch(unquote(name).strip()):
+        if _is_header(item.strip()):
             good.append(item.strip())
         else:
             bad.append(number)
     if not bad:
         return None
     which = ", ".join(map(str, bad))
-    message = f"{variable}: item {which} is not name=value (a comma in a value is %2C); it is left out"
+    message = (
+        f"{variable}: item {which} is not name=value in printable ASCII (write a comma in a value as %2C, a quotation"
+        " mark as %22); it is left out"
+    )
     return Fault(variable, message, instead=",".join(good) or None)
 
 
@@ -194,6 +243,17 @@ def _attributes(variable: str, value: str) -> Fault | None:
     return Fault(variable, message, instead=",".join(good) or None)
 
 
+def _declarative(variable: str, value: str) -> Fault | None:
+    if find_spec("opentelemetry.configuration") is not None:
+        return None
+    message = (
+        f"{variable}: {_shown(value)} needs opentelemetry-configuration, which is not installed; the file is not read,"
+        " use the section `telemetry` of the configuration of ael instead"
+    )
+    return Fault(variable, message)
+
+
+_LARGEST_PEM: Final = 1024 * 1024
 _SIGNALS: Final = ("", "TRACES_", "METRICS_", "LOGS_")
 _OTLP: Final[Mapping[str, Check]] = {
     "ENDPOINT": _address,
@@ -228,7 +288,7 @@ CHECKS: Final[Mapping[str, Check]] = {
         f"OTEL_{kind}_{name}": check
         for kind in ("BSP", "BLRP")
         for name, check in {
-            "SCHEDULE_DELAY": _whole("milliseconds"),
+            "SCHEDULE_DELAY": _delay,
             "EXPORT_TIMEOUT": _whole("milliseconds"),
             "MAX_QUEUE_SIZE": _whole("items", 1),
             "MAX_EXPORT_BATCH_SIZE": _whole("items", 1),
@@ -246,15 +306,34 @@ CHECKS: Final[Mapping[str, Check]] = {
     "OTEL_TRACES_SAMPLER_ARG": _ratio,
     "OTEL_RESOURCE_ATTRIBUTES": _attributes,
     "OTEL_SDK_DISABLED": _flag,
+    "OTEL_CONFIG_FILE": _declarative,
+    "OTEL_PYTHON_ID_GENERATOR": _from_list("opentelemetry_id_generator", "random", "id generator"),
+    "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": _from_list(
+        "opentelemetry_resource_detector", "otel *", "resource detector"
+    ),
+    **{
+        f"OTEL_PYTHON_{kind}_PROVIDER": _from_list(
+            f"opentelemetry_{kind.lower()}_provider", f"default_{kind.lower()}_provider", "provider"
+        )
+        for kind in ("TRACER", "METER", "LOGGER")
+    },
+    **{
+        f"OTEL_PYTHON_EXPORTER_OTLP_{protocol}_{signal}CREDENTIAL_PROVIDER": _provider
+        for protocol in ("GRPC", "HTTP")
+        for signal in _SIGNALS
+    },
 }
 """What each variable may hold."""
 
 _RATIO_SAMPLERS: Final = ("traceidratio", "parentbased_traceidratio")
+_SDK_QUEUE: Final = 2_048
+_SDK_BATCH: Final = 512
+"""The SDK's defaults of the two sizes of a batch processor."""
 
 
 def check_variables(environ: Mapping[str, str]) -> list[Fault]:
     """Return what is wrong with the OTEL_* variables of `environ`, and what was before `drop_unusable`."""
-    return _noted(environ) + _check(environ)
+    return drop_unusable(dict(environ))
 
 
 def _check(environ: Mapping[str, str]) -> list[Fault]:
@@ -268,7 +347,59 @@ def _check(environ: Mapping[str, str]) -> list[Fault]:
         fault = CHECKS[variable](variable, value)
         if fault is not None:
             found.append(fault)
-    return found
+    wrong = {fault.variable for fault in found}
+    return found + [fault for fault in _together(environ) if fault.variable not in wrong]
+
+
+def _together(environ: Mapping[str, str]) -> list[Fault]:
+    """Return what is wrong with variables that are usable by themselves and not together."""
+    found: dict[str, Fault] = {}
+    for signal in _SIGNALS:
+        for one, other in (("CLIENT_KEY", "CLIENT_CERTIFICATE"), ("CLIENT_CERTIFICATE", "CLIENT_KEY")):
+            if (fault := _alone(environ, signal, one, other)) is not None:
+                found[fault.variable] = fault
+        endpoint, protocol = (_in_force(environ, signal, name) for name in ("ENDPOINT", "PROTOCOL"))
+        value = _value(environ, endpoint)
+        if value and "://" not in value and _value(environ, protocol).lower() == "http/protobuf":
+            message = (
+                f"{endpoint}: {_shown(_without_login(value))} has no scheme, which http/protobuf needs; put http:// or"
+                " https:// before it"
+            )
+            found[endpoint] = Fault(endpoint, message, fatal=True)
+    for kind in ("BSP", "BLRP"):
+        queue, batch = f"OTEL_{kind}_MAX_QUEUE_SIZE", f"OTEL_{kind}_MAX_EXPORT_BATCH_SIZE"
+        room, wanted = _number(environ, queue, _SDK_QUEUE), _number(environ, batch, _SDK_BATCH)
+        if wanted > room and _value(environ, batch):
+            what = f"is above {queue} ({room}), which the SDK's own processors refuse"
+            found[batch] = _ignored(batch, str(wanted), what, str(room))
+    return list(found.values())
+
+
+def _in_force(environ: Mapping[str, str], signal: str, name: str) -> str:
+    """Return the variable that holds an OTLP setting of a signal: its own if that is set, else that of all signals."""
+    own = f"OTEL_EXPORTER_OTLP_{signal}{name}"
+    return own if _value(environ, own) else f"OTEL_EXPORTER_OTLP_{name}"
+
+
+def _alone(environ: Mapping[str, str], signal: str, name: str, other: str) -> Fault | None:
+    """Return a fault for a client's key without its certificate, or the reverse: gRPC ends the process for it."""
+    variable = f"OTEL_EXPORTER_OTLP_{signal}{name}"
+    value = _value(environ, variable)
+    if not value or _value(environ, _in_force(environ, signal, other)):
+        return None
+    message = (
+        f"{variable}: {_shown(value)} is set without OTEL_EXPORTER_OTLP_{signal}{other}; set both or neither"
+    )
+    return Fault(variable, message, fatal=True)
+
+
+def _value(environ: Mapping[str, str], variable: str) -> str:
+    return environ.get(variable, "").strip()
+
+
+def _number(environ: Mapping[str, str], variable: str, default: int) -> int:
+    value = _value(environ, variable)
+    return int(value) if value and CHECKS[variable](variable, value) is None else default
 
 
 def _takes_a_ratio(environ: Mapping[str, str]) -> bool:
@@ -287,16 +418,24 @@ def drop_unusable(environ: MutableMapping[str, str]) -> list[Fault]:
 
     They are noted in the environment: a second call, and `check_variables`, return them as well.
     """
-    new = _check(environ)
-    for fault in new:
-        if fault.instead is None:
-            del environ[fault.variable]
-        else:
-            environ[fault.variable] = fault.instead
+    new: list[Fault] = []
+    # What is dropped can leave another one without its partner.
+    while faults := _check(environ):
+        for fault in faults:
+            if fault.instead is None:
+                del environ[fault.variable]
+            else:
+                environ[fault.variable] = fault.instead
+        new += faults
     for variable in CHECKS.keys() & environ.keys():
         if not environ[variable].strip():
             del environ[variable]
-    faults = _noted(environ) + new
+    for kind in ("BSP", "BLRP"):
+        # The SDK raises where the queue is smaller than its own default of a batch.
+        room = _number(environ, f"OTEL_{kind}_MAX_QUEUE_SIZE", _SDK_QUEUE)
+        if room < _SDK_BATCH:
+            environ.setdefault(f"OTEL_{kind}_MAX_EXPORT_BATCH_SIZE", str(room))
+    noted = _noted(environ) + new
     if new:
-        environ[FAULTS_VARIABLE] = json.dumps(faults)
-    return faults
+        environ[FAULTS_VARIABLE] = json.dumps(noted)
+    return noted

@@ -76,7 +76,9 @@ class Attempts:
                     self._log("rejected", f"{answer.rejected} refused", answer)
                 return answer
             unanswered = unanswered or answer.reason == "timeout"
-            wait = uniform(0.8, 1.2) * pause if answer.after_s is None else answer.after_s  # noqa: S311 - jitter
+            wait = uniform(0.8, 1.2) * pause  # noqa: S311 - jitter
+            if answer.after_s is not None:
+                wait = max(answer.after_s, _FIRST_PAUSE)  # "at once" would flood a receiver that is full
             left = deadline - monotonic()
             if not answer.again or wait >= left:
                 self._log(answer.reason, "given up", answer)

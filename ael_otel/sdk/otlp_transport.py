@@ -119,9 +119,8 @@ class Target(NamedTuple):
         if compression is None:
             raise ValueError(f"OTEL_EXPORTER_OTLP_COMPRESSION: {stated!r} is not one of none, gzip, deflate")
         insecure = variable("INSECURE")
-        secure = endpoint.startswith("https://") or (
-            not endpoint.startswith("http://") and (insecure or "").lower() != "true"
-        )
+        scheme = endpoint.partition("://")[0].lower() if "://" in endpoint else ""
+        secure = scheme == "https" or (scheme != "http" and (insecure or "").lower() != "true")
         kind = "HTTP" if protocol == "http/protobuf" else "GRPC"
         timeout = variable("TIMEOUT")
         return cls(
@@ -261,6 +260,9 @@ class GrpcTransport:
             return _refusal(error)
         except ValueError as error:  # the channel was closed
             return Answer("unavailable", message=str(error))
+        except Exception as error:
+            # A header that gRPC does not take: nothing that waiting would change.
+            return Answer("invalid", message=str(error))
 
     def close(self) -> None:
         """Close the channel, which cancels a call on another thread."""
@@ -278,6 +280,11 @@ def _credentials(target: Target) -> grpc.ChannelCredentials:
     if provided is not None:
         assert isinstance(provided, grpc.ChannelCredentials)
         return provided
+    if (target.client_key is None) != (target.client_certificate is None):
+        # gRPC ends the process for it.
+        raise ValueError(
+            "a client needs both or neither of OTEL_EXPORTER_OTLP_CLIENT_KEY and ..._CLIENT_CERTIFICATE"
+        )
     root, key, chain = (
         None if name is None else Path(name).read_bytes()
         for name in (target.certificate, target.client_key, target.client_certificate)
@@ -345,19 +352,29 @@ class HttpTransport:
             with self._session.post(
                 self._target.endpoint, body, timeout=timeout_s, allow_redirects=False, stream=True
             ) as response:
-                content = response.raw.read(_LARGEST_ANSWER, decode_content=True)
-                return self._judge(response, content)
+                return self._judge(response)
         except requests.exceptions.ReadTimeout as error:
             return Answer("timeout", again=True, message=str(error))
-        except (requests.exceptions.ConnectionError, OSError) as error:
+        except requests.exceptions.InvalidHeader as error:  # it is an OSError too
+            return Answer("invalid", message=str(error))
+        except requests.exceptions.ConnectionError as error:
+            # The receiver may have taken a request after which it hung up.
+            reason: TelemetryDropReason = "timeout" if _was_sent(error) else "unavailable"
+            return Answer(reason, again=True, message=str(error))
+        except OSError as error:
             return Answer("unavailable", again=True, message=str(error))
         except Exception as error:
             # An address or a header that cannot be sent: nothing that waiting would change.
             return Answer("invalid", message=str(error))
 
-    def _judge(self, response: requests.Response, content: bytes) -> Answer:
+    def _judge(self, response: requests.Response) -> Answer:
         status = response.status_code
         if 200 <= status < 300:
+            try:
+                content = _beginning(response)
+            except requests.exceptions.RequestException as error:
+                # Taken, but how much of it the rest of the answer would have said.
+                return Answer("timeout", again=True, message=str(error))
             try:
                 return _taken(self._response.FromString(content))
             except Exception:
@@ -371,6 +388,23 @@ class HttpTransport:
     def close(self) -> None:
         """Close idle connections; one that waits for an answer ends with its time-out."""
         self._session.close()
+
+
+def _was_sent(error: requests.exceptions.ConnectionError) -> bool:
+    """Return whether a connection broke after there was one, so that the request may have arrived."""
+    cause = error.args[0] if error.args else None
+    # An error of urllib3, which requests brings along.
+    return any(kind.__name__ == "ProtocolError" for kind in type(cause).__mro__)
+
+
+def _beginning(response: requests.Response) -> bytes:
+    """Return what is of interest of an answer; raises RequestException where it is cut off."""
+    content = b""
+    for chunk in response.iter_content(_LARGEST_ANSWER):
+        content += chunk
+        if len(content) >= _LARGEST_ANSWER:
+            break
+    return content
 
 
 def _wait(response: requests.Response) -> float | None:

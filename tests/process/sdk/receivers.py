@@ -9,7 +9,7 @@ from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Literal
 
 import grpc
 from google.rpc.error_details_pb2 import RetryInfo
@@ -43,13 +43,15 @@ class Behaviour:
     """What a receiver does; a test may change it at any time.
 
     `delay_s` is before each answer; `refusal` refuses; `rejects` of each request are not taken (partial success);
-    `largest` items of a request are taken, more are refused as too large.
+    `largest` items of a request are taken, more are refused as too large; `cut` is where an answer over HTTP
+    is cut off: before it begins or within its body.
     """
 
     delay_s: float = 0
     refusal: Refusal | None = None
     rejects: int = 0
     largest: int | None = None
+    cut: Literal["before", "within"] | None = None
     requests: int = 0
     delivered: Counter[str] = field(default_factory=Counter)
     sums: dict[str, float] = field(default_factory=dict)
@@ -157,12 +159,17 @@ def http_receiver(behaviour: Behaviour, port: int = 0) -> Iterator[int]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             refusal, rejected = behaviour.take(request.FromString(body))
             answer = b"" if refusal is not None else _partial(response, rejected).SerializeToString()
+            if behaviour.cut == "before":
+                self.close_connection = True
+                return
             self.send_response(200 if refusal is None else refusal.status)
             if refusal is not None and refusal.wait_s is not None:
                 self.send_header("Retry-After", str(refusal.wait_s))
-            self.send_header("Content-Length", str(len(answer)))
+            lacking = 10 if behaviour.cut == "within" else 0
+            self.send_header("Content-Length", str(len(answer) + lacking))
             self.end_headers()
             self.wfile.write(answer)
+            self.close_connection = bool(lacking)
 
         def log_message(self, *args: object) -> None:
             """Say nothing."""

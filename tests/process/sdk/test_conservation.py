@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 
 import grpc
 import pytest
@@ -29,6 +29,7 @@ from tests.process.sdk.receivers import (
     Refusal,
     closed_port,
     hanging_up_receiver,
+    http_receiver,
     silent_receiver,
 )
 
@@ -297,6 +298,47 @@ def test_connection_that_is_hung_up_is_counted(signal: str, protocol: str, behav
     assert way.dropped.total() == 10
     assert set(way.dropped) <= {"unavailable", "timeout"}
     assert way.holds(behaviour)
+
+
+@pytest.mark.parametrize("cut", ["before", "within"])
+def test_answer_that_is_lost_on_the_way_is_a_timeout(
+    signal: str, behaviour: Behaviour, cut: Literal["before", "within"]
+) -> None:
+    """The receiver took the request and its answer was cut off: the one reason under which items may have arrived."""
+    behaviour.cut = cut
+    with http_receiver(behaviour) as port:
+        way = Way(signal, "http/protobuf", port, patience_s=0.3)
+        way.emit(10)
+        way.processor.force_flush(10_000)
+    assert way.dropped == {"timeout": 10}
+    assert len(behaviour.delivered) == 10
+
+
+def test_receiver_that_asks_for_no_pause_is_not_flooded(
+    signal: str, protocol: str, port: int, behaviour: Behaviour
+) -> None:
+    """`Retry-After: 0` does not make a busy receiver busier."""
+    behaviour.refusal = Refusal(Code.RESOURCE_EXHAUSTED, 429, 0)
+    way = Way(signal, protocol, port, patience_s=0.3)
+    way.emit(10)
+    way.processor.force_flush(10_000)
+    assert way.dropped == {"unavailable": 10}
+    assert behaviour.requests < 30
+
+
+@pytest.mark.parametrize(
+    ("protocol", "header", "reason"),
+    [
+        ("grpc", "a-bin=b", "invalid"),
+        ("grpc", "a=b%0Ac", "rejected"),
+        ("http/protobuf", "a=b%0Ac", "invalid"),
+    ],
+)
+def test_header_that_cannot_be_sent_is_an_answer(protocol: str, header: str, reason: str) -> None:
+    """Not an exception, which would end an export of metrics, and not tried again."""
+    transport = target("traces", protocol, closed_port(), OTEL_EXPORTER_OTLP_HEADERS=header).open()
+    answer = transport.send(b"", 0.5)
+    assert (answer.reason, answer.again) == (reason, False)
 
 
 def test_shutdown_in_the_middle_of_overload(

@@ -1,10 +1,13 @@
 """OTEL_* variables that cannot be used: each is reported with its value and remedy, and none reaches the SDK."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ael_otel.config import Settings, with_environment
+from ael_otel.config.settings import Exporters, Otlp
 from ael_otel.config.variables import CHECKS, FAULTS_VARIABLE, check_variables, drop_unusable
 from ael_otel.errors import ConfigError
 
@@ -31,6 +34,20 @@ WARNED = [
     ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "exponential", None),
     ("OTEL_RESOURCE_ATTRIBUTES", "team=a b,broken,k=%zz", "team=a b,k=%zz"),
     ("OTEL_SDK_DISABLED", "1", "false"),
+    ("OTEL_BSP_SCHEDULE_DELAY", "9" * 5000, None),
+    ("OTEL_BSP_SCHEDULE_DELAY", "99999999999999", None),
+    ("OTEL_BLRP_SCHEDULE_DELAY", "0", "1"),
+    ("OTEL_METRIC_EXPORT_INTERVAL", "2147483648", None),
+    ("OTEL_SPAN_EVENT_COUNT_LIMIT", "9" * 30, None),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", "inf", None),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "a=b%0Ac", None),
+    ("OTEL_EXPORTER_OTLP_HEADERS", 'a="b",c=d', "c=d"),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "a=é", None),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "a-bin=b", None),
+    ("OTEL_PYTHON_ID_GENERATOR", "nosuch", None),
+    ("OTEL_CONFIG_FILE", "otel.yaml", None),
+    ("OTEL_EXPERIMENTAL_RESOURCE_DETECTORS", "nosuch,otel", "otel"),
+    ("OTEL_PYTHON_TRACER_PROVIDER", "nosuch", None),
 ]
 REFUSED = [
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://example.org"),
@@ -39,6 +56,10 @@ REFUSED = [
     ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://localhost:99999"),
     ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/no/such/ca.pem"),
     ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a b:4317"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://caf\udce9:4317"),
+    ("OTEL_EXPORTER_OTLP_CERTIFICATE", pytest.__file__),
+    ("OTEL_PYTHON_EXPORTER_OTLP_GRPC_CREDENTIAL_PROVIDER", "nosuch"),
 ]
 FINE = [
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317"),
@@ -51,6 +72,10 @@ FINE = [
     ("OTEL_TRACES_SAMPLER_ARG", "anything of another sampler"),
     ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "0"),
     ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=prod,team=a%2Cb"),
+    ("OTEL_BSP_MAX_QUEUE_SIZE", "0000000000000600"),
+    ("OTEL_METRIC_EXPORT_INTERVAL", "2147483647"),
+    ("OTEL_PYTHON_ID_GENERATOR", "random"),
+    ("OTEL_PYTHON_METER_PROVIDER", "sdk_meter_provider"),
     ("OTEL_BSP_SCHEDULE_DELAY", ""),
     ("OTEL_BSP_SCHEDULE_DELAY", "  "),
 ]
@@ -83,6 +108,70 @@ def test_usable_value_is_left_alone(variable: str, value: str) -> None:
     environ = {variable: value}
     assert drop_unusable(environ) == []
     assert environ == ({variable: value} if value.strip() else {})
+
+
+PEM = "-----BEGIN CERTIFICATE-----\n"
+
+
+def test_client_key_without_its_certificate_is_an_error(tmp_path: Path) -> None:
+    """For one without the other gRPC ends the process with SIGABRT, also where the other one could not be read."""
+    pem = tmp_path / "client.pem"
+    pem.write_text(PEM, "ascii")
+    for one, other in (("CLIENT_KEY", "CLIENT_CERTIFICATE"), ("CLIENT_CERTIFICATE", "CLIENT_KEY")):
+        for signal in ("", "LOGS_"):
+            environ = {f"OTEL_EXPORTER_OTLP_{signal}{one}": str(pem)}
+            (fault,) = check_variables(environ)
+            assert fault.fatal
+            assert f"without OTEL_EXPORTER_OTLP_{signal}{other}" in fault.message
+            assert check_variables(environ | {f"OTEL_EXPORTER_OTLP_{signal}{other}": str(pem)}) == []
+
+    environ = {
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY": str(pem),
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": "/no/such.pem",
+    }
+    assert len(drop_unusable(environ)) == 2
+    assert set(environ) == {FAULTS_VARIABLE}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "protocol", "wrong"),
+    [
+        ("ENDPOINT", "PROTOCOL", "ENDPOINT"),
+        ("ENDPOINT", "LOGS_PROTOCOL", "ENDPOINT"),
+        ("LOGS_ENDPOINT", "PROTOCOL", "LOGS_ENDPOINT"),
+        ("LOGS_ENDPOINT", "TRACES_PROTOCOL", None),
+    ],
+)
+def test_endpoint_without_a_scheme_is_an_error_over_http(
+    endpoint: str, protocol: str, wrong: str | None
+) -> None:
+    """Only gRPC takes `host:port`; over HTTP each request would fail for the address."""
+    base = "OTEL_EXPORTER_OTLP_"
+    environ = {f"{base}{endpoint}": "localhost:4318", f"{base}{protocol}": "http/protobuf"}
+    assert [fault.variable for fault in check_variables(environ)] == ([f"{base}{wrong}"] if wrong else [])
+    assert check_variables(environ | {f"{base}{endpoint}": "http://localhost:4318"}) == []
+
+
+def test_endpoint_without_a_scheme_is_an_error_where_the_file_asks_for_http() -> None:
+    """The protocol can be that of the configuration file."""
+    http = Settings(
+        exporters=Exporters(otlp=Otlp(endpoint="http://localhost:4318", protocol="http/protobuf"))
+    )
+    with pytest.raises(
+        ConfigError, match=r"OTEL_EXPORTER_OTLP_ENDPOINT: .* put http:// or https:// before it"
+    ):
+        with_environment(http, {"OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4318"})
+
+
+def test_batch_fits_the_queue() -> None:
+    """The SDK's own processors, of the console exporter for example, raise for a batch above the queue."""
+    environ = {"OTEL_BSP_MAX_QUEUE_SIZE": "100", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "200"}
+    (fault,) = drop_unusable(environ)
+    assert "OTEL_BSP_MAX_QUEUE_SIZE (100)" in fault.message
+    assert environ["OTEL_BSP_MAX_EXPORT_BATCH_SIZE"] == "100"
+    environ = {"OTEL_BLRP_MAX_QUEUE_SIZE": "100"}
+    assert drop_unusable(environ) == []
+    assert environ["OTEL_BLRP_MAX_EXPORT_BATCH_SIZE"] == "100"
 
 
 def test_ratio_is_checked_for_ratio_samplers_only() -> None:
