@@ -72,6 +72,11 @@ def main() -> None:
                 err=True,
             )
             sys.exit(2)
+    try:
+        os.getcwd()  # noqa: PTH109 - what everything below is relative to
+    except OSError as error:
+        click.echo(f"ael: the working directory: {error.strerror}; change to a folder that exists", err=True)
+        sys.exit(2)
     if any(name.startswith("OTEL_") for name in os.environ):
         from ael_otel.config.variables import drop_unusable
 

@@ -24,6 +24,19 @@ EXIT_INTERRUPTED: Final = 130
 EXIT_TERMINATED: Final = 143
 
 
+_REMEDIES: Final = {
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room below the quota of this user",
+    errno.EACCES: "run this as a user who may use it",
+    errno.EPERM: "run this as a user who may use it",
+    errno.EROFS: "name a place on a file system that can be written",
+    errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
+    errno.ENFILE: "close files of other programs",
+    errno.EIO: "check the disk",
+}
+"""What to do about an error of the operating system that comes from the surroundings, by its number."""
+
+
 class VerbGroup(click.Group):
     """A click group whose verb `x` is `command` of the module `x` of a package (`x_` if Python has the word itself).
 
@@ -92,9 +105,11 @@ class VerbGroup(click.Group):
             give_up_stdout()
             ctx.exit(0)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            remedy = _REMEDIES.get(error.errno or 0)
+            if remedy is None:
                 raise
-            click.echo(f"ael: {error.filename or 'stdout'}: {error.strerror}", err=True)
+            where = "stdout" if error.filename is None else error.filename
+            click.echo(f"ael: {where}: {error.strerror}; {remedy}", err=True)
             ctx.exit(EXIT_FAILURE)
 
 

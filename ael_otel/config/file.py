@@ -103,9 +103,12 @@ def find_config(explicit: Path | str | None = None, environ: Mapping[str, str] =
     if (named := named_config(explicit, environ)) is not None:
         return named
     home = Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111  # Path.home() raises without a home
-    candidates = [Path(name) for name in _LOCAL_NAMES] + [home / name for name in _HOME_NAMES]
-    for path in candidates:
+    for path in map(Path, _LOCAL_NAMES):
         if _exists(path):
+            return path
+    for path in (home / name for name in _HOME_NAMES):
+        # Nobody has named it: a home that this user may not enter, such as /root, has none for this user.
+        if os.path.exists(path):  # noqa: PTH110
             return path
     looked = ", ".join([f"./{name}" for name in _LOCAL_NAMES] + [f"~/{name}" for name in _HOME_NAMES])
     raise ConfigError(

@@ -101,9 +101,12 @@ def refuse_unusable(
     key = VARIABLE if environ.get(VARIABLE) else "telemetry.store.path"
     path = locate(settings.store.path, environ=environ, start=start)
     folder = path.parent
-    while not folder.exists():
+    # Not `Path.exists`, which raises where a folder may not be searched.
+    while not os.path.exists(folder) and _may_enter(folder.parent):  # noqa: PTH110
         folder = folder.parent
-    if path.is_dir():
+    if not _may_enter(folder.parent):
+        wrong = f"the folder {folder.parent} cannot be entered by this user: choose a path in one that can"
+    elif path.is_dir():
         wrong = f"{path} is a folder: set it to a file in it, such as {path / 'telemetry.db'}"
     elif not folder.is_dir():
         wrong = f"{folder} is a file, and {path} is to be below it: remove the file, or choose another path"
@@ -114,6 +117,11 @@ def refuse_unusable(
     else:
         return
     raise ConfigError(f"{key}: {wrong} (or set telemetry.store.backend to memory to keep no runs)", key=key)
+
+
+def _may_enter(folder: Path) -> bool:
+    """Return whether this user can see what is in a folder; True where there is no such folder."""
+    return not os.path.isdir(folder) or os.access(folder, os.X_OK)  # noqa: PTH112 - no error where it cannot be seen
 
 
 def _refuse_unusable_dsn(dsn: str) -> None:

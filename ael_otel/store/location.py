@@ -34,13 +34,14 @@ def locate(
     home = os.path.expanduser("~")  # noqa: PTH111 - no error without a home: a container's arbitrary user has none
     at_home = None if home == "~" else Path(home) / wanted
     for candidate in (*candidates, *([] if at_home is None else [at_home])):
-        if candidate.is_file():
+        # `Path.is_file` raises where a folder may not be searched: what cannot be seen is passed over.
+        if os.path.isfile(candidate):  # noqa: PTH113
             return candidate
     return candidates[0] if at_home is None or _can_make(candidates[0]) else at_home
 
 
 def _can_make(path: Path) -> bool:
     folder = path.parent
-    while not folder.exists():
+    while not os.path.exists(folder):  # noqa: PTH110 - no error where it cannot be seen
         folder = folder.parent
     return os.access(folder, os.W_OK | os.X_OK)

@@ -460,6 +460,8 @@ def error_of(error: Exception, path: Path, doing: str = "") -> StoreError:
         return (StoreBusyError if code in _TRANSIENT else StoreError)(text)
     if isinstance(error, OSError) and error.errno not in _WRONG_PLACE:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            text += "; name another file (AEL_TELEMETRY_DB or --db), or let this user write this one"
         return (StoreFullError if full else StoreBusyError)(text)
     return StoreError(text)
 

@@ -217,6 +217,8 @@ def test_folder_or_file_that_this_user_cannot_write_is_refused() -> None:
         (folder / "open").mkdir()
         (folder / "open").chmod(0o777)
         (folder / "open" / "t.db").touch(0o444)
+        (folder / "closed" / "below").mkdir(parents=True)
+        (folder / "closed").chmod(0 if os.getuid() else 0o700)
         program = (
             "import os, sys\n"
             "from pathlib import Path\n"
@@ -233,6 +235,7 @@ def test_folder_or_file_that_this_user_cannot_write_is_refused() -> None:
         paths = [
             str(folder / "below" / "t.db"),
             str(folder / "open" / "t.db"),
+            str(folder / "closed" / "below" / "t.db"),
             str(folder / "open" / "new.db"),
         ]
         try:
@@ -242,13 +245,15 @@ def test_folder_or_file_that_this_user_cannot_write_is_refused() -> None:
             )  # fmt: skip
         finally:
             folder.chmod(0o755)
+            (folder / "closed").chmod(0o755)
         lines = done.stdout.splitlines()
-        assert len(lines) == 2
+        assert len(lines) == 3
         assert f"telemetry.store.path: the folder {folder} cannot be written by this user: choose" in lines[0]
         assert (
             f"telemetry.store.path: {folder / 'open' / 't.db'} cannot be written by this user: choose"
             in lines[1]
         )
+        assert f"the folder {folder / 'closed'} cannot be entered by this user: choose" in lines[2]
 
 
 # --- from a frame to a row --------------------------------------------------------------------------------------------

@@ -146,12 +146,13 @@ def test_a_pipe_that_nobody_reads_is_no_traceback(store, words):
         assert (done.returncode, done.stderr) == (0, b"")
 
 
-def _as_anybody(words: str, cwd: Path) -> subprocess.CompletedProcess[bytes]:
+def _as_anybody(words: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[bytes]:
     """Run `ael` as a user that has neither a name nor a home and may write only where everybody may."""
     return subprocess.run(
         [*NOBODY, *AEL, *words.split()],
         cwd=cwd,
-        env={name: value for name, value in clean_variables().items() if name not in ("HOME", "USER")},
+        env={name: value for name, value in clean_variables().items() if name not in ("HOME", "USER")}
+        | variables,
         capture_output=True,
         stdin=subprocess.DEVNULL,
         timeout=ENDLESS,
@@ -194,6 +195,52 @@ def test_an_arbitrary_user_without_a_home_gets_answers(store, written):
     finally:
         for path in (store, store / ".ael"):
             path.chmod(0o755)
+
+
+@needs_namespaces
+def test_a_store_of_another_user_is_one_line(store):
+    """Proves for a folder `.ael` that this user may not enter, as `sudo ael` leaves it, that each verb says so."""
+    (store / ".ael").chmod(0)
+    try:
+        for words, code in VERBS.items():
+            if words.startswith(("trace", "privacy scan")):
+                done = _as_anybody(words, store)
+                check(done, None)
+                assert done.returncode or code in (0, None), words
+        for words in ("trace repair", "trace import nothing.json", "trace prune --max-mb 1 --yes"):
+            check(_as_anybody(words, store), None)
+        (line,) = _as_anybody("trace list", store).stderr.decode().splitlines()
+        assert "telemetry.db" in line
+        assert "AEL_TELEMETRY_DB" in line
+    finally:
+        (store / ".ael").chmod(0o755)
+
+
+@needs_namespaces
+def test_a_home_of_another_user_is_passed_over(store):
+    """Proves that HOME=/root in a container of an arbitrary user keeps no verb from its work."""
+    home = store / "home"
+    home.mkdir()
+    home.chmod(0)
+    done = _as_anybody("trace list", store, HOME=str(home))
+    check(done, 0)
+    assert done.stdout
+
+
+def test_a_working_directory_that_was_deleted_is_one_line(tmp_path):
+    """Proves that a shell in a folder that somebody removed gets a line and exit code 2."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"rmdir {gone}; exec {' '.join(AEL)} trace list"],
+        cwd=gone,
+        env=clean_variables(),
+        capture_output=True,
+        timeout=ENDLESS,
+        check=False,
+    )
+    check(done, 2)
+    assert b"change to a folder that exists" in done.stderr
 
 
 @needs_namespaces

@@ -1,5 +1,7 @@
 """The `ael` group: its verbs, its errors as one line, and its exit codes."""
 
+import errno
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -93,6 +95,15 @@ def test_an_interrupted_verb_ends_with_the_code_of_the_signal(error, code):
     """As a shell expects it of an interrupted command, without a word."""
     result = CliRunner().invoke(failing(error), ["run"])
     assert (result.exit_code, result.output) == (code, "")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EMFILE])
+def test_an_error_of_the_operating_system_is_one_line_with_a_remedy(number):
+    """What a verb did not expect of its surroundings is named with what to do; other errors keep their traceback."""
+    result = CliRunner().invoke(failing(OSError(number, "reason", "a-file")), ["run"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("ael: a-file: reason; ")
+    assert isinstance(CliRunner().invoke(failing(OSError(errno.EBADF, "")), ["run"]).exception, OSError)
 
 
 def test_a_fault_of_ours_is_not_hidden():
