@@ -205,6 +205,9 @@ def _unknown(name: str, prefix: str, source: Source) -> ConfigError:
     return source.error(dotted, f"{dotted} is not a known key; {hint}")
 
 
+_NO_TEXT: Final = re.compile("[\0\ud800-\udfff]")
+
+
 def _check(name: str, value: object, source: Source) -> object:
     entry = KEYS.get(name) or ALIASES[name]
     plain = _plain(value)
@@ -227,6 +230,11 @@ def _check(name: str, value: object, source: Source) -> object:
     extra = _EXTRA_CHECKS.get(name)
     if extra is not None and (wrong := extra(checked)):
         raise source.error(f"{SECTION}.{name}", f"{SECTION}.{name} {wrong}")
+    if isinstance(checked, str) and _NO_TEXT.search(checked):
+        raise source.error(
+            f"{SECTION}.{name}",
+            f"{SECTION}.{name} holds a NUL or half of a character, which no variable or address can; remove it",
+        )
     return checked
 
 

@@ -180,11 +180,16 @@ def _address(variable: str, value: str) -> Fault | None:
         parts = urlsplit(text)
         host = parts.hostname or ""
         usable = host and host.isprintable() and not any(map(str.isspace, host))
-        if usable and parts.port != 0 and parts.scheme in {"http", "https", ""}:
+        # gRPC would take port 443 of a host alone, and nothing says so while it waits.
+        if (
+            usable
+            and parts.port != 0
+            and (parts.scheme in {"http", "https"} or (not parts.scheme and parts.port))
+        ):
             return None
     except ValueError:
         pass  # a port that is not a number
-    message = f"{variable}: {_shown(_without_login(value))} is not an address such as http://localhost:4317"
+    message = f"{variable}: {_shown(_without_login(value))} is not an address with its port such as http://localhost:4317"
     return Fault(variable, message, fatal=True)
 
 

@@ -57,6 +57,14 @@ SECTIONS: dict[str, tuple[Any, str]] = {
         {"metrics": 9464},
         "telemetry.metrics must be a mapping of keys, not a number",
     ),
+    "NUL in a text": (
+        {"service_name": "a\0b"},
+        "telemetry.service_name holds a NUL or half of a character, which no variable or address can; remove it",
+    ),
+    "half a character in an address": (
+        {"exporters": {"otlp": {"endpoint": "http://a\ud800:4317"}}},
+        "telemetry.exporters.otlp.endpoint holds a NUL or half of a character",
+    ),
     "port as text": ({"metrics": {"port": "http"}}, f"telemetry.metrics.port must be {PORT}, not text"),
     "port in quotes": ({"metrics": {"port": "9464"}}, f"telemetry.metrics.port must be {PORT}, not text"),
     "port too large": ({"metrics": {"port": 70000}}, f"telemetry.metrics.port must be {PORT}, not 70000"),

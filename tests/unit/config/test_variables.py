@@ -57,6 +57,7 @@ REFUSED = [
     ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/no/such/ca.pem"),
     ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/"),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a b:4317"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost"),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://caf\udce9:4317"),
     ("OTEL_EXPORTER_OTLP_CERTIFICATE", pytest.__file__),
     ("OTEL_PYTHON_EXPORTER_OTLP_GRPC_CREDENTIAL_PROVIDER", "nosuch"),
