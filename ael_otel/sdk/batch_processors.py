@@ -28,6 +28,9 @@ INTERVAL_SECONDS: Final = 1.0
 SHUTDOWN_SECONDS: Final = 5.0
 """How long a provider's own `shutdown` waits; `ael_otel` closes the queue earlier, with another bound."""
 
+_LARGEST: Final = 2_147_483_647
+"""Where nobody has checked the variables: threads cannot wait for much longer in milliseconds."""
+
 _ITEM: Final = 512
 _VALUE: Final = 32
 
@@ -159,8 +162,8 @@ def queue_items(variable: str, default: int) -> int:
 
 
 def _number(variable: str, default: int) -> int:
-    """Return a positive whole number of a variable; the default where it says none."""
+    """Return a positive whole number of a variable, 2147483647 at most; the default where it says none."""
     try:
-        return max(1, int(os.environ.get(variable, "")))
+        return min(max(1, int(os.environ.get(variable, ""))), _LARGEST)
     except ValueError:
         return default

@@ -24,6 +24,7 @@ from ael_otel.core.faults import logger
 from ael_otel.core.metrics import Level
 from ael_otel.errors import StoreBusyError, StoreError, StoreFullError
 from ael_otel.store.base import Events, ReadThrough
+from ael_otel.store.database import victim_of
 from ael_otel.store.mirror import Mirror
 from ael_otel.store.owner import this_process
 from ael_otel.store.pruning import Retention
@@ -303,7 +304,7 @@ class _Writer:
         self._store = store
         self._queue = queue
         self._mirrors = mirrors
-        self._mirror_failed = False
+        self._unmirrored = 0
         self._items: list[Waiting] = []
         self._gone: list[str] = []
         self._done = 0
@@ -412,17 +413,36 @@ class _Writer:
         if rows:
             backend.write(rows)
             self._queue.settle(sum(item.final for item in items))
-            self._mirror_rows(rows)
+            if self._mirrors:
+                self._mirror_rows(backend, [row for row in rows if row.ended])
 
-    def _mirror_rows(self, rows: Sequence[Row]) -> None:
-        """Write the runs that have ended into the mirrors; what goes wrong there loses no run."""
+    def _mirror_rows(self, backend: SqlBackend, rows: Sequence[Row]) -> None:
+        """Write the runs that have ended into the mirrors; what goes wrong there loses no run, and is said."""
+        if not rows:
+            return
+        failed = False
         for mirror in self._mirrors:
             try:
-                mirror.write([row for row in rows if row.ended])
+                mirror.write(rows)
             except OSError as error:
-                if not self._mirror_failed:
-                    logger.error("the JSON mirror cannot be written: %s", error)
-                self._mirror_failed = True
+                failed = True
+                if not self._unmirrored:
+                    logger.error("the JSON mirror cannot be written, the store has the runs: %s", error)
+        if failed:
+            self._unmirrored += len(rows)
+        elif self._unmirrored:
+            logger.warning(
+                "the JSON mirror is written again; %d runs are missing there and are in the store only:"
+                " `ael trace export` writes them",
+                self._unmirrored,
+            )
+            self._unmirrored = 0
+        # `ael trace delete` may have come between the store and the mirror, and found nothing there yet.
+        with suppress(StoreError, OSError):
+            gone = backend.missing([row.head.execution_id for row in rows])
+            victims = [victim_of(row) for row in rows if row.head.execution_id in gone]
+            for mirror in self._mirrors if victims else ():
+                mirror.delete(victims)
 
     def _failed(self, error: StoreBusyError) -> bool:
         store = self._store

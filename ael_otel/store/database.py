@@ -5,6 +5,8 @@ from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
+from ael_otel.store.rows import Row
+
 
 class Victim(NamedTuple):
     """A run to be deleted."""
@@ -14,6 +16,12 @@ class Victim(NamedTuple):
     started_us: int
     trace_id: str
     bytes: int
+
+
+def victim_of(row: Row) -> Victim:
+    """Return what a copy of a run is found by, for a run that is no longer in the store."""
+    head = row.head
+    return Victim(0, head.execution_id, head.started_us, head.trace_id, head.bytes)
 
 
 class Copies(Protocol):

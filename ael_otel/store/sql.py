@@ -280,6 +280,12 @@ class SqlBackend(Backend, Database):
         """Delete these runs for good, except those in flight."""
         return Pruner(self).delete(list(dict.fromkeys(map(clean, execution_ids))))
 
+    def missing(self, execution_ids: Sequence[str]) -> set[str]:
+        """Return which of these runs are not in the store."""
+        condition, ids = self.among("e.execution_id", execution_ids)
+        found = self.read(f"SELECT e.execution_id FROM executions e WHERE {condition}", [ids])
+        return set(execution_ids).difference(each for (each,) in found)
+
     def remove(self, execution_ids: Sequence[str]) -> None:
         """Delete these runs, in whatever state."""
         with self.transaction() as transaction:
@@ -295,13 +301,19 @@ class SqlBackend(Backend, Database):
         stale = [each for each, owner, started in found if owner and is_gone(owner, started, now)]
         bodies = self.bodies(stale)
         rows: list[Row] = []
-        for body in bodies.values():
+        damaged: list[str] = []
+        for execution_id, body in bodies.items():
             try:
                 rows.append(row_of(interrupt(decode(body))))
             except msgspec.MsgspecError:
-                continue
+                damaged.append(execution_id)
         if rows:
             self.write(rows)
+        if damaged:
+            # Its record stays as it is; a run in flight could be neither pruned nor deleted.
+            with self.transaction() as transaction:
+                condition, ids = self.among("execution_id", damaged)
+                transaction.run(f"UPDATE executions SET status = 'failed' WHERE {condition}", [ids])
         return sorted(bodies)
 
 

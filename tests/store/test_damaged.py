@@ -13,6 +13,7 @@ from ael_otel.cli import trace as cli
 from ael_otel.errors import StoreDamagedError
 from ael_otel.store import RunQuery, StoreError, StoreNotFoundError
 from ael_otel.store.background_writer import QueuedStore
+from ael_otel.store.owner import this_process
 from ael_otel.store.repair import repair
 from ael_otel.store.sql import SqlBackend
 from ael_otel.store.sqlite import SqliteStore
@@ -150,6 +151,19 @@ def _overwrite(path: Path, first: int, count: int) -> None:
     with path.open("r+b") as file:
         file.seek((first - 1) * 4096)
         file.write(b"\xa5" * 4096 * count)
+
+
+def test_damaged_run_of_a_dead_process_can_be_deleted(tmp_path: Path) -> None:
+    """Proves that a run that nobody can read, and whose process was killed, does not stay in flight for ever."""
+    store = SqliteStore(tmp_path / "telemetry.db")
+    dead = this_process().rpartition("/")[0].rpartition("/")[0] + "/4194305/1"
+    store.put([run(1, status="running", completed_at=None, owner=dead)])
+    with store.transaction() as transaction:
+        transaction.run("UPDATE bodies SET body = '{'")
+    assert store.mark_interrupted() == ["exec-000001"]
+    assert store.mark_interrupted() == []
+    assert store.delete(["exec-000001"]).executions == 1
+    store.close()
 
 
 def test_malformed_file_says_what_to_do(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from ael_otel.store.background_writer import QueuedStore
 from ael_otel.store.mirror import Mirror
 from ael_otel.store.owner import this_process
 from ael_otel.store.pruning import Retention
+from ael_otel.store.rolling_mirror import RollingMirror
 from ael_otel.store.rows import Row
 from ael_otel.store.sqlite import SqliteStore
 from tests.store.making import START, call, run, step
@@ -460,12 +462,60 @@ def test_the_mirror_gets_what_has_ended_and_its_faults_lose_no_run(path: Path, t
         assert it.lost == {}
 
 
+def test_runs_that_a_mirror_lacks_are_counted_in_the_log_each_time(
+    path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Proves that each failure of a mirror is logged, and at its end how many runs are in the store only."""
+    caplog.set_level(logging.WARNING, "ael_otel")
+    folder = tmp_path / "traces"
+    with fed(path, mirrors=(RollingMirror(folder),)) as it:
+        for number in (1, 4):
+            folder.parent.joinpath("traces").write_text("in the way")
+            for each in (number, number + 1):
+                it.store.finish_execution(run(each))
+                assert it.store.flush()
+            folder.unlink()
+            it.store.finish_execution(run(number + 2))
+            assert it.store.flush()
+            until(folder.is_dir)
+            until(lambda: "2 runs are missing there" in caplog.text)
+            assert caplog.text.count("the JSON mirror cannot be written") == 1
+            caplog.clear()
+            shutil.rmtree(folder)
+    assert it.lost == {}
+
+
+@pytest.mark.parametrize("kind", [Mirror, RollingMirror])
+def test_run_that_is_deleted_before_it_is_mirrored_stays_deleted(
+    path: Path, tmp_path: Path, kind: Any
+) -> None:
+    """Proves for a deletion between the store and the mirror that the mirror does not bring the run back."""
+
+    class Slow(kind):  # type: ignore[misc]
+        """Deletes the run just before it writes it."""
+
+        def write(self, rows: Any) -> None:
+            other = SqliteStore(path, create=False)
+            assert other.delete(["exec-000001"]).executions == 1
+            other.close()
+            super().write(rows)
+            written.set()
+
+    written = threading.Event()
+    folder = tmp_path / "traces"
+    with fed(path, mirrors=(Slow(folder),)) as it:
+        it.store.finish_execution(run(1))
+        assert written.wait(10)
+        it.settle()
+    assert not [each for each in folder.rglob("*") if each.is_file() and b"exec-000001" in each.read_bytes()]
+
+
 def test_a_fault_of_ours_in_the_writer_does_not_stop_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Proves that the thread survives what nobody thought of."""
-    with fed(path) as it:
+    with fed(path, mirrors=(Mirror(path.parent / "traces"),)) as it:
         calls = iter([True])
 
-        def broken(_writer: object, _rows: list[Row]) -> None:
+        def broken(_writer: object, _backend: object, _rows: list[Row]) -> None:
             if next(calls, False):
                 raise MemoryError("nobody thought of this")
 

@@ -12,6 +12,7 @@ from ael_otel.errors import ConfigError
 
 SECRET = "hunter2-" + "swordfish"
 
+NO_TEXT = "holds a NUL or half of a character, which no variable or address can; remove it"
 PORT = "a whole number from 1 to 65535"
 
 SECTIONS: dict[str, tuple[Any, str]] = {
@@ -59,11 +60,11 @@ SECTIONS: dict[str, tuple[Any, str]] = {
     ),
     "NUL in a text": (
         {"service_name": "a\0b"},
-        "telemetry.service_name holds a NUL or half of a character, which no variable or address can; remove it",
+        f"telemetry.service_name {NO_TEXT}",
     ),
     "half a character in an address": (
         {"exporters": {"otlp": {"endpoint": "http://a\ud800:4317"}}},
-        "telemetry.exporters.otlp.endpoint holds a NUL or half of a character",
+        f"telemetry.exporters.otlp.endpoint {NO_TEXT}",
     ),
     "port as text": ({"metrics": {"port": "http"}}, f"telemetry.metrics.port must be {PORT}, not text"),
     "port in quotes": ({"metrics": {"port": "9464"}}, f"telemetry.metrics.port must be {PORT}, not text"),
