@@ -26,6 +26,16 @@ _OTHER_SIGNALS: Final = (
 )
 """Field of OTLP/JSON, what it holds, and the fields below it."""
 
+_NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_OTHER_FILES: Final = {
+    b"\x1f\x8b": "it is compressed by gzip: unpack it first",
+    b"\x28\xb5\x2f\xfd": "it is compressed by zstd: unpack it first",
+    b"PK\x03\x04": "it is a zip archive: unpack it first",
+    b"\xff\xfe": "it is UTF-16: convert it to UTF-8",
+    b"\xfe\xff": "it is UTF-16: convert it to UTF-8",
+}
+"""How files begin that people take for JSON, and what to do."""
+
 
 class LeftOut(NamedTuple):
     """What a file has that no run was made of: how many of what, and why."""
@@ -155,17 +165,20 @@ class _Reader:
     def _documents(self, data: bytes) -> Iterator[tuple[int, Any]]:
         """Yield each document with the line on which it begins."""
         data = data.removeprefix(b"\xef\xbb\xbf")
+        for begin, why in _OTHER_FILES.items():
+            if data.startswith(begin):
+                raise ImportFormatError(why)
         lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
         if not lines:
             raise ImportFormatError("the file is empty")
         try:
             first = msgspec.json.decode(lines[0][1])
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except _NOT_JSON as error:
             # Not a document a line, so one that has several lines, or several of these.
             try:
                 yield 1, msgspec.json.decode(data)
                 return
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except _NOT_JSON:
                 pass
             found = _one_after_another(data.decode("utf-8", "replace"))
             begins, document = next(found, (None, None))
@@ -185,7 +198,7 @@ class _Reader:
         for number, line in lines[1:]:
             try:
                 document = msgspec.json.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except _NOT_JSON as error:
                 if number == lines[-1][0] and not data.endswith(b"\n"):
                     self._leave("line", "cut short at the end")
                 else:

@@ -231,6 +231,9 @@ def _base64_length(digits: int) -> int:
     return -(-digits // 6) * 4
 
 
+_LONGEST_SHOWN: Final = 60
+
+
 def _integer(value: Any, field: str) -> int:
     try:
         if isinstance(value, (int, str)) and not isinstance(value, bool):
@@ -239,7 +242,7 @@ def _integer(value: Any, field: str) -> int:
                 return number
     except ValueError:
         pass
-    raise ImportFormatError(f"{field} must be nanoseconds since 1970, not {value!r}")
+    raise ImportFormatError(f"{field} must be nanoseconds since 1970, not {repr(value)[:_LONGEST_SHOWN]}")
 
 
 def _choice[T: str](value: Any, choices: Sequence[T], prefix: str, first: int) -> T:

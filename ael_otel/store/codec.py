@@ -94,6 +94,10 @@ json_encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(ExecutionRecord)
 
 
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What `decode` raises for a damaged record."""
+
+
 def decode(body: bytes | str) -> ExecutionRecord:
     """Return the record that `encode` wrote.
 

@@ -83,11 +83,34 @@ def derive(spans: Iterable[SpanFacts]) -> list[ExecutionRecord]:
             children[span.parent_id].append(span)
         else:
             tops.append(span)
+    seen: set[str] = set()
+    for top in tops:
+        _see(top, children, seen)
+    for each in by_id.values() if len(seen) < len(by_id) else ():
+        if (span := each).span_id not in seen:
+            # Spans that are each other's parents: one of them is taken for the topmost, or all would be lost.
+            passed: set[str] = set()
+            while span.span_id not in passed:
+                passed.add(span.span_id)
+                span = by_id[span.parent_id]
+            children[span.parent_id].remove(span)
+            tops.append(span)
+            _see(span, children, seen)
     records: list[ExecutionRecord] = []
     for top in tops:
         ours = list(_our_roots(top, children))
         records += [_our_run(span, children) for span in ours] or [_other_run(top, children)]
     return sorted(records, key=lambda record: (record.started_at, record.execution_id))
+
+
+def _see(top: SpanFacts, children: Mapping[str, list[SpanFacts]], seen: set[str]) -> None:
+    """Add the ids of a span and of all below it to `seen`."""
+    waiting = [top]
+    while waiting:
+        span = waiting.pop()
+        if span.span_id not in seen:
+            seen.add(span.span_id)
+            waiting += children.get(span.span_id, ())
 
 
 def tells_of_an_agent(name: str, attributes: Mapping[str, Any] | None) -> bool:

@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import Final
 
-import msgspec
 from msgspec.structs import replace
 
 from ael_otel.errors import QueryError, StoreError
-from ael_otel.store.codec import decode, has_text
+from ael_otel.store.codec import UNREADABLE, decode, has_text
 from ael_otel.store.error_stats import summarise_errors
 from ael_otel.store.query import (
     EXPORT_FORMATS,
@@ -40,6 +39,8 @@ class Reader(ABC):
     """The reading half of a store. A subclass says how runs are found and their records read."""
 
     def __init__(self) -> None:
+        self.odd_text = False
+        """Whether texts that are not UTF-8 were met; they are read as bytes."""
         self.damaged: dict[str, str] = {}
         """Runs that readers have skipped because they cannot be read, by execution id, and why."""
 
@@ -166,9 +167,12 @@ class Reader(ABC):
     def _decoded(self, execution_id: str, body: bytes) -> ExecutionRecord:
         try:
             return decode(body)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             self.damaged[execution_id] = str(error)
-            raise StoreError(f"the record of run {execution_id} is damaged: {error}") from error
+            raise StoreError(
+                f"the record of run {execution_id} is damaged: {error}; `ael trace repair` copies the others into a new"
+                f" file, `ael trace delete {execution_id}` removes it"
+            ) from error
 
     @abstractmethod
     def find(self, prefix: str, limit: int = 10) -> list[str]:

@@ -32,6 +32,9 @@ from ael_otel.store.records import (
 )
 from ael_otel.store.times import times_from_us, to_us
 
+_LONGEST_MS: Final = 1e15
+"""Thirty thousand years."""
+
 MAX_ERROR_TEXT: Final = 300
 """Characters of an error's message that a summary shows."""
 
@@ -372,13 +375,18 @@ _STATUS_AT: Final = SUMMARY.index("status")
 _TYPE_AT: Final = SUMMARY.index("type")
 
 
-def readable(rows: Sequence[Sequence[Any]], damaged: dict[str, str]) -> list[ExecutionSummary]:
-    """Return runs as `summaries_of` does, without those that cannot be read; these are noted in `damaged`."""
+def readable(
+    rows: Sequence[Sequence[Any]], damaged: dict[str, str], *, odd_text: bool = False
+) -> list[ExecutionSummary]:
+    """Return runs as `summaries_of` does, without those that cannot be read; these are noted in `damaged`.
+
+    With `odd_text`, texts that are not UTF-8 are among them as bytes.
+    """
     try:
         found = summaries_of(rows)
     except (TypeError, ValueError, OverflowError):
         found = None
-    if found is not None and all(run.status in RUN_STATUSES and run.type in RUN_TYPES for run in found):
+    if found is not None and not odd_text and all(map(_is_sound, found)):
         return found
     sound: list[ExecutionSummary] = []
     for row in rows:
@@ -387,8 +395,21 @@ def readable(rows: Sequence[Sequence[Any]], damaged: dict[str, str]) -> list[Exe
                 f"status {row[_STATUS_AT]!r} or type {row[_TYPE_AT]!r} is not one that there is"
             )
             continue
+        if any(isinstance(value, bytes) for value in row):
+            damaged[str(row[0])] = "it holds text that is not UTF-8"
+            continue
         try:
-            sound += summaries_of([row])
+            (run,) = summaries_of([row])
         except (TypeError, ValueError, OverflowError) as error:
             damaged[str(row[0])] = str(error)
+            continue
+        if _is_sound(run):
+            sound.append(run)
+        else:
+            damaged[str(row[0])] = f"its duration {run.duration_ms!r} is not one"
     return sound
+
+
+def _is_sound(run: ExecutionSummary) -> bool:
+    """Return whether a run's closed sets and its duration have values that there are: SQLite keeps any."""
+    return run.status in RUN_STATUSES and run.type in RUN_TYPES and abs(run.duration_ms or 0) < _LONGEST_MS

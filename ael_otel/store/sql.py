@@ -10,7 +10,7 @@ import msgspec
 
 from ael_otel.errors import StoreError
 from ael_otel.store.base import Backend
-from ael_otel.store.codec import decode
+from ael_otel.store.codec import UNREADABLE, decode
 from ael_otel.store.content import clean
 from ael_otel.store.database import Copies, Database, Transaction
 from ael_otel.store.owner import interrupt, is_gone, now_us
@@ -28,7 +28,7 @@ from ael_otel.store.rows import (
     selected,
 )
 from ael_otel.store.stats import Figure
-from ael_otel.store.times import to_us
+from ael_otel.store.times import FIRST_US, LAST_US, to_us
 
 _COLUMNS: Final = ", ".join(COLUMNS)
 _STARTED_AT: Final = SUMMARY.index("started_us")
@@ -159,7 +159,7 @@ class SqlBackend(Backend, Database):
                 sql += " LIMIT ?"
                 parameters.append(wanted)
             rows = self.read(sql, parameters)
-            runs = readable(rows, self.damaged)
+            runs = readable(rows, self.damaged, odd_text=self.odd_text)
             found += runs
             # Others take the places of those that were skipped: fewer than wanted would be the last page.
             if len(runs) == len(rows) or wanted is None or len(rows) < wanted:
@@ -181,7 +181,10 @@ class SqlBackend(Backend, Database):
             f"SELECT e.execution_id, b.body FROM executions e JOIN bodies b ON b.execution = e.id WHERE {condition}",
             [ids],
         )
-        return {execution_id: body.encode() for execution_id, body in found}
+        return {
+            execution_id: body.encode() if isinstance(body, str) else bytes(body)
+            for execution_id, body in found
+        }
 
     def figures(self, by: StatsKey, query: RunQuery) -> Iterable[Figure]:
         """Return what `stats` sums up."""
@@ -298,14 +301,18 @@ class SqlBackend(Backend, Database):
             "SELECT e.execution_id, e.owner, e.started_us FROM executions e WHERE e.status IN ('pending', 'running')"
         )
         now = now_us()
-        stale = [each for each, owner, started in found if owner and is_gone(owner, started, now)]
+        stale = [
+            each
+            for each, owner, started in found
+            if owner and (type(owner) is not str or type(started) is not int or is_gone(owner, started, now))
+        ]
         bodies = self.bodies(stale)
         rows: list[Row] = []
         damaged: list[str] = []
         for execution_id, body in bodies.items():
             try:
                 rows.append(row_of(interrupt(decode(body))))
-            except msgspec.MsgspecError:
+            except UNREADABLE:
                 damaged.append(execution_id)
         if rows:
             self.write(rows)
@@ -323,6 +330,8 @@ def _all_sound(rows: Sequence[Sequence[Any]], statuses: Sequence[str]) -> bool:
     return (
         set(map(type, names)) <= {str, type(None)}
         and set(map(type, starts)) | set(map(type, sizes)) <= {int}
+        and min(starts) >= FIRST_US
+        and max(starts) <= LAST_US
         and set(map(type, durations)) <= {int, type(None)}
         and set(found) <= set(statuses)
     )

@@ -28,7 +28,7 @@ from ael_otel.store.migrations import SCHEMA_VERSION, SQLITE, refuse_newer, stat
 from ael_otel.store.query import DeleteReport, PruneReport, StoreInfo
 from ael_otel.store.sql import SqlBackend
 from ael_otel.store.sqlite_file import OpenFile
-from ael_otel.store.times import from_us
+from ael_otel.store.times import FIRST_US, LAST_US, from_us
 from ael_otel.version import __version__
 
 BUSY_S: Final = 10.0
@@ -38,6 +38,9 @@ APPLICATION_ID: Final = 0x41454C31
 """`AEL1` in the file's header: tells our files from those of others."""
 
 _VACUUM_PAGES: Final = 2_000
+
+_A_TIME: Final = f" WHERE typeof(started_us) = 'integer' AND started_us BETWEEN {FIRST_US} AND {LAST_US}"
+"""Leaves out what is no time in a damaged row."""
 
 _FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
 _TRANSIENT: Final = _FULL | {
@@ -272,7 +275,17 @@ class SqliteStore(SqlBackend):
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return what a statement finds."""
         with self._lock, self._errors():
-            return self._ready().execute(sql, parameters).fetchall()
+            connection = self._ready()
+            try:
+                return connection.execute(sql, parameters).fetchall()
+            except sqlite3.OperationalError as error:
+                # Python's own error, without a number: a text that is not UTF-8 must not hide all the other rows.
+                known = connection.text_factory is _text_or_bytes
+                if known or getattr(error, "sqlite_errorcode", None) is not None:
+                    raise
+            self.odd_text = True
+            connection.text_factory = _text_or_bytes
+            return connection.execute(sql, parameters).fetchall()
 
     @contextmanager
     def looking(self) -> Generator[sqlite3.Connection]:
@@ -381,7 +394,8 @@ class SqliteStore(SqlBackend):
         count, running, oldest, newest = self.read(
             "SELECT (SELECT count(*) FROM executions),"
             " (SELECT count(*) FROM executions WHERE status IN ('pending', 'running')),"
-            " (SELECT min(started_us) FROM executions), (SELECT max(started_us) FROM executions)"
+            f" (SELECT started_us FROM executions{_A_TIME} ORDER BY started_us LIMIT 1),"
+            f" (SELECT started_us FROM executions{_A_TIME} ORDER BY started_us DESC LIMIT 1)"
         )[0]
         size = 0
         for name in ("", "-wal", "-shm"):
@@ -417,6 +431,13 @@ class SqliteStore(SqlBackend):
                 self._connection.close()
             self._connection = None
             self._file.release()
+
+
+def _text_or_bytes(text: bytes) -> str | bytes:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text
 
 
 class _Transaction:

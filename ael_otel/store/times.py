@@ -8,6 +8,10 @@ from typing import Final
 from ael_otel.errors import QueryError
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST_US: Final = -62_135_596_800_000_000
+LAST_US: Final = 253_402_300_799_999_999
+"""The years 1 to 9999, which a `datetime` can have."""
+
 _EXACT_AS_FLOAT_US: Final = 4_102_444_800_000_000
 """The year 2100: until then a float of seconds still tells microseconds apart."""
 

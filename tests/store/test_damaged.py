@@ -153,6 +153,56 @@ def _overwrite(path: Path, first: int, count: int) -> None:
         file.write(b"\xa5" * 4096 * count)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "executions SET workflow_name = CAST(X'fffe' AS TEXT)",
+        "executions SET error_message = CAST(X'fffe' AS TEXT)",
+        "executions SET trace_id = CAST(X'ff' AS TEXT)",
+        "executions SET started_us = 9223372036854775807",
+        "executions SET started_us = 'x'",
+        "executions SET duration_us = 1e400",
+        "bodies SET body = CAST(X'7bff' AS TEXT)",
+        "bodies SET body = X'00ff'",
+    ],
+)
+def test_no_value_in_a_damaged_row_hides_the_other_runs(tmp_path: Path, damage: str) -> None:
+    """Proves for text that is not UTF-8, bytes, and times that are none, that every reader skips the run."""
+    path = tmp_path / "telemetry.db"
+    store = SqliteStore(path)
+    store.put(run(each) for each in (1, 2, 3))
+    store.close()
+    with sqlite3.connect(path) as connection:
+        key = "id" if damage.startswith("executions") else "execution"
+        connection.execute(f"UPDATE {damage} WHERE {key} = 2")
+    connection.close()
+    store = SqliteStore(path, create=False)
+    others = ["exec-000003", "exec-000001"]
+    assert [each.execution_id for each in store.iterate(RunQuery())] == others
+    assert list(store.damaged) == ["exec-000002"]
+    listed = [each.execution_id for each in store.query(RunQuery()).runs]
+    assert listed in (others, ["exec-000003", "exec-000002", "exec-000001"])
+    for by in ("workflow", "tool", "day"):
+        assert sum(row.count for row in store.stats(by, RunQuery())) in (2, 3)
+    assert store.errors(RunQuery()) == []
+    assert b"exec-000001" in b"".join(store.export("json", RunQuery()))
+    newest = store.info().newest
+    assert newest is not None
+    assert newest <= run(3).started_at
+    assert store.delete(["exec-000002"]).executions == 1
+    store.close()
+
+
+def test_owner_that_cannot_be_read_keeps_nobody_from_looking(tmp_path: Path) -> None:
+    """Proves that a run whose owner is no text counts as interrupted, and that the store opens for readers."""
+    store = SqliteStore(tmp_path / "telemetry.db")
+    store.put([run(1, status="running", completed_at=None, owner="x")])
+    with store.transaction() as transaction:
+        transaction.run("UPDATE executions SET owner = CAST(X'ff' AS TEXT)")
+    assert store.mark_interrupted() == ["exec-000001"]
+    store.close()
+
+
 def test_damaged_run_of_a_dead_process_can_be_deleted(tmp_path: Path) -> None:
     """Proves that a run that nobody can read, and whose process was killed, does not stay in flight for ever."""
     store = SqliteStore(tmp_path / "telemetry.db")

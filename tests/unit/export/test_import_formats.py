@@ -384,6 +384,51 @@ def test_a_file_of_which_nothing_can_be_read_is_refused(data):
         read(data)
 
 
+@pytest.mark.parametrize(
+    ("data", "remedy"),
+    [
+        (b"[" * 100_000, "no JSON"),
+        (b'{"a":' * 50_000, "no JSON"),
+        (b"\x1f\x8b\x08\x00", "gzip: unpack"),
+        ("{}".encode("utf-16"), "UTF-16: convert"),
+        (b"PK\x03\x04", "zip archive: unpack"),
+    ],
+)
+def test_file_that_cannot_be_json_says_what_to_do(data, remedy):
+    """Proves that neither depth nor another kind of file is a traceback, and that compressed ones are named."""
+    with pytest.raises(ImportFormatError, match=remedy):
+        read(data)
+
+
+@pytest.mark.parametrize("parents", [{"1": "1"}, {"1": "2", "2": "1"}, {"1": "2", "2": "3", "3": "2"}])
+def test_spans_that_are_each_others_parents_are_a_run(parents):
+    """Proves that spans without a topmost one are imported, and not lost without a count."""
+    spans = [
+        {
+            "traceId": "a" * 32,
+            "spanId": each * 16,
+            "parentSpanId": parent * 16,
+            "name": "ask",
+            "startTimeUnixNano": each,
+            "endTimeUnixNano": "9",
+        }
+        for each, parent in parents.items()
+    ]
+    found = read_with_rest(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}).encode())
+    (record,) = found.runs
+    assert len(record.steps) == len(spans) - 1
+    assert found.left_out == []
+
+
+def test_huge_number_is_cut_in_the_reason():
+    """Proves that a reason quotes a value in short."""
+    span = {"traceId": "a" * 32, "spanId": "b" * 16, "startTimeUnixNano": "9" * 4_000}
+    (left,) = read_with_rest(
+        json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}).encode()
+    ).left_out
+    assert len(left.reason) < 200
+
+
 FIELDS = st.sampled_from(
     [
         *(
