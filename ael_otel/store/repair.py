@@ -78,7 +78,9 @@ def repair(source: Path, target: Path) -> RepairReport:
             except FileExistsError:
                 raise StoreError(f"{target} exists already and is not overwritten") from None
     except OSError as error:
-        raise StoreError(f"{target} cannot be written: {error.strerror or error}") from error
+        raise StoreError(
+            f"{target} cannot be written: {error.strerror or error}; name another file with --output"
+        ) from error
     return RepairReport(copied, unreadable, any(complete))
 
 

@@ -443,6 +443,41 @@ def test_lost_metric_exports_are_counted_and_made_up_for(
     reader.shutdown()
 
 
+@pytest.mark.parametrize("receiver", [silent_receiver, hanging_up_receiver])
+def test_metric_exports_without_an_answer_are_counted_and_made_up_for(
+    protocol: str, behaviour: Behaviour, receiver: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hanging and a half-open Collector: each export counts once, and the sums arrive with the next one."""
+    monkeypatch.setattr(otlp_exporters, "ATTEMPT_SECONDS", 0.1)
+    with receiver() as port:
+        things, reader, dropped = metered(protocol, port, 0.3)
+        things.add(3)
+        reader.force_flush()  # the SDK's answer says nothing of what became of it
+    assert dropped.total() == 1
+    assert set(dropped) <= ({"timeout"} if receiver is silent_receiver else {"timeout", "unavailable"})
+    with RECEIVERS[protocol](behaviour, port):
+        monkeypatch.setattr(otlp_exporters, "ATTEMPT_SECONDS", 10)
+        reader._exporter._timeout_s = 10
+        things.add(1)
+        assert reader.force_flush()
+        reader.shutdown()
+    assert behaviour.sums["things"] == 4
+    assert dropped.total() == 1
+
+
+def test_metrics_of_a_slow_receiver_are_whole(protocol: str, port: int, behaviour: Behaviour) -> None:
+    """Ten times as many updates as exports: none is lost, since each export has the sums."""
+    behaviour.delay_s = 0.05
+    things, reader, dropped = metered(protocol, port, 10)
+    for _ in range(4):
+        for _ in range(500):
+            things.add(1)
+        assert reader.force_flush()
+    reader.shutdown()
+    assert behaviour.sums["things"] == 2_000
+    assert dropped == {}
+
+
 def test_last_metric_export_is_counted(protocol: str) -> None:
     """The export that a process makes as it ends is lost like any other."""
     things, reader, dropped = metered(protocol, closed_port(), 0.1)
