@@ -200,16 +200,18 @@ class StoreSpanProcessor:
         """Count traces that found no room; a run that shows already ends, since nothing more will be heard of it."""
         if given_up:
             self._on_drop("queue_full", len(given_up))
-        for trace in given_up:
+        self._interrupt(
+            given_up, "too many spans of other instrumentations were open: this trace was given up"
+        )
+
+    def _interrupt(self, traces: Sequence[_Trace], why: str) -> None:
+        """End the runs of these traces that show already, without their spans."""
+        for trace in traces:
             if trace.record is not None:
                 trace.record.metadata["spans_left_out"] = len(trace.ended) + trace.left_out + trace.open
                 trace.record.status = "failed"
                 trace.record.completed_at = from_us(time_ns() // 1000)
-                trace.record.error = ErrorRecord(
-                    code=INTERRUPTED,
-                    category="store",
-                    message="too many spans of other instrumentations were open: this trace was given up",
-                )
+                trace.record.error = ErrorRecord(code=INTERRUPTED, category="store", message=why)
                 self._store.finish_execution(trace.record)
 
     def _begun(self, span: "Span", trace: _Trace) -> ExecutionRecord:
@@ -309,7 +311,14 @@ class StoreSpanProcessor:
         """Do nothing; newer SDKs ask."""
 
     def shutdown(self) -> None:
-        """Write what is complete; the store stays open, it is its opener's."""
+        """Write what is complete, and end and count what is not; the store stays open, it is its opener's."""
+        with self._lock:
+            traces = [trace for trace in self._traces.values() if trace.record is not None]
+            self._traces.clear()
+            self._spans = self._bytes = 0
+        if traces:
+            self._on_drop("shutdown_timeout", len(traces))
+        self._interrupt(traces, "the process ended before this trace did")
         self._store.flush()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:

@@ -291,6 +291,22 @@ def test_memory_is_bounded_however_many_traces_never_end() -> None:
     agent.processor.shutdown()
 
 
+def test_trace_that_is_open_at_the_end_is_counted_and_its_run_ends() -> None:
+    """Proves that the end of a process leaves no run in flight, and counts the traces whose spans are lost."""
+    lost: list[tuple[str, int]] = []
+    agent = Agent(on_drop=lambda reason, count: lost.append((reason, count)))
+    root = agent.tracer.start_span("agent", attributes={"gen_ai.agent.name": "a"})
+    agent.tracer.start_span("step", set_span_in_context(root)).end()
+    agent.processor.shutdown()
+    (record,) = agent.store.recent()
+    assert (record.status, record.error and record.error.code) == ("failed", "interrupted")
+    assert record.metadata["spans_left_out"] == 2
+    assert lost == [("shutdown_timeout", 1)]
+    root.end()
+    agent.processor.shutdown()
+    assert lost == [("shutdown_timeout", 1)]
+
+
 def test_a_span_that_outlives_its_root_is_counted_as_left_out() -> None:
     """Proves that the run is complete when its root ends, and says that something was missing."""
     agent = Agent()
