@@ -203,7 +203,7 @@ def test_stdin_is_a_file_too(place):
         (b"hello", "in.json: no JSON"),
         (b'{"a": 1}', "in.json: line 1: no OTLP/JSON of traces"),
         (b'{"execution_id": 1}', "in.json: line 1: no run as `ael trace export` writes it"),
-        (b"\xff\xfe", "in.json: no JSON"),
+        (b"\xff\xfe", "in.json: it is UTF-16: convert it to UTF-8"),
     ],
 )
 def test_a_file_that_is_none_of_these_is_a_failure(place, data, said):
