@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 import re2
@@ -64,14 +65,22 @@ def test_check_names_the_file_that_a_new_rule_leaves_stale(
     ("rule", "form"), FORMS, ids=[f"{rule.name}-{at}" for at, (rule, _) in enumerate(FORMS)]
 )
 def test_collector_form_finds_in_re2_the_example_that_the_rule_finds(rule, form) -> None:
-    """Both find the form's example, and the condition under which the Collector tries the form holds for it."""
+    """What the rule finds in the form's example the form replaces, and the Collector's condition holds for it."""
     assert re2.search(form.pattern, form.example), form.pattern
-    assert REDACTOR.text(form.example) != form.example
+    findings = REDACTOR.explain(form.example)
+    assert findings
+    replaced = re2.sub(form.pattern, lambda match: _kept(match) + form.marker, form.example)
+    assert [found.rule for found in findings if form.example[found.start : found.end] in replaced] == []
     condition = collector._condition(form, run=bool(collector_formats(rule.name)))
     patterns = [
         plain(word) for word in re.findall(r'IsMatch\(cache\["t"\], "((?:[^"\\]|\\.)*)"\)', condition)
     ]
     assert not patterns or any(re2.search(pattern, form.example.lower()) for pattern in patterns)
+
+
+def _kept(match: Any) -> str:
+    """The text before the marker that the form keeps, if it has a group of that name."""
+    return match.groupdict().get("keep") or ""
 
 
 @pytest.mark.parametrize("each", FORMATS, ids=[each.name for each in FORMATS])
