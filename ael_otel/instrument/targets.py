@@ -7,10 +7,7 @@ then lack is said by `feature`).
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ael_otel.instrument import server_output as servers
-from ael_otel.instrument import wrap_engine as running
-from ael_otel.instrument import wrap_frontend as serving
-from ael_otel.instrument import wrap_native_telemetry as native
+from ael_otel.instrument import server_output, wrap_engine, wrap_frontend, wrap_native_telemetry
 
 type Wrapper = Callable[..., Any]
 
@@ -28,150 +25,182 @@ TARGETS: tuple[Target, ...] = (
     Target(
         "ploston_core.application",
         "PlostApplication.initialize",
-        serving.application_opens,
+        wrap_frontend.application_opens,
         "run store and metrics endpoint of a host",
     ),
     Target(
         "ploston_core.engine.engine",
         "WorkflowEngine.__init__",
-        serving.engine_opens,
+        wrap_frontend.engine_opens,
         "run store and metrics endpoint of a host",
     ),
-    Target("uvicorn.server", "Server.shutdown", serving.server_stops, "flush when the server stops"),
-    Target("ploston_core.engine.engine", "WorkflowEngine.execute", running.execute, "traces of runs"),
+    Target("uvicorn.server", "Server.shutdown", wrap_frontend.server_stops, "flush when the server stops"),
+    Target("ploston_core.engine.engine", "WorkflowEngine.execute", wrap_engine.execute, "traces of runs"),
     Target(
         "ploston_core.engine.engine",
         "WorkflowEngine.execute_workflow",
-        running.execute_workflow,
+        wrap_engine.execute_workflow,
         "traces of runs",
     ),
     Target(
-        "ploston_core.engine.engine", "WorkflowEngine._execute_steps", running.execute_steps, "execution ids"
+        "ploston_core.engine.engine",
+        "WorkflowEngine._execute_steps",
+        wrap_engine.execute_steps,
+        "execution ids",
     ),
-    Target("ploston_core.engine.engine", "WorkflowEngine._execute_step", running.execute_step, "step spans"),
+    Target(
+        "ploston_core.engine.engine", "WorkflowEngine._execute_step", wrap_engine.execute_step, "step spans"
+    ),
     Target(
         "ploston_core.engine.engine",
         "WorkflowEngine._execute_step_once",
-        running.execute_step_once,
+        wrap_engine.execute_step_once,
         "retry events",
     ),
     Target(
         "ploston_core.engine.engine",
         "generate_execution_id",
-        running.generate_execution_id,
+        wrap_engine.generate_execution_id,
         "early execution ids",
     ),
     Target(
         "ploston_core.engine.types",
         "ExecutionContext.add_step_result",
-        running.add_step_result,
+        wrap_engine.add_step_result,
         "skipped steps",
     ),
-    Target("ploston_core.invoker.invoker", "ToolInvoker.invoke", running.invoke, "tool calls"),
-    Target("ploston_core.mcp.manager", "MCPClientManager.call_tool", running.call_tool, "MCP server names"),
+    Target("ploston_core.invoker.invoker", "ToolInvoker.invoke", wrap_engine.invoke, "tool calls"),
+    Target(
+        "ploston_core.mcp.manager", "MCPClientManager.call_tool", wrap_engine.call_tool, "MCP server names"
+    ),
     Target(
         "ploston_core.mcp.connection",
         "MCPConnection._connect_once",
-        servers.connect,
+        server_output.connect,
         "server names of log lines",
     ),
     Target(
         "ploston_core.mcp.connection",
         "MCPConnection._create_stdio_transport",
-        servers.stdio_transport,
+        server_output.stdio_transport,
         "lines of server stderr",
     ),
     Target(
         "ploston_core.mcp.connection",
         "MCPConnection.call_tool",
-        servers.server_call,
+        server_output.server_call,
         "run ids of servers' log lines",
     ),
     Target(
         "fastmcp.client.client",
         "default_log_handler",
-        servers.server_message,
+        server_output.server_message,
         "server log messages",
     ),
     Target(
-        "ploston_core.sandbox.sandbox", "PythonExecSandbox.execute", running.sandbox_execute, "code spans"
+        "ploston_core.sandbox.sandbox", "PythonExecSandbox.execute", wrap_engine.sandbox_execute, "code spans"
     ),
     Target(
         "ploston_core.mcp_frontend.server",
         "MCPFrontend._handle_tools_call",
-        serving.handle_tools_call,
+        wrap_frontend.handle_tools_call,
         "joined traces",
     ),
     Target(
         "ploston_core.mcp_frontend.server",
         "MCPFrontend._execute_runner_tool",
-        serving.execute_runner_tool,
+        wrap_frontend.execute_runner_tool,
         "runner tools",
     ),
     Target(
         "ploston_core.workflow.registry",
         "WorkflowRegistry.initialize",
-        serving.workflows_loaded,
+        wrap_frontend.workflows_loaded,
         "zeros of workflows",
     ),
     Target(
         "ploston_core.workflow.registry",
         "WorkflowRegistry.register",
-        serving.workflow_registered,
+        wrap_frontend.workflow_registered,
         "zeros of workflows",
     ),
     Target(
         "ploston_core.workflow.registry",
         "WorkflowRegistry.register_validated",
-        serving.workflow_registered,
+        wrap_frontend.workflow_registered,
         "zeros of workflows",
     ),
     Target(
         "ploston_core.workflow.registry",
         "WorkflowRegistry.unregister",
-        serving.workflow_unregistered,
+        wrap_frontend.workflow_unregistered,
         "end of the rows of workflows",
     ),
-    Target("ploston_core.config.loader", "ConfigLoader.reload", serving.config_reload, "events of reloads"),
+    Target(
+        "ploston_core.config.loader", "ConfigLoader.reload", wrap_frontend.config_reload, "events of reloads"
+    ),
     Target(
         "ploston_core.config.tools.config_done",
         "handle_config_done",
-        serving.config_done,
+        wrap_frontend.config_done,
         "events of reloads",
     ),
     Target(
-        "ploston_core.registry.registry", "ToolRegistry.initialize", serving.tools_listed, "zeros of tools"
+        "ploston_core.registry.registry",
+        "ToolRegistry.initialize",
+        wrap_frontend.tools_listed,
+        "zeros of tools",
     ),
-    Target("ploston_core.registry.registry", "ToolRegistry.refresh", serving.tools_listed, "zeros of tools"),
+    Target(
+        "ploston_core.registry.registry", "ToolRegistry.refresh", wrap_frontend.tools_listed, "zeros of tools"
+    ),
     Target(
         "ploston_core.registry.registry",
         "ToolRegistry.refresh_server",
-        serving.tools_listed,
+        wrap_frontend.tools_listed,
         "zeros of tools",
     ),
-    Target("ploston_core.logging.logger", "AELLogger._log", serving.engine_log, "log correlation"),
+    Target("ploston_core.logging.logger", "AELLogger._log", wrap_frontend.engine_log, "log correlation"),
     Target(
         "ploston_core.telemetry.instrumentation",
         "get_telemetry",
-        native.without_tracer,
+        wrap_native_telemetry.without_tracer,
         "native spans switched off",
     ),
-    Target("ploston_core.application", "get_telemetry", native.without_tracer, "native spans switched off"),
     Target(
-        "ploston_core.application", "setup_telemetry", native.quiet_setup, "quiet start of native telemetry"
+        "ploston_core.application",
+        "get_telemetry",
+        wrap_native_telemetry.without_tracer,
+        "native spans switched off",
+    ),
+    Target(
+        "ploston_core.application",
+        "setup_telemetry",
+        wrap_native_telemetry.quiet_setup,
+        "quiet start of native telemetry",
     ),
     Target(
         "ploston_core.application",
         "_build_telemetry_store_config_from_env",
-        native.store_in_memory,
+        wrap_native_telemetry.store_in_memory,
         "native telemetry database switched off",
     ),
     Target(
         "ploston_core.telemetry.store.redactor",
         "Redactor._redact_patterns",
-        native.redact_patterns,
+        wrap_native_telemetry.redact_patterns,
         "linear redaction of the engine's own records",
     ),
-    Target("fastmcp.client.telemetry", "get_tracer", native.client_tracer, "one span per MCP request"),
-    Target("mcp.shared.jsonrpc_dispatcher", "otel_span", native.client_span, "one span per MCP request"),
+    Target(
+        "fastmcp.client.telemetry",
+        "get_tracer",
+        wrap_native_telemetry.client_tracer,
+        "one span per MCP request",
+    ),
+    Target(
+        "mcp.shared.jsonrpc_dispatcher",
+        "otel_span",
+        wrap_native_telemetry.client_span,
+        "one span per MCP request",
+    ),
 )

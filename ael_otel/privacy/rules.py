@@ -14,8 +14,7 @@ from ipaddress import ip_address
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ael_otel.privacy import key_value as assignments
-from ael_otel.privacy import markers
+from ael_otel.privacy import key_value, markers
 from ael_otel.privacy.field_names import ANCHORS, a_set
 from ael_otel.privacy.validators import (
     digits_of,
@@ -964,7 +963,7 @@ RULES: Final[tuple[Rule, ...]] = (
     _shape(
         "named_secret", markers.FIELD, 'values that their name gives away: `password=`, `"api_key":`, `Cookie:`',
         "db_password=hunter2", "max_tokens=4096 primary_key=id monkey=george author: ada",
-        " ".join(ANCHORS), "", find=assignments.find, fold=True, collector=_FORMS_NAMED,
+        " ".join(ANCHORS), "", find=key_value.find, fold=True, collector=_FORMS_NAMED,
     ),
     _shape(
         "session_cookie", markers.TOKEN, "cookies of sessions outside a `Cookie` header: `session=`, `sid=`, `sessionid=`, and files of cookies",
@@ -981,7 +980,7 @@ RULES: Final[tuple[Rule, ...]] = (
     )._replace(anchors=("identified by ", "@tcp(", "@unix(", "jdbc:oracle:thin:")),
     _shape(
         "command_option", markers.FIELD, "values of options whose name gives them away", "curl --token abc123xyz -v",
-        "tool --max-tokens 4096 --token-count 17", "--", "", find=assignments.option,
+        "tool --max-tokens 4096 --token-count 17", "--", "", find=key_value.option,
         collector=(_FORM_OPTION,),
     ),
     _shape(

@@ -50,7 +50,10 @@ class AelInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         ...     result = await app.state.engine.workflow_engine.execute(workflow, {})
         ...     return {"execution_id": result.execution_id, "status": result.status.value}
 
-    Under `opentelemetry-instrument python app.py` the same happens without a line of code.
+    Where processors are slow, give the workers time to open the engine: `--timeout-worker-healthcheck 60`.
+
+    Without the two lines of `ael_otel`, `opentelemetry-instrument python app.py -c ael-config.yaml` does the same, and
+    so does any command under `opentelemetry-instrument` with OTEL_PYTHON_AEL_CONFIG set.
     """
 
     _instance = None

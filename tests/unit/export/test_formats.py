@@ -1,4 +1,4 @@
-"""A form of export is in three places: the table of writers, the command, and its page."""
+"""A form of export is in four places: the table of writers, the store's method, the command, and its page."""
 
 from pathlib import Path
 
