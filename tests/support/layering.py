@@ -51,6 +51,11 @@ BESIDE: dict[str, frozenset[str]] = {
 }
 # Who may import the rooms beside the order; nobody imports the others.
 IMPORTERS = {"demo": {"cli"}}
+# Modules with a string that is the dotted name of one of a higher room, and that room: loading by name is no import.
+BY_NAME = {
+    "store/reader.py": "export",  # loads it: ADR 0009
+    "runtime/hosting.py": "cli",  # looks for it on the command line
+}
 
 # Build-time tools beside the package, not in the wheel. The schema toolchain must not depend on what it generates;
 # `config` is for the page of settings.
@@ -121,9 +126,14 @@ def violations(package: Path) -> list[str]:
             continue
         tree = ast.parse(path.read_text("utf-8"), str(path))
         for item in imports(tree):
-            problem = _judge(item, room, where, rooms)
+            problem = _judge(item, room, where, rooms) or _through_own_package(item, path, package)
             if problem:
                 found.append(f"{where}:{item.line}: {problem}")
+        found += [
+            f"{where}:{line}: {room} must not name {target}, by which it could load it"
+            for line, target in _module_names(tree)
+            if RANK.get(target, -1) > RANK.get(room, len(RANK)) and BY_NAME.get(where.as_posix()) != target
+        ]
         if room != "instrument":
             found += [
                 f"{where}:{line}: only instrument/ names the engine's {name}"
@@ -135,7 +145,8 @@ def violations(package: Path) -> list[str]:
 def circle(package: Path) -> list[str]:
     """The modules of one circle of imports, whatever their kind, the first repeated at the end; empty without one.
 
-    A package's `__init__` only passes names on: an import of it counts as one of the module that has the name.
+    A package's `__init__` only passes names on and is left out: no module of the package may import a name from it
+    (`violations`), and another room's is above or below.
     """
     trees = {
         path.relative_to(package.parent).with_suffix("").as_posix().replace("/", "."): ast.parse(
@@ -204,6 +215,25 @@ def _judge(item: Import, room: str, where: Path, rooms: set[str]) -> str:
     if target not in RANK:
         return f"{target} is not a room; DESIGN names them all"
     return "" if RANK[target] < RANK[room] else f"{room} must not import {target}"
+
+
+def _through_own_package(item: Import, path: Path, package: Path) -> str:
+    """What is wrong with a module that takes a name from the package it is in: `circle` cannot see where that leads."""
+    name, _, attribute = item.module.rpartition(".")
+    folder = package.parent.joinpath(*name.split("."))
+    if path.stem.startswith("__") or package not in folder.parents or folder not in path.parents:
+        return ""
+    is_module = (folder / attribute).is_dir() or (folder / f"{attribute}.py").is_file()
+    return "" if is_module else f"{attribute} comes from this package; import it from its module"
+
+
+def _module_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Line and room of each string that is the dotted name of a module of ours."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            named = re.fullmatch(rf"{PACKAGE}\.(\w+)(\.\w+)*", node.value)
+            if named is not None:
+                yield node.lineno, named[1]
 
 
 def _engine_names(tree: ast.AST) -> Iterator[tuple[int, str]]:

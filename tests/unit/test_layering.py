@@ -88,6 +88,9 @@ BAD = [
     ("core/__init__.py", "from ael_otel import redact", "core must not import the front door"),
     ("core/__init__.py", "def f():\n    import ael_otel", "core must not import the front door"),
     ("config/__init__.py", "from .file import read", "relative import"),
+    ("store/rows.py", "from ael_otel.store import open_store", "open_store comes from this package"),
+    ("store/rows.py", "def f():\n    from ael_otel.store import Run", "Run comes from this package"),
+    ("store/rows.py", "FORMATS = 'ael_otel.export.formats'", "store must not name export"),
     ("helpers/__init__.py", "", "helpers is not a room"),
     (
         "instrument/__init__.py",
@@ -152,7 +155,9 @@ def test_the_check_sees_the_package() -> None:
 def test_a_tree_that_keeps_the_rules_passes(tmp_path: Path) -> None:
     """The checker does not cry wolf: docstrings, lazy engine imports and downward imports are all right."""
     good = GOOD | {
-        "config/file.py": '"""Reads what ploston_core.WorkflowEngine reads."""\nfrom ael_otel.config import ALL'
+        "config/file.py": '"""Reads what ploston_core.WorkflowEngine reads."""\nimport ael_otel.errors',
+        "store/reader.py": "from ael_otel.store import rows\nFORMATS = 'ael_otel.export.formats'",
+        "store/rows.py": "LOWER = 'ael_otel.config.file'",
     }
     assert violations(plant(tmp_path, good)) == []
 
