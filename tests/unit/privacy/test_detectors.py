@@ -13,7 +13,7 @@ from ael_otel.config import settings_from_mapping
 from ael_otel.config.patterns import text_pattern_fault
 from ael_otel.config.settings import Privacy
 from ael_otel.errors import ConfigError
-from ael_otel.privacy.field_names import ANCHORS, holds_secret, is_weak, kind_of
+from ael_otel.privacy.field_names import _OTHER_SCRIPTS, ALONE, ANCHORS, holds_secret, is_weak, kind_of
 from ael_otel.privacy.markers import ALL_MARKERS, KINDS, MARKER, MARKERS
 from ael_otel.privacy.policy import DEFAULT_PII, CustomPattern, Policy
 from ael_otel.privacy.redactor import Redactor
@@ -134,6 +134,13 @@ def test_names_of_other_services_and_languages_are_secret(name) -> None:
     assert kind_of(name) is not None
     assert any(anchor in name.lower() for anchor in ANCHORS), name
     assert REDACTOR.value({name: "Tr0ub4dor-and-3x"})[name] in ALL_MARKERS
+
+
+@pytest.mark.parametrize(("word", "kind"), (ALONE | _OTHER_SCRIPTS).items())
+def test_word_that_is_enough_alone_is_searched_for(word, kind) -> None:
+    """A word without a text in `ANCHORS` would never be looked at."""
+    assert kind_of(word) == kind
+    assert kind_of(f"of_the_{word}") == kind
 
 
 @pytest.mark.parametrize(
