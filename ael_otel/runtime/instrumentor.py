@@ -88,7 +88,8 @@ class AelInstrumentor(BaseInstrumentor):  # type: ignore[misc]
                 named, runs are not kept and one line in the log says so.
             store: where runs are kept; None opens the store that the configuration names.
             tracer_provider: where spans go; None takes the global one, which is made from the configuration if the
-                application has made none by the time an engine opens.
+                application has made none by the time an engine opens. Under `opentelemetry-instrument` the global one
+                is the wrapper's, and a provider of the application's own has to be passed here.
             meter_provider: the same for metrics.
             serve_metrics: answer `GET /metrics` on `telemetry.metrics.port`. Of several processes the first has the
                 port; each of the others says so in one line.
