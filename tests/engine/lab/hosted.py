@@ -1,7 +1,8 @@
 """A FastAPI application with the engine in it, as a person writes one; served by uvicorn, alone or with workers.
 
 `HOST_CONFIG` is what it passes to the instrumentor (`-` for no argument), `HOST_OWN_PROVIDER` a file to which a tracer
-provider of its own writes its spans; without either variable it knows nothing of telemetry.
+provider of its own writes its spans; without either variable it knows nothing of telemetry. With
+`HOST_PASS_PROVIDER` it passes that provider to the instrumentor instead of setting it.
 """
 
 import os
@@ -14,9 +15,8 @@ import uvicorn
 from fastapi import FastAPI
 
 
-def own_provider(file: str) -> None:
-    """Set a tracer provider that writes to a file, one JSON object a span."""
-    from opentelemetry import trace
+def own_provider(file: str) -> Any:
+    """Return a tracer provider that writes to a file, one JSON object a span."""
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
@@ -26,15 +26,21 @@ def own_provider(file: str) -> None:
     exporter = ConsoleSpanExporter(out=out, formatter=lambda span: span.to_json(indent=None) + "\n")
     provider = TracerProvider(resource=Resource.create({"service.name": "own"}))
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
+    return provider
 
 
+arguments: dict[str, Any] = {}
 if file := os.environ.get("HOST_OWN_PROVIDER"):
-    own_provider(file)
+    if os.environ.get("HOST_PASS_PROVIDER"):
+        arguments["tracer_provider"] = own_provider(file)
+    else:
+        from opentelemetry import trace
+
+        trace.set_tracer_provider(own_provider(file))
 if config := os.environ.get("HOST_CONFIG"):
     from ael_otel import AelInstrumentor
 
-    AelInstrumentor().instrument(**({} if config == "-" else {"config": config}))
+    AelInstrumentor().instrument(**arguments | ({} if config == "-" else {"config": config}))
 
 
 @asynccontextmanager
