@@ -85,7 +85,8 @@ class AelInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         Args:
             config: settings or the path of the engine's configuration file; None takes the file that `-c` on the
                 command line names, else OTEL_PYTHON_AEL_CONFIG, AEL_CONFIG_PATH or PLOSTON_CONFIG_PATH. Where none is
-                named, runs are not kept and one line in the log says so.
+                named, runs are not kept and one line in the log says so. Under `opentelemetry-instrument` name it by
+                `-c` or a variable: with this argument alone, OTLP goes where the OTEL_* variables say.
             store: where runs are kept; None opens the store that the configuration names.
             tracer_provider: where spans go; None takes the global one, which is made from the configuration if the
                 application has made none by the time an engine opens. Under `opentelemetry-instrument` the global one

@@ -61,7 +61,9 @@ WAYS: Mapping[str, Way] = {
     "wrapper": Way((*WRAPPED, "-c", "{config}")),
     "wrapper, own provider": Way(WRAPPED, {"PLOSTON_CONFIG_PATH": "{config}"}, own=True),
     "wrapper, provider passed": Way(
-        WRAPPED, {"HOST_CONFIG": "{config}", "HOST_PASS_PROVIDER": "yes"}, own=True
+        WRAPPED,
+        {"HOST_CONFIG": "-", "HOST_PASS_PROVIDER": "yes", "AEL_CONFIG_PATH": "{config}"},
+        own=True,
     ),
     "wrapper, workers": Way(
         ("opentelemetry-instrument", *UVICORN, *WORKERS), {"OTEL_PYTHON_AEL_CONFIG": "{config}"}
