@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from ael_otel.privacy import markers
+from ael_otel.privacy.budget import Budget, Unlimited
 from ael_otel.privacy.validators import looks_secret
 
 _CLIENT: Final = (
@@ -68,7 +69,7 @@ _LISTED_OPTION: Final = re.compile(
 _LONGEST_LIST: Final = 2048
 
 
-def search(text: str, start: int, end: int, found: Callable[[int, int, str], object]) -> None:
+def search(text: str, start: int, end: int, found: Callable[[int, int, str], object], budget: Budget) -> None:
     """Report the secrets in the arguments of commands whose options stand in a part of a text."""
     hint = _HINT.search(text, start, end)
     searched = start
@@ -88,7 +89,9 @@ def search(text: str, start: int, end: int, found: Callable[[int, int, str], obj
                 clients.discard("login")
             searched = behind
             for client in clients:
-                _options(text, command.end(), behind, client or "", found)
+                _options(text, command.end(), behind, client or "", found, budget)
+            if budget.cut is not None:
+                return
         hint = _HINT.search(text, behind, end)
 
 
@@ -101,9 +104,13 @@ def _line_of(text: str, at: int) -> int:
     return line
 
 
-def _options(text: str, start: int, stop: int, client: str, found: Callable[[int, int, str], object]) -> None:
+def _options(
+    text: str, start: int, stop: int, client: str, found: Callable[[int, int, str], object], budget: Budget
+) -> None:
     for pattern in _OPTIONS[client]:
         for option in pattern.finditer(text, start, stop):
+            if budget.is_spent(option.start()):
+                return
             group = "s" if option["s"] is not None else "q"
             value = option[group]
             held = (
@@ -133,7 +140,7 @@ def in_list(items: Sequence[object], place: int) -> str | None:
     if _COMMAND.search(f"{line} ") is not None:
         hits: list[tuple[int, str]] = []
         end = len(line) + 1 + len(value)
-        search(f"{line} {value}", 0, end, lambda start, _end, kind: hits.append((start, kind)))
+        search(f"{line} {value}", 0, end, lambda start, _end, kind: hits.append((start, kind)), Unlimited())
         for start, kind in hits:
             if start > len(line):
                 return kind
@@ -142,11 +149,15 @@ def in_list(items: Sequence[object], place: int) -> str | None:
     return None
 
 
-def search_lists(text: str, start: int, end: int, found: Callable[[int, int, str], object]) -> None:
+def search_lists(
+    text: str, start: int, end: int, found: Callable[[int, int, str], object], budget: Budget
+) -> None:
     """Report the secrets in lists of arguments that a text quotes: `['mysql', '-u', 'root', '-p', 'hunter2']`."""
     option = _LISTED_OPTION.search(text, start, end)
     while option is not None:
         at = option.start()
+        if budget.is_spent(at):
+            return
         opening = text.rfind("[", max(0, at - _LONGEST_LIST), at)
         behind = option.end()
         if opening >= 0:

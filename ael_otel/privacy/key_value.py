@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Final
 
 from ael_otel.privacy import markers
+from ael_otel.privacy.budget import Budget, Unlimited
 from ael_otel.privacy.field_names import ANCHORS, a_set, hints_at, is_vague, is_weak, kind_of
 from ael_otel.privacy.markers import MARKER
 from ael_otel.privacy.tables import Tables
@@ -133,6 +134,7 @@ _NO_VALUE: Final = a_set(
 )
 
 _UNDECIDED: Final = (-1, -1, "")
+_SPENT: Final = (_UNDECIDED, None)
 
 type _Answer = tuple[tuple[int, int, str] | None, int | None]
 
@@ -159,7 +161,13 @@ class NamedSecrets:
         self._names: dict[str, tuple[str | None, bool]] = {}
 
     def search(
-        self, text: str, low: str, start: int, end: int, found: "Callable[[int, int, str], object]"
+        self,
+        text: str,
+        low: str,
+        start: int,
+        end: int,
+        found: "Callable[[int, int, str], object]",
+        budget: Budget,
     ) -> None:
         """Report the values of the names that begin in a part of a text.
 
@@ -169,6 +177,7 @@ class NamedSecrets:
             start: where the part begins.
             end: where the part ends.
             found: called with the beginning, end and kind of each value.
+            budget: counts each name that is judged; the search stops where it is spent.
         """
         at = start
         limit = min(len(text), end + 512)
@@ -185,7 +194,10 @@ class NamedSecrets:
             first, at = match.span()
             if match["sign"] is not None or _worth_a_look(text, first, match.start("close"), at):
                 if first < _LEFT or at > last:
-                    value, begin = self._judge(text, match)
+                    answer = self._judge(text, match, budget)
+                    if answer is _SPENT:
+                        return
+                    value, begin = answer
                 else:
                     # What repeats is judged once: the same name, sign and value, with the same text around them.
                     around = text[first - _LEFT : at + _RIGHT]
@@ -197,7 +209,10 @@ class NamedSecrets:
                         if answer is not None:
                             last_around, last_answer = around, answer
                     if answer is None:
-                        answer = _moved(self._judge(text, match), -first)
+                        answer = self._judge(text, match, budget)
+                        if answer is _SPENT:
+                            return
+                        answer = _moved(answer, -first)
                         if _is_near(text, first, at, answer, tag=match["sign"] is None):
                             if len(same) >= _MOST_SAME:
                                 same.clear()
@@ -214,8 +229,11 @@ class NamedSecrets:
                     tables.look(begin, match.start("close"))
             match = search(low, at, limit)
 
-    def _judge(self, text: str, match: "re.Match[str]") -> "_Answer":
-        """Return where the value of a name is and its kind, and where the name begins if it can head a column."""
+    def _judge(self, text: str, match: "re.Match[str]", budget: Budget) -> "_Answer":
+        """Return where the value of a name is and its kind, and where the name begins if it can head a column.
+
+        The answer is `_SPENT` where the name is a secret's and the budget does not allow to judge its value.
+        """
         start = match.start()
         end, closed = match.span("close")
         sign = match["sign"]
@@ -230,6 +248,8 @@ class NamedSecrets:
             kind = self._kind_with_words(text, begin, name, sign)
             if kind is None:
                 return None, None
+        if budget.is_spent(start):
+            return _SPENT
         if sign is None or (sign[0] == " " and text[begin - 1 : begin] == "<"):
             value = _without_sign(text, begin, closed, kind)
         else:
@@ -368,6 +388,19 @@ def _by_rarest(words: Iterable[str]) -> str:
     return "|".join(f"{letter}(?:{'|'.join(each)})" for letter, each in by_letter.items())
 
 
+_NAME_OF_SECRET: Final = re.compile(_by_rarest(ANCHORS))
+
+
+def may_name(text: str) -> bool:
+    """Return whether something in a text can be the name of a secret."""
+    return not text.isascii() or _NAME_OF_SECRET.search(text.lower()) is not None
+
+
+def name_places(text: str) -> list[int]:
+    """Return the places of a text that are in what can be the name of a secret."""
+    return [match.start() for match in _NAME_OF_SECRET.finditer(lowered(text))]
+
+
 def is_empty_authorization(value: str) -> bool:
     """Return whether the value of an `Authorization` header has a placeholder where its credential will be."""
     scheme = _SCHEME.match(value)
@@ -406,7 +439,12 @@ def find(text: str, at: int) -> tuple[int, int, str] | None:
     """Return where the value of the name around `text[at:]` is, and its kind; None if there is none to hide."""
     found: list[tuple[int, int, str]] = []
     _ANY_NAMES.search(
-        text, lowered(text), at, at + 16, lambda first, last, kind: found.append((first, last, kind))
+        text,
+        lowered(text),
+        at,
+        at + 16,
+        lambda first, last, kind: found.append((first, last, kind)),
+        Unlimited(),
     )
     return found[0] if found else None
 
@@ -417,12 +455,19 @@ _OPTION: Final = re.compile(r"--(?P<name>[A-Za-z][\w-]{0,60}+)(?:=|[ \t]{1,3})(?
 def option(text: str, at: int) -> tuple[int, int, str] | None:
     """Return where the value of the option at `text[at:]` is, and its kind; None if there is none to hide."""
     found: list[tuple[int, int, str]] = []
-    options(text, at, at + 1, kind_of, lambda first, last, kind: found.append((first, last, kind)))
+    options(
+        text, at, at + 1, kind_of, lambda first, last, kind: found.append((first, last, kind)), Unlimited()
+    )
     return found[0] if found else None
 
 
 def options(
-    text: str, start: int, end: int, kind_for: KindFor, found: "Callable[[int, int, str], object]"
+    text: str,
+    start: int,
+    end: int,
+    kind_for: KindFor,
+    found: "Callable[[int, int, str], object]",
+    budget: Budget,
 ) -> None:
     """Report the values of the options of commands that begin in a part of a text: `--db-password hunter2`."""
     same: dict[str, _Answer] = {}
@@ -436,6 +481,8 @@ def options(
             around = text[first : at + _RIGHT]
             answer = same.get(around)
             if answer is None:
+                if budget.is_spent(first):
+                    return
                 value = _at(text, first, at, kind, match["name"], "=", quoted=False, sure=True)
                 answer = _moved((value, None), -first)
                 if at + _RIGHT <= len(text) and len(same) < _MOST_SAME and _is_near(text, first, at, answer):

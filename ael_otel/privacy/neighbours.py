@@ -5,13 +5,15 @@ item and its body in the others.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import Any, Final, NamedTuple, cast
 
 from ael_otel.privacy import markers
 from ael_otel.privacy.field_names import holds_anchor, is_weak, kind_of
-from ael_otel.privacy.scan import Span, merged
+from ael_otel.privacy.key_value import may_name, name_places
+from ael_otel.privacy.scan import TOO_MANY, Span, merged
 from ael_otel.privacy.validators import looks_secret
 
 MOST_CHARS: Final = 4 * 1024 * 1024
@@ -27,12 +29,107 @@ _DIGIT: Final = re.compile("[0-9]")
 _LETTER: Final = re.compile("[A-Za-z]")
 
 
+# Items that are read with one that can name a secret in those behind it.
+_READ_ALONG: Final = 6
+_JSON_ITEM: Final = re.compile("(?:\\A|\n)[\\[{]")
+_HEADING_SIGN: Final = re.compile("[,|;\t]")
+_WITHOUT_TEXT: Final[frozenset[type[Any]]] = frozenset(
+    {int, float, bool, type(None), list, tuple, set, frozenset}
+)
+
+type FindIn = Callable[[str, list[tuple[int, int]]], Sequence[Span]]
+"""Returns the secrets that begin in some parts of a text."""
+
+
 class Part(NamedTuple):
     """A text among the items of a list: the place of its item, the field that holds it (None: the item), the text."""
 
     place: int
     field: str | None
     text: str
+
+
+class Neighbours(NamedTuple):
+    """What the items of a list can say of each other.
+
+    Attributes:
+        parts: the texts of the items; empty if none of them reaches into the next.
+        reaching: the places, in `parts`, of those that do.
+        flat: the places of items that are the value of the name before them.
+        dashed: whether some text begins as an option does.
+    """
+
+    parts: list[Part]
+    reaching: list[int]
+    flat: frozenset[int]
+    dashed: bool
+
+
+_NOTHING: Final = {dashed: Neighbours([], [], frozenset(), dashed) for dashed in (False, True)}
+_TEXTS: Final[set[type[Any]]] = {str}
+
+
+def neighbours_of(items: Sequence[object]) -> Neighbours:
+    """Return what the items of a list can say of each other.
+
+    Most lists are of texts that name no secret, which one search of all of them together says.
+    """
+    parts: list[Part] | None = None
+    places: Sequence[int] = range(len(items))
+    if set(map(type, items)) == _TEXTS:
+        texts = cast("Sequence[str]", items)
+        if not all(texts) or _JSON_ITEM.search("\n".join(texts)) is not None:
+            places = [place for place, text in enumerate(texts) if _is_read(text)]
+            texts = [texts[place] for place in places]
+    else:
+        parts = [
+            part
+            for place, item in enumerate(items)
+            if type(item) not in _WITHOUT_TEXT and (part := part_of(place, item)) is not None
+        ]
+        places, texts = [part.place for part in parts], [part.text for part in parts]
+    whole = "\n".join(texts)
+    dashed = whole[:1] == "-" or "\n-" in whole
+    if len(texts) < 2 or (not may_name(whole) and "PRIVATE KEY--" not in whole):
+        return _NOTHING[dashed]
+    # Only a text with the name of a secret in it can say something of the next.
+    named = _items_at(whole, texts, name_places(whole))
+    if not whole.isascii():
+        named.update(at for at, text in enumerate(texts) if not text.isascii())
+    flat = frozenset(places[at] + 1 for at in named if _names_next(items, places[at]))
+    if "PRIVATE KEY--" in whole:
+        named.update(at for at, text in enumerate(texts) if "PRIVATE KEY--" in text)
+    last = len(texts) - 1
+    reaching = sorted(at for at in named if at < last and reach(texts[at], texts[at + 1]))
+    if not reaching:
+        return Neighbours([], [], flat, dashed)
+    if parts is None:
+        parts = [Part(place, None, text) for place, text in zip(places, texts, strict=True)]
+    return Neighbours(parts, reaching, flat, dashed)
+
+
+def _items_at(whole: str, texts: Sequence[str], places: Sequence[int]) -> set[int]:
+    """Return which of the texts that line ends join hold some places."""
+    if whole.count("\n") >= len(texts):
+        starts = list(accumulate((len(text) + 1 for text in texts), initial=0))
+        return {bisect_right(starts, at) - 1 for at in places}
+    found: set[int] = set()
+    item = counted = 0
+    for at in places:
+        item += whole.count("\n", counted, at)
+        counted = at
+        found.add(item)
+    return found
+
+
+def _is_read(text: str) -> bool:
+    """Return whether a text is read with its neighbours; JSON is read by itself."""
+    return bool(text) and not (text[0] in "[{" and text[-1] in "]}")
+
+
+def _names_next(items: Sequence[object], place: int) -> bool:
+    name = items[place]
+    return type(name) is str and place + 1 < len(items) and is_flat_name(name, items[place + 1])
 
 
 def part_of(place: int, item: object) -> Part | None:
@@ -45,7 +142,7 @@ def part_of(place: int, item: object) -> Part | None:
             text = fields.get(field)
             if type(text) is str:
                 break
-    if type(text) is not str or not text or (text[0] in "[{" and text[-1] in "]}"):
+    if type(text) is not str or not _is_read(text):
         return None
     return Part(place, field, text)
 
@@ -66,6 +163,7 @@ def is_flat_name(name: str, value: object) -> bool:
         and len(name) <= _LONGEST_NAME
         and " " not in name
         and " " not in value
+        and (len(value) >= 16 or _DIGIT.search(value) is not None)
         and not value.endswith(")")  # `varchar(255)`
         and kind_of(name) is not None
         and not is_weak(name)
@@ -82,46 +180,42 @@ def reach(before: str, following: str) -> bool:
     if len(before) > _LONGEST_HEADING or ", " in before:
         return False
     # The heading of a table, whose rows are the next items.
-    return any(sign in before for sign in ",|;\t") and holds_anchor(before)
+    return _HEADING_SIGN.search(before) is not None and holds_anchor(before)
 
 
 def any_reach(items: Sequence[object]) -> bool:
     """Return whether some item of a list can say that something in another is a secret."""
     if heading_of(items) is not None:
         return True
-    before = ""
-    for place, item in enumerate(items):
-        part = part_of(place, item)
-        if part is None:
-            continue
-        if before and (reach(before, part.text) or (part.field is None and is_flat_name(before, part.text))):
-            return True
-        before = part.text
-    return False
+    found = neighbours_of(items)
+    return bool(found.reaching or found.flat)
 
 
 def spans_across(
-    items: Sequence[object], spans: Callable[[str], Sequence[Span]]
+    parts: list[Part], reaching: list[int], spans_in: FindIn
 ) -> "dict[int, tuple[Part, list[Span]]]":
     """Return what is secret in the items of a list because of the items before them.
 
     Args:
-        items: the items.
-        spans: returns the secrets of a text.
+        parts: the texts of the items.
+        reaching: the places of those that reach into the next.
+        spans_in: returns the secrets of a text.
 
     Returns:
         By the place of an item its text and the secrets in it, in order.
     """
-    parts = [part for place, item in enumerate(items) if (part := part_of(place, item)) is not None]
-    first = next((at for at, (one, two) in enumerate(pairwise(parts)) if reach(one.text, two.text)), None)
-    if first is None:
-        return {}
-    parts = parts[first:]
     starts = list(accumulate((len(part.text) + 1 for part in parts), initial=0))
     whole = "\n".join(part.text for part in parts)[:MOST_CHARS]
+    places: list[tuple[int, int]] = []
+    for at in reaching:
+        start, end = starts[at], min(starts[min(at + _READ_ALONG, len(parts))], len(whole))
+        if places and start <= places[-1][1]:
+            places[-1] = (places[-1][0], end)
+        elif start < end:
+            places.append((start, end))
     found: dict[int, tuple[Part, list[Span]]] = {}
     at = 0
-    for span in merged(spans(whole)):
+    for span in merged(spans_in(whole, places)):
         while starts[at + 1] <= span.start:
             at += 1
         reached = at
@@ -137,7 +231,12 @@ def spans_across(
 def _holds(span: Span, text: str, low: int, high: int, *, across: bool) -> bool:
     """Return whether a secret is one also if the line before it was a label, and this the next of a form."""
     value = text[low:high]
-    if across or span.kind == markers.PRIVATE_KEY or _STATED.search(text[max(0, low - 16) : low]):
+    if (
+        across
+        or span.rule == TOO_MANY
+        or span.kind == markers.PRIVATE_KEY
+        or _STATED.search(text[max(0, low - 16) : low])
+    ):
         return bool(value.strip())
     if " " in value:
         return False

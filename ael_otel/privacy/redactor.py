@@ -8,6 +8,7 @@ was found goes. A text that holds JSON is read as what it holds. A fault never l
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from ael_otel.privacy.budget import Budget
 from ael_otel.privacy.excluded_calls import ExcludedCalls
 from ael_otel.privacy.field_judge import FieldJudge, chosen_names
 from ael_otel.privacy.findings import Finding, Tally
@@ -57,9 +58,9 @@ class Redactor:
         self._is_clean = self._values.is_clean
         self.forget = self._texts.forget
 
-    def _inside(self, value: Any, findings: list[Finding] | None, where: str) -> Any:
+    def _inside(self, value: Any, findings: list[Finding] | None, where: str, budget: Budget) -> Any:
         """Redact what a text of JSON holds."""
-        return self._values.value(value, Walk(findings), where, 1)
+        return self._values.value(value, Walk(findings, budget), where, 1)
 
     def text(self, text: str) -> str:
         """Return a text without its secrets, the same object when it has none."""

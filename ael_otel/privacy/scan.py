@@ -8,6 +8,7 @@ from os.path import commonprefix
 from typing import Final, NamedTuple
 
 from ael_otel.privacy import addresses, commands
+from ael_otel.privacy.budget import Budget, Unlimited
 from ael_otel.privacy.encoded import base64_text, decoded_parts
 from ael_otel.privacy.field_names import kind_of
 from ael_otel.privacy.key_value import KindFor, NamedSecrets, lowered, options
@@ -37,6 +38,8 @@ _DIGITS: Final = re.compile(
 # One of these or a blank stands between a name and its value.
 _SIGN: Final = re.compile("[:=%>(|&\\s\uff1a\uff1d]")
 
+TOO_MANY: Final = "too_many"
+"""The name of the finding where a value holds more to judge than its budget allows."""
 _SHORT: Final = 256
 _LONG: Final = 20
 """Characters without a blank that a token has at least."""
@@ -93,11 +96,21 @@ class Scanner:
         ]
         self._any_direct = re.compile(trie(anchor for *_, rule in self._direct for anchor in rule.anchors))
 
-    def spans(self, text: str) -> Sequence[Span]:
-        """Return the secrets of a text in the order of their beginnings; they may overlap."""
+    def spans(self, text: str, budget: Budget | None = None) -> Sequence[Span]:
+        """Return the secrets of a text in the order of their beginnings; they may overlap.
+
+        Args:
+            text: the text.
+            budget: what the search of the value around it may still judge; that of one text by default. Where it is
+                spent, the rest of the text counts as a secret.
+        """
         found: list[Span] = []
-        self._search(text, 0, len(text), found)
-        self._inside(text, 0, len(text), found)
+        budget = Budget() if budget is None else budget
+        self._search(text, 0, len(text), found, budget)
+        self._inside(text, 0, len(text), found, budget)
+        cut = budget.end_text(len(text))
+        if cut is not None:
+            found.append(Span(cut, len(text), FIELD, TOO_MANY))
         if not found and ("\0" in text or "\ufffd" in text):
             # UTF-16 decoded as Latin-1: without the NULs between its characters a text may hold a secret.
             whole = text.replace("\0", "").replace("\ufffd", "")
@@ -113,24 +126,42 @@ class Scanner:
         found: list[Span] = []
         low = high = 0
         lower = lowered(text)
+        # The first search has bounded what is there to judge.
+        budget = Unlimited()
         for start, end in places:
             if start - _BEFORE > high:
-                self._search(text, low, min(high, len(text)), found, lower)
-                self._inside(text, low, min(high, len(text)), found)
+                self._search(text, low, min(high, len(text)), found, budget, lower)
+                self._inside(text, low, min(high, len(text)), found, budget)
                 low = start - _BEFORE
             high = end + _AFTER
-        self._search(text, low, min(high, len(text)), found, lower)
-        self._inside(text, low, min(high, len(text)), found)
+        self._search(text, low, min(high, len(text)), found, budget, lower)
+        self._inside(text, low, min(high, len(text)), found, budget)
         return self._in_order(found)
 
-    def _inside(self, text: str, start: int, end: int, found: list[Span]) -> None:
+    def spans_in(self, text: str, places: Iterable[tuple[int, int]]) -> Sequence[Span]:
+        """Return the secrets that begin in these parts of a text, as `spans` does; the parts are in order and apart."""
+        found: list[Span] = []
+        budget = Budget()
+        lower = lowered(text)
+        for start, end in places:
+            self._search(text, start, end, found, budget, lower)
+            self._inside(text, start, end, found, budget)
+            if budget.cut is not None:
+                break
+        cut = budget.end_text(len(text))
+        if cut is not None:
+            found.append(Span(cut, len(text), FIELD, TOO_MANY))
+        return self._in_order(found)
+
+    def _inside(self, text: str, start: int, end: int, found: list[Span], budget: Budget) -> None:
         """Add the secrets that escapes hide."""
         piece = text if end - start == len(text) else text[start:end]
         if not ("%" in piece or "&" in piece or "\\u00" in piece):
             return
         for part in decoded_parts(text, start, end):
             inner: list[Span] = []
-            self._search(part.text, 0, len(part.text), inner)
+            with budget.inside(part.place) as inner_budget:
+                self._search(part.text, 0, len(part.text), inner, inner_budget)
             found += [
                 Span(part.place(each.start), part.place(each.end), each.kind, each.rule) for each in inner
             ]
@@ -142,7 +173,9 @@ class Scanner:
             found.sort()
         return found
 
-    def _search(self, text: str, start: int, end: int, found: list[Span], low: str | None = None) -> None:
+    def _search(
+        self, text: str, start: int, end: int, found: list[Span], budget: Budget, low: str | None = None
+    ) -> None:
         """Add the secrets of a text that begin in a part of it; `low` is the text in lower case, if that is known."""
         size = end - start
         part = text if size == len(text) else text[start:end]
@@ -157,9 +190,9 @@ class Scanner:
             self._numbers(text, start, end, found)
         if size > 5:
             if " " in part or _SIGN.search(part):
-                self._by_word(text, lowered(text) if low is None else low, start, end, found)
+                self._by_word(text, lowered(text) if low is None else low, start, end, found, budget)
             if "-" in part:
-                self._options(text, start, end, found)
+                self._options(text, start, end, found, budget)
         for hint, rule in self._with_blanks:
             if hint in part:
                 _at_anchors(rule, text, text, start, end, found)
@@ -167,9 +200,11 @@ class Scanner:
             # Tokens are words of some length, of which most texts have few: one split leaves all others out.
             words = [word for word in part.split() if len(word) >= _LONG]
             if words:
-                self._by_shape(text, start, end, words, found)
+                self._by_shape(text, start, end, words, found, budget)
 
-    def _by_shape(self, text: str, start: int, end: int, words: Sequence[str], found: list[Span]) -> None:
+    def _by_shape(
+        self, text: str, start: int, end: int, words: Sequence[str], found: list[Span], budget: Budget
+    ) -> None:
         """Try the rules for tokens on the long words of a text, in their order."""
         together = " ".join(words)
         # In a short text there is mostly none, which one search says.
@@ -191,7 +226,7 @@ class Scanner:
             run = _RUN.search(text, at, behind)
             while run is not None:
                 self._by_beginning(text, run.start(), run.end(), found)
-                self._in_base64(text, run.start(), found)
+                self._in_base64(text, run.start(), found, budget)
                 run = _RUN.search(text, run.end(), behind)
             at = behind
 
@@ -221,18 +256,18 @@ class Scanner:
                 _try(rule, text, candidate.start(), found)
             candidate = _DIGITS.search(text, candidate.end(), end)
 
-    def _options(self, text: str, start: int, end: int, found: list[Span]) -> None:
+    def _options(self, text: str, start: int, end: int, found: list[Span], budget: Budget) -> None:
         name = self._option.name
 
         def report(first: int, last: int, kind: str) -> None:
             found.append(Span(first, last, kind, name))
 
         if text.find(" -", start, end) >= 0:
-            commands.search(text, start, end, report)
+            commands.search(text, start, end, report, budget)
         if text.find('"-', start, end) >= 0 or text.find("'-", start, end) >= 0:
-            commands.search_lists(text, start, end, report)
+            commands.search_lists(text, start, end, report, budget)
         if text.find("--", start, end) >= 0:
-            options(text, start, end, self._kind_for, report)
+            options(text, start, end, self._kind_for, report, budget)
 
     def _by_beginning(self, text: str, start: int, end: int, found: list[Span]) -> None:
         """Try the rules for keys and tokens where what they begin with begins a word of a run."""
@@ -250,26 +285,37 @@ class Scanner:
             search = PREFIX.search if at - start < _LONGEST_ESCAPE else _PREFIX_OF_WORD.search
             prefix = search(text, max(at + 1, behind), end)
 
-    def _in_base64(self, text: str, start: int, found: list[Span]) -> None:
+    def _in_base64(self, text: str, start: int, found: list[Span], budget: Budget) -> None:
         """Add a run of Base64 as a whole when the text that it holds has credentials in it."""
         inner = base64_text(text, start)
-        if inner is None:
+        if inner is None or budget.is_spent(start):
             return
         hidden: list[Span] = []
-        self._search(inner[1], 0, len(inner[1]), hidden)
+        with budget.inside(lambda _: start) as inner_budget:
+            self._search(inner[1], 0, len(inner[1]), hidden, inner_budget)
         secrets = [span for span in hidden if span.kind not in PII]
         if secrets:
             found.append(Span(start, inner[0], secrets[0].kind, secrets[0].rule))
 
-    def _by_word(self, text: str, low: str, start: int, end: int, found: list[Span]) -> None:
+    def _by_word(self, text: str, low: str, start: int, end: int, found: list[Span], budget: Budget) -> None:
         """Try the rules that begin with a word in any case."""
         name = self._named.name
         self._names.search(
-            text, low, start, end, lambda first, last, kind: found.append(Span(first, last, kind, name))
+            text,
+            low,
+            start,
+            end,
+            lambda first, last, kind: found.append(Span(first, last, kind, name)),
+            budget,
         )
         if self._chosen is not None:
             self._chosen.search(
-                text, low, start, end, lambda first, last, kind: found.append(Span(first, last, kind, name))
+                text,
+                low,
+                start,
+                end,
+                lambda first, last, kind: found.append(Span(first, last, kind, name)),
+                budget,
             )
         # Within the part alone: of a long text many parts are looked at again.
         if end - start >= 12 and self._any_folded.search(low, start, end) is not None:

@@ -1,19 +1,23 @@
 """Redacts one text: reads it as JSON where it is, else replaces the spans that rules and excluded paths find."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import Any, Final
 
 from ael_otel.privacy import markers
+from ael_otel.privacy.budget import Budget
 from ael_otel.privacy.findings import Finding, Tally
 from ael_otel.privacy.paths import ExcludedPaths
-from ael_otel.privacy.scan import Scanner, Span, merged
+from ael_otel.privacy.scan import TOO_MANY, Scanner, Span, merged
 
 MAX_CHARS: Final = 4 * 1024 * 1024
 """Characters of one text that are searched. What is behind them is cut off, not passed on."""
 
 ENDS_JSON: Final = "]} \n\r\t"
+PLAIN: Final = re.compile(r"(?:[\w.\-/ {}]++|(?<![\w.\-])@|\[[A-Z_]{1,40}\](?:#[0-9]{1,9})?)*+")
+"""Texts without a sign that can stand behind a name: still searched when the budget of a value is spent."""
 _OVERLAP: Final = 64 * 1024
 _PASSES: Final = 6
 _SHORT: Final = 24
@@ -23,8 +27,8 @@ _LARGE: Final = 8_192
 """Characters from which a text is hashed, and its result remembered."""
 _RESULTS: Final = 16
 
-type ReadJson = Callable[[Any, list[Finding] | None, str], Any]
-"""Redacts what a text of JSON holds: the value, the findings of an explanation, where it is."""
+type ReadJson = Callable[[Any, list[Finding] | None, str, Budget], Any]
+"""Redacts what a text of JSON holds: the value, the findings of an explanation, where it is, what may be judged."""
 
 
 class TextRedactor:
@@ -59,20 +63,33 @@ class TextRedactor:
         """Forget all results, so that a text is searched again: for measurements."""
         self._clean, self._results = set(), {}
 
-    def redact(self, text: str, findings: list[Finding] | None, where: str) -> str:
-        """Return a text without its secrets, the same object when it has none."""
+    def redact(
+        self, text: str, findings: list[Finding] | None, where: str, budget: Budget | None = None
+    ) -> str:
+        """Return a text without its secrets, the same object when it has none.
+
+        Args:
+            text: the text.
+            findings: where an explanation collects what it finds, None for a redaction.
+            where: JSON path of the text.
+            budget: what the search of the value around it may still judge; that of one text by default.
+        """
         size = len(text)
         if size < 4 or (size <= _SHORT and text in self._clean):
             return text
+        if budget is not None and budget.was_spent and not PLAIN.fullmatch(text):
+            return self._tally.marked(markers.FIELD, TOO_MANY, findings, where)
         if size < _LARGE or findings is not None:
-            return self._redacted(text, findings, where)
+            return self._redacted(text, findings, where, budget or Budget())
         # A run passes the same text on: an input, a parameter, a result, an output. By a hash, so that no secret stays.
         key = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         known = self._results.get(key)
         if known is None:
+            budget = budget or Budget()
             with self._tally.recorded() as counts:
-                clean = self._redacted(text, None, where)
-            if len(clean) <= MAX_CHARS // 4:
+                clean = self._redacted(text, None, where, budget)
+            # What stands in front of a text in its value decides where it is cut.
+            if len(clean) <= MAX_CHARS // 4 and not budget.was_spent:
                 if len(self._results) >= _RESULTS:
                     self._results = {}
                 self._results[key] = (None if clean is text else clean, counts)
@@ -82,16 +99,16 @@ class TextRedactor:
             self._tally.count(kind, count)
         return text if found is None else found
 
-    def _redacted(self, text: str, findings: list[Finding] | None, where: str) -> str:
+    def _redacted(self, text: str, findings: list[Finding] | None, where: str, budget: Budget) -> str:
         size = len(text)
         if size > MAX_CHARS:
             text = self._cut(text, findings, where)
         clean = text
         if size > 8 and text[-1] in ENDS_JSON and (first := text.lstrip()[:1]) and first in "[{":
-            read = self._json(text, findings, where)
+            read = self._json(text, findings, where, budget)
             if read is not None:
                 return read
-        spans = self._scanner.spans(clean)
+        spans = self._scanner.spans(clean, budget)
         # A marker can only split a word that names a file, so what names none now names none afterwards.
         may_name_path = self._has_paths and self._paths.may_name(clean)
         for _ in range(_PASSES):
@@ -103,8 +120,9 @@ class TextRedactor:
                         self._clean = set()
                     self._clean.add(text)
                 return clean
+            cut = len(spans) == 1 and spans[0].rule == TOO_MANY
             clean, places = self.replaced(clean, merged(spans), findings, where)
-            if findings is not None:
+            if findings is not None or cut:
                 return clean
             spans = self._scanner.spans_near(clean, places)
         # Each pass made something new that looks like a secret.
@@ -138,7 +156,7 @@ class TextRedactor:
                 self._tally.count(kind, count)
         return "".join(parts), places
 
-    def _json(self, text: str, findings: list[Finding] | None, where: str) -> str | None:
+    def _json(self, text: str, findings: list[Finding] | None, where: str, budget: Budget) -> str | None:
         """Redact the JSON that a text holds; the text itself if there is nothing to redact, None if it is no JSON."""
         repeated: list[bool] = []
 
@@ -152,7 +170,7 @@ class TextRedactor:
             value = json.loads(text, object_pairs_hook=once)
         except (ValueError, RecursionError):
             return None
-        clean = self._read(value, findings, where)
+        clean = self._read(value, findings, where, budget)
         # Of names that are there twice only the last was seen; the text is written anew without the others.
         if clean is value and not repeated:
             return text

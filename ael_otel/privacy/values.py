@@ -9,24 +9,26 @@ from typing import Any, Final, cast
 import msgspec
 
 from ael_otel.privacy import markers
+from ael_otel.privacy.budget import Budget
 from ael_otel.privacy.commands import LISTED, in_list
 from ael_otel.privacy.field_judge import COUNTS, LONGEST_NAME, PLAIN_NAME, FieldJudge, FieldName
 from ael_otel.privacy.field_names import holds_secret
 from ael_otel.privacy.findings import Finding, Tally
 from ael_otel.privacy.key_value import is_empty_authorization
 from ael_otel.privacy.neighbours import (
+    Neighbours,
     any_reach,
     fields_of,
     has_columns,
     heading_of,
-    is_flat_name,
     is_numbered,
+    neighbours_of,
     spans_across,
     table_of,
 )
 from ael_otel.privacy.paths import ExcludedPaths
-from ael_otel.privacy.scan import Scanner
-from ael_otel.privacy.texts import ENDS_JSON, TextRedactor
+from ael_otel.privacy.scan import TOO_MANY, Scanner
+from ael_otel.privacy.texts import ENDS_JSON, PLAIN, TextRedactor
 from ael_otel.privacy.validators import is_card, looks_secret
 
 MAX_DEPTH: Final = 128
@@ -45,22 +47,23 @@ _WEB_KEY_NAME: Final = FieldName(markers.PRIVATE_KEY, "field_name", "private_key
 _COOKIE_FIELDS: Final = frozenset({"httpOnly", "HttpOnly", "httponly", "sameSite", "hostOnly"})
 # Weak, as the name of a session's cookie is: the value must look like a secret.
 _COOKIE: Final = FieldName(markers.TOKEN, "field_name", "phpsessid", allowed=False)
+_UNJUDGED: Final = FieldName(markers.FIELD, TOO_MANY, markers.REDACTED, allowed=False)
 _NAMING: Final = ("name", "key", "Name", "Key", "header")
 # The second of two texts may be another name, what a person reads beside it, or a type of SQL.
 _WORDS: Final = re.compile(r"[^\W\d]{0,64}(?:[ .\-/:_][^\W\d]{0,64}){0,32}(?:\([0-9, ]{1,16}\))?")
 
 _UNSEEN: Final = object()
 _CONTAINERS: Final[frozenset[type[Any]]] = frozenset({list, tuple, dict, set, frozenset})
-_READ_TOGETHER: Final[frozenset[type[Any]]] = frozenset({str, dict, list, tuple})
 SCALARS: Final = frozenset({int, float, bool, type(None), complex})
 
 
 class Walk:
     """What one walk over a value remembers: results by identity, and the objects, whose identities must stay theirs."""
 
-    __slots__ = ("alive", "findings", "seen")
+    __slots__ = ("alive", "budget", "findings", "seen")
 
-    def __init__(self, findings: list[Finding] | None) -> None:
+    def __init__(self, findings: list[Finding] | None, budget: Budget | None = None) -> None:
+        self.budget = Budget() if budget is None else budget
         self.findings = findings
         self.seen: dict[int, Any] = {}
         self.alive: list[Any] = []
@@ -146,7 +149,7 @@ class ValueRedactor:
         """Return a value without its secrets, the same object when it has none."""
         kind = type(value)  # pyright: ignore[reportUnknownVariableType]
         if kind is str:
-            return self._texts.redact(value, walk.findings, where)
+            return self._texts.redact(value, walk.findings, where, walk.budget)
         if kind in SCALARS:
             # A float is a measurement or a counter; no program keeps a card's number as one.
             if kind is int and _SMALLEST_CARD <= value < 10**19 and self._scrub_pii and is_card(str(value)):
@@ -157,7 +160,7 @@ class ValueRedactor:
         if isinstance(value, str):
             # A subclass: an enumeration's member, a text marked as safe. Its own methods are not to be trusted.
             plain = str.__str__(value)
-            clean = self._texts.redact(plain, walk.findings, where)
+            clean = self._texts.redact(plain, walk.findings, where, walk.budget)
             return self._as_shown(value, walk, where) if clean is plain else clean
         if isinstance(value, (bytes, bytearray, memoryview)):
             return self._bytes(cast("bytes | bytearray | memoryview[int]", value), walk, where)
@@ -195,7 +198,7 @@ class ValueRedactor:
         given = self._apart(value, walk, where, depth)
         for key, item in value.items():
             if type(key) is str:
-                name = names.get(key) or self._names.judge(key)
+                name = names.get(key) or self._judged(key, walk)
                 clean_key: Any = name.clean
                 if clean_key is not key and walk.findings is not None and clean_key != key:
                     self._texts.redact(key, walk.findings, f"{where}.(name)")
@@ -245,15 +248,20 @@ class ValueRedactor:
             )
         if is_numbered(value):
             keys, items = list(value), list(value.values())
-            self._across(items, walk, where, keys)
+            self._across(items, neighbours_of(items), walk, where, keys)
             return {key: item for key, item in zip(keys, items, strict=True) if item is not value[key]}
         return {}
 
     def _across(
-        self, items: list[Any], walk: "Walk", where: str, keys: Sequence[object] | None = None
+        self,
+        items: list[Any],
+        found: Neighbours,
+        walk: "Walk",
+        where: str,
+        keys: Sequence[object] | None = None,
     ) -> None:
         """Replace, in a list, the items that hold secrets which the items before them name."""
-        for place, (part, spans) in spans_across(items, self._scanner.spans).items():
+        for place, (part, spans) in spans_across(found.parts, found.reaching, self._scanner.spans_in).items():
             inner = f"{where}[{place}]" if keys is None else _below(where, keys[place])
             if part.field is not None:
                 inner = f"{inner}.{part.field}"
@@ -312,6 +320,22 @@ class ValueRedactor:
             return None
         return known
 
+    def _argument(self, items: list[Any], place: int, walk: "Walk") -> str | None:
+        """Return the kind of an argument of a command that is given as a list, None if it is no secret."""
+        if walk.budget.is_spent(0):
+            walk.budget.end_text(0)
+            return markers.FIELD
+        return in_list(items, place)
+
+    def _judged(self, key: str, walk: "Walk") -> FieldName:
+        """Judge a new name; one with signs in it is searched as a text is, while the budget lasts."""
+        if not PLAIN.fullmatch(key):
+            spent = walk.budget.is_spent(0)
+            walk.budget.end_text(len(key))
+            if spent:
+                return _UNJUDGED
+        return self._names.judge(key)
+
     def _odd_name(self, key: Any, walk: "Walk", where: str, depth: int) -> tuple[FieldName, Any]:
         """Judge a name that is no text: bytes, a tuple, a number."""
         if isinstance(key, (int, float, type(None))) and not isinstance(key, str):
@@ -328,21 +352,29 @@ class ValueRedactor:
         pair = len(items) == 2 and (kind is list or kind is tuple)
         before: str | None = None
         given = items
-        if len(items) > 1 and (type(items[0]) in _READ_TOGETHER or hasattr(items[0], "__dict__")):
-            given = self._together(items, walk, where, depth)
+        flat: frozenset[int] = frozenset()
+        plain = False
+        if len(items) > 1:
+            found = neighbours_of(items)
+            flat = found.flat
+            plain = not (pair or flat or found.dashed)
+            given = self._together(items, found, walk, where, depth)
         for place, item in enumerate(items):
             inner = where if walk.findings is None else f"{where}[{place}]"
-            if before is not None and (name := self._before(before, item)) is not None:
+            if plain:
+                clean = self.value(given[place], walk, inner, depth + 1)
+            elif before is not None and (name := self._before(before, item)) is not None:
                 clean = self.field(name, item, walk, inner, depth)
             elif (before in LISTED or (type(item) is str and item[:2] == "-p")) and (
-                command := in_list(items, place)
+                command := self._argument(items, place, walk)
             ) is not None:
                 clean = self._tally.marked(command, "command_option", walk.findings, inner)
-            elif place and type(items[place - 1]) is str and is_flat_name(items[place - 1], item):
+            elif place in flat:
                 clean = self.field(self._names.judge(items[place - 1]), item, walk, inner, depth)
             else:
                 clean = self.value(given[place], walk, inner, depth + 1)
-            before = item if type(item) is str and (pair or item[:1] == "-") else None
+            if not plain:
+                before = item if type(item) is str and (pair or item[:1] == "-") else None
             if clean is not item and changed is None:
                 changed = items[:place]
             if changed is not None:
@@ -358,15 +390,20 @@ class ValueRedactor:
                 return changed
         return tuple(changed) if isinstance(value, tuple) else changed
 
-    def _together(self, items: list[Any], walk: "Walk", where: str, depth: int) -> list[Any]:
+    def _together(
+        self, items: list[Any], found: Neighbours, walk: "Walk", where: str, depth: int
+    ) -> list[Any]:
         """Return the items of a list without the secrets that their neighbours name."""
+        if not found.reaching and type(items[0]) is str:
+            return items
         given = list(items)
         if type(given[0]) in {list, tuple}:
             names = heading_of(given)
             if names is not None:
                 self._rows(given, 1, names, walk, where, depth, sure=False)
         else:
-            self._across(given, walk, where)
+            if found.reaching:
+                self._across(given, found, walk, where)
             if type(given[0]) is dict:
                 self._named_apart(given, walk, where, depth)
         return given
@@ -397,7 +434,7 @@ class ValueRedactor:
 
     def _as_shown(self, value: Any, walk: "Walk", where: str) -> Any:
         for shown in (str(value), repr(value)):  # whoever keeps it may write either
-            clean_text = self._texts.redact(shown, walk.findings, where)
+            clean_text = self._texts.redact(shown, walk.findings, where, walk.budget)
             if clean_text is not shown:
                 return clean_text
         return value
@@ -414,7 +451,7 @@ class ValueRedactor:
             text, encoding = data.decode("utf-8"), "utf-8"
         except UnicodeDecodeError:
             text, encoding = data.decode("latin-1"), "latin-1"
-        clean = self._texts.redact(text, walk.findings, where)
+        clean = self._texts.redact(text, walk.findings, where, walk.budget)
         return value if clean is text else clean.encode(encoding)
 
     def field(

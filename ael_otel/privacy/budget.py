@@ -1,0 +1,67 @@
+"""Bounds how many places of a value are judged, so that one made to be slow does not hold the event loop."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+FREE: Final = 3_000
+"""Places of one value that are judged, whatever its size: names of secrets, arguments of commands, decoded parts."""
+CHARS_EACH: Final = 128
+"""Characters of a value that allow one more."""
+
+
+class Budget:
+    """What the search of one value, a text or a container with all texts in it, may still judge.
+
+    What repeats is judged once and costs nothing here, and names that are no secret's are cheap. The limit depends on
+    how far the search has come, not on the size of the value, so that redacting a result again finds the same limit.
+
+    Attributes:
+        cut: where a text stopped being searched; None if all of it was.
+        was_spent: whether some text was cut.
+    """
+
+    __slots__ = ("_before", "_used", "cut", "was_spent")
+
+    def __init__(self) -> None:
+        self._before = self._used = 0
+        self.cut: int | None = None
+        self.was_spent = False
+
+    def is_spent(self, at: int) -> bool:
+        """Count one place of the text that is searched, and return whether it is one too many."""
+        self._used += 1
+        if self._used <= FREE or self._used <= FREE + (self._before + at) // CHARS_EACH:
+            return False
+        self.cut = at if self.cut is None else min(at, self.cut)
+        self.was_spent = True
+        return True
+
+    @contextmanager
+    def inside(self, place: Callable[[int], int]) -> "Iterator[Budget]":
+        """Return what a text inside the text may judge: it counts here, and is cut at its place in the outer text."""
+        outer, self.cut = self.cut, None
+        try:
+            yield self
+        finally:
+            if self.cut is not None:
+                at = place(self.cut)
+                self.cut = at if outer is None else min(at, outer)
+            else:
+                self.cut = outer
+
+    def end_text(self, size: int) -> int | None:
+        """Note that a text of a size is searched; returns where it was cut, None if it was not."""
+        self._before += size
+        cut, self.cut = self.cut, None
+        return cut
+
+
+class Unlimited(Budget):
+    """A budget without an end: for what a first search has bounded."""
+
+    __slots__ = ()
+
+    def is_spent(self, at: int) -> bool:  # noqa: ARG002 - as above
+        """Return False."""
+        return False

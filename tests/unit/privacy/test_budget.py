@@ -1,0 +1,73 @@
+"""A value that holds more to judge than its budget is cut, and nothing that is readable in it is a secret."""
+
+import json
+from typing import Any
+
+import pytest
+
+from ael_otel.privacy.policy import Policy
+from ael_otel.privacy.redactor import Redactor
+
+NUMBER = 6_000
+SECRETS = [f"{each * 7919 % 1_000_003:06x}Qz9k" for each in range(NUMBER)]
+REDACTOR = Redactor(Policy())
+
+
+def left(value: object) -> list[str]:
+    """The secrets that a redacted value still holds."""
+    output = json.dumps(value)
+    return [secret for secret in SECRETS if secret in output]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        " ".join(f"password={secret}" for secret in SECRETS),
+        " ".join(f"--token={secret}" for secret in SECRETS),
+        " ".join(f"curl -u ada:{secret}" for secret in SECRETS),
+        "".join(f"%3Dpassword%3D{secret} " for secret in SECRETS),
+        [f"password={secret}" for secret in SECRETS],
+        [{"text": f"password: {secret}"} for secret in SECRETS],
+        {f"a password={secret}": 1 for secret in SECRETS},
+        [["redis-cli", "-a", secret, "ping"] for secret in SECRETS],
+        json.dumps([f"password={secret}" for secret in SECRETS]),
+    ],
+    ids=["names", "options", "commands", "escapes", "items", "mappings", "names of fields", "lists", "JSON"],
+)
+def test_value_beyond_its_budget_is_cut_and_leaks_nothing(value: Any) -> None:
+    """What was not judged is replaced, a second redaction changes nothing, and the explanation names the reason."""
+    clean = REDACTOR.value(value)
+    assert left(clean) == []
+    assert "[REDACTED]" in json.dumps(clean)
+    assert REDACTOR.value(clean) == clean
+    assert "too_many" in {finding.rule for finding in REDACTOR.explain(value)}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "password=hunter2!x " * NUMBER,
+        "".join(f"{n} model=x max_tokens={n} input_tokens={n} output_tokens={n}\n" for n in range(NUMBER)),
+        {f"node_modules/@scope/package-{n}": {"version": "1.0.0"} for n in range(NUMBER)},
+        {f"token_count_{n}": n for n in range(NUMBER)},
+        [{"text": f"line {n}: the token {n} is at {n}"} for n in range(NUMBER)],
+        [{"password": secret} for secret in SECRETS],
+        "user,password\n" + "".join(f"ada,{secret}\n" for secret in SECRETS),
+    ],
+    ids=["repeated", "counts", "packages", "names of counts", "lines", "fields", "table"],
+)
+def test_value_that_is_quick_to_judge_is_not_cut(value: Any) -> None:
+    """Repetitions, names that are no secret's, fields and tables cost little, so large values of them are whole."""
+    clean = REDACTOR.value(value)
+    assert left(clean) == []
+    assert "too_many" not in {finding.rule for finding in REDACTOR.explain(value)}
+
+
+def test_result_of_a_text_does_not_depend_on_what_was_spent_before_it() -> None:
+    """A large text that was cut behind others is not remembered as cut."""
+    text = " ".join(f"password={secret}" for secret in SECRETS[:1_000])
+    spent = [f"password={secret}" for secret in SECRETS[1_000:]]
+    whole = Redactor(Policy()).value([text])
+    redactor = Redactor(Policy())
+    assert redactor.value([*spent, text])[-1] == "[REDACTED]"
+    assert redactor.value([text]) == whole
