@@ -19,7 +19,7 @@ _COMMAND: Final = re.compile(rf"(?:(?<![\w.-])|(?<=\\n))(?:{_CLIENT})(?=[ \t])")
 _ARGUMENTS: Final = re.compile(
     r"(?:\\\"[^\"\n]*+\"|\"[^\"\n]*+\"|'[^'\n]*+'|\\\r?\n|[^\n|;&\"']|[|;&\"'](?=\S)){0,2048}"
 )
-_HINT: Final = re.compile(" -(?:[uUpPabwkc]|-user|-proxy-user|-cookie|-auth|-pass)")
+_HINT: Final = re.compile(" -(?:[uUpPabwkc]|[fgikLnsSv46]{1,8}[uU]|-user|-proxy-user|-cookie|-auth|-pass)")
 _LONGEST_COMMAND: Final = 2048
 _LONGEST_NAME: Final = 16
 
@@ -33,7 +33,8 @@ def _separate(names: str) -> "re.Pattern[str]":
 
 _OPTIONS: Final = {
     "curl": (
-        re.compile(r"(?<=\s)(?:-u|-U|--user|--proxy-user)[ \t=]{0,4}\\?[\"']?[^\s:,\"']{0,128}[:,](?P<s>[^\s\"'\\]++)"),
+        re.compile(r"(?<=\s)(?:-[fgikLnsSv46]{0,8}[uU]|--user|--proxy-user)[ \t=]{0,4}\\?[\"']?"
+            r"[^\s:,\"']{0,128}[:,](?P<s>[^\s\"'\\]++)"),
         re.compile(
             r"(?<=\s)(?:-b|--cookie)[ \t=]{0,4}(?:\\?[\"'](?P<q>[^\"'\n\\]*=[^\"'\n\\]*+)"
             r"|(?P<s>[^\s\"'=]{1,128}=[^\s\"'\\]++))"),

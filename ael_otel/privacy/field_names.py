@@ -51,14 +51,15 @@ ALONE: Final = {
     ),
     **dict.fromkeys(
         a_set(
-            "secret secrets apikey apikeys accesskey secretkey accountkey authkey signingkey encryptionkey "
+            "secret secrets segredo segredos geheimnis apikey apikeys accesskey secretkey accountkey "
+            "authkey signingkey encryptionkey "
             "masterkey clientsecret appsecret secretaccesskey sharedaccesskey servicekey subscriptionkey"
         ),
         markers.API_KEY,
     ),
     **dict.fromkeys(
         a_set(
-            "token accesstoken refreshtoken authtoken idtoken sessiontoken bearertoken apitoken "
+            "token jeton accesstoken refreshtoken authtoken idtoken sessiontoken bearertoken apitoken "
             "usertoken bearer jwt "
             "authorization cookie cookies setcookie otp totp csrf xsrf csrftoken csrfmiddlewaretoken "
             "xsrftoken"
@@ -174,7 +175,7 @@ _ASKS: Final = a_set(
 _SUFFIXES: Final = a_set(
     "value raw plain plaintext prod production dev development staging stage live sandbox old new main "
     "backup bak tmp local "
-    "default b b64 base64 enc encoded encrypted hex current primary secondary str text"
+    "default b b64 base64 enc encoded encrypted hex current primary secondary str text pem"
 )
 """Last words that say where or how a secret is used: `password_prod`, `apikey_b64`."""
 _NOT_BEHIND: Final = a_set("current new old text raw default start end")
@@ -183,6 +184,7 @@ ANCHORS: Final = (
     "pass", "pwd", "secret", "token", "key", "cred", "auth", "cookie", "jwt", "ssn", "cv", "otp", "srf", "sig",
     "phrase", "bearer", "mnemonic", "connection", "social", "card", "pw", "pat", "login", "kennwort", "contrase",
     "clave", "senha", "mdp", "parola", "wachtwoord", "senord", "adgangskode", "salasana",
+    "segredo", "geheimnis", "jeton", "cle_api", "cle-api", "chave", "chiave", "conn_str", "connstr",
     "has\u0142o", "haslo", "heslo", "jelsz", "sifre", "\u015fifre", "zugangsdaten", "phpsessid",
     "jsessionid", "backup", "recovery", "verifier", "psk",
     "парол", "секрет", "токен", "密码", "密碼", "口令", "密钥", "密鑰", "秘钥", "秘鑰", "令牌", "パスワード",
@@ -323,7 +325,9 @@ def _weak(last: str, before: str) -> str | None:
             kind = markers.TOKEN
         case "key" | "keys" if before and before not in _NOT_OF_VENDORS:
             kind = _OF_A_VENDOR
-        case "pat" if before:
+        case "pat" | "auth" if before:
+            kind = markers.TOKEN
+        case "header" if before in {"auth", "authorization"}:
             kind = markers.TOKEN
         case "pass" | "pw" | "pswd" | "psw" | "passw":
             kind = markers.PASSWORD
@@ -389,8 +393,10 @@ def _by_two(last: str, before: str, found: list[str]) -> str | None:
             kind = markers.API_KEY
         case "word" if before == "pass":
             kind = markers.PASSWORD
-        case "string" if before == "connection":
+        case "string" | "str" if before in {"connection", "conn"}:
             kind = markers.FIELD
+        case "api" if before in {"clave", "cle", "chave", "chiave"}:
+            kind = markers.API_KEY
         case "signature" if found[-3:-1] == ["x", "amz"] or before in {"amz", "goog"}:
             kind = markers.TOKEN
         case _:

@@ -49,6 +49,8 @@ _SIGN: Final = (
     # Other attributes of an element, the type of Go and Rust, the accessors of C#.
     r"|(?:\s{1,3}[a-z-]{1,20}=[\"'][^\"'<>\n]{0,40}[\"']){0,3}\s{1,3}(?:value|content)=(?=[\"'])"
     r"|[ \t]{1,2}string[ \t]{1,2}=[ \t]{1,2}(?=[\"`])|:[ \t]{0,2}&(?:'[a-z]{1,16}[ \t])?str[ \t]=[ \t](?=[\"])"
+    # PHP: dumped, and serialised.
+    r"|=>\s{0,6}string\([0-9]{1,7}\)[ \t](?=\")|;s:[0-9]{1,7}:(?=\\{0,3}\")"
     # A part of a form (RFC 7578).
     r"|(?:\r?\n){2}(?=[^\s-])"
     r"|[ \t]{1,2}\{[ \t]?get;[^}\n]{0,40}\}[ \t]=[ \t](?=[\"])"
@@ -62,7 +64,7 @@ _SIGN: Final = (
     r"(?:[\[({]{1,2}\s{0,2}(?=\\{0,3}[\"']))?(?:[@$]{1,2}(?=\\{0,3}[\"']))?"
     r"|[ \t]{1,2}(?:is|was|ist|es|est)[ \t]{1,2}:?[ \t]{0,2}"
     r"|[ \t]{0,3}\|[ \t]{0,3}(?=[^\s\"'`|])|>(?=[^\s<])|\((?=[\"'])"
-    r"|,\s{0,40}(?:default[ \t]?=[ \t]?)?(?=\\{0,3}[\"'])|[ \t]{1,3}(?=[\"'][^\s\"']{4})"
+    r"|,\s{0,40}(?:default[ \t]?=[ \t]?)?(?=(?:b|\\{0,3})[\"'])|[ \t]{1,3}(?=[\"'][^\s\"']{4})"
     # The next of a list in YAML.
     r"|[ \t]{0,3}\r?\n[ \t]{0,40}+-[ \t]{1,3}(?=[^\s-])"
     r"|[ \t]{1,3}(?=[^\s\"'`&,;<>|(){}\[\]\\]{8})"
@@ -115,9 +117,12 @@ _HEREDOC: Final = re.compile(
     r"(?:\$\(\s{0,3}cat\s{1,3})?<<[-~]?\s{0,3}[\"'\\]?([A-Za-z_]\w{0,40})[\"']?[^\n]{0,200}\n"
 )
 _CALLER: Final = re.compile(
-    r"(?:define|getenv|setenv|putenv|env|environ|get|fetch|set|put|add|append|setdefault|\w{0,40}(?:Property|Header|Var|Env|Config|Option|"
+    r"(?:define|getenv|setenv|putenv|env|environ|get|fetch|[Ss]et|[Pp]ut|[Aa]dd|append|setdefault|\w{0,40}(?:Property|Header|Var|Variable|Env|Config|Option|"
     r"Secret|Setting|property|header|secret|setting|config|option|env))\s{0,2}\(\s{0,4}\\{0,3}[\"']\Z"
 )
+_PAIR: Final = re.compile(r"[(\[]\s{0,3}b?\\{0,3}[\"']\Z")
+_WRAPPED: Final = re.compile(r"[A-Za-z_][\w.:]{0,40}\(\s{0,3}(?=[\"'])")
+_YAML_TAG: Final = re.compile(r"(?:[!&][\w!:/.-]{0,60}[ \t]{1,3}){1,2}(?=[|>])")
 _COMPARED: Final = re.compile(r"([\"'])([^\"'\\\n]{4,160})\1\s{0,2}(?:[!=]==?|eq|-eq)\s{0,2}\Z")
 _TAG: Final = re.compile(r"[ \t][^<>\n]{0,200}>(?=[^\s<])")
 _ENV: Final = re.compile(r"[A-Z][A-Z0-9_]{2,}")
@@ -133,6 +138,8 @@ _NO_VALUE: Final = a_set(
     "can will has have was were are be as at by on if of it same-origin include omit"
 )
 
+# The value of `Set-Cookie` is a list of pairs, that of `COOKIE_SECRET` is not.
+_OF_COOKIES: Final = re.compile("cookies?2?\\Z", re.IGNORECASE)
 _UNDECIDED: Final = (-1, -1, "")
 _SPENT: Final = (_UNDECIDED, None)
 
@@ -268,7 +275,7 @@ class NamedSecrets:
         lowered_name = name.lower()
         plain = not (
             is_weak(name)
-            or "cookie" in lowered_name
+            or _OF_COOKIES.search(name)
             or lowered_name.endswith(("authorization", "otp"))
             or name in {"PWD", "OLDPWD"}
         )
@@ -522,6 +529,8 @@ def _value(
     elif bare[0] == ",":
         # An argument of a call, or the next of a list: `getenv("KEY", "...")`, `["--password", "..."]`.
         option = text[begin : begin + 2] == "--"
+        if quoted and not option and (pair := _second(text, begin, at, kind)) is not None:
+            return pair
         if not quoted or not (option or _CALLER.search(text[max(0, begin - 80) : begin])):
             return None
         if option and _NEXT_NAME.match(text, at):
@@ -559,6 +568,18 @@ def _value(
     return _at(text, begin, at, kind, name, sign, quoted=quoted, sure=sure)
 
 
+def _second(text: str, begin: int, at: int, kind: str) -> tuple[int, int, str] | None:
+    """Judge the second of two texts in brackets: `(b"x-api-key", b"...")`."""
+    quote = _QUOTE.match(text, at)
+    if quote is None or _PAIR.search(text[max(0, begin - 8) : begin]) is None:
+        return None
+    end = _closing(text, quote.end(), quote[1])
+    value = text[quote.end() : end]
+    if text[end + len(quote[1]) :][:1] not in {")", "]"} or not looks_secret(value):
+        return None
+    return quote.end(), end, kind
+
+
 def _stated(text: str, at: int, kind: str, name: str) -> tuple[int, int, str] | None:
     """Judge a quoted value behind a name and a blank, as SQL has it: `PASSWORD 'hunter2'`."""
     end = _closing(text, at + 1, text[at])
@@ -576,6 +597,8 @@ def _block(text: str, at: int, begin: int, kind: str, *, short: bool) -> tuple[i
     `short` limits the value to one line: several are never what a weak name hints at, and reading them for each name
     again would take quadratic time.
     """
+    if text[at : at + 1] in {"!", "&"} and (tag := _YAML_TAG.match(text, at)) is not None:
+        at = tag.end()
     following = text[at : at + 1]
     if following in {"|", ">"}:
         head = _BLOCK.match(text, at)
@@ -646,6 +669,11 @@ def _at(
             return None  # `f"Bearer {token}"`; the first key of a mapping
         # The name was in quotes as well: that is data, where a word is enough; in code it may be a word of the program.
         return (start, end, kind) if _meant(value, kind, data=quoted or sure) else None
+    if quote is None and sign != " " and kind in _FREE and (call := _WRAPPED.match(text, at)) is not None:
+        # `Some("...")`, `crypt('...', ...)`: what is in the call may be a name or a file.
+        start = call.end() + 1
+        end = _closing(text, start, text[call.end()])
+        return (start, end, kind) if is_drawn(text[start:end]) else None
     if name in {"PWD", "OLDPWD"} and text.startswith("/", at):
         return None  # the shell's working directory
     lowered = name.lower()
@@ -657,7 +685,7 @@ def _at(
         if credential is not None and all(map(is_placeholder, credential[0].split(":"))):
             return None
         return _to(_TO_LINE_END, text, at, kind)
-    if "cookie" in lowered:
+    if _OF_COOKIES.search(name):
         return _to(_COOKIES, text, at, kind)
     if text.startswith(name, at) and text[at + len(name) : at + len(name) + 1] in {" ", ",", ")"}:
         return None  # an argument: `credentials=credentials or ...`
@@ -750,7 +778,7 @@ def _meant(value: str, kind: str, *, data: bool) -> bool:
     plain = value[:4096].strip()
     if not plain or MARKER.fullmatch(plain) or plain.lower() in _NO_VALUE or is_placeholder(plain):
         return False
-    if not data and plain[0] in "),]":
+    if not data and (plain[0] in "),]" or value[0] == " "):
         return False  # the quote closes a text that ends with the name, as in `getpass("Password: ")`
     if data or kind in {markers.PASSWORD, markers.SSN, markers.CREDIT_CARD}:
         return True

@@ -7,7 +7,7 @@ from operator import itemgetter, lt
 from os.path import commonprefix
 from typing import Final, NamedTuple
 
-from ael_otel.privacy import addresses, commands
+from ael_otel.privacy import addresses, commands, manifests
 from ael_otel.privacy.budget import Budget, Unlimited
 from ael_otel.privacy.encoded import base64_text, decoded_parts
 from ael_otel.privacy.field_names import kind_of
@@ -193,6 +193,11 @@ class Scanner:
                 self._by_word(text, lowered(text) if low is None else low, start, end, found, budget)
             if "-" in part:
                 self._options(text, start, end, found, budget)
+        if manifests.SIGN in part:
+            kind = self._named.name
+            manifests.search(
+                text, start, end, lambda first, last, what: found.append(Span(first, last, what, kind))
+            )
         for hint, rule in self._with_blanks:
             if hint in part:
                 _at_anchors(rule, text, text, start, end, found)

@@ -16,6 +16,7 @@ _ALIGNED: Final = "  "
 """What stands between columns that blanks keep apart."""
 _LONGEST_LINE: Final = 1024
 _PADDING: Final = 64
+_MOST_LINES: Final = 8
 _MOST_CELLS: Final = 512
 _HEADING: Final = re.compile(r"[\"'`*]{0,2}[\w.()%#/-]{1,40}(?: [\w.()%#/-]{1,40}){0,2}[\"'`*]{0,2}")
 # The line below a heading, and those around a table.
@@ -24,6 +25,8 @@ _COLUMNS: Final = re.compile(r"[ \t]{2,}")
 _VALUES: Final = re.compile(
     r"[^()]{0,512}\)\s{0,16}(?:output [^()]{0,64})?values\s{0,16}(?=\()", re.IGNORECASE
 )
+# The dumps of PostgreSQL: rows in lines, their columns apart by tabs.
+_COPY: Final = re.compile(r"[^()]{0,512}\)\s{0,4}from stdin[^;\n]{0,200};?[ \t]{0,8}\r?\n", re.IGNORECASE)
 _TUPLE: Final = re.compile(r"\(((?:[^()']|'(?:[^'\\]|''|\\.)*+')*+)\)\s{0,16},?\s{0,16}")
 _BROKEN: Final = re.compile(r"\((?:[^()']|'(?:[^'\\]|''|\\.)*+')*+(?:'|\Z)")
 _MOST_BROKEN: Final = 4
@@ -110,6 +113,8 @@ class Tables:
             if delimiter not in ",;\t" and _RULE.fullmatch(text, at, stop):
                 self._until = at = stop + 1
                 continue
+            if delimiter in ",;\t":
+                stop = _end_of_row(text, at, stop)
             cells = (
                 _aligned(text, at, stop)
                 if delimiter == _ALIGNED
@@ -132,10 +137,15 @@ class Tables:
             return
         self._opening = opening
         values = _VALUES.match(text, end)
-        if values is None:
+        rows = _COPY.match(text, end) if values is None else None
+        if values is None and rows is None:
             return
         names = text[opening + 1 : text.find(")", end)].split(",")
         kinds = {place: kind for place, name in enumerate(names) if (kind := self._kind_of(name)) is not None}
+        if rows is not None and len(names) > 1:
+            self._rows(rows.end(), "\t", len(names), kinds, edge=False)
+        if values is None:
+            return
         at = values.end()
         row = _TUPLE.match(text, at) if self._broken < _MOST_BROKEN else None
         if row is None and self._broken < _MOST_BROKEN and _BROKEN.match(text, at) is not None:
@@ -149,6 +159,19 @@ class Tables:
                 if number in kinds and len(plain) >= 3 and not _NOTHING.fullmatch(plain):
                     self._found(first + 1, first + 1 + len(plain), kinds[number])
             row = _TUPLE.match(text, at)
+
+
+def _end_of_row(text: str, at: int, stop: int) -> int:
+    """Return where a row ends whose cells may have line ends in quotes; its first line where no quote closes."""
+    end = stop
+    for _ in range(_MOST_LINES):
+        if text.count('"', at, end) % 2 == 0:
+            return end
+        following = text.find("\n", end + 1, end + _LONGEST_LINE)
+        if following < 0:
+            return stop
+        end = following
+    return stop
 
 
 def _is_value(value: str, kind: str, delimiter: str) -> bool:

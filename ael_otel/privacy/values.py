@@ -29,7 +29,7 @@ from ael_otel.privacy.neighbours import (
 from ael_otel.privacy.paths import ExcludedPaths
 from ael_otel.privacy.scan import TOO_MANY, Scanner
 from ael_otel.privacy.texts import ENDS_JSON, PLAIN, TextRedactor
-from ael_otel.privacy.validators import is_card, looks_secret
+from ael_otel.privacy.validators import is_card, is_placeholder, looks_secret
 
 MAX_DEPTH: Final = 128
 """Containers inside one another that are walked; what is deeper becomes `[REDACTION_ERROR]`."""
@@ -121,6 +121,7 @@ class ValueRedactor:
                 or "kty" in value
                 or has_columns(cast("dict[Any, Any]", value))
                 or is_numbered(cast("dict[Any, Any]", value))
+                or cast("dict[Any, Any]", value).get("kind") == "Secret"
             ):
                 return False
             names: list[FieldName] = []
@@ -246,11 +247,36 @@ class ValueRedactor:
                 if any(one is not two for one, two in zip(rows, value[field], strict=True))
                 else {}
             )
+        if value.get("kind") == "Secret":
+            return self._kubernetes(value, walk, where)
         if is_numbered(value):
             keys, items = list(value), list(value.values())
             self._across(items, neighbours_of(items), walk, where, keys)
             return {key: item for key, item in zip(keys, items, strict=True) if item is not value[key]}
         return {}
+
+    def _kubernetes(self, value: Mapping[Any, Any], walk: "Walk", where: str) -> dict[Any, Any]:
+        """Return the data of a secret of Kubernetes, each of which is one, whatever its name."""
+        found: dict[Any, Any] = {}
+        for field in ("data", "stringData"):
+            data = value.get(field)
+            if isinstance(data, Mapping) and data:
+                fields_of_it = cast("Mapping[Any, Any]", data)
+                found[field] = {
+                    key: each
+                    if not isinstance(each, str)
+                    or not each
+                    or is_placeholder(each)
+                    or markers.MARKER.fullmatch(each)
+                    or (type(key) is str and self._names.judge(key).allowed)
+                    else self._tally.marked(
+                        markers.FIELD, "named_secret", walk.findings, _below(f"{where}.{field}", key)
+                    )
+                    for key, each in fields_of_it.items()
+                }
+                if found[field] == data:
+                    del found[field]
+        return found
 
     def _across(
         self,
@@ -368,7 +394,8 @@ class ValueRedactor:
             elif (before in LISTED or (type(item) is str and item[:2] == "-p")) and (
                 command := self._argument(items, place, walk)
             ) is not None:
-                clean = self._tally.marked(command, "command_option", walk.findings, inner)
+                rule = TOO_MANY if command == markers.FIELD else "command_option"
+                clean = self._tally.marked(command, rule, walk.findings, inner)
             elif place in flat:
                 clean = self.field(self._names.judge(items[place - 1]), item, walk, inner, depth)
             else:
