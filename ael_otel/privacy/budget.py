@@ -1,7 +1,6 @@
 """Bounds how many places of a value are judged, so that one made to be slow does not hold the event loop."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 
 FREE: Final = 3_000
@@ -37,18 +36,17 @@ class Budget:
         self.was_spent = True
         return True
 
-    @contextmanager
-    def inside(self, place: Callable[[int], int]) -> "Iterator[Budget]":
-        """Return what a text inside the text may judge: it counts here, and is cut at its place in the outer text."""
+    def enter(self) -> int | None:
+        """Begin a text inside the text, whose places are its own; returns the cut so far, for `leave`."""
         outer, self.cut = self.cut, None
-        try:
-            yield self
-        finally:
-            if self.cut is not None:
-                at = place(self.cut)
-                self.cut = at if outer is None else min(at, outer)
-            else:
-                self.cut = outer
+        return outer
+
+    def leave(self, outer: int | None, place: Callable[[int], int]) -> None:
+        """End a text inside the text: its cut becomes that of its place in the outer text."""
+        inner, self.cut = self.cut, outer
+        if inner is not None:
+            at = place(inner)
+            self.cut = at if outer is None else min(at, outer)
 
     def end_text(self, size: int) -> int | None:
         """Note that a text of a size is searched; returns where it was cut, None if it was not."""

@@ -325,7 +325,9 @@ def _weak(last: str, before: str) -> str | None:
             kind = markers.TOKEN
         case "key" | "keys" if before and before not in _NOT_OF_VENDORS:
             kind = _OF_A_VENDOR
-        case "pat" | "auth" if before:
+        case "pat" if before:
+            kind = markers.TOKEN
+        case "auth" if before in {"rediscli", "redis", "docker", "registry", "npm"}:
             kind = markers.TOKEN
         case "header" if before in {"auth", "authorization"}:
             kind = markers.TOKEN

@@ -141,9 +141,10 @@ _NO_VALUE: Final = a_set(
 # The value of `Set-Cookie` is a list of pairs, that of `COOKIE_SECRET` is not.
 _OF_COOKIES: Final = re.compile("cookies?2?\\Z", re.IGNORECASE)
 _UNDECIDED: Final = (-1, -1, "")
-_SPENT: Final = (_UNDECIDED, None)
 
 type _Answer = tuple[tuple[int, int, str] | None, int | None]
+
+_SPENT: Final[_Answer] = (_UNDECIDED, None)
 
 type KindFor = Callable[[str], str | None]
 """Returns the kind of secret that a field of a name holds, None if the name does not say so."""
@@ -201,10 +202,10 @@ class NamedSecrets:
             first, at = match.span()
             if match["sign"] is not None or _worth_a_look(text, first, match.start("close"), at):
                 if first < _LEFT or at > last:
-                    answer = self._judge(text, match, budget)
-                    if answer is _SPENT:
+                    judged = self._judge(text, match, budget)
+                    if judged is _SPENT:
                         return
-                    value, begin = answer
+                    value, begin = judged
                 else:
                     # What repeats is judged once: the same name, sign and value, with the same text around them.
                     around = text[first - _LEFT : at + _RIGHT]
@@ -216,10 +217,10 @@ class NamedSecrets:
                         if answer is not None:
                             last_around, last_answer = around, answer
                     if answer is None:
-                        answer = self._judge(text, match, budget)
-                        if answer is _SPENT:
+                        judged = self._judge(text, match, budget)
+                        if judged is _SPENT:
                             return
-                        answer = _moved(answer, -first)
+                        answer = _moved(judged, -first)
                         if _is_near(text, first, at, answer, tag=match["sign"] is None):
                             if len(same) >= _MOST_SAME:
                                 same.clear()

@@ -160,8 +160,9 @@ class Scanner:
             return
         for part in decoded_parts(text, start, end):
             inner: list[Span] = []
-            with budget.inside(part.place) as inner_budget:
-                self._search(part.text, 0, len(part.text), inner, inner_budget)
+            outer = budget.enter()
+            self._search(part.text, 0, len(part.text), inner, budget)
+            budget.leave(outer, part.place)
             found += [
                 Span(part.place(each.start), part.place(each.end), each.kind, each.rule) for each in inner
             ]
@@ -296,8 +297,9 @@ class Scanner:
         if inner is None or budget.is_spent(start):
             return
         hidden: list[Span] = []
-        with budget.inside(lambda _: start) as inner_budget:
-            self._search(inner[1], 0, len(inner[1]), hidden, inner_budget)
+        outer = budget.enter()
+        self._search(inner[1], 0, len(inner[1]), hidden, budget)
+        budget.leave(outer, lambda _: start)
         secrets = [span for span in hidden if span.kind not in PII]
         if secrets:
             found.append(Span(start, inner[0], secrets[0].kind, secrets[0].rule))

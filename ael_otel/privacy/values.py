@@ -261,7 +261,6 @@ class ValueRedactor:
         for field in ("data", "stringData"):
             data = value.get(field)
             if isinstance(data, Mapping) and data:
-                fields_of_it = cast("Mapping[Any, Any]", data)
                 found[field] = {
                     key: each
                     if not isinstance(each, str)
@@ -272,7 +271,7 @@ class ValueRedactor:
                     else self._tally.marked(
                         markers.FIELD, "named_secret", walk.findings, _below(f"{where}.{field}", key)
                     )
-                    for key, each in fields_of_it.items()
+                    for key, each in cast("dict[Any, Any]", data).items()
                 }
                 if found[field] == data:
                     del found[field]

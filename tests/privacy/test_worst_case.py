@@ -38,6 +38,8 @@ OTHERS = [
     "pass,", "pass,\n", "(pass) values (", 'cookie: a=b;c="', "authorization: digest a=b,", "../", "/a ", "*/", "--token ", "IQoJ", "a" * 30,
     "'-p','x',", '["-p","a9",', '["mysql","-p","a9b8c7d6e5"', "password=''a", "password='a''", "pass='a'\"'\"'", '\npassword=a"b', "password=<a", 'password=(a"',
     "'(pass) values (\\", "stripe_key=<<A\n", "pass: |\n  a\n", "pass  a\n", "| pass |\n", "pass |\n---+--\n", "\u2502 pass \u2502\n", "sid=", "sid=a9", "\tTRUE\t/\tTRUE\t0\ta\t", "a_key=a9B8", '"--token",\n', "- --pass\n- a",
+    "kind: Secret\n", "kind: Secret\ndata:\n  a: b\n", "kind: Secret\ndata:\n a: |\n  b\n---\n", "COPY x (pass, a) FROM stdin;\n", "copy (pass,a)", '"a\n', 'pass,b\n"a\n',
+    '"pass"=>string(1) "', ';s:4:"pass";s:1:"', "pass: !a |\n b\n", 'pass=f("', "(b'pass', b'", "curl -su a:b9 ", "password=!a !b ",
 ]  # fmt: skip
 PIECES = st.one_of(
     st.sampled_from(OTHERS),
