@@ -7,12 +7,17 @@ FREE: Final = 3_000
 """Places of one value that are judged, whatever its size: names of secrets, arguments of commands, decoded parts."""
 CHARS_EACH: Final = 128
 """Characters of a value that allow one more."""
+_PARTS: Final = 4
+NEW_NAME: Final = 2
+"""Quarters of a place that a name costs which has not been judged before, whatever it says."""
+NEW_FIELD: Final = 6
+"""Quarters of a place that a field's name costs which has signs in it and is searched as a text is."""
 
 
 class Budget:
     """What the search of one value, a text or a container with all texts in it, may still judge.
 
-    What repeats is judged once and costs nothing here, and names that are no secret's are cheap. The limit depends on
+    What repeats is judged once and costs nothing here, and names that are not a secret's cost half. The limit depends on
     how far the search has come, not on the size of the value, so that redacting a result again finds the same limit.
 
     Attributes:
@@ -27,10 +32,15 @@ class Budget:
         self.cut: int | None = None
         self.was_spent = False
 
-    def is_spent(self, at: int) -> bool:
-        """Count one place of the text that is searched, and return whether it is one too many."""
-        self._used += 1
-        if self._used <= FREE or self._used <= FREE + (self._before + at) // CHARS_EACH:
+    def is_spent(self, at: int, quarters: int = _PARTS) -> bool:
+        """Count a place of the text that is searched, and return whether it is one too many.
+
+        Args:
+            at: the place.
+            quarters: what it costs.
+        """
+        self._used += quarters
+        if self._used <= FREE * _PARTS or self._used <= (FREE + (self._before + at) // CHARS_EACH) * _PARTS:
             return False
         self.cut = at if self.cut is None else min(at, self.cut)
         self.was_spent = True
@@ -60,6 +70,6 @@ class Unlimited(Budget):
 
     __slots__ = ()
 
-    def is_spent(self, at: int) -> bool:  # noqa: ARG002 - as above
+    def is_spent(self, at: int, quarters: int = _PARTS) -> bool:  # noqa: ARG002 - as above
         """Return False."""
         return False

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Final
 
 from ael_otel.privacy import markers
-from ael_otel.privacy.budget import Budget, Unlimited
+from ael_otel.privacy.budget import NEW_NAME, Budget, Unlimited
 from ael_otel.privacy.field_names import ANCHORS, a_set, hints_at, is_vague, is_weak, kind_of
 from ael_otel.privacy.markers import MARKER
 from ael_otel.privacy.tables import Tables
@@ -251,7 +251,11 @@ class NamedSecrets:
             begin = start - (len(head[0]) if head is not None else 0)
         name = text[max(begin, end - _LONGEST_NAME) : end].strip("-.")
         known = self._names.get(name)
-        kind, plain = self._remembered(name) if known is None else known
+        if known is None:
+            if budget.is_spent(start, NEW_NAME):
+                return _SPENT
+            known = self._remembered(name)
+        kind, plain = known
         if kind is None:
             kind = self._kind_with_words(text, begin, name, sign)
             if kind is None:

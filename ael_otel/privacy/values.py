@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from ael_otel.privacy import markers
-from ael_otel.privacy.budget import Budget
+from ael_otel.privacy.budget import NEW_FIELD, Budget
 from ael_otel.privacy.commands import LISTED, in_list
 from ael_otel.privacy.field_judge import COUNTS, LONGEST_NAME, PLAIN_NAME, FieldJudge, FieldName
 from ael_otel.privacy.field_names import holds_secret
@@ -355,7 +355,7 @@ class ValueRedactor:
     def _judged(self, key: str, walk: "Walk") -> FieldName:
         """Judge a new name; one with signs in it is searched as a text is, while the budget lasts."""
         if not PLAIN.fullmatch(key):
-            spent = walk.budget.is_spent(0)
+            spent = walk.budget.is_spent(0, NEW_FIELD)
             walk.budget.end_text(len(key))
             if spent:
                 return _UNJUDGED
