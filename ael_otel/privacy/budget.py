@@ -17,7 +17,7 @@ NEW_FIELD: Final = 6
 class Budget:
     """What the search of one value, a text or a container with all texts in it, may still judge.
 
-    What repeats is judged once and costs nothing here, and names that are not a secret's cost half. The limit depends on
+    What repeats is judged once and costs nothing here; names that are not a secret's cost half. The limit depends on
     how far the search has come, not on the size of the value, so that redacting a result again finds the same limit.
 
     Attributes:
