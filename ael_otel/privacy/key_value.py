@@ -117,7 +117,7 @@ _HEREDOC: Final = re.compile(
     r"(?:\$\(\s{0,3}cat\s{1,3})?<<[-~]?\s{0,3}[\"'\\]?([A-Za-z_]\w{0,40})[\"']?[^\n]{0,200}\n"
 )
 _CALLER: Final = re.compile(
-    r"(?:define|getenv|setenv|putenv|env|environ|get|fetch|[Ss]et|[Pp]ut|[Aa]dd|append|setdefault|\w{0,40}(?:Property|Header|Var|Variable|Env|Config|Option|"
+    r"(?:define|getenv|setenv|putenv|env|environ|get|fetch|set|put|add|[Hh]eaders?(?:\(\))?\.(?:Set|Add)|append|setdefault|\w{0,40}(?:Property|Header|Var|Variable|Env|Config|Option|"
     r"Secret|Setting|property|header|secret|setting|config|option|env))\s{0,2}\(\s{0,4}\\{0,3}[\"']\Z"
 )
 _PAIR: Final = re.compile(r"[(\[]\s{0,3}b?\\{0,3}[\"']\Z")
@@ -580,7 +580,11 @@ def _second(text: str, begin: int, at: int, kind: str) -> tuple[int, int, str] |
         return None
     end = _closing(text, quote.end(), quote[1])
     value = text[quote.end() : end]
-    if text[end + len(quote[1]) :][:1] not in {")", "]"} or not looks_secret(value):
+    if (
+        text[end + len(quote[1]) :][:1] not in {")", "]"}
+        or not looks_secret(value)
+        or not _ANY_DIGIT.search(value)
+    ):
         return None
     return quote.end(), end, kind
 
