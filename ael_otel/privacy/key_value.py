@@ -676,6 +676,8 @@ def _at(
         value = text[start:end]
         if is_empty_authorization(value) or ("{" in sign and _KEY_END.match(text, end) is not None):
             return None  # `f"Bearer {token}"`; the first key of a mapping
+        if sign == "(" and text[end + len(quote[1]) :][:1] == "," and _OF_COOKIES.search(name):
+            return None  # `new Cookie("name", value)`
         # The name was in quotes as well: that is data, where a word is enough; in code it may be a word of the program.
         return (start, end, kind) if _meant(value, kind, data=quoted or sure) else None
     if quote is None and sign != " " and kind in _FREE and (call := _WRAPPED.match(text, at)) is not None:

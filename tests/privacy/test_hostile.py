@@ -199,6 +199,7 @@ HARMLESS = (
     "12   token   x\n13   Child()8aZ9  y\n",
     "Load and return a dynamic library identified by 'name'; mail ada@tcp (see below)",
     "var token string = getToken()",
+    'cookie = new Cookie("session-id1", value); response.setCookie("session-id1", value)',
     'key: typing.Union["rsa.RSAPrivateKey", "rsa.RSAPublicKey"]',
     'map.Set("token", "word"); headers.Add("Content-Type", "application/json1")',
     "COPY public.users (id, password) TO stdout;\n1\tword-of-mouth1\n",
