@@ -82,6 +82,11 @@ def otel_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str
     return missing
 
 
+def sdk_disabled(environ: Mapping[str, str]) -> bool:
+    """Return whether OTEL_SDK_DISABLED disables all telemetry of this process, whatever the configuration says."""
+    return _set(environ, "OTEL_SDK_DISABLED").lower() == "true"
+
+
 def with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings:
     """Return `settings` as the OTEL_* variables in `environ` change them.
 
@@ -117,7 +122,7 @@ def with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings
         host_notice = "OTEL_EXPORTER_PROMETHEUS_HOST is not a loopback address: " + OPEN_METRICS
     return msgspec.structs.replace(
         settings,
-        enabled=settings.enabled and _set(environ, "OTEL_SDK_DISABLED").lower() != "true",
+        enabled=settings.enabled and not sdk_disabled(environ),
         service_name=_set(environ, "OTEL_SERVICE_NAME")
         or attributes.get(attr.SERVICE_NAME)
         or settings.service_name,

@@ -1,6 +1,7 @@
 """Opening the engine in this process and running workflows in it: what `ael serve`, `ael run` and `ael demo` need."""
 
 import contextlib
+import io
 import logging
 import os
 import sys
@@ -10,8 +11,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, Literal, TextIO
 
+from ael_otel.core.log_contract import log_is_owned
 from ael_otel.core.redaction import active_redaction
 from ael_otel.errors import ConfigError, EngineUnavailableError, WorkflowNotFoundError
+from ael_otel.instrument.instrumentation import engine_opening
 from ael_otel.lifecycle import last_carried_by, run_observer
 from ael_otel.lifecycle.failure import text_of
 
@@ -63,14 +66,16 @@ async def open_application(
     _log_through_root()
     application = PlostApplication(
         config_path=str(config),
-        log_output=log_output or sys.stderr,
+        # What the engine prints it also logs: where our handler has the log, each line would be there twice.
+        log_output=_Nowhere() if log_is_owned() else log_output or sys.stderr,
         transport=MCPTransport.STDIO if transport == "stdio" else MCPTransport.HTTP,
         http_host=host,
         http_port=port,
         with_rest_api=rest,
     )
     try:
-        await application.initialize()
+        with engine_opening():
+            await application.initialize()
     except AELError as error:
         raise ConfigError(f"{config}: {_told(error)}", path=config) from error
     except (TypeError, ValueError, AttributeError, KeyError) as error:
@@ -82,6 +87,14 @@ async def open_application(
     if application.config_loader is not None and application.config_loader.used_defaults:
         raise ConfigError(f"{config}: the engine found no configuration in this file", path=config)
     return application
+
+
+class _Nowhere(io.StringIO):
+    """A stream that swallows what is written to it."""
+
+    def write(self, text: str, /) -> int:
+        """Return the number of characters, as if they had been written."""
+        return len(text)
 
 
 def _has_a_home() -> bool:

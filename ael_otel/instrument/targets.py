@@ -5,7 +5,7 @@ then lack is said by `feature`).
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ael_otel.instrument import server_output, wrap_engine, wrap_frontend, wrap_native_telemetry
 
@@ -204,3 +204,8 @@ TARGETS: tuple[Target, ...] = (
         "one span per MCP request",
     ),
 )
+
+OPENING: Final = tuple(
+    target for target in TARGETS if target.wrapper in (native.quiet_setup, native.store_in_memory)
+)
+"""What decides, while an engine opens, which telemetry of its own it sets up."""

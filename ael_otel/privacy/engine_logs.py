@@ -14,7 +14,8 @@ from ael_otel.privacy.validator_messages import without_values
 
 MARKER: Final = "[REDACTED]"
 
-_ARGUMENTS: Final = re.compile(r"\b(arguments|params)=.*", re.DOTALL)
+_SIGNS: Final = ("arguments=", "params=")
+_ARGUMENTS: Final = re.compile(r"\b(?:arguments|params)=")
 
 # What pydantic (FastMCP's servers) and the MCP SDK's own server say about an argument that does not fit.
 _QUOTES: Final = ("input_value=", "Input validation error: ")
@@ -48,7 +49,11 @@ HARMLESS_FIELDS: Final = frozenset(
 def without_arguments(message: str) -> str:
     """Return `message` with everything behind `arguments=` or `params=`, and what a validator quotes, replaced."""
     # Quotes first: a quoted value may hold `arguments=`, and cutting there would take the sign of its end away.
-    return _ARGUMENTS.sub(rf"\1={MARKER}", without_quotes(message))
+    message = without_quotes(message)
+    # Looked for as plain text before: this runs for each line that the engine logs of a call.
+    candidates = [at for sign in _SIGNS if (at := message.find(sign)) >= 0]
+    found = _ARGUMENTS.search(message, min(candidates)) if candidates else None
+    return message if found is None else f"{message[: found.end()]}{MARKER}"
 
 
 def quotes_input(text: str) -> bool:

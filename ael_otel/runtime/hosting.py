@@ -19,11 +19,13 @@ from opentelemetry.trace import TracerProvider
 
 from ael_otel.config import Settings, load_settings
 from ael_otel.config.command_line import command_config
+from ael_otel.config.environment import sdk_disabled
 from ael_otel.config.file import PATH_VARIABLES, named_config
 from ael_otel.core.faults import fault_barrier, logger
 from ael_otel.core.metrics import AelMetrics
 from ael_otel.errors import AelOtelError, ConfigError
 from ael_otel.instrument.active import Active, activate, current
+from ael_otel.instrument.instrumentation import leave_engine_alone
 from ael_otel.lifecycle import Recorder
 
 if TYPE_CHECKING:
@@ -184,7 +186,11 @@ class Hosting:
         from ael_otel.runtime.assembly import assemble
 
         pipeline = self._build(settings) if self.pipeline is None else self.pipeline
-        if self.options.logs:
+        enabled = settings.enabled and not sdk_disabled(os.environ)
+        if not enabled:
+            leave_engine_alone()
+        # With telemetry disabled the engine prints its lines itself: from our handler each would come again.
+        if self.options.logs and enabled:
             pipeline.take_over_logs(sys.stdout)
         self.runtime = assemble(
             pipeline,

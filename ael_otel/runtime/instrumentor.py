@@ -9,6 +9,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type:
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
+from ael_otel.config.environment import sdk_disabled
 from ael_otel.core.faults import fault_barrier
 from ael_otel.instrument.active import activate
 from ael_otel.instrument.instrumentation import Instrumentation
@@ -124,7 +125,8 @@ class AelInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         with fault_barrier("instrument"):
             host = hosting.prepare(kwargs.get("options", HostOptions()))
             self._instrumentation = Instrumentation()
-            self._instrumentation.start(host.active)
+            # What a configuration says is known when an engine opens, in the process that opens it.
+            self._instrumentation.start(host.active, enabled=not sdk_disabled(os.environ))
             if _is_prepared():
                 host.open_pipeline()
 

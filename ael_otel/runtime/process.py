@@ -5,8 +5,10 @@ from collections.abc import Callable
 from typing import TextIO
 
 from ael_otel.config import Settings
+from ael_otel.config.environment import sdk_disabled
 from ael_otel.core.redaction import ActiveRedaction, DisabledRedaction, set_active_redaction
 from ael_otel.instrument.active import current
+from ael_otel.instrument.instrumentation import leave_engine_alone
 from ael_otel.runtime import hosting
 from ael_otel.runtime.assembly import Runtime, assemble
 from ael_otel.runtime.instrumentor import AelInstrumentor
@@ -44,5 +46,7 @@ def start(
     instrumentor = AelInstrumentor()
     if not instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.instrument(skip_dep_check=True)
+    if not settings.enabled or sdk_disabled(os.environ):
+        leave_engine_alone(owns_log=True)
     hosting.hand_over()  # building the SDK has loaded the instrumentor too
     return assemble(pipeline, current(), store=store, serve_metrics=serve_metrics, ready=ready)

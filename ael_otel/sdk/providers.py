@@ -24,7 +24,7 @@ from opentelemetry.trace import get_tracer_provider, set_tracer_provider
 
 from ael_otel._generated import attributes as attr
 from ael_otel.config import Settings
-from ael_otel.config.environment import RECORDING_SAMPLER
+from ael_otel.config.environment import RECORDING_SAMPLER, sdk_disabled
 from ael_otel.config.settings import MEBIBYTE, Limits, masked
 from ael_otel.core import baggage
 from ael_otel.core.faults import logger
@@ -159,7 +159,7 @@ class Pipeline:
         """Write every record of the process once, to `stream` and by OTLP as the settings say; once is enough."""
         settings = self.settings
         if settings.logs.enabled and self.log_handler is None:
-            enabled = settings.enabled and os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true"
+            enabled = settings.enabled and not sdk_disabled(os.environ)
             otlp = enabled and settings.logs.output != "stdout"
             _take_over_logs(self._parts, settings, stream, self.metrics.lost, otlp=otlp)
             self.log_handler = self._parts.log_handler
@@ -208,7 +208,7 @@ def start(
         meter_provider: the same for metrics.
         metrics: the metric sets; None takes those on the global meter provider.
     """
-    enabled = settings.enabled and os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true"
+    enabled = settings.enabled and not sdk_disabled(os.environ)
     providers = _providers(
         settings, tracer_provider, meter_provider, enabled=enabled, instrumentors=instrumentors
     )

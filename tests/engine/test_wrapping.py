@@ -23,7 +23,7 @@ from ael_otel import AelInstrumentor
 from ael_otel.core.faults import forget_reported_faults
 from ael_otel.instrument.targets import TARGETS, Target
 from ael_otel.lifecycle import Execution
-from tests.engine.lab import by_arguments, view
+from tests.engine.lab import by_arguments, disabled, view
 from tests.engine.lab.client import clean_environment
 from tests.engine.lab.files import write_configuration
 from tests.engine.lab.host import metric_values
@@ -186,6 +186,44 @@ def test_uninstrumenting_brings_every_original_back(ours: Instrumented) -> None:
 
 def _owners() -> dict[str, tuple[Any, str]]:
     return {name: _owner(target) for name, target in zip(NAMES, PRESENT, strict=True)}
+
+
+@pytest.mark.parametrize("by", ["file", "environment"])
+@pytest.mark.parametrize("how", ["host", "command"])
+def test_disabled_telemetry_wraps_nothing(tmp_path: Path, how: str, by: str) -> None:
+    """Proves that with telemetry disabled each target is the engine's own function, once an engine has opened and at
+    the end, and that the engine runs as ever.
+    """
+    variables = {"OTEL_SDK_DISABLED": "true"} if by == "environment" else {}
+    file = write_configuration(tmp_path / "ael", telemetry={"enabled": by != "file"})
+    done = subprocess.run(
+        [sys.executable, disabled.__file__, str(file), how],
+        cwd=tmp_path,
+        env=clean_environment(HOME=str(tmp_path), AEL_OTEL_RAISE_FAULTS="1", **variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["targets"] >= len(PRESENT)
+    assert (found["opened"], found["ended"]) == ([], [])
+    runs = {"host": ("completed", "failed"), "command": ("completed", "failed", "completed")}
+    assert found["runs"] == dict(zip(disabled.WORKFLOWS, runs[how], strict=False))
+    assert (tmp_path / "data").exists() == (how == "host"), "the engine's own database"
+
+
+def test_disabled_by_the_environment_nothing_is_wrapped_for_a_moment(
+    ours: Instrumented, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves that with OTEL_SDK_DISABLED the instrumentor leaves each function that is imported already as it is."""
+    before = {name: vars(owner)[attribute] for name, (owner, attribute) in _owners().items()}
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    ours.start()
+    during = {name: vars(owner)[attribute] for name, (owner, attribute) in _owners().items()}
+    assert all(during[name] is before[name] for name in before)
+    assert AelInstrumentor().is_instrumented_by_opentelemetry
 
 
 def test_the_public_arguments_are_enough(tmp_path: Path) -> None:
