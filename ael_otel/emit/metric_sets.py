@@ -2,7 +2,7 @@
 
 A synchronous counter of the SDK costs 5 us per call, because it copies and hashes the attributes each time. Here a row
 is bound to its attributes once; its counters are integers in a list, exported through observable instruments, and its
-histograms are the SDK's, recorded with the row's attributes in the context that an exemplar shall point at.
+histograms are added up by `histograms.py`, which hands them to the SDK when a reader collects.
 
 Rows are capped: beyond `max_series` everything lands in one overflow row (`otel.metric.overflow=true`, OTel metrics
 SDK specification, cardinality limits) and is reported. A forked child starts from zero: inherited sums under a new
@@ -21,13 +21,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from threading import Lock
 from time import monotonic, time
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol
 from weakref import WeakSet
 
 from opentelemetry.context import Context
-from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
-from ael_otel.emit.fork import forget_inherited, forget_series
+from ael_otel.emit.histograms import Histogram, Point
 
 OVERFLOW_ATTRIBUTES: Final[Mapping[str, str | bool | int]] = {"otel.metric.overflow": True}
 
@@ -84,36 +84,6 @@ class Spec(Protocol):
         ...
 
 
-class Point:
-    """One series of a histogram; the rows that differ only in labels it does not have share it."""
-
-    __slots__ = ("_attributes", "_name", "_on_overflow", "_record", "recorded")
-
-    def __init__(self, record: Callable[[float, Attributes, Context | None], None], name: str) -> None:
-        self._record = record
-        self._name = name
-        self._attributes: Attributes = OVERFLOW_ATTRIBUTES
-        self._on_overflow: OnOverflow | None = None
-        self.recorded = 0
-
-    def bound(self, attributes: Attributes) -> Self:
-        """Make it the series of these attributes."""
-        self._attributes = attributes
-        return self
-
-    def overflowing(self, on_overflow: OnOverflow) -> Self:
-        """Make it the overflow series, of which each value is reported."""
-        self._on_overflow = on_overflow
-        return self
-
-    def record(self, amount: float, context: Context | None) -> None:
-        """Record one value; `context` carries the span that an exemplar points at."""
-        self.recorded += 1
-        if self._on_overflow is not None:
-            self._on_overflow(self._name)
-        self._record(amount, self._attributes, context)
-
-
 class Row:
     """One series of each metric of a set. Generated subclasses have the typed `add` and `record`."""
 
@@ -141,7 +111,8 @@ class MetricSet[R: Row]:
         histograms: histograms; each has some of those labels.
         on_overflow: called with a metric's name for each update of it that lands in the overflow row.
 
-    Counts are kept from the moment the object exists, whether or not a reader collects them.
+    Counts are kept from the moment the object exists, whether or not a reader collects them. In a set without counters
+    nothing tells that a reader collects, so each value of its histograms goes through the SDK.
     """
 
     def __init__(
@@ -154,7 +125,10 @@ class MetricSet[R: Row]:
         on_overflow: OnOverflow = ignore,
     ) -> None:
         self.counters = tuple(counters)
-        self.histograms = tuple(_Points(meter, spec, on_overflow) for spec in histograms)
+        callbacks = [partial(self._observe, slot) for slot in range(len(self.counters))]
+        self.histograms = tuple(
+            _Points(meter, spec, on_overflow, callbacks[0] if callbacks else None) for spec in histograms
+        )
         self.dropped: dict[str, int] = {}
         """Updates that landed in the overflow row, by metric."""
         self._row_class = row
@@ -170,8 +144,8 @@ class MetricSet[R: Row]:
         self._lock = Lock()
         self._on_overflow = on_overflow
         self._seen: dict[str, tuple[Number, float]] = {}
-        for slot, spec in enumerate(self.counters):
-            _instrument(meter, spec, partial(self._observe, slot))
+        for spec, callback in zip(self.counters, callbacks, strict=True):
+            _instrument(meter, spec, callback)
         _sets.add(self)
 
     def resize(self, subjects: int, rows_of_each: int = 1) -> None:
@@ -261,6 +235,9 @@ class MetricSet[R: Row]:
     def _observe(self, slot: int, _options: CallbackOptions) -> Iterable[Observation]:
         if self.refresh is not None:
             self.refresh()
+        if slot == 0:
+            for points in self.histograms:
+                points.histogram.hand_over()
         with self._lock:
             return [Observation(row.slots[slot], row.attributes, row.context) for row in self._shown()]
 
@@ -315,21 +292,24 @@ class MetricSet[R: Row]:
 class _Points:
     """The series of one histogram of a set, capped on their own."""
 
-    def __init__(self, meter: Meter, spec: Spec, on_overflow: OnOverflow) -> None:
+    def __init__(
+        self, meter: Meter, spec: Spec, on_overflow: OnOverflow, collected_by: object | None
+    ) -> None:
         self.spec = spec
         self.cap = spec.max_series
         self.dropped = 0
         self._on_overflow = on_overflow
         self._series: dict[Values, Point] = {}
         self._lock = Lock()
-        self._histogram: Histogram = meter.create_histogram(
-            spec.name,
+        self.histogram = Histogram(
+            meter,
+            collected_by,
+            name=spec.name,
             unit=spec.unit,
             description=spec.description,
             explicit_bucket_boundaries_advisory=spec.buckets,
         )
-        self._record = self._histogram.record
-        self.overflow = Point(self._record, spec.name).overflowing(self._overflowed)
+        self.overflow = Point(self.histogram, OVERFLOW_ATTRIBUTES, self._overflowed)
 
     def of(self, attributes: Attributes) -> Point:
         """Return the series that the labels of this histogram choose; the overflow series when there is no room."""
@@ -339,9 +319,7 @@ class _Points:
             if point is None:
                 if len(self._series) >= self.cap:
                     return self.overflow
-                point = Point(self._record, self.spec.name).bound(
-                    dict(zip(self.spec.labels, values, strict=True))
-                )
+                point = Point(self.histogram, dict(zip(self.spec.labels, values, strict=True)))
                 self._series[values] = point
             return point
 
@@ -349,12 +327,13 @@ class _Points:
         """Forget the series that the labels of this histogram choose, and what the SDK has summed up of it."""
         values = tuple(attributes[label] for label in self.spec.labels)
         with self._lock:
-            if self._series.pop(values, None) is not None:
-                forget_series(self._histogram, dict(zip(self.spec.labels, values, strict=True)))
+            point = self._series.pop(values, None)
+            if point is not None:
+                self.histogram.forget(point)
 
-    def _overflowed(self, name: str) -> None:
+    def _overflowed(self) -> None:
         self.dropped += 1
-        self._on_overflow(name)
+        self._on_overflow(self.spec.name)
 
     def state(self) -> tuple[int, int]:
         """Return the values recorded and the series that have some."""
@@ -363,12 +342,12 @@ class _Points:
         return sum(point.recorded for point in points), sum(1 for point in points if point.recorded)
 
     def reset_after_fork(self) -> None:
-        """Start from zero in a child process, with a lock of its own: the SDK's sums are forgotten as well."""
+        """Start from zero in a child process, with locks of its own: the SDK's sums are forgotten as well."""
         self._lock = Lock()
         self.dropped = 0
-        forget_inherited(self._histogram)
+        self.histogram.reset_after_fork()
         for point in (*self._series.values(), self.overflow):
-            point.recorded = 0
+            point.reset()
 
 
 def _instrument(

@@ -24,6 +24,7 @@ set_meter_provider(provider)
 held = timed.row(("held", "success"))
 held.record(time=0.5, calls=5)
 timed.row(("other", "error")).record(time=0.5, calls=2)
+timed.row(("waits", "success")).record(time=0.5, calls=1)
 timed.row(("echo", "error"))
 
 
@@ -39,9 +40,13 @@ def seen(reader):
 
 # Other threads may be inside an update, of ours or of the SDK's, at the moment of the fork: the child must not wait.
 seen(readers[0])
-real = timed.histograms[0]._histogram
+# The second value of a series waits for a collection, outside the SDK.
+timed.row(("waits", "success")).record(time=0.5, calls=1)
+assert timed.histograms[0].histogram.waiting
+histogram = timed.histograms[0].histogram
+real = histogram.instrument
 real = getattr(real, "_real_instrument", real)
-held_locks = [timed._lock, timed.histograms[0]._lock]
+held_locks = [timed._lock, timed.histograms[0]._lock, histogram.lock, histogram._handing_over]
 for storage in real._measurement_consumer._reader_storages.values():
     held_locks.append(storage._lock)
     for match in storage._instrument_view_instrument_matches[real]:
@@ -126,9 +131,11 @@ def test_a_forked_child_starts_from_zero(proxy: bool) -> None:
     parent = {
         "calls/held/success": 6,
         "calls/other/error": 2,
+        "calls/waits/success": 2,
         "calls/echo/error": 0,
         "time/held": [2, 1.0],
         "time/other": [1, 0.5],
+        "time/waits": [2, 1.0],
     }
     found = json.loads(answer(FORK.replace("PROXY", str(proxy))))
     assert found == {"status": 0, "child": [child] * 2, "parent": [parent] * 2}
