@@ -2,9 +2,11 @@
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from time import perf_counter_ns
+from time import process_time_ns
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -16,13 +18,15 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import SpanKind, set_span_in_context
 
 from ael_otel._generated import metrics as registry
 from ael_otel.config import Settings
 from ael_otel.core.metrics import AelMetrics
 from ael_otel.core.redaction import ActiveRedaction, set_active_redaction
 from ael_otel.emit.metric_sets import MetricSet, Row
+from ael_otel.instrument.targets import Target
+from ael_otel.instrument.wrapping import Wrapping
 from ael_otel.lifecycle import Execution, Recorder, Step, ToolCall
 from ael_otel.sdk.batch_processors import BoundedLogProcessor, BoundedSpanProcessor
 from ael_otel.sdk.logs import RunLogHandler
@@ -127,10 +131,10 @@ def counters() -> Group:
     def one_row(n: int) -> int:
         # Without a function around it, which would be a seventh of what is measured.
         repeat = range(n)
-        start = perf_counter_ns()
+        start = process_time_ns()
         for _ in repeat:
             wide.add(steps=1, calls=1, errors=1)
-        return perf_counter_ns() - start
+        return process_time_ns() - start
 
     def sdk_pair() -> None:
         plain[1].add(1, attributes[1])
@@ -158,8 +162,52 @@ def counters() -> Group:
                     )
                 ),
                 pair,
-                "a local count, the SDK's own histogram",
+                "found, counted, added up",
             ),
+        ],
+        n=2_000,
+        rounds=25,
+    )
+
+
+def histograms() -> Group:
+    """(a) One duration, in a sampled span, by the SDK's histogram and by ours with the same buckets."""
+    theirs = (
+        meters()
+        .get_meter("plain")
+        .create_histogram("time", explicit_bucket_boundaries_advisory=registry.TOOL_DURATION.buckets)
+    )
+    ours = AelMetrics(meters())
+    row = ours.tool.bind(tool="charge", status="success")
+    (point,) = row.points
+    (points,) = ours.tool.histograms
+    context = set_span_in_context(
+        TracerProvider(shutdown_on_exit=False).get_tracer("plain").start_span("call")
+    )
+    attributes = {"tool": "charge"}
+    point.record(0.02, context)
+    assert points.histogram.aggregations() is not None, "the bench measures the SDK's histogram twice"
+
+    def handed_over() -> None:
+        point.record(0.02, context)
+        points.histogram.hand_over()
+
+    base, plain = "SDK histogram, in a span", "SDK histogram, in no span"
+    return Group(
+        "A duration",
+        [
+            Variant(base, timed(lambda: theirs.record(0.02, attributes, context)), note="with an exemplar"),
+            Variant(
+                "our histogram, bound", timed(lambda: point.record(0.02, context)), base, "with an exemplar"
+            ),
+            Variant(
+                "the same, collected after each value",
+                timed(handed_over),
+                base,
+                "what a series costs the reader's thread in each export, on top",
+            ),
+            Variant(plain, timed(lambda: theirs.record(0.02, attributes)), base),
+            Variant("our histogram, bound, in no span", timed(lambda: point.record(0.02, None)), plain),
         ],
         n=2_000,
         rounds=25,
@@ -184,10 +232,10 @@ class Stepping:
 
         def run(n: int) -> int:
             with Execution(self._recorder, "shop", execution_id="exec-1"):
-                start = perf_counter_ns()
+                start = process_time_ns()
                 for _ in range(n):
                     work(self._recorder, 0)
-                taken = perf_counter_ns() - start
+                taken = process_time_ns() - start
             self._processor.force_flush()
             return taken
 
@@ -328,6 +376,26 @@ class Raw:
         self._histograms[0].record(0.02, {"workflow": "shop"})
 
 
+def disabled_call() -> Callable[[], object]:
+    """A function that was wrapped like one of the engine's, and left alone again since telemetry is disabled."""
+
+    def call() -> None:
+        """Do nothing."""
+
+    def wrapper(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+        return wrapped(*args, **kwargs)
+
+    module: Any = ModuleType("bench_engine")
+    module.call = call
+    sys.modules[module.__name__] = module
+    wrapping = Wrapping([Target(module.__name__, "call", wrapper, "nothing")])
+    wrapping.apply()
+    assert module.call is not call
+    wrapping.undo()
+    assert module.call is call
+    return call
+
+
 def steps() -> Group:
     """(b) A step beside a raw span."""
     raw, unsampled = Raw(ALWAYS_ON), Raw(ALWAYS_OFF)
@@ -350,6 +418,12 @@ def steps() -> Group:
                 keeping.batch(step),
                 base,
                 "recorded until its run has ended, then forgotten",
+            ),
+            Variant(
+                "a call that would be wrapped, telemetry disabled",
+                timed(disabled_call()),
+                base,
+                "the function is its own; aim <= 0.02, the call itself included",
             ),
             Variant(
                 "naive step and call", raw.batch(raw.naive), base, "2 spans, 7 set_attribute, 4 SDK metrics"

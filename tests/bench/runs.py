@@ -20,6 +20,7 @@ from ael_otel.config import Settings
 from ael_otel.core.metrics import AelMetrics
 from ael_otel.core.redaction import ActiveRedaction, active_redaction, set_active_redaction
 from ael_otel.demo.example import write_example
+from ael_otel.instrument import instrumentation as engine_instrumentation
 from ael_otel.instrument.active import Active, activate
 from ael_otel.instrument.engine import open_application
 from ael_otel.instrument.targets import TARGETS
@@ -74,6 +75,23 @@ class Instrumentation:
         set_active_redaction(None)
 
 
+class Disabled:
+    """What `telemetry.enabled: false` leaves: log filters, and no wrapped function."""
+
+    def __init__(self) -> None:
+        self._active = Active(Recorder(metrics=AelMetrics(meters()), store=None, genai=False))
+        self._instrumentation = engine_instrumentation.Instrumentation()
+
+    def on(self) -> None:
+        """Start, disabled."""
+        self._instrumentation = engine_instrumentation.Instrumentation()
+        self._instrumentation.start(self._active, enabled=False)
+
+    def off(self) -> None:
+        """Stop."""
+        self._instrumentation.stop()
+
+
 @asynccontextmanager
 async def engine() -> AsyncGenerator[Any]:
     """The real engine on the demo's workflows and tool server, its log going nowhere."""
@@ -89,7 +107,9 @@ async def engine() -> AsyncGenerator[Any]:
             await application.shutdown()
 
 
-def batches(application: Any, instrumentation: Instrumentation | None) -> Callable[[int], Awaitable[int]]:
+def batches(
+    application: Any, instrumentation: Instrumentation | Disabled | None
+) -> Callable[[int], Awaitable[int]]:
     """A batch of runs, with this instrumentation or with none."""
 
     async def batch(n: int) -> int:
@@ -113,7 +133,7 @@ def variants(application: Any) -> list[AsyncVariant]:
     base = "engine alone"
 
     def make(
-        name: str, instrumentation: Instrumentation | None, note: str, against: str = base
+        name: str, instrumentation: Instrumentation | Disabled | None, note: str, against: str = base
     ) -> AsyncVariant:
         return AsyncVariant(
             name,
@@ -130,6 +150,7 @@ def variants(application: Any) -> list[AsyncVariant]:
         make(plain, Instrumentation(ALWAYS_ON, Unredacted(Settings())), "the same with redaction off"),
         make("redaction", Instrumentation(ALWAYS_ON), "aim <= 1.10", plain),
         make("with ael_otel, unsampled", Instrumentation(ALWAYS_OFF), "the same without spans"),
+        make("with ael_otel, disabled", Disabled(), "no function of the engine is wrapped"),
     ]
 
 
