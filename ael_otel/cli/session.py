@@ -130,6 +130,7 @@ def telemetry(
     log_stream: TextIO | None,
     serve_metrics: bool = False,
     ready: Callable[[], bool] = lambda: True,
+    synchronous_logs: bool = False,
 ) -> Generator[Telemetry]:
     """Start telemetry, its run store included, and end it in bounded time.
 
@@ -138,8 +139,15 @@ def telemetry(
         log_stream: where log lines go; None shows none.
         serve_metrics: whether the metrics are served too.
         ready: what `/readyz` answers.
+        synchronous_logs: have a log line written before the call that logs it returns.
     """
-    runtime = start(settings, log_stream=log_stream, serve_metrics=serve_metrics, ready=ready)
+    runtime = start(
+        settings,
+        log_stream=log_stream,
+        serve_metrics=serve_metrics,
+        ready=ready,
+        synchronous_logs=synchronous_logs,
+    )
     if not logging.getLogger().handlers:
         # Without any handler the engine adds one that prints to stdout.
         logging.getLogger().addHandler(logging.NullHandler())
@@ -254,7 +262,8 @@ async def run_once(
     with (
         stdout_to_stderr(),
         nowhere() as devnull,
-        telemetry(settings, log_stream=sys.stderr if verbose else None) as sent,
+        # The log is on stderr then, among what this command and the tool servers print there.
+        telemetry(settings, log_stream=sys.stderr if verbose else None, synchronous_logs=verbose) as sent,
     ):
         async with engine(read.path, log_output=sys.stderr if verbose else devnull) as app:
             for name, reason in disconnected_servers(app).items():

@@ -27,6 +27,11 @@ def raises_faults() -> bool:
     explicit = os.environ.get(RAISE_FAULTS_VARIABLE)
     if explicit is not None:
         return explicit.strip().lower() in ("1", "true", "yes", "on")
+    return under_test()
+
+
+def under_test() -> bool:
+    """Return whether a test of pytest runs in this process."""
     return "pytest" in sys.modules and "PYTEST_CURRENT_TEST" in os.environ
 
 

@@ -216,7 +216,7 @@ class ActiveRedaction:
     def _count(self, kind: str, number: int = 1) -> None:
         """Count redactions: for the process, and for the run that goes on here."""
         run = current_run.get()
-        if run is not None and run.secrets is not None:
+        if run is not None and run.counted and run.secrets is not None:
             counts = run.secrets.counts
             counts[kind] = counts.get(kind, 0) + number
         metrics = self._metrics if self._metrics is not None else shared_metrics()

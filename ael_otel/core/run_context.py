@@ -12,10 +12,12 @@ class RunScope:
 
     `secrets` is what the run has shown to be secret, `given` what was passed in, both None where nothing is kept of
     it; `excluded` says that the current call reads a file that is not to be captured. `server` is the name of the MCP
-    server whose own output is being logged, empty for everything else.
+    server whose own output is being logged, empty for everything else. `counted` says whether the run's record counts
+    redactions made here: not those of log lines, since they may be made after the record is written.
     """
 
     __slots__ = (
+        "counted",
         "excluded",
         "execution_id",
         "given",
@@ -44,6 +46,7 @@ class RunScope:
         self.secrets = secrets
         self.given = given
         self.excluded = False
+        self.counted = True
         self.server = server
 
 

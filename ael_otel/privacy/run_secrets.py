@@ -66,11 +66,13 @@ class RunSecrets:
 
     def mask_text(self, text: str) -> str:
         """Return `text` with what is remembered replaced."""
-        # The longer ones first: one that is a part of another would leave the rest of that behind.
-        if len(self._longest_first) != len(self.values):
+        # The longer ones first: one that is a part of another would leave the rest of that behind. Another thread may
+        # do the same at this moment, with fewer values: what is used here is this thread's own tuple.
+        longest_first = self._longest_first
+        if len(longest_first) != len(self.values):
             found = sorted(self.values.items(), key=lambda item: len(item[0]), reverse=True)
-            self._longest_first = tuple(found)
-        for value, marker in self._longest_first:
+            self._longest_first = longest_first = tuple(found)
+        for value, marker in longest_first:
             if value in text:
                 text = text.replace(value, marker)
         return text
@@ -120,11 +122,19 @@ class CallerInputs:
         """Return `text` with each given value in it replaced by `[REDACTED]`."""
         if not text:
             return text
+        found = self._found
+        if found is None:
+            found = self._found = self._read()
+        if found:
+            text = _without(text, found)
+        return text if self._outer is None else self._outer.hide(text)
+
+    def freeze(self) -> None:
+        """Read the values now: the caller may change them before the text is looked at."""
         if self._found is None:
             self._found = self._read()
-        if self._found:
-            text = _without(text, self._found)
-        return text if self._outer is None else self._outer.hide(text)
+        if self._outer is not None:
+            self._outer.freeze()
 
     def _read(self) -> tuple[str, ...]:
         known = set(_leaves(self._literals)) if self._literals is not None else set[str]()
@@ -161,6 +171,11 @@ class JointInputs(CallerInputs):
         for part in self._parts:
             text = part.hide(text)
         return text
+
+    def freeze(self) -> None:
+        """Read the values of each call now."""
+        for part in self._parts:
+            part.freeze()
 
 
 _WORDS: Final = frozenset({"true", "false", "none", "null", "error", "default"})

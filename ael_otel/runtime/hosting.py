@@ -208,6 +208,7 @@ class Hosting:
             if runtime is None:
                 return
             self._exit_by = monotonic() + EXIT_SECONDS
+            runtime.pipeline.write_logs(FLUSH_SECONDS, through=True)
             if runtime.store is not None:
                 runtime.store.flush(FLUSH_SECONDS)
             if runtime.otlp_reachable:

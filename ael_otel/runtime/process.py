@@ -24,6 +24,7 @@ def start(
     serve_metrics: bool = False,
     store: TelemetryStore | None = None,
     ready: Callable[[], bool] = lambda: True,
+    synchronous_logs: bool = False,
 ) -> Runtime:
     """Start telemetry, the same with and without `opentelemetry-instrument` around the process.
 
@@ -34,14 +35,18 @@ def start(
             still go out by OTLP.
         store: where execution records go; None opens the configured one, which `Runtime.shutdown` closes.
         ready: what `/readyz` answers.
+        synchronous_logs: have a log line written before the call that logs it returns, for who reads it between other
+            output.
     """
     set_active_redaction(ActiveRedaction(settings) if settings.enabled else DisabledRedaction(settings))
     # The wrapper may have prepared this process for an application that hosts the engine.
     pipeline = hosting.hand_over()
     if pipeline is None:
-        pipeline = start_pipeline(settings, log_stream=log_stream, pull=serve_metrics)
+        pipeline = start_pipeline(
+            settings, log_stream=log_stream, pull=serve_metrics, synchronous_logs=synchronous_logs
+        )
     else:
-        pipeline.take_over_logs(log_stream)
+        pipeline.take_over_logs(log_stream, synchronous=synchronous_logs)
     settle(os.environ)
     instrumentor = AelInstrumentor()
     if not instrumentor.is_instrumented_by_opentelemetry:

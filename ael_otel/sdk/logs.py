@@ -1,42 +1,67 @@
 """Every log line once, in the log contract: one JSON object on the stream and the same record to the Collector.
 
-One handler on the root logger does both, so that a record is formatted, bounded and given its ids in one place. Ids
-come from the current span when the record is handled, also when its trace is not sampled.
+One handler on the root logger does both, so that a record is formatted, bounded and given its ids in one place. The
+thread that logs only notes the record; the telemetry thread redacts, formats, writes and sends it. Ids come from the
+current span when the record is noted, also when its trace is not sampled.
 """
 
 import logging
+import os
 import re
-import traceback
-from collections.abc import Callable, Mapping
+import select
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from math import isfinite
+from threading import get_ident
 from time import time_ns
 from typing import Any, Final, Literal, TextIO, cast
 
 from opentelemetry._logs import Logger, LoggerProvider, LogRecord, SeverityNumber, get_logger
-from opentelemetry.context import get_current
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk._logs import LogRecordLimits, ReadableLogRecord
+from opentelemetry.sdk.environment_variables import OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED
 from opentelemetry.trace import get_current_span
 from pythonjsonlogger.msgspec import MsgspecFormatter
 
 from ael_otel._generated import SCHEMA_URL, events, scopes
-from ael_otel.core.redaction import active_redaction
+from ael_otel._generated.attributes import TelemetryDropReason
+from ael_otel.core import drop_events
+from ael_otel.core.faults import under_test
 from ael_otel.core.run_context import current_run, log_origin
-from ael_otel.emit import events as extras
-from ael_otel.emit.activity import note_unknown
-from ael_otel.sdk.batch_processors import DropCounter
+from ael_otel.core.telemetry_thread import FLUSH_SECONDS, TelemetryThread, telemetry_thread
+from ael_otel.sdk.batch_processors import BoundedLogProcessor, DropCounter
+from ael_otel.sdk.export_queue import ExportQueue
+from ael_otel.sdk.log_notes import (
+    MAX_MESSAGE,
+    MAX_READ,
+    LogNote,
+    fields_of,
+    note_of,
+    readable,
+)
 from ael_otel.sdk.log_takeover import is_replaced, take_over
 from ael_otel.version import __version__
 
-MAX_MESSAGE: Final = 16_384
-"""Characters kept of a message and of a stack trace: an entry stays far below Loki's 64 KB of structured metadata."""
-
-MAX_READ: Final = 65_536
-"""Characters of a message or a stack trace that are looked at: a tool server may send megabytes in one line."""
+__all__ = [
+    "INTERNAL_LOGGERS",
+    "MAX_MESSAGE",
+    "MAX_READ",
+    "QUIET_SECONDS",
+    "LogContractFormatter",
+    "RunLogHandler",
+    "install",
+    "readable",
+]
 
 _LOGIN: Final = re.compile(r"(^|[\s/'\"])[^\s/@'\"]+:[^\s/@'\"]*@")
 
 QUIET_SECONDS: Final = 60.0
 """How long a message of the SDK is not repeated."""
+
+THROUGH_SECONDS: Final = 1.0
+"""How long a line waits for those before it, where it is to be written before the call returns."""
+
+PIPE_BYTES: Final = getattr(select, "PIPE_BUF", 512)
+"""What is written at once, unless one line is longer: processes that share a pipe must not tear each other's lines."""
 
 INTERNAL_LOGGERS: Final = ("opentelemetry", "ael_otel")
 """Not sent by OTLP: a failing exporter reports itself here, and would feed its own queue."""
@@ -48,7 +73,6 @@ _SEVERITIES: Final[Mapping[int, tuple[str, SeverityNumber]]] = {
     logging.ERROR: ("ERROR", SeverityNumber.ERROR),
     logging.CRITICAL: ("FATAL", SeverityNumber.FATAL),
 }
-_EVENT_NAMES: Final = frozenset(spec.name for spec in events.ALL)
 
 
 class LogContractFormatter(MsgspecFormatter):
@@ -57,37 +81,88 @@ class LogContractFormatter(MsgspecFormatter):
     def __init__(self) -> None:
         super().__init__(json_default=str)  # pyright: ignore[reportUnknownMemberType] - a bare Callable there
 
-    def add_fields(
-        self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
-    ) -> None:
-        """Take the fields as they are: renaming, defaults and a record's extras are the library's generic part."""
-        log_data.update(message_dict)
-
     def format_fields(self, fields: dict[str, Any]) -> str:
-        """Return the line of `fields`, without its line break."""
-        return self.format(cast("logging.LogRecord", _Fields(fields)))
+        """Return the line of `fields`, without its line break.
+
+        Not by `format`: renaming, defaults and a record's extras are the library's generic part, and as dear as all of
+        the rest.
+        """
+        return self.jsonify_log_record(fields)
 
 
-class _Fields:
-    """As much of a log record as the formatter reads; making a whole one costs more than formatting it."""
+class _Sender:
+    """Sends records by OTLP: into our own queue where nothing else sees them, else by the provider.
 
-    __slots__ = ("message", "msg")
-    exc_info = exc_text = stack_info = None
+    Args:
+        provider: where they go.
+    """
 
-    def __init__(self, fields: dict[str, Any]) -> None:
-        self.msg = fields
+    def __init__(self, provider: LoggerProvider) -> None:
+        self._logger: Logger = get_logger(scopes.AEL_LOG, __version__, provider, SCHEMA_URL)
+        # By names that are not public; where a version of the SDK has others, everything goes by the provider.
+        self._all: Any = getattr(provider, "_multi_log_record_processor", None)
+        limits = getattr(self._logger, "_log_record_limits", None)
+        self._limits = limits if isinstance(limits, LogRecordLimits) else LogRecordLimits()
+        # The SDK's own metrics count what goes by the provider.
+        self._counts = os.environ.get(OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED, "").strip().lower() == "true"
+        self._seen: object = None
+        self._queue: ExportQueue[ReadableLogRecord] | None = None
+        self._foreign = True
+
+    @property
+    def foreign(self) -> bool:
+        """Whether a processor that is not ours sees the records: it is called by the thread that logs, as ever."""
+        processors: Any = getattr(self._all, "_log_record_processors", None)
+        if processors is not self._seen or processors is None:
+            ours = isinstance(processors, tuple) and all(
+                type(each) is BoundedLogProcessor for each in processors
+            )
+            self._foreign = not ours
+            self._queue = processors[0].queue if ours and len(processors) == 1 and not self._counts else None
+            self._seen = processors
+        return self._foreign
+
+    def send(self, records: Sequence[LogRecord]) -> int:
+        """Send records in their order, under the limits of the provider; returns how many of them could not be."""
+        failed = 0
+        emit: Callable[[LogRecord], object] = self._logger.emit
+        if not self.foreign and self._queue is not None:
+            if not self._logger.enabled():
+                return 0
+            emit = self._put
+        for record in records:
+            try:
+                emit(record)
+            except Exception:
+                failed += 1
+        return failed
+
+    def _put(self, record: LogRecord) -> None:
+        """Do what the provider does: limit the attributes, and pass the record on with whose it is."""
+        assert self._queue is not None
+        limits, attributes = self._limits, record.attributes or {}
+        most, longest = limits.max_log_record_attributes, limits.max_log_record_attribute_length
+        if longest is not None or (most is not None and len(attributes) > most):
+            record.attributes = BoundedAttributes(most, attributes, immutable=False, max_value_len=longest)
+        logger: Any = self._logger
+        self._queue.put(ReadableLogRecord(record, logger.resource, logger.instrumentation_scope, limits))
 
 
 class RunLogHandler(logging.Handler):
     """Writes each record as the log contract has it.
+
+    The thread that logs waits for the line in these cases: `synchronous`, a stream that is a terminal or in memory, a
+    test of pytest, a processor on `provider` that is not ours, a line of level FATAL, and after `write_through`.
 
     Args:
         stream: where JSON lines (or text lines) go; None writes none.
         provider: where OTLP records go; None sends none.
         as_json: one JSON object per line; else one readable line.
         level: the lowest level handled.
-        on_drop: told of records that could not be written.
+        on_drop: called with records that could not be written.
         max_chars: characters kept of a message, and as many of a stack trace.
+        synchronous: whether the thread that logs does all the work; None decides as above.
+        queue: where notes wait; None takes that of the process.
     """
 
     writes_log_contract: Literal[True] = True
@@ -101,72 +176,74 @@ class RunLogHandler(logging.Handler):
         level: int = logging.INFO,
         on_drop: DropCounter | None = None,
         max_chars: int = MAX_MESSAGE,
+        synchronous: bool | None = None,
+        queue: TelemetryThread | None = None,
     ) -> None:
         super().__init__(level)
         self._max_chars = max_chars
         self._stream = stream
         self._json = LogContractFormatter() if as_json else None
         self._on_drop = on_drop
+        self._queue = telemetry_thread() if queue is None else queue
+        self._synchronous = (under_test() or _is_read_at_once(stream)) if synchronous is None else synchronous
+        self._through = False
         self._closing = False
+        self._working_thread = 0
+        self._works_on_echo = False
         self._said: dict[tuple[str, int, int], float] = {}
-        self._otel: Logger | None = (
-            None if provider is None else get_logger(scopes.AEL_LOG, __version__, provider, SCHEMA_URL)
-        )
+        self._sender = None if provider is None else _Sender(provider)
+
+    # --- the thread that logs -----------------------------------------------------------------------------------------
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Handle a record, without the handler's lock: notes need none."""
+        found: Any = self.filter(record)
+        if found:
+            self.emit(found if isinstance(found, logging.LogRecord) else record)
+        return cast("bool", found)  # a record, as Python's own returns it
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record; a failure is counted and otherwise silent."""
+        """Note one record, or write it at once; a failure is counted and otherwise silent."""
         try:
+            if record.name.startswith("opentelemetry.") and (self._closing or self._repeats(record)):
+                return
+            # What the work on a record logs is written; what the work on that logs would never end.
+            echo = self._working_thread != 0 and self._working_thread == get_ident()
+            if echo and self._works_on_echo:
+                self.dropped("internal", 1)
+                return
+            sender = self._sender
+            sends = sender is not None and not record.name.startswith(INTERNAL_LOGGERS)
             origin = log_origin.get()
             if origin is not None and origin.decides():
                 with origin.entered():
-                    self._emit(record)
+                    note = note_of(record, echo=echo, sends=sends)
             else:
-                self._emit(record)
+                note = note_of(record, echo=echo, sends=sends)
+            # Not for an echo, which comes from the telemetry thread: the holder of the lock may wait for that thread.
+            if self._synchronous or (sender is not None and sender.foreign and not echo):
+                with cast("Any", self.lock):
+                    self.take((note,))
+                return
+            reports = record.name == drop_events.logger.name
+            if self._queue.submit(self, note, note.size, reserved=reports):
+                if self._through:
+                    self._queue.drain(THROUGH_SECONDS)
+                elif note.level >= logging.CRITICAL:
+                    # The caller may end the process at once, without exit handlers.
+                    self._queue.flush(THROUGH_SECONDS)
         except Exception:
             self.handleError(record)
 
-    def _emit(self, record: logging.LogRecord) -> None:
-        if record.name.startswith("opentelemetry.") and (self._closing or self._repeats(record)):
-            return
-        fields = fields_of(record, self._max_chars)
-        if record.name.startswith("opentelemetry."):
-            # An exporter names the endpoint as it was configured, with its user and password.
-            fields[events.LOG_MESSAGE] = _LOGIN.sub(r"\1***@", fields[events.LOG_MESSAGE])
-        severity, number = _severity(record.levelno)
-        if self._stream is not None:
-            try:
-                self._write(record, severity, fields)
-            except Exception:
-                # A stream that is gone must not keep the record from the Collector.
-                self.handleError(record)
-        if self._otel is not None and not record.name.startswith(INTERNAL_LOGGERS):
-            message = fields.pop(events.LOG_MESSAGE)
-            event_name = fields.pop(events.LOG_EVENT_NAME, None)
-            self._otel.emit(
-                LogRecord(
-                    timestamp=int(record.created * 1e9),
-                    observed_timestamp=time_ns(),
-                    context=get_current(),
-                    severity_text=severity,
-                    severity_number=number,
-                    body=message,
-                    event_name=event_name,
-                    attributes={key: value for key, value in fields.items() if value != ""},
-                )
-            )
-
-    def stop_sending(self) -> None:
-        """Send nothing by OTLP from now on; what is logged while telemetry shuts down goes to the stream only.
-
-        The SDK's own remarks on being shut down are left out: the pipeline says in one line what was lost.
-        """
-        self._otel = None
-        self._closing = True
-
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - name of logging.Handler
         """Count the lost record instead of printing a traceback into a stream that may be the one that fails."""
+        del record
+        self.dropped("internal", 1)
+
+    def dropped(self, reason: TelemetryDropReason, count: int) -> None:
+        """Count records that are not written or not sent."""
         if self._on_drop is not None:
-            self._on_drop("logs", "internal", 1)
+            self._on_drop("logs", reason, count)
 
     def _repeats(self, record: logging.LogRecord) -> bool:
         """Tell whether the SDK said the same within a minute: with the Collector away it says so every second."""
@@ -177,120 +254,166 @@ class RunLogHandler(logging.Handler):
         self._said[key] = record.created
         return False
 
-    def _write(self, record: logging.LogRecord, severity: str, fields: dict[str, Any]) -> None:
-        assert self._stream is not None
-        time = datetime.fromtimestamp(record.created, UTC)
+    def flush(self) -> None:
+        """Wait until what is noted is written, for 2 s at most."""
+        self.write_noted(FLUSH_SECONDS)
+
+    def write_noted(self, timeout_s: float) -> bool:
+        """Wait until what is noted is written; returns whether it was within `timeout_s` seconds."""
+        return self._queue.flush(timeout_s)
+
+    def close(self) -> None:
+        """Write what is noted, and from now on each record before the call that logs it returns.
+
+        A stream that nobody reads holds this up, as it holds up every program that ends: the interpreter flushes it
+        too, and aborts where another thread is in the middle of writing.
+        """
+        self.write_through(FLUSH_SECONDS)
+        self._queue.drain()
+        super().close()
+
+    def write_through(self, timeout_s: float) -> bool:
+        """Write each record before its call returns, from now on: the process may end without notice.
+
+        Returns whether everything before is written, for which it waits `timeout_s` seconds at most.
+        """
+        self._through = True
+        return self._queue.flush(timeout_s)
+
+    def stop_sending(self, timeout_s: float = 0.0) -> None:
+        """Send nothing by OTLP from now on; what is logged while telemetry shuts down goes to the stream only.
+
+        What is noted goes out first, within `timeout_s` seconds; records that are not sent by then are counted. The
+        SDK's own remarks on being shut down are left out: the pipeline says in one line what was lost.
+        """
+        self.write_through(timeout_s)
+        self._sender = None
+        self._closing = True
+
+    # --- the telemetry thread -----------------------------------------------------------------------------------------
+
+    def take(self, notes: Sequence[LogNote]) -> None:
+        """Redact, format, write and send what is noted; a failure costs its own line."""
+        before = current_run.get()
+        outer = self._working_thread, self._works_on_echo
+        self._working_thread = get_ident()
+        lines: list[str] = []
+        unsent: list[LogRecord] = []
+        try:
+            for note in notes:
+                self._works_on_echo = note.echo
+                try:
+                    self._make(note, lines, unsent)
+                except Exception:
+                    self.dropped("internal", 1)
+            # A stream that is gone must not keep the records from the Collector.
+            self._write(lines)
+            if unsent:
+                self._send(unsent)
+        finally:
+            self._working_thread, self._works_on_echo = outer
+            current_run.set(before)
+
+    def _make(self, note: LogNote, lines: list[str], unsent: list[LogRecord]) -> None:
+        """Add to `lines` and `unsent` what a note becomes there."""
+        fields = fields_of(note, self._max_chars)
+        if note.name.startswith("opentelemetry."):
+            # An exporter names the endpoint as it was configured, with its user and password.
+            fields[events.LOG_MESSAGE] = _LOGIN.sub(r"\1***@", fields[events.LOG_MESSAGE])
+        severity, number = _severity(note.level)
+        if self._stream is not None:
+            try:
+                lines.append(self._line(note, severity, fields))
+            except Exception:
+                self.dropped("internal", 1)
+        if note.sends:
+            message = fields.pop(events.LOG_MESSAGE)
+            event_name = fields.pop(events.LOG_EVENT_NAME, None)
+            unsent.append(
+                LogRecord(
+                    timestamp=int(note.created * 1e9),
+                    observed_timestamp=time_ns(),
+                    context=note.context,
+                    severity_text=severity,
+                    severity_number=number,
+                    body=message,
+                    event_name=event_name,
+                    attributes={key: value for key, value in fields.items() if value != ""},
+                )
+            )
+
+    def _line(self, note: LogNote, severity: str, fields: dict[str, Any]) -> str:
+        time = datetime.fromtimestamp(note.created, UTC)
         if self._json is None:
             run, error = fields[events.LOG_EXECUTION_ID], fields.get(events.LOG_EXCEPTION_MESSAGE)
             line = f"{time:%H:%M:%S} {severity:<5} {fields[events.LOG_COMPONENT]}{f' [{run}]' if run else ''}"
-            line += f" {fields[events.LOG_MESSAGE]}{'' if error is None else f' {error}'}"
-            self._stream.write(line + "\n")
-        else:
-            context = get_current_span().get_span_context()
-            entry = {
-                events.LOG_TIMESTAMP: time.isoformat(timespec="microseconds").replace("+00:00", "Z"),
-                events.LOG_LEVEL: severity,
-                events.LOG_COMPONENT: fields[events.LOG_COMPONENT],
-                events.LOG_WORKFLOW_ID: fields[events.LOG_WORKFLOW_ID],
-                events.LOG_EXECUTION_ID: fields[events.LOG_EXECUTION_ID],
-                events.LOG_MESSAGE: fields[events.LOG_MESSAGE],
-                events.LOG_TRACE_ID: format(context.trace_id, "032x") if context.is_valid else "",
-                events.LOG_SPAN_ID: format(context.span_id, "016x") if context.is_valid else "",
-            }
-            entry.update((key, value) for key, value in fields.items() if key not in entry)
-            self._stream.write(self._json.format_fields(entry) + "\n")
-        self._stream.flush()
+            return f"{line} {fields[events.LOG_MESSAGE]}{'' if error is None else f' {error}'}\n"
+        context = get_current_span(note.context).get_span_context()
+        entry = {
+            events.LOG_TIMESTAMP: time.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            events.LOG_LEVEL: severity,
+            events.LOG_COMPONENT: fields[events.LOG_COMPONENT],
+            events.LOG_WORKFLOW_ID: fields[events.LOG_WORKFLOW_ID],
+            events.LOG_EXECUTION_ID: fields[events.LOG_EXECUTION_ID],
+            events.LOG_MESSAGE: fields[events.LOG_MESSAGE],
+            events.LOG_TRACE_ID: format(context.trace_id, "032x") if context.is_valid else "",
+            events.LOG_SPAN_ID: format(context.span_id, "016x") if context.is_valid else "",
+        }
+        entry.update((key, value) for key, value in fields.items() if key not in entry)
+        return self._json.format_fields(entry) + "\n"
+
+    def _write(self, lines: Sequence[str]) -> None:
+        stream = self._stream
+        if stream is None:
+            return
+        for block in _blocks(lines):
+            try:
+                stream.write("".join(block))
+                stream.flush()
+            except UnicodeError:
+                # The encoding of the stream lacks a character of one line: nothing of the block is written.
+                if len(block) == 1:
+                    self.dropped("internal", 1)
+                else:
+                    for line in block:
+                        self._write((line,))
+            except Exception:
+                self.dropped("internal", len(block))
+
+    def _send(self, records: Sequence[LogRecord]) -> None:
+        sender = self._sender
+        if sender is None:
+            self.dropped("shutdown_timeout", len(records))
+        elif failed := sender.send(records):
+            self.dropped("internal", failed)
 
 
-def fields_of(record: logging.LogRecord, max_chars: int = MAX_MESSAGE) -> dict[str, Any]:
-    """Return a record's fields without time, level and trace ids: the contract's first, then known extras.
-
-    Only what the instrumentation put there on purpose (`ael_*`) is taken from a record's extras: anything else may
-    hold arguments or results. `ael_event` is the name of the event that the record is.
-    """
-    scope, guard = current_run.get(), active_redaction()
-    message = _message_of(record)
-    # What a caller passed in comes back in complaints, and in whatever a tool's server says of its calls; an ordinary
-    # line that has the same word in it stays whole.
-    complains = record.levelno >= logging.WARNING or (scope is not None and scope.server != "")
-    message = guard.error_text(message) if complains else guard.log_text(message)
-    fields: dict[str, Any] = {
-        events.LOG_COMPONENT: guard.name(getattr(record, extras.COMPONENT, None) or record.name),
-        events.LOG_WORKFLOW_ID: "" if scope is None else scope.workflow_id,
-        events.LOG_EXECUTION_ID: "" if scope is None else scope.execution_id,
-        events.LOG_MESSAGE: message if len(message) <= max_chars else message[:max_chars] + "…",
-    }
-    if scope is not None:
-        if scope.step_id:
-            fields[events.LOG_STEP_ID] = scope.step_id
-        if scope.tool_name:
-            fields[events.LOG_TOOL_NAME] = scope.tool_name
-        if scope.server:
-            fields[events.LOG_SERVER] = scope.server
-    event = getattr(record, extras.EVENT, None)
-    if event:
-        fields[events.LOG_EVENT_NAME] = event
-        if event not in _EVENT_NAMES:
-            note_unknown("events", event)
-    extra: Mapping[str, Any] | None = getattr(record, extras.FIELDS, None)
-    if extra:
-        fields.update(cast("Mapping[str, Any]", guard.attributes(extra)))
-    error_type = getattr(record, extras.ERROR_TYPE, None)
-    if error_type is not None:
-        fields[events.LOG_ERROR_TYPE] = error_type
-        fields[events.LOG_EXCEPTION_MESSAGE] = guard.error_text(getattr(record, extras.ERROR_MESSAGE, ""))
-    if record.exc_info and record.exc_info[0] is not None:
-        kind, error, trace = record.exc_info
-        fields[events.LOG_EXCEPTION_TYPE] = (
-            kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-        )
-        fields.setdefault(events.LOG_EXCEPTION_MESSAGE, guard.error_text(_text_of(error))[:max_chars])
-        if trace is not None:
-            text = guard.error_text("".join(traceback.format_exception(kind, error, trace)))
-            # The end of a stack trace tells where it broke, so the beginning goes.
-            fields[events.LOG_EXCEPTION_STACKTRACE] = (
-                text if len(text) <= max_chars else "…" + text[-max_chars:]
-            )
-    for key, value in fields.items():
-        if type(value) is not str or not value.isascii():
-            fields[key] = _plain(value)
-    return fields
-
-
-def _message_of(record: logging.LogRecord) -> str:
-    """Return a record's text; as it stands, without its arguments, when they do not fit it."""
+def _is_read_at_once(stream: TextIO | None) -> bool:
+    """Return whether a stream is a terminal, or no file of the operating system: this process reads it then."""
+    if stream is None:
+        return False
     try:
-        text = record.getMessage()
+        return stream.isatty() or stream.fileno() < 0
     except Exception:
-        text = _text_of(record.msg)
-    return readable(text)
+        return True
 
 
-def readable(text: str) -> str:
-    """Return the beginning of a text, as much of it as is redacted: cut at a blank, not inside a secret."""
-    if len(text) <= MAX_READ:
-        return text
-    cut = text[:MAX_READ]
-    return cut[: max(cut.rfind(" "), cut.rfind("\n"), MAX_MESSAGE)]
-
-
-def _text_of(value: object) -> str:
-    try:
-        return str(value)
-    except Exception:
-        return type(value).__qualname__
-
-
-def _plain(value: object) -> str | int | float:
-    """Return what both ends take and show alike: a finite 64-bit number, or text that is valid Unicode.
-
-    A lone surrogate (a cut emoji, a file name) is no UTF-8: it would cost this line here and a whole batch there.
-    """
-    if isinstance(value, float) and isfinite(value):
-        return value
-    if isinstance(value, int) and value.bit_length() < 64:
-        return value
-    return _text_of(value).encode("utf-8", "replace").decode("utf-8")
+def _blocks(lines: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield lines in their order, as many together as are written at once."""
+    if len(lines) == 1:
+        yield lines
+        return
+    block: list[str] = []
+    size = 0
+    for line in lines:
+        length = len(line) if line.isascii() else len(line.encode("utf-8", "replace"))
+        if block and size + length > PIPE_BYTES:
+            yield block
+            block, size = [], 0
+        block.append(line)
+        size += length
+    if block:
+        yield block
 
 
 def install(handler: RunLogHandler, level: int) -> Callable[[], None]:

@@ -50,6 +50,9 @@ PROBE_SECONDS: Final = 0.3
 QUEUES_SHARE: Final = 0.6
 """How much of that time the last metric export waits for spans and log records, whose losses it reports."""
 
+NOTES_SHARE: Final = 0.4
+"""How much of that time log lines that are only noted get, before the queues are closed that they go to."""
+
 _LEVELS: Final = {
     "DEBUG": logging.DEBUG,
     "INFO": logging.INFO,
@@ -97,13 +100,26 @@ class Pipeline:
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Send what is queued now; returns whether all of it was taken within `timeout_s` seconds."""
+        deadline = monotonic() + timeout_s
+        written = self.write_logs(timeout_s)
+        timeout_s = max(0.0, deadline - monotonic())
         before = self._lost()
         flushes: list[Callable[[], object]] = [
             partial(queue.flush, timeout_s) for queue in self._parts.queues
         ]
         if self._parts.reader is not None:
             flushes.append(partial(self._parts.reader.force_flush, timeout_s * 1e3))
-        return ParallelShutdown(flushes, []).run(timeout_s) and self._lost() == before
+        return ParallelShutdown(flushes, []).run(timeout_s) and self._lost() == before and written
+
+    def write_logs(self, timeout_s: float, *, through: bool = False) -> bool:
+        """Write the log lines that are noted and queue their records; returns whether `timeout_s` seconds sufficed.
+
+        `through` has each later line written before the call that logs it returns: the process may end without notice.
+        """
+        handler = self.log_handler
+        if handler is None:
+            return True
+        return handler.write_through(timeout_s) if through else handler.write_noted(timeout_s)
 
     def shutdown(self, timeout_s: float | None = None) -> None:
         """Send what is queued and end all signals at once, within `timeout_s` seconds and 0.2 s of grace.
@@ -116,12 +132,12 @@ class Pipeline:
         self._closed = True
         if timeout_s is None:
             timeout_s = self.settings.limits.shutdown_seconds
+        self._deadline = monotonic() + timeout_s
         if self.log_handler is not None:
-            self.log_handler.stop_sending()
+            self.log_handler.stop_sending(timeout_s * NOTES_SHARE)
         _say_stopped(self.metrics)
         before = self._lost()
-        self._deadline = monotonic() + timeout_s
-        self._shutdown.run(timeout_s)
+        self._shutdown.run(self._left())
         for queue in self._parts.queues:
             queue.abandon()
         left = self._lost() - before
@@ -155,13 +171,18 @@ class Pipeline:
     def _left(self) -> float:
         return max(0.0, self._deadline - monotonic())
 
-    def take_over_logs(self, stream: TextIO | None) -> None:
-        """Write every record of the process once, to `stream` and by OTLP as the settings say; once is enough."""
+    def take_over_logs(self, stream: TextIO | None, *, synchronous: bool = False) -> None:
+        """Write every record of the process once, to `stream` and by OTLP as the settings say; once is enough.
+
+        `synchronous` has a line written before the call that logs it returns, as it always is on a terminal.
+        """
         settings = self.settings
         if settings.logs.enabled and self.log_handler is None:
             enabled = settings.enabled and not sdk_disabled(os.environ)
             otlp = enabled and settings.logs.output != "stdout"
-            _take_over_logs(self._parts, settings, stream, self.metrics.lost, otlp=otlp)
+            _take_over_logs(
+                self._parts, settings, stream, self.metrics.lost, otlp=otlp, synchronous=synchronous
+            )
             self.log_handler = self._parts.log_handler
 
     def detach(self) -> None:
@@ -191,6 +212,7 @@ def start(
     log_stream: TextIO | None = None,
     pull: bool = False,
     logs: bool = True,
+    synchronous_logs: bool = False,
     instrumentors: bool = True,
     tracer_provider: object | None = None,
     meter_provider: object | None = None,
@@ -203,6 +225,7 @@ def start(
         log_stream: where log lines go; None writes none (they still go to OTLP if the settings say so).
         pull: also offer the metrics to callers of `Pipeline.pull`.
         logs: take over the root logger now; else `Pipeline.take_over_logs` does it, or nothing.
+        synchronous_logs: have a log line written before the call that logs it returns.
         instrumentors: where no SDK has been built, also load every instrumentor that is installed.
         tracer_provider: the application's own; None takes the global one, which is made if there is none.
         meter_provider: the same for metrics.
@@ -229,7 +252,7 @@ def start(
         )
     pipeline = Pipeline(settings, metrics, parts)
     if logs:
-        pipeline.take_over_logs(log_stream)
+        pipeline.take_over_logs(log_stream, synchronous=synchronous_logs)
     return pipeline
 
 
@@ -411,7 +434,13 @@ def _configure_sdk() -> None:
 
 
 def _take_over_logs(
-    parts: _Parts, settings: Settings, stream: TextIO | None, on_drop: DropCounter, *, otlp: bool
+    parts: _Parts,
+    settings: Settings,
+    stream: TextIO | None,
+    on_drop: DropCounter,
+    *,
+    otlp: bool,
+    synchronous: bool,
 ) -> None:
     level = _LEVELS.get(settings.logs.level, logging.INFO)
     parts.log_handler = RunLogHandler(
@@ -421,6 +450,7 @@ def _take_over_logs(
         level=level,
         on_drop=on_drop,
         max_chars=settings.limits.log_chars,
+        synchronous=synchronous or None,
     )
     parts.give_back_log = install(parts.log_handler, level)
 

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from time import process_time_ns
+from time import process_time_ns, thread_time_ns
 from types import ModuleType
 from typing import Any
 
@@ -441,63 +441,80 @@ def steps() -> Group:
 
 
 def log_lines() -> Group:
-    """(c) A log line of a run."""
+    """(c) A log line of a run: CPU of the thread that logs it."""
+    return _log_lines("A log line inside a run, to /dev/null: CPU of the thread that logs", whole=False)
+
+
+def whole_log_lines() -> Group:
+    """(c) The same until it is written and handed over for sending: CPU of all threads."""
+    return _log_lines("A log line inside a run, to /dev/null: CPU of the process", whole=True)
+
+
+def _log_lines(title: str, *, whole: bool) -> Group:
     tracer = TracerProvider(ALWAYS_ON, Resource({}), shutdown_on_exit=False).get_tracer("log")
     text = logging.StreamHandler(NOWHERE)
     text.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    processors: list[BoundedLogProcessor] = []
 
-    def provider() -> LoggerProvider:
+    def provider() -> tuple[LoggerProvider, BoundedLogProcessor]:
         made = LoggerProvider(Resource({}), shutdown_on_exit=False)
-        processors.append(BoundedLogProcessor(NullDelivery(), dropped))
-        made.add_log_record_processor(processors[-1])
-        return made
+        processor = BoundedLogProcessor(NullDelivery(), dropped)
+        made.add_log_record_processor(processor)
+        return made, processor
 
-    def stock() -> list[logging.Handler]:
-        from opentelemetry.instrumentation.logging.handler import LoggingHandler
-
-        return [text, LoggingHandler(logger_provider=provider())]
-
-    def lines(name: str, *handlers: logging.Handler) -> Callable[[int], int]:
+    def lines(
+        name: str, *handlers: logging.Handler, processor: BoundedLogProcessor | None = None
+    ) -> Callable[[int], int]:
         logger = logging.getLogger(f"bench.{name}")
         logger.propagate = False
         logger.setLevel(logging.INFO)
         logger.handlers[:] = handlers
         recorder = Recorder(metrics=AelMetrics(meters()), store=None, genai=False)
 
+        def finish() -> None:
+            for handler in handlers:
+                handler.flush()
+            if processor is not None:
+                processor.force_flush()
+
+        batch = timed(
+            lambda: logger.info("step %s completed in %d ms", "pay", 12),
+            process_time_ns if whole else thread_time_ns,
+            finish if whole else lambda: None,
+        )
+
         def run(n: int) -> int:
             with tracer.start_as_current_span("run"), Execution(recorder, "shop", execution_id="exec-1"):
-                taken = timed(lambda: logger.info("step %s completed in %d ms", "pay", 12))(n)
-            for processor in processors:
-                processor.force_flush()
+                taken = batch(n)
+            finish()
             return taken
 
         return run
 
+    def ours(name: str, note: str, *, otlp: bool, synchronous: bool = False) -> Variant:
+        loggers, processor = provider() if otlp else (None, None)
+        handler = RunLogHandler(stream=NOWHERE, provider=loggers, on_drop=dropped, synchronous=synchronous)
+        return Variant(name, lines(name, handler, processor=processor), base, note)
+
     base = "stdlib text line"
     variants = [
         Variant(base, lines("text", text), note="StreamHandler, Formatter; no ids"),
-        Variant(
-            "our JSON line", lines("json", RunLogHandler(stream=NOWHERE)), base, "contract fields and ids"
-        ),
-        Variant(
-            "our JSON line + OTLP",
-            lines("both", RunLogHandler(stream=NOWHERE, provider=provider())),
-            base,
-            "the same record queued for the Collector",
-        ),
+        Variant("no line at all", lines("none", logging.NullHandler()), base, "making the record"),
+        ours("our JSON line", "contract fields and ids; aim <= 1.0 for this thread", otlp=False),
+        ours("our JSON line + OTLP", "the same record queued for the Collector", otlp=True),
+        ours("our JSON line + OTLP, synchronous", "as on a terminal", otlp=True, synchronous=True),
     ]
     try:
-        handlers = stock()
+        from opentelemetry.instrumentation.logging.handler import LoggingHandler
     except ImportError:
-        handlers = []
-    if handlers:
+        pass
+    else:
+        loggers, processor = provider()
         variants.append(
             Variant(
                 "stdlib text line + OTel's handler",
-                lines("stock", *handlers),
+                lines("stock", text, LoggingHandler(logger_provider=loggers), processor=processor),
                 base,
                 "what `opentelemetry-instrument` does by itself",
             )
         )
-    return Group("A log line inside a run, to /dev/null", variants, n=500, rounds=25)
+    return Group(title, variants, n=400, rounds=25)

@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter_ns
+from time import perf_counter_ns, process_time_ns, thread_time_ns
 from typing import Any
 
-from measure import AsyncVariant, Group, run_async
+from measure import AsyncVariant, Clock, Group, run_async
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -53,7 +53,7 @@ class Instrumentation:
             tracer_provider=tracers, metrics=AelMetrics(meters()), store=MemoryStore(), genai=False
         )
         self._active = Active(recorder)
-        self._handler = RunLogHandler(stream=NOWHERE, provider=loggers)
+        self._handler = RunLogHandler(stream=NOWHERE, provider=loggers, on_drop=dropped)
         self._wrapping: Wrapping | None = None
 
     def on(self) -> None:
@@ -70,9 +70,14 @@ class Instrumentation:
         if self._wrapping is not None:
             self._wrapping.undo()
         activate(None)
+        self.finish()
+        set_active_redaction(None)
+
+    def finish(self) -> None:
+        """Have everything done that is only noted or queued."""
+        self._handler.flush()
         self._spans.force_flush()
         self._logs.force_flush()
-        set_active_redaction(None)
 
 
 class Disabled:
@@ -108,18 +113,20 @@ async def engine() -> AsyncGenerator[Any]:
 
 
 def batches(
-    application: Any, instrumentation: Instrumentation | Disabled | None
+    application: Any, instrumentation: Instrumentation | Disabled | None, clock: Clock = perf_counter_ns
 ) -> Callable[[int], Awaitable[int]]:
-    """A batch of runs, with this instrumentation or with none."""
+    """A batch of runs, with this instrumentation or with none; CPU of the process is that of the threads behind too."""
 
     async def batch(n: int) -> int:
         if instrumentation is not None:
             instrumentation.on()
         execute = application.workflow_engine.execute
-        start = perf_counter_ns()
+        start = clock()
         for _ in range(n):
             result = await execute(WORKFLOW, {})
-        taken = perf_counter_ns() - start
+        if clock is process_time_ns and isinstance(instrumentation, Instrumentation):
+            instrumentation.finish()
+        taken = clock() - start
         if instrumentation is not None:
             instrumentation.off()
         assert result.status.value == "completed"
@@ -154,6 +161,27 @@ def variants(application: Any) -> list[AsyncVariant]:
     ]
 
 
+def in_cpu(application: Any, title: str, clock: Clock) -> Group:
+    """What a run costs in CPU, by this clock."""
+    base = "engine alone"
+    made = [
+        (base, None, None, ""),
+        ("with ael_otel", Instrumentation(ALWAYS_ON), base, "everything on"),
+        ("with ael_otel, unsampled", Instrumentation(ALWAYS_OFF), base, "the same without spans"),
+    ]
+    return Group(
+        title,
+        [
+            AsyncVariant(
+                name, lambda n: n, against, note, async_batch=batches(application, instrumentation, clock)
+            )
+            for name, instrumentation, against, note in made
+        ],
+        n=40,
+        rounds=20,
+    )
+
+
 async def measure_runs() -> list[Group]:
     """Measure runs with a stubbed tool and with the real tool server over stdio."""
     from ploston_core.mcp.connection import MCPConnection
@@ -173,9 +201,14 @@ async def measure_runs() -> list[Group]:
         try:
             stubbed = Group("A one-step run, tool stubbed", variants(application), n=40, rounds=20)
             await run_async(stubbed)
+            title = "A one-step run, tool stubbed: CPU of the "
+            on_loop = in_cpu(application, f"{title}engine's thread", thread_time_ns)
+            whole = in_cpu(application, f"{title}process", process_time_ns)
+            await run_async(on_loop)
+            await run_async(whole)
         finally:
             MCPConnection.call_tool = real
-    return [stubbed, over_stdio]
+    return [stubbed, on_loop, whole, over_stdio]
 
 
 def groups() -> list[Group]:

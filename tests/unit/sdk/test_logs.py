@@ -7,7 +7,8 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import Tracer
 from pythonjsonlogger.msgspec import MsgspecFormatter
 
 from ael_otel.core.run_context import RunScope, current_run, log_origin
+from ael_otel.core.telemetry_thread import TelemetryThread
 from ael_otel.privacy.run_secrets import CallerInputs
+from ael_otel.sdk.batch_processors import BoundedLogProcessor
 from ael_otel.sdk.logs import (
     MAX_MESSAGE,
     MAX_READ,
@@ -37,6 +41,21 @@ from tests.support.contract import LOG_FIELDS
 RUN = RunScope("mixed", "exec-1", "greet", "echo")
 
 
+class Kept:
+    """Takes batches of the export queue and keeps them."""
+
+    def __init__(self) -> None:
+        self.records: list = []
+
+    def deliver(self, batch: Sequence, settled: Callable[[int, None], None]) -> None:
+        """Keep a batch."""
+        self.records.extend(batch)
+        settled(len(batch), None)
+
+    def abort(self) -> None:
+        """Have nothing to end."""
+
+
 class Output(SimpleNamespace):
     """A logger with our handler alone, and what came out of it at both ends."""
 
@@ -44,10 +63,18 @@ class Output(SimpleNamespace):
     stream: io.StringIO
     provider: LoggerProvider
     drops: list[tuple[str, str, int]]
+    queue: TelemetryThread
+    processor: BoundedLogProcessor | None
+    kept: Kept
+
+    def text(self) -> str:
+        """What is on the stream, once all that is noted is written."""
+        assert self.queue.flush(10)
+        return self.stream.getvalue()
 
     def lines(self) -> list[dict[str, object]]:
         """What is on the stream, parsed; each line must be one JSON object."""
-        return [json.loads(line) for line in self.stream.getvalue().splitlines()]
+        return [json.loads(line) for line in self.text().splitlines()]
 
     def line(self) -> dict[str, object]:
         """The only line."""
@@ -56,16 +83,34 @@ class Output(SimpleNamespace):
 
     def sent(self) -> list:
         """What was sent by OTLP."""
-        return [item.log_record for item in self.provider.sent.get_finished_logs()]
+        assert self.queue.flush(10)
+        if self.processor is None:
+            return [item.log_record for item in self.provider.sent.get_finished_logs()]
+        assert self.processor.force_flush()
+        return [item.log_record for item in self.kept.records]
+
+    def lost(self) -> dict[tuple[str, str], int]:
+        """What was counted as dropped, by signal and reason."""
+        assert self.queue.flush(10)
+        found: Counter[tuple[str, str]] = Counter()
+        for signal, reason, count in self.drops:
+            found[signal, reason] += count
+        return dict(found)
 
 
 type MakeOutput = Callable[..., Output]
 
 
-@pytest.fixture
-def output(log_provider: LoggerProvider) -> Iterator[MakeOutput]:
-    """Make a logger of a name, with a handler made with the options."""
+@pytest.fixture(params=["at once", "noted"])
+def output(request: pytest.FixtureRequest, log_provider: LoggerProvider) -> Iterator[MakeOutput]:
+    """Make a logger of a name, with a handler made with the options: on this thread, and by the telemetry thread."""
     made: list[tuple[logging.Logger, logging.Handler]] = []
+    noted = request.param == "noted"
+    queue, kept = TelemetryThread(gather_s=0.001), Kept()
+    processor = BoundedLogProcessor(kept, lambda *_drop: None) if noted else None
+    if processor is not None:
+        log_provider = LoggerProvider(Resource({}), shutdown_on_exit=False)
+        log_provider.add_log_record_processor(processor)
 
     def make(name: str = "some.module", stream: io.StringIO | None = None, **options: object) -> Output:
         logger = logging.getLogger(name)
@@ -77,6 +122,8 @@ def output(log_provider: LoggerProvider) -> Iterator[MakeOutput]:
                 "provider": log_provider,
                 "level": logging.DEBUG,
                 "on_drop": lambda *drop: drops.append(drop),
+                "synchronous": not noted,
+                "queue": queue,
             }
             | options
         )
@@ -84,9 +131,20 @@ def output(log_provider: LoggerProvider) -> Iterator[MakeOutput]:
         logger.setLevel(logging.DEBUG)
         logger.propagate = False
         made.append((logger, handler))
-        return Output(logger=logger, handler=handler, stream=stream, provider=log_provider, drops=drops)
+        return Output(
+            logger=logger,
+            handler=handler,
+            stream=stream,
+            provider=log_provider,
+            drops=drops,
+            queue=queue,
+            processor=processor,
+            kept=kept,
+        )
 
     yield make
+    if processor is not None:
+        processor.shutdown()
     for logger, handler in made:
         logger.removeHandler(handler)
         logger.propagate = True
@@ -327,7 +385,7 @@ def test_only_our_own_extras_are_taken(output: MakeOutput) -> None:
     out = output()
     out.logger.info("called", extra={"arguments": {"card": "4111"}, "secret": "hunter2"})
     assert list(out.line()) == [*LOG_FIELDS]
-    assert "hunter2" not in out.stream.getvalue()
+    assert "hunter2" not in out.text()
     assert dict(out.sent()[0].attributes) == {"component": "some.module"}
 
 
@@ -371,7 +429,7 @@ def test_a_value_that_json_does_not_know_loses_no_line(output: MakeOutput, value
     (sent,) = out.sent()
     assert line["message"] == sent.body == "odd"
     assert line["value"] == sent.attributes["value"]
-    assert out.drops == []
+    assert out.lost() == {}
 
 
 def test_text_that_is_no_unicode_loses_no_batch(output: MakeOutput) -> None:
@@ -431,7 +489,7 @@ def test_a_broken_stream_is_counted_and_otherwise_silent(
     out = output(stream=stream)
     out.logger.info("one")
     out.logger.info("two")
-    assert out.drops == [("logs", "internal", 1)] * 2
+    assert out.lost() == {("logs", "internal"): 2}
     assert [record.body for record in out.sent()] == ["one", "two"]
     assert capsys.readouterr() == ("", "")
 
@@ -492,7 +550,7 @@ def test_text_for_people(output: MakeOutput) -> None:
     out = output(as_json=False)
     out.logger.info("paid")
     counts(out.logger)
-    assert [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in out.stream.getvalue().splitlines()] == [
+    assert [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in out.text().splitlines()] == [
         "INFO  some.module [exec-1] paid",
         "ERROR workflow_engine [exec-1] workflow failed declined",
     ]

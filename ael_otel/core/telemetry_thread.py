@@ -1,0 +1,311 @@
+"""One bounded queue of notes and one thread that works on them: what the caller's thread need not do itself.
+
+The caller appends an immutable note; redaction, formatting and writing happen on the thread, in batches and in the
+order of the calls. A full queue drops by reason and never blocks. The law of the other queues holds: accepted =
+delivered + dropped + pending, at any time.
+"""
+
+import os
+import sys
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
+from threading import Condition, RLock, Thread, get_ident
+from time import monotonic, sleep
+from typing import Any, Final, Protocol
+
+from ael_otel._generated.attributes import TelemetryDropReason
+
+MAX_NOTES: Final = 16_384
+MAX_BYTES: Final = 32 * 1024 * 1024
+"""Notes and bytes queued, as their makers count them; a note beyond either is dropped (`queue_full`)."""
+
+RESERVE: Final = 64
+"""Notes beyond `MAX_NOTES` for the event that says that notes are dropped."""
+
+GATHER_SECONDS: Final = 0.05
+"""How long the first note waits for others: what a kill loses of an idle process."""
+
+HURRY: Final = 512
+"""So many notes do not wait."""
+
+SLICE: Final = 32
+"""Notes worked on before the thread lets another one run: about a millisecond of the GIL."""
+
+FLUSH_SECONDS: Final = 2.0
+"""How long the end of a process waits for what is noted."""
+
+FORK_SECONDS: Final = 0.2
+"""How long a fork waits for the batch in hand, so that the child inherits no half-written stream."""
+
+
+class Consumer[Note](Protocol):
+    """Works on notes; called by one thread at a time."""
+
+    def take(self, notes: Sequence[Note], /) -> None:
+        """Work on notes in their order; what it raises loses all of them (`internal`)."""
+        ...
+
+    def dropped(self, reason: TelemetryDropReason, count: int, /) -> None:
+        """Count notes that were not worked on; called without a lock held."""
+        ...
+
+
+class TelemetryThread:
+    """Bounded queue with a thread that starts with the first note, and again in a forked child.
+
+    Args:
+        max_notes: notes queued.
+        max_bytes: bytes queued.
+        gather_s: how long the first note waits for others.
+    """
+
+    def __init__(
+        self, *, max_notes: int = MAX_NOTES, max_bytes: int = MAX_BYTES, gather_s: float = GATHER_SECONDS
+    ) -> None:
+        self._max_notes = max_notes
+        self._max_bytes = max_bytes
+        self._gather_s = gather_s
+        self._closed = False
+        self._begin()
+
+    def _begin(self) -> None:
+        """Start empty, also in a forked child: what the parent has queued is the parent's."""
+        # Re-entrant, since a signal handler or a finalizer may log in the middle of a call.
+        self._changed = Condition(RLock())
+        self._working = RLock()
+        self._notes: deque[tuple[Consumer[Any], Any, int]] = deque()
+        self._bytes = 0
+        self._in_hand = 0
+        self._in_hand_bytes = 0
+        self._busy = False
+        self._waiting = False
+        self._hurry = False
+        self._worker: Thread | None = None
+        self._forking: set[int] = set()
+        self.accepted = 0
+        self.delivered = 0
+        self.dropped = 0
+
+    # --- callers ------------------------------------------------------------------------------------------------------
+
+    def submit[Note](
+        self, consumer: Consumer[Note], note: Note, size: int, *, reserved: bool = False
+    ) -> bool:
+        """Queue a note of `size` bytes for `consumer`; False, and counted, where there is no room for it.
+
+        `reserved` is for what reports the drops: it has `RESERVE` places of its own. Where no thread can be started the
+        caller does the work.
+        """
+        changed = self._changed
+        with changed:
+            self.accepted += 1
+            count = len(self._notes)
+            held = count + self._in_hand
+            fits = held < self._max_notes and self._bytes + self._in_hand_bytes + size <= self._max_bytes
+            if fits or (reserved and held < self._max_notes + RESERVE):
+                self._notes.append((consumer, note, size))
+                self._bytes += size
+                if self._waiting and count in (0, HURRY):
+                    changed.notify_all()
+                started = self._worker is not None or self._start()
+            else:
+                self.dropped += 1
+                started = None
+        if started is None:
+            consumer.dropped("queue_full", 1)
+        elif not started:
+            self.drain()
+        return started is not None
+
+    def _start(self) -> bool:
+        if self._closed:
+            return False
+        worker = Thread(target=self._work, name="ael-telemetry", daemon=True)
+        try:
+            worker.start()
+        except RuntimeError:  # the interpreter is going down, or the process may have no more threads
+            return False
+        self._worker = worker
+        _flush_when_multiprocessing_ends()
+        return True
+
+    @property
+    def pending(self) -> int:
+        """How many notes are queued or being worked on."""
+        with self._changed:
+            return len(self._notes) + self._in_hand
+
+    @property
+    def fill(self) -> float:
+        """How full the queue is, 0 to 1, by notes or by bytes, whichever is fuller."""
+        with self._changed:
+            notes = (len(self._notes) + self._in_hand) / self._max_notes
+            return min(1.0, max(notes, (self._bytes + self._in_hand_bytes) / self._max_bytes))
+
+    def flush(self, timeout_s: float) -> bool:
+        """Have the thread work on what is queued now; returns whether all of it was done within `timeout_s` seconds.
+
+        Without a thread the caller does it. A flush from within that work returns False at once.
+        """
+        changed = self._changed
+        with changed:
+            worker = self._worker
+            if worker is not None and worker.is_alive() and worker.ident != get_ident():
+                target = self.accepted
+                self._hurry = True
+                changed.notify_all()
+                return changed.wait_for(lambda: self._settled >= target, timeout_s)
+        return self.drain(timeout_s)
+
+    def drain(self, timeout_s: float | None = None) -> bool:
+        """Work on what is queued now, on the caller's thread.
+
+        Returns False where that, or another thread's batch before it, is not done within `timeout_s` seconds (None:
+        no limit), or where the caller is in the middle of this work: then its note is next.
+        """
+        target = self.accepted
+        deadline = None if timeout_s is None else monotonic() + timeout_s
+        while self._settled < target:
+            left = None if deadline is None else deadline - monotonic()
+            if (left is not None and left <= 0) or not self._step(left):
+                break
+        return self._settled >= target
+
+    def close(self, timeout_s: float) -> bool:
+        """Flush and end the thread; callers of `submit` do the work from now on. Returns whether time sufficed.
+
+        For a queue of one's own: that of the process lives as long as the process.
+        """
+        done = self.flush(timeout_s)
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        return done
+
+    @property
+    def _settled(self) -> int:
+        return self.delivered + self.dropped
+
+    # --- the work -----------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        """Wait for notes and work on them, as long as the process has not forked."""
+        changed = self._changed
+        try:
+            while True:
+                with changed:
+                    while not self._notes:
+                        if self._closed:
+                            # Under the lock: the next caller of `submit` does the work.
+                            self._worker = None
+                            return
+                        self._hurry = False
+                        self._waiting = True
+                        changed.wait()
+                    if not self._hurry and not self._closed and len(self._notes) < HURRY:
+                        self._waiting = True
+                        changed.wait(self._gather_s)
+                    self._waiting = False
+                while self._step(None):
+                    # Another thread waits up to 5 ms for the GIL otherwise.
+                    sleep(0)
+        finally:
+            if changed is self._changed:
+                self._worker = None
+
+    def _step(self, timeout_s: float | None) -> bool:
+        """Work on the next notes; False where there are none, or where this cannot be begun in time."""
+        working, changed = self._working, self._changed
+        if not working.acquire(timeout=-1 if timeout_s is None else timeout_s):
+            return False
+        try:
+            if self._busy:
+                return False
+            taken = self._take()
+            if taken is None:
+                return False
+            self._busy = True
+            try:
+                self._hand_over(*taken, changed)
+            finally:
+                self._busy = False
+        finally:
+            working.release()
+        return True
+
+    def _take(self) -> tuple[Consumer[Any], list[Any]] | None:
+        """Take the next notes of one consumer, `SLICE` at most; None where there are none."""
+        with self._changed:
+            notes = self._notes
+            if not notes:
+                return None
+            consumer = notes[0][0]
+            batch: list[Any] = []
+            while notes and len(batch) < SLICE and notes[0][0] is consumer:
+                _, note, size = notes.popleft()
+                batch.append(note)
+                self._in_hand_bytes += size
+            self._bytes -= self._in_hand_bytes
+            self._in_hand = len(batch)
+            return consumer, batch
+
+    def _hand_over(self, consumer: Consumer[Any], batch: list[Any], changed: Condition) -> None:
+        count = len(batch)
+        failed = True
+        try:
+            consumer.take(batch)
+            failed = False
+        except Exception:
+            with suppress(Exception):
+                consumer.dropped("internal", count)
+        finally:
+            with changed:
+                if changed is self._changed:  # else this is a child that was forked in the middle
+                    self._in_hand = self._in_hand_bytes = 0
+                    self.dropped += count if failed else 0
+                    self.delivered += 0 if failed else count
+                    changed.notify_all()
+
+    # --- forks --------------------------------------------------------------------------------------------------------
+
+    def before_fork(self) -> None:
+        """Wait for the batch in hand: the child would inherit a stream with half of it in its buffer, locked."""
+        if self._working.acquire(timeout=FORK_SECONDS):
+            self._forking.add(get_ident())
+
+    def after_fork_in_parent(self) -> None:
+        """Let the thread go on."""
+        if get_ident() in self._forking:
+            self._forking.discard(get_ident())
+            self._working.release()
+
+    def after_fork_in_child(self) -> None:
+        """Start anew, with locks of its own; the thread begins with the first note."""
+        self._begin()
+
+
+class _Ends:
+    flushes_in: int = 0
+
+
+def _flush_when_multiprocessing_ends() -> None:
+    """Have a child of `multiprocessing` write what is noted: it runs the finalizers of that module, and no others."""
+    util: Any = sys.modules.get("multiprocessing.util")
+    if util is not None and _Ends.flushes_in != os.getpid():
+        _Ends.flushes_in = os.getpid()
+        util.Finalize(None, lambda: telemetry_thread().flush(FLUSH_SECONDS), exitpriority=-1000)
+
+
+@cache
+def telemetry_thread() -> TelemetryThread:
+    """Return the queue of this process."""
+    made = TelemetryThread()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(
+            before=made.before_fork,
+            after_in_parent=made.after_fork_in_parent,
+            after_in_child=made.after_fork_in_child,
+        )
+    return made
