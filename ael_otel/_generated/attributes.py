@@ -307,9 +307,16 @@ TELEMETRY_DROP_REASON_VALUES: Final[tuple[TelemetryDropReason, ...]] = (
     "internal",
 )
 
-TelemetryQueue = Literal["traces", "logs", "keep", "store", "foreign"]
+TelemetryQueue = Literal["traces", "logs", "notes", "keep", "store", "foreign"]
 """Buffer that telemetry waits in. Values of ael.telemetry.queue."""
-TELEMETRY_QUEUE_VALUES: Final[tuple[TelemetryQueue, ...]] = ("traces", "logs", "keep", "store", "foreign")
+TELEMETRY_QUEUE_VALUES: Final[tuple[TelemetryQueue, ...]] = (
+    "traces",
+    "logs",
+    "notes",
+    "keep",
+    "store",
+    "foreign",
+)
 
 TelemetrySignal = Literal["traces", "metrics", "logs", "store"]
 """Signal a lost telemetry item belonged to. Values of ael.telemetry.signal."""

@@ -348,7 +348,7 @@ class QueueRow(Row):
 
     @property
     def items(self) -> int:
-        """Spans, log records or runs that wait in a buffer.
+        """Spans, log lines, log records or runs that wait in a buffer.
 
         The value so far, `{item}`.
         """

@@ -175,10 +175,10 @@ TELEMETRY_QUEUE_ITEMS: Final = MetricSpec(
     prometheus="ael_telemetry_queue_items",
     instrument="gauge",
     unit="{item}",
-    description="Spans, log records or runs that wait in a buffer.",
+    description="Spans, log lines, log records or runs that wait in a buffer.",
     labels=("queue",),
     buckets=None,
-    max_series=5,
+    max_series=6,
     label_values=MappingProxyType({"queue": TELEMETRY_QUEUE_VALUES}),
 )
 
@@ -190,7 +190,7 @@ TELEMETRY_QUEUE_SIZE: Final = MetricSpec(
     description="Memory that a buffer holds, roughly.",
     labels=("queue",),
     buckets=None,
-    max_series=5,
+    max_series=6,
     label_values=MappingProxyType({"queue": TELEMETRY_QUEUE_VALUES}),
 )
 
@@ -202,7 +202,7 @@ TELEMETRY_QUEUE_FILL: Final = MetricSpec(
     description="How full a buffer is, 0 to 1, by the bound that it is nearest to.",
     labels=("queue",),
     buckets=None,
-    max_series=5,
+    max_series=6,
     label_values=MappingProxyType({"queue": TELEMETRY_QUEUE_VALUES}),
 )
 

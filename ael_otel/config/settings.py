@@ -515,6 +515,24 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
             le=12,
         ),
     ] = 8
+    note_items: Annotated[
+        int,
+        _about(
+            "log lines that are noted and wait to be redacted and written",
+            allowed=_count("lines", 10_000_000),
+            ge=1,
+            le=10_000_000,
+        ),
+    ] = 16_384
+    note_mb: Annotated[
+        int,
+        _about(
+            "MiB of log lines that wait so",
+            allowed=_count("MiB", 65_536),
+            ge=1,
+            le=65_536,
+        ),
+    ] = 32
     log_chars: Annotated[
         int,
         _about(

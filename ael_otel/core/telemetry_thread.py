@@ -16,10 +16,14 @@ from time import monotonic, sleep
 from typing import Any, Final, Protocol
 
 from ael_otel._generated.attributes import TelemetryDropReason
+from ael_otel.core.metrics import Level
 
 MAX_NOTES: Final = 16_384
 MAX_BYTES: Final = 32 * 1024 * 1024
-"""Notes and bytes queued, as their makers count them; a note beyond either is dropped (`queue_full`)."""
+"""Notes and bytes queued before the configuration is known (`limits.note_items`, `limits.note_mb`).
+
+A note beyond either is dropped (`queue_full`).
+"""
 
 RESERVE: Final = 64
 """Notes beyond `MAX_NOTES` for the event that says that notes are dropped."""
@@ -88,6 +92,11 @@ class TelemetryThread:
         self.delivered = 0
         self.dropped = 0
 
+    def limit(self, max_notes: int, max_bytes: int) -> None:
+        """Queue as much as the configuration says."""
+        with self._changed:
+            self._max_notes, self._max_bytes = max_notes, max_bytes
+
     # --- callers ------------------------------------------------------------------------------------------------------
 
     def submit[Note](
@@ -138,11 +147,10 @@ class TelemetryThread:
             return len(self._notes) + self._in_hand
 
     @property
-    def fill(self) -> float:
-        """How full the queue is, 0 to 1, by notes or by bytes, whichever is fuller."""
-        with self._changed:
-            notes = (len(self._notes) + self._in_hand) / self._max_notes
-            return min(1.0, max(notes, (self._bytes + self._in_hand_bytes) / self._max_bytes))
+    def level(self) -> Level:
+        """What is queued or worked on; read without a lock, so it may be one note off."""
+        items, size = len(self._notes) + self._in_hand, self._bytes + self._in_hand_bytes
+        return Level(items, size, min(1.0, max(items / self._max_notes, size / self._max_bytes)))
 
     def flush(self, timeout_s: float) -> bool:
         """Have the thread work on what is queued now; returns whether all of it was done within `timeout_s` seconds.

@@ -135,7 +135,7 @@ def note_of(record: logging.LogRecord, *, echo: bool = False, sends: bool = Fals
 def _frozen(fields: Any, redaction: ActiveRedaction) -> tuple[Mapping[str, Any], bool]:
     """Return fields that no longer change, and whether they are redacted: values that may change are made text now."""
     if isinstance(fields, Mapping):
-        fixed = dict(cast("Mapping[str, Any]", fields))
+        fields = fixed = dict(cast("Mapping[str, Any]", fields))
         if _SCALARS.issuperset(map(type, fixed.values())):
             return fixed, False
     redacted = redaction.attributes(fields) or {}

@@ -114,11 +114,11 @@ class _Sender:
         """Whether a processor that is not ours sees the records: it is called by the thread that logs, as ever."""
         processors: Any = getattr(self._all, "_log_record_processors", None)
         if processors is not self._seen or processors is None:
-            ours = isinstance(processors, tuple) and all(
-                type(each) is BoundedLogProcessor for each in processors
-            )
-            self._foreign = not ours
-            self._queue = processors[0].queue if ours and len(processors) == 1 and not self._counts else None
+            found = cast("tuple[object, ...] | None", processors if type(processors) is tuple else None)
+            ours = [each.queue for each in found or () if type(each) is BoundedLogProcessor]
+            self._foreign = found is None or len(ours) < len(found)
+            direct = not self._foreign and len(ours) == 1 and not self._counts
+            self._queue = ours[0] if direct else None
             self._seen = processors
         return self._foreign
 

@@ -144,13 +144,13 @@ def test_full_queue_drops_by_reason_and_does_not_block(made: Make) -> None:
         assert time.monotonic() - begun < 5
         assert queued == [True] * 9 + [False] * 91
         assert takes.lost == {"queue_full": 91}
-        assert queue.fill == 1.0
+        assert queue.level.fill == 1.0
         assert books(queue)
         assert not queue.flush(0.01)
     assert queue.flush(10)
     assert takes.taken == list(range(9))
     assert (queue.accepted, queue.delivered, queue.dropped) == (101, 10, 91)
-    assert queue.fill == 0.0
+    assert queue.level.fill == 0.0
 
 
 def test_bytes_are_bounded_too(made: Make) -> None:
@@ -161,7 +161,7 @@ def test_bytes_are_bounded_too(made: Make) -> None:
         assert not queue.submit(takes, "larger than what is left", 101)
         assert queue.submit(takes, "small", 100)
         assert takes.lost == {"queue_full": 1}
-        assert queue.fill == 1.0
+        assert queue.level.fill == 1.0
     assert queue.flush(10)
     assert takes.taken == ["large", "small"]
 
@@ -174,7 +174,7 @@ def test_report_of_drops_has_room_of_its_own(made: Make) -> None:
             queue.submit(takes, number, 1)
         reports = [queue.submit(takes, "report", 1, reserved=True) for _ in range(RESERVE + 5)]
         assert reports == [True] * RESERVE + [False] * 5
-        assert queue.fill == 1.0
+        assert queue.level.fill == 1.0
     assert queue.flush(10)
     assert takes.taken == [0, 1, 2] + ["report"] * RESERVE
     assert books(queue)

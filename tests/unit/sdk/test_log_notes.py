@@ -482,7 +482,7 @@ def test_overload_is_counted_and_reported_and_never_blocks(make: Callable[..., L
         with lab.paused():
             for number in range(200):
                 lab.logger.info("line %d", number)
-            assert lab.queue.fill == 1.0
+            assert lab.queue.level.fill == 1.0
             assert drops == [("logs", "queue_full", 1)] * 190
     finally:
         reports.removeHandler(lab.handler)
