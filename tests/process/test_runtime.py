@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -216,6 +217,7 @@ def test_a_process_sends_what_it_has_and_ends() -> None:
         START
         + """
 import time
+from tempfile import TemporaryDirectory
 from ael_otel.lifecycle import Execution
 running = start()
 for number in range(50):
@@ -242,3 +244,92 @@ print(json.dumps(time.time()), flush=True)
     assert names == ["Workflow Execution"] * 50
     collector.shutdown()
     collector.server_close()
+
+
+NOTES = """
+def run_to_the_end(synchronous, end):
+    running = runtime.start(settings(), log_stream=sys.stdout, store=store, synchronous_logs=synchronous)
+    for number in range(50):
+        print("print", number, flush=True)
+        logging.getLogger("app").info("line %d", number)
+    end(running)
+"""
+
+
+def words(output: str) -> list[str]:
+    """What a program printed and logged, in the order in which it was written."""
+    found = [json.loads(each)["message"] if each.startswith("{") else each for each in output.splitlines()]
+    return [each for each in found if each.startswith(("print ", "line "))]
+
+
+def test_synchronous_log_stands_between_the_prints_around_it() -> None:
+    """As for `ael run -v`, also where stderr is piped: prints and log lines are in the order of the calls."""
+    done = python(START + NOTES + "run_to_the_end(True, lambda _running: os._exit(0))", env=env())
+    assert words(done.stdout) == [
+        word for number in range(50) for word in (f"print {number}", f"line {number}")
+    ]
+
+
+@pytest.mark.parametrize(
+    "end", ["running.flush()", "running.shutdown()", "running.pipeline.write_logs(5, through=True)"]
+)
+def test_noted_lines_are_written_by_each_way_of_asking_for_it(end: str) -> None:
+    """A process that dies right after a flush, a shutdown or the stop of its server has lost no line."""
+    code = START + NOTES + f"run_to_the_end(False, lambda running: ({end}, os._exit(0)))"
+    assert [each for each in words(python(code, env=env()).stdout) if each.startswith("line ")] == [
+        f"line {number}" for number in range(50)
+    ]
+
+
+def test_process_that_dies_after_its_server_has_stopped_loses_no_line() -> None:
+    """Uvicorn raises the signal again once it has stopped: what is logged before that and in between is written."""
+    code = """
+from pathlib import Path
+from ael_otel.runtime import hosting
+path = Path(sys.argv[1], "ael-config.yaml")
+path.write_text("telemetry: {store: {backend: memory}, metrics: {enabled: false}}")
+hosting.configure(path)
+for number in range(50):
+    logging.getLogger("app").info("line %d", number)
+hosting._State.host.server_stopped()
+for number in range(50, 100):
+    logging.getLogger("app").info("line %d", number)
+os._exit(0)
+"""
+    with TemporaryDirectory() as folder:
+        done = python(START + code, folder, env=env())
+    assert words(done.stdout) == [f"line {number}" for number in range(100)], done.stderr
+
+
+def test_fill_of_the_notes_is_exported() -> None:
+    """The queue of log lines shows among the other buffers, with bounds of the configuration."""
+    found = run("""
+running = start(limits={"note_items": 3, "note_mb": 1})
+from ael_otel.core.telemetry_thread import telemetry_thread
+queue = telemetry_thread()
+shown = [line for line in get(running.metrics_url).splitlines() if 'queue="notes"' in line]
+
+class Held:
+    def take(self, notes): pass
+    def dropped(self, reason, count): pass
+
+with queue._working:
+    accepted = [queue.submit(Held(), number, 10) for number in range(5)]
+    full = [line for line in get(running.metrics_url).splitlines() if 'queue="notes"' in line]
+print(json.dumps([shown, accepted, full]))
+running.shutdown()
+""")
+    assert isinstance(found, list)
+    shown, accepted, full = found
+    assert accepted == [True] * 3 + [False] * 2
+    assert {line.partition("{")[0] for line in shown} == {
+        "ael_telemetry_queue_items",
+        "ael_telemetry_queue_size_bytes",
+        "ael_telemetry_queue_fill_ratio",
+    }
+    values = {line.partition("{")[0]: float(line.split()[-1]) for line in full}
+    assert values == {
+        "ael_telemetry_queue_items": 3.0,
+        "ael_telemetry_queue_size_bytes": 30.0,
+        "ael_telemetry_queue_fill_ratio": 1.0,
+    }

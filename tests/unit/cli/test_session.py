@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from ael_otel.cli import session
 from ael_otel.cli.session import Telemetry
 from ael_otel.config import Settings, Store
 from ael_otel.store import MemoryStore, StoreError
@@ -62,3 +63,23 @@ def test_where_runs_are_kept_is_told_as_seen_from_here(tmp_path, monkeypatch):
     assert telemetry(store).kept_in == str(path).lstrip("/")
     store.close()
     assert telemetry(MemoryStore(), "memory").kept_in is None
+
+
+@pytest.mark.parametrize("verbose", [True, False])
+async def test_log_that_is_shown_is_written_at_once(verbose, tmp_path, monkeypatch):
+    """With -v the log stands among what the command prints on stderr, so no line may come later than it was logged."""
+    asked = {}
+
+    def stop_here(_settings, **options):
+        asked.update(options)
+        raise InterruptedError
+
+    config = tmp_path / "ael-config.yaml"
+    config.write_text(
+        f"telemetry: {{store: {{backend: memory}}}}\nworkflows: {{directory: {tmp_path}}}\n", "utf-8"
+    )
+    monkeypatch.setattr(session, "telemetry", stop_here)
+    with pytest.raises(InterruptedError):
+        await session.run_once(config, "hello", {}, None, verbose=verbose, environ={})
+    assert asked["synchronous_logs"] is verbose
+    assert (asked["log_stream"] is not None) is verbose
