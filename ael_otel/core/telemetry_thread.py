@@ -231,17 +231,17 @@ class TelemetryThread:
         try:
             if self._busy:
                 return False
-            taken = self._take()
-            if taken is None:
-                return False
+            # First, since a signal handler that drains here would overtake what is taken.
             self._busy = True
             try:
-                self._hand_over(*taken, changed)
+                taken = self._take()
+                if taken is not None:
+                    self._hand_over(*taken, changed)
             finally:
                 self._busy = False
         finally:
             working.release()
-        return True
+        return taken is not None
 
     def _take(self) -> tuple[Consumer[Any], list[Any]] | None:
         """Take the next notes of one consumer, `SLICE` at most; None where there are none."""

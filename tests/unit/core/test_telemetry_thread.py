@@ -1,6 +1,7 @@
 """The queue of notes: order, bounds, exact books, a thread that is never in the way of its callers."""
 
 import signal
+import sys
 import threading
 import time
 from collections import Counter
@@ -54,6 +55,15 @@ def paused(queue: TelemetryThread) -> Iterator[Takes]:
         yield holder
     finally:
         holder.gate.set()
+
+
+@pytest.fixture
+def hectic() -> Iterator[None]:
+    """Have threads take turns, and signals arrive, between any two steps."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
 
 
 @pytest.fixture
@@ -112,6 +122,7 @@ def test_consumers_share_the_queue_and_keep_the_order_of_the_calls(made: Make) -
     assert seen == [(consumer.name, number) for consumer, number in calls]
 
 
+@pytest.mark.usefixtures("hectic")
 def test_callers_from_many_threads_each_keep_their_order(made: Make) -> None:
     """Proves that nothing is lost or reordered for one caller while others submit, flush and drain."""
     queue, takes = made(gather_s=0.001), Takes()
@@ -258,6 +269,7 @@ def test_drain_gives_up_on_a_batch_that_another_thread_does_not_end(made: Make) 
     assert takes.taken == ["waits"]
 
 
+@pytest.mark.usefixtures("hectic")
 def test_signal_handler_may_submit_in_the_middle_of_a_submit(made: Make) -> None:
     """Proves that a handler which logs while its own thread holds the lock neither deadlocks nor breaks the books."""
     queue, takes = made(gather_s=0.001), Takes()
