@@ -206,6 +206,8 @@ TARGETS: tuple[Target, ...] = (
 )
 
 OPENING: Final = tuple(
-    target for target in TARGETS if target.wrapper in (native.quiet_setup, native.store_in_memory)
+    target
+    for target in TARGETS
+    if target.wrapper in (wrap_native_telemetry.quiet_setup, wrap_native_telemetry.store_in_memory)
 )
 """What decides, while an engine opens, which telemetry of its own it sets up."""
