@@ -7,6 +7,7 @@ Exit codes: 0 success; 1 failure, also of a run; 2 usage or configuration; 3 no 
 interrupted, 143 terminated.
 """
 
+import gc
 import os
 import sys
 
@@ -62,6 +63,10 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; the console script `ael`."""
+    if sys.argv[1:2] == ["trace"]:
+        gc.set_threshold(
+            100_000
+        )  # its verbs live for a moment: collections while they are imported find nothing
     degrade_output()
     for number, argument in enumerate(sys.argv[1:], 1):
         if not _is_text(argument):

@@ -1,7 +1,6 @@
 """Keeping stdout clean: it belongs to the answer of a verb, whatever the engine or a library prints meanwhile."""
 
 import io
-import json
 import os
 import sys
 from collections.abc import Generator, Iterable
@@ -96,6 +95,8 @@ def print_json(value: Any) -> None:
 
     What JSON does not know becomes text; numbers that are not finite become null.
     """
+    import json
+
     text = json.dumps(_plain(value), ensure_ascii=False, indent=2)
     try:
         encoded = text.encode("utf-8")

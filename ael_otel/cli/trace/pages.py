@@ -5,7 +5,6 @@ import tempfile
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from html import escape
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +30,8 @@ def sweep(older_than_s: float = KEPT_SECONDS) -> int:
 
 def remove_of(execution_ids: Collection[str]) -> int:
     """Remove this user's pages of these runs; returns how many."""
+    from html import escape
+
     ids = [escape(execution_id).encode() for execution_id in execution_ids]
     return _sweep(lambda page: any(each in page.read_bytes() for each in ids)) if ids else 0
 
