@@ -121,7 +121,10 @@ def test_a_full_disk_is_told_in_a_line(place, arguments):
             text=True,
             check=False,
         )
-    assert (done.returncode, done.stderr) == (1, "ael: stdout: No space left on device; make room on the disk\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "ael: stdout: No space left on device; make room on the disk\n",
+    )
 
 
 def test_list_imports_neither_the_sdk_nor_the_engine(place):
