@@ -515,6 +515,15 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
             le=12,
         ),
     ] = 8
+    run_calls: Annotated[
+        int,
+        _about(
+            "tool calls that the record of one run holds",
+            allowed=_count("calls", 1_000_000),
+            ge=1,
+            le=1_000_000,
+        ),
+    ] = 10_000
     note_items: Annotated[
         int,
         _about(

@@ -82,7 +82,9 @@ class Frame(ABC):
         # One clock for all frames of a run, so that they stay inside each other when somebody sets the wall clock.
         self.clock: RunClock = RunClock() if around is None or around.ended else around.clock
         self.content: RunContent = (
-            RunContent(recorder.max_run_bytes) if around is None or around.ended else around.content
+            RunContent(recorder.max_run_bytes, recorder.max_run_calls)
+            if around is None or around.ended
+            else around.content
         )
         self.parent: Frame | None = None
         self.execution: ExecutionRecord | None = None

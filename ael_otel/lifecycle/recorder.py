@@ -13,7 +13,7 @@ from ael_otel.core.metrics import SCOPE, AelMetrics, shared_metrics
 from ael_otel.core.redaction import active_redaction, content_on_spans
 from ael_otel.lifecycle.failure import Failure
 from ael_otel.store import Capture, ExecutionRecord, StepRecord, TelemetryStore, ToolCallRecord
-from ael_otel.store.content import DEFAULT_RUN_BYTES
+from ael_otel.store.content import DEFAULT_RUN_BYTES, DEFAULT_RUN_CALLS
 from ael_otel.version import __version__
 
 SEMCONV_OPT_IN: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
@@ -51,6 +51,7 @@ class Recorder:
         self.capture_input = Capture(redact=redacted)
         self.capture_output = Capture(redact=redacted)
         self.max_run_bytes = DEFAULT_RUN_BYTES
+        self.max_run_calls = DEFAULT_RUN_CALLS
         self.spans_carry_content = content_on_spans()
         self.mcp_spans = mcp_spans
         self._genai = genai

@@ -18,7 +18,7 @@ from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.lifecycle.step import Step, step_around
 from ael_otel.privacy.run_secrets import CallerInputs, RunSecrets
 from ael_otel.store import ExecutionRecord, ToolCallRecord, ToolCallSource
-from ael_otel.store.content import as_plain
+from ael_otel.store.content import CALLS_LEFT_OUT, as_plain
 from ael_otel.store.records import REDACTIONS
 
 
@@ -94,7 +94,10 @@ class ToolCall(Frame):
         calls = execution.tool_calls if step is None else step.tool_calls
         record.step_id = None if step is None else step.step_id
         record.sequence = len(calls) + 1
-        calls.append(record)
+        if self.content.has_room_for_a_call():
+            calls.append(record)
+        else:
+            execution.metadata[CALLS_LEFT_OUT] = execution.metadata.get(CALLS_LEFT_OUT, 0) + 1
 
     def _start_span(self, context: Context | None) -> Span | None:
         if not self.recorder.own_mcp_spans:

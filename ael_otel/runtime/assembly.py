@@ -129,6 +129,7 @@ def assemble(
         active.recorder.capture_input = Capture(limit, blank=redaction.redact_inputs, redact=redacted)
         active.recorder.capture_output = Capture(limit, blank=redaction.redact_outputs, redact=redacted)
         active.recorder.max_run_bytes = settings.limits.run_mb * MEBIBYTE
+        active.recorder.max_run_calls = settings.limits.run_calls
         active.recorder.spans_carry_content = settings.enabled and content_on_spans()
         active.recorder.mcp_spans = settings.traces.mcp_spans
         active.native_spans = settings.engine.native_spans

@@ -382,21 +382,35 @@ DEFAULT_RUN_BYTES: Final = 8 * 1_048_576
 """Bytes of JSON that the content of one run may take (`telemetry.limits.run_mb`)."""
 
 
+DEFAULT_RUN_CALLS: Final = 10_000
+"""Tool calls that the record of one run holds (`telemetry.limits.run_calls`)."""
+
+CALLS_LEFT_OUT: Final = "calls_left_out"
+"""Key in a run's metadata: how many calls found no room in its record."""
+
+
 class RunContent:
-    """Bounds the content of one run: once it takes `limit` bytes, what comes later is cut to a mark.
+    """Bounds what the record of one run holds: once its content takes `limit` bytes, what comes later is cut to a mark.
 
     A quarter is reserved for the inputs and outputs of the run itself, so that many calls do not displace its result.
 
     Args:
         limit: bytes of JSON, marks apart.
+        calls: tool calls of all steps.
     """
 
-    __slots__ = ("_for_steps", "_limit", "_used")
+    __slots__ = ("_calls", "_for_steps", "_limit", "_used")
 
-    def __init__(self, limit: int = DEFAULT_RUN_BYTES) -> None:
+    def __init__(self, limit: int = DEFAULT_RUN_BYTES, calls: int = DEFAULT_RUN_CALLS) -> None:
+        self._calls = calls
         self._limit = limit
         self._for_steps = limit - limit // 4
         self._used = 0
+
+    def has_room_for_a_call(self) -> bool:
+        """Take room for one more tool call; returns False where there is none left."""
+        self._calls -= 1
+        return self._calls >= 0
 
     def fit(self, value: Any, *, of_run: bool = False) -> Any:
         """Return frozen content, cut where there is no room for it; `of_run` says that it may use the reserve."""

@@ -854,6 +854,23 @@ def test_a_failed_run_names_the_step_that_failed_it(
     assert [vars(record)["ael_fields"].get("step_id") for record in found] == ["pay", None]
 
 
+def test_calls_beyond_the_limit_of_a_run_are_counted_and_not_kept(telemetry: Telemetry) -> None:
+    """Proves that calls of all steps share the limit, and that each beyond it has a span and is counted by the run."""
+    recorder = telemetry.recorder
+    recorder.max_run_calls = 3
+    with Execution(recorder, "shop", execution_id="exec-1") as run:
+        for step in ("pay", "ship"):
+            with Step(recorder, step, "code"), CodeBlock(recorder, code="pay()"):
+                for number in range(2):
+                    with ToolCall(recorder, "charge") as call:
+                        call.returned(number)
+        run.finished({})
+    record = telemetry.run()
+    assert [[each.result for each in step.tool_calls] for step in record.steps] == [[0, 1], [0]]
+    assert record.metadata["calls_left_out"] == 1
+    assert len([span for span in telemetry.spans if span.name == "MCP Request"]) == 4
+
+
 def test_record_of_a_run_in_flight_is_bounded_in_bytes(telemetry: Telemetry) -> None:
     """Proves with 400 calls of 80 kB: memory and record stay near the bound, first results and outputs whole."""
     recorder = telemetry.recorder
