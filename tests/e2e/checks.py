@@ -9,7 +9,7 @@ from typing import Any, Final
 import requests
 
 from tests.e2e.backends import Backends, LogLine
-from tests.e2e.expected import BUNDLED, Case, row, table
+from tests.e2e.expected import BUNDLED, OF_THE_PROCESS, Case, table
 from tests.e2e.spans import OURS, StoredSpan, root_of, tree
 from tests.e2e.waiting import difference, wait_until_nothing_is_missing
 
@@ -64,9 +64,11 @@ def check_metrics(backends: Backends, truth: Truth, *, seconds: float = 0) -> No
 
     def missing() -> str:
         try:
-            # 1 or 0, by whether the process still runs: no matter of what was called.
-            stored = backends.rows(truth.service)
-            stored.pop(row("ael_process_running"), None)
+            stored = {
+                key: value
+                for key, value in backends.rows(truth.service).items()
+                if key.partition("{")[0] not in OF_THE_PROCESS
+            }
             return difference("metrics in Prometheus", wanted, stored)
         except requests.RequestException as error:
             return f"Prometheus does not answer: {type(error).__name__}"

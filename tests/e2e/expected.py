@@ -334,6 +334,16 @@ CONTRACT: Final[Mapping[str, frozenset[str]]] = {
 
 HISTOGRAMS: Final = frozenset({"ael_workflow_duration_seconds", "ael_tool_duration_seconds"})
 
+OF_THE_PROCESS: Final = frozenset(
+    {
+        "ael_process_running",
+        "ael_telemetry_queue_fill_ratio",
+        "ael_telemetry_queue_items",
+        "ael_telemetry_queue_size_bytes",
+    }
+)
+"""Gauges that tell of the process at that moment, whatever was called."""
+
 RESOURCE_LABELS: Final = frozenset({"job", "instance", "service_name"})
 """What Prometheus adds to each series from the process that sent it: service.name, service.instance.id."""
 

@@ -157,9 +157,9 @@ class Host:
         searched: list[int] = []
         spans = Scanner.spans
 
-        def counting(scanner: Scanner, text: str) -> Any:
+        def counting(scanner: Scanner, text: str, *budget: Any) -> Any:
             searched.append(len(text))
-            return spans(scanner, text)
+            return spans(scanner, text, *budget)
 
         Scanner.spans = counting  # type: ignore[method-assign]
         try:
