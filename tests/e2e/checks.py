@@ -9,7 +9,7 @@ from typing import Any, Final
 import requests
 
 from tests.e2e.backends import Backends, LogLine
-from tests.e2e.expected import BUNDLED, OF_THE_PROCESS, Case, table
+from tests.e2e.expected import BUNDLED, GAUGES_OF_THE_PROCESS, Case, table
 from tests.e2e.spans import OURS, StoredSpan, root_of, tree
 from tests.e2e.waiting import difference, wait_until_nothing_is_missing
 
@@ -67,7 +67,7 @@ def check_metrics(backends: Backends, truth: Truth, *, seconds: float = 0) -> No
             stored = {
                 key: value
                 for key, value in backends.rows(truth.service).items()
-                if key.partition("{")[0] not in OF_THE_PROCESS
+                if key.partition("{")[0] not in GAUGES_OF_THE_PROCESS
             }
             return difference("metrics in Prometheus", wanted, stored)
         except requests.RequestException as error:

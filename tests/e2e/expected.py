@@ -334,7 +334,7 @@ CONTRACT: Final[Mapping[str, frozenset[str]]] = {
 
 HISTOGRAMS: Final = frozenset({"ael_workflow_duration_seconds", "ael_tool_duration_seconds"})
 
-OF_THE_PROCESS: Final = frozenset(
+GAUGES_OF_THE_PROCESS: Final = frozenset(
     {
         "ael_process_running",
         "ael_telemetry_queue_fill_ratio",

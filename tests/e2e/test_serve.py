@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ael_otel._generated import metrics as spec
 from tests.e2e.backends import Backends
 from tests.e2e.checks import Known, Truth, check_lines, check_metrics, check_traces, run_traces, settle
-from tests.e2e.expected import BUNDLED, CONTRACT, HISTOGRAMS, OF_THE_PROCESS, RESOURCE_LABELS, row
+from tests.e2e.expected import BUNDLED, CONTRACT, GAUGES_OF_THE_PROCESS, HISTOGRAMS, RESOURCE_LABELS, row
 from tests.e2e.programs import Answer, Clients, Served, asks, serving
 from tests.e2e.spans import root_of
 from tests.support.contract import LOG_FIELDS
@@ -105,7 +105,7 @@ def test_names_and_labels_are_the_contracts(backends: Backends, driven: Driven) 
     }
     found: dict[str, set[frozenset[str]]] = {}
     for name, labels, _ in backends.series(SERVICE):
-        if not name.startswith("ploston_") and name not in OF_THE_PROCESS | {"target_info"}:
+        if not name.startswith("ploston_") and name not in GAUGES_OF_THE_PROCESS | {"target_info"}:
             found.setdefault(name, set()).add(frozenset(labels))
     assert found == {name: {labels | RESOURCE_LABELS} for name, labels in wanted.items()}
     named = backends.prometheus("label/__name__/values")
@@ -113,7 +113,7 @@ def test_names_and_labels_are_the_contracts(backends: Backends, driven: Driven) 
     # Only recording rules make names with a colon.
     assert {
         name for name in strangers if not name.startswith("ALERTS") and ":" not in name
-    } <= OF_THE_PROCESS | {"ael_telemetry_dropped_total"}
+    } <= GAUGES_OF_THE_PROCESS | {"ael_telemetry_dropped_total"}
 
 
 def test_histograms_have_the_published_buckets(backends: Backends, driven: Driven) -> None:
