@@ -152,17 +152,21 @@ def test_list_answers_quickly_with_many_runs(tmp_path, place):
     store.put(mixed(f"exec-{n:012x}", f"{n + 1:032x}", NOON, 1.0, "x") for n in range(20_000))
     store.close()
 
+    # Compiled once, also where the machine's variables tell Python not to keep what it compiles.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    env["PYTHONPYCACHEPREFIX"] = str(tmp_path / "compiled")
+
     def processor_time(*command):
         times = []
-        for _ in range(5):
+        for _ in range(6):
             process = subprocess.Popen(
-                command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                command, cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
             _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
             assert process.returncode == 0
             times.append(used.ru_utime + used.ru_stime)
-        return statistics.median(times)
+        return statistics.median(times[1:])
 
     least = processor_time(sys.executable, "-c", "import click, msgspec, sqlite3, rich.table, rich.console")
     listed = processor_time(*AEL, "trace", "list", "--db", "many.db")
