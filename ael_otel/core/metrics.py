@@ -1,7 +1,7 @@
 """The metric sets of AEL on one meter: the seven metrics of the contract and the count of lost telemetry."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from functools import cache
 from threading import Lock
 from typing import NamedTuple, Protocol
@@ -118,14 +118,11 @@ class AelMetrics(MetricSets):
     def list_workflows(self, registry: object, names: Iterable[str]) -> None:
         """Emit zeros for the workflows that `registry` holds now, and end the rows of those that it held before.
 
-        One that another registry of this process holds goes on.
+        The rows of a workflow that another registry of this process still holds stay.
         """
         with self._listing:
-            before = self._workflows.get(registry, frozenset())
             now = list(names)
-            self._workflows[registry] = frozenset(now)
-            held = frozenset[str]().union(*self._workflows.values())
-            for name in before - held:
+            for name in _replaced(self._workflows, registry, now):
                 self.workflow.subject_gone(name)
                 self.step.subject_gone(name)
             for name in now:
@@ -136,11 +133,8 @@ class AelMetrics(MetricSets):
     def list_tools(self, registry: object, names: Iterable[str]) -> None:
         """Do for tools what `list_workflows` does."""
         with self._listing:
-            before = self._tools.get(registry, frozenset())
             now = list(names)
-            self._tools[registry] = frozenset(now)
-            held = frozenset[str]().union(*self._tools.values())
-            for name in before - held:
+            for name in _replaced(self._tools, registry, now):
                 self.tool.subject_gone(name)
             for name in now:
                 self.expect_tool(name)
@@ -148,6 +142,15 @@ class AelMetrics(MetricSets):
 
     def _overflow(self, _name: str) -> None:
         self.lost("metrics", "cardinality")
+
+
+def _replaced(
+    held: MutableMapping[object, frozenset[str]], registry: object, names: Iterable[str]
+) -> frozenset[str]:
+    """Note what `registry` holds now; returns the names it held before that no registry holds any more."""
+    before = held.get(registry, frozenset())
+    held[registry] = frozenset(names)
+    return before.difference(*held.values())
 
 
 @cache

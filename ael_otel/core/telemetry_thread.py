@@ -102,7 +102,7 @@ class TelemetryThread:
     def submit[Note](
         self, consumer: Consumer[Note], note: Note, size: int, *, reserved: bool = False
     ) -> bool:
-        """Queue a note of `size` bytes for `consumer`; False, and counted, where there is no room for it.
+        """Queue a note of `size` bytes for `consumer`; returns False, and counts a drop, if the queue is full.
 
         `reserved` is for what reports the drops: it has `RESERVE` places of its own. Where no thread can be started the
         caller does the work.
@@ -231,7 +231,7 @@ class TelemetryThread:
         try:
             if self._busy:
                 return False
-            # First, since a signal handler that drains here would overtake what is taken.
+            # Set before the notes are taken: a signal handler that drains in between would write later notes first.
             self._busy = True
             try:
                 taken = self._take()

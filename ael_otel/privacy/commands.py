@@ -125,7 +125,7 @@ def _options(
 
 
 def in_list(items: Sequence[object], place: int) -> str | None:
-    """Return the kind of the argument at a place of a command that is given as a list, None if it is no secret.
+    """Return the kind of one argument in a list of arguments; None if it is not a secret.
 
     An option `-p` of a program that is not listed here counts when an account is named before it and the value looks
     like a secret.

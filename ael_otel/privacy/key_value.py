@@ -320,7 +320,7 @@ def _is_near(text: str, first: int, at: int, answer: "_Answer", *, tag: bool = F
         first: where the name begins.
         at: where the value begins.
         answer: what was decided, its places relative to `first`.
-        tag: whether there is no sign between them.
+        tag: True if name and value are parts of a tag, with no sign such as `=` between them.
     """
     value = answer[0]
     if value is not None:

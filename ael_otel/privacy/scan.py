@@ -83,8 +83,9 @@ class Scanner:
         self._named = by_name.pop("named_secret")
         self._option = by_name.pop("command_option")
         self._kind_for = kind_for
-        self._names = NamedSecrets(kind_for, self._named.anchors)
-        self._chosen = None if chosen is None else NamedSecrets(chosen, None)
+        self._names = [NamedSecrets(kind_for, self._named.anchors)]
+        if chosen is not None:
+            self._names.append(NamedSecrets(chosen, None))
         self._folded = [by_name.pop(name) for name in [rule.name for rule in by_name.values() if rule.fold]]
         self._any_folded = re.compile(trie(anchor for rule in self._folded for anchor in rule.anchors))
         direct = [rule for rule in by_name.values() if not rule.in_run]
@@ -307,23 +308,12 @@ class Scanner:
     def _by_word(self, text: str, low: str, start: int, end: int, found: list[Span], budget: Budget) -> None:
         """Try the rules that begin with a word in any case."""
         name = self._named.name
-        self._names.search(
-            text,
-            low,
-            start,
-            end,
-            lambda first, last, kind: found.append(Span(first, last, kind, name)),
-            budget,
-        )
-        if self._chosen is not None:
-            self._chosen.search(
-                text,
-                low,
-                start,
-                end,
-                lambda first, last, kind: found.append(Span(first, last, kind, name)),
-                budget,
-            )
+
+        def keep(first: int, last: int, kind: str) -> None:
+            found.append(Span(first, last, kind, name))
+
+        for names in self._names:
+            names.search(text, low, start, end, keep, budget)
         # Within the part alone: of a long text many parts are looked at again.
         if end - start >= 12 and self._any_folded.search(low, start, end) is not None:
             for rule in self._folded:

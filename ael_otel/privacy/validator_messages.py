@@ -72,7 +72,7 @@ def without_values(message: str) -> str:
             return head + clean
     if _AJV.fullmatch(body) or _PRETTY.fullmatch(body):
         return message
-    # An option with a blank in it is no name: it is hidden, and the words around it stay.
+    # An option that contains a blank cannot be a name: hide it, and keep the words around it.
     hidden = _OPTION.sub(lambda option: option[0] if option[1] else f'"{REDACTED}"', body)
     if _PRETTY.fullmatch(hidden.replace(REDACTED, "x")):
         return head + hidden

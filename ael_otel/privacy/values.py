@@ -346,7 +346,7 @@ class ValueRedactor:
         return known
 
     def _argument(self, items: list[Any], place: int, walk: "Walk") -> str | None:
-        """Return the kind of an argument of a command that is given as a list, None if it is no secret."""
+        """Return the kind of one argument in a list of arguments; None if it is not a secret."""
         if walk.budget.is_spent(0):
             walk.budget.end_text(0)
             return markers.FIELD
