@@ -64,9 +64,8 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; the console script `ael`."""
     if sys.argv[1:2] == ["trace"]:
-        gc.set_threshold(
-            100_000
-        )  # its verbs live for a moment: collections while they are imported find nothing
+        # Its verbs end soon: collections while their modules are imported find nothing.
+        gc.set_threshold(100_000)
     degrade_output()
     for number, argument in enumerate(sys.argv[1:], 1):
         if not _is_text(argument):

@@ -32,8 +32,9 @@ def remove_of(execution_ids: Collection[str]) -> int:
     """Remove this user's pages of these runs; returns how many."""
     from html import escape
 
-    ids = [escape(execution_id).encode() for execution_id in execution_ids]
-    return _sweep(lambda page: any(each in page.read_bytes() for each in ids)) if ids else 0
+    # As a page names its own run: an id may be the beginning of another, or stand in what a run of another id said.
+    named = [f"<code>{escape(execution_id)}</code>".encode() for execution_id in execution_ids]
+    return _sweep(lambda page: any(each in page.read_bytes() for each in named)) if named else 0
 
 
 def _sweep(goes: Callable[[Path], bool], empty_before: float = 0.0) -> int:

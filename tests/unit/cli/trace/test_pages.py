@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ael_otel.cli.trace.pages import KEPT_SECONDS, new_folder, sweep
+from ael_otel.cli.trace.pages import KEPT_SECONDS, new_folder, remove_of, sweep
 from tests.unit.cli.trace.runs import ael
 
 
@@ -51,6 +51,16 @@ def test_prune_removes_every_page(place):
     report = json.loads(ael("prune", "--older-than", "1", "--yes", "-o", "json").stdout)
     assert (report["pages"], report["executions"]) == (2, 5)
     assert not any(each.exists() for each in pages)
+
+
+def test_page_of_a_run_goes_by_its_whole_id(place):
+    """Proves that an id removes neither the page of a run whose id begins with it nor of one that mentions it."""
+    page = shown(place)
+    run = json.loads(ael("show", "a0f6", "-o", "json").stdout)
+    assert remove_of([run["execution_id"][:-1], run["workflow_name"], "exec"]) == 0
+    assert page.exists()
+    assert remove_of([run["execution_id"]]) == 1
+    assert not page.exists()
 
 
 def test_folder_of_another_program_stays(tmp_path, monkeypatch):
