@@ -37,7 +37,7 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def _default(value: object) -> str:
-    if isinstance(value, float):
+    if isinstance(value, float) and value.is_integer():
         value = int(value)
     return f"`{value if isinstance(value, str) and value else json.dumps(value)}`"
 

@@ -44,6 +44,10 @@ class Delivery[T](Protocol):
         """Send `batch`, and call `settled` with each number of items and why they were lost (None: delivered)."""
         ...
 
+    def hurry(self) -> None:
+        """Make a `deliver` that pauses before its next attempt try now; called from another thread."""
+        ...
+
     def abort(self) -> None:
         """Make a `deliver` that waits return soon; called from another thread."""
         ...
@@ -163,6 +167,7 @@ class ExportQueue[T]:
                 return False  # a delivery that flushes would wait for itself
             target = self._accepted
             self._flush_to = max(self._flush_to, target)
+            self._hurry()
             self._changed.notify_all()
             return self._changed.wait_for(lambda: self._settled >= target or self._closed, timeout_s)
 
@@ -170,7 +175,13 @@ class ExportQueue[T]:
         """Accept nothing more and start to deliver what is queued, without waiting."""
         with self._changed:
             self._closing = True
+            self._hurry()
             self._changed.notify_all()
+
+    def _hurry(self) -> None:
+        # After an outage the next attempt may be seconds away, more than `flush` and `close` have.
+        if self._in_flight:
+            self.delivery.hurry()
 
     def close(self, timeout_s: float) -> bool:
         """Accept nothing more, deliver what is queued, and count the rest after `timeout_s` seconds as lost.

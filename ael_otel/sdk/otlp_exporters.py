@@ -55,6 +55,7 @@ class Attempts:
         self._signal: Signal = signal
         self._transport = transport
         self._aborted = Event()
+        self._hurried = Event()
         self._said: dict[str, float] = {}
 
     @property
@@ -84,13 +85,22 @@ class Attempts:
                 self._log(answer.reason, "given up", answer)
                 return answer._replace(reason="timeout") if unanswered else answer
             self._log(f"{answer.reason}, again", f"trying again for {left:.0f} s", answer)
-            if self._aborted.wait(wait):
+            # A pause that the receiver has asked for is kept, also in a hurry.
+            asked = answer.after_s is not None
+            hurried = (self._aborted if asked else self._hurried).wait(wait)
+            if self._aborted.is_set():
                 return Answer("shutdown_timeout")
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            self._hurried.clear()
+            pause = _FIRST_PAUSE if hurried else min(2 * pause, _LONGEST_PAUSE)
+
+    def hurry(self) -> None:
+        """End the pause before the next attempt, or skip the next pause: the time of the sender is short."""
+        self._hurried.set()
 
     def abort(self) -> None:
         """End what is going on: no further attempt, and the connection is closed."""
         self._aborted.set()
+        self._hurried.set()
         self._transport.close()
 
     def _log(self, kind: str, what: str, answer: Answer) -> None:
@@ -147,6 +157,10 @@ class OtlpDelivery[T]:
                 return
             clean.append(self._clean(item))
         self._send(clean, settled, monotonic() + self._patience_s)
+
+    def hurry(self) -> None:
+        """Have a delivery that pauses try again now."""
+        self._attempts.hurry()
 
     def abort(self) -> None:
         """End a delivery that waits."""
@@ -253,6 +267,10 @@ class OtlpMetricExporter(MetricExporter):
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         """Return True: nothing is kept here."""
         return True
+
+    def hurry(self) -> None:
+        """Have an export that pauses try again now."""
+        self._attempts.hurry()
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
         """End an export that waits, and send nothing more."""

@@ -109,6 +109,7 @@ class Pipeline:
             partial(queue.flush, timeout_s) for queue in self._parts.queues
         ]
         if self._parts.reader is not None:
+            self._hurry_metrics()
             flushes.append(partial(self._parts.reader.force_flush, timeout_s * 1e3))
         return ParallelShutdown(flushes, []).run(timeout_s) and self._lost() == before and written
 
@@ -165,9 +166,15 @@ class Pipeline:
 
     def _close_reader(self) -> None:
         # Last, so that it reports what the others lost; with time of its own where they need theirs.
+        self._hurry_metrics()
         self._queues_closed.wait(self._left() * QUEUES_SHARE)
         reader: Any = self._parts.reader
         reader.shutdown()
+
+    def _hurry_metrics(self) -> None:
+        # An export that waits for its next attempt since an outage would keep the last one waiting.
+        if self._parts.exporter is not None:
+            self._parts.exporter.hurry()
 
     def _left(self) -> float:
         return max(0.0, self._deadline - monotonic())

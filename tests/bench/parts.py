@@ -61,6 +61,9 @@ class NullDelivery:
                 self._clean(item)
         settled(len(batch), None)
 
+    def hurry(self) -> None:
+        """Never pause."""
+
     def abort(self) -> None:
         """Have nothing to end."""
 

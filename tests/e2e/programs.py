@@ -26,6 +26,9 @@ from tests.support.variables import clean_variables
 SANDBOX_SECONDS: Final = 3
 """Above what the sandbox's first start takes on a busy machine, so that only `overtime` runs out of it."""
 
+SHUTDOWN_SECONDS: Final = 10
+"""Above the default of one: how long an exit takes is not the subject, and one core may be held up that long."""
+
 type Way = Literal["tool", "workflow_run"]
 
 
@@ -147,7 +150,13 @@ class Served:
 
 @contextmanager
 def serving(
-    folder: Path, service: str, endpoint: str, *, workflows: Mapping[str, str] | None = None, **more: str
+    folder: Path,
+    service: str,
+    endpoint: str,
+    *,
+    workflows: Mapping[str, str] | None = None,
+    shutdown_seconds: float | None = SHUTDOWN_SECONDS,
+    **more: str,
 ) -> Iterator[Served]:
     """Run `opentelemetry-instrument ael serve` on the exported demo until the block ends.
 
@@ -156,12 +165,18 @@ def serving(
         service: the service's name.
         endpoint: where it sends OTLP.
         workflows: files of further workflows, by name.
+        shutdown_seconds: what its end may take for what is queued; None leaves the default.
         more: further variables.
     """
     require("engine")
     port, admin_port = free_port(), free_port()
     env = environment(folder, service, endpoint, OTEL_EXPORTER_PROMETHEUS_PORT=str(admin_port), **more)
     config = export_demo(folder / "demo", env)
+    if shutdown_seconds is not None:
+        text = config.read_text("utf-8")
+        assert "\ntelemetry:\n" in text
+        limits = f"\ntelemetry:\n  limits: {{shutdown_seconds: {shutdown_seconds:g}}}\n"
+        config.write_text(text.replace("\ntelemetry:\n", limits), "utf-8")
     for name, text in (workflows or {}).items():
         (folder / "demo" / "workflows" / f"{name}.yaml").write_text(text, "utf-8")
     stdout, stderr = folder / "stdout.txt", folder / "stderr.txt"

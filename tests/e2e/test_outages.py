@@ -147,7 +147,7 @@ def test_a_collector_that_is_gone_stops_no_run_and_no_exit(backends: Backends, t
     impatient = {"OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
     backends.kill("collector")
     try:
-        with serving(tmp_path, service, backends.otlp, **impatient) as served:
+        with serving(tmp_path, service, backends.otlp, shutdown_seconds=None, **impatient) as served:
             clients = Clients(served.port)
             began = time.monotonic()
             answers = clients.drive([asks(f"hello x{runs // CLIENTS}")] * CLIENTS)
@@ -167,7 +167,7 @@ def test_a_collector_that_is_gone_stops_no_run_and_no_exit(backends: Backends, t
         while min(exits) > 3 and len(exits) < 3:  # a busy machine may pause a process for a second or two
             folder = tmp_path / f"again-{len(exits)}"
             folder.mkdir()
-            with serving(folder, service, backends.otlp, **impatient) as again:
+            with serving(folder, service, backends.otlp, shutdown_seconds=None, **impatient) as again:
                 Clients(again.port).drive([asks("hello x5")])
                 assert again.stop() == 0
             exits.append(again.exit_seconds)

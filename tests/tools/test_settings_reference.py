@@ -22,6 +22,16 @@ def test_the_tables_are_those_of_the_structs() -> None:
         assert f"| `{name}` |" in text
 
 
+def test_the_documented_defaults_are_the_values_in_force() -> None:
+    """A default of 1.5 is not shown as 1."""
+    rows = [line.split(" | ") for line in DOCUMENT.read_text("utf-8").splitlines() if line.startswith("| `")]
+    shown = {row[0].strip("| `"): row[2].strip("`") for row in rows if row[0].strip("| `") in KEYS}
+    numbers = {name: key.default for name, key in KEYS.items() if isinstance(key.default, int | float)}
+    assert {name: float(shown[name]) for name, each in numbers.items() if not isinstance(each, bool)} == {
+        name: float(each) for name, each in numbers.items() if not isinstance(each, bool)
+    }
+
+
 def test_the_example_loads_as_it_stands() -> None:
     """The YAML shown first is valid and gives no notice."""
     example = DOCUMENT.read_text("utf-8").partition("```yaml\n")[2].partition("```")[0]

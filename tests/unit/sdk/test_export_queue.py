@@ -44,6 +44,7 @@ class Way:
         self._send = send
         self.delivered = 0
         self.batches: list[int] = []
+        self.hurried = threading.Event()
         self.aborted = threading.Event()
 
     def deliver(self, batch: Sequence[object], settled: Settled) -> None:
@@ -55,6 +56,10 @@ class Way:
             settled(number, lost)
 
         self._send(batch, count)
+
+    def hurry(self) -> None:
+        """Note that there is little time left."""
+        self.hurried.set()
 
     def abort(self) -> None:
         """Note that delivery was asked to end."""
@@ -316,6 +321,25 @@ def test_close_waits_for_the_result_of_an_aborted_delivery() -> None:
     line.emit()
     line.queue.close(0.01)
     assert line.drops.total() == 1
+
+
+@pytest.mark.parametrize(
+    "ends", [lambda queue: queue.flush(10), lambda queue: queue.close(10)], ids=["flush", "close"]
+)
+def test_flush_and_close_hurry_a_delivery_that_pauses(ends: Callable[[ExportQueue[object]], bool]) -> None:
+    """A delivery that waits for its next attempt is asked to make it now, so that what time is left suffices."""
+    taken = threading.Event()
+
+    def pauses(items: Sequence[object], settled: Settled) -> None:
+        taken.set()
+        assert line.way.hurried.wait(10)
+        settled(len(items), None)
+
+    line = Line(pauses)
+    line.emit()
+    assert taken.wait(10)
+    assert ends(line.queue)
+    assert line.account() == (1, 0, 0)
 
 
 def test_flush_returns_false_when_time_is_over() -> None:

@@ -47,6 +47,9 @@ class Kept:
         self.records.extend(batch)
         settled(len(batch), None)
 
+    def hurry(self) -> None:
+        """Never pause."""
+
     def abort(self) -> None:
         """Have nothing to end."""
 

@@ -292,6 +292,9 @@ def test_the_exporter_takes_the_copies() -> None:
             self.names += [span.name for span in batch]
             settled(len(batch), None)
 
+        def hurry(self) -> None:
+            """Never pause."""
+
         def abort(self) -> None:
             """Nothing to end."""
 
