@@ -15,7 +15,7 @@ from ael_otel.store.query import (
     StatsRow,
     StoreInfo,
 )
-from ael_otel.store.reader import Reader
+from ael_otel.store.reader import BYTES_AT_ONCE, Reader
 from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
 from ael_otel.store.rows import Row, checked, row_of
 
@@ -103,14 +103,15 @@ class Backend(Reader, Events):
         Raises:
             StoreError: a status or type of a record is not one of those that there are.
         """
-        done = 0
+        done = size = 0
         batch: list[Row] = []
         for record in records:
             batch.append(row_of(checked(record)))
-            if len(batch) >= _AT_ONCE:
+            size += batch[-1].head.bytes
+            if len(batch) >= _AT_ONCE or size >= BYTES_AT_ONCE:
                 self.write(batch)
                 done += len(batch)
-                batch = []
+                batch, size = [], 0
         if batch:
             self.write(batch)
         return done + len(batch)

@@ -33,6 +33,8 @@ FORMATS: Final = "ael_otel.export.formats"
 """The module whose `write(format, runs, service)` yields the bytes of a file."""
 
 _AT_ONCE: Final = 200
+BYTES_AT_ONCE: Final = 16 * 1024 * 1024
+"""Size of the records that are read or written together; a larger one is alone."""
 
 
 class Reader(ABC):
@@ -144,9 +146,7 @@ class Reader(ABC):
         while left is None or left > 0:
             wanted = _AT_ONCE if left is None or query.text is not None else min(_AT_ONCE, left)
             runs = self.select(query, after, wanted)
-            bodies = self.bodies([run.execution_id for run in runs])
-            for run in runs:
-                body = bodies.get(run.execution_id)
+            for run, body in self._with_bodies(runs):
                 if body is None:
                     continue  # pruned in between
                 try:
@@ -163,6 +163,21 @@ class Reader(ABC):
             if len(runs) < wanted:
                 return
             after = _place(runs[-1])
+
+    def _with_bodies(
+        self, runs: Sequence[ExecutionSummary]
+    ) -> Iterator[tuple[ExecutionSummary, bytes | None]]:
+        """Yield runs with their records, as many at a time as fit into memory."""
+        start = size = 0
+        for at, run in enumerate(runs):
+            size += run.bytes
+            if at + 1 < len(runs) and size + runs[at + 1].bytes <= BYTES_AT_ONCE:
+                continue
+            group = runs[start : at + 1]
+            bodies = self.bodies([each.execution_id for each in group])
+            for each in group:
+                yield each, bodies.pop(each.execution_id, None)
+            start, size = at + 1, 0
 
     def _decoded(self, execution_id: str, body: bytes) -> ExecutionRecord:
         try:

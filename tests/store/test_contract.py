@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -375,6 +375,28 @@ def test_recent_and_iterate_give_whole_runs_newest_first(store: Any) -> None:
 
 
 # --- statistics -------------------------------------------------------------------------------------------------------
+
+
+def test_records_that_are_read_together_fit_into_memory(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of many megabytes are read few at a time, a very large one alone; order and number are the same."""
+    store.put(run(number, outputs={"text": "x" * (100 * number)}) for number in range(1, 20))
+    store.flush()
+    sizes = {each.execution_id: each.bytes for each in store.query(RunQuery(limit=None)).runs}
+    most = 3 * min(sizes.values())
+    reader = getattr(store, "backend", store)
+    read: list[list[str]] = []
+    bodies = reader.bodies
+
+    def noted(execution_ids: Sequence[str]) -> dict[str, bytes]:
+        read.append(list(execution_ids))
+        return bodies(execution_ids)
+
+    monkeypatch.setattr("ael_otel.store.reader.BYTES_AT_ONCE", most)
+    monkeypatch.setattr(reader, "bodies", noted)
+    assert ids(reader.iterate(RunQuery(limit=None))) == list(sizes)
+    assert [each for group in read for each in group] == list(sizes)
+    assert all(len(group) == 1 or sum(sizes[each] for each in group) <= most for group in read)
+    assert 1 < len(read) < len(sizes)
 
 
 @FAST
