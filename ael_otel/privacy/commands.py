@@ -13,13 +13,13 @@ _CLIENT: Final = (
     r"|(?P<login>docker|podman|helm|nerdctl|buildah|skopeo|oras|crane|az|oc|cf|ibmcloud|ibmcloud|argocd|flyctl)"
     r"|(?P<auth>redis-cli|valkey-cli|keydb-cli|redis-benchmark)|(?P<pass>sshpass|mongo(?:sh|dump|restore|export|import)?|cqlsh|beeline|hdbsql)"
     r"|(?P<ldap>ldap(?:search|modify|add|delete|passwd|whoami))|(?P<smb>smbclient|rpcclient|net)"
-    r"|(?P<upper>sqlcmd|bcp|tsql|osql|mosquitto_(?:pub|sub)|zip|unzip|ipmitool)|(?P<openssl>openssl)|(?P<htpasswd>htpasswd)"
+    r"|(?P<upper>sqlcmd|bcp|tsql|osql|mosquitto_(?:pub|sub)|zip|unzip|ipmitool)|(?P<openssl>openssl)|(?P<htpasswd>htpasswd)|(?P<snmp>snmp(?:b?walk|bulkwalk|b?get|bulkget|getnext|set|table|trap|inform|status|df|test|usm|vacm))"
 )
 _COMMAND: Final = re.compile(rf"(?:(?<![\w.-])|(?<=\\n))(?:{_CLIENT})(?=[ \t])")
 _ARGUMENTS: Final = re.compile(
     r"(?:\\\"[^\"\n]*+\"|\"[^\"\n]*+\"|'[^'\n]*+'|\\\r?\n|[^\n|;&\"']|[|;&\"'](?=\S)){0,2048}"
 )
-_HINT: Final = re.compile(" -(?:[uUpPabwkc]|[fgikLnsSv46]{1,8}[uU]|-user|-proxy-user|-cookie|-auth|-pass)")
+_HINT: Final = re.compile(" -(?:[uUpPabwkKcAX]|[fgikLnsSv46]{1,8}[uU]|-user|-proxy-user|-cookie|-auth|-pass)")
 _LONGEST_COMMAND: Final = 2048
 _LONGEST_NAME: Final = 16
 
@@ -47,7 +47,11 @@ _OPTIONS: Final = {
     "ldap": (_separate("-w"),),
     "upper": (_separate("-P"),),
     "smb": (re.compile(r"(?<=\s)(?:-U|--user)[ \t=]{0,4}[\"']?[^\s%\"']{1,128}%(?P<s>[^\s\"'\\]++)"),),
-    "openssl": (re.compile(r"\bpass:(?P<s>[^\s\"'\\]++)"),),
+    "openssl": (
+        re.compile(r"\bpass:(?P<s>[^\s\"'\\]++)|'pass:(?P<q>[^'\n]++)"),
+        _separate("(?:-k|-K|-psk|-srppass|-proxy_pass)(?=[ \\t])"),
+    ),
+    "snmp": (_separate("-[cAX]"),),
     "htpasswd": (
         re.compile(
             r"(?<=\s)-[a-zA-Z]{0,4}b[a-zA-Z]{0,4}[ \t]{1,4}\S{1,256}[ \t]{1,4}\S{1,128}[ \t]{1,4}"
@@ -56,7 +60,7 @@ _OPTIONS: Final = {
     ),
 }  # fmt: skip
 _HOLE: Final = re.compile(
-    r"\$\{?[A-Za-z_][\w.:-]*\}?|\$\(.*|<[^<>]*>?|[*.xX#_-]+|\{\{?[^{}]*\}?\}?|\[[A-Z_]+\]|(?i:password|passwd|pass|secret|token)"
+    r"\$\{?[A-Za-z_][\w.:-]*\}?|\$\(.*|<[^<>]*>?|[*.xX#_-]+|\{\{?[^{}]*\}?\}?|\[[A-Z_]+\]|(?i:password|passwd|pass|secret|token|public|private)"
 )
 
 LISTED: Final = frozenset({"-u", "-U", "-p", "-P", "-a", "-b", "-w", "--user", "--proxy-user", "--cookie"})
@@ -179,3 +183,44 @@ def _blanks(text: str, at: int) -> int:
     """Return how many blanks and line ends stand at a place, at most 40."""
     piece = text[at : at + 40]
     return len(piece) - len(piece.lstrip())
+
+
+_YAML_OPTION: Final = re.compile(
+    r"^(?P<indent>[ \t]{0,40})- [\"']?-(?:[uUpPabwk][\"']?[ \t]{0,8}\r?$|p[^\s\"'-])", re.MULTILINE
+)
+_YAML_ITEM: Final = re.compile(
+    r"(?P<indent>[ \t]{0,40})- (?P<quote>[\"']?)(?P<item>[^\n]{0,512}?)(?P=quote)[ \t]{0,8}\r?(?:\n|\Z)"
+)
+_MOST_ITEMS: Final = 64
+
+
+def search_blocks(
+    text: str, start: int, end: int, found: Callable[[int, int, str], object], budget: Budget
+) -> None:
+    """Report the secrets in lists of arguments that a text writes as YAML, an item a line: `- mysql`, `- -phunter2`."""
+    option = _YAML_OPTION.search(text, start, end)
+    while option is not None:
+        line = _first_item(text, option.start(), option["indent"])
+        items: list[str] = []
+        item = _YAML_ITEM.match(text, line)
+        while item is not None and item["indent"] == option["indent"] and len(items) < _MOST_ITEMS:
+            items.append(item["item"])
+            if item.start() >= start and len(items) > 1 and (items[-2] in LISTED or items[-1][:2] == "-p"):
+                if budget.is_spent(item.start()):
+                    return
+                kind = in_list(items, len(items) - 1)
+                if kind is not None:
+                    found(*item.span("item"), kind)
+            line = item.end()
+            item = _YAML_ITEM.match(text, line)
+        option = _YAML_OPTION.search(text, max(line, option.end()), end)
+
+
+def _first_item(text: str, line: int, indent: str) -> int:
+    """Return where the first of the items before a line begins, at most `_MOST_BEFORE` of them."""
+    for _ in range(_MOST_BEFORE):
+        above = text.rfind("\n", max(0, line - _LONGEST_COMMAND), max(0, line - 1)) + 1
+        if above >= line or not text.startswith(f"{indent}- ", above):
+            break
+        line = above
+    return line

@@ -24,18 +24,33 @@ def a_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+NO_VALUE: Final = a_set(
+    "none null nil true false str string bytes int integer number bool boolean any object self cls optional required "
+    "undefined empty missing unset set invalid valid expired secret password passwd token key value text unknown yes "
+    "no and or not in is the a an this that used disabled enabled redacted hidden masked option options flag flags "
+    "argument arguments parameter parameters default const final var let type for type from to with must should may "
+    "can will has have was were are be as at by on if of it same-origin include omit"
+)
+"""Words in lower case that stand where a value would, and are none."""
+
 _FOREIGN_PASSWORDS: Final = a_set(
-    # German, Spanish, Portuguese, French, Italian, Dutch, Swedish, Danish, Finnish, Polish, Czech, Turkish; no accents
+    # German, Spanish, Portuguese, French, Italian, Dutch, Swedish, Danish, Norwegian, Finnish, Polish, Czech, Turkish,
+    # Slovene, Croatian, Serbian, Estonian, Lithuanian, Indonesian, Vietnamese; no accents
     "passwort passworter kennwort passwoerter contrasena contrasenas contrasenya senha senhas "
     "motdepasse mdp parolachiave "
-    "wachtwoord losenord adgangskode salasana haslo heslo jelszo sifre"
+    "wachtwoord losenord adgangskode kodeord passord salasana haslo heslo jelszo sifre "
+    "geslo lozinka zaporka parool slaptazodis katasandi matkhau khau geheimwort"
 )
 _OTHER_SCRIPTS: Final = {
     **dict.fromkeys(
-        a_set("пароль пароля пароли парол 密码 密碼 口令 パスワード 暗証番号 비밀번호"), markers.PASSWORD
+        a_set(
+            "пароль пароля пароли парол парола лозинка 密码 密碼 口令 パスワード 暗証番号 비밀번호 비번 암호 패스워드 "
+            "κωδικος συνθηματικο סיסמה סיסמא المرور السر"
+        ),
+        markers.PASSWORD,
     ),
-    **dict.fromkeys(a_set("секрет секреты 密钥 密鑰 秘钥 秘鑰 シークレット"), markers.API_KEY),
-    **dict.fromkeys(a_set("токен 令牌 トークン 토큰"), markers.TOKEN),
+    **dict.fromkeys(a_set("секрет секреты 密钥 密鑰 秘钥 秘鑰 密匙 シークレット"), markers.API_KEY),
+    **dict.fromkeys(a_set("токен 令牌 授权码 授權碼 验证码 驗證碼 トークン 토큰"), markers.TOKEN),
 }
 """Words of scripts other than Latin; where words are not set apart, a name that ends with one counts."""
 
@@ -51,7 +66,9 @@ ALONE: Final = {
     ),
     **dict.fromkeys(
         a_set(
-            "secret secrets segredo segredos geheimnis apikey apikeys accesskey secretkey accountkey "
+            "secret secrets segredo segredos geheim geheimnis geheimnisse zugangscode "
+            "zugangsschluessel hemmelighed hemmelighet "
+            "hemlighet salaisuus sekret tajemstvi apikey apikeys accesskey secretkey accountkey "
             "authkey signingkey encryptionkey "
             "masterkey clientsecret appsecret secretaccesskey sharedaccesskey servicekey subscriptionkey"
         ),
@@ -90,6 +107,11 @@ _KEY_OWNERS: Final = a_set(
     "api access secret signing encryption decryption auth account master service subscription shared deploy "
     "aes des hmac rsa ecdsa ed25519 consumer admin root license webhook wrapping symmetric "
     "sign sg ingest ingestion fernet cipher validation"
+)
+_OF_WORDPRESS: Final = (["secure", "auth"], ["logged", "in"])
+"""Words before `key` and `salt` of the constants by which WordPress signs cookies; their values have any signs."""
+_SEED_OWNERS: Final = a_set(
+    "jwt auth hmac secret token wallet master nkey signing encryption password session"
 )
 _WEAK_KEY_OWNERS: Final = a_set("session storage app host application functions function integration sdk")
 _NOT_OF_VENDORS: Final = a_set(
@@ -184,11 +206,16 @@ ANCHORS: Final = (
     "pass", "pwd", "secret", "token", "key", "cred", "auth", "cookie", "jwt", "ssn", "cv", "otp", "srf", "sig",
     "phrase", "bearer", "mnemonic", "connection", "social", "card", "pw", "pat", "login", "kennwort", "contrase",
     "clave", "senha", "mdp", "parola", "wachtwoord", "senord", "adgangskode", "salasana",
-    "segredo", "geheimnis", "jeton", "cle_api", "cle-api", "chave", "chiave", "conn_str", "connstr",
-    "has\u0142o", "haslo", "heslo", "jelsz", "sifre", "\u015fifre", "zugangsdaten", "phpsessid",
-    "jsessionid", "backup", "recovery", "verifier", "psk",
+    "segredo", "jeton", "cle_api", "cle-api", "chave", "chiave", "conn_str", "connstr",
+    "has\u0142o", "haslo", "heslo", "jelsz", "sifre", "\u015fifre", "phpsessid",
+    "jsessionid", "backup", "recovery", "verifier", "psk", "zugangs", "geheim", "kodeord",
+    "hemmelig", "hemlighet", "salaisuus", "sekret", "tajemstv", "geslo", "lozinka", "zaporka",
+    "parool", "slapta", "katasandi", "kata_sandi", "matkhau", "khau", "kh\u1ea9u",
+    "salt", "pepper", "seed", "community",
     "парол", "секрет", "токен", "密码", "密碼", "口令", "密钥", "密鑰", "秘钥", "秘鑰", "令牌", "パスワード",
-    "暗証番号", "シークレット", "トークン", "비밀번호", "토큰",
+    "暗証番号", "シークレット", "トークン", "비밀번호", "토큰", "비번", "암호", "패스워드", "лозинка",
+    "密匙", "授权码", "授權碼", "验证码", "驗證碼",
+    "κωδικ", "\u03ba\u03c9\u03b4\u03b9\u03ba\u03cc\u03c2", "συνθηματικ", "סיסמה", "סיסמא", "المرور", "السر", "ключ",
 )  # fmt: skip
 """Texts in lower case, one of which is in each name that says that its value is a secret."""
 
@@ -287,7 +314,7 @@ def _by_last(found: list[str]) -> _Judged:
     if kind := ALONE.get(last):
         return _Judged(kind)
     if not last.isascii():
-        return _other_script(last)
+        return _other_script(last, before)
     if kind := _by_two(last, before, found):
         return _Judged(kind)
     weak = _weak(last, before)
@@ -299,7 +326,9 @@ def _by_last(found: list[str]) -> _Judged:
     return _glued(last)
 
 
-def _other_script(last: str) -> _Judged:
+def _other_script(last: str, before: str) -> _Judged:
+    if last == "ключ" and before in {"секретный", "приватный", "закрытый", "api", "апи"}:
+        return _Judged(markers.API_KEY)
     for word, kind in _OTHER_SCRIPTS.items():
         if last.endswith(word):
             return _Judged(kind)
@@ -331,6 +360,12 @@ def _weak(last: str, before: str) -> str | None:
             kind = markers.TOKEN
         case "header" if before in {"auth", "authorization"}:
             kind = markers.TOKEN
+        case "id" if before == "secret":
+            kind = markers.API_KEY
+        case "salt" | "salts" | "pepper":
+            kind = _OF_A_VENDOR
+        case "seed" if before in _SEED_OWNERS:
+            kind = _OF_A_VENDOR
         case "pass" | "pw" | "pswd" | "psw" | "passw":
             kind = markers.PASSWORD
         case "clave" | "parola":
@@ -349,7 +384,7 @@ def _by_two(last: str, before: str, found: list[str]) -> str | None:
         case "key" | "keys":
             if before in _PRIVATE:
                 kind = markers.PRIVATE_KEY
-            elif before in _KEY_OWNERS:
+            elif before in _KEY_OWNERS or before == "nonce" or found[-3:-1] in _OF_WORDPRESS:
                 kind = markers.API_KEY
         case "data" if before == "key" and found[-3:-2] == ["client"]:
             kind = markers.PRIVATE_KEY  # a kubeconfig's `client-key-data`
@@ -399,6 +434,14 @@ def _by_two(last: str, before: str, found: list[str]) -> str | None:
             kind = markers.FIELD
         case "api" if before in {"clave", "cle", "chave", "chiave"}:
             kind = markers.API_KEY
+        case "salt" if before == "nonce" or found[-3:-1] in _OF_WORDPRESS:
+            kind = markers.API_KEY
+        case "community" if before in {"snmp", "ro", "rw", "rocommunity", "read", "write", "trap"}:
+            kind = markers.PASSWORD
+        case "string" if before == "community":
+            kind = markers.PASSWORD
+        case "sandi" if before == "kata":
+            kind = markers.PASSWORD
         case "signature" if found[-3:-1] == ["x", "amz"] or before in {"amz", "goog"}:
             kind = markers.TOKEN
         case _:

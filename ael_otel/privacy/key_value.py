@@ -17,7 +17,7 @@ from typing import Final
 
 from ael_otel.privacy import markers
 from ael_otel.privacy.budget import NEW_NAME, Budget, Unlimited
-from ael_otel.privacy.field_names import ANCHORS, a_set, hints_at, is_vague, is_weak, kind_of
+from ael_otel.privacy.field_names import ANCHORS, NO_VALUE, hints_at, is_vague, is_weak, kind_of
 from ael_otel.privacy.markers import MARKER
 from ael_otel.privacy.tables import Tables
 from ael_otel.privacy.validators import entropy, is_drawn, is_placeholder, is_random, is_ssn, looks_secret
@@ -130,13 +130,6 @@ _IDENTIFIER: Final = re.compile(r"[A-Za-z_]+(?:[.\-/:_][A-Za-z_]*)*")
 _NEXT_NAME: Final = re.compile(r"\\{0,3}[\"'](?:-|[A-Za-z_]+(?:[.\-/:_][A-Za-z_]*)*\\{0,3}[\"'])")
 _PATH: Final = re.compile(r"(?:~|\.{0,2})/[\w.~-]+(?:/[\w.~*-]*)+|[a-z][a-z0-9+.-]*://.*|urn:ietf:[\w:.-]+")
 _KEY_END: Final = re.compile(r"\\{0,3}[\"'`]\s{0,3}:")
-_NO_VALUE: Final = a_set(
-    "none null nil true false str string bytes int integer number bool boolean any object self cls optional required "
-    "undefined empty missing unset set invalid valid expired secret password passwd token key value text unknown yes "
-    "no and or not in is the a an this that used disabled enabled redacted hidden masked option options flag flags "
-    "argument arguments parameter parameters default const final var let type for type from to with must should may "
-    "can will has have was were are be as at by on if of it same-origin include omit"
-)
 
 # The value of `Set-Cookie` is a list of pairs, that of `COOKIE_SECRET` is not.
 _OF_COOKIES: Final = re.compile("cookies?2?\\Z", re.IGNORECASE)
@@ -787,7 +780,7 @@ def _closing(text: str, start: int, quote: str) -> int:
 def _meant(value: str, kind: str, *, data: bool) -> bool:
     """Return whether a value in quotes is one to keep secret."""
     plain = value[:4096].strip()
-    if not plain or MARKER.fullmatch(plain) or plain.lower() in _NO_VALUE or is_placeholder(plain):
+    if not plain or MARKER.fullmatch(plain) or plain.lower() in NO_VALUE or is_placeholder(plain):
         return False
     if not data and (plain[0] in "),]" or value[0] == " "):
         return False  # the quote closes a text that ends with the name, as in `getpass("Password: ")`
@@ -804,7 +797,7 @@ def _looks(
     """Return whether a value without quotes looks like a secret and not like a word of a sentence or of a program."""
     if (
         len(value) < 4
-        or value.lower() in _NO_VALUE
+        or value.lower() in NO_VALUE
         or is_placeholder(value)
         or _PATH.fullmatch(value)
         or following in {"(", "[", "{"}

@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ael_otel.privacy import key_value, markers
+from ael_otel.privacy import key_value, login_calls, login_lines, markers
 from ael_otel.privacy.field_names import ANCHORS, a_set
 from ael_otel.privacy.validators import (
     digits_of,
@@ -36,6 +36,7 @@ from ael_otel.privacy.validators import (
     is_spanish_id,
     is_ssn,
     is_words,
+    looks_like_key,
     looks_secret,
 )
 
@@ -297,15 +298,72 @@ def _around(kind: str, before: str) -> Check:
     return check
 
 
-_SIGNED: Final = re.compile(r"[?&;][\w.-]{0,24}\Z|%26[\w.-]{0,24}\Z")
+_SIGNED: Final = re.compile(r"[?&;~][\w.-]{0,24}\Z|%26[\w.-]{0,24}\Z")
+_ADDRESS_END: Final = re.compile(r"[\s\"'<>`]")
+# Beside these a code is that of an authorization (RFC 6749, section 4.1.2), and a hash signs an address for some time.
+_OF_CODES: Final = re.compile(
+    r"[?&#](?:state|session_state|scope|iss|redirect_uri|grant_type|code_verifier)=", re.IGNORECASE
+)
+_OF_SIGNED: Final = re.compile(
+    r"[?&](?:e|exp|expires?|expiry|expiration|se|ttl|until|validto|wstime|txtime|ts|timestamp)=",
+    re.IGNORECASE,
+)
+_TIME: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}T?[0-9]{0,6}Z?(?![0-9A-Za-z])")
+_LOOK: Final = 400
 
 
 def _signed(text: str, match: "re.Match[str]") -> Found | None:
-    """Redact the value of a parameter only where its name begins one, in an address."""
+    """Redact the value of a parameter only where its name begins one, in an address.
+
+    Where the name alone says little, the value must look drawn at random, or what stands beside it must say so.
+    """
     start = match.start()
-    if not _SIGNED.search(text[max(0, start - 26) : start]):
+    name = match["weak"]
+    if name is None:
+        if not _SIGNED.search(text[max(0, start - 26) : start]):
+            return None
+        return (*match.span("secret"), markers.TOKEN)
+    secret = match["secret"]
+    if is_placeholder(secret) or is_words(secret) or _TIME.match(secret):
         return None
-    return (*match.span("secret"), markers.TOKEN)
+    if name.lower() in _KEY_PARAMETERS:
+        return (*match.span("secret"), markers.API_KEY) if _is_key(secret) else None
+    if name.lower() == "code" and _is_key(secret):
+        return (*match.span("secret"), markers.TOKEN)
+    around = _address_around(text, start + 1, match.end())
+    beside = _OF_CODES if name.lower() == "code" else _OF_SIGNED
+    digit = _DIGIT.search(secret) is not None or len(secret) >= 20
+    return (*match.span("secret"), markers.TOKEN) if digit and beside.search(around) else None
+
+
+def _is_key(value: str) -> bool:
+    """Return whether a value has the form of a key, or that of a key behind a prefix, `ST-42-...`."""
+    return looks_like_key(value) or looks_like_key(value.rpartition("-")[2])
+
+
+def _address_around(text: str, start: int, end: int) -> str:
+    """Return the parts of an address before and behind a parameter."""
+    before = text[max(0, start - _LOOK) : start]
+    first = max(map(before.rfind, " \t\n\"'<>`")) + 1
+    last = _ADDRESS_END.search(text, end, end + _LOOK)
+    return before[first:] + text[end : end + _LOOK if last is None else last.start()]
+
+
+_KEY_PARAMETERS: Final = a_set("appid app_id key k auth ticket apikey")
+_WEAK_PARAMETERS: Final = (
+    "code",
+    "st",
+    "appid",
+    "app_id",
+    "key",
+    "k",
+    "auth",
+    "ticket",
+    "md5",
+    "hash",
+    "h",
+    "s",
+)
 
 
 _IDENTIFIER: Final = re.compile(
@@ -858,6 +916,14 @@ _FORM_LOGIN: Final = _form(
     r"(?i)(?P<keep>identified by (?:password )?\\?[\x22'])[^\x22'\s\[]{3,}", "identified", "[PASSWORD]",
     "CREATE USER ada IDENTIFIED BY '" + _made_up("", 12) + "'",
 )  # fmt: skip
+_FORM_CALL: Final = _form(
+    r"(?i)(?P<keep>(?:auth|credentials?)(?: ?= ?)?\([\x22'][^\x22'\n]{1,64}[\x22'],\s?[\x22'])[^\x22'\s\[]{6,}", "auth credential",
+    "[PASSWORD]", "auth=('ada', '" + _made_up("", 12) + "')",
+)  # fmt: skip
+_FORM_LINE: Final = _form(
+    r"(?P<keep>(?:echo|printf)\s(?:-[neE]\s)?[\x22']?)[^\s\x22'|$\[]{4,}(?P<after>[\x22']?\s?\|[^|\n]{0,80}--(?:password-stdin|with-token))",
+    "--password-stdin --with-token", "[PASSWORD]", "echo " + _made_up("", 12) + " | docker login --password-stdin",
+)  # fmt: skip
 _FORM_SESSION: Final = _form(
     r"(?i)(?P<keep>(?:^|[^A-Za-z0-9])(?:sess(?:ion)?(?:id)?|sid)=)[\w%.~+/=:|*!-]{32,}", "session= sessionid= sess= sessid= sid=", "[TOKEN]",
     "set sid=" + _made_up("", 32) + "; path=/",
@@ -944,8 +1010,10 @@ RULES: Final[tuple[Rule, ...]] = (
     _shape(
         "signed_url", markers.TOKEN, "signatures and credentials in the query of a signed address",
         "https://cdn.example.org/i.jpg?Expires=1785628800&Signature=" + _made_up("", 40) + "&Key-Pair-Id=K2JCJ",
-        "def f(*, signature=None): https://example.org/?signature=", "signature= credential= -token= accesskeyid= sig= hmac= policy=",
-        r"(?:signature|credential|security-token|-token|accesskeyid|sig|hmac|policy)(?:=|%3D)(?P<secret>[^\s&#\"'<>;\\]{8,4096})",
+        "def f(*, signature=None): https://example.org/?signature=", "signature= credential= -token= accesskeyid= sig= hmac= policy= "
+        + " ".join(f"?{each}= &{each}=" for each in _WEAK_PARAMETERS),
+        r"(?:(?:signature|credential|security-token|-token|accesskeyid|sig|hmac|policy)(?:=|%3D)|[?&](?P<weak>" + "|".join(_WEAK_PARAMETERS) + r")=)"
+        r"(?P<secret>[^\s&#\"'<>;\\]{8,4096})",
         check=_signed, fold=True, collector=(_FORM_SIGNED,),
     ),
     _shape(
@@ -979,6 +1047,16 @@ RULES: Final[tuple[Rule, ...]] = (
         r"(?:@(?:tcp|unix)\(|identified by (?:password )?\\?[\"'](?=[^\"'\s]{3})|jdbc:oracle:thin:[^/\s\"']{1,64}/(?=[^/]))"
         r"(?P<secret>(?<!\()[^\"'\s@]{3,128})?", fold=True, check=_login, collector=(_FORM_LOGIN,),
     )._replace(anchors=("identified by ", "@tcp(", "@unix(", "jdbc:oracle:thin:")),
+    _shape(
+        "login_call", markers.PASSWORD, "passwords in calls that log in: `new PDO(...)`, `BasicAuth(...)`, `ConvertTo-SecureString`",
+        "auth=('ada', '" + _made_up("", 12) + "')", "auth=('user', 'pass')", "", "", find=login_calls.find, fold=True,
+        collector=(_FORM_CALL,),
+    )._replace(anchors=login_calls.ANCHORS),
+    _shape(
+        "login_line", markers.PASSWORD, "secrets that stand in a line without an option, or that a command reads: `net user`, SNMP, `echo ... |`",
+        "echo " + _made_up("", 12) + " | docker login --password-stdin", "net user ada /add", "", "", find=login_lines.find, fold=True,
+        collector=(_FORM_LINE,),
+    )._replace(anchors=login_lines.ANCHORS),
     _shape(
         "command_option", markers.FIELD, "values of options whose name gives them away", "curl --token abc123xyz -v",
         "tool --max-tokens 4096 --token-count 17", "--", "", find=key_value.option,

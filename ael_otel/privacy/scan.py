@@ -273,6 +273,12 @@ class Scanner:
             commands.search(text, start, end, report, budget)
         if text.find('"-', start, end) >= 0 or text.find("'-", start, end) >= 0:
             commands.search_lists(text, start, end, report, budget)
+        if (
+            text.find("- -", start, end) >= 0
+            or text.find('- "-', start, end) >= 0
+            or text.find("- '-", start, end) >= 0
+        ):
+            commands.search_blocks(text, start, end, report, budget)
         if text.find("--", start, end) >= 0:
             options(text, start, end, self._kind_for, report, budget)
 

@@ -294,6 +294,8 @@ _PIECE: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _SYNTAX: Final = re.compile(r"[\s,:=()\[\]{}<>|]")
 _SHORTEST_DRAWN: Final = 10
 _SHORT_PIECES, _LONG_PIECES = 2.7, 4.0
+_LONG_DRAWN, _OF_LONG = 24, 3.5
+"""Characters of a value without signs from which on the average length of its pieces is enough, and that length."""
 _NO_WORD: Final = re.compile(
     r"(?!(?:x?html|https?|ctrl|sqrt|grpc|smtp|sftp)\Z)(?:[b-df-hj-np-tv-xz]{4,}|[a-z]?[b-df-hj-np-tv-xz]{5,}[a-z]*)",
     re.IGNORECASE,
@@ -312,6 +314,8 @@ def is_drawn(text: str) -> bool:
     if text.count("_") > 1 and text.replace("_", "").isalnum():
         return False  # a name of several words
     average = sum(map(len, pieces)) / len(pieces)
+    if len(text) >= _LONG_DRAWN and average < _OF_LONG and text.isalnum():
+        return True
     return average < _SHORT_PIECES or (average < _LONG_PIECES and any(map(_NO_WORD.fullmatch, pieces)))
 
 
@@ -372,4 +376,4 @@ _UUID: Final = re.compile(
     r"[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[1-8][0-9a-fA-F]{3}-?[89abAB][0-9a-fA-F]{3}-?[0-9a-fA-F]{12}"
 )
 _OF_KEYS: Final = re.compile(r"[\w.~+/=-]+")
-_PLAIN_PATH: Final = re.compile(r"(?:~|\.{0,2})/|[a-z][a-z0-9+.-]{1,20}://")
+_PLAIN_PATH: Final = re.compile(r"(?:~|\.{0,2})/|arn:aws[a-z-]{0,10}:|[a-z][a-z0-9+.-]{1,20}://")

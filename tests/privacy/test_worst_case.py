@@ -40,6 +40,9 @@ OTHERS = [
     "'(pass) values (\\", "stripe_key=<<A\n", "pass: |\n  a\n", "pass  a\n", "| pass |\n", "pass |\n---+--\n", "\u2502 pass \u2502\n", "sid=", "sid=a9", "\tTRUE\t/\tTRUE\t0\ta\t", "a_key=a9B8", '"--token",\n', "- --pass\n- a",
     "kind: Secret\n", "kind: Secret\ndata:\n  a: b\n", "kind: Secret\ndata:\n a: |\n  b\n---\n", "COPY x (pass, a) FROM stdin;\n", "copy (pass,a)", '"a\n', 'pass,b\n"a\n',
     '"pass"=>string(1) "', ';s:4:"pass";s:1:"', "pass: !a |\n b\n", 'pass=f("', "(b'pass', b'", "curl -su a:b9 ", "password=!a !b ",
+    "pdo('a','b',", "connect('a',", 'auth=("a", "b9', "bind_s(\\'a\\',", "securestring -string ", '"a" | securestring', "echo a|chpasswd ", "chpasswd <<a\na:b\n",
+    "chpasswd <<<", "sudo -s ", "community ", "com2sec a b ", "net user a ", "sqlplus a/b", 'send "a\\r"', "secrets set a=b", "?code=abcdefg9&state=a ", "&st=abcdefg9",
+    "?code=a&", "- -pa\n", "- mysql\n- -pa9b8\n", "- -p\n- a9b8c7d6\n", "snmpget -c ", "openssl -k a9b8 ", "pass\u0301",
 ]  # fmt: skip
 PIECES = st.one_of(
     st.sampled_from(OTHERS),

@@ -1,0 +1,156 @@
+"""Secrets that only their place in a line gives away: what programs take without an option, or read from their input.
+
+`sqlplus ada/hunter2@db`, `net user ada hunter2`, `echo hunter2 | docker login --password-stdin`, the communities of SNMP.
+"""
+
+# ruff: noqa: E501 - a table of patterns
+
+import re
+from typing import Final
+
+from ael_otel.privacy import markers
+from ael_otel.privacy.field_names import NO_VALUE
+from ael_otel.privacy.validators import is_placeholder, looks_like_key, looks_secret
+
+_VALUE: Final = r"(?:[\"'](?P<quoted>[^\"'\n]{3,256})[\"']|(?P<bare>[^\s\"'|;&<>()$-][^\s\"'|;&<>()]{2,256}))"
+_GAP: Final = r"[ \t]{1,8}"
+_WORD: Final = r"[^\s\"'|;&<>()]{1,128}"
+
+
+def _line(pattern: str) -> "re.Pattern[str]":
+    return re.compile(
+        pattern.replace("VALUE", _VALUE).replace("WORD", _WORD).replace(" ", _GAP), re.IGNORECASE
+    )
+
+
+_BEHIND: Final = {
+    # Oracle's clients, with and without options before the account.
+    **dict.fromkeys(
+        ("sqlplus ", "impdp ", "expdp ", "sqlldr ", "sqlcl ", "rman target "),
+        _line(r"(?:sqlplus|impdp|expdp|sqlldr|sqlcl|rman target)(?: -\w{1,8})?"
+              r" [\"']?(?:userid=)?\w{1,64}/(?P<bare>[^\s/\"'@]{3,128})(?=@|[\s\"']|\Z)(?P<quoted>)"),
+    ),
+    "net user ": _line(r"net user WORD VALUE"),
+    "net use ": _line(r"net use (?:[a-z]: )?\\\\WORD(?: /\S{1,64})? VALUE(?= /user)"),
+    "vault login ": _line(r"vault login(?: -no-print)? (?:token=)?VALUE"),
+    "wpa_passphrase ": _line(r"wpa_passphrase [\"']?[^\s\"']{1,64}[\"']? VALUE"),
+    "openssl passwd ": _line(r"openssl passwd(?: -(?:salt WORD|\w{1,8})){0,3} VALUE"),
+    "qpdf ": _line(r"qpdf [^\n]{0,64}?--encrypt VALUE"),
+    "community": _line(r"(?:community6?|community-name) (?:index \d{1,3} |(?:add|name) )?VALUE"),
+    "com2sec": _line(r"com2sec6?(?: -Cn WORD)? WORD WORD VALUE"),
+    "secret set ": _line(r"secret set WORD[^\n]{0,64}? (?:--body|-b|--value)(?:=| )VALUE"),
+    "secrets set ": _line(r"secrets set(?: -\S{1,32}){0,4} \w{1,64}(?:=| )VALUE"),
+    "--from-literal=": _line(r"--from-literal=[\"']?[\w.-]{1,64}=(?P<bare>[^\s\"'$]{3,512})(?P<quoted>)"),
+    "secret-string ": _line(r"secret-string VALUE"),
+    "securestring --value ": _line(r"securestring --value VALUE"),
+    'send "': _line(r"send(?: --)? \"(?P<quoted>[^\"\n\\]{3,128})\\[rn]\"(?P<bare>)"),
+    'send -- "': _line(r"send(?: --)? \"(?P<quoted>[^\"\n\\]{3,128})\\[rn]\"(?P<bare>)"),
+}  # fmt: skip
+"""By the text in lower case that begins it, the pattern of a line whose last part is a secret."""
+
+_FROM_INPUT: Final = (
+    "--password-stdin", "--with-token", "chpasswd", "sudo -s", "--passphrase-fd", "| passwd", "kinit", "cryptsetup",
+    "--pass-stdin", "--stdin", "secret put", "secret add", "secrets create", "secret create", "--data-file=-",
+    "--token-stdin", "-passin stdin", "-pass stdin",
+)  # fmt: skip
+"""Texts in lower case of commands that read a secret from their input."""
+ANCHORS: Final = (*_BEHIND, *_FROM_INPUT)
+"""Texts in lower case that a match begins with."""
+
+_ANCHOR: Final = re.compile("|".join(sorted(map(re.escape, ANCHORS), reverse=True)), re.IGNORECASE)
+_PRINTS: Final = ("echo ", "printf ", "Write-Output ", "write-output ")
+_ECHOED: Final = re.compile(
+    r"(?:echo|printf|write-output)(?:[ \t]{1,4}-[nNeE]{1,3}){0,2}[ \t]{1,4}(?:[\"']%s(?:\\n)?[\"'][ \t]{1,4})?"
+    r"(?:\"(?P<double>[^\"\n]{3,256})\"|'(?P<single>[^'\n]{3,256})'|(?P<bare>[^\s\"'|;&<>()$-][^\s\"'|;&<>()]{2,256}))[ \t]{0,4}\|",
+    re.IGNORECASE,
+)
+_HERE: Final = re.compile(
+    r"[^\n|;&]{0,128}?<<<[ \t]{0,4}(?:\$?\"(?P<double>[^\"\n]{3,256})\"|\$?'(?P<single>[^'\n]{3,256})'|(?P<bare>[^\s\"'|;&<>()$][^\s\"'|;&<>()]{2,256}))"
+)
+_DOCUMENT: Final = re.compile(
+    r"[^\n|;&<]{0,128}<<-?[ \t]{0,2}[\"']?(?P<end>[A-Za-z_]\w{0,30})[\"']?[^\n]{0,64}\n(?P<body>[^\n]{1,512}(?:\n[^\n]{1,512}){0,31}?)\n[ \t]{0,16}(?P=end)\b"
+)
+_ACCOUNT: Final = re.compile(r"[\w.-]{1,64}:")
+_BEFORE: Final = 512
+_DIGIT: Final = re.compile("[0-9]")
+_PROMPT: Final = re.compile("assword|assphrase|PIN")
+_ANSWERS: Final = frozenset({"yes", "y\\n", "no", "true", "false"})
+_EMPTY: Final = frozenset({"public", "private", "add", "/add", "/delete", "*", "ro", "rw", "string", "name"})
+
+
+def find(text: str, at: int) -> tuple[int, int, str] | None:
+    """Return where the secret of the line at a place is, and its kind; None if there is none to hide."""
+    begin = _ANCHOR.match(text, at)
+    if begin is None:
+        return None
+    anchor = begin[0].lower()
+    pattern = _BEHIND.get(anchor)
+    if pattern is None:
+        return _from_input(text, at, anchor)
+    match = pattern.match(text, at)
+    if match is None:
+        return None
+    group = "quoted" if match["quoted"] else "bare"
+    if not _is_secret(anchor, match[group], text, at):
+        return None
+    return (*match.span(group), markers.TOKEN if anchor == "vault login " else markers.PASSWORD)
+
+
+def _is_secret(anchor: str, value: str, text: str, at: int) -> bool:
+    if value.lower() in NO_VALUE or value.lower() in _EMPTY or is_placeholder(value) or value[0] in "$[":
+        return False
+    if anchor.startswith("send"):
+        return _PROMPT.search(text, max(0, at - 240), at) is not None
+    if anchor == "vault login ":
+        return looks_secret(value)
+    if anchor == "community":
+        line = text[max(0, at - 24) : at]
+        return line.endswith(("snmp-server ", "snmp ")) or (
+            line[-2:].lower() in {"ro", "rw", "ap"} and not value.startswith("(")
+        )
+    if anchor == "net user ":
+        return _DIGIT.search(value) is not None or not value.isalpha()
+    if anchor == "secrets set ":
+        return len(value) >= 6 and (looks_secret(value) or _DIGIT.search(value) is not None)
+    return True
+
+
+def _from_input(text: str, at: int, anchor: str) -> tuple[int, int, str] | None:
+    """Judge what a command reads from its input: what was printed into it, or stands behind it."""
+    account = anchor == "chpasswd"
+    low = max(0, text.rfind("\n", max(0, at - _BEFORE), at) + 1, at - _BEFORE)
+    match: re.Match[str] | None = None
+    if text.find("|", low, at + 1) >= 0:
+        printed = max(text.rfind(each, low, at) for each in _PRINTS)
+        match = _ECHOED.match(text, printed) if printed >= 0 else None
+    if match is None:
+        match = _HERE.match(text, at)
+    if match is None:
+        return _document(text, at) if account else None
+    group = next(name for name in ("double", "single", "bare") if match[name])
+    start, end = match.span(group)
+    if account:
+        name = _ACCOUNT.match(text, start, end)
+        if name is None:
+            return None
+        start = name.end()
+    value = text[start:end]
+    if len(value) < 3 or is_placeholder(value) or value[0] == "$" or markers.MARKER.match(value):
+        return None
+    if value.lower() in _ANSWERS:
+        return None
+    if anchor in {"--stdin", "kinit", "cryptsetup"} and not (looks_secret(value) or _DIGIT.search(value)):
+        return None
+    return start, end, markers.TOKEN if looks_like_key(value) else markers.PASSWORD
+
+
+def _document(text: str, at: int) -> tuple[int, int, str] | None:
+    """Return the lines `name:password` of a here-document from the first password on."""
+    document = _DOCUMENT.match(text, at)
+    if document is None:
+        return None
+    start, end = document.span("body")
+    name = _ACCOUNT.match(text, start, end)
+    if name is None or markers.MARKER.match(text, name.end()) or is_placeholder(text[name.end() : end]):
+        return None
+    return name.end(), end, markers.PASSWORD
