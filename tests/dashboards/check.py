@@ -241,9 +241,8 @@ def demo_stack(console: Console, seconds: int) -> Iterator[Addresses]:
         done = run("ael", "demo", "--seconds", str(seconds), cwd=folder, env=env, seconds=seconds + 120)
         if done.returncode:
             raise SystemExit(f"boards-check: the demo failed\n{done.stdout}{done.stderr}")
-        time.sleep(
-            20
-        )  # one interval until the stack has scraped the Collector once more, and Tempo has counted
+        # One interval, in which the stack scrapes the Collector once more and Tempo counts.
+        time.sleep(20)  # wait: scrapes and counts come every 15 s
         ports = {"prometheus": "AEL_PROMETHEUS_PORT", "loki": "AEL_LOKI_PORT", "tempo": "AEL_TEMPO_PORT"}
         yield {
             kind: f"http://127.0.0.1:{backends.ports[port]}"

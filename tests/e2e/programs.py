@@ -293,7 +293,7 @@ class Clients:
             await session.initialize()
             for ask in plan:
                 self._keep(await _call(session, ask))
-                await asyncio.sleep(self.pause_s)
+                await asyncio.sleep(self.pause_s)  # wait: clients pause between two calls
 
 
 async def _call(session: Any, ask: Ask) -> Answer:

@@ -183,7 +183,7 @@ def day(own_stack: Backends, tmp_path_factory: pytest.TempPathFactory) -> Day:
             lambda: "" if own_stack.span_metrics(SERVICE) else "no span metrics of Tempo", seconds=60
         )
     # Some panels look at each minute, and a rate of the Collector's own counters takes two scrapes, 15 s apart.
-    time.sleep(max(0.0, began + MINUTE_AND_MORE - time.time()))
+    time.sleep(max(0.0, began + MINUTE_AND_MORE - time.time()))  # wait: panels count by minutes
     return Day(Stores(own_stack), truth, began, time.time())
 
 

@@ -246,7 +246,8 @@ def test_a_board_looks_whole(
     # Not "network idle": the live log never is.
     loading = page.locator('[aria-label="Panel loading bar"]')
     wait_until_nothing_is_missing(lambda: "panels still load" if loading.count() else "", seconds=30)
-    page.wait_for_timeout(1_000)
+    # What has been loaded is drawn by the second frame after it.
+    page.evaluate("() => new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
     page.screenshot(path=tmp_path / f"{name}-{width}.png")
     assert page.locator(ERRORS).count() == 0
     nothing = page.get_by_text("No data", exact=True)

@@ -46,7 +46,7 @@ class Outage:
         """Take something away for some seconds and bring it back."""
         await asyncio.to_thread(away)
         self.began = self.began or time.monotonic()
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds)  # wait: the length of an outage
         self.ended = time.monotonic()
         await asyncio.to_thread(back)
 

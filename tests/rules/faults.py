@@ -234,7 +234,6 @@ def process(port: int) -> Iterator[Process]:
         try:
             assert running.stdout is not None
             assert running.stdout.readline() == "there\n"
-            time.sleep(2)  # heard at least once
             yield Process(running)
         finally:
             running.kill()

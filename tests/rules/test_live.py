@@ -117,7 +117,7 @@ def test_a_quiet_time_is_quiet(live: Alerting, worker: Served) -> None:
     end = time.monotonic() + QUIET_SECONDS
     while time.monotonic() < end:
         call(worker.port, [[GOOD]])
-        time.sleep(1)
+        time.sleep(1)  # wait: between two runs, for a time in which nothing may be told
     counted = live.query("sum(workflow_status:ael_workflow_executions:count1h)")
     assert float(counted[0]["value"][1]) >= 3, "nothing was measured"
     assert live.phases() == {}
@@ -196,7 +196,13 @@ def test_what_a_process_loses_is_told(live: Alerting, tmp_path: Path) -> None:
 
 def test_a_killed_process_is_told_and_an_orderly_end_is_not(live: Alerting) -> None:
     """Of two processes one ends in order and one is killed: one alert, about the one that was killed, for an hour."""
+
+    def running() -> set[str]:
+        return {each["metric"]["instance"] for each in live.query("ael_process_running == 1")}
+
+    before = running()
     with process(live.collector_port) as other, process(live.collector_port) as killed:
+        wait_for(lambda: len(running() - before) == 2, SOON, running)
         assert other.end() == 0
         killed.kill()
     told(live, "AelTelemetrySilent")
@@ -264,11 +270,16 @@ def test_a_queue_that_fills_is_told_twice(live: Alerting) -> None:
         )
         return float(found["value"][1])
 
+    def scraped() -> float:
+        (found,) = live.query('max(timestamp(otelcol_exporter_queue_size{exporter="otlp_grpc/tempo"}))')
+        return float(found["value"][1])
+
     def fill(wanted: float) -> None:
         while (missing := wanted - share()) > 0:
             for _ in range(max(1, int(missing * QUEUE_BYTES / Backlog.STEP))):
                 backlog.grow()
-            time.sleep(2)  # until it has been scraped
+            grown = time.time()
+            wait_for(lambda since=grown: scraped() > since + 1, SOON, "the Collector is not scraped")
 
     live.traces.stop()
     backlog = Backlog(Sender(live.collector_port))

@@ -19,7 +19,7 @@ import pytest
 
 from ael_otel.errors import StoreBusyError
 from ael_otel.store import RunQuery, SchemaTooNewError, StoreError
-from ael_otel.store.background_writer import QueuedStore
+from ael_otel.store.background_writer import MOST_BETWEEN_SNAPSHOTS_S, QueuedStore
 from ael_otel.store.mirror import Mirror
 from ael_otel.store.owner import this_process
 from ael_otel.store.pruning import Retention
@@ -27,6 +27,7 @@ from ael_otel.store.rolling_mirror import RollingMirror
 from ael_otel.store.rows import Row
 from ael_otel.store.sqlite import SqliteStore
 from tests.store.making import START, call, run, step
+from tests.support.waiting import until
 
 
 class Gate(SqliteStore):
@@ -82,14 +83,6 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / ".ael" / "telemetry.db"
 
 
-def until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
-    """Wait for something to become true."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 # --- what is written --------------------------------------------------------------------------------------------------
 
 
@@ -131,15 +124,19 @@ def test_a_run_shows_soon_after_the_store_was_locked(path: Path) -> None:
         assert it.store.flush()
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
+        writing = threading.Event()
+        it.gate.fault = lambda _: writing.set()
         waiting = run(2, status="running", duration_ms=None)
         it.store.start_execution(waiting)
-        time.sleep(1.5)
+        assert writing.wait(10)
+        # Taken for work, it would keep the next runs out of sight for MOST_BETWEEN_SNAPSHOTS_S.
+        time.sleep(MOST_BETWEEN_SNAPSHOTS_S / 10)  # wait: how long the store is locked
         other.execute("COMMIT")
         other.close()
         reader = SqliteStore(path)
         until(lambda: reader.count(RunQuery(status="running")) == 2)
         it.store.start_execution(run(3, status="running", duration_ms=None))
-        until(lambda: reader.count(RunQuery(status="running")) == 3)
+        until(lambda: reader.count(RunQuery(status="running")) == 3, seconds=MOST_BETWEEN_SNAPSHOTS_S / 2)
         reader.close()
 
 
@@ -241,7 +238,7 @@ def test_a_store_that_is_busy_is_tried_again_and_nothing_is_lost(
         it.gate.fault = lambda _: next(faults, None)
         for number in range(5):
             it.store.finish_execution(run(number))
-        until(lambda: it.gate.batches != [], 20)
+        until(lambda: it.gate.batches != [])
         assert it.store.count(RunQuery()) == 5
         assert it.lost == {}
     assert [record.getMessage() for record in caplog.records if record.name == "ael_otel"] == [

@@ -351,7 +351,7 @@ def test_four_processes_write_and_none_finds_the_database_locked(tmp_path: Path)
 # --- processes that die -----------------------------------------------------------------------------------------------
 
 _ENGINE = """
-import sys, time
+import signal, sys
 from pathlib import Path
 from ael_otel.store.background_writer import QueuedStore
 from ael_otel.store.sqlite import SqliteStore
@@ -364,7 +364,7 @@ record.steps.append(step("first"))
 store.complete_step(record, record.steps[0])
 record.steps.append(step("second", status="running", duration_ms=None, tool_calls=[]))
 store.start_step(record, record.steps[1])
-time.sleep(600)
+signal.pause()
 """
 
 

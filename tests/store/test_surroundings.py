@@ -19,6 +19,7 @@ from ael_otel.store import RunQuery
 from ael_otel.store.background_writer import QueuedStore
 from ael_otel.store.sqlite import SqliteStore
 from tests.store.making import run
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -68,14 +69,6 @@ def ids(path: Path) -> list[str]:
         return sorted(each.execution_id for each in store.query(RunQuery(limit=None)).runs)
     finally:
         store.close()
-
-
-def until(condition: Callable[[], bool], timeout_s: float = 15) -> None:
-    """Wait for something to become true."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 # --- another file -----------------------------------------------------------------------------------------------------
@@ -264,11 +257,20 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 path, limit = Path(sys.argv[1]), int(sys.argv[2])
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-lost = Counter()
-store = QueuedStore(lambda: SqliteStore(path), on_drop=lambda reason, n: lost.update({reason: n}), linger_s=0.01)
+lost, tries = Counter(), []
+class Tried(SqliteStore):
+    def __init__(self, path):
+        tries.append("open")
+        super().__init__(path)
+    def write(self, rows):
+        tries.append("write")
+        super().write(rows)
+store = QueuedStore(lambda: Tried(path), on_drop=lambda reason, n: lost.update({reason: n}), linger_s=0.01)
 for number in range(20):
     store.finish_execution(run(number, inputs="x" * 5_000))
-time.sleep(1)
+deadline = time.monotonic() + 30
+while len(tries) < 4 and time.monotonic() < deadline:  # two have failed by then
+    time.sleep(0.005)
 queued = store.queue.queued
 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 done = store.flush(30)

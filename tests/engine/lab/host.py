@@ -75,7 +75,7 @@ class Host:
         """Run several workflows at once, each begun `apart_s` seconds after the one before."""
 
         async def run(number: int, what: dict[str, Any]) -> Any:
-            await asyncio.sleep(number * apart_s)
+            await asyncio.sleep(number * apart_s)  # wait: clients begin so far apart
             return await self.execute(**what)
 
         await asyncio.gather(*(run(number, what) for number, what in enumerate(runs)))
@@ -83,7 +83,7 @@ class Host:
 
     async def sleep(self, seconds: float) -> Any:
         """Let the process work on."""
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds)  # wait: a slow call
         return {}
 
     async def register(self, text: str) -> Any:

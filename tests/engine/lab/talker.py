@@ -33,7 +33,7 @@ async def talk(context: Context, text: str, seconds: float = 0) -> str:
     _say(f"stderr before {text} password={PASSWORD}")
     await context.debug(f"detail {text}")
     await context.info(f"info {text} password={PASSWORD}")
-    await asyncio.sleep(seconds)
+    await asyncio.sleep(seconds)  # wait: a slow tool
     await context.warning(f"warning {text}", extra={"password": PASSWORD})
     await context.error(f"error https://ada:{PASSWORD}@db.example.org/x {text}", logger_name="db")
     _say(f"stderr after {text}")
@@ -44,7 +44,7 @@ async def quiet(context: Context, seconds: float) -> str:
     """Say something that is not about any call in particular."""
     await context.info("neutral message")
     _say("neutral line")
-    await asyncio.sleep(seconds)
+    await asyncio.sleep(seconds)  # wait: a slow tool
     return "done"
 
 

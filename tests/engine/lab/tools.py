@@ -42,7 +42,7 @@ def flaky(key: str, failures: int) -> str:
 @server.tool
 async def wait(seconds: float) -> str:
     """Answer after a while, without keeping other calls waiting."""
-    await asyncio.sleep(seconds)
+    await asyncio.sleep(seconds)  # wait: a slow tool
     return "waited"
 
 

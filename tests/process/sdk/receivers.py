@@ -38,20 +38,30 @@ class Refusal:
     wait_s: float | None = None
 
 
+def _set() -> threading.Event:
+    """An event that has happened."""
+    event = threading.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class Behaviour:
     """What a receiver does; a test may change it at any time.
 
-    `delay_s` is before each answer; `refusal` refuses; `rejects` of each request are not taken (partial success);
-    `largest` items of a request are taken, more are refused as too large; `cut` is where an answer over HTTP
-    is cut off: before it begins or within its body.
+    `delay_s` is before each answer, which also waits for `open`; `refusal` refuses; `rejects` of each request are
+    not taken (partial success); `largest` items of a request are taken, more are refused as too large; `cut` is where
+    an answer over HTTP is cut off: before it begins or within its body. `arrived` counts requests, `requests` those
+    that were looked at.
     """
 
     delay_s: float = 0
+    open: threading.Event = field(default_factory=_set)
     refusal: Refusal | None = None
     rejects: int = 0
     largest: int | None = None
     cut: Literal["before", "within"] | None = None
+    arrived: int = 0
     requests: int = 0
     delivered: Counter[str] = field(default_factory=Counter)
     sums: dict[str, float] = field(default_factory=dict)
@@ -59,8 +69,11 @@ class Behaviour:
 
     def take(self, request: Any) -> tuple[Refusal | None, int]:
         """Take a request; returns why not, or how many of its items were rejected."""
+        with self.lock:
+            self.arrived += 1
+        self.open.wait(30)
         if self.delay_s:
-            time.sleep(self.delay_s)
+            time.sleep(self.delay_s)  # wait: slow receivers are the subject
         ids = ids_of(request)
         with self.lock:
             self.requests += 1

@@ -32,6 +32,7 @@ from tests.process.sdk.receivers import (
     http_receiver,
     silent_receiver,
 )
+from tests.support.waiting import until
 
 SIGNALS = ("traces", "logs")
 PROTOCOLS = ("grpc", "http/protobuf")
@@ -180,8 +181,7 @@ def test_receiver_that_recovers_gets_everything(
     behaviour.refusal = Refusal(Code.UNAVAILABLE, 503)
     way = Way(signal, protocol, port)
     way.emit(700)
-    while behaviour.requests < 2:
-        time.sleep(0.005)
+    until(lambda: behaviour.requests >= 2)
     behaviour.refusal = None
     assert way.processor.force_flush(10_000)
     assert len(behaviour.delivered) == 700
@@ -345,15 +345,17 @@ def test_shutdown_in_the_middle_of_overload(
     signal: str, protocol: str, port: int, behaviour: Behaviour
 ) -> None:
     """What is queued when time is over is counted; what the receiver was just given may have arrived."""
-    behaviour.delay_s = 0.5
+    behaviour.open.clear()
     way = Way(signal, protocol, port)
     way.emit(3_000)
+    until(lambda: behaviour.arrived)
     assert not way.processor.queue.close(0.25)
     way.emit(5)
     in_flight = 512
     dropped = way.dropped.total()
     assert set(way.dropped) == {"shutdown_timeout"}
-    time.sleep(0.6)
+    behaviour.open.set()
+    until(lambda: behaviour.requests == behaviour.arrived)
     delivered = len(behaviour.delivered)
     assert way.accepted <= delivered + dropped <= way.accepted + in_flight
 

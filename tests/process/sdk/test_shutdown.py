@@ -27,7 +27,7 @@ for number in range(items):
     with tracer.start_as_current_span("work", attributes={"text": text}):
         logging.getLogger("some.module").info("line %d", number)
 running.pipeline.metrics.error.bind(type="timeout", component="tool").add(errors=1)
-time.sleep(float(sys.argv[1]))  # the worker is in the middle of its first attempt
+time.sleep(float(sys.argv[1]))  # wait: how long the exporters have been trying
 before = time.monotonic()
 running.shutdown()
 taken = time.monotonic() - before

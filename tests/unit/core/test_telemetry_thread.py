@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ael_otel.core import telemetry_thread as module
 from ael_otel.core.telemetry_thread import HURRY, RESERVE, SLICE, TelemetryThread, telemetry_thread
+from tests.support.waiting import until
 
 
 class Takes:
@@ -212,10 +213,7 @@ def test_notes_gather_and_many_do_not_wait(made: Make, monkeypatch: pytest.Monke
         assert takes.taken == []
         queue.submit(takes, number, 1)
     queue.submit(takes, "last", 1)
-    deadline = time.monotonic() + 10
-    while len(takes.taken) < HURRY and time.monotonic() < deadline:
-        time.sleep(0.001)
-    assert len(takes.taken) >= HURRY
+    until(lambda: len(takes.taken) >= HURRY)
 
 
 def test_a_line_of_work_may_submit_and_may_not_wait_for_itself(made: Make) -> None:
@@ -232,9 +230,7 @@ def test_a_line_of_work_may_submit_and_may_not_wait_for_itself(made: Make) -> No
 
     takes = Recursive()
     queue.submit(takes, "outer", 1)
-    deadline = time.monotonic() + 10
-    while len(takes.taken) < 2 and time.monotonic() < deadline:
-        time.sleep(0.001)
+    until(lambda: len(takes.taken) >= 2)
     assert takes.taken == ["outer", "inner"]
     assert answers == [False, False]
     assert queue.flush(10)
@@ -361,10 +357,7 @@ def test_closed_queue_has_its_callers_do_the_work(made: Make) -> None:
     for number in range(3):
         queue.submit(takes, number, 1)
     assert queue.close(10)
-    deadline = time.monotonic() + 10
-    while queue._worker is not None and time.monotonic() < deadline:
-        time.sleep(0.001)
-    assert queue._worker is None
+    until(lambda: queue._worker is None)
     queue.submit(takes, "late", 1)
     assert takes.taken == [0, 1, 2, "late"]
     assert (queue.delivered, queue.pending) == (4, 0)

@@ -1,6 +1,7 @@
 """The stderr of a server as lines: whole, bounded, with what was in force when they were written."""
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -15,20 +16,23 @@ from ael_otel.instrument.server_stderr import (
     finish_reading,
     open_stderr,
 )
+from tests.support.waiting import until
 
 
 class Taken:
-    """Keeps lines with their marks; lets so many pass."""
+    """Keeps lines with their marks, once `open` is set; lets so many pass."""
 
     def __init__(self, allowed: int = 1_000_000) -> None:
         self.got: list[tuple[str, str]] = []
         self.lost = 0
         self.allowed = allowed
-        self.slow = 0.0
+        self.open, self.entered = threading.Event(), threading.Event()
+        self.open.set()
 
     def lines(self, text: str, mark: str) -> None:
         """Keep lines."""
-        time.sleep(self.slow)
+        self.entered.set()
+        assert self.open.wait(10)
         self.got += [(each, mark) for each in text.split("\n")]
 
     def allows(self, size: int) -> bool:
@@ -83,7 +87,7 @@ def test_lines_are_whole_and_in_order(opened: Callable[..., End]) -> None:
     end = opened()
     for piece in (b"one\r\ntw", b"o \x1b[31mred\x1b[0m\n\n  \n", b"50%\r100%\n", b"\xff\xfe\nlast"):
         end.write(piece)
-        time.sleep(0.05)
+        until(end.reader.finished)
     assert [line for line, _ in end.close()] == ["one", "two red", "100%", "\ufffd\ufffd", "last"]
 
 
@@ -97,7 +101,7 @@ def test_mark_is_that_of_the_moment_of_writing(opened: Callable[..., End]) -> No
     end.write(b"begun in it\nlate\n")
     end.reader.mark("other")
     end.write(b"other\n")
-    time.sleep(0.1)
+    until(end.reader.finished)
     end.reader.mark("idle")
     end.write(b"idle\n")
     assert end.close() == [
@@ -113,14 +117,15 @@ def test_mark_is_that_of_the_moment_of_writing(opened: Callable[..., End]) -> No
 def test_marks_set_while_lines_are_passed_on_are_not_theirs(opened: Callable[..., End]) -> None:
     """A call that begins while the thread still works on what it read takes nothing of that."""
     taken = Taken()
-    taken.slow = 0.1
+    taken.open.clear()
     end = opened(taken)
     end.write(b"a\n")
     end.reader.mark("call")
     end.write(b"b\n")
-    time.sleep(0.06)  # read, not passed on
+    assert taken.entered.wait(10)  # read, not passed on
     end.reader.mark("next")
     end.write(b"c\n")
+    taken.open.set()
     assert end.close() == [("a", "start"), ("b", "call"), ("c", "next")]
 
 
@@ -131,7 +136,7 @@ def test_marks_of_a_silent_server_are_not_kept(opened: Callable[..., End]) -> No
         end.reader.mark(f"call {number}")
     assert len(end.reader._marks) == 1
     end.write(b"a part")
-    time.sleep(0.1)
+    until(end.reader.finished)
     for number in range(10_000):
         end.reader.mark(f"call {number}")
     assert len(end.reader._marks) <= 2
@@ -167,9 +172,10 @@ def test_flood_is_dropped_and_counted_and_keeps_nobody_waiting(opened: Callable[
 def test_close_waits_for_the_last_output(opened: Callable[..., End]) -> None:
     """Lines that a server wrote before the process ends are logged, also where handling them takes a moment."""
     taken = Taken()
-    taken.slow = 0.1
+    taken.open.clear()
     end = opened(taken, held=True)
     end.write(b"last words\n")
+    threading.Timer(0.1, taken.open.set).start()
     finish_reading(5)
     assert taken.got == [("last words", "start")]
     end.close()
@@ -182,11 +188,12 @@ def test_server_that_lives_on_holds_nothing_up(opened: Callable[..., End]) -> No
     finish_reading(5)
     assert time.monotonic() - started < 4
     taken = Taken()
-    taken.slow = 3
+    taken.open.clear()
     busy = opened(taken, held=True)
     busy.write(b"a line\n")
     finish_reading(0.05)
     assert taken.got == []
+    taken.open.set()
     assert living.close() == []
     busy.close()
 

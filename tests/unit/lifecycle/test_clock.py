@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from ael_otel.lifecycle import Execution, Step, ToolCall
+from tests.support.waiting import until
 from tests.unit.lifecycle.conftest import Telemetry
 
 
@@ -27,7 +28,8 @@ def test_clock_set_during_a_run_changes_no_span(
     ):
         set_clock()
         with ToolCall(recorder, "echo"):
-            time.sleep(0.01)
+            began = time.monotonic()
+            until(lambda: time.monotonic() >= began + 0.01)
     call, step, run = (
         telemetry.span(name) for name in ("MCP Request", "Step 1: tool_call", "Workflow Execution")
     )

@@ -327,7 +327,7 @@ async def test_cancellation(telemetry: Telemetry) -> None:
             step.attempt()
             with ToolCall(recorder, "charge", server="demo"):
                 started.set()
-                await asyncio.sleep(60)
+                await asyncio.Event().wait()
 
     started = asyncio.Event()
     task = asyncio.create_task(run())
@@ -359,7 +359,7 @@ async def test_a_timeout_of_the_run(telemetry: Telemetry) -> None:
                 ToolCall(recorder, "charge", server="demo"),
             ):
                 step.attempt()
-                await asyncio.sleep(60)
+                await asyncio.Event().wait()
     step = step_node(
         1, "pay", "failed", tool_node("charge", error="cancelled"), tool="charge", error="cancelled"
     )
@@ -386,7 +386,7 @@ async def test_a_timeout_of_a_step(telemetry: Telemetry) -> None:
     ):
         async with asyncio.timeout(0.01):
             with ToolCall(recorder, "charge", server="demo"):
-                await asyncio.sleep(60)
+                await asyncio.Event().wait()
     assert telemetry.span("Step 1: tool_call").attributes["error.type"] == "timeout"
     assert telemetry.span("MCP Request").attributes["error.type"] == "cancelled"
     assert telemetry.counts()["ael.errors{timeout,step}"] == 1

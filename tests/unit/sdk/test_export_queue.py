@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from ael_otel._generated.attributes import TELEMETRY_DROP_REASON_VALUES
 from ael_otel.sdk.batch_processors import QUEUE_SIZE, BoundedLogProcessor, BoundedSpanProcessor
 from ael_otel.sdk.export_queue import BATCH_BYTES, BATCH_SIZE, ExportQueue
+from tests.support.waiting import until
 
 type Settled = Callable[[int, str | None], None]
 type Send = Callable[[Sequence[object], Settled], None]
@@ -93,9 +94,7 @@ class Line:
     def settle(self, seconds: float = 10) -> None:
         """Wait until nothing is pending any more, and until the counter has each loss: the queue reports it last."""
         assert self.queue.flush(seconds)
-        deadline = time.monotonic() + seconds
-        while self.queue.lost != self.drops.total() and time.monotonic() < deadline:
-            time.sleep(0.001)
+        until(lambda: self.queue.lost == self.drops.total(), seconds=seconds)
 
 
 class Gate:

@@ -1,9 +1,19 @@
 """The end of a process: closers run side by side, bounded in time, and once."""
 
+import sys
 import threading
 import time
 
 from ael_otel.sdk.shutdown import GRACE_SECONDS, ParallelShutdown
+from tests.support.waiting import until
+
+
+def waits(thread: threading.Thread) -> bool:
+    """Whether a thread has come to a wait for an event or a lock."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    while frame is not None and frame.f_code.co_name != "wait":
+        frame = frame.f_back
+    return frame is not None
 
 
 def test_everything_is_closed_side_by_side() -> None:
@@ -25,8 +35,9 @@ def test_nothing_runs_before_it_is_asked_to() -> None:
     closed: list[str] = []
     before = set(threading.enumerate())
     shutdown = ParallelShutdown([lambda: closed.append("a"), lambda: closed.append("b")], [])
-    assert len(set(threading.enumerate()) - before) == 2
-    time.sleep(0.05)
+    threads = set(threading.enumerate()) - before
+    assert len(threads) == 2
+    until(lambda: all(map(waits, threads)))
     assert closed == []
     shutdown.run(10)
     assert sorted(closed) == ["a", "b"]
