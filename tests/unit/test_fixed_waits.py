@@ -16,9 +16,7 @@ def test_tests_wait_for_no_time() -> None:
         f"{path.relative_to(ROOT)}:{line}"
         for path in sorted((ROOT / "tests").rglob("*.py"))
         if path != Path(__file__)
-        for line in fixed_waits(
-            path.read_text("utf-8"), longest_s=0.0 if path.is_relative_to(UNIT) else LONGEST_S
-        )
+        for line in fixed_waits(path.read_text("utf-8"), 0.0 if path.is_relative_to(UNIT) else LONGEST_S)
     ]
     assert found == []
 
@@ -68,4 +66,4 @@ def test_wait_for_a_condition_passes(name: str) -> None:
 def test_unit_test_may_not_wait_at_all() -> None:
     """Proves that under the rule for unit tests a short wait and a pause between looks are found, and 0 is not."""
     source = "time.sleep(0.001)\nwhile not done():\n    time.sleep(0.01)\nasyncio.sleep(0)\n"
-    assert fixed_waits(source, longest_s=0.0) == [1, 3]
+    assert fixed_waits(source, 0.0) == [1, 3]
