@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.needs import BEYOND_CI, NEEDS, REPLACEMENTS, images, on_ci
-from tests.support.variables import send_nowhere
+from tests.support.variables import keep_bytecode, send_nowhere
 
 if TYPE_CHECKING:
     from tests.support.workers import Groups
@@ -34,6 +34,7 @@ settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the runs of tests out of a stack that a person has running; give examples the time of a busy machine."""
     send_nowhere()
+    keep_bytecode(config.rootpath / ".pytest_cache" / "bytecode")
     if not config.getoption("--hypothesis-profile", None):
         settings.load_profile("ci" if on_ci() else "patient")
 

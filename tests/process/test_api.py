@@ -1,6 +1,7 @@
 """The front door in processes of its own: what an import costs, what loads without an SDK, and every example."""
 
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -72,12 +73,21 @@ print(len(loaded), store.get("exec-1").status, any(name.startswith("opentelemetr
 """
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with a configuration and one run in its store."""
-    (tmp_path / "ael-config.yaml").write_text(CONFIG.format(port=free_port()), "utf-8")
-    done = _python(SEED, tmp_path)
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a configuration and one run in its store; tests get copies."""
+    folder = tmp_path_factory.mktemp("seeded")
+    (folder / "ael-config.yaml").write_text(CONFIG.format(port=free_port()), "utf-8")
+    done = _python(SEED, folder)
     assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def folder(seeded: Path, tmp_path: Path) -> Path:
+    """A folder with a configuration, a port of its own and one run in its store."""
+    shutil.copytree(seeded, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "ael-config.yaml").write_text(CONFIG.format(port=free_port()), "utf-8")
     return tmp_path
 
 

@@ -2,12 +2,14 @@
 
 import os
 import socket
+import sys
+from pathlib import Path
 
 import pytest
 
 from ael_otel.config import Settings, with_environment
 from tests.support.interpreters import answer
-from tests.support.variables import ENDPOINT, EXPORT_NOTHING, NOWHERE, clean_variables
+from tests.support.variables import ENDPOINT, EXPORT_NOTHING, NOWHERE, clean_variables, keep_bytecode
 
 ASK = """
 import os
@@ -22,6 +24,22 @@ def test_nothing_listens_where_tests_send() -> None:
         assert client.connect_ex(("127.0.0.1", int(NOWHERE.rpartition(":")[2]))) != 0
     assert with_environment(Settings(), os.environ).exporters.otlp.endpoint == NOWHERE
     assert answer(ASK) == NOWHERE
+
+
+def test_programs_keep_what_they_compile_outside_the_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves that where the environment forbids bytecode, programs of tests keep it in a folder of the tests' own."""
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    for name in ("pycache_prefix", "dont_write_bytecode"):
+        monkeypatch.setattr(sys, name, getattr(sys, name))
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    keep_bytecode(tmp_path)
+    assert "PYTHONPYCACHEPREFIX" not in clean_variables()
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    keep_bytecode(tmp_path)
+    answer("import ael_otel.version")
+    assert [path.name.partition(".")[0] for path in tmp_path.rglob("version.*.pyc")] == ["version"]
 
 
 def test_programs_get_nothing_of_the_persons_own(monkeypatch: pytest.MonkeyPatch) -> None:

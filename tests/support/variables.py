@@ -1,7 +1,9 @@
 """The variables of the programs that tests start: nothing of the person's own, and nowhere to send telemetry."""
 
 import os
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
@@ -37,3 +39,14 @@ def send_nowhere() -> None:
     for name in [name for name in os.environ if name.startswith("OTEL_")]:
         del os.environ[name]
     os.environ[ENDPOINT] = NOWHERE
+
+
+def keep_bytecode(folder: Path) -> None:
+    """Have this process and those that it starts keep compiled modules in a folder, where they would keep none.
+
+    With `PYTHONDONTWRITEBYTECODE`, as in many containers, each of some thousand programs that tests start compiles the
+    engine, the SDK and this package again. The variable is about the source tree, which stays as it is.
+    """
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(folder)
+        sys.dont_write_bytecode = False

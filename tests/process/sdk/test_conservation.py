@@ -389,12 +389,12 @@ def test_flush_and_shutdown_keep_their_time_with_9_mb_attributes(
         way = Way(signal, protocol, nobody if kind == "silent" else port)
         way.emit(6, BIG)
         before = time.monotonic()
-        assert not way.processor.queue.flush(1.5)
+        assert not way.processor.queue.flush(0.75)
         flushed = time.monotonic()
-        way.processor.queue.close(1.0)
+        way.processor.queue.close(0.5)
         closed = time.monotonic()
-    assert flushed - before <= 1.5 + SLACK_S
-    assert closed - flushed <= 1.0 + GRACE_SECONDS + SLACK_S
+    assert flushed - before <= 0.75 + SLACK_S
+    assert closed - flushed <= 0.5 + GRACE_SECONDS + SLACK_S
     assert len(behaviour.delivered) + way.dropped.total() >= way.accepted
 
 

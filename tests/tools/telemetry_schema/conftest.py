@@ -2,13 +2,15 @@
 
 import copy
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tools.telemetry_schema import render
 from tools.telemetry_schema.__main__ import main
 from tools.telemetry_schema.load import load
 from tools.telemetry_schema.model import Registry, Sources
@@ -290,6 +292,14 @@ def sources() -> Sources:
 def registry(sources: Sources) -> Registry:
     """The real registry, resolved."""
     return resolve(sources)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _formatted_once() -> Iterator[None]:
+    """Have the formatter, a program, lay out each text once: the tests generate the same files dozens of times."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(render, "formatted_python", cache(render.formatted_python))
+        yield
 
 
 @pytest.fixture

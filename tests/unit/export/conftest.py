@@ -209,65 +209,66 @@ SPANS = st.builds(
 )
 
 
-@st.composite
-def records(draw: st.DrawFn) -> ExecutionRecord:
+# Made once: making a strategy costs more than drawing from it.
+_TIMES = st.integers(6 * 10**14, 4 * 10**15).map(from_us)
+_TOOK = st.floats(0, 1e9) | st.none()
+_ERRORS = st.none() | st.builds(
+    ErrorRecord, TEXT, TEXT, TEXT, TEXT | st.none(), st.booleans(), TEXT | st.none(), TEXT | st.none()
+)
+_CALLS = st.builds(
+    ToolCallRecord,
+    call_id=TEXT,
+    tool_name=TEXT,
+    source=st.sampled_from(["tool_step", "code_block", "direct"]),
+    sequence=st.integers(1, 9),
+    started_at=_TIMES,
+    server=TEXT | st.none(),
+    status=st.sampled_from(["running", "success", "error", "timeout", "cancelled"]),
+    duration_ms=_TOOK,
+    error=_ERRORS,
+    params=JSON,
+    result=JSON,
+)
+_CODES = st.none() | st.builds(
+    CodeRecord,
+    code_hash=TEXT,
+    started_at=_TIMES | st.none(),
+    duration_ms=_TOOK,
+    stdout=JSON,
+    exception=_ERRORS,
+)
+_STEPS = st.builds(
+    StepRecord,
+    step_id=TEXT,
+    index=st.integers(0, 9),
+    step_type=st.sampled_from(["tool", "code"]),
+    status=st.sampled_from(["pending", "running", "completed", "failed", "skipped"]),
+    started_at=_TIMES,
+    duration_ms=_TOOK,
+    tool_name=TEXT | st.none(),
+    attempt=st.integers(1, 3),
+    tool_calls=st.lists(_CALLS, max_size=2),
+    error=_ERRORS,
+    code=_CODES,
+)
+_RECORDS = st.builds(
+    ExecutionRecord,
+    execution_id=TEXT,
+    type=st.sampled_from(["workflow", "direct"]),
+    status=st.sampled_from(["pending", "running", "completed", "failed", "cancelled"]),
+    started_at=_TIMES,
+    workflow_name=TEXT | st.none(),
+    duration_ms=_TOOK,
+    inputs=JSON,
+    outputs=JSON,
+    steps=st.lists(_STEPS, max_size=3),
+    tool_calls=st.lists(_CALLS, max_size=2),
+    error=_ERRORS,
+    metadata=st.dictionaries(TEXT, JSON, max_size=2),
+    trace_id=st.just("") | TRACE_IDS,
+)
+
+
+def records() -> st.SearchStrategy[ExecutionRecord]:
     """Records as a store gives them back: any text and content, times to the microsecond."""
-    times = st.integers(6 * 10**14, 4 * 10**15).map(from_us)
-    took = st.floats(0, 1e9) | st.none()
-    errors = st.none() | st.builds(
-        ErrorRecord, TEXT, TEXT, TEXT, TEXT | st.none(), st.booleans(), TEXT | st.none(), TEXT | st.none()
-    )
-    calls = st.builds(
-        ToolCallRecord,
-        call_id=TEXT,
-        tool_name=TEXT,
-        source=st.sampled_from(["tool_step", "code_block", "direct"]),
-        sequence=st.integers(1, 9),
-        started_at=times,
-        server=TEXT | st.none(),
-        status=st.sampled_from(["running", "success", "error", "timeout", "cancelled"]),
-        duration_ms=took,
-        error=errors,
-        params=JSON,
-        result=JSON,
-    )
-    codes = st.none() | st.builds(
-        CodeRecord,
-        code_hash=TEXT,
-        started_at=times | st.none(),
-        duration_ms=took,
-        stdout=JSON,
-        exception=errors,
-    )
-    steps = st.builds(
-        StepRecord,
-        step_id=TEXT,
-        index=st.integers(0, 9),
-        step_type=st.sampled_from(["tool", "code"]),
-        status=st.sampled_from(["pending", "running", "completed", "failed", "skipped"]),
-        started_at=times,
-        duration_ms=took,
-        tool_name=TEXT | st.none(),
-        attempt=st.integers(1, 3),
-        tool_calls=st.lists(calls, max_size=2),
-        error=errors,
-        code=codes,
-    )
-    return draw(
-        st.builds(
-            ExecutionRecord,
-            execution_id=TEXT,
-            type=st.sampled_from(["workflow", "direct"]),
-            status=st.sampled_from(["pending", "running", "completed", "failed", "cancelled"]),
-            started_at=times,
-            workflow_name=TEXT | st.none(),
-            duration_ms=took,
-            inputs=JSON,
-            outputs=JSON,
-            steps=st.lists(steps, max_size=3),
-            tool_calls=st.lists(calls, max_size=2),
-            error=errors,
-            metadata=st.dictionaries(TEXT, JSON, max_size=2),
-            trace_id=st.just("") | TRACE_IDS,
-        )
-    )
+    return _RECORDS
