@@ -4,7 +4,8 @@
 #   AEL_EXTRAS   extras to install (default: engine,dev)
 #   DEMO_ARGS    arguments of `ael demo`, for example DEMO_ARGS="--runs 50"
 #   PYTEST_ARGS  arguments of pytest, for example PYTEST_ARGS="-k layering -x"
-#   WORKERS      processes of `make test` (default: two a core); 0 runs all tests in one, as a debugger needs it
+#   WORKERS      processes of `make test` (default: one a core, without Docker half as many more); 0 runs all tests in
+#                one, as a debugger needs it
 #   SEED         order of `make test-hostile`, to repeat one
 #   UP_ARGS      arguments of deploy/stack.py up, such as --available
 #   CLEAN_ARGS   arguments of deploy/stack.py clean-data, such as --yes

@@ -78,8 +78,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> "Groups":
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """One process a core for `-n auto`: the alerts' live tests need their engines to answer in time."""
-    return len(os.sched_getaffinity(0)) if config.option.numprocesses == "auto" else None
+    """As many processes as fit this machine for `-n auto`."""
+    from tests.support.workers import processes
+
+    if config.option.numprocesses != "auto":
+        return None
+    return processes(len(os.sched_getaffinity(0)), stacks=bool(NEEDS["docker"].found()))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -25,10 +25,31 @@ FIRST: Sequence[str] = (
 `tests/engine` is also the start of `tests/engine_schema`.
 """
 
-# Suites whose tests share nothing but files, and start programs that mostly wait.
-_EACH = ("tests/process/", "tests/typing/", "tests/rules/test_mutations.py", "tests/rules/test_rules.py")
+# Suites whose tests share nothing that costs, and start programs that mostly wait.
+_EACH = (
+    "tests/process/",
+    "tests/typing/",
+    "tests/rules/test_mutations.py",
+    "tests/rules/test_rules.py",
+    "tests/engine/test_arguments.py",
+    "tests/engine/test_cli.py",
+    "tests/engine/test_config_once.py",
+    "tests/engine/test_disabled.py",
+    "tests/engine/test_sampling.py",
+)
 # Each starts containers. Two stacks that start at once on two cores do not become healthy in time.
 _STACKS = ("tests/e2e/", "tests/dashboards/test_live.py", "tests/rules/test_live.py", "tests/stack/")
+
+
+def processes(cores: int, *, stacks: bool) -> int:
+    """How many processes `-n auto` makes.
+
+    Args:
+        cores: processors that this process may use.
+        stacks: whether tests start stacks of containers: those of the alerts need their engines to answer in time, so
+            there is one process a core. Without them there are half as many more, since programs are waited for.
+    """
+    return cores if stacks else cores + cores // 2
 
 
 def group_of(nodeid: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from ael_otel.store import RunQuery
 from ael_otel.store.sqlite import SqliteStore
 from tests import hostile
-from tests.support.workers import FIRST, group_of, rank
+from tests.support.workers import FIRST, group_of, processes, rank
 
 TESTS = Path(__file__).parents[1]
 
@@ -19,6 +19,8 @@ TESTS = Path(__file__).parents[1]
         ("tests/unit/test_x.py::test_a", "tests/unit/test_x.py::test_b[1]", True),
         ("tests/unit/test_x.py::test_a", "tests/unit/test_y.py::test_a", False),
         ("tests/process/test_x.py::test_a", "tests/process/test_x.py::test_b", False),
+        ("tests/engine/test_cli.py::test_a", "tests/engine/test_cli.py::test_b", False),
+        ("tests/engine/test_matrix.py::test_a", "tests/engine/test_matrix.py::test_b", True),
         ("tests/e2e/test_demo.py::test_a", "tests/e2e/test_serve.py::test_b", True),
         ("tests/e2e/test_demo.py::test_a", "tests/e2e/test_day.py::test_b", True),
         ("tests/rules/test_live.py::test_a", "tests/stack/test_running.py::test_b", True),
@@ -49,6 +51,14 @@ TESTS = Path(__file__).parents[1]
 def test_tests_that_share_a_resource_share_a_process(one: str, other: str, *, together: bool) -> None:
     """A module's fixtures, one stack, one database, one environment; all else may run side by side."""
     assert (group_of(one) == group_of(other)) is together
+
+
+@pytest.mark.parametrize(
+    ("cores", "stacks", "expected"), [(1, False, 1), (2, True, 2), (2, False, 3), (8, False, 12)]
+)
+def test_processes_fill_the_cores_and_leave_stacks_alone(cores: int, expected: int, *, stacks: bool) -> None:
+    """Proves that tests which wait share a core, and that tests of stacks do not."""
+    assert processes(cores, stacks=stacks) == expected
 
 
 def test_longest_suites_start_first() -> None:
