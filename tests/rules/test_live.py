@@ -38,7 +38,12 @@ from tests.rules.messages import faults, is_of, news
 from tests.rules.rules import alerts
 from tests.stack.otlp import Sender
 
-pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.random_order(disabled=True),  # `make test-hostile` leaves these as they are
+]
 
 QUIET_SECONDS = 15
 SOON = 120.0

@@ -28,10 +28,13 @@ class Environment:
     folder: Path
 
     def variables(self, **more: str) -> dict[str, str]:
-        """The variables a person's shell would have there: nothing of the checkout, nowhere to send telemetry."""
+        """The variables of a new user's shell: a home beside it, nothing of the checkout, nowhere to send telemetry."""
         dropped = ("PYTHON", "VIRTUAL_ENV")
         kept = {name: value for name, value in clean_variables().items() if not name.startswith(dropped)}
-        return kept | {"PATH": f"{self.folder / 'bin'}{os.pathsep}{kept['PATH']}", "COLUMNS": "120"} | more
+        home = self.folder.with_name(f"{self.folder.name}-home")
+        home.mkdir(exist_ok=True)
+        path = f"{self.folder / 'bin'}{os.pathsep}{kept['PATH']}"
+        return kept | {"HOME": str(home), "PATH": path, "COLUMNS": "120"} | more
 
     def run(
         self, *command: str, cwd: Path, timeout_s: float = 120, **more: str
