@@ -11,9 +11,9 @@ from ael_otel.privacy.validators import looks_secret
 _CLIENT: Final = (
     r"(?P<curl>curl|lftp)|(?P<http>https?|xh|httpie)|(?P<mysql>mysql(?:dump|admin|import|show|sh)?|mariadb(?:-dump|-admin)?|mycli|7za?|rar)"
     r"|(?P<login>docker|podman|helm|nerdctl|buildah|skopeo|oras|crane|az|oc|cf|ibmcloud|ibmcloud|argocd|flyctl)"
-    r"|(?P<auth>redis-cli|valkey-cli|keydb-cli|redis-benchmark)|(?P<pass>sshpass|mongo(?:sh|dump|restore|export|import)?|cqlsh|beeline|hdbsql)"
+    r"|(?P<auth>redis-cli|valkey-cli|keydb-cli|redis-benchmark)|(?P<pass>sshpass|(?i:psexec)(?:64)?(?:\.exe)?|crackmapexec|netexec|nxc|evil-winrm|smbmap|rdesktop|mongo(?:sh|dump|restore|export|import)?|cqlsh|beeline|hdbsql)"
     r"|(?P<ldap>ldap(?:search|modify|add|delete|passwd|whoami))|(?P<smb>smbclient|rpcclient|net)"
-    r"|(?P<upper>sqlcmd|bcp|tsql|osql|mosquitto_(?:pub|sub)|zip|unzip|ipmitool)|(?P<openssl>openssl)|(?P<htpasswd>htpasswd)|(?P<snmp>snmp(?:b?walk|bulkwalk|b?get|bulkget|getnext|set|table|trap|inform|status|df|test|usm|vacm))"
+    r"|(?P<upper>sqlcmd|bcp|tsql|osql|mosquitto_(?:pub|sub)|zip|unzip|ipmitool)|(?P<openssl>openssl)|(?P<htpasswd>htpasswd)|(?P<pw>plink|pscp|psftp|putty)|(?P<snmp>snmp(?:b?walk|bulkwalk|b?get|bulkget|getnext|set|table|trap|inform|status|df|test|usm|vacm))"
 )
 _COMMAND: Final = re.compile(rf"(?:(?<![\w.-])|(?<=\\n))(?:{_CLIENT})(?=[ \t])")
 _ARGUMENTS: Final = re.compile(
@@ -51,6 +51,7 @@ _OPTIONS: Final = {
         re.compile(r"\bpass:(?P<s>[^\s\"'\\]++)|'pass:(?P<q>[^'\n]++)"),
         _separate("(?:-k|-K|-psk|-srppass|-proxy_pass)(?=[ \\t])"),
     ),
+    "pw": (_separate("-pw"),),
     "snmp": (_separate("-[cAX]"),),
     "htpasswd": (
         re.compile(

@@ -29,7 +29,8 @@ NO_VALUE: Final = a_set(
     "undefined empty missing unset set invalid valid expired secret password passwd token key value text unknown yes "
     "no and or not in is the a an this that used disabled enabled redacted hidden masked option options flag flags "
     "argument arguments parameter parameters default const final var let type for type from to with must should may "
-    "can will has have was were are be as at by on if of it same-origin include omit"
+    "can will has have was were are be as at by on if of it same-origin include omit basic bearer digest "
+    "authorization cookie credentials"
 )
 """Words in lower case that stand where a value would, and are none."""
 
@@ -57,7 +58,8 @@ _OTHER_SCRIPTS: Final = {
 ALONE: Final = {
     **dict.fromkeys(
         a_set(
-            "password passwords passwd passwds pwd passphrase passphrases passcode mypwd pgpassword "
+            "password passwords passwd passwds pwd pasword paswd psswd pswd passwrd psword "
+            "userpwd proxyuserpwd passphrase passphrases passcode mypwd pgpassword "
             "dbpassword dbpass "
             "userpassword userpass rootpassword sshpass requirepass masterauth storepass keypass"
         )
@@ -96,7 +98,7 @@ ALONE: Final = {
 _GLUED: Final = re.compile(
     r"(?P<api>(?:api|secret|access|client|account|license|encryption|signing)keys?|(?:client|app|api|jwt|token)secret)\Z"
     r"|(?P<private>(?:private|ssh)key)\Z"
-    r"|(?P<password>password|passwd|passwort|passphrase|passcode|kennwort|contrasena)\Z"
+    r"|(?P<password>password|passwd|(?:mysql|pgsql|postgres|sql|smtp|imap|mail|ftp|sftp|ldap|redis|mongo|root|admin|login|wifi)pass|passwort|passphrase|passcode|kennwort|contrasena)\Z"
     r"|(?P<token>(?:auth|access|refresh|api|bearer|session|my|bot|user|github|gitlab|npm|slack|hf|deploy|login|id)token)\Z"
 )
 _NOT_GLUED: Final = re.compile(
@@ -106,7 +108,7 @@ _NOT_GLUED: Final = re.compile(
 _KEY_OWNERS: Final = a_set(
     "api access secret signing encryption decryption auth account master service subscription shared deploy "
     "aes des hmac rsa ecdsa ed25519 consumer admin root license webhook wrapping symmetric "
-    "sign sg ingest ingestion fernet cipher validation"
+    "sign sg ingest ingestion fernet cipher validation activation authentication authorization unseal"
 )
 _OF_WORDPRESS: Final = (["secure", "auth"], ["logged", "in"])
 """Words before `key` and `salt` of the constants by which WordPress signs cookies; their values have any signs."""
@@ -197,13 +199,15 @@ _ASKS: Final = a_set(
 _SUFFIXES: Final = a_set(
     "value raw plain plaintext prod production dev development staging stage live sandbox old new main "
     "backup bak tmp local "
+    "confirmation confirm again repeat repeated retype "
     "default b b64 base64 enc encoded encrypted hex current primary secondary str text pem"
 )
 """Last words that say where or how a secret is used: `password_prod`, `apikey_b64`."""
 _NOT_BEHIND: Final = a_set("current new old text raw default start end")
 
 ANCHORS: Final = (
-    "pass", "pwd", "secret", "token", "key", "cred", "auth", "cookie", "jwt", "ssn", "cv", "otp", "srf", "sig",
+    "pass", "pwd", "pasw", "psw", "pssw",
+    "secret", "token", "key", "cred", "auth", "cookie", "jwt", "ssn", "cv", "otp", "srf", "sig",
     "phrase", "bearer", "mnemonic", "connection", "social", "card", "pw", "pat", "login", "kennwort", "contrase",
     "clave", "senha", "mdp", "parola", "wachtwoord", "senord", "adgangskode", "salasana",
     "segredo", "jeton", "cle_api", "cle-api", "chave", "chiave", "conn_str", "connstr",
@@ -283,6 +287,8 @@ def _judge(name: str) -> _Judged:
     found = words(name)
     if found[:2] == ["tf", "token"] and len(found) > 2:
         return _Judged(markers.TOKEN)
+    if found[-2:] == ["auth", "0"]:
+        return _NOTHING  # a vendor
     judged = _by_last(found)
     shorter = found
     while judged.kind is None and len(shorter) > 1 and (shorter[-1].isdigit() or shorter[-1] in _SUFFIXES):
@@ -370,7 +376,7 @@ def _weak(last: str, before: str) -> str | None:
             kind = markers.PASSWORD
         case "clave" | "parola":
             kind = markers.PASSWORD
-        case "login" if before in {"sonar", "sonarqube"}:
+        case "login" if before in {"sonar", "sonarqube", "dsonar"}:
             kind = markers.TOKEN
         case _:
             pass

@@ -20,7 +20,15 @@ from ael_otel.privacy.budget import NEW_NAME, Budget, Unlimited
 from ael_otel.privacy.field_names import ANCHORS, NO_VALUE, hints_at, is_vague, is_weak, kind_of
 from ael_otel.privacy.markers import MARKER
 from ael_otel.privacy.tables import Tables
-from ael_otel.privacy.validators import entropy, is_drawn, is_placeholder, is_random, is_ssn, looks_secret
+from ael_otel.privacy.validators import (
+    entropy,
+    is_drawn,
+    is_placeholder,
+    is_random,
+    is_ssn,
+    looks_like_key,
+    looks_secret,
+)
 
 _DECIDING: Final = 120
 _MOST_SAME: Final = 1024
@@ -35,11 +43,12 @@ _NEED_DIGITS: Final = frozenset({markers.SSN, markers.CREDIT_CARD})
 _HEAD: Final = re.compile(r"[\w.-]{0,64}")
 _STOPS: Final = frozenset(" \t\r\n\"'`=:,;?&|/<>(){}[]@!#$%*+\\~^")
 _OF_TABLES: Final = frozenset(",;|\t)\n\r\u2502\u2503")
-_BEFORE: Final = re.compile(r"[A-Za-z][A-Za-z-]{1,23} \Z")
+_BEFORE: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,23} \Z")
+_KEYS: Final = frozenset({"key", "Key", "KEY"})
 _COLOUR: Final = r"(?:\x1b\[[0-9;]{0,12}m){0,2}"
 _CLOSE: Final = rf"(?:\"\"|\\{{0,3}}[\"'`]|&quot;|&#3[49];|%22)?[\])]{{0,2}}\*{{0,2}}{_COLOUR}"
 _OPERATOR: Final = (
-    r"=>|->|::?=|::(?=[ \t])|\?=|\+=|[=!]==?|:-|[:=\uff1a\uff1d]|%(?:25)?3[ad]|&#(?:61|58|x3[ad]);"
+    r"=>|->|:{1,3}=|\.=|::(?=[ \t])|\?=|\+=|[=!]==?|:-|[:=\uff1a\uff1d]|%(?:25)?3[ad]|&#(?:61|58|x3[ad]);"
     r"|&(?:equals|colon);"
 )
 _SIGN: Final = (
@@ -59,12 +68,16 @@ _SIGN: Final = (
     r"|\s{0,3}:\s{0,3}(?:[a-z_][\w.\[\],]{0,60}+(?:\s{0,2}\|\s{0,2}[a-z]{1,20})?\s{1,2}"
     r"|(?:str|string|bytes|any|secretstr|optional\[\w{1,20}\]))=\s{0,4}(?=[\"'])"
     r"|\s{0,3}:\s{0,3}[a-z_][\w.\[\],]{0,60}+=(?=[\"'][\w$@!#%^*]{4})"
-    r"|\s{0,3}(?:\?\?=?|\|\|=?|\?:|<-|\}\s{0,2}=)\s{0,4}(?=[\"'])"
+    r"|\s{0,3}(?:\?\?=?|\|\|=?|\?:|<-|\}\s{0,2}=|\bor\b)\s{0,4}(?=[\"'])|[ \t]{1,2}-[ \t]{1,2}(?=[\"'])"
+    # `password for ada: ...`, `key 2: ...`
+    r"|[ \t](?:for|of)[ \t](?:the[ \t])?(?:user[ \t])?"
+    r"[\"'`]?[\w.@-]{1,64}[\"'`]?[ \t]{0,2}(?:\bis\b|[:=])[ \t]{1,2}(?=\S)"
+    r"|[ \t]#?[0-9]{1,2}:[ \t]{1,2}(?=\S)"
     rf"|(?:[ \t]{{1,40}}+|\s{{0,3}}+)(?:{_OPERATOR})\*{{0,2}}[ \t]{{0,12}}\s{{0,4}}{_COLOUR}"
     r"(?:[\[({]{1,2}\s{0,2}(?=\\{0,3}[\"']))?(?:[@$]{1,2}(?=\\{0,3}[\"']))?"
     r"|[ \t]{1,2}(?:is|was|ist|es|est)[ \t]{1,2}:?[ \t]{0,2}"
-    r"|[ \t]{0,3}\|[ \t]{0,3}(?=[^\s\"'`|])|>(?=[^\s<])|\((?=[\"'])"
-    r"|,\s{0,40}(?:default[ \t]?=[ \t]?)?(?=(?:b|\\{0,3})[\"'])|[ \t]{1,3}(?=[\"'][^\s\"']{4})"
+    r"|[ \t]{0,3}\|[ \t]{0,3}(?=[^\s\"'`|])|>\s{0,40}(?=[^\s<])|\((?=[\"'])|,(?=[^\s\"'`,;]{16})"
+    r"|\s{0,2},\s{0,40}(?:default[ \t]?=[ \t]?)?(?=(?:b|\\{0,3})[\"'])|[ \t]{1,3}(?=[\"'][^\s\"']{4})"
     # The next of a list in YAML.
     r"|[ \t]{0,3}\r?\n[ \t]{0,40}+-[ \t]{1,3}(?=[^\s-])"
     r"|[ \t]{1,3}(?=[^\s\"'`&,;<>|(){}\[\]\\]{8})"
@@ -73,9 +86,11 @@ _COLOURS: Final = re.compile(r"\x1b\[[0-9;]{0,12}m")
 # The search is one in lower case, where `[a9...]` could be a password in brackets; `_at` knows markers with digits.
 _MARKED: Final = r"\[[a-z][a-z_]{1,31}\]"
 _PLAIN_SIGNS: Final = frozenset({"=", ":", ": ", " = "})
+_QUOTES: Final = frozenset("\"'`\\ b")
+_CELL: Final = re.compile(r"[^\s\"',;]{16,512}(?=[,\r\n]|\Z)")
 _BARE: Final = re.compile(r"[^\s\"'`&,;<>|(){}\[\]\\]{1,128}")
 _QUOTE: Final = re.compile(
-    r"(?:[rbuRBUfFN]{1,2})?(\"\"\"|'''|\"\"(?=[^\s\"',;:)\]}])|\\{0,7}[\"'`]|&quot;|&#3[49];)"
+    r"(?:'(?=\"[^\"\n]{1,256}\"'))?(?:[rbuRBUfFN]{1,2})?(\"\"\"|'''|\"\"(?=[^\s\"',;:)\]}])|\\{0,7}[\"'`]|&quot;|&#3[49];)"
 )
 _IN_DOUBLE: Final = re.compile(r'[^"\\\n]*+(?:\\.[^"\\\n]*+)*+', re.DOTALL)
 _IN_SINGLE: Final = re.compile(r"[^'\\\n]*+(?:\\.[^'\\\n]*+)*+", re.DOTALL)
@@ -119,6 +134,7 @@ _HEREDOC: Final = re.compile(
 _CALLER: Final = re.compile(
     r"(?:define|getenv|setenv|putenv|env|environ|get|fetch|set|put|add|[Hh]eaders?(?:\(\))?\.(?:Set|Add)|append|setdefault|\w{0,40}(?:Property|Header|Var|Variable|Env|Config|Option|"
     r"Secret|Setting|property|header|secret|setting|config|option|env))\s{0,2}\(\s{0,4}\\{0,3}[\"']\Z"
+    r"|(?:buildConfigField|resValue)[\s(]{1,3}[\"']\w{1,32}[\"']\s{0,2},\s{0,2}[\"']\Z"
 )
 _PAIR: Final = re.compile(r"[(\[]\s{0,3}b?\\{0,3}[\"']\Z")
 _WRAPPED: Final = re.compile(r"[A-Za-z_][\w.:]{0,40}\(\s{0,3}(?=[\"'])")
@@ -129,6 +145,13 @@ _ENV: Final = re.compile(r"[A-Z][A-Z0-9_]{2,}")
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_]+(?:[.\-/:_][A-Za-z_]*)*")
 _NEXT_NAME: Final = re.compile(r"\\{0,3}[\"'](?:-|[A-Za-z_]+(?:[.\-/:_][A-Za-z_]*)*\\{0,3}[\"'])")
 _PATH: Final = re.compile(r"(?:~|\.{0,2})/[\w.~-]+(?:/[\w.~*-]*)+|[a-z][a-z0-9+.-]*://.*|urn:ietf:[\w:.-]+")
+_READS: Final = re.compile("(?:get|set|find|delete|read|load|has|put)(?=_|[A-Z])")
+_FIELDS: Final = re.compile(r"\{[^{}]{0,128}\}")
+_TWO_WORDS: Final = re.compile(r"[A-Za-z]{1,32}(?:_[a-z]{1,32}|[A-Z][a-z]{1,32})")
+_SHORTEST: Final = 3
+_TYPE_NAME: Final = re.compile(
+    r"(?:[a-z_][a-z0-9_]{0,40}\.){1,6}[A-Za-z]\w{0,60}|[A-Z]\w{0,60}(?:Key|Keys|Type|Types|Mgr)"
+)
 _KEY_END: Final = re.compile(r"\\{0,3}[\"'`]\s{0,3}:")
 
 # The value of `Set-Cookie` is a list of pairs, that of `COOKIE_SECRET` is not.
@@ -249,8 +272,10 @@ class NamedSecrets:
                 return _SPENT
             known = self._remembered(name)
         kind, plain = known
+        vague = False
         if kind is None:
-            kind = self._kind_with_words(text, begin, name, sign)
+            kind, vague = self._kind_with_words(text, begin, name, sign)
+            plain = plain and not vague
             if kind is None:
                 return None, None
         if budget.is_spent(start):
@@ -264,6 +289,8 @@ class NamedSecrets:
                 if short is not _UNDECIDED:
                     return short, None
             value = _value(text, match, kind, name, begin, sign, quoted=closed > end)
+        if value is not None and vague and not looks_like_key(text[value[0] : value[1]]):
+            return None, None
         if value is not None and is_weak(name) and not _holds(name, kind, text[value[0] : value[1]]):
             return None, None
         return value, begin if sign is None or sign[0] not in ":=" else None
@@ -282,19 +309,31 @@ class NamedSecrets:
         known = self._names[name] = (self._kind_for(name), plain)
         return known
 
-    def _kind_with_words(self, text: str, begin: int, name: str, sign: str | None) -> str | None:
-        """Judge a name of two words, `api key: ...`, and one that only an address makes a secret's, `?sig=...`."""
+    def _kind_with_words(self, text: str, begin: int, name: str, sign: str | None) -> tuple[str | None, bool]:
+        """Judge a name of two words, `api key: ...`, and one that only an address makes a secret's, `?sig=...`.
+
+        Returns:
+            The kind, and whether only the value can tell.
+        """
         before = text[begin - 1 : begin]
         if (
             before == " "
             and name.isalpha()
-            and (sign is None or sign.strip() in {"is", "was"} or sign.strip()[:1] in ":=|")
+            and (
+                sign is None
+                or sign.strip() in {"is", "was"}
+                or sign.strip()[:1] in ":=|"
+                or sign.rstrip()[-1] == ":"
+            )
         ):
             word = _BEFORE.search(text[max(0, begin - 25) : begin])
             both = f"{word[0]}{name}" if word is not None else ""
-            # Each word can stand before `key` in a sentence, `the key: ...`.
-            return self._kind_for(both) if both and not is_vague(both) else None
-        return markers.TOKEN if before in {"?", "&"} and name.lower().endswith("sig") else None
+            if both and (kind := self._kind_for(both)) is not None:
+                return kind, is_vague(both)
+        if name in _KEYS and sign is not None and (sign == "=" or sign.strip() in {"is", ":"}):
+            # Each word can stand before `key`, and none has to: the value decides.
+            return markers.API_KEY, True
+        return (markers.TOKEN if before in {"?", "&"} and name.lower().endswith("sig") else None), False
 
 
 def _moved(answer: "_Answer", by: int) -> "_Answer":
@@ -353,7 +392,7 @@ def _short(text: str, at: int, kind: str, sign: str) -> tuple[int, int, str] | N
         if kind in _NEED_DIGITS and "=" in value and not _ANY_DIGIT.search(value) and len(value) > 100:
             return None
         return _UNDECIDED
-    value = value.rstrip(".:!?") if sign != "=" else value.rstrip(".")
+    value = value.rstrip(".:?") if sign != "=" else value.rstrip(".")
     if not value.isalnum() or not value.isascii() or value.isdigit():
         return _UNDECIDED
     size = len(value)
@@ -372,7 +411,7 @@ _OTHER_LETTERS: Final = re.compile(
 
 def _search_for(words: str) -> "re.Pattern[str]":
     """Return a search for names that hold one of some words, and for the sign behind them."""
-    return re.compile(rf"(?:{words})[\w.\-]*+(?P<close>{_CLOSE})(?P<sign>(?:{_SIGN})(?!{_MARKED}))?")
+    return re.compile(rf"(?:{words})[\w.\-]*+(?P<close>{_CLOSE})(?P<sign>(?:{_SIGN})(?![=>]?{_MARKED}))?")
 
 
 _BY_FREQUENCY: Final = "etaoinsrhldcumfgpywbvkjxqz"
@@ -529,6 +568,10 @@ def _value(
         option = text[begin : begin + 2] == "--"
         if quoted and not option and (pair := _second(text, begin, at, kind)) is not None:
             return pair
+        if text[at - 1] == "," and text[at] not in _QUOTES:
+            return _record(text, begin, at, kind)
+        if not quoted and _ENV.fullmatch(name) and "_" in name and not option:
+            return _constant(text, at, kind)
         if not quoted or not (option or _CALLER.search(text[max(0, begin - 80) : begin])):
             return None
         if option and _NEXT_NAME.match(text, at):
@@ -540,17 +583,21 @@ def _value(
             return None
         sign = "="
         sure = True
-    elif bare[0] in {"i", "w", "|", "e"}:
+    elif bare[0] in {"i", "w", "|", "e"} or sign[:5] in {" for ", " of t"} or sign[:4] == " of ":
         sign = "is"
     elif " get;" in sign or "{get;" in sign or "string" in sign or "str " in sign:
         sign = " = "
     elif "value" in sign or "content" in sign or "<" in sign or bare == ">":
+        if bare == ">" and sign[-1].isspace() and text[begin - 1 : begin] not in {"<", ":"}:
+            return None  # not the end of a tag
         if bare == ">" and text[at : at + 1] == "@" and text[begin - 2 : begin] == ":<":
             return None  # `<user>:<password>@host`
         sign = "="
         sure = "value" in sign or "content" in sign
     elif bare in {"==", "===", "!=", "!==", ":-"}:
         sign = " = "
+    elif bare in {"or", "??", "||", "?:"}:
+        quoted = False  # beside a default, the name is that of a variable or of a header
     else:
         if sign == "=":
             # A parameter of an address, or a variable of the environment: whoever writes so writes values.
@@ -564,6 +611,23 @@ def _value(
         if "%" in sign or "&" in sign:
             sign = "="
     return _at(text, begin, at, kind, name, sign, quoted=quoted, sure=sure)
+
+
+def _record(text: str, begin: int, at: int, kind: str) -> tuple[int, int, str] | None:
+    """Judge the second column of a line that begins with a name: `API_TOKEN,4f7Gh2Kq9ZtB5xW8,`."""
+    value = _CELL.match(text, at)
+    alone = begin == 0 or text[begin - 1] == "\n"
+    return (at, value.end(), kind) if value is not None and alone and looks_like_key(value[0]) else None
+
+
+def _constant(text: str, at: int, kind: str) -> tuple[int, int, str] | None:
+    """Judge the argument behind a constant: `curl_easy_setopt(curl, CURLOPT_PASSWORD, "hunter2")`."""
+    quote = _QUOTE.match(text, at)
+    if quote is None:
+        return None
+    end = _closing(text, quote.end(), quote[1])
+    value = text[quote.end() : end]
+    return (quote.end(), end, kind) if looks_secret(value) and _meant(value, kind, data=False) else None
 
 
 def _second(text: str, begin: int, at: int, kind: str) -> tuple[int, int, str] | None:
@@ -665,12 +729,25 @@ def _at(
     quote = _QUOTE.match(text, at)
     if quote is not None and sign != " ":
         start = quote.end()
+        if text[at - 1] == ">" and text[start : start + 1] in {"", "}", ")", "]", ",", ";", "\n"}:
+            return None  # a placeholder that a quote ends: `"<user>:<password>"`
         end = _closing(text, start, quote[1])
         value = text[start:end]
         if is_empty_authorization(value) or ("{" in sign and _KEY_END.match(text, end) is not None):
             return None  # `f"Bearer {token}"`; the first key of a mapping
-        if sign == "(" and text[end + len(quote[1]) :][:1] == "," and _OF_COOKIES.search(name):
-            return None  # `new Cookie("name", value)`
+        if (
+            sign == "("
+            and text[end + len(quote[1]) :][:1] == ","
+            and (_OF_COOKIES.search(name) or _READS.match(name.rpartition(".")[2]))
+        ):
+            return None  # `new Cookie("name", value)`, `get_password("service", "user")`
+        if (
+            quote.start(1) > at
+            and "{" in value
+            and text[at] in "fF"
+            and not looks_secret(_FIELDS.sub("", value))
+        ):
+            return None  # `f"{user}:{password}"`
         # The name was in quotes as well: that is data, where a word is enough; in code it may be a word of the program.
         return (start, end, kind) if _meant(value, kind, data=quoted or sure) else None
     if quote is None and sign != " " and kind in _FREE and (call := _WRAPPED.match(text, at)) is not None:
@@ -724,7 +801,7 @@ def _bare(
         longer = whole if stop is None else whole[: stop.start()]
         if len(longer) > len(head) and not _code(longer, head):
             value = longer
-    value = value.rstrip(".:!?") if sign != "=" else value.rstrip(".")
+    value = value.rstrip(".:?") if sign != "=" else value.rstrip(".")
     if not value:
         return None
     end = at + len(value)
@@ -782,8 +859,10 @@ def _meant(value: str, kind: str, *, data: bool) -> bool:
     plain = value[:4096].strip()
     if not plain or MARKER.fullmatch(plain) or plain.lower() in NO_VALUE or is_placeholder(plain):
         return False
-    if not data and (plain[0] in "),]" or value[0] == " "):
+    if not data and (plain[0] in "),]" or value[0] == " " or len(plain) < _SHORTEST):
         return False  # the quote closes a text that ends with the name, as in `getpass("Password: ")`
+    if not data and _TWO_WORDS.fullmatch(plain) and kind_of(plain) is not None:
+        return False  # the name of another field: `token or "refresh_token"`
     if data or kind in {markers.PASSWORD, markers.SSN, markers.CREDIT_CARD}:
         return True
     if _PATH.fullmatch(plain) or " " in plain:
@@ -809,6 +888,8 @@ def _looks(
         if kind == markers.PASSWORD and _MIXED.match(value):
             return True
         return len(value) >= 16 and is_random(value)
+    if sign != "=" and not sure and _TYPE_NAME.fullmatch(value) and not is_drawn(value):
+        return False  # `private_key: ed25519.Ed25519PrivateKey`
     word = _IDENTIFIER.fullmatch(value)
     digit = _ANY_DIGIT.search(value) is not None
     if sign == "is":

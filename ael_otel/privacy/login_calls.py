@@ -30,10 +30,12 @@ _CALLEES: Final = {
     "connection(": _Callee(1, 3, _MAYBE),
     "credential(": _Callee(1, 1, _SURE),
     "credentials(": _Callee(1, 1, _SURE),
+    "directoryentry(": _Callee(2, 2, _SURE),
     "auth(": _Callee(1, 1, _LIKELY),
     "auth=(": _Callee(1, 1, _LIKELY),
     "auth = (": _Callee(1, 1, _LIKELY),
     "basic(": _Callee(1, 1, _LIKELY),
+    "set_password(": _Callee(1, 2, _LIKELY),
     "login(": _Callee(1, 2, _LIKELY),
     "authenticate(": _Callee(1, 2, _LIKELY),
     "bind(": _Callee(1, 2, _MAYBE),
@@ -62,6 +64,7 @@ _PIPED: Final = re.compile(
 _DIGIT: Final = re.compile("[0-9]")
 _LETTER: Final = re.compile("[^\\W\\d_]")
 _NAME: Final = re.compile(r"[A-Za-z_]+(?:[.\-/:_ ][A-Za-z_]*)*")
+_READS: Final = frozenset({"get_", "find", "read", "load"})
 _CHARSET: Final = re.compile(r"(?:utf|ucs|latin|iso|cp|koi)[-_]?[0-9][\w-]{0,12}", re.IGNORECASE)
 _SHORTEST: Final = 6
 _LONGEST_CALLEE: Final = max(map(len, _CALLEES))
@@ -73,6 +76,8 @@ def find(text: str, at: int) -> tuple[int, int, str] | None:
     callee = _CALLEES.get(text[at : opening + 1].lower()) if opening >= 0 else None
     if callee is None:
         return _secure(text, at)
+    if text[at - 4 : at].lower() in _READS:
+        return None
     place = opening + 1
     for number in range(callee.last + 1):
         if number >= callee.first:

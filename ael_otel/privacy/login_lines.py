@@ -33,6 +33,8 @@ _BEHIND: Final = {
     "net user ": _line(r"net user WORD VALUE"),
     "net use ": _line(r"net use (?:[a-z]: )?\\\\WORD(?: /\S{1,64})? VALUE(?= /user)"),
     "vault login ": _line(r"vault login(?: -no-print)? (?:token=)?VALUE"),
+    "operator unseal ": _line(r"operator unseal VALUE"),
+    "proceed to installation:": _line(r"proceed to installation:(?:\s|\\n){1,8}(?P<bare>[0-9a-f]{32})(?P<quoted>)"),
     "wpa_passphrase ": _line(r"wpa_passphrase [\"']?[^\s\"']{1,64}[\"']? VALUE"),
     "openssl passwd ": _line(r"openssl passwd(?: -(?:salt WORD|\w{1,8})){0,3} VALUE"),
     "qpdf ": _line(r"qpdf [^\n]{0,64}?--encrypt VALUE"),
@@ -48,13 +50,18 @@ _BEHIND: Final = {
 }  # fmt: skip
 """By the text in lower case that begins it, the pattern of a line whose last part is a secret."""
 
+_REVERSED: Final = (
+    "is the password", "is your password", "is my password", "is the token", "is your token", "is the api key", "is your api key",
+    "is the secret", "is the admin password", "is the root password",
+)  # fmt: skip
+"""Texts in lower case behind a secret that the sentence begins with."""
 _FROM_INPUT: Final = (
     "--password-stdin", "--with-token", "chpasswd", "sudo -s", "--passphrase-fd", "| passwd", "kinit", "cryptsetup",
     "--pass-stdin", "--stdin", "secret put", "secret add", "secrets create", "secret create", "--data-file=-",
     "--token-stdin", "-passin stdin", "-pass stdin",
 )  # fmt: skip
 """Texts in lower case of commands that read a secret from their input."""
-ANCHORS: Final = (*_BEHIND, *_FROM_INPUT)
+ANCHORS: Final = (*_BEHIND, *_FROM_INPUT, *_REVERSED)
 """Texts in lower case that a match begins with."""
 
 _ANCHOR: Final = re.compile("|".join(sorted(map(re.escape, ANCHORS), reverse=True)), re.IGNORECASE)
@@ -72,6 +79,10 @@ _DOCUMENT: Final = re.compile(
 )
 _ACCOUNT: Final = re.compile(r"[\w.-]{1,64}:")
 _BEFORE: Final = 512
+_LONGEST_WORD: Final = 160
+_LAST_WORD: Final = re.compile(
+    r"(?:\A|(?<=[\s\"'`:(#/;*]))(?P<secret>[^\s\"'`:()#;*/][^\s\"'`:()#;*]{7,127})[\"'`)]{0,2}[ \t]{1,2}\Z"
+)
 _DIGIT: Final = re.compile("[0-9]")
 _PROMPT: Final = re.compile("assword|assphrase|PIN")
 _ANSWERS: Final = frozenset({"yes", "y\\n", "no", "true", "false"})
@@ -85,6 +96,8 @@ def find(text: str, at: int) -> tuple[int, int, str] | None:
         return None
     anchor = begin[0].lower()
     pattern = _BEHIND.get(anchor)
+    if anchor in _REVERSED:
+        return _reversed(text, at)
     if pattern is None:
         return _from_input(text, at, anchor)
     match = pattern.match(text, at)
@@ -113,6 +126,15 @@ def _is_secret(anchor: str, value: str, text: str, at: int) -> bool:
     if anchor == "secrets set ":
         return len(value) >= 6 and (looks_secret(value) or _DIGIT.search(value) is not None)
     return True
+
+
+def _reversed(text: str, at: int) -> tuple[int, int, str] | None:
+    """Judge the word that a sentence says to be a password: `gr33nT3a is the password`."""
+    low = max(0, at - _LONGEST_WORD)
+    word = _LAST_WORD.search(text[low:at])
+    if word is None or not looks_secret(word["secret"]):
+        return None
+    return word.start("secret") + low, word.end("secret") + low, markers.PASSWORD
 
 
 def _from_input(text: str, at: int, anchor: str) -> tuple[int, int, str] | None:

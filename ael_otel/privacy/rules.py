@@ -391,8 +391,13 @@ def _login(text: str, match: "re.Match[str]") -> Found | None:
     """Redact the password of a login in SQL, or in the address of a driver of Go or Oracle."""
     if match["secret"] is not None:
         start, end = match.span("secret")
-        if match[0].startswith("identified") and text[start:end].isalpha():
-            return None  # a sentence: `a library identified by 'name'`
+        if match[0][:10].lower() == "identified":
+            value = text[start:end]
+            bare = text[start - 1] not in "\"'"
+            if value.isalpha() or (bare and (_DIGIT.search(value) is None or is_words(value))):
+                return None  # a sentence: `a library identified by 'name'`
+            if bare:
+                end -= len(value) - len(value.rstrip(";\\,)"))
     else:
         end = match.start()
         before = _GO_LOGIN.search(text[max(0, end - 192) : end])
@@ -478,9 +483,9 @@ FORMATS: Final[tuple[Format, ...]] = (
     _row("model_key", "pinecone", "pcsk_", "[A-Za-z0-9]{4,8}_[A-Za-z0-9]{40,80}", _a(5) + "_" + _a(63)),
     _row("model_key", "runpod", "rpa_", "[A-Z0-9]{32,60}", _u(44)),
     _row("model_key", "modal", "ak- as-", "[A-Za-z0-9]{22}", _a(22), strict=True),
-    _row("model_key", "elevenlabs", "sk_", "[0-9a-f]{48}", _h(48)),
+    _row("model_key", "elevenlabs", "sk_", "(?:[0-9a-f]{48}|[0-9a-f]{32})", _h(48)),
     _row("model_key", "cartesia", "sk_car_", r"\w{20,40}", _a(24), strict=True),
-    _row("model_key", "llama_cloud", "llx-", "[A-Za-z0-9]{40,60}", _a(48)),
+    _row("model_key", "llama_cloud", "llx-", r"[\w-]{40,60}", _a(48)),
     _row("model_key", "firecrawl", "fc-", "[0-9a-f]{32}", _h(32)),
     _row("model_key", "brave_search", "BSA", r"[\w-]{27,30}", _a(28), strict=True),
     _row("model_key", "e2b", "e2b_", "[0-9a-f]{40}", _h(40)),
@@ -495,6 +500,8 @@ FORMATS: Final[tuple[Format, ...]] = (
     _row("model_key", "retell", "key_", "[0-9a-f]{28,32}", _h(28)),
     _row("model_key", "daytona", "dtn_", "[0-9a-f]{64}", _h(64)),
     _row("model_key", "devin", "apk_user_ cog_", r"[\w=-]{40,120}", _a(60)),
+    _row("model_key", "unkey", "unkey_", "[A-Za-z0-9]{20,40}", _a(24), strict=True),
+    _row("model_key", "photoroom", "sk_pr_", r"\w{2,40}_[0-9a-f]{40}", "default_" + _h(40)),
     _row("base64_token", "copilot_session", "tid=", "[0-9a-f]{32};exp=[0-9]{10}[^\\s\"',]{10,1024}", _h(32) + ";exp=1767225600;sku=free;8kp=1:" + _h(64)),
     # AWS, Google, Azure
     _row("aws_key_id", "aws_key_id", "AKIA ASIA ABIA ACCA", "[A-Z0-9]{16}", (_UP + "234567")[8:24]),
@@ -530,6 +537,14 @@ FORMATS: Final[tuple[Format, ...]] = (
     _row("build_token", "postman", "PMAK-", "[0-9a-f]{24}-[0-9a-f]{34}", _h(24) + "-" + _h(34)),
     _row("build_token", "readme_io", "rdme_", "[a-z0-9]{70}", _l(70)),
     _row("build_token", "hex_technologies", "hxtp_ hxtw_", "[0-9a-f]{40,128}", _h(64)),
+    _row("base64_token", "bitbucket_data_center", "BBDC-", "[A-Za-z0-9+/@_-]{40,50}", _a(44)),
+    _row("build_token", "dependency_track", "odt_", "(?:[A-Za-z0-9]{8}_)?[A-Za-z0-9]{32,40}", _a(40), strict=True),
+    _row("build_token", "postman_access", "PMAT-", "[0-9A-Z]{26}", _u(26)),
+    _row("build_token", "socket_security", "sktsec_", r"\w{30,80}", _a(47)),
+    _row("build_token", "spectral", "spu-", "[a-z0-9]{32}", _l(32)),
+    _row("build_token", "trufflehog", "thog-secret- thog-key-", "[0-9a-f]{16,64}", _h(32)),
+    _row("build_token", "wundergraph", "cosmo_", "[0-9a-f]{32}", _h(32)),
+    _row("build_token", "rootly", "rootly_", "[0-9a-f]{64}", _h(64)),
     # Chat
     _row("slack_token", "slack",
         "xoxa- xoxb- xoxc- xoxe- xoxe. xoxo- xoxp- xoxr- xoxs- xapp- xwfp-", r"[\w.%-]{10,400}", _made_up("", 24)),
@@ -543,7 +558,7 @@ FORMATS: Final[tuple[Format, ...]] = (
     # Money
     _row("stripe_key", "stripe", "sk_live_ sk_test_ rk_live_ rk_test_ sk_org_", "[A-Za-z0-9]{12,255}", _a(24)),
     _row("payment_key", "square", "sq0atp- sq0csp-", r"[\w-]{22,48}", _a(43)),
-    _row("cloud_token", "square_access", "EAAA", r"[\w-]{60}", _a(60)),
+    _row("cloud_token", "square_access", "EAAA", r"[\w=-]{60}", _a(60)),
     _row("payment_key", "shopify", "shpat_ shpss_ shpca_ shppa_ shprt_ shpua_", "[0-9a-fA-F]{32}", _h(32)),
     _row("payment_key", "plaid", "access-production- access-sandbox- access-development-", _UUID_RE, _UUID),
     _row("payment_key", "razorpay", "rzp_live_ rzp_test_", "[A-Za-z0-9]{14}", _a(14)),
@@ -574,7 +589,7 @@ FORMATS: Final[tuple[Format, ...]] = (
     _row("package_token", "docker_swarm_unlock", "SWMKEY-1-", r"[\w+/=]{40,48}", _a(43)),
     # Mail
     _row("mail_key", "sendgrid", "SG.", r"[\w-]{16,32}\.[\w-]{16,64}", _a(22) + "." + _a(43)),
-    _row("mail_key", "mailgun", "key-", "[0-9a-f]{32}", _h(32)),
+    _row("mail_key", "mailgun", "key-", "(?:[0-9a-f]{32}|[A-Za-z0-9]{64})", _h(32)),
     _row("mail_key", "brevo", "xkeysib- xsmtpsib-", "[0-9a-f]{64}-[A-Za-z0-9]{16}", _h(64) + "-" + _a(16)),
     _row("mail_key", "resend", "re_", "[A-Za-z0-9]{8}_[A-Za-z0-9]{20,30}", _a(8) + "_" + _a(24), strict=True),
     _row("mail_key", "mailersend", "mlsn.", "[0-9a-f]{64}", _h(64)),
@@ -613,14 +628,17 @@ FORMATS: Final[tuple[Format, ...]] = (
     _row("cloud_token", "grafana", "glsa_", r"\w{32,48}", _a(32) + "_" + _h(8)),
     _row("cloud_token", "grafana_old", "eyJrIjoi", "[A-Za-z0-9+/=]{60,160}", _a(80)),
     _row("cloud_token", "sentry_user", "sntryu_ sntrya_ sntryi_", "[0-9a-f]{64}", _h(64)),
-    _row("cloud_token", "new_relic", "NRAK- NRJS- NRII- NRIQ- NRRA- NRAA- NRSP-", r"[\w-]{19,40}", _u(27)),
+    _row("cloud_token", "new_relic", "NRAK- NRJS- NRII- NRIQ- NRRA- NRAA- NRSP- NRBR-", r"[\w-]{19,40}", _u(27)),
     _row("cloud_token", "honeycomb", "hcaik_ hcbik_ hccik_ hcamk_ hcalk_", "[a-z0-9]{40,64}", _l(58)),
     _row("cloud_token", "dynatrace", "dt0c01. dt0s01. dt0s02. dt0s04. dt0s06. dt0s08. dt0s16. dt0e01.", r"[A-Z0-9-]{8,24}\.[A-Z0-9]{64}", _u(24) + "." + _u(64)),
     _row("cloud_token", "elastic_cloud", "essu_ essa_ essp_", r"[A-Za-z0-9+/=_-]{40,120}", _a(60)),
     _row("cloud_token", "axiom", "xaat- xapt-", _UUID_RE, _UUID),
     _row("cloud_token", "checkly", "cu_", "[0-9a-f]{32}", _h(32)),
-    _row("cloud_token", "posthog", "phx_ phs_", "[A-Za-z0-9]{40,60}", _a(43)),
+    _row("cloud_token", "posthog", "phx_ phs_ pha_ phr_", "[A-Za-z0-9]{40,60}", _a(43)),
     _row("cloud_token", "statsig", "secret- console-", "[A-Za-z0-9]{36,60}", _a(43), strict=True),
+    _row("base64_token", "jenkins_secret", "{AQAAAB", r"[A-Za-z0-9+/=]{20,1024}\}", _a(60) + "==}"),
+    _row("base64_token", "ntlm", "TlRMTVNTUAAD", "[A-Za-z0-9+/=]{40,2048}", _a(120)),
+    _row("base64_token", "teamwork", "tkn.v1_", "[A-Za-z0-9+/=]{40,120}", _a(70)),
     _row("base64_token", "configcat", "configcat-sdk-1/", r"[\w-]{22}/[\w-]{22}", _a(22) + "/" + _a(22)),
     _row("cloud_token", "linear", "lin_api_ lin_oauth_", "[A-Za-z0-9]{32,64}", _a(40)),
     _row("cloud_token", "notion", "ntn_", "[A-Za-z0-9]{40,60}", _a(46)),
@@ -659,7 +677,7 @@ FORMATS: Final[tuple[Format, ...]] = (
     _row("cloud_token", "yandex_static", "YCAJE YCM YCN YCO YCP", r"[\w-]{20,40}", _a(35), strict=True),
     _row("cloud_token", "yandex_oauth", "y0_", r"[\w-]{50,64}", "AgAAAA" + _a(50)),
     _row("cloud_token", "yandex_iam", "t1.", r"[\w-]{20,400}={0,2}\.[\w-]{86}={0,2}", _a(120) + "." + _a(86)),
-    _row("cloud_token", "alibaba", "LTAI", "[A-Za-z0-9]{17,26}", _a(20)),
+    _row("cloud_token", "alibaba", "LTAI", "[A-Za-z0-9]{12,26}", _a(20), strict=True),
     _row("cloud_token", "tencent", "AKID", "[A-Za-z0-9]{32}", _a(32)),
     _row("cloud_token", "volcengine", "AKLT", r"[\w-]{40,60}", _a(43)),
     _row("cloud_token", "scaleway", "SCW", "[A-Z0-9]{17}", _u(17)),
@@ -678,13 +696,26 @@ FORMATS: Final[tuple[Format, ...]] = (
     _row("cloud_token", "stytch", "secret-live- secret-test-", r"[\w=-]{36}", _a(36)),
     _row("cloud_token", "jumpcloud", "jca_", "[A-Za-z0-9]{36}", _a(36)),
     _row("cloud_token", "onfido", "api_live. api_sandbox. api_live_us. api_live_ca. api_sandbox_us.", r"[\w-]{8,16}\.[\w-]{28,40}", _a(11) + "." + _a(32)),
-    _row("cloud_token", "apify", "apify_api_", "[A-Za-z0-9]{36}", _a(36)),
+    _row("cloud_token", "apify", "apify_api_", r"[\w-]{36}", _a(36)),
     _row("cloud_token", "aikido", "AIK_RUNTIME_ AIK_CI_", r"\w{20,120}", "12345_6789_us_" + _a(48)),
     _row("cloud_token", "frame_io", "fio-u-", r"[\w=-]{64}", _a(64)),
     _row("cloud_token", "dub", "dub_", "[A-Za-z0-9]{24}", _a(24)),
     _row("cloud_token", "cal_com", "cal_ cal_live_", "[0-9a-f]{32,64}", _h(32)),
     _row("cloud_token", "liveblocks", "sk_dev_ sk_prod_", r"[\w-]{24,120}", _a(48)),
     _row("cloud_token", "ngrok", "2 3 cr_ ak_", "[A-Za-z0-9]{26}_[A-Za-z0-9]{20,24}", _a(26) + "_" + _a(22), strict=True),
+    _row("cloud_token", "adafruit", "aio_", "[A-Za-z0-9]{28}", _a(28)),
+    _row("cloud_token", "alchemy", "alcht_", "[A-Za-z0-9]{30}", _a(30)),
+    _row("cloud_token", "akamai", "akab-", "[a-z0-9]{16}-[a-z0-9]{16}", _l(16) + "-" + _l(16)),
+    _row("cloud_token", "besttime", "pri_", "[0-9a-f]{32}", _h(32)),
+    _row("cloud_token", "bannerbear", "bb_ma_ bb_pr_", "[0-9a-f]{22,40}", _h(30)),
+    _row("cloud_token", "defined_networking", "dnkey-", "[A-Z0-9]{26}-[A-Z0-9]{52}", _u(26) + "-" + _u(52)),
+    _row("cloud_token", "intra_42", "s-s4t2ud-", "[0-9a-f]{64}", _h(64)),
+    _row("cloud_token", "lob", "live_ test_", "[0-9a-f]{35}", _h(35)),
+    _row("cloud_token", "nats_seed", "SA SC SN SO SP SU SX", r"(?=[A-Z]{0,40}[2-7])[A-Z2-7]{56}", _drawn("ML2GCZ7IK7E7UD4VZ7ELPZW7DK2ZNL35", 56)),
+    _row("cloud_token", "netbird", "nbp_", "[A-Za-z0-9]{36}", _a(36)),
+    _row("cloud_token", "pganalyze", "pgar_", "[A-Za-z0-9]{28}", _a(28)),
+    _row("cloud_token", "telnyx", "KEY0", "[0-9A-F]{31}_[A-Za-z0-9]{22}", _h(31).upper() + "_" + _a(22)),
+    _row("cloud_token", "val_town", "vtwn_", "[A-Za-z0-9]{20,64}", _a(32)),
     _row("cloud_token", "nostr", "nsec1", "[02-9ac-hj-np-z]{58}", _drawn("q9z2x8gf4tv7dw0s3jn5kh6ce", 58)),
     _row("cloud_token", "bip32", "xprv yprv zprv", "[1-9A-HJ-NP-Za-km-z]{100,112}", _drawn("4f7Gh2Kq9ZtB5xW8nRj3Vc6Ym1Ds", 107)),
 )  # fmt: skip
@@ -1044,9 +1075,9 @@ RULES: Final[tuple[Rule, ...]] = (
         "database_login", markers.PASSWORD, "passwords of `IDENTIFIED BY` in SQL, and of the addresses of Go's and Oracle's drivers",
         "CREATE USER ada IDENTIFIED BY '" + _made_up("", 12) + "'", "identified by the user, ada@tcp(db:3306)/x",
         "@tcp( @unix( jdbc:oracle:thin:",
-        r"(?:@(?:tcp|unix)\(|identified by (?:password )?\\?[\"'](?=[^\"'\s]{3})|jdbc:oracle:thin:[^/\s\"']{1,64}/(?=[^/]))"
+        r"(?:@(?:tcp|unix)\(|identified (?:with [\"'`]?\w{1,40}[\"'`]? )?(?:by|as) (?:password )?(?:\\?[\"'])?(?=[^\"'\s]{3})|jdbc:oracle:thin:[^/\s\"']{1,64}/(?=[^/]))"
         r"(?P<secret>(?<!\()[^\"'\s@]{3,128})?", fold=True, check=_login, collector=(_FORM_LOGIN,),
-    )._replace(anchors=("identified by ", "@tcp(", "@unix(", "jdbc:oracle:thin:")),
+    )._replace(anchors=("identified by ", "identified with ", "@tcp(", "@unix(", "jdbc:oracle:thin:")),
     _shape(
         "login_call", markers.PASSWORD, "passwords in calls that log in: `new PDO(...)`, `BasicAuth(...)`, `ConvertTo-SecureString`",
         "auth=('ada', '" + _made_up("", 12) + "')", "auth=('user', 'pass')", "", "", find=login_calls.find, fold=True,
@@ -1065,10 +1096,11 @@ RULES: Final[tuple[Rule, ...]] = (
     _shape(
         "password_hash", markers.PASSWORD, "hashes of passwords: crypt, bcrypt, Argon2, htpasswd, LDAP, Django, WordPress",
         "ada:$2b$12$" + _made_up("", 53), "$2b is cheap, {SSHA} is old, $1$ a day",
-        "$2a$ $2b$ $2y$ $apr1$ $1$ $5$ $6$ $7$ $y$ $gy$ $argon2 $scrypt$ $P$ $H$ $pbkdf2 pbkdf2_sha {SHA} {SSHA} {SSHA256} {SSHA512} {CRYPT}",
+        "$2a$ $2b$ $2y$ $apr1$ $1$ $5$ $6$ $7$ $y$ $gy$ $argon2 $scrypt$ $P$ $H$ $pbkdf2 pbkdf2_sha $krb5 $8$ $9$ $S$ $DCC2$ {SHA} {SSHA} {SSHA256} {SSHA512} {CRYPT}",
         r"(?:\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}|\$(?:apr1|1|5|6|7)\$(?:rounds=[0-9]{1,9}\$)?[./A-Za-z0-9]{1,16}\$[./A-Za-z0-9]{22,86}"
         r"|\$g?y\$[./A-Za-z0-9]{1,16}\$[./A-Za-z0-9]{1,64}\$[./A-Za-z0-9]{43}|\$(?:argon2|scrypt|pbkdf2)[\w-]{0,16}\$[\w=,.$+/-]{24,400}"
-        r"|pbkdf2_sha[0-9]{1,3}\$[0-9]{1,9}\$[\w+/=]{1,64}\$[\w+/=]{20,128}|\$[PH]\$[./A-Za-z0-9]{31}|\{S?SHA(?:256|512)?\}[A-Za-z0-9+/]{27,140}={0,2}"
+        r"|\$krb5(?:tgs|asrep|pa)\$[0-9]{1,2}\$[^\s\"']{32,4096}|\$[89]\$[./A-Za-z0-9]{14}\$[./A-Za-z0-9]{43}|\$S\$[./A-Za-z0-9]{52}"
+        r"|\$DCC2\$[0-9]{1,6}#[^\s#]{1,64}#[0-9a-f]{32}|pbkdf2_sha[0-9]{1,3}\$[0-9]{1,9}\$[\w+/=]{1,64}\$[\w+/=]{20,128}|\$[PH]\$[./A-Za-z0-9]{31}|\{S?SHA(?:256|512)?\}[A-Za-z0-9+/]{27,140}={0,2}"
         r"|\{CRYPT\}[$./A-Za-z0-9]{13,128})",
         collector=(_form(
             r"\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}|\$(?:apr1|1|5|6)\$(?:rounds=[0-9]+\$)?[./A-Za-z0-9]{1,16}\$[./A-Za-z0-9]{22,86}"
@@ -1102,16 +1134,16 @@ RULES: Final[tuple[Rule, ...]] = (
     _shape(
         "webhook", markers.TOKEN, "webhook addresses: Slack, Discord, Teams, Google Chat, Zapier, Make, IFTTT, Feishu, DingTalk, WeCom",
         "https://hooks.slack.com/services/" + _made_up("T0/B0/", 24), "https://hooks.slack.com/help",
-        "hooks.slack.com/ discord.com/api/webhooks/ discordapp.com/api/webhooks/ .webhook.office.com/ hooks.zapier.com/hooks/catch/ "
+        "hooks.slack.com/ discord.com/api/webhooks/ discordapp.com/api/webhooks/ .webhook.office.com/ outlook.office.com/webhook/ .tines.com/webhook/ hooks.zapier.com/hooks/catch/ "
         "hook.make.com/ hook.eu1.make.com/ hook.eu2.make.com/ hook.us1.make.com/ hook.us2.make.com/ /with/key/ open-apis/bot/v2/hook/ "
-        "/robot/send?access_token= chat.googleapis.com/v1/spaces/ /webhook/send?key=",
-        r"(?:hooks\.slack\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/webhooks/|\.webhook\.office\.com/"
-        r"|hooks\.zapier\.com/hooks/catch/|hook\.(?:[eu][us][12]\.)?make\.com/|/with/key/|open-apis/bot/v2/hook/|/robot/send\?access_token="
+        "/robot/send?access_token= thingsboard.cloud/api/v1/ chat.googleapis.com/v1/spaces/ /webhook/send?key=",
+        r"(?:hooks\.slack\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/webhooks/|\.webhook\.office\.com/|outlook\.office\.com/webhook/|\.tines\.com/webhook/"
+        r"|hooks\.zapier\.com/hooks/catch/|hook\.(?:[eu][us][12]\.)?make\.com/|/with/key/|open-apis/bot/v2/hook/|/robot/send\?access_token=|thingsboard\.cloud/api/v1/"
         r"|chat\.googleapis\.com/v1/spaces/[\w/-]{4,64}/messages\?key=|/webhook/send\?key=)(?P<secret>[\w/@=&%-]{12,400})",
         collector=(_form(
-            r"(?P<keep>hooks\.slack\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/webhooks/|\.webhook\.office\.com/"
+            r"(?P<keep>hooks\.slack\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/webhooks/|\.webhook\.office\.com/|outlook\.office\.com/webhook/"
             r"|hooks\.zapier\.com/hooks/catch/|hook\.(?:[eu][us][12]\.)?make\.com/)[\w/@-]{12,}",
-            "hooks.slack.com/ /api/webhooks/ .webhook.office.com/ hooks.zapier.com/ make.com/", "[TOKEN]",
+            "hooks.slack.com/ /api/webhooks/ .webhook.office.com/ .office.com/webhook/ hooks.zapier.com/ make.com/", "[TOKEN]",
             "https://hooks.slack.com/services/" + _made_up("T0/B0/", 24)),),
     ),
     _built("stripe_key", markers.API_KEY, "Stripe secret keys", "pk_live_is_public"),

@@ -10,6 +10,7 @@ from ael_otel.privacy import markers
 from ael_otel.privacy.budget import Budget
 from ael_otel.privacy.findings import Finding, Tally
 from ael_otel.privacy.paths import ExcludedPaths
+from ael_otel.privacy.repeats import with_repeats
 from ael_otel.privacy.scan import TOO_MANY, Scanner, Span, merged
 
 MAX_CHARS: Final = 4 * 1024 * 1024
@@ -109,6 +110,8 @@ class TextRedactor:
             if read is not None:
                 return read
         spans = self._scanner.spans(clean, budget)
+        if spans:
+            spans = with_repeats(clean, spans)
         # A marker can only split a word that names a file, so what names none now names none afterwards.
         may_name_path = self._has_paths and self._paths.may_name(clean)
         for _ in range(_PASSES):

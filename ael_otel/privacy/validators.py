@@ -284,7 +284,10 @@ def is_placeholder(text: str) -> bool:
     if len(text) > _MOST:
         return False
     return (
-        (_HOLE.fullmatch(text) is not None and not (text[0] in "<{" and is_drawn(text.strip("<{}>"))))
+        (
+            _HOLE.fullmatch(text) is not None
+            and not (text[0] in "<{" and (is_drawn(text.strip("<{}>")) or text.startswith("{AQAAAB")))
+        )
         or _DOCUMENTED.fullmatch(text) is not None
         or (_TO_FILL.fullmatch(text) is not None and not _has_random_part(text))
     )

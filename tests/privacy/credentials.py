@@ -591,6 +591,27 @@ OTHERS = (
     Kind("Comparison", "check", "if ({word} && password == '{w:16}') return true;"),
     Kind("Default of a lookup", "lookup", 'os.getenv("API_TOKEN", "{w:32}")'),
     Kind("Base64 of a password", "db_password_b64", _encoded("", "{w:30}"), named=True),
+    # Kinds that collections of public examples have shown
+    Kind("Adafruit IO key", "io_key", "aio_{w:28}"),
+    Kind("Alchemy access token", "alchemy_auth_token", "alcht_{w:30}"),
+    Kind("Akamai client token", "akamai_client_token", "akab-{n:16}-{n:16}"),
+    Kind("Dependency-Track key", "dtrack_api_key", "odt_{w:32}"),
+    Kind("Bitbucket Data Center token", "bitbucket_http_token", "BBDC-{b:44}"),
+    Kind("Defined Networking key", "dn_api_key", "dnkey-{N:26}-{N:52}"),
+    Kind("NATS user seed", "nkey_seed", "SU{t:56}"),
+    Kind("NetBird token", "netbird_api_token", "nbp_{w:36}"),
+    Kind("pganalyze key", "pganalyze_api_key", "pgar_{w:28}"),
+    Kind("Postman access key", "postman_access_key", "PMAT-{N:26}"),
+    Kind("PostHog personal token", "posthog_token", "pha_{w:43}"),
+    Kind("Rootly token", "rootly_api_token", "rootly_{x:64}"),
+    Kind("Socket Security token", "socket_api_token", "sktsec_{w:47}"),
+    Kind("Spectral key", "spectral_api_key", "spu-{x:32}"),
+    Kind("Teamwork token", "teamwork_token", "tkn.v1_{b:72}"),
+    Kind("Telnyx key", "telnyx_api_key", "KEY0{X:31}_{w:22}"),
+    Kind("WunderGraph key", "cosmo_api_key", "cosmo_{x:32}"),
+    Kind("42 client secret", "intra_client_secret", "s-s4t2ud-{x:64}"),
+    Kind("Jenkins secret, encrypted", "jenkins_secret", "{AQAAAB{b:44}==}"),
+    Kind("NTLM message", "ntlm_token", "TlRMTVNTUAAD{b:120}"),
 )
 
 KINDS = BLIND + OTHERS

@@ -1,0 +1,52 @@
+"""What a name or a place has given away once in a text, and the text says again without it."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from ael_otel.privacy.scan import Span
+from ael_otel.privacy.validators import looks_secret
+
+_BY_NAME: Final = frozenset(
+    {"named_secret", "command_option", "login_call", "login_line", "signed_url", "session_cookie"}
+)
+_SHORTEST, _LONGEST = 12, 512
+_MOST: Final = 64
+_FEW: Final = 4
+"""Values that are searched for one by one; of more, the words of the text are looked up."""
+_WORD: Final = re.compile(rf"[^\s\"'`,;=()<>\[\]{{}}|]{{{_SHORTEST},{_LONGEST}}}")
+
+
+def with_repeats(text: str, spans: Sequence[Span]) -> Sequence[Span]:
+    """Return the secrets of a text, in order, with the other places where the same values stand.
+
+    Only values of 12 characters and more that look like a secret themselves are searched for: a short one would be
+    found by chance. Those that a shape gives away have been found everywhere.
+    """
+    values: dict[str, Span] = {}
+    for span in spans:
+        if span.rule in _BY_NAME and _SHORTEST <= span.end - span.start <= _LONGEST:
+            value = text[span.start : span.end]
+            if value not in values and looks_secret(value):
+                values[value] = span
+                if len(values) >= _MOST:
+                    break
+    if not values or len(text) < 2 * _SHORTEST:
+        return spans
+    found: list[Span] = []
+    if len(values) <= _FEW:
+        for value, span in values.items():
+            at = text.find(value)
+            while at >= 0:
+                end = at + len(value)
+                if at != span.start and not text[at - 1 : at].isalnum() and not text[end : end + 1].isalnum():
+                    found.append(Span(at, end, span.kind, span.rule))
+                at = text.find(value, end)
+    else:
+        for word in _WORD.finditer(text):
+            first = values.get(word[0])
+            if first is not None and word.start() != first.start:
+                found.append(Span(*word.span(), first.kind, first.rule))
+    known = set(spans)
+    found = [span for span in found if span not in known]
+    return sorted([*spans, *found]) if found else spans
