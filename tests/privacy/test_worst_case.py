@@ -42,7 +42,7 @@ OTHERS = [
     '"pass"=>string(1) "', ';s:4:"pass";s:1:"', "pass: !a |\n b\n", 'pass=f("', "(b'pass', b'", "curl -su a:b9 ", "password=!a !b ",
     "pdo('a','b',", "connect('a',", 'auth=("a", "b9', "bind_s(\\'a\\',", "securestring -string ", '"a" | securestring', "echo a|chpasswd ", "chpasswd <<a\na:b\n",
     "chpasswd <<<", "sudo -s ", "community ", "com2sec a b ", "net user a ", "sqlplus a/b", 'send "a\\r"', "secrets set a=b", "?code=abcdefg9&state=a ", "&st=abcdefg9",
-    "?code=a&", "- -pa\n", "- mysql\n- -pa9b8\n", "- -p\n- a9b8c7d6\n", "snmpget -c ", "key 2: ", "password for a: ", "a is the password", "password >", "\npass,", "CURLOPT_PASSWORD,", "password='4f7Gh2Kq9ZtB' 4f7Gh2Kq9ZtB ", "identified by a9;",
+    "?code=a&", "- -pa\n", "- mysql\n- -pa9b8\n", "- -p\n- a9b8c7d6\n", "snmpget -c ", "key 2: ", "password for a: ", "a is the password", "password >", "\npass,", "CURLOPT_PASSWORD,", "pwd='4f7Gh2Kq9ZtB' 4f7Gh2Kq9ZtB ", "identified by a9;",
     "outlook.office.com/webhook/", "$krb5tgs$1$", "openssl -k a9b8 ", "pass\u0301",
 ]  # fmt: skip
 PIECES = st.one_of(
