@@ -334,18 +334,51 @@ CONTRACT: Final[Mapping[str, frozenset[str]]] = {
 
 HISTOGRAMS: Final = frozenset({"ael_workflow_duration_seconds", "ael_tool_duration_seconds"})
 
-GAUGES_OF_THE_PROCESS: Final = frozenset(
-    {
-        "ael_process_running",
-        "ael_telemetry_queue_fill_ratio",
-        "ael_telemetry_queue_items",
-        "ael_telemetry_queue_size_bytes",
-    }
-)
-"""Gauges that tell of the process at that moment, whatever was called."""
+GAUGES_OF_THE_PROCESS: Final[Mapping[str, frozenset[str]]] = {
+    "ael_process_running": frozenset(),
+    "ael_telemetry_queue_fill_ratio": frozenset({"queue"}),
+    "ael_telemetry_queue_items": frozenset({"queue"}),
+    "ael_telemetry_queue_size_bytes": frozenset({"queue"}),
+}
+"""Gauges of the process at that moment, whatever was called, and their labels."""
+
+LOSSES: Final[Mapping[str, frozenset[str]]] = {"ael_telemetry_dropped_total": frozenset({"signal", "reason"})}
+"""The counter of what was dropped, which exists once something was; the exact counts of a suite refuse its rows."""
+
+FROM_RULES: Final = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
+"""Series that Prometheus makes of an alert whose condition holds, with that condition's labels: AelRunStuck has the
+process's `job` and is pending at every evaluation that meets a process before its first run has ended.
+"""
 
 RESOURCE_LABELS: Final = frozenset({"job", "instance", "service_name"})
 """What Prometheus adds to each series from the process that sent it: service.name, service.instance.id."""
+
+
+def published_labels() -> dict[str, set[frozenset[str]]]:
+    """Every name that the contract's metrics have in Prometheus, with the one set of labels of its series."""
+    return {
+        f"{name}{suffix}": {labels | RESOURCE_LABELS | ({"le"} if suffix == "_bucket" else set())}
+        for name, labels in CONTRACT.items()
+        for suffix in (("_bucket", "_count", "_sum") if name in HISTOGRAMS else ("",))
+    }
+
+
+def labels_by_name(series: Iterable[tuple[str, Mapping[str, str], float]]) -> dict[str, set[frozenset[str]]]:
+    """The sets of labels by name of a process's series.
+
+    Left out are the engine's own (`ploston_*`), `target_info`, what Prometheus makes of rules, and gauges and losses
+    of the process that have exactly their labels.
+    """
+    known = {
+        name: labels | RESOURCE_LABELS for name, labels in (*GAUGES_OF_THE_PROCESS.items(), *LOSSES.items())
+    }
+    found: dict[str, set[frozenset[str]]] = {}
+    for name, labels, _ in series:
+        if name.startswith("ploston_") or name == "target_info" or name in FROM_RULES:
+            continue
+        if known.get(name) != frozenset(labels):
+            found.setdefault(name, set()).add(frozenset(labels))
+    return found
 
 
 def table(cases: Iterable[Case], workflows: Iterable[str]) -> dict[str, float]:
