@@ -21,7 +21,7 @@ from ael_otel.config import Settings, find_config, read_document, settings_from_
 from ael_otel.errors import WorkflowNotFoundError
 from ael_otel.instrument.engine import RunOutcome, disconnected_servers, open_application, run_workflow
 from ael_otel.runtime import Runtime, start
-from ael_otel.store import ExecutionRecord, StoreError, refuse_unusable
+from ael_otel.store import ExecutionRecord, StoreError, refuse_unusable, skipped_folder
 
 NO_COLLECTOR_FLUSH_S: Final = 0.1
 """The same when nothing answers at the endpoint: waiting longer would change nothing."""
@@ -141,6 +141,8 @@ def telemetry(
         ready: what `/readyz` answers.
         synchronous_logs: have a log line written before the call that logs it returns.
     """
+    if log_stream is None and settings.enabled and (skipped := skipped_folder(settings)):
+        _warn(skipped)
     runtime = start(
         settings,
         log_stream=log_stream,

@@ -506,6 +506,24 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
             le=65_536,
         ),
     ] = 64
+    memory_runs: Annotated[
+        int,
+        _about(
+            "runs that the `memory` store holds",
+            allowed=_count("runs", 10_000_000),
+            ge=1,
+            le=10_000_000,
+        ),
+    ] = 1_000
+    memory_mb: Annotated[
+        int,
+        _about(
+            "MiB of runs that the `memory` store holds",
+            allowed=_count("MiB", 65_536),
+            ge=1,
+            le=65_536,
+        ),
+    ] = 256
     run_mb: Annotated[
         int,
         _about(

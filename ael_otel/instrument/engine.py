@@ -45,7 +45,7 @@ async def open_application(
 
     Raises:
         EngineUnavailableError: the engine is not installed or too old.
-        ConfigError: the engine does not accept the file, or cannot start what it names.
+        ConfigError: the engine does not accept the file, or cannot start what it names; its user has no home.
     """
     try:
         from ploston_core.application import PlostApplication
@@ -59,9 +59,10 @@ async def open_application(
         # FastMCP's settings look for a home when they are imported; a container's arbitrary user id has none.
         if _has_a_home():
             raise
-        raise EngineUnavailableError(
+        raise ConfigError(
             "the engine's libraries need a home directory and this user has none: set HOME to a folder that "
-            f"may be written ({error})"
+            f"may be written ({error})",
+            key="HOME",
         ) from error
     _log_through_root()
     application = PlostApplication(

@@ -15,7 +15,7 @@ from ael_otel.errors import QueryError, SchemaTooNewError, StoreError, StoreNotF
 
 if TYPE_CHECKING:
     from ael_otel.store.content import Capture
-    from ael_otel.store.factory import open_reader, open_store, refuse_unusable
+    from ael_otel.store.factory import open_reader, open_store, refuse_unusable, skipped_folder
     from ael_otel.store.memory import MemoryStore
     from ael_otel.store.protocol import TelemetryStore
     from ael_otel.store.query import (
@@ -78,12 +78,13 @@ __all__ = [
     "open_reader",
     "open_store",
     "refuse_unusable",
+    "skipped_folder",
 ]
 
 _MODULES: Final = {
     "content": "Capture",
     "memory": "MemoryStore",
-    "factory": "open_reader open_store refuse_unusable",
+    "factory": "open_reader open_store refuse_unusable skipped_folder",
     "protocol": "TelemetryStore",
     "query": "DeleteReport ErrorRow ExecutionSummary ExportFormat Page PruneReport RunQuery StatsKey StatsRow"
     " StoreInfo",

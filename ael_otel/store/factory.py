@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from ael_otel.config import Settings
 from ael_otel.config.settings import MEBIBYTE
+from ael_otel.core.faults import logger
 from ael_otel.errors import ConfigError, StoreBusyError, StoreError
-from ael_otel.store.location import DEFAULT_PATH, VARIABLE, locate
+from ael_otel.store.location import DEFAULT_PATH, VARIABLE, find_store, locate
 from ael_otel.store.protocol import TelemetryStore
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def open_store(
     if settings.store.backend == "memory":
         from ael_otel.store.memory import MemoryStore
 
-        return MemoryStore()
+        return MemoryStore(settings.limits.memory_runs, settings.limits.memory_mb * MEBIBYTE)
+    if skipped := skipped_folder(settings, environ=environ, start=start):
+        logger.warning("%s", skipped)
     from ael_otel.store.background_writer import QueuedStore
     from ael_otel.store.mirror import Mirror
     from ael_otel.store.pruning import Retention
@@ -74,6 +77,18 @@ def open_store(
         capacity=settings.limits.store_runs,
         capacity_bytes=settings.limits.store_mb * MEBIBYTE,
     )
+
+
+def skipped_folder(
+    settings: Settings, *, environ: Mapping[str, str] | None = None, start: Path | None = None
+) -> str | None:
+    """Return a line on a folder that may hold the store and that this user cannot use, None if there is none.
+
+    It names that folder, the store that is used instead, and what to set.
+    """
+    if settings.store.backend != "sqlite":
+        return None
+    return find_store(settings.store.path, environ=environ, start=start).skipped
 
 
 def refuse_unusable(
@@ -111,17 +126,29 @@ def refuse_unusable(
     elif not folder.is_dir():
         wrong = f"{folder} is a file, and {path} is to be below it: remove the file, or choose another path"
     elif not os.access(folder, os.W_OK | os.X_OK):
-        wrong = f"the folder {folder} cannot be written by this user: choose a path in one that can"
+        why = "is on a read-only file system" if _read_only(folder) else "cannot be written by this user"
+        wrong = f"the folder {folder} {why}: choose a path in one that can be written"
     elif path.exists() and not os.access(path, os.W_OK):
         wrong = f"{path} cannot be written by this user: choose another path, or change its mode"
     else:
         return
-    raise ConfigError(f"{key}: {wrong} (or set telemetry.store.backend to memory to keep no runs)", key=key)
+    file = "" if key == VARIABLE else f"{VARIABLE} to a file, or "
+    raise ConfigError(
+        f"{key}: {wrong} (or set {file}telemetry.store.backend to memory to keep no runs)", key=key
+    )
 
 
 def _may_enter(folder: Path) -> bool:
     """Return whether this user can see what is in a folder; True where there is no such folder."""
     return not os.path.isdir(folder) or os.access(folder, os.X_OK)  # noqa: PTH112 - no error where it cannot be seen
+
+
+def _read_only(folder: Path) -> bool:
+    """Return whether nobody can write to the file system of a folder; False where that cannot be asked."""
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except (AttributeError, OSError):  # Windows has no such call
+        return False
 
 
 def _refuse_unusable_dsn(dsn: str) -> None:
@@ -181,6 +208,8 @@ def open_reader(
         raise StoreError(
             "telemetry.store.backend is memory: runs end with the process that ran them; set sqlite to keep them"
         )
+    if skipped := skipped_folder(settings, environ=environ, start=start):
+        logger.warning("%s", skipped)
     backend = _backend(settings, environ, start, create=create)
     with suppress(StoreBusyError):  # who only looks need not be able to write
         backend.mark_interrupted()

@@ -5,7 +5,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 from threading import Lock
+from typing import Final
 
+from ael_otel.config.settings import MEBIBYTE
+from ael_otel.core.faults import logger
 from ael_otel.store.base import Backend
 from ael_otel.store.codec import encode
 from ael_otel.store.query import (
@@ -22,6 +25,12 @@ from ael_otel.store.rows import Head, Row, checked, ended, row_of, summary_of
 from ael_otel.store.stats import Figure, figures_of
 from ael_otel.store.times import from_us, to_us
 
+MAX_BYTES: Final = 256 * MEBIBYTE
+
+_ROW_BYTES: Final = 1_024
+_CALL_BYTES: Final = 128
+"""What a run and each of its tool calls take besides the record: columns, tuples, names."""
+
 
 class MemoryStore(Backend):
     """Keeps the latest executions in memory; what it gives out are copies.
@@ -31,26 +40,36 @@ class MemoryStore(Backend):
     Args:
         max_executions: how many runs are kept, 1 or more, default 1000. One more run pushes out the oldest finished
             one; a run that still goes on is pushed out only when every kept run does.
+        max_bytes: what runs that have ended may take in memory, 1 or more, default 256 MiB. The oldest of them are
+            pushed out; the latest stays, also if it is larger by itself.
 
     Raises:
-        ValueError: `max_executions` is less than 1.
+        ValueError: `max_executions` or `max_bytes` is less than 1.
     """
 
-    def __init__(self, max_executions: int = 1000) -> None:
+    def __init__(self, max_executions: int = 1000, max_bytes: int = MAX_BYTES) -> None:
         super().__init__()
         if max_executions < 1:
             raise ValueError(
                 f"MemoryStore keeps at least one run: max_executions={max_executions}, set 1 or more"
             )
+        if max_bytes < 1:
+            raise ValueError(f"MemoryStore needs room: max_bytes={max_bytes}, set 1 or more")
         self._max = max_executions
+        self._max_bytes = max_bytes
+        self._bytes = 0
         self._kept: OrderedDict[str, ExecutionRecord | Row] = OrderedDict()
         self._lock = Lock()
+        self.evicted = 0
+        """How many runs were pushed out so far."""
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def start_execution(self, record: ExecutionRecord) -> None:
         """Keep a run that has just begun, pushing out an old one when the store is full."""
-        self._keep(record.execution_id, checked(record))
+        record = checked(record)
+        # The record of a run that has ended may be of any size, and nobody else holds it.
+        self._keep(record.execution_id, row_of(record) if ended(record.status) else record)
 
     def step_changed(self, record: ExecutionRecord, step: StepRecord) -> None:
         """Do nothing: the kept record is the live one."""
@@ -68,19 +87,46 @@ class MemoryStore(Backend):
             self._keep(row.head.execution_id, row)
 
     def _keep(self, execution_id: str, item: ExecutionRecord | Row) -> None:
+        if isinstance(item, Row):
+            # The encoder's bytes hold up to half their size again, which it had asked for and did not need.
+            item = item._replace(body=bytes(memoryview(item.body)))
         with self._lock:
             before = self._kept.get(execution_id)
-            if before is None and len(self._kept) >= self._max:
-                self._kept.pop(self._oldest_to_drop())
-            elif before is not None and _ended(before) and not _ended(item):
+            if before is not None and _ended(before) and not _ended(item):
                 return
             self._kept[execution_id] = item
+            self._bytes += _size(item) - (0 if before is None else _size(before))
+            evicted = self._make_room(execution_id)
+            first = evicted and not self.evicted
+            self.evicted += evicted
+        if first:
+            logger.info(
+                "the memory store is full and keeps the latest runs only: raise telemetry.limits.memory_runs or "
+                "telemetry.limits.memory_mb, or set telemetry.store.backend to sqlite"
+            )
 
-    def _oldest_to_drop(self) -> str:
-        for execution_id, item in self._kept.items():
-            if _ended(item):
-                return execution_id
-        return next(iter(self._kept))
+    def _make_room(self, latest: str) -> int:
+        """Push out runs other than the latest until the bounds hold; returns how many."""
+        evicted = 0
+        while (found := self._to_evict(latest)) is not None:
+            self._drop(found)
+            evicted += 1
+        return evicted
+
+    def _to_evict(self, latest: str) -> str | None:
+        many, large = len(self._kept) > self._max, self._bytes > self._max_bytes
+        if not (many or large):
+            return None
+        others = (each for each in self._kept if each != latest)
+        finished = next((each for each in others if _ended(self._kept[each])), None)
+        if finished is not None or not many:
+            return finished
+        return next(each for each in self._kept if each != latest)
+
+    def _drop(self, execution_id: str) -> None:
+        item = self._kept.pop(execution_id, None)
+        if item is not None:
+            self._bytes -= _size(item)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -179,7 +225,7 @@ class MemoryStore(Backend):
         if not dry_run:
             with self._lock:
                 for head in gone:
-                    self._kept.pop(head.execution_id, None)
+                    self._drop(head.execution_id)
         return PruneReport(len(gone), sum(head.bytes for head in gone), dry_run)
 
     def delete(self, execution_ids: Iterable[str]) -> DeleteReport:
@@ -195,7 +241,7 @@ class MemoryStore(Backend):
                 elif not _ended(item):
                     running.append(each)
                 else:
-                    del self._kept[each]
+                    self._drop(each)
                     deleted += 1
                     size += len(item.body if isinstance(item, Row) else encode(item))
         return DeleteReport(deleted, size, running, unknown)
@@ -206,6 +252,13 @@ class MemoryStore(Backend):
 
 def _ended(item: ExecutionRecord | Row) -> bool:
     return ended(item.head.status if isinstance(item, Row) else item.status)
+
+
+def _size(item: ExecutionRecord | Row) -> int:
+    """Return what a run that has ended takes, about; the record of one in flight is held by whoever runs it."""
+    if not isinstance(item, Row):
+        return 0
+    return _ROW_BYTES + len(item.body) + _CALL_BYTES * len(item.calls)
 
 
 def matches(row: Row, query: RunQuery) -> bool:

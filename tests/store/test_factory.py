@@ -16,7 +16,7 @@ import pytest
 from msgspec.structs import replace
 
 from ael_otel.config import Settings
-from ael_otel.config.settings import Redaction, Retention, Store
+from ael_otel.config.settings import Limits, Redaction, Retention, Store
 from ael_otel.core.metrics import AelMetrics
 from ael_otel.errors import ConfigError
 from ael_otel.lifecycle import CodeBlock, Execution, Recorder, Step, ToolCall
@@ -87,6 +87,16 @@ def test_memory_is_for_one_process(tmp_path: Path) -> None:
     assert isinstance(open_store(settings(backend="memory")), MemoryStore)
     with pytest.raises(StoreError, match="set sqlite to keep them"):
         open_reader(settings(backend="memory"))
+
+
+def test_memory_is_bounded_as_the_limits_say() -> None:
+    """Proves that `limits.memory_runs` and `limits.memory_mb` reach the store."""
+    few = open_store(replace(settings(backend="memory"), limits=Limits(memory_runs=2)))
+    small = open_store(replace(settings(backend="memory"), limits=Limits(memory_mb=1)))
+    for store in (few, small):
+        for number in range(5):
+            store.complete_execution(run(number, inputs="x" * 400_000))
+        assert [each.execution_id for each in store.recent()] == ["exec-000004", "exec-000003"]
 
 
 def test_postgresql_is_opened_by_its_connection_string(dsn: str) -> None:

@@ -217,6 +217,33 @@ def test_a_store_of_another_user_is_one_line(store):
 
 
 @needs_namespaces
+def test_store_at_home_is_used_with_a_word_where_the_folder_here_is_closed(store):
+    """Proves for a verb that looks and for a run that the folder that is passed over, the store that is used and what
+    to set are one line on stderr; the runs come from, and go to, the home folder.
+    """
+    require("engine")
+    home = store / "home"
+    make(home / ".ael" / "telemetry.db", runs())
+    home.chmod(0o755)
+    assert ael("demo --export example", store).returncode == 0
+    (store / ".ael").chmod(0)
+    try:
+        listed = _as_anybody("trace list -o csv", store, HOME=str(home))
+        ran = _as_anybody("run hello -c example/ael-config.yaml -i name=Ada", store, HOME=str(home))
+        again = _as_anybody("trace list -o csv", store, HOME=str(home))
+    finally:
+        (store / ".ael").chmod(0o755)
+    check(listed, 0)
+    assert len(listed.stdout.splitlines()) == 7
+    check(ran, 0)
+    for done in (listed, ran):
+        (line,) = [line for line in done.stderr.decode().splitlines() if str(store / ".ael") in line]
+        assert f"the run store is {home / '.ael' / 'telemetry.db'} instead" in line
+        assert "set AEL_TELEMETRY_DB or telemetry.store.path" in line
+    assert len(again.stdout.splitlines()) == 8
+
+
+@needs_namespaces
 def test_a_home_of_another_user_is_passed_over(store):
     """Proves that HOME=/root in a container of an arbitrary user keeps no verb from its work."""
     home = store / "home"

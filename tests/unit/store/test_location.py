@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ael_otel.store.location import locate
+from ael_otel.store.location import find_store, locate
 
 
 @pytest.fixture
@@ -60,6 +60,79 @@ def test_where_nothing_can_be_written_it_is_at_home(
     """Proves that a read-only working directory does not keep runs from being kept."""
     monkeypatch.setattr(os, "access", lambda path, _mode: str(path).startswith(str(home)))
     assert locate(environ={}, start=tmp_path) == home / ".ael" / "telemetry.db"
+
+
+# --- a folder that may hold the store, and that this user cannot use --------------------------------------------------
+
+
+def _closed(monkeypatch: pytest.MonkeyPatch, *folders: Path) -> None:
+    """Keep this user out of folders, the superuser too."""
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) not in folders and real(path, mode))
+    monkeypatch.setattr(
+        os.path, "isfile", lambda path: Path(path).is_file() and Path(path).parent not in folders
+    )
+
+
+def test_folder_of_another_user_is_named_with_the_store_that_is_used(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves one line with the folder, its owner, the store in the home folder and what to set."""
+    _file(tmp_path / ".ael" / "telemetry.db")
+    _closed(monkeypatch, tmp_path / ".ael")
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    found = find_store(environ={}, start=tmp_path)
+    assert found.path == home / ".ael" / "telemetry.db"
+    assert found.skipped == (
+        f"{tmp_path / '.ael'} belongs to another user (uid {tmp_path.stat().st_uid}); the run store is"
+        f" {home / '.ael' / 'telemetry.db'} instead: make the folder this user's, or set AEL_TELEMETRY_DB or"
+        " telemetry.store.path"
+    )
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid)
+    assert f"{tmp_path / '.ael'} cannot be used by this user; " in str(find_store(environ={}, start=tmp_path))
+
+
+def test_closed_folder_above_or_at_home_is_named_too(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves the same for a folder above the working directory and for that of the home, where a new store is made."""
+    deep = tmp_path / "project" / "a"
+    deep.mkdir(parents=True)
+    (tmp_path / "project" / ".ael").mkdir()
+    (home / ".ael").mkdir()
+    for closed in (tmp_path / "project" / ".ael", home / ".ael"):
+        with monkeypatch.context() as patch:
+            _closed(patch, closed)
+            path, line = find_store(environ={}, start=deep)
+        assert path == deep / ".ael" / "telemetry.db"
+        assert str(line).startswith(f"{closed} cannot be used by this user; the run store is {path} instead")
+
+
+def test_file_in_the_place_of_the_folder_is_named(tmp_path: Path, home: Path) -> None:
+    """Proves the line where `.ael` is a file, which keeps the store from being made there."""
+    (tmp_path / ".ael").write_text("x", "utf-8")
+    path, line = find_store(environ={}, start=tmp_path)
+    assert path == home / ".ael" / "telemetry.db"
+    assert str(line).startswith(f"{tmp_path / '.ael'} is not a folder; ")
+
+
+def test_usual_places_and_named_ones_say_nothing(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves no line where a store is found or made as documented, where a path is named, and where no folder is."""
+    deep = tmp_path / "project" / "a"
+    deep.mkdir(parents=True)
+    assert find_store(environ={}, start=deep).skipped is None
+    _file(home / ".ael" / "telemetry.db")
+    assert find_store(environ={}, start=deep).skipped is None
+    (tmp_path / ".ael").mkdir()
+    assert find_store(environ={}, start=deep).skipped is None
+    _closed(monkeypatch, tmp_path / ".ael")
+    assert find_store("/x/y.db", environ={}, start=deep).skipped is None
+    assert find_store(environ={"AEL_TELEMETRY_DB": "y.db"}, start=deep).skipped is None
+    assert find_store("runs.db", environ={}, start=deep).skipped is None
+    _file(deep / ".ael" / "telemetry.db")
+    assert find_store(environ={}, start=deep).skipped is None
 
 
 @pytest.fixture

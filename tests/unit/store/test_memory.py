@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -109,6 +110,96 @@ def test_a_store_keeps_at_least_one(size: int) -> None:
     store.start_execution(run(0))
     store.start_execution(run(1))
     assert ids(store) == ["exec-1"]
+
+
+def large(number: int, kilobytes: int, status: str = "completed") -> ExecutionRecord:
+    """A run whose inputs take so much."""
+    record = run(number, status)
+    record.inputs = "x" * kilobytes * 1024
+    return record
+
+
+def test_store_that_is_full_by_bytes_forgets_the_oldest_finished_runs() -> None:
+    """Proves the bound in bytes: the oldest go, as many as a new run needs; runs in flight stay; each is counted."""
+    store = MemoryStore(1000, 1024 * 1024)
+    store.start_execution(run(0))
+    for number in range(1, 10):
+        store.finish_execution(large(number, 100))
+    assert (len(store), store.evicted) == (10, 0)
+    store.finish_execution(large(10, 300))
+    assert ids(store) == [f"exec-{number}" for number in (10, 9, 8, 7, 6, 5, 4, 3, 0)]
+    assert store.evicted == 2
+    store.put([large(number, 700) for number in (11, 12)])
+    assert ids(store) == ["exec-12", "exec-0"]
+    assert store.evicted == 11
+
+
+def test_run_larger_than_the_store_stays_alone() -> None:
+    """Proves that the latest run is kept whatever its size, and goes with the next one."""
+    store = MemoryStore(1000, 50_000)
+    store.finish_execution(large(1, 100))
+    assert ids(store) == ["exec-1"]
+    store.finish_execution(run(2, "completed"))
+    assert ids(store) == ["exec-2"]
+    store.start_execution(run(3))
+    assert ids(store) == ["exec-3", "exec-2"]
+
+
+def test_room_of_replaced_deleted_and_pruned_runs_is_free_again() -> None:
+    """Proves that the count of bytes follows each way in which a run leaves or is written again."""
+    store = MemoryStore(1000, 1024 * 1024)
+    for _ in range(5):
+        for number in range(9):
+            store.finish_execution(large(number, 100))
+        store.start_execution(large(0, 100))
+        assert (len(store), store.evicted) == (9, 0)
+        store.delete(["exec-0", "exec-1", "exec-8", "exec-9"])
+        store.prune(older_than=START + timedelta(seconds=4))
+        assert len(store) == 4
+
+
+def test_full_store_says_so_once_and_what_to_set(caplog: pytest.LogCaptureFixture) -> None:
+    """Proves one line for many runs that are pushed out, with the keys that give more room."""
+    caplog.set_level("INFO")
+    store = MemoryStore(2)
+    for number in range(6):
+        store.finish_execution(run(number, "completed"))
+    (line,) = caplog.messages
+    assert "telemetry.limits.memory_runs" in line
+    assert "telemetry.limits.memory_mb" in line
+    assert store.evicted == 4
+
+
+def test_bytes_are_those_that_the_store_takes() -> None:
+    """Proves against Python's own allocator that runs with much text and with many calls stay near their bound."""
+    bound = 4 * 1024 * 1024
+    for make in (lambda number: large(number, 64), _with_calls):
+        store = MemoryStore(100_000, bound)
+        tracemalloc.start()
+        try:
+            for number in range(4_000 if make is _with_calls else 200):
+                store.finish_execution(make(number))
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert store.evicted > 0
+        assert bound / 2 < held < 1.3 * bound
+
+
+def _with_calls(number: int) -> ExecutionRecord:
+    record = run(number, "completed")
+    record.tool_calls = [
+        ToolCallRecord(f"call-{each}", "search", "tool_step", each, START, duration_ms=each / 7)
+        for each in range(10)
+    ]
+    return record
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_store_without_room_is_refused(size: int) -> None:
+    """Proves that a bound in bytes that holds nothing is refused with what to set."""
+    with pytest.raises(ValueError, match=f"max_bytes={size}, set 1 or more"):
+        MemoryStore(1, size)
 
 
 def test_threads_share_a_store() -> None:
