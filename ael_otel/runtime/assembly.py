@@ -75,7 +75,8 @@ class Runtime:
         """Stop serving metrics, send and write what is queued, and end: within `timeout_s` seconds and a little grace.
 
         The default is `telemetry.limits.shutdown_seconds`.
-        The run store gets `STORE_SECONDS` at least: it writes while the pipeline waits for its endpoint.
+        The run store gets `STORE_SECONDS` at least, less what the last metric export needs: it writes while the
+        pipeline waits for its endpoint.
         """
         if os.name == "posix":
             from ael_otel.instrument.server_stderr import finish_reading
@@ -93,7 +94,7 @@ class Runtime:
         if self.pipeline.pull is not None:
             with suppress(KeyError):
                 REGISTRY.unregister(self.pipeline.pull)
-        self.pipeline.shutdown(timeout_s)
+        self.pipeline.shutdown(timeout_s, close_store=None if store is None else store.close)
         if store is not None:
             store.close(max(0.0, deadline - monotonic()))
 

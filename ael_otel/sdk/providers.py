@@ -51,6 +51,9 @@ PROBE_SECONDS: Final = 0.3
 QUEUES_SHARE: Final = 0.6
 """How much of that time the last metric export waits for spans and log records, whose losses it reports."""
 
+LAST_EXPORT_SECONDS: Final = 0.3
+"""What is left of that time for the last metric export once the run store, whose losses it reports too, has ended."""
+
 NOTES_SHARE: Final = 0.4
 """How much of that time log lines that are only noted get, before the queues are closed that they go to."""
 
@@ -81,6 +84,7 @@ class Pipeline:
         self._parts = parts
         self._deadline = 0.0
         self._queues_closed = Event()
+        self._close_store: Callable[[float], object] | None = None
         closers: list[Callable[[], object]] = [self._close_queues]
         if parts.reader is not None:
             closers.append(self._close_reader)
@@ -123,15 +127,20 @@ class Pipeline:
             return True
         return handler.write_through(timeout_s) if through else handler.write_noted(timeout_s)
 
-    def shutdown(self, timeout_s: float | None = None) -> None:
+    def shutdown(
+        self, timeout_s: float | None = None, *, close_store: Callable[[float], object] | None = None
+    ) -> None:
         """Send what is queued and end all signals at once, within `timeout_s` seconds and 0.2 s of grace.
 
         The default is `telemetry.limits.shutdown_seconds`.
         What cannot be delivered by then is counted as dropped (`shutdown_timeout`). A second call does nothing.
+        `close_store` ends the run store within the seconds that it is called with; it is called before the last metric
+        export, if there is one and time for both, so that this has the runs that were lost.
         """
         if self._closed:
             return
         self._closed = True
+        self._close_store = close_store
         if timeout_s is None:
             timeout_s = self.settings.limits.shutdown_seconds
         self._deadline = monotonic() + timeout_s
@@ -168,6 +177,9 @@ class Pipeline:
         # Last, so that it reports what the others lost; with time of its own where they need theirs.
         self._hurry_metrics()
         self._queues_closed.wait(self._left() * QUEUES_SHARE)
+        left = self._left() - LAST_EXPORT_SECONDS
+        if self._close_store is not None and left > 0:
+            self._close_store(left)
         reader: Any = self._parts.reader
         reader.shutdown()
 

@@ -284,7 +284,7 @@ class QueuedStore(ReadThrough, Events):
     def close(self, timeout_s: float = 5.0) -> None:
         """Write what is left, within `timeout_s` seconds; what is left then is counted as lost."""
         self.begin_close(timeout_s)
-        if not self.queue.wait_ended(timeout_s):
+        if not self.queue.abandoned and not self.queue.wait_ended(timeout_s):
             self.lose("shutdown_timeout", self.queue.abandon())
         atexit.unregister(self.close)
 

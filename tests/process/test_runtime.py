@@ -3,15 +3,17 @@
 import json
 import socket
 import time
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
 from tests.process.sdk.test_providers import Collector
 from tests.support.interpreters import WRAPPER, answer, environment, python
+from tests.support.otlp_sink import OtlpSink
 
 START = """
-import dataclasses, io, json, logging, os, sys, urllib.error, urllib.request
+import dataclasses, io, json, logging, os, sys, time, urllib.error, urllib.request
 import msgspec
 from ael_otel import runtime
 from ael_otel.config import Settings, with_environment
@@ -333,3 +335,43 @@ running.shutdown()
         "ael_telemetry_queue_size_bytes": 30.0,
         "ael_telemetry_queue_fill_ratio": 1.0,
     }
+
+
+def test_runs_lost_at_the_end_are_in_the_last_metric_export(tmp_path: Path) -> None:
+    """A store that is locked until after the end costs its runs, and the receiver has their count; a store that works
+    is written first, and nothing is counted.
+    """
+    code = """
+import sqlite3
+from pathlib import Path
+from ael_otel.lifecycle import Execution
+path = Path(sys.argv[1])
+store = None
+running = start(serve=False, store={"path": str(path)})
+with Execution(current().recorder, "hello", execution_id="exec-1"):
+    pass
+running.store.flush()
+holder = sqlite3.connect(path, isolation_level=None)
+if sys.argv[2] == "locked":
+    holder.execute("BEGIN IMMEDIATE")
+for number in range(2, 5):
+    with Execution(current().recorder, "hello", execution_id=f"exec-{number}"):
+        pass
+before = time.monotonic()
+running.shutdown()
+taken = time.monotonic() - before
+holder.close()
+print(json.dumps({"taken": taken, "kept": sqlite3.connect(path).execute("SELECT count(*) FROM executions").fetchone()}))
+"""
+    for how, kept, lost in (("free", 4, {}), ("locked", 1, {"reason=shutdown_timeout,signal=store": 3})):
+        with OtlpSink() as sink:
+            said = json.loads(
+                answer(
+                    START + code, str(tmp_path / f"{how}.db"), how,
+                    env=env(OTEL_METRICS_EXPORTER="otlp", OTEL_EXPORTER_OTLP_ENDPOINT=sink.endpoint),
+                ).splitlines()[-1]
+            )  # fmt: skip
+            dropped = sink.metrics().get("ael.telemetry.dropped", {})
+        assert {row: count for row, count in dropped.items() if count} == lost
+        assert said["kept"] == [kept]
+        assert said["taken"] < 2.5
