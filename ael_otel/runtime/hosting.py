@@ -200,6 +200,10 @@ class Hosting:
             shared_port=True,
         )
         self._apply_options()
+        if enabled and _exporters_came_first():
+            # Our own handler, where it has the log, shows the line by itself.
+            say = logger.warning if pipeline.log_handler is not None else _say
+            say(_other_exporters(settings, self.options))
 
     def server_stopped(self) -> None:
         """Write and send what is queued: the process may end at once, by a signal's default action."""
@@ -236,6 +240,28 @@ class Hosting:
             else:
                 runtime.shutdown(timeout_s)
         atexit.unregister(self.close)
+
+
+def _exporters_came_first() -> bool:
+    """Return whether the wrapper has made its exporters without knowing the configuration in force."""
+    from ael_otel.sdk.otel_variables import SIGNALS_VARIABLE
+    from ael_otel.sdk.providers import under_wrapper
+
+    return SIGNALS_VARIABLE not in os.environ and under_wrapper()
+
+
+def _other_exporters(settings: Settings, options: HostOptions) -> str:
+    """Return the line on a configuration that came too late for the exporters of `opentelemetry-instrument`."""
+    passed = {"traces": options.tracer_provider, "metrics": options.meter_provider, "logs": None}
+    signals = [signal for signal, provider in passed.items() if provider is None]
+    remedy = "set these variables"
+    if settings.path is not None:
+        remedy = f"set {PATH_VARIABLES[0]}={settings.path} before the start, or these variables"
+    return (
+        f"{settings.path or 'the configuration that was passed'} has no effect on exporters and sampling: "
+        f"opentelemetry-instrument made them before the application named it, so {' and '.join(signals)} go where the "
+        f"OTEL_* variables say (OTEL_EXPORTER_OTLP_ENDPOINT, else localhost); {remedy}; runs are kept as it says"
+    )
 
 
 def _say(line: str) -> None:

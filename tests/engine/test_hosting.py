@@ -25,6 +25,7 @@ from tests.engine.lab.files import json_lines, write_configuration
 from tests.engine.lab.serving import BIN, Served
 from tests.support.otlp_sink import OtlpSink
 from tests.support.ports import free_port
+from tests.support.variables import NOWHERE
 
 APP = "tests.engine.lab.hosted"
 UVICORN = ("uvicorn", f"{APP}:app", "--port", "{port}")
@@ -268,6 +269,37 @@ def test_host_with_a_wrong_configuration_names_it_and_runs_on(tmp_path: Path) ->
     assert len(lines) == 1, lines
     assert "wrong.yaml:2" in lines[0]
     assert "prot" in lines[0]
+
+
+def test_wrapped_host_that_names_its_configuration_by_argument_says_where_telemetry_goes(
+    tmp_path: Path,
+) -> None:
+    """Under the wrapper such a configuration comes after the exporters: runs are kept, and one line names the file,
+    where spans go instead and what to set; with that set, they go where the file says and the line is gone.
+    """
+    by_argument = {"OTEL_EXPORTER_OTLP_ENDPOINT": NOWHERE}
+    for name, variable in (("argument", by_argument), ("variable", {"AEL_CONFIG_PATH": "{config}"})):
+        folder = tmp_path / name
+        folder.mkdir()
+        with OtlpSink() as sink:
+            way = Way(WRAPPED, {"HOST_CONFIG": "{config}"} | variable)
+            with start(folder, way, sink, free_port()) as served:
+                served.wait_ready()
+                answer = run(served, "success")
+                served.stop(signal.SIGTERM)
+                output = served.stdout + served.stderr
+            host = Hosted(way, folder, sink, [answer])
+            assert [each["execution_id"] for each in host.listed()] == [answer["execution_id"]]
+            lines = [line for line in output.splitlines() if "has no effect on exporters" in line]
+            sent = [span["name"] for span in sink.spans()]
+        if name == "variable":
+            assert (lines, sent.count("Workflow Execution")) == ([], 1), output[-3_000:]
+        else:
+            (line,) = lines
+            config = str(folder / "ael" / "ael.yaml")
+            assert f"OTEL_PYTHON_AEL_CONFIG={config}" in line
+            assert "OTEL_EXPORTER_OTLP_ENDPOINT" in line
+            assert sent == []
 
 
 def test_dead_collector_does_not_delay_the_end(tmp_path: Path) -> None:
