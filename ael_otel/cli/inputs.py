@@ -39,6 +39,8 @@ def read_file(name: str) -> dict[str, Any]:
         data: object = json.loads(text)
     except ValueError:
         data = _yaml(name, text)
+    except RecursionError:
+        _refuse(name, "nested too deep")
     if not isinstance(data, dict):
         _refuse(name, "must hold one mapping of input names to values")
     return {str(key): value for key, value in cast("dict[object, Any]", data).items()}
@@ -49,7 +51,9 @@ def _yaml(name: str, text: str) -> Any:
 
     try:
         return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
+    except RecursionError:
+        _refuse(name, "nested too deep")
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}" if mark is not None else ""
         _refuse(name, f"neither JSON nor YAML{place}")
@@ -62,7 +66,7 @@ def _refuse(name: str, reason: str) -> NoReturn:
 def _value(text: str) -> Any:
     try:
         return json.loads(text, parse_constant=_not_json)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -82,7 +82,12 @@ class _Reader:
             parts = _list(document) if isinstance(document, (list, tuple)) else [document]
             self._recognised = self._recognised or not parts  # an export without runs
             for part in parts:
-                self._take(part, line)
+                try:
+                    self._take(part, line)
+                except RecursionError:
+                    self._leave(
+                        "document", "nested too deep", f"line {line}", error=f"line {line}: nested too deep"
+                    )
         if not self._recognised:
             raise ImportFormatError(self._first_reason or "there is no run in it")
         made = records_of(

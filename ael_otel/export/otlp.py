@@ -155,11 +155,16 @@ def spans_in(document: Any, on_bad: Callable[[ImportFormatError], None] | None =
             for span in _mappings(_get(scope, "spans")):
                 try:
                     spans.append(_read_span(span, service, name))
-                except ImportFormatError as error:
+                except (ImportFormatError, TypeError, ValueError, OverflowError, RecursionError) as error:
+                    bad = error if isinstance(error, ImportFormatError) else _unreadable(error)
                     if on_bad is None:
-                        raise
-                    on_bad(error)
+                        raise bad from None
+                    on_bad(bad)
     return spans
+
+
+def _unreadable(error: Exception) -> ImportFormatError:
+    return ImportFormatError(f"a span cannot be read: {str(error)[:_LONGEST_REASON]}")
 
 
 def _read_span(span: dict[str, Any], service: str, scope: str) -> Span:
@@ -232,6 +237,7 @@ def _base64_length(digits: int) -> int:
 
 
 _LONGEST_SHOWN: Final = 60
+_LONGEST_REASON: Final = 200
 
 
 def _integer(value: Any, field: str) -> int:

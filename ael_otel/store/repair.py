@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -24,6 +24,9 @@ _KEYS = (
     ("bodies", "execution", "NULL", ("execution", "execution DESC")),
 )
 """Where the numbers and ids of runs are: table, columns, orders."""
+
+_LARGEST_GAP: Final = 100_000
+"""Numbers that are tried between two runs, as after pruning."""
 
 
 class RepairReport(NamedTuple):
@@ -84,6 +87,19 @@ def repair(source: Path, target: Path) -> RepairReport:
     return RepairReport(copied, unreadable, any(complete))
 
 
+def _numbers(known: Iterable[int]) -> Iterator[int]:
+    """Yield the numbers that a table has, and those between them, which a damaged page may hide, in their order.
+
+    A number that is itself damaged can be anything: larger gaps are left out, or counting would never end.
+    """
+    before = 0
+    for number in sorted(known):
+        if 0 < number - before <= _LARGEST_GAP:
+            yield from range(before + 1, number)
+        yield number
+        before = max(before, number)
+
+
 def _copied(records: Iterable[ExecutionRecord], path: Path) -> int:
     store = SqliteStore(path)
     try:
@@ -109,8 +125,7 @@ def _records(
                     if isinstance(number, int) and names.get(number) is None:
                         names[number] = name
                 complete.append(True)
-    last = max(names, default=0)
-    for number in range(1, last + 1):
+    for number in _numbers(names):
         name = names.get(number)
         shown = name.decode("utf-8", "replace") if isinstance(name, bytes) else f"number {number}"
         try:

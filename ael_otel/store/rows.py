@@ -5,6 +5,7 @@ out), the migration that adds it, and `ExecutionSummary`, by which it is listed.
 go by these names, so no value can end in another column.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
@@ -34,6 +35,10 @@ from ael_otel.store.times import times_from_us, to_us
 
 _LONGEST_MS: Final = 1e15
 """Thirty thousand years."""
+
+_MOST_MS: Final = _LONGEST_MS / 10
+_MOST_RETRIES: Final = 2**31 - 1
+"""What is kept of figures that another program has written, so that any backend has room for them."""
 
 MAX_ERROR_TEXT: Final = 300
 """Characters of an error's message that a summary shows."""
@@ -299,7 +304,7 @@ def _row(run: ExecutionRecord, body: bytes) -> Row:
         steps=len(run.steps),
         failed=failed,
         skipped=skipped,
-        retries=retries,
+        retries=min(retries, _MOST_RETRIES),
         tool_calls=len(calls),
         bytes=len(body),
     )
@@ -322,7 +327,7 @@ def _call(call: "_Call | ToolCallRecord", errors: set[str]) -> Call:
         errors.add(call.error.code)
     took = call.duration_ms
     size = _size(call.params) + _size(call.result)
-    return call.tool_name, call.status, None if took is None else round(took * 1e3), size
+    return call.tool_name, call.status, _us(took), size
 
 
 def _size(value: Any) -> int:
@@ -336,7 +341,10 @@ _NULL: Final = len(b"null")
 
 
 def _us(milliseconds: float | None) -> int | None:
-    return None if milliseconds is None else round(milliseconds * 1e3)
+    """Return whole microseconds that any backend has room for; None for what is no duration."""
+    if milliseconds is None or math.isnan(milliseconds):
+        return None
+    return round(max(-_MOST_MS, min(milliseconds, _MOST_MS)) * 1e3)
 
 
 # --- to a summary -----------------------------------------------------------------------------------------------------

@@ -53,6 +53,16 @@ _TRANSIENT: Final = _FULL | {
     sqlite3.SQLITE_SCHEMA,
 }
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_REMEDIES: Final = {
+    sqlite3.SQLITE_FULL: "make room on the disk",
+    sqlite3.SQLITE_IOERR: "make room on the disk, or check it",
+    sqlite3.SQLITE_CANTOPEN: "let this user write the file and its folder, make room on the disk, or name another file"
+    " (AEL_TELEMETRY_DB or --db)",
+}
+"""What to do about an error that tells no more than its number."""
+
+_REPAIR: Final = "`ael trace repair` copies what can be read into a new file"
+
 _WRONG_PLACE: Final = frozenset({errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL})
 """Errors of the operating system that time does not mend."""
 
@@ -115,7 +125,7 @@ class SqliteStore(SqlBackend):
             except BaseException:
                 connection.close()
                 raise
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, UnicodeDecodeError, OSError) as error:
             raise error_of(error, path, "the run store cannot be opened: ") from error
         self._connection = connection
         return connection
@@ -297,7 +307,7 @@ class SqliteStore(SqlBackend):
     def _errors(self) -> Generator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise error_of(error, self.path) from error
 
     def among(self, column: str, values: Sequence[str | int]) -> tuple[str, Any]:
@@ -380,7 +390,7 @@ class SqliteStore(SqlBackend):
                 if mode != "memory":
                     raise StoreFullError(
                         f"{self.path}: the disk is full ({mode}): stop the engine that uses the store, or make"
-                        " some room on the disk, then prune again"
+                        " some room on the disk, then run this again"
                     )
                 connection.execute("PRAGMA foreign_keys = ON")
                 connection.execute("PRAGMA secure_delete = ON").fetchone()
@@ -468,19 +478,24 @@ def error_of(error: Exception, path: Path, doing: str = "") -> StoreError:
     if isinstance(error, StoreError):
         return error
     text = f"{path}: {doing}{error}"
+    if isinstance(error, UnicodeDecodeError) or str(error).startswith("Could not decode to UTF-8"):
+        # Python's own words of an error of SQLite, or of a text that is stored; they quote what was read.
+        return StoreDamagedError(f"{path}: {doing}a text in it is not UTF-8; {_REPAIR}")
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         if code in _DAMAGED:
-            return StoreDamagedError(
-                f"{path}: {doing}{error}; `ael trace repair` copies what can be read into a new file"
-            )
+            return StoreDamagedError(f"{text}; {_REPAIR}")
         if code in _FULL:
-            return StoreFullError(text)
+            return StoreFullError(f"{text}; {_REMEDIES[code]}")
         if code == sqlite3.SQLITE_READONLY:
             text += "; this user may not write the file or its folder, or the file system is read-only"
         return (StoreBusyError if code in _TRANSIENT else StoreError)(text)
     if isinstance(error, OSError) and error.errno not in _WRONG_PLACE:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+        if full:
+            text += (
+                f"; {_REMEDIES[sqlite3.SQLITE_IOERR if error.errno == errno.EIO else sqlite3.SQLITE_FULL]}"
+            )
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             text += "; name another file (AEL_TELEMETRY_DB or --db), or let this user write this one"
         return (StoreFullError if full else StoreBusyError)(text)

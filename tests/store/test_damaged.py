@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from ael_otel.cli import cli as ael
 from ael_otel.cli import trace as cli
 from ael_otel.errors import StoreDamagedError
 from ael_otel.store import RunQuery, StoreError, StoreNotFoundError
@@ -291,6 +292,60 @@ def test_repair_skips_records_that_do_not_read(tmp_path: Path) -> None:
     connection.commit()
     connection.close()
     assert repair(path, tmp_path / "new.db") == (6, ["exec-000003", "exec-000004", "exec-000005"], True)
+
+
+def test_repair_ends_where_a_number_is_damaged(tmp_path: Path) -> None:
+    """Proves that a run whose number is astronomical or negative, as a flipped byte makes one, is copied or named, and
+    that the numbers up to it are not all tried.
+    """
+    path = tmp_path / "t.db"
+    _filled(path, 4)
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA foreign_keys = OFF")
+    for number, damaged in ((4, 2**62), (3, -7)):
+        connection.execute("UPDATE executions SET id = ? WHERE id = ?", (damaged, number))
+    connection.execute("UPDATE bodies SET execution = ? WHERE execution = 4", (2**62,))
+    connection.commit()
+    connection.close()
+    copied, unreadable, _ = repair(path, tmp_path / "new.db")
+    assert (copied, unreadable) == (4, ["exec-000003"])
+
+
+def test_text_of_the_schema_that_is_not_utf_8_is_a_damaged_file(tmp_path: Path) -> None:
+    """Proves one line with the way out, and no byte of the file, where SQLite's own message cannot be decoded, and
+    where a verb reads a text that is not UTF-8.
+    """
+    path = tmp_path / "t.db"
+    _filled(path, 3)
+    whole = path.read_bytes()
+    broken = whole.replace(b"CREATE TABLE bodies", b"CREATE TABLE bodi((").replace(
+        b"tablebodies", b"tableb\xa5\xc8\xffes"
+    )
+    assert len(broken) == len(whole)
+    path.write_bytes(broken)
+    with pytest.raises(StoreDamagedError, match="a text in it is not UTF-8; `ael trace repair`"):
+        SqliteStore(path, create=False).count(RunQuery())
+    path.write_bytes(whole)
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE bodies SET body = CAST(x'686964646e00ff' AS TEXT) WHERE execution = 2")
+    connection.commit()
+    connection.close()
+    done = CliRunner().invoke(ael, ["privacy", "scan", str(path)])
+    assert (done.exit_code, "hidd" in done.output) == (1, False)
+    assert "a text in it is not UTF-8; `ael trace repair`" in done.output
+
+
+@pytest.mark.parametrize("make_store", DATABASES, indirect=True)
+def test_figures_of_another_program_fit_every_backend(sql_store: SqlBackend) -> None:
+    """Proves that durations and attempts without measure are kept cut, and hide no other run."""
+    odd = run(1, duration_ms=1e308)
+    odd.steps[0].attempt = 2**63
+    odd.steps[0].tool_calls[0].duration_ms = float("nan")
+    odd.steps[0].tool_calls[0].sequence = 2**70
+    sql_store.put([odd, run(2)])
+    query = RunQuery(ids=("exec-000001", "exec-000002"))
+    assert [each.execution_id for each in sql_store.query(query).runs] == ["exec-000002", "exec-000001"]
+    assert len(sql_store.stats("tool", query)) == 1
 
 
 def test_repair_overwrites_nothing_and_needs_a_store(tmp_path: Path) -> None:

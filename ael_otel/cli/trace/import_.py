@@ -45,7 +45,7 @@ def command(file: str, replace: bool, place: Place) -> None:
     from ael_otel.core.redaction import ActiveRedaction
     from ael_otel.errors import ExportError, ImportFormatError
     from ael_otel.export.cleaning import captured, cleaned
-    from ael_otel.export.import_formats import read_with_rest
+    from ael_otel.export.import_formats import LeftOut, read_with_rest
 
     guard = ActiveRedaction(place.settings)
     redactor = guard.redactor
@@ -53,26 +53,32 @@ def command(file: str, replace: bool, place: Place) -> None:
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         found = read_with_rest(data)
-        runs = [captured(cleaned(run, redactor), guard) for run in found.runs]
     except OSError as error:
         raise ExportError(f"{name}: cannot be read: {error.strerror or error}") from None
     except ImportFormatError as error:
         # It quotes what it stumbled over.
         raise ImportFormatError(f"{name}: {redactor.text(str(error))}") from None
+    runs: list[ExecutionRecord] = []
+    left_out = list(found.left_out)
+    for run in found.runs:
+        try:
+            runs.append(captured(cleaned(run, redactor), guard))
+        except (ImportFormatError, RecursionError) as error:
+            left_out.append(LeftOut(1, "run", f"({redactor.text(str(error))})"))
     with opened(place, create=True) as store:
         new = runs if replace else [run for run in runs if not _is_stored(store, run)]
         store.put(new)
     said = f"Imported {words.plural(len(new), 'run')}"
     if known := len(runs) - len(new):
         said += f"; {known} stored already"
-    if found.left_out:
+    if left_out:
         # The reasons quote the file.
-        rest = [f"{words.plural(count, noun)} {redactor.text(why)}" for count, noun, why in found.left_out]
+        rest = [f"{words.plural(count, noun)} {redactor.text(why)}" for count, noun, why in left_out]
         said += f"; left out: {', '.join(rest)}"
     elif not runs:
         said += "; there are no spans and no runs in it"
     click.echo(f"{words.one_line(said)}.", err=True)
-    if found.left_out and not runs:
+    if left_out and not runs:
         raise click.exceptions.Exit(1)
 
 

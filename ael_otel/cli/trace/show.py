@@ -1,7 +1,7 @@
 """`ael trace show`: one run as a tree, as JSON, as spans, as a page in the browser."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from ael_otel.attribution import Attribution
     from ael_otel.cli.render.zone import Zone
     from ael_otel.store import ExecutionRecord
+
+_NAME_CHARS: Final = 60
+"""What the name of a page has of its workflow's; file systems take 255 bytes."""
 
 
 @click.command(
@@ -135,8 +138,8 @@ def _page(run: "ExecutionRecord", who: "Attribution | None", *, browse: bool) ->
     from ael_otel.store.files import write_file
 
     folder = new_folder()
-    path = folder / f"{run.workflow_name or 'call'}-{run.trace_id[:8] or 'run'}.html"
-    path = folder / "".join(c if c.isalnum() or c in "-_." else "_" for c in path.name)
+    name = f"{(run.workflow_name or 'call')[:_NAME_CHARS]}-{run.trace_id[:8] or 'run'}.html"
+    path = folder / "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in name)
     sections = [] if who is None else [attribution.section(who)]
     write_file(path, [page(run, sections).encode("utf-8")])
     click.echo(str(path))

@@ -457,6 +457,45 @@ FIELDS = st.sampled_from(
 )
 
 
+@pytest.mark.parametrize("odd", [[1], {"a": 1}, "\N{SUPERSCRIPT TWO}", "--5", "9" * 5_000, 1e300, True])
+@pytest.mark.parametrize(
+    "field", ["kind", "status", "startTimeUnixNano", "attributes", "events", "name", "traceId"]
+)
+def test_one_odd_field_costs_one_span(odd, field):
+    """Proves that a value that no writer should write costs its span at most, which is counted with a reason."""
+    good = {
+        "traceId": "5b8efff798038103d269b633813fc60c",
+        "spanId": "eee19b7ec3c1b174",
+        "name": "agent",
+        "startTimeUnixNano": "1767225600000000000",
+        "endTimeUnixNano": "1767225601000000000",
+        "attributes": [{"key": "gen_ai.operation.name", "value": {"stringValue": "invoke_agent"}}],
+    }
+    value = {"code": odd} if field == "status" else odd
+    bad = good | {"spanId": "eee19b7ec3c1b175", "traceId": "6" * 32} | {field: value}
+    document = {"resourceSpans": [{"scopeSpans": [{"spans": [bad, good]}]}]}
+    found = read_with_rest(json.dumps(document).encode())
+    assert good["traceId"] in [run.trace_id for run in found.runs]
+    assert sum(part.number for part in found.left_out) in (0, 1)
+    assert len(found.runs) + sum(part.number for part in found.left_out) >= 1
+
+
+@pytest.mark.parametrize("depth", [60, 400, 5_000])
+@pytest.mark.parametrize(
+    ("open_", "close"), [('{"trace":', "}"), ('{"data":[', "]}"), ('{"result":', "}"), ("[", "]")]
+)
+def test_document_that_is_nested_deeply_is_refused_in_a_line(depth, open_, close):
+    """Proves for what holds other documents that depth is a reason and no fault of ours."""
+    inner = '{"resourceSpans":[]}'
+    said = "read"
+    try:
+        read_with_rest((open_ * depth + inner + close * depth).encode())
+    except ImportFormatError as error:
+        said = str(error)
+    assert 0 < len(said) < 300
+    assert "\n" not in said
+
+
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(max_size=5),
