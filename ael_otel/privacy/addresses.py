@@ -10,7 +10,7 @@ from typing import Final
 
 from ael_otel.privacy.field_names import a_set
 from ael_otel.privacy.markers import MARKER
-from ael_otel.privacy.validators import is_placeholder, is_words
+from ael_otel.privacy.validators import is_placeholder, is_words, looks_secret
 
 _RUN_END: Final = re.compile(r"[\s\"'<>`]")
 _AUTHORITY_END: Final = re.compile(r"[/?#\\]")
@@ -53,6 +53,31 @@ def search(text: str, start: int, end: int, found: Callable[[int, int, bool], ob
             found(first, last, secret)
             behind = last if secret else first
         at = text.find("://", behind, end)
+
+
+_BARE: Final = re.compile(
+    r"(?P<password>[^\s\"'`/:@,;=()<>\[\]{}|]{6,128}):(?P<name>[\w.\\-]{1,64})(?![\w.:@])"
+)
+_BARE_HOST: Final = re.compile(
+    r"@(?!sha[0-9]|[0-9]{1,4}(?:\.[0-9]{1,4}){0,2}(?![0-9.]))[A-Za-z0-9][\w.-]{0,252}(?![\w@])"
+)
+_NO_ACCOUNTS: Final = a_set("mailto sip sips xmpp acct npm im http https ssh git scp file tel urn")
+_LONGEST_BARE: Final = 196
+_ANY_DIGIT: Final = re.compile("[0-9]")
+
+
+def search_bare(text: str, start: int, end: int, found: Callable[[int, int], object]) -> None:
+    """Report user and password in front of a host without a scheme, as in `corp/ada:gr33nT3aPot@10.0.0.1`."""
+    at = text.find("@", start, end)
+    while at >= 0:
+        if text[at - 1 : at].isalnum() or text[at - 1 : at] in "!#$%^*+-_.~?":
+            before = _BARE.match(text[max(0, at - _LONGEST_BARE) : at][::-1])
+            if before is not None and _BARE_HOST.match(text, at) is not None:
+                password = before["password"][::-1]
+                known = before["name"][::-1].lower() in _NO_ACCOUNTS
+                if not known and _ANY_DIGIT.search(password) and looks_secret(password):
+                    found(at - before.end(), at)
+        at = text.find("@", at + 1, end)
 
 
 def is_secret(user_info: str) -> bool:

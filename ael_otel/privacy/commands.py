@@ -9,17 +9,19 @@ from ael_otel.privacy.budget import Budget, Unlimited
 from ael_otel.privacy.validators import looks_secret
 
 _CLIENT: Final = (
-    r"(?P<curl>curl|lftp)|(?P<http>https?|xh|httpie)|(?P<mysql>mysql(?:dump|admin|import|show|sh)?|mariadb(?:-dump|-admin)?|mycli|7za?|rar)"
+    r"(?P<curl>curl|lftp)|(?P<http>https?|xh|httpie)|(?P<mysql>mysql(?:dump|admin|import|show|sh)?|mariadb(?:-dump|-admin)?|mycli|7z[arz]?|rar)"
     r"|(?P<login>docker|podman|helm|nerdctl|buildah|skopeo|oras|crane|az|oc|cf|ibmcloud|ibmcloud|argocd|flyctl)"
     r"|(?P<auth>redis-cli|valkey-cli|keydb-cli|redis-benchmark)|(?P<pass>sshpass|(?i:psexec)(?:64)?(?:\.exe)?|crackmapexec|netexec|nxc|evil-winrm|smbmap|rdesktop|mongo(?:sh|dump|restore|export|import)?|cqlsh|beeline|hdbsql)"
-    r"|(?P<ldap>ldap(?:search|modify|add|delete|passwd|whoami))|(?P<smb>smbclient|rpcclient|net)"
-    r"|(?P<upper>sqlcmd|bcp|tsql|osql|mosquitto_(?:pub|sub)|zip|unzip|ipmitool)|(?P<openssl>openssl)|(?P<htpasswd>htpasswd)|(?P<pw>plink|pscp|psftp|putty)|(?P<snmp>snmp(?:b?walk|bulkwalk|b?get|bulkget|getnext|set|table|trap|inform|status|df|test|usm|vacm))"
+    r"|(?P<ldap>ldap(?:search|modify|add|delete|passwd|whoami))|(?P<smb>smb(?:client|cacls|get|tree|spool)|rpcclient|winexe|net)"
+    r"|(?P<upper>sqlcmd|bcp|tsql|osql|mosquitto_(?:pub|sub)|zip|unzip|ipmitool)|(?P<openssl>openssl)|(?P<htpasswd>htpasswd)|(?P<pw>plink|pscp|psftp|putty|pdf(?:info|totext|toppm|tops|tohtml|images|fonts|detach|separate|unite|sig))|(?P<snmp>snmp(?:b?walk|bulkwalk|b?get|bulkget|getnext|set|table|trap|inform|status|df|test|usm|vacm))"
 )
 _COMMAND: Final = re.compile(rf"(?:(?<![\w.-])|(?<=\\n))(?:{_CLIENT})(?=[ \t])")
 _ARGUMENTS: Final = re.compile(
     r"(?:\\\"[^\"\n]*+\"|\"[^\"\n]*+\"|'[^'\n]*+'|\\\r?\n|[^\n|;&\"']|[|;&\"'](?=\S)){0,2048}"
 )
-_HINT: Final = re.compile(" -(?:[uUpPabwkKcAX]|[fgikLnsSv46]{1,8}[uU]|-user|-proxy-user|-cookie|-auth|-pass)")
+_HINT: Final = re.compile(
+    " -(?:[uUpPabwkKcAX]|hp|opw|[cDin]{1,3}b|[fgikLnsSv46]{1,8}[uU]|-user|-proxy-user|-cookie|-auth|-pass)"
+)
 _LONGEST_COMMAND: Final = 2048
 _LONGEST_NAME: Final = 16
 
@@ -40,7 +42,7 @@ _OPTIONS: Final = {
             r"|(?P<s>[^\s\"'=]{1,128}=[^\s\"'\\]++))"),
     ),
     "http": (re.compile(r"(?<=\s)(?:-a|--auth)[ \t=]{0,4}[\"']?[^\s:\"']{0,128}:(?P<s>[^\s\"'\\]++)"),),
-    "mysql": (re.compile(r"(?<=\s)-p(?:\\?[\"'](?P<q>[^\"'\n]++)|(?P<s>[^\s\"'\\-][^\s\"'\\]*+))"),),
+    "mysql": (re.compile(r"(?<=\s)-h?p(?:\\?[\"'](?P<q>[^\"'\n]++)|(?P<s>[^\s\"'\\-][^\s\"'\\]*+))"),),
     "login": (_separate("-p"),),
     "auth": (_separate("-a|--pass"),),
     "pass": (_separate("-p"),),
@@ -51,15 +53,19 @@ _OPTIONS: Final = {
         re.compile(r"\bpass:(?P<s>[^\s\"'\\]++)|'pass:(?P<q>[^'\n]++)"),
         _separate("(?:-k|-K|-psk|-srppass|-proxy_pass)(?=[ \\t])"),
     ),
-    "pw": (_separate("-pw"),),
+    "pw": (_separate("-pw|-opw|-upw"),),
     "snmp": (_separate("-[cAX]"),),
     "htpasswd": (
         re.compile(
-            r"(?<=\s)-[a-zA-Z]{0,4}b[a-zA-Z]{0,4}[ \t]{1,4}\S{1,256}[ \t]{1,4}\S{1,128}[ \t]{1,4}"
+            r"(?<=\s)-[a-zA-Z]{0,4}b[a-zA-Z]{0,4}[ \t]{1,4}(?:\S{1,256}[ \t]{1,4})?\S{1,128}[ \t]{1,4}"
             r"[\"']?(?P<s>[^\s\"'\\]++)"
         ),
     ),
 }  # fmt: skip
+_PASSWORD: Final = re.compile(
+    r"-[pP](?:[ \t=]{1,4}|(?=[A-Za-z0-9]))(?:\\?[\"'](?P<q>[^\"'\n]++)|(?P<s>[^\s\"'\\-][^\s\"'\\]*+))"
+)
+"""An option of a program that is not known: its value counts where an account is named before it."""
 _HOLE: Final = re.compile(
     r"\$\{?[A-Za-z_][\w.:-]*\}?|\$\(.*|<[^<>]*>?|[*.xX#_-]+|\{\{?[^{}]*\}?\}?|\[[A-Z_]+\]|(?i:password|passwd|pass|secret|token|public|private)"
 )
@@ -79,6 +85,7 @@ def search(text: str, start: int, end: int, found: Callable[[int, int, str], obj
     """Report the secrets in the arguments of commands whose options stand in a part of a text."""
     hint = _HINT.search(text, start, end)
     searched = start
+    account = -1
     while hint is not None:
         at = hint.start()
         behind = at + 1
@@ -98,6 +105,15 @@ def search(text: str, start: int, end: int, found: Callable[[int, int, str], obj
                 _options(text, command.end(), behind, client or "", found, budget)
             if budget.cut is not None:
                 return
+        elif text[at + 2] in "uU" or text.startswith("-user", at + 2):
+            account = at
+        elif account >= 0 and text[at + 2] in "pP" and account >= _line_of(text, at):
+            if budget.is_spent(at):
+                return
+            option = _PASSWORD.match(text, at + 1)
+            if option is not None and looks_secret(option[option.lastgroup or ""]):
+                found(*option.span(option.lastgroup or ""), markers.PASSWORD)
+                behind = option.end()
         hint = _HINT.search(text, behind, end)
 
 

@@ -33,6 +33,11 @@ _BEHIND: Final = {
     "net user ": _line(r"net user WORD VALUE"),
     "net use ": _line(r"net use (?:[a-z]: )?\\\\WORD(?: /\S{1,64})? VALUE(?= /user)"),
     "vault login ": _line(r"vault login(?: -no-print)? (?:token=)?VALUE"),
+    **dict.fromkeys(("rabbitmqctl add_user ", "rabbitmqctl change_password "), _line(r"rabbitmqctl \w{1,16} WORD VALUE")),
+    "reset-admin-password ": _line(r"reset-admin-password(?: --?[\w-]{1,32} WORD){0,3} VALUE"),
+    "username ": _line(r"username \S{1,64}(?: privilege \d{1,2})? (?:secret|password)(?: \d)? VALUE"),
+    "oathtool ": _line(r"oathtool(?: --?[\w=-]{1,24}){0,4} [\"']?(?P<bare>[A-Za-z2-7]{16,128})(?P<quoted>)"),
+    **dict.fromkeys((" /p ", " /p:"), re.compile(r"\s/p(?::|[ \t]{1,4})" + _VALUE, re.IGNORECASE)),
     "operator unseal ": _line(r"operator unseal VALUE"),
     "proceed to installation:": _line(r"proceed to installation:(?:\s|\\n){1,8}(?P<bare>[0-9a-f]{32})(?P<quoted>)"),
     "wpa_passphrase ": _line(r"wpa_passphrase [\"']?[^\s\"']{1,64}[\"']? VALUE"),
@@ -58,16 +63,17 @@ _REVERSED: Final = (
 _FROM_INPUT: Final = (
     "--password-stdin", "--with-token", "chpasswd", "sudo -s", "--passphrase-fd", "| passwd", "kinit", "cryptsetup",
     "--pass-stdin", "--stdin", "secret put", "secret add", "secrets create", "secret create", "--data-file=-",
-    "--token-stdin", "-passin stdin", "-pass stdin",
+    "--token-stdin", "argon2 ", "secrethub write", "gopass insert", "passwd -stdin", "passwd -apr1 -stdin", "passwd -6 -stdin",
+    "-passin stdin", "-pass stdin",
 )  # fmt: skip
 """Texts in lower case of commands that read a secret from their input."""
 ANCHORS: Final = (*_BEHIND, *_FROM_INPUT, *_REVERSED)
 """Texts in lower case that a match begins with."""
 
 _ANCHOR: Final = re.compile("|".join(sorted(map(re.escape, ANCHORS), reverse=True)), re.IGNORECASE)
-_PRINTS: Final = ("echo ", "printf ", "Write-Output ", "write-output ")
+_PRINTS: Final = ("yes ", "echo ", "printf ", "Write-Output ", "write-output ")
 _ECHOED: Final = re.compile(
-    r"(?:echo|printf|write-output)(?:[ \t]{1,4}-[nNeE]{1,3}){0,2}[ \t]{1,4}(?:[\"']%s(?:\\n)?[\"'][ \t]{1,4})?"
+    r"(?:yes|echo|printf|write-output)(?:[ \t]{1,4}-[nNeE]{1,3}){0,2}[ \t]{1,4}(?:[\"']%s(?:\\n)?[\"'][ \t]{1,4})?"
     r"(?:\"(?P<double>[^\"\n]{3,256})\"|'(?P<single>[^'\n]{3,256})'|(?P<bare>[^\s\"'|;&<>()$-][^\s\"'|;&<>()]{2,256}))[ \t]{0,4}\|",
     re.IGNORECASE,
 )
@@ -121,7 +127,10 @@ def _is_secret(anchor: str, value: str, text: str, at: int) -> bool:
         return line.endswith(("snmp-server ", "snmp ")) or (
             line[-2:].lower() in {"ro", "rw", "ap"} and not value.startswith("(")
         )
-    if anchor == "net user ":
+    if anchor.startswith(" /p"):
+        near = text[max(0, at - 160) : at + 160].lower()
+        return (" /u" in near or " /v:" in near) and _DIGIT.search(value) is not None
+    if anchor in {"net user ", "username "}:
         return _DIGIT.search(value) is not None or not value.isalpha()
     if anchor == "secrets set ":
         return len(value) >= 6 and (looks_secret(value) or _DIGIT.search(value) is not None)

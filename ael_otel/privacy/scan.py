@@ -188,6 +188,11 @@ class Scanner:
                 _at_anchors(self._email, text, text, start, end, found)
             if "://" in part:
                 self._addresses(text, start, end, found)
+            if ":" in part:
+                kind, name = self._url.kind, self._url.name
+                addresses.search_bare(
+                    text, start, end, lambda first, last: found.append(Span(first, last, kind, name))
+                )
         if size > 10 and self._digits:
             self._numbers(text, start, end, found)
         if size > 5:

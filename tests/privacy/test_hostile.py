@@ -157,6 +157,12 @@ LEAKS = {
     "webhooks of other services": "https://outlook.office.com/webhook/{x:8}-1/IncomingWebhook/{x:32}/y https://a.tines.com/webhook/{n:32}/{n:64}",
     "login of a directory": 'new DirectoryEntry("LDAP://x", "ada", "{w:14}")',
     "hashes of passwords, others": "$krb5asrep$23${x:32}${x:120} $8${h:14}${h:43}",
+    "user and password before a host without a scheme": "psexec.py corp/ada:{w:13}7@target cmd\nproxy ada:{w:13}7@10.0.0.1:3128\n",
+    "option of a program that is not known": "gnmic -a h:1 -u ada -p {w:13}7 get\ntwine upload -u ada -p{w:13}7 dist/*\ntool --username ada -v -P {w:13}7\n",
+    "options of Windows": "xfreerdp /u:ada /p:{w:13}7 /v:10.0.0.1\ntasklist /s host /u ada /p {w:13}7\n",
+    "archives and documents": "rar a -hp{w:14} a.rar x; 7zr a -p{w:14} x; pdfinfo -opw {w:14} a.pdf; htpasswd -nbm ada {w:14}",
+    "accounts of brokers, shares and routers": "rabbitmqctl add_user ada {w:14}\nsmbcacls //s/s f --user dom\\\\ada%{w:14}\nusername ada privilege 15 secret {w:13}7\n",
+    "seed of one-time passwords": 'oathtool --totp -b "{t:32}"; yes {w:14} | passwd',
     "key of a vendor that is not known": "ZORBLAX_KEY={w:24}",
     "key of a vendor that is not known, YAML": "zorblax_key: '{w:32}'",
     "key of a vendor that is not known, hexadecimal": "export ZORBLAX_KEY={x:40}",
@@ -213,6 +219,8 @@ STRUCTURES = {
     "key of a vendor that is not known, field": {"ZORBLAX_KEY": "{w:24}"},
 }
 HARMLESS = (
+    "image nginx:1.25-alpine3@sha256:abcdef0123, npm install a:b2c3d4e5@1.2.3 x, mailto:x1y2z3a4b5@localhost",
+    "docker run -u root -p 8080:80 x; ssh -l ada -p 2222 host; useradd -u 1000 -p x; copy a /p b /u",
     "the password of the user: see below; password for the account: required; tokens of the text: 3",
     'headers.get("Authorization") or "authorization" in x; it can be "access_token" or "refresh_token"',
     """creds = f"{login}:{password}"; token = f"test_access_token_{secrets.token_hex(32)}"; scheme: bearer = "bearer" """,
