@@ -130,7 +130,9 @@ def _is_secret(anchor: str, value: str, text: str, at: int) -> bool:
     if anchor.startswith(" /p"):
         near = text[max(0, at - 160) : at + 160].lower()
         return (" /u" in near or " /v:" in near) and _DIGIT.search(value) is not None
-    if anchor in {"net user ", "username "}:
+    if anchor == "username ":
+        return _DIGIT.search(value) is not None
+    if anchor == "net user ":
         return _DIGIT.search(value) is not None or not value.isalpha()
     if anchor == "secrets set ":
         return len(value) >= 6 and (looks_secret(value) or _DIGIT.search(value) is not None)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ael_otel.privacy.scan import Span
-from ael_otel.privacy.validators import looks_secret
+from ael_otel.privacy.validators import is_drawn, looks_like_key
 
 _BY_NAME: Final = frozenset(
     {"named_secret", "command_option", "login_call", "login_line", "signed_url", "session_cookie"}
@@ -20,14 +20,14 @@ _WORD: Final = re.compile(rf"[^\s\"'`,;=()<>\[\]{{}}|]{{{_SHORTEST},{_LONGEST}}}
 def with_repeats(text: str, spans: Sequence[Span]) -> Sequence[Span]:
     """Return the secrets of a text, in order, with the other places where the same values stand.
 
-    Only values of 12 characters and more that look like a secret themselves are searched for: a short one would be
+    Only values of 12 characters and more that look drawn at random are searched for: a short one, or a name, would be
     found by chance. Those that a shape gives away have been found everywhere.
     """
     values: dict[str, Span] = {}
     for span in spans:
         if span.rule in _BY_NAME and _SHORTEST <= span.end - span.start <= _LONGEST:
             value = text[span.start : span.end]
-            if value not in values and looks_secret(value):
+            if value not in values and (is_drawn(value) or looks_like_key(value)):
                 values[value] = span
                 if len(values) >= _MOST:
                     break

@@ -219,6 +219,7 @@ STRUCTURES = {
     "key of a vendor that is not known, field": {"ZORBLAX_KEY": "{w:24}"},
 }
 HARMLESS = (
+    "the username and password quoting. For the joint user info; username a password b",
     "image nginx:1.25-alpine3@sha256:abcdef0123, npm install a:b2c3d4e5@1.2.3 x, mailto:x1y2z3a4b5@localhost",
     "docker run -u root -p 8080:80 x; ssh -l ada -p 2222 host; useradd -u 1000 -p x; copy a /p b /u",
     "the password of the user: see below; password for the account: required; tokens of the text: 3",
