@@ -135,7 +135,8 @@ class _Reader:
             return
         elif jaeger.is_jaeger(found):
             self._spans += jaeger.spans_in_trace(found, bad)
-        elif isinstance(found.get("data"), list) and found["data"]:
+        elif isinstance(found.get("data"), list):
+            self._recognised = self._recognised or not found["data"]  # an answer without traces
             for trace in _list(found["data"]):
                 self._take(trace, line)
             return

@@ -487,6 +487,9 @@ def error_of(error: Exception, path: Path, doing: str = "") -> StoreError:
             return StoreDamagedError(f"{text}; {_REPAIR}")
         if code in _FULL:
             return StoreFullError(f"{text}; {_REMEDIES[code]}")
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+            # Statements of ours get it where a table or column is not in the schema any more.
+            text += f"; if the file is damaged, {_REPAIR}"
         if code == sqlite3.SQLITE_READONLY:
             text += "; this user may not write the file or its folder, or the file system is read-only"
         return (StoreBusyError if code in _TRANSIENT else StoreError)(text)

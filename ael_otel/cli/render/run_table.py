@@ -17,6 +17,8 @@ from ael_otel.store.rows import MAX_ERROR_TEXT
 
 _ROOM_FOR_DATES: Final = 96
 _SHORTEST_WORDS: Final = len("what happened")
+_SHORTEST_NAME: Final = 8
+_ROOM_FOR_NAME: Final = 24
 MAX_CELL: Final = 200
 """Characters of one value in a table of fields; the other forms have all of it."""
 
@@ -43,6 +45,12 @@ def runs(
     wide = width is None or width >= _ROOM_FOR_DATES
     headings = ["workflow", "status", "steps", "duration", "what happened", "id"]
     rows = [_cells(run, whole.get(run.execution_id)) for run in found]
+    if width is not None:
+        # One long name would leave the ids of all runs no room.
+        others = _taken(headings[1:], [cells[1:] for cells in rows], gap=1, words_at_least=0)
+        most = max(_SHORTEST_NAME, min(max(_ROOM_FOR_NAME, width * 2 // 5), width - others - 2))
+        for cells in rows:
+            cells[0].truncate(most, overflow="ellipsis")
     times: list[str] = []
     if wide:
         times = [zone.when(run.started_at) for run in found]

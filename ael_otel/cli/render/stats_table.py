@@ -15,6 +15,8 @@ from ael_otel.store import ErrorRow, StatsRow, StoreInfo
 _ROOM_FOR_ALL: Final = 76
 _NARROW: Final = ("failed", "p50", "p95")
 _ROOM_FOR_FIRST: Final = 110
+_LONGEST_NAME: Final = 80
+"""Characters of a name on a terminal, or as many as it has columns; it folds into some lines."""
 
 
 def table(
@@ -44,8 +46,11 @@ def _sums(by: str, rows: Sequence[StatsRow], width: int | None) -> Table:
         found.add_column(heading, no_wrap=True, justify="right")
     for row in rows:
         figures = _figures(row)
+        key = Text(words.one_line(row.key or "(direct call)"))
+        if width is not None:
+            key.truncate(max(width, _LONGEST_NAME), overflow="ellipsis")
         found.add_row(
-            Text(words.one_line(row.key or "(direct call)")),
+            key,
             Text(f"{row.count:,}" + (f" ({row.running} going on)" if row.running else "")),
             *(figures[heading] for heading in shown),
         )
@@ -66,10 +71,16 @@ def _errors(rows: Sequence[ErrorRow], width: int | None, zone: Zone) -> Table:
         found.add_column(f"{heading} ({zone.name})", no_wrap=wide, overflow="fold")
     for row in rows:
         times = (row.first_seen, row.last_seen)[-len(seen) :] if seen else ()
-        found.add_row(
+        names = [
             Text(words.one_line(row.code), style="red" if row.recovered < row.count else "yellow"),
             Text(words.one_line(row.tool or "-")),
             Text(words.one_line(".".join(filter(None, (row.workflow, row.step))) or "-")),
+        ]
+        if width is not None:
+            for name in names:
+                name.truncate(max(width, _LONGEST_NAME), overflow="ellipsis")
+        found.add_row(
+            *names,
             Text(f"{row.count:,}"),
             Text(f"{row.recovery_rate:.0%}" if row.recovered else "-"),
             *(Text(zone.when(time), style="dim") for time in times),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 _ROOM_FOR_TIMES = 96
+_SHORTEST_NAME = 12
 
 
 class CallRow(msgspec.Struct, frozen=True):
@@ -146,12 +147,21 @@ def table(rows: list[CallRow], zone: "Zone", *, width: int | None) -> "Table":
     if wide:
         built.add_column(f"started ({zone.name})", no_wrap=True)
     built.add_column("id", no_wrap=True, min_width=words.SHORT_ID)
-    for heading in ("tool", "step", "status"):
+    for heading in ("tool", "step"):
         built.add_column(heading, no_wrap=True)
+    built.add_column("status", no_wrap=True, min_width=max((len(row.status) for row in rows), default=0))
     if wide:
         built.add_column("duration", no_wrap=True, justify="right")
     for heading in ("arguments", "error"):
         built.add_column(heading, no_wrap=True, overflow="ellipsis")
+
+    def name(text: str) -> Text:
+        shown = Text(words.one_line(text))
+        if width is not None:
+            # One long name would leave the others' arguments and errors no room.
+            shown.truncate(max(_SHORTEST_NAME, width // 4), overflow="ellipsis")
+        return shown
+
     for row in rows:
         error = "" if row.error_code is None else words.error_text(row.error_code, row.error_message or "")
         started = [Text(zone.when(row.started_at), style="dim")] if wide else []
@@ -159,8 +169,10 @@ def table(rows: list[CallRow], zone: "Zone", *, width: int | None) -> "Table":
         built.add_row(
             *started,
             Text(identifier(row.trace_id, row.execution_id), style="dim"),
-            Text(words.one_line(words.tool(row.tool, row.server))),
-            Text(words.one_line(".".join(filter(None, (row.workflow, row.step))) or "-")),
+            *map(
+                name,
+                (words.tool(row.tool, row.server), ".".join(filter(None, (row.workflow, row.step))) or "-"),
+            ),
             Text(row.status, style="" if row.status in ("success", "running") else "red"),
             *took,
             Text(value(row.arguments, cut=width is not None)),

@@ -43,6 +43,25 @@ def test_a_pair_without_key_or_equals_sign_is_refused(pair):
         parse_pairs([pair])
 
 
+def test_a_value_that_is_nested_too_deep_is_text():
+    """What no reader of JSON takes is no JSON, and no fault either."""
+    deep = "[" * 100_000 + "]" * 100_000
+    assert parse_pairs([f"a={deep}"]) == {"a": deep}
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "a: " + "[" * 20_000, "? [a]\n: 1", "!!int ''", "a: !!timestamp x"]
+)
+def test_a_file_that_no_mapping_can_be_made_of_is_refused(text, tmp_path):
+    """Depth, keys that are lists and values that do not fit their tags end in one line."""
+    path = tmp_path / "inputs"
+    path.write_text(text)
+    with pytest.raises(
+        click.BadParameter, match=r"nested too deep|neither JSON nor YAML|must hold one mapping"
+    ):
+        read_file(str(path))
+
+
 @pytest.mark.parametrize("text", ['{"a": 1, "b": [2]}', "a: 1\nb: [2]\n"])
 def test_a_file_may_be_json_or_yaml(text, tmp_path):
     """The same mapping either way."""

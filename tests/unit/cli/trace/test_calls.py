@@ -3,6 +3,7 @@
 import io
 import json
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -60,3 +61,23 @@ def test_a_narrow_terminal_has_ids_and_one_line_a_call(place):
     assert max(map(len, lines)) <= 60
     assert [line.split()[0] for line in lines[1:3]] == ["a0f63b41", "b1e29c07"]
     assert "charge" in lines[3]
+
+
+def test_one_long_name_leaves_the_other_columns_room(place):
+    """Proves that a tool and a step with endless names are cut on a terminal, where id and status stay, and whole in a
+    pipe.
+    """
+    store = SqliteStore(place / ".ael" / "telemetry.db")
+    rows = list(calls(store, Filters()))
+    store.close()
+    rows[0] = msgspec.structs.replace(rows[0], tool="t" * 500, step="s" * 500)
+    console = Console(width=80, file=io.StringIO())
+    console.print(table(rows, UTC_ZONE, width=80))
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) == 1 + len(rows)
+    for line, row in zip(lines[1:], rows, strict=True):
+        assert row.trace_id[:8] in line
+        assert row.status in line
+    console = Console(width=5_000, file=io.StringIO())
+    console.print(table(rows, UTC_ZONE, width=None))
+    assert "t" * 500 in console.file.getvalue()

@@ -268,3 +268,17 @@ def test_a_file_without_any_span_says_so(place):
     (place / "in.json").write_text('{"resourceSpans": []}')
     said = ael("import", "in.json", "--db", "copy.db").stderr
     assert said == "Imported 0 runs; there are no spans and no runs in it.\n"
+
+
+def test_run_that_is_none_without_its_secrets_costs_no_other(place):
+    """Proves that a pattern of the user's own that matches what a record needs leaves out that run, with the reason."""
+    (place / "ael-config.yaml").write_text(
+        'workflows: {directory: "."}\ntelemetry: {privacy: {patterns: [{name: odd, regex: "direct"}]}}\n',
+        "utf-8",
+    )
+    (place / "all.jsonl").write_text(ael("export", "--all", "--format", "jsonl").stdout, "utf-8")
+    done = ael("import", "all.jsonl", "-c", "ael-config.yaml", "--replace")
+    assert done.exit_code == 0
+    assert done.stderr.startswith(
+        "Imported 5 runs; left out: 1 run (a run cannot be read any more without its secrets"
+    )

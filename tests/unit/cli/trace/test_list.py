@@ -326,6 +326,29 @@ def test_names_come_before_times():
     assert lines[1].split() == ["mixed-" + "long" * 6, "completed", "2", "ok", "40.0", "ms", "a0f63b41"]
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_one_endless_name_leaves_ids_and_what_happened(width):
+    """Proves that a name that no terminal has room for is cut, and every line keeps its status and id."""
+    found = MemoryStore()
+    found.put(runs())
+    found.put(
+        [
+            msgspec.structs.replace(
+                runs()[0], execution_id="exec-0", trace_id="f" * 32, workflow_name="n" * 5_000
+            )
+        ]
+    )
+    page = found.query(RunQuery()).runs
+    out = Console(width=width, file=io.StringIO())
+    out.print(listing.runs(page, width=width, now=NOON))
+    lines = [line.rstrip() for line in out.file.getvalue().splitlines()]
+    assert len(lines) == 1 + len(page)
+    for line, run in zip(lines[1:], page, strict=True):
+        assert line.endswith(listing.identifier(run.trace_id, run.execution_id))
+        assert run.status in line
+    assert max(map(len, lines)) <= width
+
+
 def on_terminal(monkeypatch, width):
     """Let stdout of the command be a terminal of that width that knows no colours."""
     monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda self: True)

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from ael_otel.store import ErrorRecord, ExecutionRecord
+from ael_otel.store.sqlite import SqliteStore
 from tests.unit.cli.trace.runs import NOON, ael, failed, make, mixed, runs
 
 ADA, BOB, DECLINED, DECLINED_2, DIRECT, RUNNING = runs()
@@ -123,6 +124,27 @@ def test_logs_are_what_the_code_printed(place):
     assert "crunch stdout\n  first line\n  second line\n" in text
     assert "set AEL_LOKI_URL=http://HOST:3100" in text
     assert "Its code printed nothing." in ael("show", "c3d45e60", "--logs").stdout
+
+
+def test_page_of_a_workflow_with_an_endless_name_is_written(place):
+    """Proves that the name of a file has room for it, whatever characters the workflow's has."""
+    store = SqliteStore(place / ".ael" / "telemetry.db")
+    for number, name in enumerate(("n" * 5_000, "../../" * 90, "\u65e5" * 200, ".")):
+        store.put(
+            [
+                msgspec.structs.replace(
+                    runs()[0],
+                    execution_id=f"exec-{number}",
+                    trace_id=f"{number + 1}" * 32,
+                    workflow_name=name,
+                )
+            ]
+        )
+    store.close()
+    for number in range(4):
+        page = Path(ael("show", f"exec-{number}", "--web", "--no-open").stdout.strip())
+        assert page.is_file()
+        assert len(page.name) < 100
 
 
 def test_web_writes_a_private_page_and_opens_it(place, monkeypatch, tmp_path):
