@@ -21,6 +21,7 @@ __all__ = [
     "Source",
     "Substituted",
     "find_config",
+    "is_text",
     "kind_of",
     "named_config",
     "nearest",
@@ -314,8 +315,8 @@ def _resolve_text(text: str, key: str, source: Source, environ: Mapping[str, str
         value = environ.get(name)
         operand = match["operand"] or ""
         match match["operator"]:
-            case "-":
-                return value or operand
+            case "-" if not value:
+                return operand
             case "+":
                 return operand if value else ""
             case "?" if not value:
@@ -327,11 +328,22 @@ def _resolve_text(text: str, key: str, source: Source, environ: Mapping[str, str
                     f"{key} needs the environment variable {name}, which is not set; "
                     f"set it, or write ${{{name}:-default}}",
                 )
+            case _ if not is_text(value):
+                raise source.error(key, f"{key}: the value of the environment variable {name} is not UTF-8")
             case _:
                 return value
 
     resolved = _REFERENCE.sub(replace, text)
     return Substituted(resolved) if substituted else resolved
+
+
+def is_text(value: str) -> bool:
+    """Return whether UTF-8 can write a text: Python keeps other bytes of the environment as half characters."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def kind_of(value: object) -> str:

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from ael_otel.config.file import is_text
+
 __all__ = ["FAULTS_VARIABLE", "Fault", "check_variables", "drop_unusable"]
 
 FAULTS_VARIABLE: Final = "AEL_OTEL_VARIABLE_FAULTS"
@@ -93,7 +95,7 @@ def _ratio(variable: str, value: str) -> Fault | None:
             return None
     except ValueError:
         pass
-    return _ignored(variable, value, "is not a share from 0 to 1")
+    return _ignored(variable, value, "is not a share from 0 to 1", "1.0")
 
 
 def _flag(variable: str, value: str) -> Fault | None:
@@ -353,6 +355,11 @@ def _check(environ: Mapping[str, str]) -> list[Fault]:
         if fault is not None:
             found.append(fault)
     wrong = {fault.variable for fault in found}
+    for name in sorted(environ.keys() - wrong):
+        # Python keeps such bytes as half characters, which no exporter can encode: a whole signal would be lost.
+        if name.startswith("OTEL_") and not is_text(environ[name]):
+            found.append(Fault(name, f"{name}: its value is not UTF-8; set it in UTF-8; it is left out"))
+            wrong.add(name)
     return found + [fault for fault in _together(environ) if fault.variable not in wrong]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from ael_otel.config import load_settings
 from ael_otel.config.file import Source, resolve_references
+from ael_otel.errors import ConfigError
 
 ENVIRON = {"SET": "value", "EMPTY": "", "NUMBER": "8080"}
 
@@ -69,3 +70,14 @@ def test_a_shared_value_is_resolved_in_each_place(write: Callable[[str], Path]) 
     )
     settings = load_settings(path, ENVIRON)
     assert settings.privacy.excluded_paths == settings.redaction.sensitive_field_patterns == ("value/*",)
+
+
+@pytest.mark.parametrize("written", ["${ODD}", "${ODD:-other}", "${ODD:?why}", "a ${ODD}"])
+def test_value_that_is_not_utf_8_is_refused(written: str) -> None:
+    """Bytes that no text has are named with key and variable, without the value."""
+    environ = {"ODD": b"caf\xe9".decode("utf-8", "surrogateescape")}
+    with pytest.raises(
+        ConfigError, match=r"a\.b: the value of the environment variable ODD is not UTF-8"
+    ) as raised:
+        resolve_references(written, "a.b", Source(), environ)
+    assert "caf" not in str(raised.value)

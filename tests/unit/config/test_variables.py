@@ -1,5 +1,6 @@
 """OTEL_* variables that cannot be used: each is reported with its value and remedy, and none reaches the SDK."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,19 @@ def test_ratio_is_checked_for_ratio_samplers_only() -> None:
     environ = {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "10%"}
     (fault,) = check_variables(environ)
     assert fault.variable == "OTEL_TRACES_SAMPLER_ARG"
+    drop_unusable(environ)
+    assert environ["OTEL_TRACES_SAMPLER_ARG"] == "1.0", "the SDK prints a line of its own where there is none"
+
+
+@pytest.mark.parametrize("name", ["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_X"])
+def test_value_that_is_not_utf_8_is_left_out(name: str) -> None:
+    """An exporter cannot encode it: with such a name of the service no metric was ever sent."""
+    environ = {name: b"caf\xe9=1".decode("utf-8", "surrogateescape")}
+    (fault,) = drop_unusable(environ)
+    assert fault.message == f"{name}: its value is not UTF-8; set it in UTF-8; it is left out"
+    assert not fault.fatal
+    assert name not in environ
+    json.dumps(environ).encode()
 
 
 def test_all_mistakes_are_reported_at_once() -> None:
