@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from ael_otel.privacy.budget import HIT, USER, Budget
 from ael_otel.privacy.field_names import a_set
 from ael_otel.privacy.markers import MARKER
 from ael_otel.privacy.validators import is_placeholder, is_words, looks_secret
@@ -22,7 +23,9 @@ _DECIDING: Final = 4096
 _HOST: Final = re.compile(r"@[\w\[]")
 
 
-def search(text: str, start: int, end: int, found: Callable[[int, int, bool], object]) -> None:
+def search(
+    text: str, start: int, end: int, found: Callable[[int, int, bool], object], budget: Budget
+) -> None:
     """Report the user information of the addresses whose `://` stands in a part of a text.
 
     Args:
@@ -30,6 +33,7 @@ def search(text: str, start: int, end: int, found: Callable[[int, int, bool], ob
         start: where the part begins.
         end: where the part ends.
         found: called with the beginning and end of each user information, and whether it is a secret.
+        budget: counts each user information; the search stops where it is spent.
     """
     run_end = sign = -1
     at = text.find("://", start, end)
@@ -49,6 +53,8 @@ def search(text: str, start: int, end: int, found: Callable[[int, int, bool], ob
         last = _last(text, first, sign, run_end)
         behind = first
         if last > first:
+            if budget.is_spent(first, USER):
+                return
             secret = is_secret(text[first : min(last, first + _DECIDING)])
             found(first, last, secret)
             behind = last if secret else first
@@ -66,13 +72,17 @@ _LONGEST_BARE: Final = 196
 _ANY_DIGIT: Final = re.compile("[0-9]")
 
 
-def search_bare(text: str, start: int, end: int, found: Callable[[int, int], object]) -> None:
+def search_bare(text: str, start: int, end: int, found: Callable[[int, int], object], budget: Budget) -> None:
     """Report user and password in front of a host without a scheme, as in `corp/ada:gr33nT3aPot@10.0.0.1`."""
     at = text.find("@", start, end)
     while at >= 0:
         if text[at - 1 : at].isalnum() or text[at - 1 : at] in "!#$%^*+-_.~?":
+            if budget.is_spent(at, HIT):
+                return
             before = _BARE.match(text[max(0, at - _LONGEST_BARE) : at][::-1])
             if before is not None and _BARE_HOST.match(text, at) is not None:
+                if budget.is_spent(at, USER):
+                    return
                 password = before["password"][::-1]
                 known = before["name"][::-1].lower() in _NO_ACCOUNTS
                 if not known and _ANY_DIGIT.search(password) and looks_secret(password):

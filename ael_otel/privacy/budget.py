@@ -1,66 +1,176 @@
-"""Bounds how many places of a value are judged, so that one made to be slow does not hold the event loop."""
+"""Bounds the time that the places of a value take, so that one made to be slow does not hold the event loop.
+
+Reading a text takes some 0.1 us a character. What is judged by itself (the value beside a name, an address, a number)
+takes several microseconds, and a text made for it has one in every ten characters. Each is counted here with the
+microseconds that it takes on an ordinary machine; the clock is not asked, so a value has one result everywhere.
+"""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
-FREE: Final = 3_000
-"""Places of one value that are judged, whatever its size: names of secrets, arguments of commands, decoded parts."""
-CHARS_EACH: Final = 128
-"""Characters of a value that allow one more."""
-_PARTS: Final = 4
-NEW_NAME: Final = 2
-"""Quarters of a place that a name costs which has not been judged before, whatever it says."""
-NEW_FIELD: Final = 6
-"""Quarters of a place that a field's name costs which has signs in it and is searched as a text is."""
+FREE: Final = 6_000
+"""Microseconds that any value may take besides being read."""
+CHARS_EACH: Final = 4
+"""Characters of a value that allow one microsecond more."""
+LATER: Final = 0.5
+"""How much of that is allowed, once more, to the search near what was replaced."""
+
+HIT: Final = 2
+"""What can be the name of a secret, in a text."""
+NEW_NAME: Final = 7
+"""A name in a text that has not been judged before, whatever it says."""
+VALUE: Final = 7
+"""The value beside the name of a secret, or of an option; an argument of a command."""
+REPLACED: Final = 3
+"""A secret, which is replaced."""
+ROW: Final = 3
+"""A line of a table that has a column for secrets, or that may be the heading of one."""
+COMMAND: Final = 4
+"""What can be an option of a command, in a text."""
+ARGUMENT: Final = 30
+"""An argument in a list of arguments: the command before it is searched for."""
+EMAIL: Final = 5
+"""An e-mail address."""
+USER: Final = 5
+"""User and password in an address."""
+NUMBER: Final = 6
+"""A number that has the form of a payment card's or of a social security number."""
+RUN: Final = 3
+"""A word in which a key or token is searched for."""
+TOKEN: Final = 10
+"""What begins like a key or token."""
+DECODED: Final = 20
+"""A word of Base64 that holds a text."""
+CHARS_AGAIN: Final = 4
+"""Characters of a part with escapes that are decoded, and searched a second time, in a microsecond."""
+MANIFEST: Final = 8
+"""A manifest of Kubernetes that is of a secret, or a field of it."""
+TEXT: Final = 15
+"""A text of a container that is searched by itself."""
+NAMED_TEXT: Final = 4
+"""A text of a container in which names of secrets are searched for, and nothing else."""
+NEIGHBOUR: Final = 5
+"""An item of a list that may name what is in the next."""
+CONTAINER: Final = 4
+"""A list or mapping."""
+NAMED: Final = 4
+"""The name of a field that has in it what names of secrets have."""
+NEW_FIELD: Final = 15
+"""The name of a field that has not been judged before and is searched as a text is."""
+_CHARS_OF_ITEM: Final = 8
+_CHARS_OF_FIELD: Final = 12
+"""Characters that an item or a field of a container counts as, besides those of its text."""
+
+_SHIFT: Final = 12
+
+
+class Outer(NamedTuple):
+    """Where the search of a text was when it entered one inside: the cut so far, and the place."""
+
+    cut: int | None
+    offset: int
 
 
 class Budget:
     """What the search of one value, a text or a container with all texts in it, may still judge.
 
-    What repeats is judged once and costs nothing here; names that are not a secret's cost half. The limit depends on
-    how far the search has come, not on the size of the value, so that redacting a result again finds the same limit.
+    What repeats is judged once and costs nothing here. The limit depends on how far the search has come, not on the
+    size of the value, so that redacting a result again finds the same limit. Rules search a text one after the other,
+    each from its beginning; so what they have used is noted for each 4,096 characters of it.
+
+    Args:
+        share: how much of the usual is allowed.
 
     Attributes:
         cut: where a text stopped being searched; None if all of it was.
         was_spent: whether some text was cut.
     """
 
-    __slots__ = ("_before", "_used", "cut", "was_spent")
+    __slots__ = (
+        "_before", "_bucket", "_chars_each", "_costs", "_earlier", "_free", "_limit", "_offset", "_used",
+        "cut", "was_spent",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
-        self._before = self._used = 0
+    def __init__(self, share: float = 1) -> None:
+        self._free = FREE * share
+        self._chars_each = CHARS_EACH / share
+        self._before = self._earlier = self._used = self._offset = 0
+        self._limit = 0.0
+        self._bucket = -1
+        self._costs: list[int] = []
         self.cut: int | None = None
         self.was_spent = False
 
-    def is_spent(self, at: int, quarters: int = _PARTS) -> bool:
+    def is_spent(self, at: int, cost: int = VALUE) -> bool:
         """Count a place of the text that is searched, and return whether it is one too many.
 
         Args:
             at: the place.
-            quarters: what it costs.
+            cost: what it takes, in microseconds.
         """
-        self._used += quarters
-        if self._used <= FREE * _PARTS or self._used <= (FREE + (self._before + at) // CHARS_EACH) * _PARTS:
+        bucket = (at + self._offset) >> _SHIFT
+        if bucket != self._bucket:
+            self._move(bucket)
+        self._costs[bucket] += cost
+        self._used += cost
+        if self._used <= self._limit:
             return False
         self.cut = at if self.cut is None else min(at, self.cut)
         self.was_spent = True
         return True
 
-    def enter(self) -> int | None:
-        """Begin a text inside the text, whose places are its own; returns the cut so far, for `leave`."""
-        outer, self.cut = self.cut, None
+    def _move(self, bucket: int) -> None:
+        costs = self._costs
+        if bucket >= len(costs):
+            costs += [0] * (bucket + 1 - len(costs))
+        self._bucket = bucket
+        self._used = self._earlier + sum(costs[: bucket + 1])
+        self._limit = self._free + (self._before + (bucket << _SHIFT)) / self._chars_each
+
+    def enter(self, at: int) -> Outer:
+        """Begin a text inside the text, at a place; returns what `leave` needs."""
+        outer = Outer(self.cut, self._offset)
+        self.cut = None
+        self._offset += at
         return outer
 
-    def leave(self, outer: int | None, place: Callable[[int], int]) -> None:
+    def leave(self, outer: Outer, place: Callable[[int], int]) -> None:
         """End a text inside the text: its cut becomes that of its place in the outer text."""
-        inner, self.cut = self.cut, outer
+        inner, self.cut = self.cut, outer.cut
+        self._offset = outer.offset
         if inner is not None:
             at = place(inner)
-            self.cut = at if outer is None else min(at, outer)
+            self.cut = at if self.cut is None else min(at, self.cut)
+
+    def is_too_much(self, items: int, *, fields: bool) -> bool:
+        """Count a container, and return whether it is one too many.
+
+        Args:
+            items: how many items it has.
+            fields: whether these are fields with a name.
+        """
+        self.pass_over(items * (_CHARS_OF_FIELD if fields else _CHARS_OF_ITEM))
+        return self.is_spent_between(CONTAINER)
+
+    def is_spent_between(self, cost: int) -> bool:
+        """Count what is judged between texts, and return whether it is one too many."""
+        self._earlier += cost
+        if self._earlier <= self._free + self._before / self._chars_each:
+            return False
+        self.was_spent = True
+        return True
+
+    def pass_over(self, size: int) -> None:
+        """Note a text of a size that is clean without being judged."""
+        self._before += size
 
     def end_text(self, size: int) -> int | None:
         """Note that a text of a size is searched; returns where it was cut, None if it was not."""
         self._before += size
+        if self._costs:
+            self._earlier += sum(self._costs)
+            self._costs = []
+            self._bucket = -1
         cut, self.cut = self.cut, None
         return cut
 
@@ -70,6 +180,10 @@ class Unlimited(Budget):
 
     __slots__ = ()
 
-    def is_spent(self, at: int, quarters: int = _PARTS) -> bool:  # noqa: ARG002 - as above
+    def is_spent(self, at: int, cost: int = VALUE) -> bool:  # noqa: ARG002 - as above
+        """Return False."""
+        return False
+
+    def is_spent_between(self, cost: int) -> bool:  # noqa: ARG002 - as above
         """Return False."""
         return False

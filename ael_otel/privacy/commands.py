@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from ael_otel.privacy import markers
-from ael_otel.privacy.budget import Budget, Unlimited
+from ael_otel.privacy.budget import ARGUMENT, COMMAND, Budget, Unlimited
 from ael_otel.privacy.validators import looks_secret
 
 _CLIENT: Final = (
@@ -19,9 +19,10 @@ _COMMAND: Final = re.compile(rf"(?:(?<![\w.-])|(?<=\\n))(?:{_CLIENT})(?=[ \t])")
 _ARGUMENTS: Final = re.compile(
     r"(?:\\\"[^\"\n]*+\"|\"[^\"\n]*+\"|'[^'\n]*+'|\\\r?\n|[^\n|;&\"']|[|;&\"'](?=\S)){0,2048}"
 )
-_HINT: Final = re.compile(
+HINT: Final = re.compile(
     " -(?:[uUpPabwkKcAX]|hp|opw|[cDin]{1,3}b|[fgikLnsSv46]{1,8}[uU]|-user|-proxy-user|-cookie|-auth|-pass)"
 )
+"""In whatever a command's arguments have that is a secret."""
 _LONGEST_COMMAND: Final = 2048
 _LONGEST_NAME: Final = 16
 
@@ -75,20 +76,23 @@ LISTED: Final = frozenset({"-u", "-U", "-p", "-P", "-a", "-b", "-w", "--user", "
 _MOST_BEFORE: Final = 16
 _ACCOUNT: Final = frozenset({"-u", "-U", "--user", "--username", "-h", "--host"})
 _QUOTED_ITEM: Final = re.compile(r"\\{0,3}[\"'](?P<item>[^\"'\\\n]{0,256})\\{0,3}[\"'],?\s{0,40}")
-_LISTED_OPTION: Final = re.compile(
+LISTED_OPTION: Final = re.compile(
     r"[\"']-(?:[uUpPabwk]\\{0,3}[\"']|p[^\s\"',]|-(?:user|proxy-user|cookie)\\{0,3}[\"'])"
 )
+"""In whatever a quoted list of arguments has that is a secret."""
 _LONGEST_LIST: Final = 2048
 
 
 def search(text: str, start: int, end: int, found: Callable[[int, int, str], object], budget: Budget) -> None:
     """Report the secrets in the arguments of commands whose options stand in a part of a text."""
-    hint = _HINT.search(text, start, end)
+    hint = HINT.search(text, start, end)
     searched = start
     account = -1
     while hint is not None:
         at = hint.start()
         behind = at + 1
+        if budget.is_spent(at, COMMAND):
+            return
         # What was searched for a command once is not searched again for the next option of the line.
         first = max(_line_of(text, at), searched - _LONGEST_NAME)
         command = _COMMAND.search(text, first, at + 1)
@@ -114,7 +118,7 @@ def search(text: str, start: int, end: int, found: Callable[[int, int, str], obj
             if option is not None and looks_secret(option[option.lastgroup or ""]):
                 found(*option.span(option.lastgroup or ""), markers.PASSWORD)
                 behind = option.end()
-        hint = _HINT.search(text, behind, end)
+        hint = HINT.search(text, behind, end)
 
 
 def _line_of(text: str, at: int) -> int:
@@ -175,10 +179,10 @@ def search_lists(
     text: str, start: int, end: int, found: Callable[[int, int, str], object], budget: Budget
 ) -> None:
     """Report the secrets in lists of arguments that a text quotes: `['mysql', '-u', 'root', '-p', 'hunter2']`."""
-    option = _LISTED_OPTION.search(text, start, end)
+    option = LISTED_OPTION.search(text, start, end)
     while option is not None:
         at = option.start()
-        if budget.is_spent(at):
+        if budget.is_spent(at, ARGUMENT):
             return
         opening = text.rfind("[", max(0, at - _LONGEST_LIST), at)
         behind = option.end()
@@ -193,7 +197,7 @@ def search_lists(
                     if kind is not None:
                         found(*item.span("item"), kind)
                 item = _QUOTED_ITEM.match(text, item.end())
-        option = _LISTED_OPTION.search(text, behind, end)
+        option = LISTED_OPTION.search(text, behind, end)
 
 
 def _blanks(text: str, at: int) -> int:
@@ -202,9 +206,10 @@ def _blanks(text: str, at: int) -> int:
     return len(piece) - len(piece.lstrip())
 
 
-_YAML_OPTION: Final = re.compile(
+YAML_OPTION: Final = re.compile(
     r"^(?P<indent>[ \t]{0,40})- [\"']?-(?:[uUpPabwk][\"']?[ \t]{0,8}\r?$|p[^\s\"'-])", re.MULTILINE
 )
+"""In whatever a list of arguments in YAML has that is a secret."""
 _YAML_ITEM: Final = re.compile(
     r"(?P<indent>[ \t]{0,40})- (?P<quote>[\"']?)(?P<item>[^\n]{0,512}?)(?P=quote)[ \t]{0,8}\r?(?:\n|\Z)"
 )
@@ -215,7 +220,7 @@ def search_blocks(
     text: str, start: int, end: int, found: Callable[[int, int, str], object], budget: Budget
 ) -> None:
     """Report the secrets in lists of arguments that a text writes as YAML, an item a line: `- mysql`, `- -phunter2`."""
-    option = _YAML_OPTION.search(text, start, end)
+    option = YAML_OPTION.search(text, start, end)
     while option is not None:
         line = _first_item(text, option.start(), option["indent"])
         items: list[str] = []
@@ -223,14 +228,14 @@ def search_blocks(
         while item is not None and item["indent"] == option["indent"] and len(items) < _MOST_ITEMS:
             items.append(item["item"])
             if item.start() >= start and len(items) > 1 and (items[-2] in LISTED or items[-1][:2] == "-p"):
-                if budget.is_spent(item.start()):
+                if budget.is_spent(item.start(), ARGUMENT):
                     return
                 kind = in_list(items, len(items) - 1)
                 if kind is not None:
                     found(*item.span("item"), kind)
             line = item.end()
             item = _YAML_ITEM.match(text, line)
-        option = _YAML_OPTION.search(text, max(line, option.end()), end)
+        option = YAML_OPTION.search(text, max(line, option.end()), end)
 
 
 def _first_item(text: str, line: int, indent: str) -> int:

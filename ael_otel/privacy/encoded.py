@@ -55,16 +55,22 @@ class Decoded:
     """A part of a text with its escapes decoded.
 
     Attributes:
+        start: where the part begins in the text as it is.
         text: the decoded part.
     """
 
-    __slots__ = ("_end", "_from", "_raw", "_start", "_to", "text")
+    __slots__ = ("_end", "_from", "_raw", "_to", "start", "text")
 
     def __init__(self, raw: str, start: int, end: int) -> None:
-        self._raw, self._start, self._end = raw, start, end
+        self._raw, self.start, self._end = raw, start, end
         self._from: list[int] = []
         self._to: list[int] = []
         self.text = _ESCAPE.sub(_decoded, raw[start:end])
+
+    @property
+    def size(self) -> int:
+        """Return how many characters the part has in the text as it is."""
+        return self._end - self.start
 
     def place(self, at: int) -> int:
         """Return where a character of the decoded part begins in the text as it is."""
@@ -76,13 +82,32 @@ class Decoded:
     def _measure(self) -> None:
         """Note where each escape, and what follows it, stands in both texts."""
         self._from.append(0)
-        self._to.append(self._start)
-        shift = self._start
-        for escape in _ESCAPE.finditer(self._raw[self._start : self._end]):
-            first, last = escape.start() + self._start, escape.end() + self._start
+        self._to.append(self.start)
+        shift = self.start
+        for escape in _ESCAPE.finditer(self._raw[self.start : self._end]):
+            first, last = escape.start() + self.start, escape.end() + self.start
             self._from += (first - shift, first - shift + 1)
             self._to += (first, last)
             shift = last - (first - shift + 1)
+
+
+# Each begins with one character, which a search finds faster than one of several.
+_SIGNS: Final = (
+    re.compile("%(?:25){0,3}[2-70]"),
+    re.compile("&[a#lgqcsern]"),
+    re.compile(r"\\\\{0,3}u00[2-7]"),
+)
+
+
+def may_be_escaped(text: str, start: int, end: int) -> bool:
+    """Return whether a part of a text can have escapes in it."""
+    return any(sign.search(text, start, end) for sign in _SIGNS)
+
+
+def escapes(text: str) -> Iterator[int]:
+    """Yield where a text has escapes."""
+    if may_be_escaped(text, 0, len(text)):
+        yield from (escape.start() for escape in _ESCAPE.finditer(text))
 
 
 def decoded_parts(text: str, start: int, end: int) -> Iterator[Decoded]:

@@ -6,9 +6,11 @@ from fnmatch import translate
 from typing import Final, NamedTuple
 
 from ael_otel.privacy import markers
+from ael_otel.privacy.budget import NAMED, NEW_FIELD, Budget
 from ael_otel.privacy.field_names import kind_of
 from ael_otel.privacy.policy import Policy
 from ael_otel.privacy.rules import rules_for
+from ael_otel.privacy.scan import TOO_MANY
 
 LONGEST_NAME: Final = 256
 COUNTS: Final = "counts"
@@ -26,6 +28,8 @@ class FieldName(NamedTuple):
     allowed: bool
 
 
+UNJUDGED: Final = FieldName(markers.FIELD, TOO_MANY, markers.REDACTED, allowed=False)
+"""What is known of a name that is not judged because the budget is spent."""
 PLAIN_NAME: Final = FieldName(None, "", "", allowed=False)
 
 
@@ -52,7 +56,7 @@ class FieldJudge:
         known: names that have been judged, for callers in a hurry.
     """
 
-    def __init__(self, policy: Policy, redact: Callable[[str], str]) -> None:
+    def __init__(self, policy: Policy, redact: Callable[[str, Budget], str]) -> None:
         self._policy = policy
         self._redact = redact
         # Personal data whose detector is off.
@@ -62,11 +66,19 @@ class FieldJudge:
         self._allowed = re.compile(allowed, re.IGNORECASE) if allowed else None
         self.known: dict[str, FieldName] = {}
 
-    def judge(self, key: str) -> FieldName:
-        """Return what is known of a name; judged once and remembered."""
+    def judge(self, key: str, budget: Budget, *, is_clean: bool = False) -> FieldName:
+        """Return what is known of a name; judged once and remembered.
+
+        Args:
+            key: the name.
+            budget: what the search of a name that is new may judge.
+            is_clean: whether a search has found no secret in the name itself.
+        """
         known = self.known.get(key)
         if known is not None:
             return known
+        if budget.is_spent_between(NAMED if is_clean else NEW_FIELD):
+            return UNJUDGED
         if self._allowed is not None and (
             self._allowed.match(key) or self._allowed.match(key.rpartition(".")[2])
         ):
@@ -81,8 +93,9 @@ class FieldJudge:
                 kind, rule = markers.FIELD, "field_pattern"
             if key == "redactions" and kind is None:
                 kind, rule = markers.FIELD, COUNTS
-            name = FieldName(kind, rule, self._redact(key), allowed=False)
-        if len(key) <= LONGEST_NAME:
+            name = FieldName(kind, rule, key if is_clean else self._redact(key, budget), allowed=False)
+        # What was spent before a name decides whether it is cut.
+        if len(key) <= LONGEST_NAME and not budget.was_spent:
             if len(self.known) >= _NAMES_KEPT:
                 self.known.clear()
             self.known[key] = name

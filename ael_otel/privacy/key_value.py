@@ -11,14 +11,14 @@ look like a value: `token = f()` is code, not a secret.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
 from ael_otel.privacy import markers
-from ael_otel.privacy.budget import NEW_NAME, Budget, Unlimited
+from ael_otel.privacy.budget import HIT, NEW_NAME, REPLACED, Budget, Unlimited
 from ael_otel.privacy.field_names import ANCHORS, NO_VALUE, hints_at, is_vague, is_weak, kind_of
-from ael_otel.privacy.markers import MARKER
+from ael_otel.privacy.markers import ALL_MARKERS, MARKER
 from ael_otel.privacy.tables import Tables
 from ael_otel.privacy.validators import (
     entropy,
@@ -29,6 +29,7 @@ from ael_otel.privacy.validators import (
     looks_like_key,
     looks_secret,
 )
+from ael_otel.privacy.word_search import pattern_of
 
 _DECIDING: Final = 120
 _MOST_SAME: Final = 1024
@@ -38,6 +39,7 @@ _RIGHT: Final = 320
 _LONGEST_NAME: Final = 160
 _LONGEST_LINE: Final = 4096
 _NAMES_KEPT: Final = 4096
+_LONGEST_MARKER: Final = 20
 _BLANKS: Final = frozenset({"", " ", "\n", "\r", "\t"})
 _NEED_DIGITS: Final = frozenset({markers.SSN, markers.CREDIT_CARD})
 _HEAD: Final = re.compile(r"[\w.-]{0,64}")
@@ -180,8 +182,8 @@ class NamedSecrets:
             # Names that a configuration chooses have no words in common.
             self._name = self._any_name = _search_for(r"(?<![\w.\-])[\w\-]")
         else:
-            self._name = _search_for(_by_rarest(word for word in words if word.isascii()))
-            self._any_name = _search_for(_by_rarest(words))
+            self._name = _search_for(pattern_of(word for word in words if word.isascii()))
+            self._any_name = _search_for(pattern_of(words))
         self._names: dict[str, tuple[str | None, bool]] = {}
 
     def search(
@@ -210,15 +212,24 @@ class NamedSecrets:
         match = search(low, at, limit)
         if match is None:
             return
-        tables = Tables(text, self._kind_for, found)
+        tables = Tables(text, self._kind_for, found, budget)
         same: dict[str, _Answer] = {}
+        seen: set[str] = set()
         last = len(text) - _RIGHT
         last_around, last_answer = "", None
         while match is not None and match.start() < end:
             first, at = match.span()
+            if budget.is_spent(first, HIT):
+                return
+            if match["marked"] is not None or (
+                text[at - 1] == "]"
+                and text[text.rfind("[", max(0, first - _LONGEST_MARKER), at) : at] in ALL_MARKERS
+            ):
+                match = search(low, at, limit)
+                continue
             if match["sign"] is not None or _worth_a_look(text, first, match.start("close"), at):
                 if first < _LEFT or at > last:
-                    judged = self._judge(text, match, budget)
+                    judged = self._judge(text, match, seen, budget)
                     if judged is _SPENT:
                         return
                     value, begin = judged
@@ -233,7 +244,7 @@ class NamedSecrets:
                         if answer is not None:
                             last_around, last_answer = around, answer
                     if answer is None:
-                        judged = self._judge(text, match, budget)
+                        judged = self._judge(text, match, seen, budget)
                         if judged is _SPENT:
                             return
                         answer = _moved(judged, -first)
@@ -247,13 +258,15 @@ class NamedSecrets:
                     elif begin is not None:
                         begin += first
                 if value is not None:
+                    if budget.is_spent(first, REPLACED):
+                        return
                     found(*value)
                     at = max(at, value[1])
                 elif begin is not None:
                     tables.look(begin, match.start("close"))
             match = search(low, at, limit)
 
-    def _judge(self, text: str, match: "re.Match[str]", budget: Budget) -> "_Answer":
+    def _judge(self, text: str, match: "re.Match[str]", seen: set[str], budget: Budget) -> "_Answer":
         """Return where the value of a name is and its kind, and where the name begins if it can head a column.
 
         The answer is `_SPENT` where the name is a secret's and the budget does not allow to judge its value.
@@ -266,10 +279,13 @@ class NamedSecrets:
             head = _HEAD.match(text[max(0, start - 64) : start][::-1])
             begin = start - (len(head[0]) if head is not None else 0)
         name = text[max(begin, end - _LONGEST_NAME) : end].strip("-.")
-        known = self._names.get(name)
-        if known is None:
+        if name not in seen:
+            # Also one that an earlier search has judged: the result does not depend on that.
+            seen.add(name)
             if budget.is_spent(start, NEW_NAME):
                 return _SPENT
+        known = self._names.get(name)
+        if known is None:
             known = self._remembered(name)
         kind, plain = known
         vague = False
@@ -293,6 +309,10 @@ class NamedSecrets:
             return None, None
         if value is not None and is_weak(name) and not _holds(name, kind, text[value[0] : value[1]]):
             return None, None
+        if value is not None and value[1] - value[0] >= _DECIDING:
+            # The rest of a long run is read once it is certain that it goes.
+            more = _MORE.match(text, value[1])
+            value = (value[0], value[1] if more is None else more.end(), value[2])
         return value, begin if sign is None or sign[0] not in ":=" else None
 
     def _remembered(self, name: str) -> tuple[str | None, bool]:
@@ -411,28 +431,13 @@ _OTHER_LETTERS: Final = re.compile(
 
 def _search_for(words: str) -> "re.Pattern[str]":
     """Return a search for names that hold one of some words, and for the sign behind them."""
-    return re.compile(rf"(?:{words})[\w.\-]*+(?P<close>{_CLOSE})(?P<sign>(?:{_SIGN})(?![=>]?{_MARKED}))?")
+    return re.compile(
+        rf"(?:{words})[\w.\-]*+(?P<close>{_CLOSE})"
+        rf"(?:(?P<marked>[=:] ?(?={_MARKED}))|(?P<sign>(?:{_SIGN})(?![=>]?{_MARKED})))?"
+    )
 
 
-_BY_FREQUENCY: Final = "etaoinsrhldcumfgpywbvkjxqz"
-
-
-def _by_rarest(words: Iterable[str]) -> str:
-    """Return a pattern that finds words by their rarest letter; a match begins with that.
-
-    A search skips all other letters at once, and of the letters that words begin with a text is full.
-    """
-    by_letter: dict[str, list[str]] = {}
-    for word in words:
-        place = max(range(len(word)), key=lambda at: _BY_FREQUENCY.find(word[at]) % 99)
-        before, behind = re.escape(word[:place]), re.escape(word[place + 1 :])
-        by_letter.setdefault(word[place], []).append(
-            (f"(?<={before}{word[place]})" if before else "") + behind
-        )
-    return "|".join(f"{letter}(?:{'|'.join(each)})" for letter, each in by_letter.items())
-
-
-_NAME_OF_SECRET: Final = re.compile(_by_rarest(ANCHORS))
+_NAME_OF_SECRET: Final = re.compile(pattern_of(ANCHORS))
 
 
 def may_name(text: str) -> bool:
@@ -807,9 +812,6 @@ def _bare(
     end = at + len(value)
     if not _looks(value, kind, sign, text[end : end + 1], text, end, once=once, sure=sure):
         return None
-    if end - at >= _DECIDING:
-        more = _MORE.match(text, end)
-        end = end if more is None else more.end()
     return at, end, kind
 
 

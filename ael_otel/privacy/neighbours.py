@@ -11,6 +11,7 @@ from itertools import accumulate
 from typing import Any, Final, NamedTuple, cast
 
 from ael_otel.privacy import markers
+from ael_otel.privacy.budget import NEIGHBOUR, NEW_NAME, Budget, Unlimited
 from ael_otel.privacy.field_names import holds_anchor, is_weak, kind_of
 from ael_otel.privacy.key_value import may_name, name_places
 from ael_otel.privacy.scan import TOO_MANY, Span, merged
@@ -20,6 +21,7 @@ MOST_CHARS: Final = 4 * 1024 * 1024
 """Characters of the items of one list that are read together."""
 
 _TEXT_FIELDS: Final = ("text", "line", "content", "message", "msg", "log", "body")
+_ANY_TEXT_FIELD: Final = frozenset(_TEXT_FIELDS)
 _OPEN_ENDS: Final = frozenset(":=|>\\-+ \n")
 _LONGEST_END: Final = 160
 _LONGEST_HEADING: Final = 256
@@ -57,27 +59,39 @@ class Neighbours(NamedTuple):
         reaching: the places, in `parts`, of those that do.
         flat: the places of items that are the value of the name before them.
         dashed: whether some text begins as an option does.
+        cut: the place from which on the items have not been judged, because the budget is spent; None for none.
     """
 
     parts: list[Part]
     reaching: list[int]
     flat: frozenset[int]
     dashed: bool
+    cut: int | None = None
 
 
 _NOTHING: Final = {dashed: Neighbours([], [], frozenset(), dashed) for dashed in (False, True)}
 _TEXTS: Final[set[type[Any]]] = {str}
+_NO_TEXTS: Final[frozenset[str]] = frozenset()
 
 
-def neighbours_of(items: Sequence[object]) -> Neighbours:
+def neighbours_of(
+    items: Sequence[object], budget: Budget, unnamed: set[str] | frozenset[str] = _NO_TEXTS
+) -> Neighbours:
     """Return what the items of a list can say of each other.
 
     Most lists are of texts that name no secret, which one search of all of them together says.
+
+    Args:
+        items: the items.
+        budget: counts each text that can name a secret.
+        unnamed: texts that are known to name none.
     """
     parts: list[Part] | None = None
     places: Sequence[int] = range(len(items))
     if set(map(type, items)) == _TEXTS:
         texts = cast("Sequence[str]", items)
+        if unnamed and unnamed.issuperset(texts):
+            return _NOTHING[any(text[:1] == "-" for text in texts)]
         if not all(texts) or _JSON_ITEM.search("\n".join(texts)) is not None:
             places = [place for place, text in enumerate(texts) if _is_read(text)]
             texts = [texts[place] for place in places]
@@ -85,7 +99,9 @@ def neighbours_of(items: Sequence[object]) -> Neighbours:
         parts = [
             part
             for place, item in enumerate(items)
-            if type(item) not in _WITHOUT_TEXT and (part := part_of(place, item)) is not None
+            if type(item) not in _WITHOUT_TEXT
+            and not _has_no_text(item)
+            and (part := part_of(place, item)) is not None
         ]
         places, texts = [part.place for part in parts], [part.text for part in parts]
     whole = "\n".join(texts)
@@ -96,16 +112,32 @@ def neighbours_of(items: Sequence[object]) -> Neighbours:
     named = _items_at(whole, texts, name_places(whole))
     if not whole.isascii():
         named.update(at for at, text in enumerate(texts) if not text.isascii())
-    flat = frozenset(places[at] + 1 for at in named if _names_next(items, places[at]))
     if "PRIVATE KEY--" in whole:
         named.update(at for at, text in enumerate(texts) if "PRIVATE KEY--" in text)
     last = len(texts) - 1
-    reaching = sorted(at for at in named if at < last and reach(texts[at], texts[at + 1]))
+    flat: set[int] = set()
+    reaching: list[int] = []
+    cut: int | None = None
+    for at in sorted(named):
+        if texts[at] in markers.ALL_MARKERS:
+            continue
+        names_next = _names_next(items, places[at], budget)
+        if budget.is_spent_between(NEIGHBOUR):
+            cut = places[at]
+            break
+        if names_next:
+            flat.add(places[at] + 1)
+        if at < last and reach(texts[at], texts[at + 1]):
+            reaching.append(at)
     if not reaching:
-        return Neighbours([], [], flat, dashed)
+        return Neighbours([], [], frozenset(flat), dashed, cut)
     if parts is None:
         parts = [Part(place, None, text) for place, text in zip(places, texts, strict=True)]
-    return Neighbours(parts, reaching, flat, dashed)
+    return Neighbours(parts, reaching, frozenset(flat), dashed, cut)
+
+
+def _has_no_text(item: object) -> bool:
+    return isinstance(item, dict) and _ANY_TEXT_FIELD.isdisjoint(cast("dict[object, object]", item))
 
 
 def _items_at(whole: str, texts: Sequence[str], places: Sequence[int]) -> set[int]:
@@ -127,9 +159,9 @@ def _is_read(text: str) -> bool:
     return bool(text) and not (text[0] in "[{" and text[-1] in "]}")
 
 
-def _names_next(items: Sequence[object], place: int) -> bool:
+def _names_next(items: Sequence[object], place: int, budget: Budget) -> bool:
     name = items[place]
-    return type(name) is str and place + 1 < len(items) and is_flat_name(name, items[place + 1])
+    return type(name) is str and place + 1 < len(items) and is_flat_name(name, items[place + 1], budget)
 
 
 def part_of(place: int, item: object) -> Part | None:
@@ -155,7 +187,7 @@ def fields_of(item: object) -> Mapping[str, object]:
     return cast("Mapping[str, object]", fields) if isinstance(fields, Mapping) else {}
 
 
-def is_flat_name(name: str, value: object) -> bool:
+def is_flat_name(name: str, value: object, budget: Budget) -> bool:
     """Return whether a text of a list is a secret's name and the next its value: `["user", "ada", "password", ...]`."""
     return (
         type(value) is str
@@ -165,7 +197,7 @@ def is_flat_name(name: str, value: object) -> bool:
         and " " not in value
         and (len(value) >= 16 or _DIGIT.search(value) is not None)
         and not value.endswith(")")  # `varchar(255)`
-        and kind_of(name) is not None
+        and (budget.is_spent_between(NEW_NAME) or kind_of(name) is not None)
         and not is_weak(name)
         and looks_secret(value)
     )
@@ -187,7 +219,7 @@ def any_reach(items: Sequence[object]) -> bool:
     """Return whether some item of a list can say that something in another is a secret."""
     if heading_of(items) is not None:
         return True
-    found = neighbours_of(items)
+    found = neighbours_of(items, Unlimited())
     return bool(found.reaching or found.flat)
 
 
@@ -218,6 +250,10 @@ def spans_across(
     for span in merged(spans_in(whole, places)):
         while starts[at + 1] <= span.start:
             at += 1
+        if span.rule == TOO_MANY:
+            for part in parts[at:]:
+                found[part.place] = (part, [Span(0, len(part.text), span.kind, span.rule)])
+            break
         reached = at
         while reached < len(parts) and starts[reached] < span.end:
             part, start = parts[reached], starts[reached]
@@ -231,12 +267,7 @@ def spans_across(
 def _holds(span: Span, text: str, low: int, high: int, *, across: bool) -> bool:
     """Return whether a secret is one also if the line before it was a label, and this the next of a form."""
     value = text[low:high]
-    if (
-        across
-        or span.rule == TOO_MANY
-        or span.kind == markers.PRIVATE_KEY
-        or _STATED.search(text[max(0, low - 16) : low])
-    ):
+    if across or span.kind == markers.PRIVATE_KEY or _STATED.search(text[max(0, low - 16) : low]):
         return bool(value.strip())
     if " " in value:
         return False

@@ -12,7 +12,7 @@ an excluded folder, every word with a slash is judged.
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from fnmatch import translate
 from pathlib import Path
 from typing import Final
@@ -40,6 +40,7 @@ _LONGEST_HEAD: Final = 256
 _SHORT_TEXT: Final = 1024
 _LONGEST_COMMAND: Final = 65_536
 _LONGEST_NAME: Final = 256
+_FEW: Final = 8
 _WILD: Final = re.compile(r"[*?\[]")
 _CHOICE: Final = re.compile(r"\[[^\]]*\]?")
 _SHELL_WILD: Final = re.compile(r"[*?\[{]")
@@ -83,6 +84,7 @@ class ExcludedPaths:
             _Apart(each, depth) for each in self._known for depth in (1, 2) if each.count("/") > depth
         ]
         self._escaped_hint: re.Pattern[str] | None = None
+        self._parts: dict[str, re.Pattern[str]] = {}
         self._hint = self._hint_of(names, sorted(forms))
         self._answers: dict[str, int] = {}
 
@@ -103,6 +105,8 @@ class ExcludedPaths:
         needed = [part for part in parts if not any(other != part and other in part for other in parts)]
         case = re.IGNORECASE if _FOLDS else 0
         self._escaped_hint = re.compile(_escapable(sorted(needed)), case)
+        if not _FOLDS and len(needed) <= _FEW:
+            self._parts = {part: re.compile(re.escape(part)) for part in sorted(needed)}
         return re.compile("|".join(map(re.escape, sorted(needed))), case)
 
     def _part_of(self, form: str) -> str:
@@ -151,7 +155,19 @@ class ExcludedPaths:
         """Return False for a text that certainly names no excluded file."""
         if self._hint is None:
             return "/" in text or "\\" in text or "%2" in text or "~" in text or self._name is not None
-        return self._hint.search(text) is not None or ("%" in text and any(self._escaped(text)))
+        # Substrings are found in a tenth of the time that a search for one of several takes.
+        parts = self._parts
+        named = any(part in text for part in parts) if parts else self._hint.search(text) is not None
+        return named or ("%" in text and any(self._escaped(text)))
+
+    def named_among(self, texts: Collection[str]) -> set[str]:
+        """Return those of some texts for which `may_name` is true."""
+        joined = "\n".join(texts)
+        if not self.may_name(joined):
+            return set()
+        if not self._parts or ("%" in joined and any(self._escaped(joined))):
+            return set(filter(self.may_name, texts))
+        return {text for part in self._parts if part in joined for text in texts if part in text}
 
     def _escaped(self, text: str) -> Iterator[tuple[int, str]]:
         """Yield the words of a text that hold a part of an excluded path only when they are decoded."""
@@ -247,7 +263,8 @@ class ExcludedPaths:
         if self._hint is None:
             yield from self._words(text)
             return
-        yield from _words_around(text, self._hint)
+        named = [pattern for part, pattern in self._parts.items() if part in text]
+        yield from _words_around(text, named[0] if len(named) == 1 else self._hint)
         if "%" in text:
             yield from self._escaped(text)
 

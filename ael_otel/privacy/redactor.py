@@ -17,7 +17,7 @@ from ael_otel.privacy.policy import Policy
 from ael_otel.privacy.rules import rules_for
 from ael_otel.privacy.scan import Scanner
 from ael_otel.privacy.texts import MAX_CHARS, TextRedactor
-from ael_otel.privacy.values import MAX_DEPTH, QUICK_DEPTH, ValueRedactor, Walk
+from ael_otel.privacy.values import MAX_DEPTH, ValueRedactor, Walk
 
 __all__ = ["MAX_CHARS", "MAX_DEPTH", "Finding", "Redactor"]
 
@@ -45,7 +45,9 @@ class Redactor:
         self._scanner = Scanner(rules, chosen=chosen)
         own_markers = {rule.name: rule.marker for rule in rules if rule.marker is not None}
         self._texts = TextRedactor(self._scanner, paths, self._tally, self._inside, own_markers)
-        self._names = FieldJudge(self.policy, lambda name: self._texts.redact(name, None, "$"))
+        self._names = FieldJudge(
+            self.policy, lambda name, budget: self._texts.redact(name, None, "$", budget)
+        )
         self._values = ValueRedactor(
             self._names,
             self._texts,
@@ -60,7 +62,7 @@ class Redactor:
 
     def _inside(self, value: Any, findings: list[Finding] | None, where: str, budget: Budget) -> Any:
         """Redact what a text of JSON holds."""
-        return self._values.value(value, Walk(findings, budget), where, 1)
+        return self._values.value(value, self._values.walk(value, findings, budget), where, 1)
 
     def text(self, text: str) -> str:
         """Return a text without its secrets, the same object when it has none."""
@@ -76,24 +78,24 @@ class Redactor:
         secret. A container inside itself becomes a marker.
         """
         try:
-            if self._is_clean(value, QUICK_DEPTH):
+            if self._is_clean(value):
                 return value
-            return self._values.value(value, Walk(None), "$", 0)
+            return self._values.value(value, self._values.walk(value), "$", 0)
         except Exception:  # noqa: BLE001 - as above
             return self._tally.fault(None, "$")
 
     def field(self, key: str, value: Any) -> Any:
         """Return the value of one field, judged by its name too."""
         try:
-            name = self._names.judge(key)
-            return self._values.field(name, value, Walk(None), "$", 0)
+            name = self._names.judge(key, Budget())
+            return self._values.field(name, value, self._values.walk(value), "$", 0)
         except Exception:  # noqa: BLE001 - as above
             return self._tally.fault(None, "$")
 
     def attributes(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return flat attributes without their secrets, the same object when there are none."""
         try:
-            return cast("Mapping[str, Any]", self._values.mapping(attributes, Walk(None), "$", 0))
+            return cast("Mapping[str, Any]", self._values.mapping(attributes, Walk(), "$", 0))
         except Exception:  # noqa: BLE001 - as above
             return {"redaction": self._tally.fault(None, "$")}
 
@@ -119,7 +121,7 @@ class Redactor:
         """Return what would be redacted and why, in the order of the walk; nothing is counted."""
         findings: list[Finding] = []
         try:
-            self._values.value(value, Walk(findings), "$", 0)
+            self._values.value(value, self._values.walk(value, findings), "$", 0)
         except Exception:  # noqa: BLE001 - as above
             self._tally.fault(findings, "$")
         return findings

@@ -1304,6 +1304,20 @@ PREFIX: Final = re.compile(trie(BY_PREFIX))
 """Finds the longest key of `BY_PREFIX` at a place."""
 
 
+def _beginnings() -> str:
+    """Return a pattern that each token in a run begins with: a prefix and something behind it.
+
+    What has a prefix of one or two characters is told from numbers and words by its whole form.
+    """
+    short = [each for each in FORMATS if min(map(len, each.prefixes)) < 3 and each.prefixes[0] in BY_PREFIX]
+    prefixes = trie(prefix for prefix in BY_PREFIX if len(prefix) > 2)
+    return "|".join([rf"(?:{prefixes})[\w.~%=+/-]{{8}}", *map(_pattern, short)])
+
+
+BEGINNINGS: Final = _beginnings()
+"""Pattern of what each key or token in a run of letters and digits begins with."""
+
+
 def custom_rule(name: str, regex: str, marker: str) -> Rule:
     """Return the rule for one item of `privacy.patterns`: a group `secret` is replaced, without it the whole match."""
     compiled = re.compile(regex)

@@ -1,19 +1,36 @@
 """Runs the rules over one text: where its secrets are."""
 
 import re
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, islice
 from operator import itemgetter, lt
-from os.path import commonprefix
 from typing import Final, NamedTuple
 
 from ael_otel.privacy import addresses, commands, manifests
-from ael_otel.privacy.budget import Budget, Unlimited
-from ael_otel.privacy.encoded import base64_text, decoded_parts
+from ael_otel.privacy.budget import (
+    CHARS_AGAIN,
+    DECODED,
+    HIT,
+    NAMED_TEXT,
+    NUMBER,
+    RUN,
+    TOKEN,
+    Budget,
+)
+from ael_otel.privacy.budget import EMAIL as EMAIL_COST
+from ael_otel.privacy.encoded import base64_text, decoded_parts, escapes, may_be_escaped
 from ael_otel.privacy.field_names import kind_of
-from ael_otel.privacy.key_value import KindFor, NamedSecrets, lowered, options
+from ael_otel.privacy.key_value import (
+    KindFor,
+    NamedSecrets,
+    lowered,
+    name_places,
+    options,
+)
 from ael_otel.privacy.markers import EMAIL, FIELD, MARKER, PII, URL_CREDENTIALS
-from ael_otel.privacy.rules import BY_PREFIX, PREFIX, Rule, trie
+from ael_otel.privacy.rules import BEGINNINGS, BY_PREFIX, PREFIX, Rule, trie
+from ael_otel.privacy.word_search import cuts, pattern_of
 
 
 class Span(NamedTuple):
@@ -31,16 +48,22 @@ _START, _END = itemgetter(0), itemgetter(1)
 _RUN: Final = re.compile(r"[0-9A-Za-z_.~-]{20,}")
 # In every social security number and every card number, from its first digit.
 _DIGITS: Final = re.compile(
-    "[0-9](?<![0-9A-Za-z_.].)[0-9]{2}(?:[ \u00a0\u2010-\u2013-][0-9]{2}[ \u00a0\u2010-\u2013-]"
-    "|[0-9](?:[0-9]{9}|[ \u00a0\u2010-\u2013-][0-9]{4}))"
+    "[0-9](?<![0-9A-Za-z_.].)(?:(?P<ssn>[0-9]{2}[ \u00a0\u2010-\u2013-][0-9]{2}[ \u00a0\u2010-\u2013-][0-9]{4})"
+    "|(?<=[2-6])[0-9]{3}(?:[0-9]{9}|[ \u00a0\u2010-\u2013-][0-9]{4}))"
 )
+_LONGEST_EMAIL: Final = 640
+"""Characters from the `@` of an e-mail address on that its pattern reads at most."""
 
 # One of these or a blank stands between a name and its value.
 _SIGN: Final = re.compile("[:=%>(|&\\s\uff1a\uff1d]")
 
+_RARER: Final = re.compile("[^ etaosnirl]")
+_OPTION_SIGN: Final = re.compile("--[A-Za-z]")
+# One of these is in what other rules find: addresses, manifests of Kubernetes, texts of two bytes a character.
+_HINTS: Final = ("@", "%40", "://", manifests.SIGN, "\0", "\ufffd")
+
 TOO_MANY: Final = "too_many"
 """The name of the finding where a value holds more to judge than its budget allows."""
-_SHORT: Final = 256
 _LONG: Final = 20
 """Characters without a blank that a token has at least."""
 _WITH_BLANKS: Final = frozenset({"private_key", "putty_key", "pgpass"})
@@ -52,6 +75,12 @@ _LONGEST: Final = 4_096
 # Further on in a run no escape can end, so a prefix counts only where a word begins. The set of characters that begins
 # `PREFIX` makes the first search of a run the faster one.
 _PREFIX_OF_WORD: Final = re.compile(rf"(?<![0-9A-Za-z])(?:{PREFIX.pattern})")
+# In every word of some length that holds a key or token, or Base64 of a text: what it begins with, behind a sign, a
+# line end or an escape.
+_MAY_BEGIN: Final = re.compile(
+    r"[^0-9A-Za-z](?:(?<![+/_-])(?:[I-Za-f][A-Za-z0-9+/_-]{3}){5}"
+    rf"|(?:(?<=\\)[abfnrtv]|(?<==)3D|(?<=\x1b)\[[0-9;]{{0,9}}m)?(?:{BEGINNINGS}))"
+)
 
 _BEFORE: Final = 512
 _AFTER: Final = 128
@@ -78,7 +107,9 @@ class Scanner:
         self._searched = [rule for rule in rules if rule.search]
         by_name = {rule.name: rule for rule in rules if not rule.search}
         self._email = by_name.pop("email", None)
-        self._digits = [by_name.pop(name) for name in ("us_ssn", "payment_card") if name in by_name]
+        # A search for one character is many times as fast as one for two.
+        self._at_signs = [] if self._email is None else _by_anchor(self._email)
+        self._ssn, self._card = by_name.pop("us_ssn", None), by_name.pop("payment_card", None)
         self._url = by_name.pop("url_credentials")
         self._named = by_name.pop("named_secret")
         self._option = by_name.pop("command_option")
@@ -86,16 +117,17 @@ class Scanner:
         self._names = [NamedSecrets(kind_for, self._named.anchors)]
         if chosen is not None:
             self._names.append(NamedSecrets(chosen, None))
-        self._folded = [by_name.pop(name) for name in [rule.name for rule in by_name.values() if rule.fold]]
-        self._any_folded = re.compile(trie(anchor for rule in self._folded for anchor in rule.anchors))
+        self._folded = _Folded([by_name.pop(rule.name) for rule in list(by_name.values()) if rule.fold])
         direct = [rule for rule in by_name.values() if not rule.in_run]
-        self._with_blanks = [(_common(rule.anchors), rule) for rule in direct if rule.name in _WITH_BLANKS]
-        self._direct = [
-            (_common(rule.anchors), re.compile(trie(rule.anchors)), rule)
-            for rule in direct
-            if rule.name not in _WITH_BLANKS
+        self._with_blanks = [
+            (anchor, rule) for rule in direct if rule.name in _WITH_BLANKS for anchor in rule.anchors
         ]
-        self._any_direct = re.compile(trie(anchor for *_, rule in self._direct for anchor in rule.anchors))
+        self._direct = [
+            (re.compile(trie(rule.anchors)), rule) for rule in direct if rule.name not in _WITH_BLANKS
+        ]
+        self._any_direct = re.compile(
+            pattern_of([anchor for _, rule in self._direct for anchor in rule.anchors], long=True)
+        )
 
     def spans(self, text: str, budget: Budget | None = None) -> Sequence[Span]:
         """Return the secrets of a text in the order of their beginnings; they may overlap.
@@ -118,7 +150,7 @@ class Scanner:
             return [Span(0, len(text), FIELD, "wide_text")] if self.spans(whole) else found
         return self._in_order(found)
 
-    def spans_near(self, text: str, places: Iterable[tuple[int, int]]) -> Sequence[Span]:
+    def spans_near(self, text: str, places: Iterable[tuple[int, int]], budget: Budget) -> Sequence[Span]:
         """Return the secrets that a change at these places of a text can have made, as `spans` does.
 
         What begins behind a change looks back `_AFTER` characters at most; what begins so far before it that it is not
@@ -127,46 +159,109 @@ class Scanner:
         found: list[Span] = []
         low = high = 0
         lower = lowered(text)
-        # The first search has bounded what is there to judge.
-        budget = Unlimited()
         for start, end in places:
             if start - _BEFORE > high:
                 self._search(text, low, min(high, len(text)), found, budget, lower)
                 self._inside(text, low, min(high, len(text)), found, budget)
+                if budget.cut is not None:
+                    return self._ended(text, 0, found, budget)
                 low = start - _BEFORE
             high = end + _AFTER
         self._search(text, low, min(high, len(text)), found, budget, lower)
         self._inside(text, low, min(high, len(text)), found, budget)
+        return self._ended(text, 0, found, budget)
+
+    def _ended(self, text: str, size: int, found: list[Span], budget: Budget) -> Sequence[Span]:
+        """Return what was found in a text in order; where the budget is spent, the rest of it counts as a secret."""
+        cut = budget.end_text(size)
+        if cut is not None:
+            found.append(Span(cut, len(text), FIELD, TOO_MANY))
         return self._in_order(found)
 
-    def spans_in(self, text: str, places: Iterable[tuple[int, int]]) -> Sequence[Span]:
+    def spans_in(self, text: str, places: Iterable[tuple[int, int]], budget: Budget) -> Sequence[Span]:
         """Return the secrets that begin in these parts of a text, as `spans` does; the parts are in order and apart."""
         found: list[Span] = []
-        budget = Budget()
         lower = lowered(text)
         for start, end in places:
             self._search(text, start, end, found, budget, lower)
             self._inside(text, start, end, found, budget)
             if budget.cut is not None:
                 break
-        cut = budget.end_text(len(text))
-        if cut is not None:
-            found.append(Span(cut, len(text), FIELD, TOO_MANY))
-        return self._in_order(found)
+        # The text is counted where it is searched as a whole.
+        return self._ended(text, 0, found, budget)
+
+    def clean_among(self, texts: Sequence[str], budget: Budget) -> tuple[set[str], set[str]]:
+        """Return those of some texts that certainly hold no secret, and those that name none, without a search of each.
+
+        What every secret has in it is looked for in all texts at once; only the texts that have it must be searched.
+        Where the configuration has patterns of its own, none is certain.
+
+        Args:
+            texts: the texts. One that is JSON, or names an excluded file, can be among those that are returned.
+            budget: what may be judged.
+        """
+        if self._searched or len(self._names) > 1:
+            return set(), set()
+        starts = list(accumulate((len(text) + 1 for text in texts), initial=0))
+        joined = "\n".join(texts)
+        hits = {bisect_right(starts, at) - 1 for at in self._hints(joined)}
+        named = {bisect_right(starts, at) - 1 for at in name_places(joined)}
+        hits.update(place for place in named.difference(hits) if self._states(texts[place], budget))
+        clean = set(texts)
+        unnamed = clean.difference([texts[place] for place in named])
+        if not joined.isascii():
+            unnamed = {text for text in unnamed if text.isascii()}
+        clean.difference_update([texts[place] for place in hits])
+        # By the word alone it is decided whether it is a token.
+        words = [word for word in joined.split() if len(word) >= _LONG]
+        if words and (tokens := self._with_tokens(words)):
+            clean -= {text for text in clean if len(text) >= _LONG and not tokens.isdisjoint(text.split())}
+        return clean, unnamed
+
+    def _states(self, text: str, budget: Budget) -> bool:
+        """Return whether a text can have the value of a name that is in it."""
+        if _SIGN.search(text) is None:
+            return False  # a name alone has no value
+        if budget.is_spent_between(NAMED_TEXT):
+            return True
+        found: list[int] = []
+        for names in self._names:
+            names.search(
+                text, lowered(text), 0, len(text), lambda first, _last, _kind: found.append(first), budget
+            )
+        return budget.end_text(0) is not None or bool(found)
+
+    def _hints(self, text: str) -> Iterator[int]:
+        """Yield places that are in whatever the rules find in a text, apart from names of secrets and tokens."""
+        for sign in _HINTS:
+            if sign in text:
+                yield from _places(sign, text)
+        if "-" in text:
+            for pattern in (commands.HINT, commands.LISTED_OPTION, commands.YAML_OPTION, _OPTION_SIGN):
+                yield from (match.start() for match in pattern.finditer(text))
+        for anchor, _ in self._with_blanks:
+            if anchor in text:
+                yield from _places(anchor, text)
+        yield from (match.start() for match in _DIGITS.finditer(text))
+        yield from escapes(text)
+        yield from self._folded.places(lowered(text))
 
     def _inside(self, text: str, start: int, end: int, found: list[Span], budget: Budget) -> None:
         """Add the secrets that escapes hide."""
-        piece = text if end - start == len(text) else text[start:end]
-        if not ("%" in piece or "&" in piece or "\\u00" in piece):
+        if not may_be_escaped(text, start, end):
             return
-        for part in decoded_parts(text, start, end):
+        for part in decoded_parts(text, start, end if budget.cut is None else min(end, budget.cut)):
+            if budget.is_spent(part.start, part.size // CHARS_AGAIN):
+                return
             inner: list[Span] = []
-            outer = budget.enter()
+            outer = budget.enter(part.start)
             self._search(part.text, 0, len(part.text), inner, budget)
             budget.leave(outer, part.place)
             found += [
                 Span(part.place(each.start), part.place(each.end), each.kind, each.rule) for each in inner
             ]
+            if budget.cut is not None:
+                return
 
     def _in_order(self, found: list[Span]) -> list[Span]:
         if len(self._pii) < len(PII):
@@ -185,16 +280,17 @@ class Scanner:
             _everywhere(rule, text, start, end, found)
         if "@" in part or "%40" in part:
             if self._email is not None:
-                _at_anchors(self._email, text, text, start, end, found)
+                for pattern in self._at_signs:
+                    _addressees(self._email, pattern, text, start, end, found, budget)
             if "://" in part:
-                self._addresses(text, start, end, found)
+                self._addresses(text, start, end, found, budget)
             if ":" in part:
                 kind, name = self._url.kind, self._url.name
                 addresses.search_bare(
-                    text, start, end, lambda first, last: found.append(Span(first, last, kind, name))
+                    text, start, end, lambda first, last: found.append(Span(first, last, kind, name)), budget
                 )
-        if size > 10 and self._digits:
-            self._numbers(text, start, end, found)
+        if size > 10:
+            self._numbers(text, start, end, found, budget)
         if size > 5:
             if " " in part or _SIGN.search(part):
                 self._by_word(text, lowered(text) if low is None else low, start, end, found, budget)
@@ -203,11 +299,15 @@ class Scanner:
         if manifests.SIGN in part:
             kind = self._named.name
             manifests.search(
-                text, start, end, lambda first, last, what: found.append(Span(first, last, what, kind))
+                text,
+                start,
+                end,
+                lambda first, last, what: found.append(Span(first, last, what, kind)),
+                budget,
             )
-        for hint, rule in self._with_blanks:
-            if hint in part:
-                _at_anchors(rule, text, text, start, end, found)
+        for anchor, rule in self._with_blanks:
+            if anchor in part:
+                _at_anchor(anchor, rule, text, text, start, end, found, budget)
         if size >= _LONG:
             # Tokens are words of some length, of which most texts have few: one split leaves all others out.
             words = [word for word in part.split() if len(word) >= _LONG]
@@ -218,31 +318,47 @@ class Scanner:
         self, text: str, start: int, end: int, words: Sequence[str], found: list[Span], budget: Budget
     ) -> None:
         """Try the rules for tokens on the long words of a text, in their order."""
-        together = " ".join(words)
-        # In a short text there is mostly none, which one search says.
-        some = len(together) > _SHORT or self._any_direct.search(together) is not None
-        tried = [
-            (anchor, rule)
-            for hint, anchor, rule in self._direct
-            if some and ((hint in together) if hint else anchor.search(together))
-        ]
+        hits = self._with_tokens(words)
+        if end - start < len(text):
+            hits.update((words[0], words[-1]))  # a part may cut them
+        if not hits:
+            return
         at = start
-        for word in words:
+        for word in words if len(hits) == len(words) else filter(hits.__contains__, words):
             at = text.find(word, at, end)
             behind = at + len(word)
-            for anchor, rule in tried:
+            if budget.is_spent(at, RUN):
+                return
+            for anchor, rule in self._direct:
                 sign = anchor.search(text, at, behind)
                 while sign is not None:
                     after = max(sign.start() + 1, _try(rule, text, sign.start(), found))
+                    if budget.is_spent(at, TOKEN):
+                        return
                     sign = anchor.search(text, after, behind)
             run = _RUN.search(text, at, behind)
             while run is not None:
-                self._by_beginning(text, run.start(), run.end(), found)
+                self._by_beginning(text, run.start(), run.end(), found, budget)
                 self._in_base64(text, run.start(), found, budget)
                 run = _RUN.search(text, run.end(), behind)
             at = behind
 
-    def _addresses(self, text: str, start: int, end: int, found: list[Span]) -> None:
+    def _with_tokens(self, words: Sequence[str]) -> set[str]:
+        """Return those of some long words that can hold a token: it is the word alone that says so."""
+        # What repeats is searched once.
+        together = "\n" + "\n".join(dict.fromkeys(words))
+        hits: set[str] = set()
+        for search in (self._any_direct.search, _MAY_BEGIN.search):
+            hit = search(together)
+            while hit is not None:
+                # The sign in front of a word can be the line end.
+                word = together.rfind("\n", 0, hit.start() + 1) + 1
+                after = together.find("\n", word)
+                hits.add(together[word:] if after < 0 else together[word:after])
+                hit = search(together, after) if after >= 0 else None
+        return hits
+
+    def _addresses(self, text: str, start: int, end: int, found: list[Span], budget: Budget) -> None:
         kind, name = self._url.kind, self._url.name
         refused: list[int] = []
 
@@ -252,7 +368,7 @@ class Scanner:
             else:
                 refused.append(last)
 
-        addresses.search(text, start, end, report)
+        addresses.search(text, start, end, report, budget)
         if refused:
             # What stands before the `@` of an address is no name of a mailbox.
             hosts = frozenset(refused)
@@ -260,11 +376,14 @@ class Scanner:
                 span for span in found if span.kind != EMAIL or text.find("@", span.start) not in hosts
             ]
 
-    def _numbers(self, text: str, start: int, end: int, found: list[Span]) -> None:
+    def _numbers(self, text: str, start: int, end: int, found: list[Span], budget: Budget) -> None:
         # Mostly there is none, which a search says faster than an iterator that is made for nothing.
         candidate = _DIGITS.search(text, start, end)
         while candidate is not None:
-            for rule in self._digits:
+            rule = self._card if candidate["ssn"] is None else self._ssn
+            if rule is not None:
+                if budget.is_spent(candidate.start(), NUMBER):
+                    return
                 _try(rule, text, candidate.start(), found)
             candidate = _DIGITS.search(text, candidate.end(), end)
 
@@ -287,12 +406,14 @@ class Scanner:
         if text.find("--", start, end) >= 0:
             options(text, start, end, self._kind_for, report, budget)
 
-    def _by_beginning(self, text: str, start: int, end: int, found: list[Span]) -> None:
+    def _by_beginning(self, text: str, start: int, end: int, found: list[Span], budget: Budget) -> None:
         """Try the rules for keys and tokens where what they begin with begins a word of a run."""
         prefix = PREFIX.search(text, start, end)
         while prefix is not None:
             at = prefix.start()
             behind = 0
+            if budget.is_spent(at, TOKEN):
+                return
             if at == 0 or not (text[at - 1].isascii() and text[at - 1].isalnum()):
                 behind = _try(BY_PREFIX[prefix[0]], text, at, found)
             elif at - start <= _LONGEST_ESCAPE and _ESCAPE.search(text, max(0, at - 12), at) is not None:
@@ -306,10 +427,10 @@ class Scanner:
     def _in_base64(self, text: str, start: int, found: list[Span], budget: Budget) -> None:
         """Add a run of Base64 as a whole when the text that it holds has credentials in it."""
         inner = base64_text(text, start)
-        if inner is None or budget.is_spent(start):
+        if inner is None or budget.is_spent(start, DECODED):
             return
         hidden: list[Span] = []
-        outer = budget.enter()
+        outer = budget.enter(start)
         self._search(inner[1], 0, len(inner[1]), hidden, budget)
         budget.leave(outer, lambda _: start)
         secrets = [span for span in hidden if span.kind not in PII]
@@ -325,24 +446,92 @@ class Scanner:
 
         for names in self._names:
             names.search(text, low, start, end, keep, budget)
-        # Within the part alone: of a long text many parts are looked at again.
-        if end - start >= 12 and self._any_folded.search(low, start, end) is not None:
-            for rule in self._folded:
-                _at_anchors(rule, text, low, start, end, found)
+        if end - start >= 12:
+            self._folded.search(text, low, start, end, found, budget)
 
 
-def _common(anchors: Sequence[str]) -> str:
-    """Return what all anchors end with: where that is missing, none of them has to be looked for."""
-    return commonprefix([anchor[::-1] for anchor in anchors])[::-1]  # noqa: RUF071 - texts, not paths
+class _Folded:
+    """Rules that begin with a word in any case.
+
+    Args:
+        rules: the rules.
+    """
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        anchors = {anchor: rule for rule in rules for anchor in rule.anchors}
+        # Of short words with frequent letters alone, such as `itin`, each is found faster by itself.
+        self._frequent = [(anchor, rule) for anchor, rule in anchors.items() if not _RARER.search(anchor)]
+        rarer = [anchor for anchor in anchors if _RARER.search(anchor)]
+        self._any = re.compile(pattern_of(rarer))
+        self._by_char: dict[str, list[tuple[int, str, Rule]]] = {}
+        for anchor, place in cuts(rarer).items():
+            self._by_char.setdefault(anchor[place], []).append((place, anchor, anchors[anchor]))
+
+    def places(self, low: str) -> Iterator[int]:
+        """Yield where a text in lower case has one of the words."""
+        for anchor, _ in self._frequent:
+            if anchor in low:
+                yield from _places(anchor, low)
+        yield from (hit.start() for hit in self._any.finditer(low))
+
+    def search(self, text: str, low: str, start: int, end: int, found: list[Span], budget: Budget) -> None:
+        """Add what the rules find in a part of a text; `low` is the text in lower case."""
+        for anchor, rule in self._frequent:
+            if low.find(anchor, start, end) >= 0:
+                _at_anchor(anchor, rule, text, low, start, end, found, budget)
+        behind: dict[str, int] = {}
+        hit = self._any.search(low, start, end)
+        while hit is not None:
+            for place, anchor, rule in self._by_char[low[hit.start()]]:
+                at = hit.start() - place
+                if at >= behind.get(anchor, start) and low.startswith(anchor, at, end):
+                    # Behind a match it goes on at its end.
+                    behind[anchor] = _try(rule, text, at, found)
+                    if budget.is_spent(at, TOKEN if behind[anchor] else HIT):
+                        return
+            hit = self._any.search(low, hit.start() + 1, end)
 
 
-def _at_anchors(rule: Rule, text: str, haystack: str, start: int, end: int, found: list[Span]) -> None:
-    """Try a rule where one of its anchors stands; behind a match it goes on at its end."""
-    for anchor in rule.anchors:
-        at = haystack.find(anchor, start, end)
-        while at >= 0:
-            behind = _try(rule, text, at, found)
-            at = haystack.find(anchor, max(at + 1, behind), end)
+def _by_anchor(rule: Rule) -> list[re.Pattern[str]]:
+    """Return the pattern of a rule for each of the anchors that it begins with."""
+    any_anchor = f"(?:{'|'.join(rule.anchors)})"
+    rest = rule.pattern.pattern.removeprefix(any_anchor)
+    return [re.compile(anchor + rest) for anchor in rule.anchors]
+
+
+def _places(part: str, text: str) -> Iterator[int]:
+    """Yield where a part stands in a text."""
+    at = text.find(part)
+    while at >= 0:
+        yield at
+        at = text.find(part, at + len(part))
+
+
+def _at_anchor(
+    anchor: str, rule: Rule, text: str, haystack: str, start: int, end: int, found: list[Span], budget: Budget
+) -> None:
+    """Try a rule where an anchor stands; behind a match it goes on at its end."""
+    at = haystack.find(anchor, start, end)
+    while at >= 0:
+        behind = _try(rule, text, at, found)
+        if budget.is_spent(at, TOKEN if behind else 1):
+            return
+        at = haystack.find(anchor, max(at + 1, behind), end)
+
+
+def _addressees(
+    rule: Rule, pattern: re.Pattern[str], text: str, start: int, end: int, found: list[Span], budget: Budget
+) -> None:
+    """Add the e-mail addresses of a part of a text."""
+    limit = min(len(text), end + _LONGEST_EMAIL)
+    match = pattern.search(text, start, limit)
+    while match is not None and match.start() < end:
+        if budget.is_spent(match.start(), EMAIL_COST):
+            return
+        place = rule.check(text, match) if rule.check is not None else None
+        if place is not None:
+            found.append(Span(*place, rule.name))
+        match = pattern.search(text, match.end(), limit)
 
 
 def _try(rule: Rule, text: str, at: int, found: list[Span]) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ael_otel.privacy import markers
+from ael_otel.privacy.budget import ROW, Budget
 from ael_otel.privacy.validators import looks_secret
 
 _DELIMITERS: Final = frozenset(",;\t|\u2502\u2503")
@@ -47,10 +48,14 @@ class Tables:
         text: the whole text.
         kind_for: judges headings.
         found: called with the beginning, end and kind of each value.
+        budget: counts each line.
     """
 
-    def __init__(self, text: str, kind_for: Callable[[str], str | None], found: Found) -> None:
+    def __init__(
+        self, text: str, kind_for: Callable[[str], str | None], found: Found, budget: Budget
+    ) -> None:
         self._text = text
+        self._budget = budget
         self._kind_for = kind_for
         self._found = found
         self._until = 0
@@ -79,6 +84,8 @@ class Tables:
 
     def _heading(self, begin: int, end: int, delimiter: str) -> None:
         text = self._text
+        if self._budget.is_spent(begin, ROW):
+            return
         start = text.rfind("\n", max(0, begin - _LONGEST_LINE), begin) + 1
         stop = text.find("\n", end, end + _LONGEST_LINE)
         # The line is judged now, whatever it is.
@@ -113,6 +120,8 @@ class Tables:
             if delimiter not in ",;\t" and _RULE.fullmatch(text, at, stop):
                 self._until = at = stop + 1
                 continue
+            if self._budget.is_spent(at, ROW + number // 2):
+                return
             if delimiter in ",;\t":
                 stop = _end_of_row(text, at, stop)
             cells = (
@@ -136,6 +145,8 @@ class Tables:
         if opening < 0 or opening == self._opening or text.find(")", opening, begin) >= 0:
             return
         self._opening = opening
+        if self._budget.is_spent(begin, ROW):
+            return
         values = _VALUES.match(text, end)
         rows = _COPY.match(text, end) if values is None else None
         if values is None and rows is None:
@@ -151,6 +162,8 @@ class Tables:
         if row is None and self._broken < _MOST_BROKEN and _BROKEN.match(text, at) is not None:
             self._broken += 1
         while row is not None:
+            if self._budget.is_spent(at, ROW + len(names) // 2):
+                return
             at = row.end()
             for number, each in enumerate(_ITEM.finditer(row[1])):
                 value = each[1].strip()

@@ -2,12 +2,12 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
 from ael_otel.privacy import markers
-from ael_otel.privacy.budget import Budget
+from ael_otel.privacy.budget import LATER, TEXT, Budget
 from ael_otel.privacy.findings import Finding, Tally
 from ael_otel.privacy.paths import ExcludedPaths
 from ael_otel.privacy.repeats import with_repeats
@@ -24,6 +24,9 @@ _PASSES: Final = 6
 _SHORT: Final = 24
 """Characters of a text that is remembered as clean: a state, a unit, a word, which records repeat."""
 _REMEMBERED: Final = 4096
+_BEGINS_JSON: Final = frozenset({"[", "{"})
+_SEARCHED_TOGETHER: Final = 1_024
+"""Characters of a text that is searched with others: of a longer one something is found more often than not."""
 _LARGE: Final = 8_192
 """Characters from which a text is hashed, and its result remembered."""
 _RESULTS: Final = 16
@@ -64,6 +67,32 @@ class TextRedactor:
         """Forget all results, so that a text is searched again: for measurements."""
         self._clean, self._results = set(), {}
 
+    def clean_among(self, texts: Sequence[str], budget: Budget) -> tuple[set[str], set[str]]:
+        """Return those of some texts that need no search of their own, and those that name no secret.
+
+        Args:
+            texts: texts of a value. Long ones and those that are JSON are not among the first.
+            budget: counts the characters of the first.
+        """
+        chosen = [
+            text
+            for text in texts
+            if len(text) <= _SEARCHED_TOGETHER
+            and (
+                text[-1:] not in ENDS_JSON
+                or text.lstrip()[:1] not in _BEGINS_JSON
+                or text in markers.ALL_MARKERS
+            )
+        ]
+        # What a search in advance uses is not missing later, when each of the other texts is searched.
+        ahead = Budget(LATER)
+        ahead.pass_over(sum(map(len, chosen)))
+        clean, unnamed = self._scanner.clean_among(chosen, ahead)
+        if self._has_paths:
+            clean -= self._paths.named_among(clean)
+        budget.pass_over(sum(map(len, clean)))
+        return clean, unnamed
+
     def redact(
         self, text: str, findings: list[Finding] | None, where: str, budget: Budget | None = None
     ) -> str:
@@ -79,7 +108,7 @@ class TextRedactor:
         if size < 4 or (size <= _SHORT and text in self._clean):
             return text
         if budget is not None and budget.was_spent and not PLAIN.fullmatch(text):
-            return self._tally.marked(markers.FIELD, TOO_MANY, findings, where)
+            return self.unjudged(findings, where)
         if size < _LARGE or findings is not None:
             return self._redacted(text, findings, where, budget or Budget())
         # A run passes the same text on: an input, a parameter, a result, an output. By a hash, so that no secret stays.
@@ -100,6 +129,10 @@ class TextRedactor:
             self._tally.count(kind, count)
         return text if found is None else found
 
+    def unjudged(self, findings: list[Finding] | None, where: str) -> str:
+        """Report a value that is not judged because the budget is spent, and return its marker."""
+        return self._tally.marked(markers.FIELD, TOO_MANY, findings, where)
+
     def _redacted(self, text: str, findings: list[Finding] | None, where: str, budget: Budget) -> str:
         size = len(text)
         if size > MAX_CHARS:
@@ -114,6 +147,7 @@ class TextRedactor:
             spans = with_repeats(clean, spans)
         # A marker can only split a word that names a file, so what names none now names none afterwards.
         may_name_path = self._has_paths and self._paths.may_name(clean)
+        again = Budget(LATER)
         for _ in range(_PASSES):
             if may_name_path:
                 spans = self._with_paths(clean, spans)
@@ -124,10 +158,11 @@ class TextRedactor:
                     self._clean.add(text)
                 return clean
             cut = len(spans) == 1 and spans[0].rule == TOO_MANY
+            budget.is_spent_between(TEXT)
             clean, places = self.replaced(clean, merged(spans), findings, where)
             if findings is not None or cut:
                 return clean
-            spans = self._scanner.spans_near(clean, places)
+            spans = self._scanner.spans_near(clean, places, again)
         # Each pass made something new that looks like a secret.
         return self._tally.fault(findings, where)
 

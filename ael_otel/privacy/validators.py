@@ -39,13 +39,13 @@ _CARD: Final = re.compile(
 )
 
 
+_DOUBLED: Final = str.maketrans("0123456789", "0246813579")
+"""The digits of the double of each digit, added up."""
+
+
 def luhn(number: str) -> bool:
     """Return whether the last digit is the check digit by Luhn's algorithm."""
-    total = 0
-    for place, digit in enumerate(reversed(number)):
-        value = int(digit) * (1 + place % 2)
-        total += value - 9 if value > 9 else value
-    return total % 10 == 0
+    return (sum(map(int, number[::-2])) + sum(map(int, number[-2::-2].translate(_DOUBLED)))) % 10 == 0
 
 
 def is_card(text: str) -> bool:
@@ -237,7 +237,8 @@ def is_basic_pair(text: str) -> bool:
 def entropy(text: str) -> float:
     """Return the bits per character of a text, by how often each character occurs in it."""
     size = len(text)
-    return -sum(n / size * log2(n / size) for n in (text.count(c) for c in set(text))) if size else 0.0
+    counts = map(text.count, set(text))
+    return log2(size) - sum([n * log2(n) for n in counts if n > 1]) / size if size else 0.0
 
 
 _LOWER: Final = re.compile(r"[a-z]")
@@ -345,7 +346,7 @@ def looks_secret(text: str) -> bool:
     Words, paths, addresses, versions and placeholders do not; hexadecimal of 32 digits and more and UUIDs do.
     """
     size = len(text)
-    if size < 8 or size > 65_536 or any(c.isspace() for c in text[:_MOST]):
+    if size < 8 or size > 65_536 or _SPACE.search(text, 0, _MOST):
         return False
     if is_placeholder(text) or is_words(text) or _PLAIN_PATH.match(text):
         return False
@@ -373,6 +374,7 @@ def looks_like_key(text: str) -> bool:
     )
 
 
+_SPACE: Final = re.compile(r"\s")
 _SHORTEST_KEY: Final = 16
 _LONG_HEX: Final = re.compile(r"[0-9a-f]{32,}|[0-9A-F]{32,}")
 _UUID: Final = re.compile(

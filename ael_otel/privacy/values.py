@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from ael_otel.privacy import markers
-from ael_otel.privacy.budget import NEW_FIELD, Budget
+from ael_otel.privacy.budget import ARGUMENT, TEXT, Budget
 from ael_otel.privacy.commands import LISTED, in_list
 from ael_otel.privacy.field_judge import COUNTS, LONGEST_NAME, PLAIN_NAME, FieldJudge, FieldName
 from ael_otel.privacy.field_names import holds_secret
@@ -27,8 +27,8 @@ from ael_otel.privacy.neighbours import (
     table_of,
 )
 from ael_otel.privacy.paths import ExcludedPaths
-from ael_otel.privacy.scan import TOO_MANY, Scanner
-from ael_otel.privacy.texts import ENDS_JSON, PLAIN, TextRedactor
+from ael_otel.privacy.scan import TOO_MANY, Scanner, Span
+from ael_otel.privacy.texts import ENDS_JSON, TextRedactor
 from ael_otel.privacy.validators import is_card, is_placeholder, looks_secret
 
 MAX_DEPTH: Final = 128
@@ -36,6 +36,7 @@ MAX_DEPTH: Final = 128
 
 QUICK_DEPTH: Final = 4
 _QUICK_ITEMS: Final = 16
+_QUICK_TEXTS: Final = 32
 _QUICK_CHARS: Final = 256
 # A number of 13 digits alone is a barcode more often than a card: it needs a name, as in text.
 _SMALLEST_CARD: Final = 10**13
@@ -47,26 +48,40 @@ _WEB_KEY_NAME: Final = FieldName(markers.PRIVATE_KEY, "field_name", "private_key
 _COOKIE_FIELDS: Final = frozenset({"httpOnly", "HttpOnly", "httponly", "sameSite", "hostOnly"})
 # Weak, as the name of a session's cookie is: the value must look like a secret.
 _COOKIE: Final = FieldName(markers.TOKEN, "field_name", "phpsessid", allowed=False)
-_UNJUDGED: Final = FieldName(markers.FIELD, TOO_MANY, markers.REDACTED, allowed=False)
 _NAMING: Final = ("name", "key", "Name", "Key", "header")
 # The second of two texts may be another name, what a person reads beside it, or a type of SQL.
 _WORDS: Final = re.compile(r"[^\W\d]{0,64}(?:[ .\-/:_][^\W\d]{0,64}){0,32}(?:\([0-9, ]{1,16}\))?")
 
 _UNSEEN: Final = object()
+_REMEMBERED: Final = 256
+"""Characters of a text that a walk remembers as clean."""
+_TOGETHER: Final = 8
+"""Texts of a value from which on they are searched together first."""
 _CONTAINERS: Final[frozenset[type[Any]]] = frozenset({list, tuple, dict, set, frozenset})
 SCALARS: Final = frozenset({int, float, bool, type(None), complex})
 
 
 class Walk:
-    """What one walk over a value remembers: results by identity, and the objects, whose identities must stay theirs."""
+    """What one walk over a value remembers: results by identity, and the objects, whose identities must stay theirs.
 
-    __slots__ = ("alive", "budget", "findings", "seen")
+    Args:
+        findings: where an explanation collects what it finds, None for a redaction.
+        budget: what may still be judged; that of one value by default.
 
-    def __init__(self, findings: list[Finding] | None, budget: Budget | None = None) -> None:
+    Attributes:
+        clean: texts that hold no secret.
+        unnamed: texts that hold no name of one.
+    """
+
+    __slots__ = ("alive", "budget", "clean", "findings", "seen", "unnamed")
+
+    def __init__(self, findings: list[Finding] | None = None, budget: Budget | None = None) -> None:
         self.budget = Budget() if budget is None else budget
         self.findings = findings
         self.seen: dict[int, Any] = {}
         self.alive: list[Any] = []
+        self.clean: set[str] = set()
+        self.unnamed: set[str] = set()
 
 
 class ValueRedactor:
@@ -99,15 +114,21 @@ class ValueRedactor:
         self._tally = tally
         self._scrub_pii = scrub_pii
 
-    def is_clean(self, value: Any, depth: int) -> bool:
+    def is_clean(self, value: Any) -> bool:
         """Return whether a small value of plain JSON is clean; False also where only the walk can tell.
 
         Most values are of this sort, and the walk, which remembers where it has been, takes twice as long.
         """
+        return self._is_clean(value, QUICK_DEPTH, [_QUICK_TEXTS])
+
+    def _is_clean(self, value: Any, depth: int, left: list[int]) -> bool:
+        """Judge a value as `is_clean` does; `left` is how many texts may still be searched."""
         kind = cast("type[object]", type(value))
         if kind is str:
+            left[0] -= 1
             return len(value) < 4 or (
-                len(value) <= _QUICK_CHARS
+                left[0] >= 0
+                and len(value) <= _QUICK_CHARS
                 and value[-1] not in ENDS_JSON
                 and not (self._has_paths and self._paths.may_name(value))
                 and not self._scanner.spans(value)
@@ -131,7 +152,7 @@ class ValueRedactor:
                     return False
                 names.append(name)
             for name, item in zip(names, cast("dict[str, object]", value).values(), strict=True):
-                if not name.allowed and not self.is_clean(item, depth - 1):
+                if not name.allowed and not self._is_clean(item, depth - 1, left):
                     return False
             return True
         if kind is list:
@@ -141,16 +162,59 @@ class ValueRedactor:
             if size > 1 and any_reach(cast("list[object]", value)):
                 return False
             for item in cast("list[object]", value):
-                if not self.is_clean(item, depth - 1) or (type(item) is str and item[:1] == "-"):
+                if not self._is_clean(item, depth - 1, left) or (type(item) is str and item[:1] == "-"):
                     return False
             return True
         return value is None or kind is bool or kind is float or (kind is int and value < _SMALLEST_CARD)
+
+    def walk(self, value: Any, findings: list[Finding] | None = None, budget: Budget | None = None) -> Walk:
+        """Return what a walk over a value needs; the texts of a container are searched at once, as far as one can.
+
+        Args:
+            value: the value.
+            findings: where an explanation collects what it finds, None for a redaction.
+            budget: what may still be judged; that of one value by default.
+        """
+        walk = Walk(findings, budget)
+        if cast("type[object]", type(value)) in _CONTAINERS:
+            texts: list[str] = []
+            self._collect(value, texts, set(), 0)
+            if len(texts) >= _TOGETHER:
+                walk.clean, walk.unnamed = self._texts.clean_among(texts, walk.budget)
+        return walk
+
+    def _collect(self, value: Iterable[object], texts: list[str], seen: set[int], depth: int) -> None:
+        """Add the texts of a container, and the names of fields that have not been judged, to a list."""
+        identity = id(value)
+        if identity in seen or depth > MAX_DEPTH:
+            return
+        seen.add(identity)
+        items: Iterable[object] = value
+        if isinstance(value, dict):
+            known = self._names.known
+            inside = cast("dict[object, object]", value)
+            texts += [key for key in inside if type(key) is str and key not in known]
+            items = inside.values()
+        for item in items:
+            kind = type(item)
+            if type(item) is str:
+                texts.append(item)
+            elif kind in _CONTAINERS:
+                self._collect(cast("Iterable[object]", item), texts, seen, depth + 1)
 
     def value(self, value: Any, walk: "Walk", where: str, depth: int) -> Any:
         """Return a value without its secrets, the same object when it has none."""
         kind = type(value)  # pyright: ignore[reportUnknownVariableType]
         if kind is str:
-            return self._texts.redact(value, walk.findings, where, walk.budget)
+            if value in walk.clean:
+                return value
+            if depth == 0 or len(value) < 4:
+                return self._texts.redact(value, walk.findings, where, walk.budget)
+            walk.budget.is_spent_between(TEXT)
+            clean = self._texts.redact(value, walk.findings, where, walk.budget)
+            if clean is value and len(value) <= _REMEMBERED:
+                walk.clean.add(value)
+            return clean
         if kind in SCALARS:
             # A float is a measurement or a counter; no program keeps a card's number as one.
             if kind is int and _SMALLEST_CARD <= value < 10**19 and self._scrub_pii and is_card(str(value)):
@@ -178,7 +242,10 @@ class ValueRedactor:
         walk.seen[identity] = walk
         walk.alive.append(value)
         result: Any
-        if type(value) is dict or isinstance(value, Mapping):
+        size = len(value) if cast("type[object]", type(value)) in _CONTAINERS else 1
+        if walk.budget.is_too_much(size, fields=type(value) is dict) and depth > 0:
+            result = self._texts.unjudged(walk.findings, where)
+        elif type(value) is dict or isinstance(value, Mapping):
             result = self.mapping(cast("Mapping[object, object]", value), walk, where, depth)
         elif _is_named(value):
             result = self._named_items(value, walk, where, depth)
@@ -194,13 +261,19 @@ class ValueRedactor:
         changed: dict[Any, Any] | None = None
         taken = 0
         names = self._names.known
-        named = self._named_value(value) if "value" in value or "Value" in value else None
+        named = self._named_value(value, walk) if "value" in value or "Value" in value else None
         web_key = "kty" in value and isinstance(value["kty"], str)
         given = self._apart(value, walk, where, depth)
+        searched = walk.clean
+        special = named is not None or web_key or bool(given)
         for key, item in value.items():
             if type(key) is str:
                 name = names.get(key) or self._judged(key, walk)
                 clean_key: Any = name.clean
+                if name.kind is None and changed is None and not special and clean_key is key:
+                    kind = cast("type[object]", type(item))
+                    if (kind is str and item in searched) or (kind in SCALARS and kind is not int):
+                        continue
                 if clean_key is not key and walk.findings is not None and clean_key != key:
                     self._texts.redact(key, walk.findings, f"{where}.(name)")
             else:
@@ -226,13 +299,13 @@ class ValueRedactor:
                 changed[clean_key] = clean
         return value if changed is None else changed
 
-    def _named_value(self, value: Mapping[Any, Any]) -> FieldName | None:
+    def _named_value(self, value: Mapping[Any, Any], walk: "Walk") -> FieldName | None:
         """Return the name that another field gives to `value`, if it is a secret's: headers, variables, cookies."""
         if not _COOKIE_FIELDS.isdisjoint(value):
             return _COOKIE
         for field in _NAMING:
             name = value.get(field)
-            if type(name) is str and (known := self._names.judge(name)).kind is not None:
+            if type(name) is str and (known := self._names.judge(name, walk.budget)).kind is not None:
                 return known
         return None
 
@@ -251,7 +324,10 @@ class ValueRedactor:
             return self._kubernetes(value, walk, where)
         if is_numbered(value):
             keys, items = list(value), list(value.values())
-            self._across(items, neighbours_of(items), walk, where, keys)
+            found = neighbours_of(items, walk.budget, walk.unnamed)
+            self._across(items, found, walk, where, keys)
+            if found.cut is not None:
+                items[found.cut :] = [self._unjudged(item, walk, where) for item in items[found.cut :]]
             return {key: item for key, item in zip(keys, items, strict=True) if item is not value[key]}
         return {}
 
@@ -267,7 +343,7 @@ class ValueRedactor:
                     or not each
                     or is_placeholder(each)
                     or markers.MARKER.fullmatch(each)
-                    or (type(key) is str and self._names.judge(key).allowed)
+                    or (type(key) is str and self._names.judge(key, walk.budget).allowed)
                     else self._tally.marked(
                         markers.FIELD, "named_secret", walk.findings, _below(f"{where}.{field}", key)
                     )
@@ -286,11 +362,18 @@ class ValueRedactor:
         keys: Sequence[object] | None = None,
     ) -> None:
         """Replace, in a list, the items that hold secrets which the items before them name."""
-        for place, (part, spans) in spans_across(found.parts, found.reaching, self._scanner.spans_in).items():
+
+        def spans_in(text: str, places: list[tuple[int, int]]) -> Sequence[Span]:
+            return self._scanner.spans_in(text, places, walk.budget)
+
+        for place, (part, spans) in spans_across(found.parts, found.reaching, spans_in).items():
             inner = f"{where}[{place}]" if keys is None else _below(where, keys[place])
             if part.field is not None:
                 inner = f"{inner}.{part.field}"
-            text, _ = self._texts.replaced(part.text, spans, walk.findings, inner)
+            if spans[0].rule == TOO_MANY:
+                text = self._texts.unjudged(walk.findings, inner)
+            else:
+                text, _ = self._texts.replaced(part.text, spans, walk.findings, inner)
             items[place] = text if part.field is None else {**fields_of(items[place]), part.field: text}
 
     def _rows(
@@ -306,7 +389,9 @@ class ValueRedactor:
     ) -> None:
         """Replace, in a list of rows, those that have a secret in a column that its name gives away."""
         judged = [
-            (at, name) for at, each in enumerate(names) if (name := self._names.judge(each)).kind is not None
+            (at, name)
+            for at, each in enumerate(names)
+            if (name := self._names.judge(each, walk.budget)).kind is not None
         ]
         for place in range(first, len(rows)):
             row = rows[place]
@@ -329,37 +414,45 @@ class ValueRedactor:
             field = "value" if "value" in two else "Value" if "Value" in two else None
             if field is None or field in one or any(each in two for each in _NAMING):
                 continue
-            name = self._named_value(one)
+            name = self._named_value(one, walk)
             if name is not None:
                 clean = self.field(name, two[field], walk, f"{where}[{place}].{field}", depth + 1)
                 items[place] = {**two, field: clean}
 
-    def _before(self, name: str, value: Any) -> FieldName | None:
+    def _before(self, name: str, value: Any, walk: "Walk") -> FieldName | None:
         """Return the name that stands before an item, if it is a secret's: an option, the first of a pair."""
         if type(value) is not str or len(name) > LONGEST_NAME:
             return None
-        known = self._names.judge(name)
+        known = self._names.judge(name, walk.budget)
         if known.kind is None or value[:1] == "-" or len(value) < 4:
             return None
         if name[:2] != "--" and _WORDS.fullmatch(value):
             return None
         return known
 
+    def _unjudged(self, item: Any, walk: "Walk", where: str) -> Any:
+        """Return what is left of an item of a list that is not judged: what it holds is not looked at."""
+        kind = cast("type[object]", type(item))
+        if kind in SCALARS and (kind is not int or item < _SMALLEST_CARD):
+            return item
+        if kind is str and (len(item) < 4 or item in markers.ALL_MARKERS):
+            return item
+        return self._texts.unjudged(walk.findings, where)
+
     def _argument(self, items: list[Any], place: int, walk: "Walk") -> str | None:
         """Return the kind of one argument in a list of arguments; None if it is not a secret."""
-        if walk.budget.is_spent(0):
-            walk.budget.end_text(0)
+        if items[place] in markers.ALL_MARKERS:
+            return None
+        if walk.budget.is_spent_between(ARGUMENT):
             return markers.FIELD
         return in_list(items, place)
 
     def _judged(self, key: str, walk: "Walk") -> FieldName:
-        """Judge a new name; one with signs in it is searched as a text is, while the budget lasts."""
-        if not PLAIN.fullmatch(key):
-            spent = walk.budget.is_spent(0, NEW_FIELD)
-            walk.budget.end_text(len(key))
-            if spent:
-                return _UNJUDGED
-        return self._names.judge(key)
+        """Judge a new name."""
+        if key in walk.clean:
+            return self._names.judge(key, walk.budget, is_clean=True)
+        walk.budget.pass_over(len(key))
+        return self._names.judge(key, walk.budget)
 
     def _odd_name(self, key: Any, walk: "Walk", where: str, depth: int) -> tuple[FieldName, Any]:
         """Judge a name that is no text: bytes, a tuple, a number."""
@@ -367,7 +460,7 @@ class ValueRedactor:
             clean = self.value(key, walk, f"{where}.(name)", depth + 1) if type(key) is int else key
             return PLAIN_NAME, clean
         text = key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key)
-        name = self._names.judge(text)
+        name = self._names.judge(text, walk.budget)
         return name, (key if name.clean == text else name.clean)
 
     def _items(self, value: Iterable[Any], walk: "Walk", where: str, depth: int) -> Any:
@@ -379,16 +472,20 @@ class ValueRedactor:
         given = items
         flat: frozenset[int] = frozenset()
         plain = False
+        cut: int | None = None
         if len(items) > 1:
-            found = neighbours_of(items)
+            found = neighbours_of(items, walk.budget, walk.unnamed)
+            cut = found.cut
             flat = found.flat
-            plain = not (pair or flat or found.dashed)
+            plain = not (pair or flat or found.dashed or cut is not None)
             given = self._together(items, found, walk, where, depth)
         for place, item in enumerate(items):
             inner = where if walk.findings is None else f"{where}[{place}]"
             if plain:
                 clean = self.value(given[place], walk, inner, depth + 1)
-            elif before is not None and (name := self._before(before, item)) is not None:
+            elif cut is not None and place >= cut:
+                clean = self._unjudged(item, walk, inner)
+            elif before is not None and (name := self._before(before, item, walk)) is not None:
                 clean = self.field(name, item, walk, inner, depth)
             elif (before in LISTED or (type(item) is str and item[:2] == "-p")) and (
                 command := self._argument(items, place, walk)
@@ -396,7 +493,7 @@ class ValueRedactor:
                 rule = TOO_MANY if command == markers.FIELD else "command_option"
                 clean = self._tally.marked(command, rule, walk.findings, inner)
             elif place in flat:
-                clean = self.field(self._names.judge(items[place - 1]), item, walk, inner, depth)
+                clean = self.field(self._names.judge(items[place - 1], walk.budget), item, walk, inner, depth)
             else:
                 clean = self.value(given[place], walk, inner, depth + 1)
             if not plain:

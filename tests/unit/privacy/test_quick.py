@@ -4,6 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ael_otel.privacy.budget import Budget
+from ael_otel.privacy.key_value import may_name
 from ael_otel.privacy.policy import Policy
 from ael_otel.privacy.redactor import Redactor
 from tests.unit.privacy.secrets import any_secret, benign_name, scalars, structures
@@ -39,7 +41,7 @@ def test_what_the_quick_look_calls_clean_the_walk_leaves_alone(policy: Policy, v
     """Proves for each policy: nothing that the walk finds is missed, in names, texts, numbers, pairs and options."""
     redactor = Redactor(policy)
     redactor.value(value)  # names are known from now on, without which the quick look says nothing
-    if redactor._is_clean(value, 4):
+    if redactor._is_clean(value):
         assert redactor.explain(value) == []
         assert redactor.value(value) is value
 
@@ -63,7 +65,7 @@ def test_ordinary_content_needs_no_walk() -> None:
         [1, 2.5, None, True],
     ):
         redactor.value(value)
-        assert redactor._is_clean(value, 4), value
+        assert redactor._is_clean(value), value
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_what_only_the_walk_can_tell_is_left_to_it(value: object) -> None:
     """Proves that each shape that needs more than a look at single texts goes the long way, and loses its secret."""
     redactor = Redactor(Policy(excluded_paths=["/private/*"]))
     changed = redactor.value(value)
-    assert not redactor._is_clean(value, 4)
+    assert not redactor._is_clean(value)
     assert changed != value
 
 
@@ -105,3 +107,30 @@ def test_a_second_look_near_what_was_changed_sees_what_a_whole_one_would(
     clean = redactor.text("".join(filler * times + secret for filler, times, secret in parts))
     assert not redactor._scanner.spans(clean)
     assert redactor.text(clean) is clean
+
+
+@THOROUGH
+@given(
+    texts=st.lists(
+        st.one_of(TEXTS, any_secret, FILLER, st.builds("{}{}".format, FILLER, any_secret)), max_size=12
+    )
+)
+def test_texts_that_one_search_calls_clean_hold_nothing_by_themselves(texts: list[str]) -> None:
+    """Proves that searching the texts of a value together misses nothing that a search of each would find."""
+    redactor = Redactor(Policy(excluded_paths=["/private/*", "~/.ssh"]))
+    clean, unnamed = redactor._texts.clean_among(texts, Budget())
+    for text in clean:
+        assert redactor.explain(text) == []
+    for text in unnamed:
+        assert not may_name(text)
+
+
+@pytest.mark.parametrize(
+    "secret", ["219-09-9999", "4111 1111 1111 1111", "password=hunter2x", "a@example.org"]
+)
+@pytest.mark.parametrize("before", ["phone", "order number", "call", "the token is", "ghp_", "-----BEGIN"])
+def test_text_is_judged_without_the_texts_beside_it(before: str, secret: str) -> None:
+    """Proves that what stands before and behind a text in its list does not decide on it."""
+    around = [f"{before}{n}" for n in range(12)]
+    clean = Redactor().value([*around, {"x": secret}, *around])
+    assert secret not in str(clean)
