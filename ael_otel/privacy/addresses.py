@@ -10,7 +10,7 @@ from typing import Final
 
 from ael_otel.privacy.budget import HIT, USER, Budget
 from ael_otel.privacy.field_names import a_set
-from ael_otel.privacy.markers import MARKER
+from ael_otel.privacy.markers import ALL_MARKERS, MARKER
 from ael_otel.privacy.validators import is_placeholder, is_words, looks_secret
 
 _RUN_END: Final = re.compile(r"[\s\"'<>`]")
@@ -52,7 +52,9 @@ def search(
             continue
         last = _last(text, first, sign, run_end)
         behind = first
-        if last > first:
+        if text[first:last] in ALL_MARKERS:
+            found(first, last, False)
+        elif last > first:
             if budget.is_spent(first, USER):
                 return
             secret = is_secret(text[first : min(last, first + _DECIDING)])
@@ -81,7 +83,7 @@ def search_bare(text: str, start: int, end: int, found: Callable[[int, int], obj
                 return
             before = _BARE.match(text[max(0, at - _LONGEST_BARE) : at][::-1])
             if before is not None and _BARE_HOST.match(text, at) is not None:
-                if budget.is_spent(at, USER):
+                if budget.is_spent(at, HIT):
                     return
                 password = before["password"][::-1]
                 known = before["name"][::-1].lower() in _NO_ACCOUNTS

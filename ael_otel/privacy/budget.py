@@ -51,6 +51,8 @@ NAMED_TEXT: Final = 4
 """A text of a container in which names of secrets are searched for, and nothing else."""
 NEIGHBOUR: Final = 5
 """An item of a list that may name what is in the next."""
+ROW_IN_LIST: Final = 6
+"""A list that is a row of a table with a column for secrets."""
 CONTAINER: Final = 4
 """A list or mapping."""
 NAMED: Final = 4

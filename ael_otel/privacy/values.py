@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from ael_otel.privacy import markers
-from ael_otel.privacy.budget import ARGUMENT, TEXT, Budget
+from ael_otel.privacy.budget import ARGUMENT, ROW_IN_LIST, TEXT, Budget
 from ael_otel.privacy.commands import LISTED, in_list
 from ael_otel.privacy.field_judge import COUNTS, LONGEST_NAME, PLAIN_NAME, FieldJudge, FieldName
 from ael_otel.privacy.field_names import holds_secret
@@ -397,6 +397,9 @@ class ValueRedactor:
             row = rows[place]
             if not isinstance(row, (list, tuple)) or len(cast("Sequence[Any]", row)) != len(names):
                 continue
+            if judged and walk.budget.is_spent_between(ROW_IN_LIST):
+                rows[place:] = [self._unjudged(each, walk, f"{where}[{place}]") for each in rows[place:]]
+                return
             cells = list(cast("Sequence[Any]", row))
             for at, name in judged:
                 if sure or (type(cells[at]) is str and looks_secret(cells[at])):
