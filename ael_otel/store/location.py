@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 VARIABLE: Final = "AEL_TELEMETRY_DB"
 DEFAULT_PATH: Final = ".ael/telemetry.db"
+_NO_FOLDER: Final = "is not a folder"
 
 __all__ = ["DEFAULT_PATH", "VARIABLE", "Location", "find_store", "locate"]
 
@@ -68,13 +69,17 @@ def _location(path: Path, closed: list[Path]) -> Location:
     folder = next((each for each in closed if each != path.parent), None)
     if folder is None:
         return Location(path)
-    remedy = f"make the folder this user's, or set {VARIABLE} or telemetry.store.path"
-    return Location(path, f"{folder} {_fault(folder)}; the run store is {path} instead: {remedy}")
+    fault = _fault(folder)
+    remedy = "move it away" if fault == _NO_FOLDER else "make the folder this user's"
+    return Location(
+        path,
+        f"{folder} {fault}; the run store is {path} instead: {remedy}, or set {VARIABLE} or telemetry.store.path",
+    )
 
 
 def _fault(folder: Path) -> str:
     if not os.path.isdir(folder):  # noqa: PTH112 - no error where it cannot be seen
-        return "is not a folder"
+        return _NO_FOLDER
     with suppress(OSError, AttributeError):  # Windows has no user ids
         owner = folder.stat().st_uid
         if owner != os.geteuid():

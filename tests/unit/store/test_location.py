@@ -114,6 +114,7 @@ def test_file_in_the_place_of_the_folder_is_named(tmp_path: Path, home: Path) ->
     path, line = find_store(environ={}, start=tmp_path)
     assert path == home / ".ael" / "telemetry.db"
     assert str(line).startswith(f"{tmp_path / '.ael'} is not a folder; ")
+    assert "move it away, or set AEL_TELEMETRY_DB" in str(line)
 
 
 def test_usual_places_and_named_ones_say_nothing(
