@@ -119,3 +119,28 @@ def test_the_module_offers_its_variable_to_the_wrapper() -> None:
     assert OTEL_PYTHON_AEL_CONFIG == "OTEL_PYTHON_AEL_CONFIG"
     done = python("import os, sys; os.execv(sys.argv[1], sys.argv[1:])", WRAPPER, "--help")
     assert "--ael_config" in done.stdout
+
+
+UNUSABLE = {
+    "OTEL_ATTRIBUTE_COUNT_LIMIT": "many",
+    "OTEL_BSP_SCHEDULE_DELAY": "5s",
+    "OTEL_EXPORTER_OTLP_CERTIFICATE": "/no/such/ca.pem",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "localhost",
+    "OTEL_EXPORTER_OTLP_TIMEOUT": "10s",
+    "OTEL_TRACES_EXPORTER": "jaeger",
+    "OTEL_TRACES_SAMPLER": "sometimes",
+}
+"""Values that people copy from guides of other programs."""
+
+
+def test_application_starts_with_variables_that_the_sdk_could_not_read(folder: Path) -> None:
+    """Proves for a program of any kind that it runs, and that one line on stderr names each variable and its value."""
+    code = "import os, sys; os.execv(sys.argv[1], sys.argv[1:])"
+    env = environment(None, HOME=str(folder), **UNUSABLE)
+    done = python(code, WRAPPER, sys.executable, "-c", "print('it runs')", env=env)
+    assert (done.returncode, done.stdout) == (0, "it runs\n"), done.stderr
+    lines = done.stderr.splitlines()
+    assert [line.split(": ")[2] for line in lines] == list(UNUSABLE)
+    for line, value in zip(lines, UNUSABLE.values(), strict=True):
+        assert line.startswith(("ael-otel: warning: ", "ael-otel: error: "))
+        assert repr(value) in line
