@@ -20,7 +20,7 @@ _HOLE: Final = re.compile(r"[$%]?[{<(][^{}<>()]*[)>}]|\$\w+|\*+|\.{3}|…")
 _EXAMPLE_USERS: Final = a_set("user username name login usr")
 _EXAMPLE_PASSWORDS: Final = a_set("password passwd pass pwd pw secret token")
 _DECIDING: Final = 4096
-_HOST: Final = re.compile(r"@[\w\[]")
+_HOST: Final = re.compile(r"@[\w\[/]")
 
 
 def search(

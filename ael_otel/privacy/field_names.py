@@ -215,7 +215,8 @@ ANCHORS: Final = (
     "jsessionid", "backup", "recovery", "verifier", "psk", "zugangs", "geheim", "kodeord",
     "hemmelig", "hemlighet", "salaisuus", "sekret", "tajemstv", "geslo", "lozinka", "zaporka",
     "parool", "slapta", "katasandi", "kata_sandi", "matkhau", "khau", "kh\u1ea9u",
-    "salt", "pepper", "seed", "community",
+    "_salt", "pepper", "snmp", "verification", "confirmation", "onetime", "one_time", "one-time",
+    "access_code", "access-code", "accesscode",
     "парол", "секрет", "токен", "密码", "密碼", "口令", "密钥", "密鑰", "秘钥", "秘鑰", "令牌", "パスワード",
     "暗証番号", "シークレット", "トークン", "비밀번호", "토큰", "비번", "암호", "패스워드", "лозинка",
     "密匙", "授权码", "授權碼", "验证码", "驗證碼",
@@ -223,7 +224,9 @@ ANCHORS: Final = (
 )  # fmt: skip
 """Texts in lower case, one of which is in each name that says that its value is a secret."""
 
-_ANCHOR: Final = re.compile("|".join(map(re.escape, ANCHORS)))
+_OF_FIELDS: Final = ("salt", "seed", "community", "2fa")
+"""Texts that are in so many words that only the names of fields are searched for them, and variables with a `_`."""
+_ANCHOR: Final = re.compile("|".join(map(re.escape, (*ANCHORS, *_OF_FIELDS))))
 
 
 # Letters that Unicode does not take apart into a Latin letter and a mark.
@@ -424,7 +427,13 @@ def _by_two(last: str, before: str, found: list[str]) -> str | None:
             "backup",
             "recovery",
             "totp",
-        }:
+            "login",
+            "access",
+            "auth",
+            "confirmation",
+            "fa",
+            "time",
+        } and (before != "time" or found[-3:-2] == ["one"]):
             kind = markers.TOKEN
         case "codes" if before in {"backup", "recovery"}:
             kind = markers.TOKEN

@@ -73,7 +73,7 @@ _SIGN: Final = (
     r"|\s{0,3}(?:\?\?=?|\|\|=?|\?:|<-|\}\s{0,2}=|\bor\b)\s{0,4}(?=[\"'])|[ \t]{1,2}-[ \t]{1,2}(?=[\"'])"
     # `password for ada: ...`, `key 2: ...`
     r"|[ \t](?:for|of)[ \t](?:the[ \t])?(?:user[ \t])?"
-    r"[\"'`]?[\w.@-]{1,64}[\"'`]?[ \t]{0,2}(?:\bis\b|[:=])[ \t]{1,2}(?=\S)"
+    r"[\"'`]?[\w.@%\"'`-]{1,64}[\"'`]?[ \t]{0,2}(?:\bis\b|[:=])[ \t]{1,2}(?=\S)"
     r"|[ \t]#?[0-9]{1,2}:[ \t]{1,2}(?=\S)"
     rf"|(?:[ \t]{{1,40}}+|\s{{0,3}}+)(?:{_OPERATOR})\*{{0,2}}[ \t]{{0,12}}\s{{0,4}}{_COLOUR}"
     r"(?:[\[({]{1,2}\s{0,2}(?=\\{0,3}[\"']))?(?:[@$]{1,2}(?=\\{0,3}[\"']))?"
@@ -321,7 +321,7 @@ class NamedSecrets:
         plain = not (
             is_weak(name)
             or _OF_COOKIES.search(name)
-            or lowered_name.endswith(("authorization", "otp"))
+            or lowered_name.endswith(("authorization", "otp", "code"))
             or name in {"PWD", "OLDPWD"}
         )
         if len(self._names) >= _NAMES_KEPT:
@@ -780,7 +780,11 @@ def _at(
         drawn = angled is not None and kind in _FREE and sign != " " and is_drawn(angled[1])
         return (at, angled.end(), kind) if angled is not None and drawn else None
     run = (_RUN_OF_LINE if sign == "=" and _begins_line(text, begin) else _RUN).match(text, at)
-    return None if run is None else _bare(text, run, kind, sign, once=lowered.endswith("otp"), sure=sure)
+    return (
+        None
+        if run is None
+        else _bare(text, run, kind, sign, once=lowered.endswith(("otp", "code")), sure=sure)
+    )
 
 
 def _begins_line(text: str, begin: int) -> bool:

@@ -30,6 +30,7 @@ _CALLEES: Final = {
     "connection(": _Callee(1, 3, _MAYBE),
     "credential(": _Callee(1, 1, _SURE),
     "credentials(": _Callee(1, 1, _SURE),
+    **dict.fromkeys(("creds=(", "creds = (", "credentials=(", "credentials = ("), _Callee(1, 1, _LIKELY)),
     "directoryentry(": _Callee(2, 2, _SURE),
     "auth(": _Callee(1, 1, _LIKELY),
     "auth=(": _Callee(1, 1, _LIKELY),

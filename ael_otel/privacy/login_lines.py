@@ -26,18 +26,26 @@ def _line(pattern: str) -> "re.Pattern[str]":
 _BEHIND: Final = {
     # Oracle's clients, with and without options before the account.
     **dict.fromkeys(
-        ("sqlplus ", "impdp ", "expdp ", "sqlldr ", "sqlcl ", "rman target "),
-        _line(r"(?:sqlplus|impdp|expdp|sqlldr|sqlcl|rman target)(?: -\w{1,8})?"
+        ("sqlplus ", "expdp ", "sqlldr ", "sqlcl "),
+        _line(r"(?:sqlplus|expdp|sqlldr|sqlcl)(?: -\w{1,8})?"
               r" [\"']?(?:userid=)?\w{1,64}/(?P<bare>[^\s/\"'@]{3,128})(?=@|[\s\"']|\Z)(?P<quoted>)"),
     ),
     "net user ": _line(r"net user WORD VALUE"),
-    "net use ": _line(r"net use (?:[a-z]: )?\\\\WORD(?: /\S{1,64})? VALUE(?= /user)"),
     "vault login ": _line(r"vault login(?: -no-print)? (?:token=)?VALUE"),
     **dict.fromkeys(("rabbitmqctl add_user ", "rabbitmqctl change_password "), _line(r"rabbitmqctl \w{1,16} WORD VALUE")),
     "reset-admin-password ": _line(r"reset-admin-password(?: --?[\w-]{1,32} WORD){0,3} VALUE"),
     "username ": _line(r"username \S{1,64}(?: privilege \d{1,2})? (?:secret|password)(?: \d)? VALUE"),
-    "oathtool ": _line(r"oathtool(?: --?[\w=-]{1,24}){0,4} [\"']?(?P<bare>[A-Za-z2-7]{16,128})(?P<quoted>)"),
     **dict.fromkeys((" /p ", " /p:"), re.compile(r"\s/p(?::|[ \t]{1,4})" + _VALUE, re.IGNORECASE)),
+    # A code that is sent to a telephone, before or behind its name.
+    **dict.fromkeys(
+        ("verification code", "one-time code", "login code", "security code", "2fa code"),
+        re.compile(r"[\w-]{3,16} code(?:[ \t]{1,2}(?:is|was|for[ \t]\w{1,24}[ \t]is))?[ \t]{0,2}[:=]?[ \t]{0,2}(?P<bare>[0-9]{4,8}|[0-9]{3}[ -][0-9]{3})"
+                   r"(?![\w-])(?P<quoted>)", re.IGNORECASE),
+    ),
+    # Lines of the protocols of Redis, SMTP, IMAP and IRC.
+    " login ": _line(r" login WORD VALUE"),
+    "identify ": _line(r"identify (?:\w{1,32} )?VALUE"),
+    "acl setuser ": _line(r"acl setuser WORD(?: [^\s>]{1,32}){0,6} >VALUE"),
     "operator unseal ": _line(r"operator unseal VALUE"),
     "proceed to installation:": _line(r"proceed to installation:(?:\s|\\n){1,8}(?P<bare>[0-9a-f]{32})(?P<quoted>)"),
     "wpa_passphrase ": _line(r"wpa_passphrase [\"']?[^\s\"']{1,64}[\"']? VALUE"),
@@ -50,21 +58,20 @@ _BEHIND: Final = {
     "--from-literal=": _line(r"--from-literal=[\"']?[\w.-]{1,64}=(?P<bare>[^\s\"'$]{3,512})(?P<quoted>)"),
     "secret-string ": _line(r"secret-string VALUE"),
     "securestring --value ": _line(r"securestring --value VALUE"),
-    'send "': _line(r"send(?: --)? \"(?P<quoted>[^\"\n\\]{3,128})\\[rn]\"(?P<bare>)"),
-    'send -- "': _line(r"send(?: --)? \"(?P<quoted>[^\"\n\\]{3,128})\\[rn]\"(?P<bare>)"),
+    "send ": _line(r"send(?: --)? \"(?P<quoted>[^\"\n\\]{3,128})\\[rn]\"(?P<bare>)"),
 }  # fmt: skip
 """By the text in lower case that begins it, the pattern of a line whose last part is a secret."""
 
 _REVERSED: Final = (
     "is the password", "is your password", "is my password", "is the token", "is your token", "is the api key", "is your api key",
-    "is the secret", "is the admin password", "is the root password",
+    "is your verification code", "is your code", "is your login code", "is your one-time", "is your security code",
+    "is the admin password", "is the root password",
 )  # fmt: skip
 """Texts in lower case behind a secret that the sentence begins with."""
 _FROM_INPUT: Final = (
     "--password-stdin", "--with-token", "chpasswd", "sudo -s", "--passphrase-fd", "| passwd", "kinit", "cryptsetup",
-    "--pass-stdin", "--stdin", "secret put", "secret add", "secrets create", "secret create", "--data-file=-",
-    "--token-stdin", "argon2 ", "secrethub write", "gopass insert", "passwd -stdin", "passwd -apr1 -stdin", "passwd -6 -stdin",
-    "-passin stdin", "-pass stdin",
+    "--stdin", "--data-file=-",
+    "--token-stdin", "argon2 ", "passwd -stdin",
 )  # fmt: skip
 """Texts in lower case of commands that read a secret from their input."""
 ANCHORS: Final = (*_BEHIND, *_FROM_INPUT, *_REVERSED)
@@ -85,10 +92,10 @@ _DOCUMENT: Final = re.compile(
 )
 _ACCOUNT: Final = re.compile(r"[\w.-]{1,64}:")
 _BEFORE: Final = 512
+_CODE: Final = re.compile("(?:[A-Z]-)?[0-9]{4,8}")
 _LONGEST_WORD: Final = 160
-_LAST_WORD: Final = re.compile(
-    r"(?:\A|(?<=[\s\"'`:(#/;*]))(?P<secret>[^\s\"'`:()#;*/][^\s\"'`:()#;*]{7,127})[\"'`)]{0,2}[ \t]{1,2}\Z"
-)
+_LAST_WORD: Final = re.compile(r"[ \t]{1,2}[\"'`)]{0,2}(?P<secret>[^\s\"'`:()#;*]{4,128})(?![^\s\"'`:(#;*])")
+"""The last word of a text, read backwards."""
 _DIGIT: Final = re.compile("[0-9]")
 _PROMPT: Final = re.compile("assword|assphrase|PIN")
 _ANSWERS: Final = frozenset({"yes", "y\\n", "no", "true", "false"})
@@ -130,6 +137,10 @@ def _is_secret(anchor: str, value: str, text: str, at: int) -> bool:
     if anchor.startswith(" /p"):
         near = text[max(0, at - 160) : at + 160].lower()
         return (" /u" in near or " /v:" in near) and _DIGIT.search(value) is not None
+    if anchor in {" login ", "identify "}:
+        # Clients write these commands in capitals, and sentences do not.
+        word = text[at : at + len(anchor)]
+        return word.isupper() and len(value) >= 6 and _DIGIT.search(value) is not None
     if anchor == "username ":
         return _DIGIT.search(value) is not None
     if anchor == "net user ":
@@ -141,11 +152,14 @@ def _is_secret(anchor: str, value: str, text: str, at: int) -> bool:
 
 def _reversed(text: str, at: int) -> tuple[int, int, str] | None:
     """Judge the word that a sentence says to be a password: `gr33nT3a is the password`."""
-    low = max(0, at - _LONGEST_WORD)
-    word = _LAST_WORD.search(text[low:at])
-    if word is None or not looks_secret(word["secret"]):
+    word = _LAST_WORD.match(text[max(0, at - _LONGEST_WORD) : at][::-1])
+    if word is None:
         return None
-    return word.start("secret") + low, word.end("secret") + low, markers.PASSWORD
+    value = word["secret"][::-1].lstrip("/")
+    end = at - word.start("secret")
+    if not (looks_secret(value) or (_CODE.fullmatch(value) and "ode" in text[at : at + 28])):
+        return None
+    return end - len(value), end, markers.PASSWORD
 
 
 def _from_input(text: str, at: int, anchor: str) -> tuple[int, int, str] | None:

@@ -522,7 +522,7 @@ FORMATS: Final[tuple[Format, ...]] = (
     _row("build_token", "snyk", "snyk_uat. snyk_sat.", r"[0-9a-f]{8}\.[\w-]{8,400}\.[\w-]{8,400}", _h(8) + "." + _a(40) + "." + _a(43)),
     _row("build_token", "octopus", "API-", "[A-Z0-9]{25,36}", _u(30)),
     _row("build_token", "harness", "pat. sat.", r"[\w-]{22}\.[0-9a-f]{24}\.[A-Za-z0-9]{20}", _a(22) + "." + _h(24) + "." + _a(20), strict=True),
-    _row("build_token", "sourcegraph", "sgp_ sgd_ slk_ sgs_", "(?:[0-9a-f]{16}_|local_)?[0-9a-f]{40,64}", _h(40)),
+    _row("build_token", "sourcegraph", "sgp_ sgd_ slk_ sgs_", "(?:[0-9a-fA-F]{16}_|local_)?[0-9a-fA-F]{40,64}", _h(40)),
     _row("build_token", "segment_public_api", "sgp_", "[A-Za-z0-9]{64}", _a(64)),
     _row("build_token", "jenkins", "11", "[0-9a-f]{32}", _h(32)),
     _row("build_token", "qlty", "qltcp_ qltcw_", "[A-Za-z0-9]{20,64}", _a(32)),
@@ -711,6 +711,7 @@ FORMATS: Final[tuple[Format, ...]] = (
     _row("cloud_token", "defined_networking", "dnkey-", "[A-Z0-9]{26}-[A-Z0-9]{52}", _u(26) + "-" + _u(52)),
     _row("cloud_token", "intra_42", "s-s4t2ud-", "[0-9a-f]{64}", _h(64)),
     _row("cloud_token", "lob", "live_ test_", "[0-9a-f]{35}", _h(35)),
+    _row("base64_token", "openshift", "sha256~", r"[\w-]{43}", _a(43)),
     _row("cloud_token", "nats_seed", "SA SC SN SO SP SU SX", r"(?=[A-Z]{0,40}[2-7])[A-Z2-7]{56}", _drawn("ML2GCZ7IK7E7UD4VZ7ELPZW7DK2ZNL35", 56)),
     _row("cloud_token", "netbird", "nbp_", "[A-Za-z0-9]{36}", _a(36)),
     _row("cloud_token", "pganalyze", "pgar_", "[A-Za-z0-9]{28}", _a(28)),
@@ -1116,8 +1117,8 @@ RULES: Final[tuple[Rule, ...]] = (
     _built("google_key", markers.API_KEY, "Google API keys and OAuth secrets", "AIzaShort"),
     _shape(
         "azure_secret", markers.API_KEY, "Azure client secrets", _made_up("abc", 0) + "8Q~" + _made_up("", 34), "8Q~ alone",
-        "7Q~ 8Q~", r"[78]Q~[\w.~-]{31,40}", check=_with_beginning,
-        collector=(_form(r"[A-Za-z0-9_~.-]{3}[78]Q~[A-Za-z0-9_~.-]{31,34}", "7q~ 8q~", "[API_KEY]", "abc8Q~" + _made_up("", 34)),),
+        "0Q~ 1Q~ 2Q~ 3Q~ 4Q~ 5Q~ 6Q~ 7Q~ 8Q~ 9Q~", r"[0-9]Q~[\w.~-]{31,40}", check=_with_beginning,
+        collector=(_form(r"[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}", "q~", "[API_KEY]", "abc8Q~" + _made_up("", 34)),),
     ),
     _shape(
         "azure_resource_key", markers.API_KEY, "keys of Azure resources: storage, Cosmos DB, Functions, Search, Service Bus, DevOps and others",
