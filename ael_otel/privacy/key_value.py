@@ -141,6 +141,7 @@ _CALLER: Final = re.compile(
 _PAIR: Final = re.compile(r"[(\[]\s{0,3}b?\\{0,3}[\"']\Z")
 _WRAPPED: Final = re.compile(r"[A-Za-z_][\w.:]{0,40}\(\s{0,3}(?=[\"'])")
 _YAML_TAG: Final = re.compile(r"(?:[!&][\w!:/.-]{0,60}[ \t]{1,3}){1,2}(?=[|>])")
+_LOGIN: Final = re.compile(r"\b(?:login|user|account)\s{1,8}\S{1,64}\s{1,8}\Z")
 _COMPARED: Final = re.compile(r"([\"'])([^\"'\\\n]{4,160})\1\s{0,2}(?:[!=]==?|eq|-eq)\s{0,2}\Z")
 _TAG: Final = re.compile(r"[ \t][^<>\n]{0,200}>(?=[^\s<])")
 _ENV: Final = re.compile(r"[A-Z][A-Z0-9_]{2,}")
@@ -567,7 +568,13 @@ def _value(
         # A blank between them: a name and something that nobody types.
         if text[at : at + 1] in {'"', "'"}:
             return _stated(text, at, kind, name)
-        sign = " "
+        # In files of logins each word stands behind a blank: `machine db login ada password hunter22`.
+        login = kind == markers.PASSWORD and _LOGIN.search(text[max(0, begin - 96) : begin]) is not None
+        if login and (bare_value := _BARE.match(text, at)) is not None and _ANY_DIGIT.search(bare_value[0]):
+            sign = "="
+            sure = True
+        else:
+            sign = " "
     elif bare[0] == ",":
         # An argument of a call, or the next of a list: `getenv("KEY", "...")`, `["--password", "..."]`.
         option = text[begin : begin + 2] == "--"

@@ -710,7 +710,7 @@ FORMATS: Final[tuple[Format, ...]] = (
     _row("cloud_token", "bannerbear", "bb_ma_ bb_pr_", "[0-9a-f]{22,40}", _h(30)),
     _row("cloud_token", "defined_networking", "dnkey-", "[A-Z0-9]{26}-[A-Z0-9]{52}", _u(26) + "-" + _u(52)),
     _row("cloud_token", "intra_42", "s-s4t2ud-", "[0-9a-f]{64}", _h(64)),
-    _row("cloud_token", "lob", "live_ test_", "[0-9a-f]{35}", _h(35)),
+    _row("payment_key", "lob", "live_ test_", "[0-9a-f]{35}", _h(35)),
     _row("base64_token", "openshift", "sha256~", r"[\w-]{43}", _a(43)),
     _row("cloud_token", "nats_seed", "SA SC SN SO SP SU SX", r"(?=[A-Z]{0,40}[2-7])[A-Z2-7]{56}", _drawn("ML2GCZ7IK7E7UD4VZ7ELPZW7DK2ZNL35", 56)),
     _row("cloud_token", "netbird", "nbp_", "[A-Za-z0-9]{36}", _a(36)),

@@ -169,6 +169,8 @@ LEAKS = {
     "address without a host": "postgresql+psycopg://ada:{w:14}@/db?host=/tmp",
     "password of an account in SQL": "SET PASSWORD FOR 'ada'@'h' = '{w:13}7';",
     "token of OpenShift": "oc login --token sha256~{u:43}",
+    "file of logins": "machine x login ada password {x:11}7\nmachine y\n  login ada\n  password {n:13}7\n",
+    "key of a live stream": "live_126031192_{w:30}",
     "key of a vendor that is not known": "ZORBLAX_KEY={w:24}",
     "key of a vendor that is not known, YAML": "zorblax_key: '{w:32}'",
     "key of a vendor that is not known, hexadecimal": "export ZORBLAX_KEY={x:40}",
@@ -225,6 +227,7 @@ STRUCTURES = {
     "key of a vendor that is not known, field": {"ZORBLAX_KEY": "{w:24}"},
 }
 HARMLESS = (
+    "login page password manager, user name password required, login form password field1",
     "the error code is 4829, exit code: 1, security code review 2026, status_code=4041",
     {"country_code": "DE", "status_code": 404, "confirmation": "sent", "verification": "done"},
     "docker login registry; please identify yourself; AUTH is required; sha256~short",

@@ -31,6 +31,12 @@ def test_the_table_is_small_and_every_name_in_it_is_its_own():
         assert rule.counter
 
 
+def test_no_two_rules_begin_with_the_same_prefix():
+    """Of two rules for keys with one prefix, only the last would be tried."""
+    prefixes = [anchor for rule in RULES if rule.in_run for anchor in rule.anchors]
+    assert sorted({each for each in prefixes if prefixes.count(each) > 1}) == []
+
+
 def test_every_repetition_in_a_rule_has_a_bound():
     """No `*`, `+` or `{n,}`: what a match can cost is known beforehand."""
     for rule in RULES:
