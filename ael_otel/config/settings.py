@@ -545,7 +545,7 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
     note_items: Annotated[
         int,
         _about(
-            "log lines that are noted and wait to be redacted and written",
+            "log lines that are noted and wait to be redacted and written, and as many values of runs",
             allowed=_count("lines", 10_000_000),
             ge=1,
             le=10_000_000,
@@ -554,7 +554,7 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
     note_mb: Annotated[
         int,
         _about(
-            "MiB of log lines that wait so",
+            "MiB of log lines that wait so, and as many of values",
             allowed=_count("MiB", 65_536),
             ge=1,
             le=65_536,

@@ -63,8 +63,11 @@ class ActiveRedaction:
         try:
             found = self.redactor.text(text)
             run = current_run.get()
-            if run is not None and run.secrets is not None and run.secrets.values:
-                found = run.secrets.mask_text(found)
+            if run is not None and run.secrets is not None:
+                if not run.secrets.settle():
+                    return self.fault()
+                if run.secrets.values:
+                    found = run.secrets.mask_text(found)
         except Exception:
             return self.fault()
         return found
@@ -80,6 +83,8 @@ class ActiveRedaction:
         """
         try:
             run = current_run.get()
+            if run is not None and run.secrets is not None and not run.secrets.settle():
+                return self.fault()
             if run is not None and run.excluded:
                 self._count(EXCLUDED_PATH, 1)
                 return MARKERS[EXCLUDED_PATH]
@@ -107,6 +112,8 @@ class ActiveRedaction:
             found = self.redactor.value(value)
             run = current_run.get()
             if run is not None and run.secrets is not None:
+                if not run.secrets.settle():
+                    return self.fault()
                 if found is not value:
                     run.secrets.learn(value, found)
                 found = run.secrets.mask(found)
@@ -217,8 +224,7 @@ class ActiveRedaction:
         """Count redactions: for the process, and for the run that goes on here."""
         run = current_run.get()
         if run is not None and run.counted and run.secrets is not None:
-            counts = run.secrets.counts
-            counts[kind] = counts.get(kind, 0) + number
+            run.secrets.count(kind, number)
         metrics = self._metrics if self._metrics is not None else shared_metrics()
         metrics.redaction.bind(kind=cast("RedactionKind", kind)).add(redaction=number)
 

@@ -7,18 +7,28 @@ from typing import Protocol
 from ael_otel.privacy.run_secrets import CallerInputs, RunSecrets
 
 
+class Exclusion:
+    """Whether the parameters of one call name a file that is not to be captured: `stated` once they are judged."""
+
+    __slots__ = ("stated",)
+
+    def __init__(self, stated: bool = False) -> None:
+        self.stated = stated
+
+
 class RunScope:
     """The run, step and tool around the current code; ids are empty strings until they are known.
 
     `secrets` is what the run has shown to be secret, `given` what was passed in, both None where nothing is kept of
-    it; `excluded` says that the current call reads a file that is not to be captured. `server` is the name of the MCP
+    it; `excluded` says that the current call reads a file that is not to be captured, which is known once the content
+    that waits in `secrets` is judged. `server` is the name of the MCP
     server whose own output is being logged, empty for everything else. `counted` says whether the run's record counts
     redactions made here: not those of log lines, since they may be made after the record is written.
     """
 
     __slots__ = (
         "counted",
-        "excluded",
+        "exclusions",
         "execution_id",
         "given",
         "secrets",
@@ -45,9 +55,18 @@ class RunScope:
         self.tool_name = tool_name
         self.secrets = secrets
         self.given = given
-        self.excluded = False
+        self.exclusions: tuple[Exclusion, ...] = ()
         self.counted = True
         self.server = server
+
+    @property
+    def excluded(self) -> bool:
+        """Whether nothing is to be captured of what is read here."""
+        return any(each.stated for each in self.exclusions)
+
+    @excluded.setter
+    def excluded(self, excluded: bool) -> None:
+        self.exclusions = (Exclusion(excluded),)
 
 
 current_run: ContextVar[RunScope | None] = ContextVar("ael_otel_run", default=None)

@@ -1,8 +1,11 @@
-"""One bounded queue of notes and one thread that works on them: what the caller's thread need not do itself.
+"""Bounded queues of notes, each with one thread that works on them: what the caller's thread need not do itself.
 
 The caller appends an immutable note; redaction, formatting and writing happen on the thread, in batches and in the
-order of the calls. A full queue drops by reason and never blocks. The law of the other queues holds: accepted =
-delivered + dropped + pending, at any time.
+order of the calls. A full queue never blocks: it drops by reason (`submit`), or leaves the work to the caller
+(`offer`). The law of the other queues holds: accepted = delivered + dropped + pending, at any time.
+
+A process has two: one for log lines, and one for the content and the ends of runs, which reach the run store also
+while nobody reads the stream that log lines are written to.
 """
 
 import os
@@ -37,6 +40,9 @@ HURRY: Final = 512
 SLICE: Final = 32
 """Notes worked on before the thread lets another one run: about a millisecond of the GIL."""
 
+RUN_SLICE: Final = 4
+"""The same for values of runs, which take longer each."""
+
 FLUSH_SECONDS: Final = 2.0
 """How long the end of a process waits for what is noted."""
 
@@ -63,21 +69,33 @@ class TelemetryThread:
         max_notes: notes queued.
         max_bytes: bytes queued.
         gather_s: how long the first note waits for others.
+        notes_at_once: notes worked on before the thread lets another one run.
+        name: the thread's name.
     """
 
     def __init__(
-        self, *, max_notes: int = MAX_NOTES, max_bytes: int = MAX_BYTES, gather_s: float = GATHER_SECONDS
+        self,
+        *,
+        max_notes: int = MAX_NOTES,
+        max_bytes: int = MAX_BYTES,
+        gather_s: float = GATHER_SECONDS,
+        notes_at_once: int = SLICE,
+        name: str = "ael-telemetry",
     ) -> None:
         self._max_notes = max_notes
         self._max_bytes = max_bytes
         self._gather_s = gather_s
+        self._notes_at_once = notes_at_once
+        self._name = name
+        self._finalized_in = 0
         self._closed = False
         self._begin()
 
     def _begin(self) -> None:
         """Start empty, also in a forked child: what the parent has queued is the parent's."""
         # Re-entrant, since a signal handler or a finalizer may log in the middle of a call.
-        self._changed = Condition(RLock())
+        self._lock = RLock()
+        self._changed = Condition(self._lock)
         self._working = RLock()
         self._notes: deque[tuple[Consumer[Any], Any, int]] = deque()
         self._bytes = 0
@@ -107,38 +125,58 @@ class TelemetryThread:
         `reserved` is for what reports the drops: it has `RESERVE` places of its own. Where no thread can be started the
         caller does the work.
         """
-        changed = self._changed
-        with changed:
-            self.accepted += 1
-            count = len(self._notes)
-            held = count + self._in_hand
-            fits = held < self._max_notes and self._bytes + self._in_hand_bytes + size <= self._max_bytes
-            if fits or (reserved and held < self._max_notes + RESERVE):
-                self._notes.append((consumer, note, size))
-                self._bytes += size
-                if self._waiting and count in (0, HURRY):
-                    changed.notify_all()
-                started = self._worker is not None or self._start()
-            else:
+        with self._lock:
+            started = self._append(consumer, note, size, RESERVE if reserved else 0)
+            if started is None:
+                self.accepted += 1
                 self.dropped += 1
-                started = None
         if started is None:
             consumer.dropped("queue_full", 1)
         elif not started:
             self.drain()
         return started is not None
 
+    def offer[Note](self, consumer: Consumer[Note], note: Note, size: int) -> bool:
+        """Queue a note as `submit` does, but count nothing if the queue is full: the caller does the work then."""
+        with self._lock:
+            started = self._append(consumer, note, size, 0)
+        if started is False:
+            self.drain()
+        return started is not None
+
+    def _append(self, consumer: Consumer[Any], note: Any, size: int, reserve: int) -> bool | None:
+        """Queue a note, with the lock held; returns whether a thread works on it, None where there is no room."""
+        notes = self._notes
+        count = len(notes)
+        held = count + self._in_hand
+        full = held >= self._max_notes or self._bytes + self._in_hand_bytes + size > self._max_bytes
+        if full and (not reserve or held >= self._max_notes + reserve):
+            return None
+        self.accepted += 1
+        notes.append((consumer, note, size))
+        self._bytes += size
+        if self._waiting and count in (0, HURRY):
+            self._changed.notify_all()
+        return self._worker is not None or self._start()
+
     def _start(self) -> bool:
         if self._closed:
             return False
-        worker = Thread(target=self._work, name="ael-telemetry", daemon=True)
+        worker = Thread(target=self._work, name=self._name, daemon=True)
         try:
             worker.start()
         except RuntimeError:  # the interpreter is going down, or the process may have no more threads
             return False
         self._worker = worker
-        _flush_when_multiprocessing_ends()
+        self._flush_when_multiprocessing_ends()
         return True
+
+    def _flush_when_multiprocessing_ends(self) -> None:
+        """Have a child of `multiprocessing` do what is noted: it runs the finalizers of that module, and no others."""
+        util: Any = sys.modules.get("multiprocessing.util")
+        if util is not None and self._finalized_in != os.getpid():
+            self._finalized_in = os.getpid()
+            util.Finalize(None, lambda: self.flush(FLUSH_SECONDS), exitpriority=-1000)
 
     @property
     def pending(self) -> int:
@@ -251,7 +289,7 @@ class TelemetryThread:
                 return None
             consumer = notes[0][0]
             batch: list[Any] = []
-            while notes and len(batch) < SLICE and notes[0][0] is consumer:
+            while notes and len(batch) < self._notes_at_once and notes[0][0] is consumer:
                 _, note, size = notes.popleft()
                 batch.append(note)
                 self._in_hand_bytes += size
@@ -294,22 +332,19 @@ class TelemetryThread:
         self._begin()
 
 
-class _Ends:
-    flushes_in: int = 0
-
-
-def _flush_when_multiprocessing_ends() -> None:
-    """Have a child of `multiprocessing` write what is noted: it runs the finalizers of that module, and no others."""
-    util: Any = sys.modules.get("multiprocessing.util")
-    if util is not None and _Ends.flushes_in != os.getpid():
-        _Ends.flushes_in = os.getpid()
-        util.Finalize(None, lambda: telemetry_thread().flush(FLUSH_SECONDS), exitpriority=-1000)
+@cache
+def telemetry_thread() -> TelemetryThread:
+    """Return the queue of log lines of this process."""
+    return _forgetting(TelemetryThread())
 
 
 @cache
-def telemetry_thread() -> TelemetryThread:
-    """Return the queue of this process."""
-    made = TelemetryThread()
+def run_thread() -> TelemetryThread:
+    """Return the queue of this process for what its runs have shown and for their ends."""
+    return _forgetting(TelemetryThread(notes_at_once=RUN_SLICE, name="ael-runs"))
+
+
+def _forgetting(made: TelemetryThread) -> TelemetryThread:
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(
             before=made.before_fork,

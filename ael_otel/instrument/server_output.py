@@ -149,7 +149,7 @@ class ServerConnection:
         scopes = [each.scope for each in calls if each.scope is not None] or (
             [] if scope is None else [scope]
         )
-        found.excluded = any(each.excluded for each in scopes)
+        found.exclusions = tuple(exclusion for each in scopes for exclusion in each.exclusions)
         given = [each.given for each in scopes if each.given is not None]
         secrets = [each.secrets for each in scopes if each.secrets is not None]
         found.given = JointInputs(given) if len(given) > 1 else next(iter(given), None)
@@ -157,6 +157,7 @@ class ServerConnection:
         if any(each is not found.secrets for each in secrets):
             found.secrets = RunSecrets()
             for each in secrets:
+                each.settle()
                 found.secrets.values.update(each.values)
         return found, context
 

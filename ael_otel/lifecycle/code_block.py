@@ -10,7 +10,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from ael_otel._generated.emitters import start_code_exec
-from ael_otel.core.redaction import active_redaction
+from ael_otel.core.redaction import ActiveRedaction, active_redaction
 from ael_otel.core.run_context import RunScope
 from ael_otel.lifecycle.failure import Failure, classify, log_failure
 from ael_otel.lifecycle.frame import Frame
@@ -60,10 +60,17 @@ class CodeBlock(Frame):
 
     def printed(self, stdout: Any, stderr: Any, result: Any) -> None:
         """Say what the code printed and gave back; kept in the store only."""
-        if self.record is not None:
-            keep, fit = self.recorder.content_out, self.content.fit
-            self.record.stdout, self.record.stderr = fit(keep(stdout or None)), fit(keep(stderr or None))
-            self.record.result = fit(keep(result))
+        record = self.record
+        if record is None:
+            return
+
+        def keep(said: Any, redaction: ActiveRedaction, exact: bool) -> None:
+            out, fit = self.recorder.content_out, self.content.fit
+            record.stdout, record.stderr, record.result = (
+                fit(out(each, redaction, exact=exact)) for each in said
+            )
+
+        self.recorder.notes.content(keep, (stdout or None, stderr or None, result), self.scope)
 
     def failed(self, error: BaseException) -> None:
         """Say that the sandbox itself raised."""

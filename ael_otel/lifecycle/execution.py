@@ -1,10 +1,11 @@
 """The frame of a run."""
 
 import logging
+import re
 import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
@@ -12,21 +13,24 @@ from opentelemetry.trace import Span
 from ael_otel._generated.attributes import StepType
 from ael_otel._generated.emitters import emit_execution_fail, start_workflow, update_workflow
 from ael_otel.core.faults import fault_barrier
-from ael_otel.core.redaction import active_redaction
-from ael_otel.core.run_context import RunScope, current_run
+from ael_otel.core.redaction import ActiveRedaction, active_redaction
+from ael_otel.core.run_context import RunScope
 from ael_otel.lifecycle.failure import classify, logger, shown
 from ael_otel.lifecycle.frame import Frame
-from ael_otel.lifecycle.outcome import UNKNOWN_WORKFLOW, execution_status, status_of
+from ael_otel.lifecycle.outcome import UNKNOWN_WORKFLOW, status_of
 from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.lifecycle.step import Step
 from ael_otel.privacy.run_secrets import CallerInputs, RunSecrets
-from ael_otel.store import ExecutionRecord, StepRecord
-from ael_otel.store.records import REDACTIONS
+from ael_otel.store import ErrorRecord, ExecutionRecord, StepRecord
 
 run_observer: ContextVar[Callable[[str, str], None] | None] = ContextVar(
     "ael_otel_run_observer", default=None
 )
 """Told the execution id and trace id of a run as soon as both are known, for whoever started it in this context."""
+
+
+_OWN_ID: Final = re.compile(r"exec-[0-9a-f]{8,32}")
+"""Ids of the engine and of this package: random, so that no text of the run need be compared with them."""
 
 
 class Execution(Frame):
@@ -60,10 +64,6 @@ class Execution(Frame):
         execution_id = guard.text(execution_id)
         self._secrets = RunSecrets()
         self._own_scope = RunScope(workflow, execution_id, secrets=self._secrets, given=CallerInputs(inputs))
-        # What is found secret in the inputs is looked for in all that the run says.
-        token = current_run.set(self._own_scope)
-        kept = self.content.fit(recorder.content_in(inputs), of_run=True)
-        current_run.reset(token)
         self.execution = ExecutionRecord(
             execution_id=execution_id,
             type="workflow",
@@ -71,8 +71,14 @@ class Execution(Frame):
             started_at=self.clock.now(),
             workflow_name=workflow,
             workflow_version=None if version is None else guard.name(version),
-            inputs=kept,
         )
+        # What is found secret in the inputs is looked for in all that the run says.
+        if inputs is not None and recorder.store is not None:
+            recorder.notes.content(self._keep_inputs, inputs, self._own_scope)
+
+    def _keep_inputs(self, inputs: Any, redaction: ActiveRedaction, exact: bool) -> None:
+        kept = self.recorder.content_in(inputs, redaction, exact=exact)
+        self._record.inputs = self.content.fit(kept, of_run=True)
 
     def _begin(self) -> None:
         record = self._record
@@ -106,7 +112,9 @@ class Execution(Frame):
             record.workflow_version = active_redaction().name(version)
         if record.execution_id or not execution_id:
             return
-        record.execution_id = execution_id = active_redaction().text(execution_id)
+        if not _OWN_ID.fullmatch(execution_id):
+            execution_id = active_redaction().text(execution_id)
+        record.execution_id = execution_id
         if self.scope is not None:
             self.scope.execution_id = execution_id
         if self.span is not None:
@@ -126,7 +134,16 @@ class Execution(Frame):
 
     def finished(self, outputs: dict[str, Any] | None) -> None:
         """Say what the run returned."""
-        self._record.outputs = self.content.fit(self.recorder.content_out(outputs), of_run=True)
+        if self.recorder.store is None:
+            return
+        if outputs is None:
+            self._record.outputs = None
+        else:
+            self.recorder.notes.content(self._keep_outputs, outputs, self._own_scope)
+
+    def _keep_outputs(self, outputs: Any, redaction: ActiveRedaction, exact: bool) -> None:
+        kept = self.recorder.content_out(outputs, redaction, exact=exact)
+        self._record.outputs = self.content.fit(kept, of_run=True)
 
     def failed(self, error: BaseException) -> None:
         """Say why the run failed."""
@@ -157,16 +174,15 @@ class Execution(Frame):
         metrics.workflow.bind(workflow=label, status=status).record(
             duration=seconds, executions=1, context=self._context
         )
-        record.completed_at = self.clock.now()
-        record.duration_ms = seconds * 1e3
-        record.status = execution_status(failure)
+        completed_at = self.clock.now()
+        error: ErrorRecord | None = None
         if self.span is not None:
             update_workflow(
                 self.span, workflow_status=status, workflow_version=record.workflow_version or None
             )
         if failure is not None:
             step = self._failed_step()
-            record.error = (
+            error = (
                 failure.record()
                 if step is None
                 else failure.record(
@@ -189,6 +205,4 @@ class Execution(Frame):
                 exception=shown(failure),
                 exception_message=failure.told,
             )
-        if self._secrets.counts:
-            record.metadata[REDACTIONS] = dict(self._secrets.counts)
-        self.recorder.execution_finished(record)
+        self._keep_end(record, self._secrets, completed_at, seconds, error)

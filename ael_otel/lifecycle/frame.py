@@ -23,9 +23,12 @@ from ael_otel._generated.emitters import fail_span
 from ael_otel.core.faults import report_fault
 from ael_otel.core.run_context import RunScope, current_run
 from ael_otel.lifecycle.failure import Failure
+from ael_otel.lifecycle.outcome import execution_status
 from ael_otel.lifecycle.recorder import Recorder
-from ael_otel.store import ExecutionRecord
-from ael_otel.store.content import RunContent
+from ael_otel.privacy.run_secrets import RunSecrets
+from ael_otel.store import ErrorRecord, ExecutionRecord
+from ael_otel.store.content import PART_BYTES, RunContent
+from ael_otel.store.records import REDACTIONS
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -184,6 +187,32 @@ class Frame(ABC):
                     variable.reset(token)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
                 except ValueError:
                     variable.set(None)
+
+    def _keep_end(
+        self,
+        record: ExecutionRecord,
+        secrets: RunSecrets,
+        completed_at: datetime,
+        seconds: float,
+        error: ErrorRecord | None,
+    ) -> None:
+        """Have the store keep a run that has ended, once all of its content is judged.
+
+        Only then does the record say that it has ended: whoever looks at it before sees a run that goes on.
+        """
+        recorder = self.recorder
+        if recorder.store is None:
+            return
+        status = execution_status(self.failure)
+
+        def keep() -> None:
+            record.completed_at, record.duration_ms = completed_at, seconds * 1e3
+            record.status, record.error = status, error
+            if secrets.counts:
+                record.metadata[REDACTIONS] = dict(secrets.counts)
+            recorder.execution_finished(record)
+
+        recorder.notes.end(keep, secrets, self.content.held + PART_BYTES * len(record.steps))
 
     def _show_failure(self, failure: Failure) -> None:
         """Put the failure on the span: status and type, never the message."""

@@ -8,10 +8,12 @@ from typing import Any, Final
 from opentelemetry.trace import Tracer, TracerProvider, get_tracer
 
 from ael_otel._generated import SCHEMA_URL
-from ael_otel.core.faults import count_faults_with, report_fault
+from ael_otel.core.faults import count_faults_with, report_fault, under_test
 from ael_otel.core.metrics import SCOPE, AelMetrics, shared_metrics
-from ael_otel.core.redaction import active_redaction, content_on_spans
+from ael_otel.core.redaction import ActiveRedaction, active_redaction, content_on_spans
+from ael_otel.core.telemetry_thread import TelemetryThread
 from ael_otel.lifecycle.failure import Failure
+from ael_otel.lifecycle.run_notes import RunNotes
 from ael_otel.store import Capture, ExecutionRecord, StepRecord, TelemetryStore, ToolCallRecord
 from ael_otel.store.content import DEFAULT_RUN_BYTES, DEFAULT_RUN_CALLS
 from ael_otel.version import __version__
@@ -34,6 +36,9 @@ class Recorder:
         store: where execution records go; None keeps none.
         mcp_spans: `ael` (our `MCP Request` span), `native` (the MCP client library's span) or `both`; default `ael`.
         genai: also write the GenAI semantic-convention attributes; default: what `OTEL_SEMCONV_STABILITY_OPT_IN` says.
+        synchronous: whether content is judged and runs are kept before the calls return. None: in a test of pytest, and
+            for a store that does not say that another thread may feed it.
+        queue: where notes of runs wait; None takes that of the process.
     """
 
     def __init__(
@@ -44,9 +49,13 @@ class Recorder:
         store: TelemetryStore | None = None,
         mcp_spans: str = "ael",
         genai: bool | None = None,
+        synchronous: bool | None = None,
+        queue: TelemetryThread | None = None,
     ) -> None:
         self.tracer: Tracer = get_tracer(SCOPE, __version__, tracer_provider, SCHEMA_URL)
         self.metrics = metrics if metrics is not None else shared_metrics()
+        self._synchronous = under_test() if synchronous is None else synchronous
+        self.notes = RunNotes(later=False, queue=queue)
         self.store = store
         self.capture_input = Capture(redact=redacted)
         self.capture_output = Capture(redact=redacted)
@@ -56,6 +65,16 @@ class Recorder:
         self.mcp_spans = mcp_spans
         self._genai = genai
         self.stop_counting = count_faults_with(self._count_fault)
+
+    @property
+    def store(self) -> TelemetryStore | None:
+        """Where execution records go; None keeps none."""
+        return self._store
+
+    @store.setter
+    def store(self, store: TelemetryStore | None) -> None:
+        self._store = store
+        self.notes.later = not self._synchronous and getattr(store, "takes_notes", False) is True
 
     @property
     def own_mcp_spans(self) -> bool:
@@ -69,13 +88,21 @@ class Recorder:
             return self._genai
         return GENAI_OPT_IN in {part.strip() for part in os.environ.get(SEMCONV_OPT_IN, "").split(",")}
 
-    def content_in(self, value: Any, mode: str = "redacted") -> Any:
-        """Return what the store keeps of inputs or parameters: as they are now, redacted; None without a store."""
-        return None if self.store is None else self.capture_input(value, mode)
+    def content_in(
+        self, value: Any, redaction: ActiveRedaction, mode: str = "redacted", *, exact: bool = False
+    ) -> Any:
+        """Return what the store keeps of inputs or parameters, redacted; None without a store."""
+        if self._store is None:
+            return None
+        return self.capture_input(value, mode, redact=redaction.content, exact=exact)
 
-    def content_out(self, value: Any, mode: str = "redacted") -> Any:
+    def content_out(
+        self, value: Any, redaction: ActiveRedaction, mode: str = "redacted", *, exact: bool = False
+    ) -> Any:
         """Return what the store keeps of outputs, results or printed text."""
-        return None if self.store is None else self.capture_output(value, mode)
+        if self._store is None:
+            return None
+        return self.capture_output(value, mode, redact=redaction.content, exact=exact)
 
     def count(self, failure: Failure) -> None:
         """Count a failure in `ael_errors_total`, once however many frames it passes."""

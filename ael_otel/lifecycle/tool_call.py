@@ -8,18 +8,17 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from ael_otel._generated.emitters import emit_execution_fail, start_mcp_request, update_mcp_request
-from ael_otel.core.redaction import active_redaction
-from ael_otel.core.run_context import RunScope
+from ael_otel.core.redaction import ActiveRedaction, active_redaction
+from ael_otel.core.run_context import Exclusion, RunScope
 from ael_otel.lifecycle.code_block import CodeBlock
 from ael_otel.lifecycle.failure import Failure, carried_by, classify, logger, mark, shown
 from ael_otel.lifecycle.frame import Frame
-from ael_otel.lifecycle.outcome import UNKNOWN_TOOL, execution_status, status_of
+from ael_otel.lifecycle.outcome import UNKNOWN_TOOL, status_of
 from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.lifecycle.step import Step, step_around
 from ael_otel.privacy.run_secrets import CallerInputs, RunSecrets
 from ael_otel.store import ExecutionRecord, ToolCallRecord, ToolCallSource
 from ael_otel.store.content import CALLS_LEFT_OUT, as_plain
-from ael_otel.store.records import REDACTIONS
 
 
 class ToolCall(Frame):
@@ -129,12 +128,19 @@ class ToolCall(Frame):
     def called_with(self, params: Any) -> None:
         """Say what the tool is given: kept in the store, and on the span where content is asked for."""
         guard, scope, recorder = active_redaction(), self.scope, self.recorder
+        exclusion = Exclusion()
         if scope is not None:
             scope.given = CallerInputs(params, literals=self._literals(), outer=scope.given)
-            scope.excluded = guard.excludes(params)
+            scope.exclusions = (exclusion,)
         mode = guard.mode(self.tool)
-        self.record.params = self.content.fit(recorder.content_in(params, mode))
+
+        def keep(params: Any, redaction: ActiveRedaction, exact: bool) -> None:
+            exclusion.stated = redaction.excludes(params)
+            self.record.params = self.content.fit(recorder.content_in(params, redaction, mode, exact=exact))
+
+        recorder.notes.content(keep, params, scope)
         if recorder.spans_carry_content and self.span is not None:
+            self._settle()
             shown = self.record.params
             if shown is None or mode == "full":
                 shown = recorder.capture_input(params, "redacted" if mode == "full" else mode)
@@ -148,16 +154,28 @@ class ToolCall(Frame):
         """
         guard, scope, recorder = active_redaction(), self.scope, self.recorder
         mode = guard.mode(self.tool)
-        if scope is not None and scope.excluded:
-            marker = guard.excluded(as_plain(result))
-            self.record.result = None if mode == "none" or result is None else marker
-            return
-        self.record.result = self.content.fit(recorder.content_out(result, mode))
+
+        def keep(result: Any, redaction: ActiveRedaction, exact: bool) -> None:
+            if scope is not None and scope.excluded:
+                marker = redaction.excluded(as_plain(result))
+                self.record.result = None if mode == "none" or result is None else marker
+                return
+            self.record.result = self.content.fit(recorder.content_out(result, redaction, mode, exact=exact))
+
+        recorder.notes.content(keep, result, scope)
         if recorder.spans_carry_content and self.span is not None:
+            self._settle()
+            if scope is not None and scope.excluded:
+                return
             shown = self.record.result
             if shown is None or mode == "full":
                 shown = recorder.capture_output(result, "redacted" if mode == "full" else mode)
             update_mcp_request(self.span, gen_ai_tool_call_result=_text_of(shown))
+
+    def _settle(self) -> None:
+        """Have what this call was given and gave back judged now."""
+        if self.scope is not None and self.scope.secrets is not None:
+            self.scope.secrets.settle()
 
     def _literals(self) -> Any:
         """Return what the definition says, not a caller: a step's parameters, or the source around a call from code."""
@@ -195,7 +213,7 @@ class ToolCall(Frame):
         metrics.tool.bind(tool=self._label, status=status).record(
             duration=seconds, invocations=1, context=self._context
         )
-        record.completed_at = self.clock.now()
+        record.completed_at = completed_at = self.clock.now()
         record.duration_ms = seconds * 1e3
         record.status = status
         if failure is not None:
@@ -222,13 +240,8 @@ class ToolCall(Frame):
         if execution is None:
             return
         self.recorder.tool_call_finished(execution, record)
-        if self.direct:
-            execution.completed_at, execution.duration_ms = record.completed_at, record.duration_ms
-            execution.status = execution_status(failure)
-            execution.error = record.error
-            if self.scope is not None and self.scope.secrets is not None and self.scope.secrets.counts:
-                execution.metadata[REDACTIONS] = dict(self.scope.secrets.counts)
-            self.recorder.execution_finished(execution)
+        if self.direct and self.scope is not None and self.scope.secrets is not None:
+            self._keep_end(execution, self.scope.secrets, completed_at, seconds, record.error)
 
 
 def _text_of(frozen: Any) -> str | None:

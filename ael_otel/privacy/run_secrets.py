@@ -7,7 +7,10 @@ is found once is remembered for as long as the run goes on, and taken out of eve
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from threading import RLock
 from typing import Any, Final, cast
 
 from ael_otel.privacy.markers import ALL_MARKERS, MARKER, REDACTED
@@ -26,19 +29,86 @@ _HEAD: Final = 24
 _LONG: Final = 16
 """A value of so many characters is no part of another word by chance."""
 
+SETTLE_SECONDS: Final = 1.0
+"""How long a text waits until content that was captured before it is judged by another thread."""
+
 _MAX_LEAVES: Final = 2_048
 _MAX_DEPTH: Final = 64
 
 
 class RunSecrets:
-    """The secrets of one run and how many redactions of each kind it took; shared by the frames of the run."""
+    """The secrets of one run and how many redactions of each kind it took; shared by the frames of the run.
 
-    __slots__ = ("_longest_first", "counts", "values")
+    Content that is not judged yet waits here (`later`), in the order in which it was captured. Whoever is about to use
+    `values` has it judged first (`settle`), so that no text is let through for being faster than what came before it.
+    """
+
+    __slots__ = (
+        "_busy",
+        "_counting",
+        "_longest_first",
+        "_process",
+        "_settling",
+        "_waiting",
+        "counts",
+        "values",
+    )
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
         self.counts: dict[str, int] = {}
         self._longest_first: tuple[tuple[str, str], ...] = ()
+        self._waiting: deque[Callable[[], object]] = deque()
+        self._begin()
+
+    def _begin(self) -> None:
+        # A forked child has locks of its own: the parent's may have been held.
+        self._process = os.getpid()
+        self._settling = RLock()
+        self._counting = RLock()
+        self._busy = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pass what is known to another process: an exception that crosses to a sandbox carries its run."""
+        self.settle()
+        return _restored, (dict(self.values), dict(self.counts))
+
+    def later(self, judge: Callable[[], object]) -> None:
+        """Have `judge` called by the next `settle`: it looks at content, and must not raise."""
+        self._waiting.append(judge)
+
+    def settle(self, timeout_s: float = SETTLE_SECONDS) -> bool:
+        """Judge all content that waits, in its order; returns whether that was done within `timeout_s` seconds.
+
+        Another thread may be at it: that is waited for. From within a judgement this returns True at once.
+        """
+        waiting = self._waiting
+        if not waiting:
+            return True
+        if self._process != os.getpid():
+            self._begin()
+        if not self._settling.acquire(timeout=timeout_s):
+            return False
+        try:
+            if not self._busy:
+                self._busy = True
+                try:
+                    while waiting:
+                        # Let go of only then: another thread sees until its end that it is not judged.
+                        try:
+                            waiting[0]()
+                        finally:
+                            waiting.popleft()
+                finally:
+                    self._busy = False
+        finally:
+            self._settling.release()
+        return True
+
+    def count(self, kind: str, number: int) -> None:
+        """Count redactions of a kind; several threads may do so at once."""
+        with self._counting:
+            self.counts[kind] = self.counts.get(kind, 0) + number
 
     def remember(self, value: str, marker: str) -> None:
         """Look for `value` in what the run says from now on."""
@@ -99,6 +169,13 @@ class RunSecrets:
             text = repr(value)
             return self.values.get(text, value) if len(text) >= MIN_SECRET else value
         return value
+
+
+def _restored(values: dict[str, str], counts: dict[str, int]) -> RunSecrets:
+    found = RunSecrets()
+    found.values.update(values)
+    found.counts.update(counts)
+    return found
 
 
 class CallerInputs:

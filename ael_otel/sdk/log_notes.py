@@ -15,7 +15,7 @@ from opentelemetry.context import Context, get_current
 
 from ael_otel._generated import events
 from ael_otel.core.redaction import ActiveRedaction, active_redaction
-from ael_otel.core.run_context import RunScope, current_run
+from ael_otel.core.run_context import Exclusion, RunScope, current_run
 from ael_otel.emit import events as extras
 from ael_otel.emit.activity import note_unknown
 from ael_otel.privacy.run_secrets import CallerInputs
@@ -38,8 +38,8 @@ class LogNote(msgspec.Struct, frozen=True, gc=False):
 
     `fields` are the extras of the instrumentation, already redacted where `fields_redacted` says so. `stack` is
     formatted later; it holds no frame. `scope` is the run's own object, for its names and its secrets; what may have
-    changed in it since is in `execution_id`, `given` and `excluded`. `echo` says that work on another note logged this,
-    `sends` that it is to go out by OTLP.
+    changed in it since is in `execution_id`, `given` and `exclusions`. `echo` says that work on another note logged
+    this, `sends` that it is to go out by OTLP.
     """
 
     created: float
@@ -58,7 +58,7 @@ class LogNote(msgspec.Struct, frozen=True, gc=False):
     scope: RunScope | None
     execution_id: str
     given: CallerInputs | None
-    excluded: bool
+    exclusions: tuple[Exclusion, ...]
     context: Context
     redaction: ActiveRedaction
     echo: bool
@@ -123,7 +123,7 @@ def note_of(record: logging.LogRecord, *, echo: bool = False, sends: bool = Fals
         scope,
         "" if scope is None else scope.execution_id,
         given,
-        scope is not None and scope.excluded,
+        () if scope is None else scope.exclusions,
         get_current(),
         redaction,
         echo,
@@ -162,7 +162,7 @@ def fields_of(note: LogNote, max_chars: int = MAX_MESSAGE) -> dict[str, Any]:
             given=note.given,
             server=server,
         )
-        run.excluded = note.excluded
+        run.exclusions = note.exclusions
         run.counted = False
         current_run.set(run)
     # What a caller passed in comes back in complaints, and in whatever a tool's server says of its calls; an ordinary

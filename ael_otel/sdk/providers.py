@@ -29,7 +29,7 @@ from ael_otel.config.settings import MEBIBYTE, Limits, masked
 from ael_otel.core import baggage
 from ael_otel.core.faults import logger
 from ael_otel.core.metrics import AelMetrics, shared_metrics
-from ael_otel.core.telemetry_thread import telemetry_thread
+from ael_otel.core.telemetry_thread import run_thread, telemetry_thread
 from ael_otel.sdk.batch_processors import BoundedLogProcessor, BoundedSpanProcessor, DropCounter, queue_items
 from ael_otel.sdk.export_queue import ExportQueue
 from ael_otel.sdk.logs import RunLogHandler, install
@@ -91,6 +91,10 @@ class Pipeline:
         aborts: list[Callable[[], object]] = [] if parts.exporter is None else [parts.exporter.abort]
         self._shutdown = ParallelShutdown(closers, aborts)
         self._closed = False
+        limits = settings.limits
+        for notes in (telemetry_thread(), run_thread()):
+            notes.limit(limits.note_items, limits.note_mb * MEBIBYTE)
+            metrics.watch("notes", notes)
 
     @property
     def otlp_reachable(self) -> bool:
@@ -200,9 +204,6 @@ class Pipeline:
         if settings.logs.enabled and self.log_handler is None:
             enabled = settings.enabled and not sdk_disabled(os.environ)
             otlp = enabled and settings.logs.output != "stdout"
-            limits, notes = settings.limits, telemetry_thread()
-            notes.limit(limits.note_items, limits.note_mb * MEBIBYTE)
-            self.metrics.watch("notes", notes)
             _take_over_logs(
                 self._parts, settings, stream, self.metrics.lost, otlp=otlp, synchronous=synchronous
             )

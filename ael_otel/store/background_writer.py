@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Event, Thread
-from typing import Final
+from typing import ClassVar, Final
 
 from ael_otel._generated.attributes import TelemetryDropReason
 from ael_otel.core.faults import logger
 from ael_otel.core.metrics import Level
+from ael_otel.core.telemetry_thread import run_thread
 from ael_otel.errors import StoreBusyError, StoreError, StoreFullError
 from ael_otel.store.base import Events, ReadThrough
 from ael_otel.store.database import victim_of
@@ -55,6 +56,9 @@ RETRY_S: Final = (0.1, 0.5, 2.0, 10.0)
 READ_S: Final = 5.0
 """How long a reader waits for what was written before."""
 
+NOTES_SHARE: Final = 0.5
+"""How much of the time to close may be spent on runs whose content is not judged yet."""
+
 WAIT_S: Final = 0.5
 """How long a reader waits for a store that cannot be opened because the disk is full."""
 
@@ -74,6 +78,8 @@ class QueuedStore(ReadThrough, Events):
         capacity_bytes: their bytes.
         linger_s: how long events gather.
     """
+
+    takes_notes: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -262,6 +268,10 @@ class QueuedStore(ReadThrough, Events):
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Wait until what was written can be read by others; returns whether that was so in time."""
+        deadline = time.monotonic() + timeout_s
+        if not run_thread().flush(timeout_s):
+            return False
+        timeout_s = max(0.0, deadline - time.monotonic())
         queue = self.queue
         number = queue.last
         if queue.is_done(number):
@@ -273,6 +283,9 @@ class QueuedStore(ReadThrough, Events):
     def begin_close(self, timeout_s: float = 5.0) -> None:
         """Take nothing more and write what is left, in the background, for `timeout_s` seconds at most."""
         self._give_up_at = self._give_up_at or time.monotonic() + timeout_s
+        if not self.queue.closing:
+            # What has ended by now is written too.
+            run_thread().flush(timeout_s * NOTES_SHARE)
         if not self.queue.refuse("shutdown_timeout"):
             return
         if self._thread is None:

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from ael_otel.store.query import (
     DeleteReport,
@@ -24,6 +25,9 @@ _AT_ONCE = 200
 
 class Events(ABC):
     """The events of the protocol, each as one of three: a run began, went on, or ended."""
+
+    takes_notes: ClassVar[bool] = False
+    """Whether the end of a run may come from the thread of runs: reading then waits for what is noted there."""
 
     @abstractmethod
     def start_execution(self, record: ExecutionRecord) -> None:

@@ -7,12 +7,14 @@ with as much of it (of its JSON, unless it is text) as fits. NUL and lone surrog
 """
 
 import base64
+import marshal
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, MappingView
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from itertools import chain
 from pathlib import PurePath
 from typing import Any, Final, cast
 from uuid import UUID
@@ -34,6 +36,9 @@ OVERLAP: Final = 16_384
 
 MAX_PARSED: Final = 4_194_304
 """Characters of JSON in a text that is read when it must be cut; of a longer one nothing but its size is kept."""
+
+MAX_FROZEN: Final = 4_194_304
+"""Bytes of a value that waits to be redacted; a larger one is redacted and cut before its call returns."""
 
 _MAX_DEPTH: Final = 64
 _MAX_REPR: Final = 1_000
@@ -67,21 +72,34 @@ class Capture:
         self.blank = blank
         self._redact = redact
 
-    def __call__(self, value: Any, mode: str = "redacted") -> Any:
+    def __call__(
+        self,
+        value: Any,
+        mode: str = "redacted",
+        *,
+        redact: Callable[[Any], Any] | None = None,
+        exact: bool = False,
+    ) -> Any:
         """Return `value` frozen (`msgspec.Raw`), None for None; never raises.
 
-        `mode` is what is kept: `none`, `keys` (with a marker for each value), `redacted` or `full`, which keeps
-        secrets too. `blank` goes before all but `none`.
+        Args:
+            value: what is kept.
+            mode: how much of it: `none`, `keys` (with a marker for each value), `redacted` or `full`, which keeps
+                secrets too. `blank` goes before all but `none`.
+            redact: applied instead of what the capture was made with.
+            exact: whether the value comes from `thawed`, so that it has no types of an application.
         """
         if value is None:
             return None
+        if redact is None:
+            redact = self._redact
         if self.blank or mode == "none":
-            if self._redact is not None:
+            if redact is not None:
                 # What is not kept is looked at all the same: the run may say its secrets elsewhere.
-                self._redacted(value, self._redact, keys=False)
+                self._redacted(value, redact, keys=False, exact=exact)
             return None if mode == "none" else REDACTED
-        if self._redact is not None and mode != "full":
-            return self._redacted(value, self._redact, keys=mode == "keys")
+        if redact is not None and mode != "full":
+            return self._redacted(value, redact, keys=mode == "keys", exact=exact)
         if isinstance(value, str) and len(value) > self.limit:
             # Its end would only be thrown away, after having been copied twice.
             return msgspec.Raw(_truncated(value, _bytes_of(value), self.limit))
@@ -91,10 +109,10 @@ class Capture:
         text = value if isinstance(value, str) else data.decode()
         return msgspec.Raw(_truncated(text, len(data), self.limit))
 
-    def _redacted(self, value: Any, redact: Callable[[Any], Any], *, keys: bool) -> Any:
+    def _redacted(self, value: Any, redact: Callable[[Any], Any], *, keys: bool, exact: bool) -> Any:
         try:
             budget = max(self.limit * 4, 2 * OVERLAP)
-            plain, data = _decoded(value, budget)
+            plain, data = _decoded(value, budget, exact=exact)
             cut = data is None
             if cut:
                 walk = _Plain(budget, redact)
@@ -113,7 +131,75 @@ class Capture:
             return FAULT
 
 
-def _decoded(value: Any, budget: int) -> tuple[Any, bytes | None]:
+def frozen(value: Any) -> bytes | None:
+    """Return a value as it is now, for `thawed`; None for one that must be walked to be kept.
+
+    Values of JSON's types, bytes, tuples and sets are copied as they are. Of others there is what JSON would have of
+    them, but for what that would not tell: the fields of a named tuple. None also for what is larger than `MAX_FROZEN`
+    bytes or nested deeper than content is kept.
+    """
+    if type(value) is str and len(value) > MAX_FROZEN:
+        return None
+    try:
+        data = marshal.dumps(value)
+        if len(data) > MAX_FROZEN:
+            return None
+        if _is_exact(value, len(data)):
+            return data
+    except ValueError:
+        pass  # an object of a class
+    except Exception:
+        return None
+    try:
+        plain, text = _decoded(value, MAX_FROZEN)
+        return None if text is None else marshal.dumps(plain)
+    except Exception:
+        return None
+
+
+def thawed(data: bytes) -> Any:
+    """Return a copy of what `frozen` was called with."""
+    return marshal.loads(data)  # noqa: S302 - bytes of `frozen`, which never leave this process
+
+
+def _is_exact(value: Any, nodes: int) -> bool:
+    """Tell whether a value is made of exact types only: `marshal` takes whatever has a buffer for bytes.
+
+    A value with more than `nodes` nodes holds one container several times, or itself. All containers of one depth are
+    looked at together, which takes half the time of one after another.
+    """
+    if type(value) in _EXACT_LEAVES:
+        return True
+    level: list[Any] = [value]
+    for _ in range(_MAX_DEPTH):
+        kinds = set(map(type, level))
+        if not _EXACT_CONTAINERS.issuperset(kinds):
+            return False
+        nodes -= sum(map(len, level))
+        if nodes < 0:
+            return False
+        inner: list[Any] = []
+        if dict in kinds:
+            dicts: list[Any] = (
+                level if len(kinds) == 1 else [each for each in level if isinstance(each, dict)]
+            )
+            if not _EXACT_LEAVES.issuperset(map(type, chain.from_iterable(dicts))):
+                return False
+            inner.extend(chain.from_iterable(map(_values, dicts)))
+        if len(kinds) > 1 or dict not in kinds:
+            inner.extend(chain.from_iterable(each for each in level if not isinstance(each, dict)))
+        if _EXACT_LEAVES.issuperset(map(type, inner)):
+            return True
+        level = [each for each in inner if type(each) not in _EXACT_LEAVES]
+    return False
+
+
+_values: Final = cast("Callable[[Any], Iterable[Any]]", dict.values)
+_EXACT_LEAVES: Final = frozenset({str, int, float, bool, type(None), bytes})
+_EXACT_CONTAINERS: Final = frozenset({dict, list, tuple, set, frozenset})
+
+
+def _decoded(value: Any, budget: int, *, exact: bool = False) -> tuple[Any, bytes | None]:
     """Return a value as JSON has it, and its JSON; None for what must be walked: too large, or no JSON."""
     if type(value) is str:
         if len(value) > budget:
@@ -122,7 +208,7 @@ def _decoded(value: Any, budget: int) -> tuple[Any, bytes | None]:
         return None, None
     try:
         data = _encoder.encode(value)
-        if len(data) > budget or _NUL in data or _has_names(value, 0):
+        if len(data) > budget or _NUL in data or (not exact and _has_names(value, 0)):
             return None, None
         if isinstance(value, str):
             return value, data
@@ -385,6 +471,9 @@ DEFAULT_RUN_BYTES: Final = 8 * 1_048_576
 DEFAULT_RUN_CALLS: Final = 10_000
 """Tool calls that the record of one run holds (`telemetry.limits.run_calls`)."""
 
+PART_BYTES: Final = 512
+"""What a step or a call holds in memory besides its content, about."""
+
 CALLS_LEFT_OUT: Final = "calls_left_out"
 """Key in a run's metadata: how many calls found no room in its record."""
 
@@ -399,18 +488,23 @@ class RunContent:
         calls: tool calls of all steps.
     """
 
-    __slots__ = ("_calls", "_for_steps", "_limit", "_used")
+    __slots__ = ("_calls", "_for_steps", "_left", "_limit", "_used")
 
     def __init__(self, limit: int = DEFAULT_RUN_BYTES, calls: int = DEFAULT_RUN_CALLS) -> None:
-        self._calls = calls
+        self._calls = self._left = calls
         self._limit = limit
         self._for_steps = limit - limit // 4
         self._used = 0
 
     def has_room_for_a_call(self) -> bool:
         """Take room for one more tool call; returns False where there is none left."""
-        self._calls -= 1
-        return self._calls >= 0
+        self._left -= 1
+        return self._left >= 0
+
+    @property
+    def held(self) -> int:
+        """How many bytes the record of the run holds, about."""
+        return self._used + PART_BYTES * (self._calls - max(0, self._left))
 
     def fit(self, value: Any, *, of_run: bool = False) -> Any:
         """Return frozen content, cut where there is no room for it; `of_run` says that it may use the reserve."""

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 from threading import Lock
-from typing import Final
+from typing import ClassVar, Final
 
 from ael_otel.config.settings import MEBIBYTE
 from ael_otel.core.faults import logger
+from ael_otel.core.telemetry_thread import run_thread
 from ael_otel.store.base import Backend
 from ael_otel.store.codec import encode
 from ael_otel.store.query import (
@@ -46,6 +47,8 @@ class MemoryStore(Backend):
     Raises:
         ValueError: `max_executions` or `max_bytes` is less than 1.
     """
+
+    takes_notes: ClassVar[bool] = True
 
     def __init__(self, max_executions: int = 1000, max_bytes: int = MAX_BYTES) -> None:
         super().__init__()
@@ -132,6 +135,7 @@ class MemoryStore(Backend):
 
     def _rows(self) -> list[Row]:
         """Return all runs, newest first."""
+        self.flush()
         with self._lock:
             items = list(self._kept.values())
         rows = [item if isinstance(item, Row) else row_of(item) for item in items]
@@ -151,6 +155,7 @@ class MemoryStore(Backend):
 
     def bodies(self, execution_ids: Sequence[str]) -> dict[str, bytes]:
         """Return the records of these runs."""
+        self.flush()
         with self._lock:
             found = {each: self._kept[each] for each in execution_ids if each in self._kept}
         return {each: item.body if isinstance(item, Row) else encode(item) for each, item in found.items()}
@@ -202,6 +207,7 @@ class MemoryStore(Backend):
         )
 
     def __len__(self) -> int:
+        self.flush()
         with self._lock:
             return len(self._kept)
 
@@ -233,6 +239,7 @@ class MemoryStore(Backend):
         size = deleted = 0
         running: list[str] = []
         unknown: list[str] = []
+        self.flush()
         with self._lock:
             for each in dict.fromkeys(execution_ids):
                 item = self._kept.get(each)
@@ -245,6 +252,10 @@ class MemoryStore(Backend):
                     deleted += 1
                     size += len(item.body if isinstance(item, Row) else encode(item))
         return DeleteReport(deleted, size, running, unknown)
+
+    def flush(self, timeout_s: float = 5.0) -> bool:
+        """Wait until the runs that have ended are kept; returns whether they were within `timeout_s` seconds."""
+        return run_thread().flush(timeout_s)
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Do nothing: there is nothing to let go of."""
