@@ -194,7 +194,7 @@ def _is_exact(value: Any, nodes: int) -> bool:
     return False
 
 
-_values: Final = cast("Callable[[Any], Iterable[Any]]", dict.values)
+_values: Final[Callable[[Any], Iterable[Any]]] = cast("Any", dict).values
 _EXACT_LEAVES: Final = frozenset({str, int, float, bool, type(None), bytes})
 _EXACT_CONTAINERS: Final = frozenset({dict, list, tuple, set, frozenset})
 
