@@ -1,6 +1,14 @@
-"""Whether a handler of ours owns the root logger: asked by `instrument`, which loads without an SDK."""
+"""Whether a handler of ours owns the log: asked by `instrument`, which loads without an SDK."""
 
 import logging
+from functools import lru_cache
+from operator import attrgetter
+from types import FunctionType
+from typing import Any, Final
+
+from ael_otel.privacy.engine_logs import ArgumentFilter
+
+_KNOWN_MODULES: Final = frozenset({"logging", "ael_otel.sdk.log_takeover"})
 
 
 def log_is_owned() -> bool:
@@ -11,4 +19,50 @@ def log_is_owned() -> bool:
     # Asked for each line of the engine: `isinstance` of a protocol takes 10 us.
     return any(
         getattr(handler, "writes_log_contract", False) is True for handler in logging.getLogger().handlers
+    )
+
+
+def only_ours_read(logger: logging.Logger) -> bool:
+    """Return whether nobody but a handler of ours sees the records of `logger`; that one redacts what it writes.
+
+    Anything of an application (a handler, also one that gets nothing at the moment, a filter, a record factory, a class
+    or a method of loggers that is not Python's) is taken for a reader: it gets texts that are redacted before.
+    """
+    kind = type(logger)
+    if kind is not logging.Logger or not _creates_only(logging.getLogRecordFactory()):
+        return False
+    if logger.filters and any(type(each) is not ArgumentFilter for each in logger.filters):
+        return False
+    if not all(map(_is_known, (kind.callHandlers, kind.handle, kind.makeRecord, kind.log, _inner(kind)))):
+        return False
+    at: logging.Logger | None = logger
+    while at is not None:
+        for handler in at.handlers:
+            ours = getattr(handler, "writes_log_contract", False) is True and not handler.filters
+            if not ours and type(handler) is not logging.NullHandler:
+                return False
+        at = at.parent if at.propagate else None
+    return True
+
+
+_inner: Final = attrgetter("_log")
+
+
+@lru_cache(maxsize=64)
+def _is_known(method: Any) -> bool:
+    """Tell whether a method of loggers is Python's or our own."""
+    # Not its `__module__`, which a decorator copies.
+    return type(method) is FunctionType and method.__globals__.get("__name__") in _KNOWN_MODULES
+
+
+def _creates_only(factory: Any) -> bool:
+    """Tell whether a record factory is Python's, or OTel's around that one, which adds ids, without a hook."""
+    if factory is logging.LogRecord:
+        return True
+    module = getattr(factory, "__globals__", {})
+    if module.get("__name__") != "opentelemetry.instrumentation.logging":
+        return False
+    found = module.get("LoggingInstrumentor")
+    return getattr(found, "_old_factory", None) is logging.LogRecord and not callable(
+        getattr(found, "_log_hook", factory)
     )

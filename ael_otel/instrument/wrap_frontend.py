@@ -13,7 +13,7 @@ from opentelemetry.trace import get_current_span
 from ael_otel._generated.attributes import ConfigTrigger, ErrorType
 from ael_otel._generated.emitters import emit_config_reload
 from ael_otel.core.faults import fault_barrier
-from ael_otel.core.log_contract import log_is_owned
+from ael_otel.core.log_contract import log_is_owned, only_ours_read
 from ael_otel.core.redaction import active_redaction
 from ael_otel.core.run_context import current_run
 from ael_otel.emit.events import line
@@ -261,13 +261,15 @@ def engine_log(wrapped: Callable[..., None], instance: Any, args: Args, kwargs: 
     with fault_barrier("engine_log"):
         number = logging.getLevelNamesMapping().get(str(getattr(level, "value", level)), logging.INFO)
         text = without_arguments(text) if redacts else text
-        text = (
-            active_redaction().error_text(text)
-            if number >= logging.WARNING
-            else active_redaction().text(text)
-        )
         fields = harmless(context) if redacts else dict(cast("dict[str, Any]", context or {}))
         owned = log_is_owned()
+        # Our handler redacts what it writes, later and on a thread of its own.
+        if not (owned and only_ours_read(instance._stdlib_logger)):
+            text = (
+                active_redaction().error_text(text)
+                if number >= logging.WARNING
+                else active_redaction().text(text)
+            )
         scope = current_run.get()
         if scope is not None:
             fields.pop("step_id", None)

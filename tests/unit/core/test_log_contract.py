@@ -1,0 +1,132 @@
+"""Who reads the records of a logger: only where that is our handler alone may its texts be redacted later."""
+
+import logging
+import logging.handlers
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ael_otel.core.log_contract import only_ours_read
+from ael_otel.privacy.engine_logs import ArgumentFilter
+
+
+class Ours(logging.NullHandler):
+    """A handler that says that it writes the log contract."""
+
+    writes_log_contract = True
+
+
+@pytest.fixture
+def logger() -> Iterator[logging.Logger]:
+    """A logger whose records only a handler of ours gets."""
+    made = logging.Logger("lab")  # noqa: LOG001 - apart from the root logger, to which pytest adds handlers
+    made.addHandler(Ours())
+    made.addFilter(ArgumentFilter())
+    yield made
+
+
+def test_handler_of_ours_alone_reads(logger: logging.Logger) -> None:
+    """Proves that our handler, our filter and handlers that do nothing are no readers of an application."""
+    assert only_ours_read(logger)
+    logger.addHandler(logging.NullHandler())
+    parent = logging.Logger("parent")  # noqa: LOG001
+    logger.parent = parent
+    parent.addHandler(Ours())
+    assert only_ours_read(logger)
+
+
+def _handler(logger: logging.Logger) -> None:
+    logger.addHandler(logging.handlers.BufferingHandler(10))
+
+
+def _handler_above(logger: logging.Logger) -> None:
+    logger.parent = logging.Logger("parent")  # noqa: LOG001
+    _handler(logger.parent)
+
+
+def _filter(logger: logging.Logger) -> None:
+    logger.addFilter(lambda _record: True)
+
+
+def _filter_of_ours(logger: logging.Logger) -> None:
+    logger.handlers[0].addFilter(lambda _record: True)
+
+
+@pytest.mark.parametrize("adds", [_handler, _handler_above, _filter, _filter_of_ours])
+def test_what_an_application_adds_reads(
+    logger: logging.Logger, adds: Callable[[logging.Logger], None]
+) -> None:
+    """Proves that each thing that gets to see a record makes texts be redacted before."""
+    adds(logger)
+    assert not only_ours_read(logger)
+
+
+def test_handler_above_a_logger_that_does_not_propagate_reads_nothing(logger: logging.Logger) -> None:
+    """Proves that only handlers that a record reaches count."""
+    _handler_above(logger)
+    logger.propagate = False
+    assert only_ours_read(logger)
+
+
+@pytest.mark.parametrize("name", ["callHandlers", "handle", "makeRecord", "log", "_log"])
+def test_replaced_method_of_loggers_reads(
+    logger: logging.Logger, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves that a method which an application has replaced, as error trackers do, is taken for a reader."""
+    stock = getattr(logging.Logger, name)
+
+    def theirs(self: logging.Logger, *args: Any, **options: Any) -> Any:
+        return stock(self, *args, **options)
+
+    monkeypatch.setattr(logging.Logger, name, theirs)
+    assert not only_ours_read(logger)
+
+
+def test_class_of_an_application_reads() -> None:
+    """Proves that a logger of a class of the application's own is taken for a reader."""
+
+    class Theirs(logging.Logger):
+        """A logger of an application."""
+
+    logger = Theirs("lab")
+    logger.addHandler(Ours())
+    assert not only_ours_read(logger)
+
+
+@contextmanager
+def factory(made: Any) -> Iterator[None]:
+    """Have records made by this factory."""
+    before = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(made)
+    try:
+        yield
+    finally:
+        logging.setLogRecordFactory(before)
+
+
+def test_record_factory_of_an_application_reads(logger: logging.Logger) -> None:
+    """Proves that a factory reads what it makes a record of."""
+    with factory(partial(logging.LogRecord)):
+        assert not only_ours_read(logger)
+
+
+@pytest.mark.parametrize(
+    ("inner", "hook", "alone"),
+    [(logging.LogRecord, None, True), (logging.LogRecord, print, False), (print, None, False)],
+)
+def test_record_factory_of_otel_reads_if_it_has_a_hook_or_wraps_another(
+    logger: logging.Logger, inner: Any, hook: Any, alone: bool
+) -> None:
+    """Proves that the factory which adds ids to records is none of an application's, unless it calls one."""
+    module = {
+        "__name__": "opentelemetry.instrumentation.logging",
+        "LoggingInstrumentor": SimpleNamespace(_old_factory=inner, _log_hook=hook),
+        "logging": logging,
+    }
+    exec("def record_factory(*args, **options): return logging.LogRecord(*args, **options)", module)  # noqa: S102
+    with factory(module["record_factory"]):
+        assert only_ours_read(logger) is alone
