@@ -21,12 +21,12 @@ class Ours(logging.NullHandler):
 
 
 @pytest.fixture
-def logger() -> Iterator[logging.Logger]:
+def logger() -> logging.Logger:
     """A logger whose records only a handler of ours gets."""
     made = logging.Logger("lab")  # noqa: LOG001 - apart from the root logger, to which pytest adds handlers
     made.addHandler(Ours())
     made.addFilter(ArgumentFilter())
-    yield made
+    return made
 
 
 def test_handler_of_ours_alone_reads(logger: logging.Logger) -> None:
