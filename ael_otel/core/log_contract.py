@@ -1,10 +1,11 @@
 """Whether a handler of ours owns the log: asked by `instrument`, which loads without an SDK."""
 
 import logging
+from collections.abc import Mapping
 from functools import lru_cache
 from operator import attrgetter
 from types import FunctionType
-from typing import Any, Final
+from typing import Any, Final, Protocol, cast
 
 from ael_otel.privacy.engine_logs import ArgumentFilter
 
@@ -22,27 +23,45 @@ def log_is_owned() -> bool:
     )
 
 
-def only_ours_read(logger: logging.Logger) -> bool:
-    """Return whether nobody but a handler of ours sees the records of `logger`; that one redacts what it writes.
+class ContractHandler(Protocol):
+    """A handler that writes the log contract."""
+
+    level: int
+
+    def note_line(
+        self, name: str, level: int, message: str, component: str, fields: Mapping[str, Any] | None
+    ) -> None:
+        """Write a line of the logger `name` as a record of it would be written, without making one."""
+        ...
+
+
+def sole_reader(logger: logging.Logger) -> ContractHandler | None:
+    """Return the handler of ours that alone sees the records of `logger`; it redacts what it writes.
 
     Anything of an application (a handler, also one that gets nothing at the moment, a filter, a record factory, a class
     or a method of loggers that is not Python's) is taken for a reader: it gets texts that are redacted before.
     """
     kind = type(logger)
     if kind is not logging.Logger or not _creates_only(logging.getLogRecordFactory()):
-        return False
+        return None
     if logger.filters and any(type(each) is not ArgumentFilter for each in logger.filters):
-        return False
+        return None
     if not all(map(_is_known, (kind.callHandlers, kind.handle, kind.makeRecord, kind.log, _inner(kind)))):
-        return False
+        return None
+    found: Any = None
     at: logging.Logger | None = logger
     while at is not None:
         for handler in at.handlers:
-            ours = getattr(handler, "writes_log_contract", False) is True and not handler.filters
-            if not ours and type(handler) is not logging.NullHandler:
-                return False
+            if (
+                getattr(handler, "writes_log_contract", False) is True
+                and not handler.filters
+                and found is None
+            ):
+                found = handler
+            elif type(handler) is not logging.NullHandler:
+                return None
         at = at.parent if at.propagate else None
-    return True
+    return cast("ContractHandler | None", found)
 
 
 _inner: Final = attrgetter("_log")

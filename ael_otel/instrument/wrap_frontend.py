@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from opentelemetry import propagate
 from opentelemetry.context import attach, detach
@@ -13,7 +13,7 @@ from opentelemetry.trace import get_current_span
 from ael_otel._generated.attributes import ConfigTrigger, ErrorType
 from ael_otel._generated.emitters import emit_config_reload
 from ael_otel.core.faults import fault_barrier
-from ael_otel.core.log_contract import log_is_owned, only_ours_read
+from ael_otel.core.log_contract import ContractHandler, log_is_owned, sole_reader
 from ael_otel.core.redaction import active_redaction
 from ael_otel.core.run_context import current_run
 from ael_otel.emit.events import line
@@ -258,13 +258,14 @@ def engine_log(wrapped: Callable[..., None], instance: Any, args: Args, kwargs: 
     number = logging.INFO
     fields: dict[str, Any] = {}
     owned = False
+    reader: ContractHandler | None = None
     with fault_barrier("engine_log"):
-        number = logging.getLevelNamesMapping().get(str(getattr(level, "value", level)), logging.INFO)
+        number = _LEVELS.get(str(getattr(level, "value", level)), logging.INFO)
         text = without_arguments(text) if redacts else text
         fields = harmless(context) if redacts else dict(cast("dict[str, Any]", context or {}))
         owned = log_is_owned()
-        # Our handler redacts what it writes, later and on a thread of its own.
-        if not (owned and only_ours_read(instance._stdlib_logger)):
+        reader = sole_reader(instance._stdlib_logger) if owned and redacts else None
+        if reader is None:  # else it redacts what it writes, later and on a thread of its own
             text = (
                 active_redaction().error_text(text)
                 if number >= logging.WARNING
@@ -287,4 +288,11 @@ def engine_log(wrapped: Callable[..., None], instance: Any, args: Args, kwargs: 
         return
     with fault_barrier("engine_log"):
         if instance._should_log(level) and instance.config.components.get(component, True):
-            line(instance._stdlib_logger, number, text, component=str(component), fields=fields)
+            logger: logging.Logger = instance._stdlib_logger
+            if reader is None:
+                line(logger, number, text, component=str(component), fields=fields)
+            elif logger.isEnabledFor(number) and number >= reader.level:
+                reader.note_line(logger.name, number, text, str(component), fields)
+
+
+_LEVELS: Final = logging.getLevelNamesMapping()

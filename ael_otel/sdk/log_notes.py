@@ -8,6 +8,7 @@ import logging
 import traceback
 from collections.abc import Mapping
 from math import isfinite
+from time import time
 from typing import Any, Final, cast
 
 import msgspec
@@ -120,6 +121,53 @@ def note_of(record: logging.LogRecord, *, echo: bool = False, sends: bool = Fals
         exception_type,
         exception_text,
         stack,
+        scope,
+        "" if scope is None else scope.execution_id,
+        given,
+        () if scope is None else scope.exclusions,
+        get_current(),
+        redaction,
+        echo,
+        sends,
+        size,
+    )
+
+
+def note_of_line(
+    name: str,
+    level: int,
+    message: str,
+    component: str,
+    fields: Mapping[str, Any] | None,
+    *,
+    echo: bool = False,
+    sends: bool = False,
+) -> LogNote:
+    """Return the note of a line without an exception that this thread logs now."""
+    scope, redaction = current_run.get(), active_redaction()
+    message = readable(message)
+    size = _NOTE_BYTES + len(message) + (0 if message.isascii() else 3 * len(message))
+    fields_redacted = False
+    if fields:
+        fields, fields_redacted = _frozen(fields, redaction)
+        size += sum(_FIELD_BYTES + (len(each) if type(each) is str else 0) for each in fields.values())
+    given = None if scope is None else scope.given
+    if given is not None and level >= logging.WARNING:
+        given.freeze()
+    return LogNote(
+        time(),
+        level,
+        name,
+        message,
+        component,
+        "",
+        fields,
+        fields_redacted,
+        None,
+        "",
+        "",
+        "",
+        None,
         scope,
         "" if scope is None else scope.execution_id,
         given,

@@ -11,6 +11,7 @@ import re
 import select
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from threading import get_ident
 from time import time_ns
 from typing import Any, Final, Literal, TextIO, cast
@@ -36,6 +37,7 @@ from ael_otel.sdk.log_notes import (
     LogNote,
     fields_of,
     note_of,
+    note_of_line,
     readable,
 )
 from ael_otel.sdk.log_takeover import is_replaced, take_over
@@ -207,33 +209,46 @@ class RunLogHandler(logging.Handler):
         try:
             if record.name.startswith("opentelemetry.") and (self._closing or self._repeats(record)):
                 return
-            # What the work on a record logs is written; what the work on that logs would never end.
-            echo = self._working_thread != 0 and self._working_thread == get_ident()
-            if echo and self._works_on_echo:
-                self.dropped("internal", 1)
-                return
-            sender = self._sender
-            sends = sender is not None and not record.name.startswith(INTERNAL_LOGGERS)
-            origin = log_origin.get()
-            if origin is not None and origin.decides():
-                with origin.entered():
-                    note = note_of(record, echo=echo, sends=sends)
-            else:
-                note = note_of(record, echo=echo, sends=sends)
-            # Not for an echo, which comes from the telemetry thread: the holder of the lock may wait for that thread.
-            if self._synchronous or (sender is not None and sender.foreign and not echo):
-                with cast("Any", self.lock):
-                    self.take((note,))
-                return
-            reports = record.name == drop_events.logger.name
-            if self._queue.submit(self, note, note.size, reserved=reports):
-                if self._through:
-                    self._queue.drain(THROUGH_SECONDS)
-                elif note.level >= logging.CRITICAL:
-                    # The caller may end the process at once, without exit handlers.
-                    self._queue.flush(THROUGH_SECONDS)
+            self._note(record.name, partial(note_of, record))
         except Exception:
             self.handleError(record)
+
+    def note_line(
+        self, name: str, level: int, message: str, component: str, fields: Mapping[str, Any] | None
+    ) -> None:
+        """Note a line of the logger `name` that nobody else sees, without the record that others would see."""
+        try:
+            self._note(name, partial(note_of_line, name, level, message, component, fields))
+        except Exception:
+            self.dropped("internal", 1)
+
+    def _note(self, name: str, make: Callable[..., LogNote]) -> None:
+        """Queue the note that `make` returns, or write it at once."""
+        # What the work on a record logs is written; what the work on that logs would never end.
+        echo = self._working_thread != 0 and self._working_thread == get_ident()
+        if echo and self._works_on_echo:
+            self.dropped("internal", 1)
+            return
+        sender = self._sender
+        sends = sender is not None and not name.startswith(INTERNAL_LOGGERS)
+        origin = log_origin.get()
+        if origin is not None and origin.decides():
+            with origin.entered():
+                note = make(echo=echo, sends=sends)
+        else:
+            note = make(echo=echo, sends=sends)
+        # Not for an echo, which comes from the telemetry thread: the holder of the lock may wait for that thread.
+        if self._synchronous or (sender is not None and sender.foreign and not echo):
+            with cast("Any", self.lock):
+                self.take((note,))
+            return
+        reports = name == drop_events.logger.name
+        if self._queue.submit(self, note, note.size, reserved=reports):
+            if self._through:
+                self._queue.drain(THROUGH_SECONDS)
+            elif note.level >= logging.CRITICAL:
+                # The caller may end the process at once, without exit handlers.
+                self._queue.flush(THROUGH_SECONDS)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - name of logging.Handler
         """Count the lost record instead of printing a traceback into a stream that may be the one that fails."""

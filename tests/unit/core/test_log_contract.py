@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ael_otel.core.log_contract import only_ours_read
+from ael_otel.core.log_contract import sole_reader
 from ael_otel.privacy.engine_logs import ArgumentFilter
 
 
@@ -31,12 +31,12 @@ def logger() -> logging.Logger:
 
 def test_handler_of_ours_alone_reads(logger: logging.Logger) -> None:
     """Proves that our handler, our filter and handlers that do nothing are no readers of an application."""
-    assert only_ours_read(logger)
+    assert sole_reader(logger) is logger.handlers[0]
     logger.addHandler(logging.NullHandler())
     parent = logging.Logger("parent")  # noqa: LOG001
     logger.parent = parent
-    parent.addHandler(Ours())
-    assert only_ours_read(logger)
+    parent.addHandler(logging.NullHandler())
+    assert sole_reader(logger) is logger.handlers[0]
 
 
 def _handler(logger: logging.Logger) -> None:
@@ -62,14 +62,14 @@ def test_what_an_application_adds_reads(
 ) -> None:
     """Proves that each thing that gets to see a record makes texts be redacted before."""
     adds(logger)
-    assert not only_ours_read(logger)
+    assert sole_reader(logger) is None
 
 
 def test_handler_above_a_logger_that_does_not_propagate_reads_nothing(logger: logging.Logger) -> None:
     """Proves that only handlers that a record reaches count."""
     _handler_above(logger)
     logger.propagate = False
-    assert only_ours_read(logger)
+    assert sole_reader(logger) is logger.handlers[0]
 
 
 @pytest.mark.parametrize("name", ["callHandlers", "handle", "makeRecord", "log", "_log"])
@@ -83,7 +83,7 @@ def test_replaced_method_of_loggers_reads(
         return stock(self, *args, **options)
 
     monkeypatch.setattr(logging.Logger, name, theirs)
-    assert not only_ours_read(logger)
+    assert sole_reader(logger) is None
 
 
 def test_class_of_an_application_reads() -> None:
@@ -94,7 +94,7 @@ def test_class_of_an_application_reads() -> None:
 
     logger = Theirs("lab")
     logger.addHandler(Ours())
-    assert not only_ours_read(logger)
+    assert sole_reader(logger) is None
 
 
 @contextmanager
@@ -111,7 +111,7 @@ def factory(made: Any) -> Iterator[None]:
 def test_record_factory_of_an_application_reads(logger: logging.Logger) -> None:
     """Proves that a factory reads what it makes a record of."""
     with factory(partial(logging.LogRecord)):
-        assert not only_ours_read(logger)
+        assert sole_reader(logger) is None
 
 
 @pytest.mark.parametrize(
@@ -129,4 +129,4 @@ def test_record_factory_of_otel_reads_if_it_has_a_hook_or_wraps_another(
     }
     exec("def record_factory(*args, **options): return logging.LogRecord(*args, **options)", module)  # noqa: S102
     with factory(module["record_factory"]):
-        assert only_ours_read(logger) is alone
+        assert (sole_reader(logger) is not None) is alone

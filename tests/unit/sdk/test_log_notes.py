@@ -674,3 +674,25 @@ def test_sdk_that_counts_its_records_gets_them(
     monkeypatch.setattr(sender._logger, "emit", lambda record: (emitted.append(record), real(record)))
     lab.logger.info("counted")
     assert len(lab.sent()) == len(emitted) == 1
+
+
+def test_line_without_a_record_is_the_line_of_one(lab: Lab) -> None:
+    """Proves that a line that is noted without a record goes out as that of a record does, under the same limits."""
+    inputs = {"customer": "Ada Lovelace"}
+    fields = {"status": "ok", "mail": "ada@example.com", "items": ["x"]}
+    scope = RunScope("w", "exec-1", "step", "tool", given=CallerInputs(inputs))
+    handler = lab.logger.handlers[0]
+    for level in (logging.INFO, logging.WARNING):
+        for text in ("mail ada@example.com", "Ada Lovelace said no", "x" * 70_000, "100 %s"):
+            with inside(scope), lab.paused():
+                extra = {"ael_component": "step", "ael_event": "", "ael_fields": fields}
+                lab.logger.log(level, "%s", text, extra=extra)
+                handler.note_line(lab.logger.name, level, text, "step", fields)  # type: ignore[attr-defined]
+    sent = lab.sent()
+    assert len(sent) == 16
+    for one, other in zip(sent[::2], sent[1::2], strict=True):
+        both = one.log_record, other.log_record
+        first, second = (
+            (each.body, each.attributes, each.severity_text, each.span_id, each.trace_id) for each in both
+        )
+        assert first == second
