@@ -9,7 +9,8 @@ from typing import Any, Final, Protocol, cast
 
 from ael_otel.privacy.engine_logs import ArgumentFilter
 
-_KNOWN_MODULES: Final = frozenset({"logging", "ael_otel.sdk.log_takeover"})
+TAKEOVER: Final = "ael_takeover"
+"""Attribute of a method of loggers that is this package's own: the method itself."""
 
 
 def log_is_owned() -> bool:
@@ -70,8 +71,10 @@ _inner: Final = attrgetter("_log")
 @lru_cache(maxsize=64)
 def _is_known(method: Any) -> bool:
     """Tell whether a method of loggers is Python's or our own."""
-    # Not its `__module__`, which a decorator copies.
-    return type(method) is FunctionType and method.__globals__.get("__name__") in _KNOWN_MODULES
+    # Not its `__module__`, which a decorator copies; it copies attributes too, so the one here names its owner.
+    if type(method) is not FunctionType:
+        return False
+    return method.__globals__.get("__name__") == "logging" or getattr(method, TAKEOVER, None) is method
 
 
 def _creates_only(factory: Any) -> bool:

@@ -14,6 +14,8 @@ from contextlib import suppress
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+from ael_otel.core.log_contract import TAKEOVER
+
 _CONSOLE_DESCRIPTORS: Final = frozenset({1, 2})
 _by_descriptor: WeakKeyDictionary[logging.Handler, tuple[object, bool]] = WeakKeyDictionary()
 
@@ -50,6 +52,7 @@ def take_over(ours: logging.Handler) -> Callable[[], None]:
         if wanted and not reached and record.levelno >= ours.level:
             ours.handle(record)
 
+    setattr(call_handlers, TAKEOVER, call_handlers)
     setattr(logging.Logger, "callHandlers", call_handlers)  # noqa: B010 - mypy refuses to assign to a method
 
     def undo() -> None:

@@ -4,7 +4,7 @@ import logging
 import logging.handlers
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import partial, wraps
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from ael_otel.core.log_contract import sole_reader
 from ael_otel.privacy.engine_logs import ArgumentFilter
+from ael_otel.sdk.log_takeover import take_over
 
 
 class Ours(logging.NullHandler):
@@ -130,3 +131,23 @@ def test_record_factory_of_otel_reads_if_it_has_a_hook_or_wraps_another(
     exec("def record_factory(*args, **options): return logging.LogRecord(*args, **options)", module)  # noqa: S102
     with factory(module["record_factory"]):
         assert (sole_reader(logger) is not None) is alone
+
+
+def test_takeover_of_ours_reads_nothing_and_a_wrapper_around_it_does(
+    logger: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves that our own way to handlers is known, also to be wrapped by another one that copies its attributes."""
+    undo = take_over(logger.handlers[0])
+    try:
+        assert sole_reader(logger) is logger.handlers[0]
+        stock = logging.Logger.callHandlers
+
+        @wraps(stock)
+        def theirs(self: logging.Logger, record: logging.LogRecord) -> None:
+            stock(self, record)
+
+        monkeypatch.setattr(logging.Logger, "callHandlers", theirs)
+        assert sole_reader(logger) is None
+        monkeypatch.undo()
+    finally:
+        undo()
