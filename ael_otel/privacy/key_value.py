@@ -617,7 +617,7 @@ def _value(
                 _ENV.fullmatch(name) is not None
                 and text[begin - 1 : begin] in {"", " ", "\n", '"', "'", "\t", ";"}
             )
-        block = _block(text, at, begin, kind, short=is_weak(name))
+        block = _block(text, at, begin, kind, short=is_weak(name) or name in _KEYS)
         if block is not None:
             return block
         if "%" in sign or "&" in sign:

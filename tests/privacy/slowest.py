@@ -40,7 +40,7 @@ OTHERS = [
     "pdo('a','b',", "connect('a',", 'auth=("a", "b9', "bind_s(\\'a\\',", "securestring -string ", '"a" | securestring', "echo a|chpasswd ", "chpasswd <<a\na:b\n",
     "chpasswd <<<", "sudo -s ", "community ", "com2sec a b ", "net user a ", "sqlplus a/b", 'send "a\\r"', "secrets set a=b", "?code=abcdefg9&state=a ", "&st=abcdefg9",
     "?code=a&", "- -pa\n", "- mysql\n- -pa9b8\n", "- -p\n- a9b8c7d6\n", "snmpget -c ", "key 2: ", "password for a: ", "a is the password", "password >", "\npass,", "CURLOPT_PASSWORD,", "pwd='4f7Gh2Kq9ZtB' 4f7Gh2Kq9ZtB ", "identified by a9;",
-    "A LOGIN b c9 ", "security code 1234 ", "1234 is your code ", "creds=('a','b9", "://a:b@/", "acl setuser a >b ", "outlook.office.com/webhook/", "$krb5tgs$1$", "openssl -k a9b8 ", "pass\u0301",
+    "key: |\n  a\n", "A LOGIN b c9 ", "security code 1234 ", "1234 is your code ", "creds=('a','b9", "://a:b@/", "acl setuser a >b ", "outlook.office.com/webhook/", "$krb5tgs$1$", "openssl -k a9b8 ", "pass\u0301",
     "a:b9c8d7e6@", "a:b9c8d7e6@h ", ":a@", " -u a -p a9b8c7d6 ", " -u a -p x", " /p a9 /u", " /p:", "username a secret a9 ", "yes a|passwd ", "--totp -b ",
 ]  # fmt: skip
 PLAIN = "lorem ipsum dolor sit amet, consectetur adipiscing elit; "
