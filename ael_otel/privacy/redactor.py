@@ -58,7 +58,11 @@ class Redactor:
         )
         self._calls = ExcludedCalls(paths)
         self._is_clean = self._values.is_clean
-        self.forget = self._texts.forget
+
+    def forget(self) -> None:
+        """Forget all results, so that a value is searched again: for measurements."""
+        self._texts.forget()
+        self._names.known.clear()
 
     def _inside(self, value: Any, findings: list[Finding] | None, where: str, budget: Budget) -> Any:
         """Redact what a text of JSON holds."""

@@ -64,7 +64,7 @@ class TextRedactor:
         self._read = read_json
 
     def forget(self) -> None:
-        """Forget all results, so that a text is searched again: for measurements."""
+        """Forget all results, so that a text is searched again."""
         self._clean, self._results = set(), {}
 
     def clean_among(self, texts: Sequence[str], budget: Budget) -> tuple[set[str], set[str]]:

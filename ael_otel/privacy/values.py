@@ -210,7 +210,8 @@ class ValueRedactor:
                 return value
             if depth == 0 or len(value) < 4:
                 return self._texts.redact(value, walk.findings, where, walk.budget)
-            walk.budget.is_spent_between(TEXT)
+            if walk.budget.is_spent_between(TEXT) and walk.clean and value not in markers.ALL_MARKERS:
+                return self._texts.unjudged(walk.findings, where)
             clean = self._texts.redact(value, walk.findings, where, walk.budget)
             if clean is value and len(value) <= _REMEMBERED:
                 walk.clean.add(value)
