@@ -17,6 +17,7 @@ from ael_otel.privacy.budget import (
     RUN,
     TOKEN,
     Budget,
+    Unlimited,
 )
 from ael_otel.privacy.budget import EMAIL as EMAIL_COST
 from ael_otel.privacy.encoded import base64_text, decoded_parts, escapes, may_be_escaped
@@ -64,6 +65,9 @@ _HINTS: Final = ("@", "%40", "://", manifests.SIGN, "\0", "\ufffd")
 
 TOO_MANY: Final = "too_many"
 """The name of the finding where a value holds more to judge than its budget allows."""
+_SHORT: Final = 256
+"""Characters of a text that cannot hold enough for a budget to be spent."""
+_NO_LIMIT: Final = Unlimited()
 _LONG: Final = 20
 """Characters without a blank that a token has at least."""
 _WITH_BLANKS: Final = frozenset({"private_key", "putty_key", "pgpass"})
@@ -138,7 +142,8 @@ class Scanner:
                 spent, the rest of the text counts as a secret.
         """
         found: list[Span] = []
-        budget = Budget() if budget is None else budget
+        if budget is None:
+            budget = Budget() if len(text) > _SHORT else _NO_LIMIT
         self._search(text, 0, len(text), found, budget)
         self._inside(text, 0, len(text), found, budget)
         cut = budget.end_text(len(text))
