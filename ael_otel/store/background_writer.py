@@ -16,13 +16,13 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from threading import Event, Thread
+from threading import Event, RLock, Thread, get_ident
 from typing import ClassVar, Final
 
 from ael_otel._generated.attributes import TelemetryDropReason
 from ael_otel.core.faults import logger
 from ael_otel.core.metrics import Level
-from ael_otel.core.telemetry_thread import run_thread
+from ael_otel.core.telemetry_thread import FORK_SECONDS, run_thread
 from ael_otel.errors import StoreBusyError, StoreError, StoreFullError
 from ael_otel.store.base import Events, ReadThrough
 from ael_otel.store.database import victim_of
@@ -108,6 +108,8 @@ class QueuedStore(ReadThrough, Events):
     def _reset(self) -> None:
         self.queue = RunQueue(self._capacity, self._capacity_bytes)
         self._wake, self._opened = Event(), Event()
+        self._working = RLock()
+        self._forking: set[int] = set()
         self._give_up_at: float | None = None
         self._backend: SqlBackend | None = None
         self._broken: StoreError | None = None
@@ -202,7 +204,8 @@ class QueuedStore(ReadThrough, Events):
             self._wake.clear()
             closing = queue.closing
             try:
-                again = writer.turn(urgent=queue.urgent)
+                with self._working:
+                    again = writer.turn(urgent=queue.urgent)
             except Exception:
                 logger.exception("the run store's writer goes on after a fault of ours")
                 writer.give_up()
@@ -300,6 +303,17 @@ class QueuedStore(ReadThrough, Events):
         if not self.queue.abandoned and not self.queue.wait_ended(timeout_s):
             self.lose("shutdown_timeout", self.queue.abandon())
         atexit.unregister(self.close)
+
+    def before_fork(self) -> None:
+        """Wait for what the writer does: a child would inherit the locks of a database in the middle of its work."""
+        if self._working.acquire(timeout=FORK_SECONDS):
+            self._forking.add(get_ident())
+
+    def after_fork_in_parent(self) -> None:
+        """Let the writer go on."""
+        if get_ident() in self._forking:
+            self._forking.discard(get_ident())
+            self._working.release()
 
     def after_fork(self) -> None:
         """Start anew in a forked child: threads do not survive, and a connection must not be shared."""
@@ -521,10 +535,17 @@ def _one_thread_at_a_time() -> bool:
     return enabled is None or bool(enabled())
 
 
-def _after_fork_in_child() -> None:
-    for store in list(_alive):
-        store.after_fork()
+def _for_each(step: Callable[[QueuedStore], None]) -> Callable[[], None]:
+    def every() -> None:
+        for store in list(_alive):
+            step(store)
+
+    return every
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(
+        before=_for_each(QueuedStore.before_fork),
+        after_in_parent=_for_each(QueuedStore.after_fork_in_parent),
+        after_in_child=_for_each(QueuedStore.after_fork),
+    )

@@ -419,6 +419,50 @@ def test_a_forked_child_writes_on_its_own(path: Path) -> None:
     )
 
 
+_FORK_BUSY = """
+import os, sys, threading, time
+from pathlib import Path
+from ael_otel.store import RunQuery
+from ael_otel.store.background_writer import QueuedStore
+from ael_otel.store.sqlite import SqliteStore
+from tests.store.making import run
+writing = threading.Event()
+class Slow(SqliteStore):
+    def write(self, rows):
+        writing.set()
+        time.sleep(0.02)  # wait: a disk that takes its time
+        super().write(rows)
+        writing.clear()
+store = QueuedStore(lambda: Slow(Path(sys.argv[1])))
+codes = []
+for number in range(1, 6):
+    store.finish_execution(run(number))
+    assert writing.wait(10)
+    pid = os.fork()
+    if pid == 0:
+        halfway = writing.is_set()
+        store.finish_execution(run(100 + number))
+        os._exit(1 if halfway else 0 if store.flush(10) else 2)
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    assert store.flush(10)
+found = store.count(RunQuery())
+store.close()
+print(*codes, found)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="beyond CI: there is no fork here")
+def test_a_fork_waits_for_the_writer_of_its_parent(path: Path) -> None:
+    """Proves that a child which is forked while its parent writes inherits no database in the middle of its work, whose
+    locks nobody would let go of: it keeps its runs.
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _FORK_BUSY, str(path)],
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.split() == ["0", "0", "0", "0", "0", "10"], done.stderr
+
+
 # --- keeping house ----------------------------------------------------------------------------------------------------
 
 

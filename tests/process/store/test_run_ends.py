@@ -43,7 +43,7 @@ ORDERLY = {
     "SIGTERM with a handler that exits": (
         (
             "signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\nwork()\n"
-            "os.kill(os.getpid(), signal.SIGTERM); time.sleep(10)"
+            "os.kill(os.getpid(), signal.SIGTERM); time.sleep(10)"  # wait: the handler ends the process
         ),
         7,
     ),
@@ -53,18 +53,16 @@ ORDERLY = {
         # As by a value that takes long: the caller works where there is no room, and the end waits for no thread.
         (
             "run_thread().limit(3, 1 << 20)\n"
-            "hold = threading.Thread(target=lambda: run_thread()._working.acquire() and time.sleep(0.5)"
+            "hold = threading.Thread(target=lambda: run_thread()._working.acquire() and"
+            " time.sleep(0.5)"  # wait: how long the value takes
             " or run_thread()._working.release())\n"
             "hold.start(); time.sleep(0.1); work()"
         ),
         0,
     ),
     "forked child that exits": (
-        # SQLite does not survive a fork in the middle of its work, so that of the parent is done before.
-        (
-            "work(0, 20); assert store.flush(10)\npid = os.fork()\nif pid == 0:\n"
-            "    work(20, 20); sys.exit()\nos.waitpid(pid, 0)"
-        ),
+        # Parent and child each keep what they had; of what waits in the parent, the child keeps nothing.
+        ("work(0, 20)\npid = os.fork()\nif pid == 0:\n    work(20, 20); sys.exit()\nos.waitpid(pid, 0)"),
         0,
     ),
     "forked in the middle of a run": (
@@ -111,7 +109,9 @@ def test_orderly_end_keeps_every_run_whole(name: str, tmp_path: Path) -> None:
 def test_kill_loses_no_run_that_ended_half_a_second_before(end: str, tmp_path: Path) -> None:
     """Proves the documented bound of what a kill loses: runs of the last moments, never older ones."""
     path = tmp_path / "runs.db"
-    python(f"{START}work()\ntime.sleep(0.5)\nwork(100, 1)\n{end}", str(path))
+    python(
+        f"{START}work()\ntime.sleep(0.5)\nwork(100, 1)\n{end}", str(path)
+    )  # wait: the bound is the subject
     store = SqliteStore(path)
     try:
         found = {run.execution_id for run in store.recent(1000) if run.status == "completed"}
