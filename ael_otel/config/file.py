@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from msgspec import Struct
 
+from ael_otel.config.variables import is_text
 from ael_otel.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ __all__ = [
     "Source",
     "Substituted",
     "find_config",
-    "is_text",
     "kind_of",
     "named_config",
     "nearest",
@@ -335,15 +335,6 @@ def _resolve_text(text: str, key: str, source: Source, environ: Mapping[str, str
 
     resolved = _REFERENCE.sub(replace, text)
     return Substituted(resolved) if substituted else resolved
-
-
-def is_text(value: str) -> bool:
-    """Return whether UTF-8 can write a text: Python keeps other bytes of the environment as half characters."""
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def kind_of(value: object) -> str:

@@ -16,9 +16,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from ael_otel.config.file import is_text
-
-__all__ = ["FAULTS_VARIABLE", "Fault", "check_variables", "drop_unusable"]
+__all__ = ["FAULTS_VARIABLE", "Fault", "check_variables", "drop_unusable", "is_text"]
 
 FAULTS_VARIABLE: Final = "AEL_OTEL_VARIABLE_FAULTS"
 """What `drop_unusable` has taken out of an environment, for code that reads its settings later, also after `exec`."""
@@ -38,6 +36,15 @@ class Fault(NamedTuple):
     message: str
     fatal: bool = False
     instead: str | None = None
+
+
+def is_text(value: str) -> bool:
+    """Return whether UTF-8 can write a text: Python keeps other bytes of the environment as half characters."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 type Check = Callable[[str, str], Fault | None]

@@ -39,7 +39,8 @@ EXIT_SECONDS: Final = 1.8
 NO_COLLECTOR_SECONDS: Final = 0.1
 """How long to wait for an endpoint that does not answer: waiting longer would change nothing."""
 
-FLUSH_SECONDS: Final = 0.7
+LOGS_SECONDS: Final = 0.5
+"""How much of that is for log lines that are only noted, before the store gets the rest, and OTLP what is left then."""
 
 NOT_KEPT: Final = (
     "runs are not kept and metrics are not served: no configuration is named; set "
@@ -211,12 +212,19 @@ class Hosting:
             runtime = self.runtime
             if runtime is None:
                 return
-            self._exit_by = monotonic() + EXIT_SECONDS
-            runtime.pipeline.write_logs(FLUSH_SECONDS, through=True)
-            if runtime.store is not None:
-                runtime.store.flush(FLUSH_SECONDS)
+            limits = runtime.pipeline.settings.limits
+            self._exit_by = monotonic() + max(EXIT_SECONDS, limits.shutdown_seconds)
+            runtime.pipeline.write_logs(LOGS_SECONDS, through=True)
+            if runtime.store is not None and not runtime.store.flush(self._left()):
+                logger.warning(
+                    "the run store did not take all runs before the server's end: those of the last moments may be"
+                    " missing; telemetry.limits.shutdown_seconds gives it longer"
+                )
             if runtime.otlp_reachable:
-                runtime.pipeline.flush(FLUSH_SECONDS)
+                runtime.pipeline.flush(max(NO_COLLECTOR_SECONDS, self._left()))
+
+    def _left(self) -> float:
+        return 0.0 if self._exit_by is None else max(0.0, self._exit_by - monotonic())
 
     def flush(self, timeout_s: float) -> bool:
         """Write and send what is queued; returns whether all of it was taken within `timeout_s` seconds."""

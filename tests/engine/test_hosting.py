@@ -120,7 +120,12 @@ def start(folder: Path, way: Way, sink: OtlpSink, metrics: int) -> Served:
     """Start the application in `folder`."""
     config = write_configuration(
         folder / "ael",
-        telemetry={"metrics": {"port": metrics}, "exporters": {"otlp": {"endpoint": sink.endpoint}}},
+        telemetry={
+            "metrics": {"port": metrics},
+            "exporters": {"otlp": {"endpoint": sink.endpoint}},
+            # Runs of the last 0.1 s are to be kept also where a busy disk takes a second for the new store.
+            "limits": {"shutdown_seconds": 10},
+        },
     )
     environment = {name: value.replace("{config}", str(config)) for name, value in way.environment.items()}
     if way.own:

@@ -303,6 +303,29 @@ os._exit(0)
     assert words(done.stdout) == [f"line {number}" for number in range(100)], done.stderr
 
 
+def test_server_that_stops_before_its_runs_are_stored_says_so() -> None:
+    """Uvicorn raises the signal again once it has stopped: what the store could not take in time is told before."""
+    code = """
+from pathlib import Path
+from ael_otel.core.telemetry_thread import run_thread
+from ael_otel.runtime import hosting
+path = Path(sys.argv[1], "ael-config.yaml")
+path.write_text(f"telemetry: {{store: {{path: {sys.argv[1]}/runs.db}}, metrics: {{enabled: false}}}}")
+hosting.configure(path)
+class Held:
+    def take(self, notes): pass
+    def dropped(self, reason, count): pass
+with run_thread()._working:
+    run_thread().offer(Held(), 1, 10)
+    hosting._State.host.server_stopped()
+    os._exit(0)
+"""
+    with TemporaryDirectory() as folder:
+        done = python(START + code, folder, env=env())
+    assert "the run store did not take all runs" in done.stdout, done.stderr
+    assert "telemetry.limits.shutdown_seconds" in done.stdout
+
+
 def test_fill_of_the_notes_is_exported() -> None:
     """The queue of log lines shows among the other buffers, with bounds of the configuration."""
     found = run("""
