@@ -116,15 +116,16 @@ class Hosted:
         return list(json.loads(done.stdout))
 
 
-def start(folder: Path, way: Way, sink: OtlpSink, metrics: int) -> Served:
-    """Start the application in `folder`."""
+def start(
+    folder: Path, way: Way, sink: OtlpSink, metrics: int, limits: Mapping[str, Any] | None = None
+) -> Served:
+    """Start the application in `folder`, with some of `telemetry.limits`."""
     config = write_configuration(
         folder / "ael",
         telemetry={
             "metrics": {"port": metrics},
             "exporters": {"otlp": {"endpoint": sink.endpoint}},
-            # Runs of the last 0.1 s are to be kept also where a busy disk takes a second for the new store.
-            "limits": {"shutdown_seconds": 10},
+            "limits": dict(limits or {}),
         },
     )
     environment = {name: value.replace("{config}", str(config)) for name, value in way.environment.items()}
@@ -155,7 +156,8 @@ def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Hoste
 def _drive(host: Hosted) -> None:
     """Start it, run, scrape, run once more, and end it at once."""
     metrics = free_port()
-    with start(host.folder, host.way, host.sink, metrics) as served:
+    # Runs of the last 0.1 s are to be kept also where a busy disk takes a second for the new store.
+    with start(host.folder, host.way, host.sink, metrics, {"shutdown_seconds": 10}) as served:
         served.wait_ready()
         host.answers += [run(served, "success"), run(served, "tool_error")]
         if host.way.workers:
