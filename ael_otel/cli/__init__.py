@@ -68,7 +68,9 @@ def main() -> None:
         gc.set_threshold(100_000)
     degrade_output()
     for number, argument in enumerate(sys.argv[1:], 1):
-        if not _is_text(argument):
+        try:
+            argument.encode("utf-8")
+        except UnicodeEncodeError:
             # Python keeps such bytes as half characters, which nothing behind this can encode again.
             shown = argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
             click.echo(
@@ -87,11 +89,3 @@ def main() -> None:
         # Before anything of OpenTelemetry is imported: it reads some of them then.
         drop_unusable(os.environ)
     cli(prog_name="ael")
-
-
-def _is_text(argument: str) -> bool:
-    try:
-        argument.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True

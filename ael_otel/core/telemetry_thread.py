@@ -62,6 +62,45 @@ class Consumer[Note](Protocol):
         ...
 
 
+class WorkLock:
+    """A re-entrant lock that a thread holds while it works, and that a fork waits for, 0.2 s at most.
+
+    A forked child would otherwise inherit what is half done, with locks that nobody there lets go of. The hooks of
+    `os.register_at_fork` are its owner's to register; the child makes a new one.
+    """
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._forking: set[int] = set()
+
+    def acquire(self, timeout: float = -1) -> bool:
+        """Take the lock as `threading.RLock` does; returns whether it was taken within `timeout` seconds."""
+        return self._lock.acquire(timeout=timeout)
+
+    def release(self) -> None:
+        """Let go of the lock."""
+        self._lock.release()
+
+    def __enter__(self) -> None:
+        """Take the lock."""
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of the lock."""
+        self._lock.release()
+
+    def before_fork(self) -> None:
+        """Wait for the work in hand."""
+        if self._lock.acquire(timeout=FORK_SECONDS):
+            self._forking.add(get_ident())
+
+    def after_fork_in_parent(self) -> None:
+        """Let the work go on."""
+        if get_ident() in self._forking:
+            self._forking.discard(get_ident())
+            self._lock.release()
+
+
 class TelemetryThread:
     """Bounded queue with a thread that starts with the first note, and again in a forked child.
 
@@ -96,7 +135,7 @@ class TelemetryThread:
         # Re-entrant, since a signal handler or a finalizer may log in the middle of a call.
         self._lock = RLock()
         self._changed = Condition(self._lock)
-        self._working = RLock()
+        self._working = WorkLock()
         self._notes: deque[tuple[Consumer[Any], Any, int]] = deque()
         self._bytes = 0
         self._in_hand = 0
@@ -105,7 +144,6 @@ class TelemetryThread:
         self._waiting = False
         self._hurry = False
         self._worker: Thread | None = None
-        self._forking: set[int] = set()
         self.accepted = 0
         self.delivered = 0
         self.dropped = 0
@@ -145,7 +183,11 @@ class TelemetryThread:
         return started is not None
 
     def _append(self, consumer: Consumer[Any], note: Any, size: int, reserve: int) -> bool | None:
-        """Queue a note, with the lock held; returns whether a thread works on it, None where there is no room."""
+        """Queue a note; the caller holds the lock.
+
+        Returns:
+            Whether a thread works on it; None if the queue is full.
+        """
         notes = self._notes
         count = len(notes)
         held = count + self._in_hand
@@ -318,14 +360,11 @@ class TelemetryThread:
 
     def before_fork(self) -> None:
         """Wait for the batch in hand: the child would inherit a stream with half of it in its buffer, locked."""
-        if self._working.acquire(timeout=FORK_SECONDS):
-            self._forking.add(get_ident())
+        self._working.before_fork()
 
     def after_fork_in_parent(self) -> None:
         """Let the thread go on."""
-        if get_ident() in self._forking:
-            self._forking.discard(get_ident())
-            self._working.release()
+        self._working.after_fork_in_parent()
 
     def after_fork_in_child(self) -> None:
         """Start anew, with locks of its own; the thread begins with the first note."""

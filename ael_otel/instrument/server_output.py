@@ -157,8 +157,7 @@ class ServerConnection:
         if any(each is not found.secrets for each in secrets):
             found.secrets = RunSecrets()
             for each in secrets:
-                each.settle()
-                found.secrets.values.update(each.values)
+                found.secrets.take_over(each)
         return found, context
 
     # --- records ------------------------------------------------------------------------------------------------------

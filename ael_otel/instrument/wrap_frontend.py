@@ -33,6 +33,8 @@ from ael_otel.privacy.engine_logs import harmless, without_arguments
 
 telemetry_logger = logging.getLogger("ael.telemetry")
 
+_LEVELS: Final = logging.getLevelNamesMapping()
+
 
 async def application_opens(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
     """`PlostApplication.initialize`: open the host's telemetry before the engine starts its tool servers."""
@@ -293,6 +295,3 @@ def engine_log(wrapped: Callable[..., None], instance: Any, args: Args, kwargs: 
                 line(logger, number, text, component=str(component), fields=fields)
             elif logger.isEnabledFor(number) and number >= reader.level:
                 reader.note_line(logger.name, number, text, str(component), fields)
-
-
-_LEVELS: Final = logging.getLevelNamesMapping()

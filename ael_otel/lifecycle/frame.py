@@ -198,7 +198,7 @@ class Frame(ABC):
     ) -> None:
         """Have the store keep a run that has ended, once all of its content is judged.
 
-        Only then does the record say that it has ended: whoever looks at it before sees a run that goes on.
+        The record gets its final status only then; until then readers see a run in flight.
         """
         recorder = self.recorder
         if recorder.store is None:

@@ -4,8 +4,8 @@ The thread of the engine freezes a value and notes what is to be done with it. J
 the run has shown to be secret) and encoding the record is done by the thread of runs, in the order of the run. A text
 of the run that is to be masked meanwhile has the content before it judged first, by whichever thread needs it.
 
-A full queue loses nothing: the caller does the work then, as it does where there is no run around a value. Dropping
-content that nobody has judged would leave its secrets unknown, and the run's log lines with them.
+If the queue is full, or a value belongs to no run, the caller does the work itself, so nothing is lost. Content must
+not be dropped unjudged: its secrets would stay unknown, and could not be masked in the run's log lines.
 """
 
 from collections.abc import Callable, Sequence

@@ -10,7 +10,7 @@ from ael_otel.privacy.validators import looks_secret
 
 _CLIENT: Final = (
     r"(?P<curl>curl|lftp)|(?P<http>https?|xh|httpie)|(?P<mysql>mysql(?:dump|admin|import|show|sh)?|mariadb(?:-dump|-admin)?|mycli|7z[arz]?|rar)"
-    r"|(?P<login>docker|podman|helm|nerdctl|buildah|skopeo|oras|crane|az|oc|cf|ibmcloud|ibmcloud|argocd|flyctl)"
+    r"|(?P<login>docker|podman|helm|nerdctl|buildah|skopeo|oras|crane|az|oc|cf|ibmcloud|argocd|flyctl)"
     r"|(?P<auth>redis-cli|valkey-cli|keydb-cli|redis-benchmark)|(?P<pass>sshpass|(?i:psexec)(?:64)?(?:\.exe)?|crackmapexec|netexec|nxc|evil-winrm|smbmap|rdesktop|mongo(?:sh|dump|restore|export|import)?|cqlsh|beeline|hdbsql)"
     r"|(?P<ldap>ldap(?:search|modify|add|delete|passwd|whoami))|(?P<smb>smb(?:client|cacls|get|tree|spool)|rpcclient|winexe|net)"
     r"|(?P<upper>sqlcmd|bcp|tsql|osql|mosquitto_(?:pub|sub)|zip|unzip|ipmitool)|(?P<openssl>openssl)|(?P<htpasswd>htpasswd)|(?P<pw>plink|pscp|psftp|putty|pdf(?:info|totext|toppm|tops|tohtml|images|fonts|detach|separate|unite|sig))|(?P<snmp>snmp(?:b?walk|bulkwalk|b?get|bulkget|getnext|set|table|trap|inform|status|df|test|usm|vacm))"

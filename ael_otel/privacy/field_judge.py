@@ -29,7 +29,7 @@ class FieldName(NamedTuple):
 
 
 UNJUDGED: Final = FieldName(markers.FIELD, TOO_MANY, markers.REDACTED, allowed=False)
-"""What is known of a name that is not judged because the budget is spent."""
+"""The judgement of a name for which no budget is left: its value is redacted."""
 PLAIN_NAME: Final = FieldName(None, "", "", allowed=False)
 
 
@@ -67,7 +67,7 @@ class FieldJudge:
         self.known: dict[str, FieldName] = {}
 
     def judge(self, key: str, budget: Budget, *, is_clean: bool = False) -> FieldName:
-        """Return what is known of a name; judged once and remembered.
+        """Return the judgement of a name, which is made once and remembered.
 
         Args:
             key: the name.

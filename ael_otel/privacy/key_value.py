@@ -595,7 +595,7 @@ def _value(
             return None
         sign = "="
         sure = True
-    elif bare[0] in {"i", "w", "|", "e"} or sign[:5] in {" for ", " of t"} or sign[:4] == " of ":
+    elif bare[0] in {"i", "w", "|", "e"} or sign.startswith((" for ", " of ")):
         sign = "is"
     elif " get;" in sign or "{get;" in sign or "string" in sign or "str " in sign:
         sign = " = "

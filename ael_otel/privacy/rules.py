@@ -1308,7 +1308,7 @@ PREFIX: Final = re.compile(trie(BY_PREFIX))
 def _beginnings() -> str:
     """Return a pattern that each token in a run begins with: a prefix and something behind it.
 
-    What has a prefix of one or two characters is told from numbers and words by its whole form.
+    A prefix of one or two characters also begins numbers and words, so there the whole pattern is used.
     """
     short = [each for each in FORMATS if min(map(len, each.prefixes)) < 3 and each.prefixes[0] in BY_PREFIX]
     prefixes = trie(prefix for prefix in BY_PREFIX if len(prefix) > 2)

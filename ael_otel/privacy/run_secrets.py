@@ -39,8 +39,8 @@ _MAX_DEPTH: Final = 64
 class RunSecrets:
     """The secrets of one run and how many redactions of each kind it took; shared by the frames of the run.
 
-    Content that is not judged yet waits here (`later`), in the order in which it was captured. Whoever is about to use
-    `values` has it judged first (`settle`), so that no text is let through for being faster than what came before it.
+    `later` queues content that is not judged yet, in the order in which it was captured. `settle` judges it, and is
+    called before each use of `values`: a text must not pass because it was quicker than the content before it.
     """
 
     __slots__ = (
@@ -49,6 +49,7 @@ class RunSecrets:
         "_longest_first",
         "_process",
         "_settling",
+        "_unknown",
         "_waiting",
         "counts",
         "values",
@@ -59,6 +60,7 @@ class RunSecrets:
         self.counts: dict[str, int] = {}
         self._longest_first: tuple[tuple[str, str], ...] = ()
         self._waiting: deque[Callable[[], object]] = deque()
+        self._unknown = False
         self._begin()
 
     def _begin(self) -> None:
@@ -80,9 +82,12 @@ class RunSecrets:
     def settle(self, timeout_s: float = SETTLE_SECONDS) -> bool:
         """Judge all content that waits, in its order; returns whether that was done within `timeout_s` seconds.
 
-        Another thread may be at it: that is waited for. From within a judgement this returns True at once.
+        If another thread judges it at the moment, this waits for that thread. A call from within a judgement returns
+        True at once.
         """
         waiting = self._waiting
+        if self._unknown:
+            return False
         if not waiting:
             return True
         if self._process != os.getpid():
@@ -94,7 +99,7 @@ class RunSecrets:
                 self._busy = True
                 try:
                     while waiting:
-                        # Let go of only then: another thread sees until its end that it is not judged.
+                        # It stays in the queue until it is judged, so that other threads wait for it.
                         try:
                             waiting[0]()
                         finally:
@@ -104,6 +109,14 @@ class RunSecrets:
         finally:
             self._settling.release()
         return True
+
+    def take_over(self, other: "RunSecrets", timeout_s: float = SETTLE_SECONDS) -> None:
+        """Look for the secrets of another run too.
+
+        If its content is not judged within `timeout_s` seconds, `settle` returns False from now on.
+        """
+        self._unknown = not other.settle(timeout_s) or self._unknown
+        self.values.update(other.values)
 
     def count(self, kind: str, number: int) -> None:
         """Count redactions of a kind; several threads may do so at once."""

@@ -73,19 +73,11 @@ def note_of(record: logging.LogRecord, *, echo: bool = False, sends: bool = Fals
     Only what the instrumentation put there on purpose (`ael_*`) is taken from a record's extras: anything else may hold
     arguments or results. `ael_event` is the name of the event that the record is.
     """
-    scope, redaction = current_run.get(), active_redaction()
-    message = _message_of(record)
     extra = record.__dict__.get
-    fields: Mapping[str, Any] | None = extra(extras.FIELDS)
-    error_type, error_message = extra(extras.ERROR_TYPE), extra(extras.ERROR_MESSAGE, "")
-    component, event = extra(extras.COMPONENT) or record.name, extra(extras.EVENT) or ""
-    size = _NOTE_BYTES + len(message) + (0 if message.isascii() else 3 * len(message))
-    fields_redacted = False
-    if fields:
-        fields, fields_redacted = _frozen(fields, redaction)
-        size += sum(_FIELD_BYTES + (len(each) if type(each) is str else 0) for each in fields.values())
+    component, error_message = extra(extras.COMPONENT) or record.name, extra(extras.ERROR_MESSAGE, "")
     exception_type = exception_text = ""
     stack: traceback.TracebackException | str | None = None
+    size = 0
     if record.exc_info and record.exc_info[0] is not None:
         kind, error, trace = record.exc_info
         exception_type = (
@@ -98,38 +90,24 @@ def note_of(record: logging.LogRecord, *, echo: bool = False, sends: bool = Fals
             stack = traceback.TracebackException(kind, error, trace, lookup_lines=False, compact=True)
             if len(text) > MAX_READ:
                 stack = _readable_end("".join(stack.format()))
-            size += _size_of(stack)
+            size = _size_of(stack)
         size += 2 * len(exception_text)
-    given = None
-    if scope is not None:
-        given = scope.given
-        if given is not None and (
-            record.levelno >= logging.WARNING or exception_type or error_type is not None
-        ):
-            given.freeze()
-    return LogNote(
+    return _note(
         record.created,
         record.levelno,
         record.name,
-        message,
+        _message_of(record),
         component if type(component) is str else _text_of(component),
-        event,
-        fields,
-        fields_redacted,
-        error_type,
-        error_message if type(error_message) is str else _text_of(error_message),
-        exception_type,
-        exception_text,
-        stack,
-        scope,
-        "" if scope is None else scope.execution_id,
-        given,
-        () if scope is None else scope.exclusions,
-        get_current(),
-        redaction,
+        extra(extras.FIELDS),
         echo,
         sends,
-        size,
+        event=extra(extras.EVENT) or "",
+        error_type=extra(extras.ERROR_TYPE),
+        error_message=error_message if type(error_message) is str else _text_of(error_message),
+        exception_type=exception_type,
+        exception_text=exception_text,
+        stack=stack,
+        size=size,
     )
 
 
@@ -144,30 +122,51 @@ def note_of_line(
     sends: bool = False,
 ) -> LogNote:
     """Return the note of a line without an exception that this thread logs now."""
+    return _note(time(), level, name, readable(message), component, fields, echo, sends)
+
+
+def _note(
+    created: float,
+    level: int,
+    name: str,
+    message: str,
+    component: str,
+    fields: Mapping[str, Any] | None,
+    echo: bool,
+    sends: bool,
+    *,
+    event: str = "",
+    error_type: Any = None,
+    error_message: str = "",
+    exception_type: str = "",
+    exception_text: str = "",
+    stack: traceback.TracebackException | str | None = None,
+    size: int = 0,
+) -> LogNote:
+    """Return a note with the run, context and redaction of this moment; `size` is that of the exception, in bytes."""
     scope, redaction = current_run.get(), active_redaction()
-    message = readable(message)
-    size = _NOTE_BYTES + len(message) + (0 if message.isascii() else 3 * len(message))
+    size += _NOTE_BYTES + len(message) + (0 if message.isascii() else 3 * len(message))
     fields_redacted = False
     if fields:
         fields, fields_redacted = _frozen(fields, redaction)
         size += sum(_FIELD_BYTES + (len(each) if type(each) is str else 0) for each in fields.values())
     given = None if scope is None else scope.given
-    if given is not None and level >= logging.WARNING:
+    if given is not None and (level >= logging.WARNING or exception_type or error_type is not None):
         given.freeze()
     return LogNote(
-        time(),
+        created,
         level,
         name,
         message,
         component,
-        "",
+        event,
         fields,
         fields_redacted,
-        None,
-        "",
-        "",
-        "",
-        None,
+        error_type,
+        error_message,
+        exception_type,
+        exception_text,
+        stack,
         scope,
         "" if scope is None else scope.execution_id,
         given,

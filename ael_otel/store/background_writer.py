@@ -16,13 +16,13 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from threading import Event, RLock, Thread, get_ident
+from threading import Event, Thread
 from typing import ClassVar, Final
 
 from ael_otel._generated.attributes import TelemetryDropReason
 from ael_otel.core.faults import logger
 from ael_otel.core.metrics import Level
-from ael_otel.core.telemetry_thread import FORK_SECONDS, run_thread
+from ael_otel.core.telemetry_thread import WorkLock, run_thread
 from ael_otel.errors import StoreBusyError, StoreError, StoreFullError
 from ael_otel.store.base import Events, ReadThrough
 from ael_otel.store.database import victim_of
@@ -108,8 +108,7 @@ class QueuedStore(ReadThrough, Events):
     def _reset(self) -> None:
         self.queue = RunQueue(self._capacity, self._capacity_bytes)
         self._wake, self._opened = Event(), Event()
-        self._working = RLock()
-        self._forking: set[int] = set()
+        self._working = WorkLock()
         self._give_up_at: float | None = None
         self._backend: SqlBackend | None = None
         self._broken: StoreError | None = None
@@ -306,14 +305,11 @@ class QueuedStore(ReadThrough, Events):
 
     def before_fork(self) -> None:
         """Wait for what the writer does: a child would inherit the locks of a database in the middle of its work."""
-        if self._working.acquire(timeout=FORK_SECONDS):
-            self._forking.add(get_ident())
+        self._working.before_fork()
 
     def after_fork_in_parent(self) -> None:
         """Let the writer go on."""
-        if get_ident() in self._forking:
-            self._forking.discard(get_ident())
-            self._working.release()
+        self._working.after_fork_in_parent()
 
     def after_fork(self) -> None:
         """Start anew in a forked child: threads do not survive, and a connection must not be shared."""

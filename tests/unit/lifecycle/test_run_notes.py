@@ -342,6 +342,31 @@ def test_judgement_that_raises_is_not_judged_again() -> None:
     assert seen == ["one", "two"]
 
 
+def test_secrets_of_two_runs_are_known_only_if_both_are_judged() -> None:
+    """A line of a server that serves two runs is not let through while one of them has shown what nobody has judged."""
+    go_on, judging = threading.Event(), threading.Event()
+    ready, late, both = RunSecrets(), RunSecrets(), RunSecrets()
+    ready.later(lambda: ready.remember("lower-case", "[PASSWORD]"))
+    both.take_over(ready)
+    assert both.settle(0.01) is True
+    assert both.mask_text("say lower-case") == "say [PASSWORD]"
+
+    def judge() -> None:
+        judging.set()
+        go_on.wait(10)
+
+    late.later(judge)
+    worker = threading.Thread(target=late.settle, daemon=True)
+    worker.start()
+    assert judging.wait(10)
+    both.take_over(late, 0.01)
+    assert both.settle(0.01) is False
+    both.take_over(ready)
+    assert both.settle(0.01) is False
+    go_on.set()
+    worker.join(10)
+
+
 def test_judgement_may_ask_for_a_settled_run() -> None:
     """Proves that what judges content may redact texts of the same run without waiting for itself."""
     secrets = RunSecrets()
