@@ -40,7 +40,7 @@ def _print_versions(ctx: click.Context, _parameter: click.Parameter, wanted: boo
 
 @click.group(
     cls=VerbGroup,
-    verbs=("demo", "run", "serve", "trace", "privacy", "schema"),
+    verbs=("demo", "init", "run", "serve", "trace", "privacy", "schema"),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=examples(
         "ael demo",

@@ -43,16 +43,25 @@ def write_example(directory: Path, *, server_environment: Mapping[str, str] | No
         workflows=str(root / WORKFLOWS_NAME),
         env=dict(server_environment or {}),
     )
-    for path in files:
-        if path.exists():
-            raise ConfigError(f"{path} exists already and is left as it is; choose another folder", path=path)
-    try:
-        (root / WORKFLOWS_NAME).mkdir(parents=True, exist_ok=True)
-        for path, text in files.items():
-            path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{root}: cannot be written: {error.strerror or error}", path=root) from error
+    write_new_files(files)
     return root / CONFIG_NAME
+
+
+def write_new_files(files: Mapping[Path, str]) -> None:
+    """Write files that are not there yet, all or, where one is there already, none.
+
+    Raises ConfigError that names the file: it is there already, or cannot be written.
+    """
+    for path in files:
+        if path.exists() or path.is_symlink():
+            raise ConfigError(f"{path} exists already and is left as it is; choose another folder", path=path)
+    for path, text in files.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be written: {error.strerror or error}", path=path) from error
 
 
 def _fill_in(config: str, *, command: str, workflows: str, env: Mapping[str, str]) -> str:

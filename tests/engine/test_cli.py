@@ -138,6 +138,24 @@ def test_every_example_of_a_run_works(line, place, environment):
     assert ('"message"' in done.stderr) is ("-v" in arguments), "the log is shown with -v and only then"
 
 
+def test_run_works_at_once_on_a_new_project(tmp_path, environment):
+    """`ael init` with the servers of a client, among them one that is not installed; then its workflow, unchanged."""
+    write_example(tmp_path / "demo")
+    servers = {
+        "tools": {"command": sys.executable, "args": [str(tmp_path / "demo" / "tools.py")]},
+        "gone": {"command": "not-installed-anywhere"},
+    }
+    (tmp_path / ".mcp.json").write_text(json.dumps({"mcpServers": servers}))
+    made = run("init", cwd=tmp_path, env=environment)
+    assert (made.returncode, made.stderr) == (0, "")
+    assert "MCP servers: tools\nLeft out, as a comment: gone:" in made.stdout
+    done = run("run", "hello", "-i", "name=Ada", "--json", cwd=tmp_path, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["outputs"] == {"greeting": "hello, Ada"}
+    listed = run("trace", "list", cwd=tmp_path, env=environment)
+    assert "hello" in listed.stdout
+
+
 def test_a_workflow_that_does_not_exist_ends_with_3(place, environment):
     """One line with the nearest name."""
     done = run("run", "helo", cwd=place, env=environment)

@@ -11,7 +11,7 @@ from ael_otel.cli.group import VerbGroup
 from ael_otel.cli.options import Terminated
 from ael_otel.errors import AelOtelError, ConfigError, EngineUnavailableError, WorkflowNotFoundError
 
-VERBS = ["demo", "run", "serve"]
+VERBS = ["demo", "init", "run", "serve"]
 
 
 def invoke(*arguments):
@@ -40,7 +40,7 @@ def test_help_lists_the_verbs_and_what_each_is_for():
         line.split()[0]
         for line in result.output.split("Commands:")[1].split("Examples:")[0].strip().splitlines()
     ]
-    assert lines[:3] == VERBS
+    assert lines[: len(VERBS)] == VERBS
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -64,7 +64,7 @@ def test_version_names_all_three_that_matter():
     ("typed", "said"),
     [
         ("srve", "no verb is named 'srve'; did you mean 'serve'?"),
-        ("xyz", "no verb is named 'xyz'; there are: demo, run, serve"),
+        ("xyz", "no verb is named 'xyz'; there are: demo, init, run, serve"),
     ],
 )
 def test_an_unknown_verb_is_a_usage_error_that_helps(typed, said):
