@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 def command(
     folder: Path, sources: tuple[Path, ...], named: tuple[str, ...], only: tuple[str, ...], yes: bool
 ) -> None:
-    """Write ael-config.yaml and workflows/hello.yaml to FOLDER (here, unless it is named).
+    """Write a configuration and the workflow `hello` to FOLDER (here, unless it is named).
 
     MCP servers come from the files of a client (Claude, Cursor, VS Code, Gemini, Windsurf, Zed, Codex), or from
     --server; on a terminal, `ael init` asks which. Secrets are not copied: the configuration refers to variables, and
