@@ -84,6 +84,7 @@ generate: setup ## write what is generated: names and docs from the registry, re
 	@$(SCHEMA) generate
 	@$(PY) -m tools.redaction_rules
 	@$(PY) -m tools.settings_reference
+	@$(PY) -m tools.docs_site.cli_reference
 	@if [ -f dashboards/src/__main__.py ]; then $(PY) -m dashboards.src; fi
 
 .PHONY: schema
@@ -101,7 +102,13 @@ schema: setup ## hold the registry, what is made from it, and every query to the
 generate-check: schema
 	@$(PY) -m tools.redaction_rules --check
 	@$(PY) -m tools.settings_reference --check
+	@$(PY) -m tools.docs_site.cli_reference --check
 	@if [ -f dashboards/src/__main__.py ]; then $(PY) -m dashboards.src --check; fi
+
+.PHONY: docs
+docs: setup ## build the documentation site to build/site; a broken link or reference fails
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
+	@echo "docs: build/site/index.html; with search: $(PY) -m http.server --bind 127.0.0.1 --directory build/site"
 
 .PHONY: boards
 boards: setup ## write dashboards/*.json from their sources
@@ -137,7 +144,7 @@ bench: setup ## measure what the instrumentation costs
 	@if [ -f tests/bench/run.py ]; then $(PY) tests/bench/run.py; else $(PYTEST) -s tests/bench $(PYTEST_ARGS); fi
 
 .PHONY: check
-check: fmt-check lint type generate-check test ## everything a change must pass
+check: fmt-check lint type generate-check docs test ## everything a change must pass
 
 .PHONY: clean
 clean: ## remove .venv, caches and build output; stored runs and the stack's data stay

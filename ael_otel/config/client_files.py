@@ -129,8 +129,8 @@ def _server(name: str, entry: object, path: Path) -> ClientServer:
     url = next((str(fields[key]) for key in ("url", "serverUrl", "httpUrl") if fields.get(key)), "")
     if not command and not url:
         raise ConfigError(f"{path}: server {name!r} has neither `command` nor `url`", path=path)
-    args = cast("object", fields.get("args") or [])
-    if not isinstance(args, list):
+    args = fields.get("args")
+    if args is not None and not isinstance(args, list):
         raise ConfigError(f"{path}: `args` of server {name!r} must be a list", path=path)
     env = _table(fields, "env", name, path)
     headers = {
@@ -143,7 +143,7 @@ def _server(name: str, entry: object, path: Path) -> ClientServer:
     return ClientServer(
         name=name,
         source=str(path),
-        words=(str(command), *map(str, cast("list[object]", args))) if command else (),
+        words=(str(command), *map(str, cast("list[object]", args or []))) if command else (),
         url="" if command else url,
         env={key: "" if value is None else str(value) for key, value in env.items()},
         headers=tuple(headers),
@@ -153,10 +153,11 @@ def _server(name: str, entry: object, path: Path) -> ClientServer:
 
 
 def _table(fields: Mapping[str, object], key: str, name: str, path: Path) -> dict[str, object]:
-    value = cast("object", fields.get(key) or {})
-    if not isinstance(value, dict):
+    value: object = fields.get(key)
+    # An empty list is how some writers of JSON write an empty table.
+    if value and not isinstance(value, dict):
         raise ConfigError(f"{path}: `{key}` of server {name!r} must be a mapping", path=path)
-    return cast("dict[str, object]", value)
+    return _mapping(fields.get(key))
 
 
 def _mapping(value: object) -> dict[str, object]:

@@ -60,7 +60,7 @@ BY_NAME = {
 # Build-time tools beside the package, not in the wheel. The schema toolchain must not depend on what it generates;
 # `config` is for the page of settings.
 TOOLS = "tools"
-TOOLS_MAY = frozenset({"errors", "prometheus", "registry", "privacy", "config"})
+TOOLS_MAY = frozenset({"errors", "prometheus", "registry", "privacy", "config", "cli"})
 
 # The engine, and the HTTP server that comes with it: optional, and a second to import.
 ENGINE = frozenset({"ploston_core", "uvicorn"})

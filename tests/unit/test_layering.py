@@ -186,7 +186,7 @@ def test_tools_import_only_the_rooms_they_may() -> None:
     [
         ("from ael_otel._generated.metrics import ALL", "_generated"),
         ("def f():\n    import ael_otel.store.sqlite", "store"),
-        ("from ael_otel import cli", "cli"),
+        ("from ael_otel import demo", "demo"),
     ],
 )
 def test_tool_that_imports_a_higher_room_is_found(tmp_path: Path, line: str, room: str) -> None:

@@ -24,7 +24,7 @@ _REDACTOR = Redactor()
 
 
 def _plan(tmp_path, *servers, **environ):
-    return plan_project(tmp_path, servers, {"HOME": "/home/ada", **environ}, _REDACTOR)
+    return plan_project(tmp_path, servers, {"HOME": "/h/ada", **environ}, _REDACTOR)
 
 
 def _servers(project, tmp_path, **environ):
@@ -33,7 +33,7 @@ def _servers(project, tmp_path, **environ):
     path = tmp_path / "read.yaml"
     path.write_text(text)
     document = read_document(path)
-    read = resolve_references(document.data, "", document.source, {"HOME": "/home/ada", **environ})
+    read = resolve_references(document.data, "", document.source, {"HOME": "/h/ada", **environ})
     return read["tools"]["mcp_servers"]
 
 
@@ -61,7 +61,7 @@ def test_paths_become_relative(tmp_path):
     path = _program(tmp_path, "server")
     server = ClientServer(
         "files",
-        words=(f"{path}/server", str(tmp_path), f"{tmp_path}/data", "/home/ada/notes", "/srv/files"),
+        words=(f"{path}/server", str(tmp_path), f"{tmp_path}/data", "/h/ada/notes", "/srv/files"),
     )
     project = _plan(tmp_path, server, PATH=path)
     written = yaml.safe_load(project.files[tmp_path / "ael-config.yaml"])["tools"]["mcp_servers"]
@@ -102,7 +102,7 @@ def test_secret_becomes_a_reference_that_is_listed(server, tmp_path):
         ("${TOKEN_FILE}", "of the environment"),
         ("${input:token-file}", "of the input"),
         ("${workspaceFolder}/data", "./data"),
-        ("${userHome}/data", "/home/ada/data"),
+        ("${userHome}/data", "/h/ada/data"),
         ("${ABSENT:-default}", "default"),
         ("a $b $$ ${", "a $b $$ ${"),
     ],

@@ -1,0 +1,1 @@
+"""The documentation site beyond its pages: `pages` is a hook of MkDocs, `cli_reference` writes one page."""
