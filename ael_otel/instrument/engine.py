@@ -17,6 +17,7 @@ from ael_otel.errors import ConfigError, EngineUnavailableError, WorkflowNotFoun
 from ael_otel.instrument.instrumentation import engine_opening
 from ael_otel.lifecycle import last_carried_by, run_observer
 from ael_otel.lifecycle.failure import text_of
+from ael_otel.version import install_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ async def open_application(
         from ploston_core.types import MCPTransport
     except ImportError as error:
         raise EngineUnavailableError(
-            f"the engine cannot be imported ({error}): install it with `pip install 'ael-otel[engine]'`"
+            f"the engine cannot be imported ({error}): install it with `{install_command('engine')}`"
         ) from error
     except RuntimeError as error:
         # FastMCP's settings look for a home when they are imported; a container's arbitrary user id has none.

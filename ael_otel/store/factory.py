@@ -12,6 +12,7 @@ from ael_otel.core.faults import logger
 from ael_otel.errors import ConfigError, StoreBusyError, StoreError
 from ael_otel.store.location import DEFAULT_PATH, VARIABLE, find_store, locate
 from ael_otel.store.protocol import TelemetryStore
+from ael_otel.version import install_command
 
 if TYPE_CHECKING:
     from ael_otel.store.background_writer import OnDrop
@@ -165,7 +166,7 @@ def _refuse_unusable_dsn(dsn: str) -> None:
     except ImportError:
         raise ConfigError(
             "telemetry.store.backend is postgresql, which needs psycopg: install it with"
-            " `pip install 'ael-otel[postgres]'`, or set the key to sqlite",
+            f" `{install_command('postgres')}`, or set the key to sqlite",
             key="telemetry.store.backend",
         ) from None
     try:

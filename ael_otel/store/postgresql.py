@@ -19,7 +19,7 @@ from ael_otel.store.migrations import POSTGRESQL, SCHEMA_VERSION, refuse_newer, 
 from ael_otel.store.query import StoreInfo
 from ael_otel.store.sql import SqlBackend
 from ael_otel.store.times import from_us
-from ael_otel.version import __version__
+from ael_otel.version import __version__, install_command
 
 if TYPE_CHECKING:
     import psycopg
@@ -53,7 +53,7 @@ class PostgresStore(SqlBackend):
             import_module("psycopg")
         except ImportError as error:
             raise StoreError(
-                "the store on PostgreSQL needs psycopg: install it with `pip install 'ael-otel[postgres]'`"
+                f"the store on PostgreSQL needs psycopg: install it with `{install_command('postgres')}`"
             ) from error
         self._dsn = dsn
         self.where = _shown(dsn)

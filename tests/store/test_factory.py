@@ -212,9 +212,7 @@ def test_store_that_cannot_keep_runs_is_refused_with_key_and_remedy(
 def test_postgresql_without_its_driver_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Proves that the message says what to install."""
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(
-        ConfigError, match=r"needs psycopg: install it with `pip install 'ael-otel\[postgres\]'`"
-    ):
+    with pytest.raises(ConfigError, match=r"needs psycopg: install it with `pip install 'psycopg\[binary\]"):
         refuse_unusable(settings(backend="postgresql", dsn="postgresql://a@b/c"), environ={})
 
 

@@ -144,5 +144,5 @@ def test_a_closed_store_and_a_wrong_string_say_so(
         raise ImportError("psycopg")
 
     monkeypatch.setattr("ael_otel.store.postgresql.import_module", missing)
-    with pytest.raises(StoreError, match=r"pip install 'ael-otel\[postgres\]'"):
+    with pytest.raises(StoreError, match=r"pip install 'psycopg\[binary\]"):
         PostgresStore("host=127.0.0.1")
