@@ -143,6 +143,10 @@ e2e: setup ## pull the images that are absent, start the stack, drive it, check 
 bench: setup ## measure what the instrumentation costs
 	@if [ -f tests/bench/run.py ]; then $(PY) tests/bench/run.py; else $(PYTEST) -s tests/bench $(PYTEST_ARGS); fi
 
+.PHONY: release
+release: setup ## build VERSION, try it on every Python of this machine, write build/release (first: python -m tools.release prepare VERSION)
+	@$(PY) -m tools.release check $(VERSION)
+
 .PHONY: check
 check: fmt-check lint type generate-check docs test ## everything a change must pass
 
