@@ -22,6 +22,10 @@ ENTRY_POINTS = {
     "opentelemetry_instrumentor": {"ael": "ael_otel.runtime.instrumentor:AelInstrumentor"},
     "opentelemetry_post_instrument": {"ael": "ael_otel.hooks:post_instrument"},
     "opentelemetry_environment_variables": {"ael": "ael_otel.environment_variables"},
+    "opentelemetry_propagator": {
+        name: f"ael_otel.core.absent_propagators:{name}"
+        for name in ("b3", "b3multi", "jaeger", "ottrace", "xray")
+    },
     "opentelemetry_traces_sampler": {"ael_record": "ael_otel.sdk.sampling:recording_sampler"},
     "opentelemetry_resource_detector": {"ael": "ael_otel.sdk.resource:AelResourceDetector"},
 }

@@ -144,3 +144,17 @@ def test_application_starts_with_variables_that_the_sdk_could_not_read(folder: P
     for line, value in zip(lines, UNUSABLE.values(), strict=True):
         assert line.startswith(("ael-otel: warning: ", "ael-otel: error: "))
         assert repr(value) in line
+
+
+@pytest.mark.parametrize(
+    ("value", "used"), [("b3", "baggage traceparent tracestate"), ("xray,baggage,jaeger", "baggage")]
+)
+def test_application_starts_with_a_propagator_that_is_not_installed(value: str, used: str) -> None:
+    """Under the wrapper, which loads propagators before anything else; one line reports it."""
+    code = "from opentelemetry import propagate; print(*sorted(propagate.get_global_textmap().fields))"
+    env = environment(None, OTEL_PROPAGATORS=value, OTEL_SDK_DISABLED="true")
+    run = "import os, sys; os.execv(sys.argv[1], sys.argv[1:])"
+    done = python(run, WRAPPER, "python", "-c", code, env=env)
+    assert (done.returncode, done.stdout) == (0, f"{used}\n")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("ael-otel: warning: OTEL_PROPAGATORS: ")

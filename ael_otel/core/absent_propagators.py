@@ -1,0 +1,106 @@
+"""Stand-ins for the propagators that OpenTelemetry's specification names and that are packages of their own.
+
+`opentelemetry.propagate` loads what OTEL_PROPAGATORS names when it is imported, and raises for a name that no package
+has. Under `opentelemetry-instrument` that is before any code of this package or of the application can run, so an
+application with `OTEL_PROPAGATORS=tracecontext,b3` copied from a guide would not start. These are found in that place
+(entry points `opentelemetry_propagator`). Where the real propagator is installed too, it is used.
+"""
+
+import sys
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import PurePath
+from typing import Final, cast
+
+from opentelemetry.context import Context
+from opentelemetry.propagators.textmap import (
+    CarrierT,
+    Getter,
+    Setter,
+    TextMapPropagator,
+    default_getter,
+    default_setter,
+)
+
+__all__ = ["GROUP", "PACKAGES", "b3", "b3multi", "is_stand_in", "jaeger", "ottrace", "xray"]
+
+GROUP: Final = "opentelemetry_propagator"
+
+PACKAGES: Final = {
+    "b3": "opentelemetry-propagator-b3",
+    "b3multi": "opentelemetry-propagator-b3",
+    "jaeger": "opentelemetry-propagator-jaeger",
+    "ottrace": "opentelemetry-propagator-ot-trace",
+    "xray": "opentelemetry-propagator-aws-xray",
+}
+"""The package of each, by its name in OTEL_PROPAGATORS."""
+
+_WRAPPER: Final = "opentelemetry-instrument"
+
+
+class _Nothing(TextMapPropagator):
+    """Carries nothing in either direction."""
+
+    def extract(
+        self,
+        carrier: CarrierT,
+        context: Context | None = None,
+        getter: Getter[CarrierT] = default_getter,
+    ) -> Context:
+        return Context() if context is None else context
+
+    def inject(
+        self,
+        carrier: CarrierT,
+        context: Context | None = None,
+        setter: Setter[CarrierT] = default_setter,
+    ) -> None:
+        """Leave the carrier as it is."""
+
+    @property
+    def fields(self) -> set[str]:
+        return set()
+
+
+def is_stand_in(entry: EntryPoint) -> bool:
+    """Return whether an entry point is one of this module."""
+    return entry.value.partition(":")[0] == __name__
+
+
+def _propagator(name: str) -> TextMapPropagator:
+    for entry in entry_points(group=GROUP, name=name):
+        if not is_stand_in(entry):
+            return cast("Callable[[], TextMapPropagator]", entry.load())()
+    # The wrapper reports it itself, and takes it out of the environment of the application.
+    if PurePath(sys.argv[0] if sys.argv else "").name != _WRAPPER:
+        print(  # noqa: T201 - no log is set up when this is loaded
+            f"ael-otel: warning: OTEL_PROPAGATORS: {name} is not installed; it is left out"
+            f" (pip install {PACKAGES[name]})",
+            file=sys.stderr,
+        )
+    return _Nothing()
+
+
+def b3() -> TextMapPropagator:
+    """Return the B3 propagator with one header, or a stand-in."""
+    return _propagator("b3")
+
+
+def b3multi() -> TextMapPropagator:
+    """Return the B3 propagator with several headers, or a stand-in."""
+    return _propagator("b3multi")
+
+
+def jaeger() -> TextMapPropagator:
+    """Return Jaeger's propagator, or a stand-in."""
+    return _propagator("jaeger")
+
+
+def ottrace() -> TextMapPropagator:
+    """Return the propagator of OT Trace, or a stand-in."""
+    return _propagator("ottrace")
+
+
+def xray() -> TextMapPropagator:
+    """Return the propagator of AWS X-Ray, or a stand-in."""
+    return _propagator("xray")
