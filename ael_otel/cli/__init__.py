@@ -7,12 +7,12 @@ Exit codes: 0 success; 1 failure, also of a run; 2 usage or configuration; 3 no 
 interrupted, 143 terminated.
 """
 
-import gc
 import os
 import sys
 
 import click
 
+from ael_otel.cli import garbage
 from ael_otel.cli.group import VerbGroup
 from ael_otel.cli.options import examples
 from ael_otel.cli.output_encoding import degrade_output
@@ -63,9 +63,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; the console script `ael`."""
-    if sys.argv[1:2] == ["trace"]:
-        # Its verbs end soon: collections while their modules are imported find nothing.
-        gc.set_threshold(100_000)
+    garbage.postpone()
     degrade_output()
     for number, argument in enumerate(sys.argv[1:], 1):
         try:

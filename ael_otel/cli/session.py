@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import click
 from msgspec.structs import replace
 
-from ael_otel.cli import preflight
+from ael_otel.cli import garbage, preflight
 from ael_otel.cli.render import text as words
 from ael_otel.cli.streams import nowhere, stdout_to_stderr
 from ael_otel.config import Settings, find_config, read_document, settings_from_document
@@ -220,6 +220,7 @@ async def engine(
         app = await open_application(
             config, transport=transport, host=host, port=port, rest=rest, log_output=log_output
         )
+    garbage.resume()
     try:
         yield app
     finally:

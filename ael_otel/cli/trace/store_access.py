@@ -1,7 +1,5 @@
 """Opening the store for one verb, and finding the run that a person means."""
 
-import atexit
-import gc
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -17,9 +15,6 @@ CANDIDATES: Final = 6
 
 LATEST: Final = "latest"
 """Names the run that started last, wherever an id is asked for."""
-
-# The last collection of a process goes through everything that was imported, and finds nothing: a tenth of `list`.
-atexit.register(gc.freeze)
 
 
 @contextmanager

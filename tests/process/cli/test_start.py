@@ -1,7 +1,9 @@
-"""The command starts quickly."""
+"""The command starts quickly, and ends so."""
 
 import subprocess
 import sys
+
+from tests.support.variables import clean_variables
 
 
 def test_the_command_starts_without_the_heavy_packages() -> None:
@@ -23,3 +25,35 @@ def test_the_command_starts_without_the_heavy_packages() -> None:
         sorted(name for name in loaded if name.startswith(tuple(f"{top}." for top in heavy)) or name in heavy)
         == []
     )
+
+
+def test_garbage_is_looked_for_as_usual_once_the_engine_is_open_and_not_at_the_end() -> None:
+    """A start collects hardly ever, a process that stays as often as any, and its end finds nothing to search."""
+    program = """
+import asyncio, atexit, gc
+from pathlib import Path
+from types import SimpleNamespace
+
+usual = gc.get_threshold()
+atexit.register(lambda: print(gc.get_freeze_count() > 10_000))  # the last of these functions to run
+from ael_otel.cli import garbage
+garbage.postpone()
+from ael_otel.cli import session
+
+async def closed() -> None: pass
+
+async def opened(*_, **__):
+    print(gc.get_threshold()[0] > 10 * usual[0])
+    return SimpleNamespace(shutdown=closed)
+
+async def use() -> None:
+    async with session.engine(Path("ael-config.yaml")):
+        print(gc.get_threshold() == usual)
+
+session.open_application = opened
+asyncio.run(use())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=clean_variables()
+    )
+    assert (done.stdout.split(), done.stderr) == (["True"] * 3, "")
