@@ -1,5 +1,7 @@
 """What redaction costs, beside logfire's scrubber on the same values: `python tests/bench/bench_redaction.py`.
 
+It needs the extra `bench`: `make setup AEL_EXTRAS=engine,dev,bench`.
+
 Both take turns within one run, so that the ratios hold on a machine that is busy with other things; the figures are of
 the processor's time. They do not do the same: logfire's scrubber looks for 18 words in names and values, stops at the
 first and blanks the whole value; ours judges names by their words, looks at all of a text for what secrets look like,

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -269,15 +270,24 @@ def _engine() -> None:
 
 
 @pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> Result:
-    """Everything once, as people run it."""
-    return _run(tmp_path_factory.mktemp("clean"), made_up())
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Result]:
+    """Everything with the redactor on and off, side by side, since most of either is waiting for workflows."""
+    with ThreadPoolExecutor(2) as pool:
+        clean = pool.submit(_run, tmp_path_factory.mktemp("clean"), made_up())
+        leaking = pool.submit(_run, tmp_path_factory.mktemp("leaking"), made_up(), CANARY_REDACTOR="off")
+        return clean.result(), leaking.result()
 
 
 @pytest.fixture(scope="module")
-def leaking(tmp_path_factory: pytest.TempPathFactory) -> Result:
+def clean(both: tuple[Result, Result]) -> Result:
+    """Everything once, as people run it."""
+    return both[0]
+
+
+@pytest.fixture(scope="module")
+def leaking(both: tuple[Result, Result]) -> Result:
     """Everything once, with the redactor off."""
-    return _run(tmp_path_factory.mktemp("leaking"), made_up(), CANARY_REDACTOR="off")
+    return both[1]
 
 
 def _told(hits: Iterable[tuple[str, str, str]]) -> list[str]:

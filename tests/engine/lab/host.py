@@ -327,10 +327,13 @@ def metric_values(data: Any) -> dict[str, dict[str, float]]:
 
 async def serve(configuration: Path, port: int, control: int) -> None:
     """Open the engine, serve MCP and REST on `port`, and answer commands until `close` or the end of stdin."""
+    from ael_otel.cli import garbage
     from ael_otel.instrument.engine import open_application
 
+    garbage.postpone()
     telemetry = Telemetry(configuration)
     app = await open_application(configuration, port=port, log_output=sys.stderr)
+    garbage.resume()
     host = Host(app, telemetry)
     server = asyncio.create_task(app.start())
     with os.fdopen(control, "w", encoding="utf-8") as answers:

@@ -1,12 +1,17 @@
 """The MCP tool server of these tests, over stdio: tools that answer, refuse, wait, and tell what they were sent."""
 
 import asyncio
+import gc
 import logging
 import os
 from collections import Counter
 
-from fastmcp import Context, FastMCP
-from fastmcp.exceptions import ToolError
+gc.disable()  # a tenth of the import, in each of some hundred processes of the suite
+
+from fastmcp import Context, FastMCP  # noqa: E402
+from fastmcp.exceptions import ToolError  # noqa: E402
+
+gc.enable()
 
 server: FastMCP[None] = FastMCP("lab")
 _calls: Counter[str] = Counter()

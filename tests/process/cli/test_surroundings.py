@@ -1,19 +1,23 @@
 """Every verb of `ael` that prints, where the surroundings are wrong: encodings, closed streams, no home, no writing."""
 
+import base64
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from ael_otel.cli import cli
+from tests.process.cli import several
 from tests.support.needs import require
 from tests.support.variables import clean_variables
 from tests.unit.cli.trace.runs import NOON, make, mixed, runs
 
+ROOT = Path(__file__).parents[3]
 AEL = [sys.executable, "-m", "ael_otel.cli"]
 ENDLESS = 120
 NAME = "Grüße, 世界… – “x” 🎉"
@@ -50,6 +54,8 @@ VERBS = {
 }
 """The words of each command and its exit code; None where that is an answer on what was found."""
 
+WRITING = ("trace repair", "trace import nothing.json", "trace prune --max-mb 1 --yes")
+
 ENCODINGS = {
     "latin-1": {"PYTHONIOENCODING": "latin-1"},
     "ascii": {"PYTHONIOENCODING": "ascii"},
@@ -77,6 +83,34 @@ def ael(words: str, cwd: Path, **more: object) -> subprocess.CompletedProcess[by
     )
 
 
+def each_of(
+    lines: Iterable[str], cwd: Path, env: Mapping[str, str], before: Sequence[str] = ()
+) -> dict[str, subprocess.CompletedProcess[bytes]]:
+    """Run one command line after the other in the same surroundings, which costs one start of Python.
+
+    Args:
+        lines: each as for `ael`.
+        cwd: the folder.
+        env: all variables.
+        before: words in front of the interpreter.
+    """
+    asked = list(lines)
+    done = subprocess.run(
+        [*before, sys.executable, several.__file__, json.dumps([line.split() for line in asked])],
+        cwd=cwd,
+        env=env | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=ENDLESS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode("utf-8", "replace")
+    return {
+        line: subprocess.CompletedProcess(line, code, base64.b64decode(out), base64.b64decode(err))
+        for line, (code, out, err) in zip(asked, json.loads(done.stdout), strict=True)
+    }
+
+
 def check(done: subprocess.CompletedProcess[bytes], code: int | None) -> None:
     """Refuse a traceback, another exit code, and a failure without a word."""
     said = (done.stderr or b"").decode("utf-8", "replace")
@@ -99,11 +133,9 @@ def test_the_table_has_every_verb() -> None:
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_output_that_is_not_utf_8_is_degraded(store, encoding):
     """Proves for every verb that text which the encoding lacks is written legibly, without a traceback."""
-    for words, code in VERBS.items():
-        if words.startswith("demo"):
-            continue
-        done = ael(words, store, env=ENCODINGS[encoding])
-        check(done, code)
+    lines = [words for words in VERBS if not words.startswith("demo")]
+    for words, done in each_of(lines, store, clean_variables(**ENCODINGS[encoding])).items():
+        check(done, VERBS[words])
         assert b"PYTHONIOENCODING" not in done.stderr, words
     shown = ael("trace list --fields inputs", store, env=ENCODINGS["ascii"]).stdout.decode("ascii")
     assert r"Gr\xfc\xdfe, \u4e16\u754c... - \"x\" \U0001f389" in shown.replace('"x"', r"\"x\"")
@@ -146,13 +178,17 @@ def test_a_pipe_that_nobody_reads_is_no_traceback(store, words):
         assert (done.returncode, done.stderr) == (0, b"")
 
 
+def _of_anybody(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in clean_variables().items() if name not in ("HOME", "USER")}
+    return kept | more
+
+
 def _as_anybody(words: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[bytes]:
     """Run `ael` as a user that has neither a name nor a home and may write only where everybody may."""
     return subprocess.run(
         [*NOBODY, *AEL, *words.split()],
         cwd=cwd,
-        env={name: value for name, value in clean_variables().items() if name not in ("HOME", "USER")}
-        | variables,
+        env=_of_anybody(**variables),
         capture_output=True,
         stdin=subprocess.DEVNULL,
         timeout=ENDLESS,
@@ -182,12 +218,8 @@ def test_an_arbitrary_user_without_a_home_gets_answers(store, written):
         for path in (store / ".ael" / "telemetry.db", store / ".ael", store):
             path.chmod(0o555 if path.is_dir() else 0o444)
     try:
-        for words, code in VERBS.items():
-            expected = 2 if words.startswith("demo") and not written else code
-            done = _as_anybody(words, store)
-            check(done, expected)
-        for words in ("trace repair", "trace import nothing.json", "trace prune --max-mb 1 --yes"):
-            check(_as_anybody(words, store), None)
+        for words, done in each_of((*VERBS, *WRITING), store, _of_anybody(), NOBODY).items():
+            check(done, 2 if words.startswith("demo") and not written else VERBS.get(words))
         if not written:
             refused = _as_anybody("privacy scan --fix", store).stderr.decode()
             assert "this user may not write the file or its folder" in refused or not refused
@@ -202,13 +234,10 @@ def test_a_store_of_another_user_is_one_line(store):
     """Proves for a folder `.ael` that this user may not enter, as `sudo ael` leaves it, that each verb says so."""
     (store / ".ael").chmod(0)
     try:
-        for words, code in VERBS.items():
-            if words.startswith(("trace", "privacy scan")):
-                done = _as_anybody(words, store)
-                check(done, None)
-                assert done.returncode or code in (0, None), words
-        for words in ("trace repair", "trace import nothing.json", "trace prune --max-mb 1 --yes"):
-            check(_as_anybody(words, store), None)
+        reading = [words for words in VERBS if words.startswith(("trace", "privacy scan"))]
+        for words, done in each_of((*reading, *WRITING), store, _of_anybody(), NOBODY).items():
+            check(done, None)
+            assert words in WRITING or done.returncode or VERBS[words] in (0, None), words
         (line,) = _as_anybody("trace list", store).stderr.decode().splitlines()
         assert "telemetry.db" in line
         assert "AEL_TELEMETRY_DB" in line
