@@ -28,6 +28,7 @@ VERBS = {
     "--help": 0,
     "--version": 0,
     "demo --export example": 0,
+    "init --help": 0,
     "run --help": 0,
     "serve --help": 0,
     "trace list": 0,
@@ -54,7 +55,7 @@ VERBS = {
 }
 """The words of each command and its exit code; None where that is an answer on what was found."""
 
-WRITING = ("trace repair", "trace import nothing.json", "trace prune --max-mb 1 --yes")
+WRITING = ("trace repair", "trace import nothing.json", "trace prune --max-mb 1 --yes", "init project --yes")
 
 ENCODINGS = {
     "latin-1": {"PYTHONIOENCODING": "latin-1"},
