@@ -7,7 +7,9 @@ through `fault_barrier`. Under pytest a swallowed fault would hide a bug of ours
 
 import logging
 import os
+import select
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock
@@ -33,6 +35,17 @@ def raises_faults() -> bool:
 def under_test() -> bool:
     """Return whether a test of pytest runs in this process."""
     return "pytest" in sys.modules and "PYTEST_CURRENT_TEST" in os.environ
+
+
+def pause(seconds: float) -> None:
+    """Let other threads run for `seconds`, 0 for a moment: a thread of ours must not die of its own waiting.
+
+    `time.sleep` raises OSError (EINVAL) under libfaketime, with which people test what depends on the clock.
+    """
+    if os.name == "posix":
+        select.select((), (), (), seconds)
+    else:
+        time.sleep(seconds)
 
 
 def count_faults_with(counter: Callable[[], None]) -> Callable[[], None]:

@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from threading import Condition, RLock, Thread, get_ident
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any, Final, Protocol
 
 from ael_otel._generated.attributes import TelemetryDropReason
+from ael_otel.core.faults import pause
 from ael_otel.core.metrics import Level
 
 MAX_NOTES: Final = 16_384
@@ -298,7 +299,7 @@ class TelemetryThread:
                     self._waiting = False
                 while self._step(None):
                     # Another thread waits up to 5 ms for the GIL otherwise.
-                    sleep(0)
+                    pause(0)
         finally:
             if changed is self._changed:
                 self._worker = None

@@ -16,11 +16,11 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock, Thread
-from time import monotonic, sleep
+from time import monotonic
 from typing import Final, Protocol
 from weakref import WeakKeyDictionary, finalize
 
-from ael_otel.core.faults import fault_barrier
+from ael_otel.core.faults import fault_barrier, pause
 
 MAX_LINE: Final = 8_192
 """Bytes of a line that are logged."""
@@ -126,7 +126,7 @@ class StderrReader[Mark]:
             while True:
                 poll.poll()
                 if gather:
-                    sleep(GATHER_SECONDS)
+                    pause(GATHER_SECONDS)
                 chunk = self._take()
                 if chunk is None:
                     gather = True
@@ -233,4 +233,4 @@ def finish_reading(timeout_s: float = 0.2) -> None:
     """Wait until what servers have written is logged, `timeout_s` seconds at most; they themselves may live on."""
     deadline = monotonic() + timeout_s
     while monotonic() < deadline and not all(finished() for finished in list(_finished.values())):
-        sleep(GATHER_SECONDS / 4)
+        pause(GATHER_SECONDS / 4)

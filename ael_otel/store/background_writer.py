@@ -20,7 +20,7 @@ from threading import Event, Thread
 from typing import ClassVar, Final
 
 from ael_otel._generated.attributes import TelemetryDropReason
-from ael_otel.core.faults import logger
+from ael_otel.core.faults import logger, pause
 from ael_otel.core.metrics import Level
 from ael_otel.core.telemetry_thread import WorkLock, run_thread
 from ael_otel.errors import StoreBusyError, StoreError, StoreFullError
@@ -376,8 +376,8 @@ class _Writer:
                 logger.warning("runs are kept again")
             self._failures = 0
             # Snapshots of runs that go on may take a twentieth of the time. Waiting for a lock is no work.
-            pause = min(MOST_BETWEEN_SNAPSHOTS_S, 20 * (time.thread_time() - worked))
-            self._snapshots_at = time.monotonic() + pause
+            between_s = min(MOST_BETWEEN_SNAPSHOTS_S, 20 * (time.thread_time() - worked))
+            self._snapshots_at = time.monotonic() + between_s
         self._items = []
         self._queue.taken(self._done)
         if self._queue.waits:
@@ -476,11 +476,11 @@ class _Writer:
             return False
         if not self._failures:
             logger.error("runs wait to be kept: %s", error)
-        pause = RETRY_S[min(self._failures, len(RETRY_S) - 1)]
+        wait_s = RETRY_S[min(self._failures, len(RETRY_S) - 1)]
         self._failures += 1
-        self._retry_at = time.monotonic() + pause
+        self._retry_at = time.monotonic() + wait_s
         if self._queue.closing:
-            time.sleep(min(pause, RETRY_S[0]))
+            pause(min(wait_s, RETRY_S[0]))
             return True
         return False
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import batched
 from typing import Final
 
+from ael_otel.core.faults import pause
 from ael_otel.store.database import Database, Victim
 from ael_otel.store.owner import now_us
 from ael_otel.store.query import DeleteReport, PruneReport
@@ -133,7 +134,7 @@ class Pruner:
                     self._delete(chunk)
         deadline = time.monotonic() + FORGET_S
         while not (forgotten := backend.shrink()) and time.monotonic() < deadline:
-            time.sleep(0.05)
+            pause(0.05)
         backend.forgotten = forgotten
         return DeleteReport(
             len(victims),

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ael_otel.core.faults import logger
+from ael_otel.core.faults import logger, pause
 from ael_otel.errors import StoreBusyError, StoreDamagedError, StoreError, StoreFullError, StoreNotFoundError
 from ael_otel.store.database import Copies
 from ael_otel.store.files import make_store_folder
@@ -522,4 +522,4 @@ def _patiently[T](action: Callable[[], T]) -> T:
             locked = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
             if not locked or time.monotonic() > deadline:
                 raise
-            time.sleep(0.01)
+            pause(0.01)

@@ -1,7 +1,10 @@
 """Our own faults: the application never sees them, a person sees the first of each kind, and each is counted."""
 
 import asyncio
+import errno
 import logging
+import time
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,7 @@ from ael_otel.core.faults import (
     count_faults_with,
     fault_barrier,
     forget_reported_faults,
+    pause,
     raises_faults,
     report_fault,
 )
@@ -108,3 +112,19 @@ def test_the_barrier_is_silent_when_all_is_well(caplog: pytest.LogCaptureFixture
     with fault_barrier("step"):
         pass
     assert caplog.records == []
+
+
+def test_thread_of_ours_does_not_depend_on_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Libfaketime makes `time.sleep` raise; a pause lasts all the same, and no thread of ours sleeps."""
+
+    def fails(_seconds: float) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr("time.sleep", fails)
+    before = time.monotonic()
+    pause(0.02)
+    assert time.monotonic() - before >= 0.02
+    package = Path(__file__).parents[3] / "ael_otel"
+    sleeping = {path.parent.name for path in package.rglob("*.py") if "sleep(" in path.read_text("utf-8")}
+    # A command in the foreground, the demo's tool and an export that a person waits for; and `pause` itself.
+    assert sleeping <= {"cli", "trace", "demo", "export", "core"}
