@@ -15,7 +15,7 @@ import msgspec
 from ael_otel.errors import StoreDamagedError, StoreError, StoreNotFoundError
 from ael_otel.store.codec import decode
 from ael_otel.store.records import ExecutionRecord
-from ael_otel.store.sqlite import SqliteStore
+from ael_otel.store.sqlite import BUSY_S, SqliteStore
 
 _KEYS = (
     ("executions", "id", "execution_id", ("id", "id DESC")),
@@ -38,6 +38,30 @@ class RepairReport(NamedTuple):
     copied: int
     unreadable: list[str]
     complete: bool = True
+
+
+def faults(source: Path, most: int = 20) -> list[str]:
+    """Return what SQLite finds wrong with the file `source`, `most` lines at most; empty for a sound one.
+
+    Each row is looked up in each index: an index that misses rows would have readers leave runs out without an error.
+    Reads the whole file, and writes nothing. A store that an engine is using can be checked.
+
+    Raises:
+        StoreNotFoundError: there is no file `source`.
+    """
+    if not source.is_file():
+        raise StoreNotFoundError(f"{source}: no runs have been recorded here yet")
+    try:
+        connection = sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)
+        connection.text_factory = bytes  # the names in a damaged schema need not be UTF-8
+        try:
+            rows = connection.execute(f"PRAGMA integrity_check({most})").fetchall()
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        return [str(error)]
+    found = [line for (text,) in rows for line in text.decode("utf-8", "replace").splitlines()]
+    return [] if found == ["ok"] else found[:most]
 
 
 def repair(source: Path, target: Path) -> RepairReport:

@@ -15,7 +15,7 @@ from ael_otel.errors import StoreDamagedError
 from ael_otel.store import RunQuery, StoreError, StoreNotFoundError
 from ael_otel.store.background_writer import QueuedStore
 from ael_otel.store.owner import this_process
-from ael_otel.store.repair import repair
+from ael_otel.store.repair import faults, repair
 from ael_otel.store.sql import SqlBackend
 from ael_otel.store.sqlite import SqliteStore
 from tests.store.making import call, run, step
@@ -292,6 +292,45 @@ def test_repair_skips_records_that_do_not_read(tmp_path: Path) -> None:
     connection.commit()
     connection.close()
     assert repair(path, tmp_path / "new.db") == (6, ["exec-000003", "exec-000004", "exec-000005"], True)
+
+
+def test_check_finds_an_index_that_misses_rows(tmp_path: Path) -> None:
+    """Proves that runs which an index hides from readers are noticed, and that repair copies them."""
+    path = tmp_path / "telemetry.db"
+    _filled(path, 40)
+    ask = partial(CliRunner().invoke, cli.command)
+    sound = ask(["repair", "--check", "--db", str(path)])
+    assert (sound.exit_code, sound.stdout) == (0, f"{path} is sound.\n")
+    index = "executions_by_time"
+    connection = sqlite3.connect(path)
+    row = connection.execute("SELECT * FROM sqlite_master WHERE name = ?", (index,)).fetchone()
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.execute("DELETE FROM sqlite_master WHERE name = ?", (index,))
+    connection.commit()
+    connection.close()
+    # The index is not there while the rows move: it still has their old places, and not the new ones.
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE executions SET started_us = started_us - 10000000000 WHERE id % 10 = 0")
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", row)
+    connection.commit()
+    connection.close()
+    damaged = ask(["repair", "--check", "--db", str(path)])
+    assert damaged.exit_code == 1
+    assert damaged.stdout.count(f"missing from index {index}") == 4
+    assert f"{path} is damaged; `ael trace repair` copies" in damaged.stderr
+    assert repair(path, tmp_path / "new.db") == (40, [], True)
+    assert faults(tmp_path / "new.db") == []
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database at all" * 100])
+def test_check_of_no_store_names_the_reason(tmp_path: Path, content: bytes) -> None:
+    """Proves the answers about an empty file, another one, and none."""
+    path = tmp_path / "t.db"
+    with pytest.raises(StoreNotFoundError):
+        faults(path)
+    path.write_bytes(content)
+    assert faults(path) == (["file is not a database"] if content else [])
 
 
 def test_repair_ends_where_a_number_is_damaged(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from ael_otel.cli.trace.place import Place
 @click.command(
     "repair",
     short_help="Copy what can be read of a damaged store into a new file.",
-    epilog=examples("ael trace repair", "ael trace repair --output saved.db"),
+    epilog=examples("ael trace repair --check", "ael trace repair", "ael trace repair --output saved.db"),
 )
 @click.option(
     "--output",
@@ -22,17 +22,21 @@ from ael_otel.cli.trace.place import Place
     type=click.Path(dir_okay=False, path_type=Path),
     help="The new file, never an existing one; default telemetry.repaired.db beside the store.",
 )
+@click.option("--check", is_flag=True, help="Only say what is wrong with the store, and copy nothing.")
 @store_options
-def command(output: Path | None, place: Place) -> None:
+def command(output: Path | None, check: bool, place: Place) -> None:
     """Copy each run that can be read from a damaged SQLite store into a new file, and name those that cannot.
 
-    The damaged file is left as it is. Exit code 0 when every run was copied, 1 when one or more could not be read or
-    the new file exists already, 3 when there is no store.
+    With --check each row is looked up in each index: one that misses rows would hide runs from `list` without an
+    error. The whole file is read.
+
+    The damaged file is left as it is. Exit code 0 when every run was copied or the store is sound, 1 when one or more
+    could not be read, something is wrong with it, or the new file exists already, 3 when there is no store.
     """
     from ael_otel.cli.render import text as words
     from ael_otel.errors import ConfigError, StoreDamagedError
     from ael_otel.store.location import VARIABLE, locate
-    from ael_otel.store.repair import repair
+    from ael_otel.store.repair import faults, repair
 
     environ = dict(os.environ)
     if place.db is not None:
@@ -44,6 +48,15 @@ def command(output: Path | None, place: Place) -> None:
             key="telemetry.store.backend",
         )
     source = locate(place.settings.store.path, environ=environ)
+    if check:
+        if found := faults(source):
+            for line in found:
+                click.echo(line)
+            raise StoreDamagedError(
+                f"{source} is damaged; `ael trace repair` copies what can be read into a new file"
+            )
+        click.echo(f"{source} is sound.")
+        return
     target = output or source.with_name(f"{source.stem}.repaired{source.suffix}")
     report = repair(source, target)
     click.echo(f"Copied {words.plural(report.copied, 'run')} from {source} to {target}.")
