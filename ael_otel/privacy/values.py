@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, MappingView, Sequence
+from collections.abc import Container, Iterable, Mapping, MappingView, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, Final, cast
 
@@ -178,29 +178,10 @@ class ValueRedactor:
         walk = Walk(findings, budget)
         if cast("type[object]", type(value)) in _CONTAINERS:
             texts: list[str] = []
-            self._collect(value, texts, set(), 0)
+            _collect(value, self._names.known, texts, set(), 0)
             if len(texts) >= _TOGETHER:
                 walk.clean, walk.unnamed = self._texts.clean_among(texts, walk.budget)
         return walk
-
-    def _collect(self, value: Iterable[object], texts: list[str], seen: set[int], depth: int) -> None:
-        """Add the texts of a container, and the names of fields that have not been judged, to a list."""
-        identity = id(value)
-        if identity in seen or depth > MAX_DEPTH:
-            return
-        seen.add(identity)
-        items: Iterable[object] = value
-        if isinstance(value, dict):
-            known = self._names.known
-            inside = cast("dict[object, object]", value)
-            texts += [key for key in inside if type(key) is str and key not in known]
-            items = inside.values()
-        for item in items:
-            kind = type(item)
-            if type(item) is str:
-                texts.append(item)
-            elif kind in _CONTAINERS:
-                self._collect(cast("Iterable[object]", item), texts, seen, depth + 1)
 
     def value(self, value: Any, walk: "Walk", where: str, depth: int) -> Any:
         """Return a value without its secrets, the same object when it has none."""
@@ -443,14 +424,6 @@ class ValueRedactor:
             return item
         return self._texts.unjudged(walk.findings, where)
 
-    def _argument(self, items: list[Any], place: int, walk: "Walk") -> str | None:
-        """Return the kind of one argument in a list of arguments; None if it is not a secret."""
-        if items[place] in markers.ALL_MARKERS:
-            return None
-        if walk.budget.is_spent_between(ARGUMENT):
-            return markers.FIELD
-        return in_list(items, place)
-
     def _judged(self, key: str, walk: "Walk") -> FieldName:
         """Judge a new name."""
         if key in walk.clean:
@@ -492,7 +465,7 @@ class ValueRedactor:
             elif before is not None and (name := self._before(before, item, walk)) is not None:
                 clean = self.field(name, item, walk, inner, depth)
             elif (before in LISTED or (type(item) is str and item[:2] == "-p")) and (
-                command := self._argument(items, place, walk)
+                command := _argument(items, place, walk)
             ) is not None:
                 rule = TOO_MANY if command == markers.FIELD else "command_option"
                 clean = self._tally.marked(command, rule, walk.findings, inner)
@@ -626,6 +599,36 @@ def _is_named(value: object) -> bool:
         return False
     row = cast("tuple[object, ...]", value)
     return len(getattr(row, "_fields", ())) == len(row) > 0
+
+
+def _collect(
+    value: Iterable[object], known: Container[str], texts: list[str], seen: set[int], depth: int
+) -> None:
+    """Add the texts of a container, and the names of fields that are not among the known ones, to a list."""
+    identity = id(value)
+    if identity in seen or depth > MAX_DEPTH:
+        return
+    seen.add(identity)
+    items: Iterable[object] = value
+    if isinstance(value, dict):
+        inside = cast("dict[object, object]", value)
+        texts += [key for key in inside if type(key) is str and key not in known]
+        items = inside.values()
+    for item in items:
+        kind = type(item)
+        if type(item) is str:
+            texts.append(item)
+        elif kind in _CONTAINERS:
+            _collect(cast("Iterable[object]", item), known, texts, seen, depth + 1)
+
+
+def _argument(items: list[Any], place: int, walk: Walk) -> str | None:
+    """Return the kind of one argument in a list of arguments; None if it is not a secret."""
+    if items[place] in markers.ALL_MARKERS:
+        return None
+    if walk.budget.is_spent_between(ARGUMENT):
+        return markers.FIELD
+    return in_list(items, place)
 
 
 def _are_counts(value: Any) -> bool:
