@@ -154,6 +154,11 @@ class Budget:
         self.pass_over(items * (_CHARS_OF_FIELD if fields else _CHARS_OF_ITEM))
         return self.is_spent_between(CONTAINER)
 
+    def are_too_many(self, mappings: int, fields: int) -> bool:
+        """Count mappings with some fields together, and return whether these are too many."""
+        self.pass_over(fields * _CHARS_OF_FIELD)
+        return self.is_spent_between(mappings * CONTAINER)
+
     def is_spent_between(self, cost: int) -> bool:
         """Count what is judged between texts, and return whether it is one too many."""
         self._earlier += cost

@@ -282,7 +282,7 @@ def _holds(span: Span, text: str, low: int, high: int, *, across: bool) -> bool:
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 _COLUMNS: Final = ("columns", "column_names", "columnNames", "headers", "header", "fields")
-_ANY_COLUMNS: Final = frozenset(_COLUMNS)
+COLUMN_FIELDS: Final = frozenset(_COLUMNS)
 _ROWS: Final = ("rows", "data", "values", "records", "results")
 
 
@@ -307,7 +307,7 @@ def table_of(value: Mapping[Any, Any]) -> tuple[list[str], str] | None:
 
 def has_columns(value: Mapping[Any, Any]) -> bool:
     """Return whether a mapping can be a table."""
-    return not _ANY_COLUMNS.isdisjoint(value)
+    return not COLUMN_FIELDS.isdisjoint(value)
 
 
 def _name_of(column: object) -> str:

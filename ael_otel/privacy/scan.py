@@ -52,6 +52,8 @@ _DIGITS: Final = re.compile(
     "[0-9](?<![0-9A-Za-z_.].)(?:(?P<ssn>[0-9]{2}[ \u00a0\u2010-\u2013-][0-9]{2}[ \u00a0\u2010-\u2013-][0-9]{4})"
     "|(?<=[2-6])[0-9]{3}(?:[0-9]{9}|[ \u00a0\u2010-\u2013-][0-9]{4}))"
 )
+_SHORTEST_NUMBER: Final = 10
+"""Characters of a text that is too short for a social security number or the number of a card."""
 _LONGEST_EMAIL: Final = 640
 """Characters from the `@` of an e-mail address on that its pattern reads at most."""
 
@@ -68,12 +70,16 @@ TOO_MANY: Final = "too_many"
 _SHORT: Final = 256
 """Characters of a text that cannot hold enough for a budget to be spent."""
 _NO_LIMIT: Final = Unlimited()
+_NOTHING: Final[Sequence[Span]] = ()
 _LONG: Final = 20
 """Characters without a blank that a token has at least."""
 _WITH_BLANKS: Final = frozenset({"private_key", "putty_key", "pgpass"})
 """Rules whose matches have blanks in them, or can be shorter."""
 # What logs and mails put in front of a token: `\n` as two characters, `=3D`, the colour of a terminal.
 _ESCAPE: Final = re.compile(r"(?:\\[abfnrtv]|=3D|\x1b\[[0-9;]{0,9}m)\Z")
+# Short words with a blank between them: no address, option, escape or token can be in them, and no value beside a sign,
+# so such a text can only be secret by a word or a number.
+_PLAIN: Final = re.compile(r"(?:[A-Za-z0-9_.,/][A-Za-z0-9_.,/-]{0,18}+(?: |\Z))*+")
 _LONGEST_ESCAPE: Final = 10
 _LONGEST: Final = 4_096
 # Further on in a run no escape can end, so a prefix counts only where a word begins. The set of characters that begins
@@ -129,6 +135,11 @@ class Scanner:
         self._direct = [
             (re.compile(trie(rule.anchors)), rule) for rule in direct if rule.name not in _WITH_BLANKS
         ]
+        # In every text of plain words that holds a secret.
+        self._any_word = None
+        if not self._searched and chosen is None:
+            words = [word for word in (*self._named.anchors, *self._folded.anchors) if word.isascii()]
+            self._any_word = re.compile(pattern_of(words))
         self._any_direct = re.compile(
             pattern_of([anchor for _, rule in self._direct for anchor in rule.anchors], long=True)
         )
@@ -141,6 +152,8 @@ class Scanner:
             budget: what the search of the value around it may still judge; that of one text by default. Where it is
                 spent, the rest of the text counts as a secret.
         """
+        if len(text) <= _SHORT and self._any_word is not None and self._is_plain(text, self._any_word):
+            return _NOTHING
         found: list[Span] = []
         if budget is None:
             budget = Budget() if len(text) > _SHORT else _NO_LIMIT
@@ -154,6 +167,15 @@ class Scanner:
             whole = text.replace("\0", "").replace("\ufffd", "")
             return [Span(0, len(text), FIELD, "wide_text")] if self.spans(whole) else found
         return self._in_order(found)
+
+    def _is_plain(self, text: str, any_word: re.Pattern[str]) -> bool:
+        """Return whether a short text has nothing in it that a rule begins at: True for most, False for any doubt."""
+        return (
+            _PLAIN.fullmatch(text) is not None
+            and "--" not in text
+            and any_word.search(text.lower()) is None
+            and (len(text) <= _SHORTEST_NUMBER or _DIGITS.search(text) is None)
+        )
 
     def spans_near(self, text: str, places: Iterable[tuple[int, int]], budget: Budget) -> Sequence[Span]:
         """Return the secrets that a change at these places of a text can have made, as `spans` does.
@@ -294,7 +316,7 @@ class Scanner:
                 addresses.search_bare(
                     text, start, end, lambda first, last: found.append(Span(first, last, kind, name)), budget
                 )
-        if size > 10:
+        if size > _SHORTEST_NUMBER:
             self._numbers(text, start, end, found, budget)
         if size > 5:
             if " " in part or _SIGN.search(part):
@@ -467,6 +489,7 @@ class _Folded:
         # Of short words with frequent letters alone, such as `itin`, each is found faster by itself.
         self._frequent = [(anchor, rule) for anchor, rule in anchors.items() if not _RARER.search(anchor)]
         rarer = [anchor for anchor in anchors if _RARER.search(anchor)]
+        self.anchors = tuple(anchors)
         self._any = re.compile(pattern_of(rarer))
         self._by_char: dict[str, list[tuple[int, str, Rule]]] = {}
         for anchor, place in cuts(rarer).items():

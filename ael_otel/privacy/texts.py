@@ -76,7 +76,7 @@ class TextRedactor:
         """
         chosen = [
             text
-            for text in texts
+            for text in dict.fromkeys(texts)
             if len(text) <= _SEARCHED_TOGETHER
             and (
                 text[-1:] not in ENDS_JSON

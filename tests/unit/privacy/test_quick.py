@@ -134,3 +134,46 @@ def test_text_is_judged_without_the_texts_beside_it(before: str, secret: str) ->
     around = [f"{before}{n}" for n in range(12)]
     clean = Redactor().value([*around, {"x": secret}, *around])
     assert secret not in str(clean)
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=["defaults", "no personal data", "paths", "names of files"])
+@THOROUGH
+@given(value=VALUES)
+def test_mapping_among_many_texts_is_passed_only_when_the_walk_finds_nothing(
+    policy: Policy, value: object
+) -> None:
+    """Proves that mappings whose texts were searched in advance hold nothing that a walk without that would find."""
+    redactor = Redactor(policy)
+    records = [{"note": f"the line {n}", "value": value, "inner": {"text": value}} for n in range(9)]
+    redactor.value(records)  # names are known from now on
+    for many in (records, [{"inner": {"text": value, "list": [value, "a", "b"]}} for _ in range(9)]):
+        clean = redactor.value(many)
+        assert (clean is many) == (redactor.explain(many) == [])
+
+
+WORDS = st.one_of(
+    st.sampled_from(
+        ["net user", "ada", "hunter2x", "echo", "identified by", "ssn", "219-09-9999", "219099999", "/add", "itin",
+         "snmp-server community", "PRIVATE KEY", "4111 1111 1111 1111", "4111111111111111", "password", "social",
+         "--token", "-p", "mysql", "exec-7f3a91c2d4", "a.b", "/srv/x", "Basic", "login", "set sid", "kind"]
+    ),
+    st.text(st.sampled_from("abekops019_.,/- "), max_size=14),
+)  # fmt: skip
+
+
+@THOROUGH
+@given(parts=st.lists(WORDS, max_size=8))
+def test_short_text_of_plain_words_is_passed_only_when_no_rule_finds_anything(parts: list[str]) -> None:
+    """Proves that the first test of a short text misses nothing that the rules find in it."""
+    quick, thorough = Redactor()._scanner, Redactor()._scanner
+    thorough._any_word = None
+    for text in (" ".join(parts), " ".join(parts).upper()):
+        assert list(quick.spans(text)) == list(thorough.spans(text))
+
+
+def test_ordinary_short_texts_are_passed_by_the_first_test() -> None:
+    """Proves that states, ids and sentences are judged by that test alone, so it cannot rot unnoticed."""
+    scanner = Redactor()._scanner
+    assert scanner._any_word is not None
+    for text in ("completed", "hello world", "exec-7f3a91c2d4", "gpt-5.2-mini", "/srv/data/7.json"):
+        assert scanner._is_plain(text, scanner._any_word), text
