@@ -1,6 +1,8 @@
 """Opening the store that the settings name: to feed it, or to read it."""
 
+import errno
 import os
+import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from ael_otel.store.sql import SqlBackend
 
 MIRROR_FOLDER: Final = "traces"
+
+_PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EINTR})
+"""Errors that may be gone when a run is to be kept."""
 
 
 def open_store(
@@ -131,6 +136,8 @@ def refuse_unusable(
         wrong = f"the folder {folder} {why}: choose a path in one that can be written"
     elif path.exists() and not os.access(path, os.W_OK):
         wrong = f"{path} cannot be written by this user: choose another path, or change its mode"
+    elif not path.exists() and (fault := _takes_no_file(folder)):
+        wrong = f"the folder {folder} takes no file ({fault}): choose a path in one that does"
     else:
         return
     file = "" if key == VARIABLE else f"{VARIABLE} to a file, or "
@@ -142,6 +149,15 @@ def refuse_unusable(
 def _may_enter(folder: Path) -> bool:
     """Return whether this user can see what is in a folder; True where there is no such folder."""
     return not os.path.isdir(folder) or os.access(folder, os.X_OK)  # noqa: PTH112 - no error where it cannot be seen
+
+
+def _takes_no_file(folder: Path) -> str | None:
+    """Return why no file can be made in a folder whose mode allows it, as in /proc; a full disk is no reason."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return None if error.errno in _PASSING else error.strerror or str(error)
 
 
 def _read_only(folder: Path) -> bool:

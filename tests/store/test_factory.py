@@ -1,6 +1,7 @@
 """Opening what the settings name, and the whole way from a frame to a row."""
 
 import asyncio
+import errno
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from msgspec.structs import replace
@@ -214,6 +216,26 @@ def test_postgresql_without_its_driver_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(ConfigError, match=r"needs psycopg: install it with `pip install 'psycopg\[binary\]"):
         refuse_unusable(settings(backend="postgresql", dsn="postgresql://a@b/c"), environ={})
+
+
+def test_folder_that_takes_no_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves the refusal where the mode of a folder allows what its file system does not, and none on a full disk."""
+    proc = Path("/proc")
+    if proc.is_dir() and os.access(proc, os.W_OK):  # root may write there, by its mode
+        with pytest.raises(ConfigError, match=r"telemetry\.store\.path: the folder /proc takes no file \("):
+            refuse_unusable(settings(path="/proc/x/t.db"), environ={})
+    path = str(tmp_path / "below" / "t.db")
+    for number, refused in ((errno.EROFS, True), (errno.ENOSPC, False), (errno.EDQUOT, False)):
+        full = OSError(number, os.strerror(number))
+        monkeypatch.setattr("ael_otel.store.factory.tempfile.TemporaryFile", Mock(side_effect=full))
+        if refused:
+            with pytest.raises(ConfigError, match="takes no file"):
+                refuse_unusable(settings(path=path), environ={})
+        else:
+            refuse_unusable(settings(path=path), environ={})
+    monkeypatch.undo()
+    refuse_unusable(settings(path=path), environ={})
+    assert list(tmp_path.iterdir()) == [], "nothing is left behind"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork, no other user")
