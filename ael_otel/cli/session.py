@@ -19,7 +19,13 @@ from ael_otel.cli.render import text as words
 from ael_otel.cli.streams import nowhere, stdout_to_stderr
 from ael_otel.config import Settings, find_config, read_document, settings_from_document
 from ael_otel.errors import WorkflowNotFoundError
-from ael_otel.instrument.engine import RunOutcome, disconnected_servers, open_application, run_workflow
+from ael_otel.instrument.engine import (
+    RunOutcome,
+    disconnected_servers,
+    open_application,
+    refuse_without_engine,
+    run_workflow,
+)
 from ael_otel.runtime import Runtime, start
 from ael_otel.store import ExecutionRecord, StoreError, refuse_unusable, skipped_folder
 
@@ -140,7 +146,11 @@ def telemetry(
         serve_metrics: whether the metrics are served too.
         ready: what `/readyz` answers.
         synchronous_logs: have a log line written before the call that logs it returns.
+
+    Raises:
+        EngineUnavailableError: the engine is not installed; nothing has been started then.
     """
+    refuse_without_engine()
     if log_stream is None and settings.enabled and (skipped := skipped_folder(settings)):
         _warn(skipped)
     runtime = start(

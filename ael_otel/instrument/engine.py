@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, Literal, TextIO
@@ -31,6 +32,16 @@ class RunOutcome:
     error: dict[str, Any] | None
     trace_id: str
     duration_ms: float
+
+
+def refuse_without_engine() -> None:
+    """Check that the engine is installed, without importing it: a command then leaves no empty store behind.
+
+    Raises:
+        EngineUnavailableError: it is not; the message names the command that installs it.
+    """
+    if "ploston_core" not in sys.modules and find_spec("ploston_core") is None:
+        raise EngineUnavailableError(f"the engine is not installed: `{install_command('engine')}`")
 
 
 async def open_application(

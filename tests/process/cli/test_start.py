@@ -2,8 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+from ael_otel.demo.example import write_example
 from tests.support.variables import clean_variables
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_the_command_starts_without_the_heavy_packages() -> None:
@@ -57,3 +61,29 @@ asyncio.run(use())
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=clean_variables()
     )
     assert (done.stdout.split(), done.stderr) == (["True"] * 3, "")
+
+
+def test_commands_without_the_engine_leave_no_store_behind(tmp_path: Path) -> None:
+    """One line names the command that installs it, with exit code 1; there is no empty store for `ael trace list`."""
+    program = (
+        "import importlib.util, sys\n"
+        "import ael_otel.instrument.engine as ours\n"
+        "ours.find_spec = lambda name: None\n"
+        "from ael_otel.cli import main\n"
+        "main()"
+    )
+    folder = tmp_path / "demo"
+    write_example(folder)
+    for words in (["demo"], ["run", "hello"], ["serve"]):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words],
+            cwd=folder,
+            env=clean_variables(HOME=str(tmp_path), PYTHONPATH=str(ROOT)),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.splitlines()[-1].startswith("ael: the engine is not installed: `pip install '")
+        assert not list(tmp_path.rglob(".ael"))
