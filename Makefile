@@ -143,6 +143,14 @@ e2e: setup ## pull the images that are absent, start the stack, drive it, check 
 bench: setup ## measure what the instrumentation costs
 	@if [ -f tests/bench/run.py ]; then $(PY) tests/bench/run.py; else $(PYTEST) -s tests/bench $(PYTEST_ARGS); fi
 
+.PHONY: bench-load
+bench-load: setup ## measure an engine under load with telemetry and without: delay, runs a second, memory, end (5 minutes)
+	@$(PY) tests/bench/load.py load $(BENCH_ARGS)
+
+.PHONY: soak
+soak: setup ## run an hour at 100 runs/s; fails if memory grows or something is dropped (BENCH_ARGS="--minutes 5")
+	@$(PY) tests/bench/load.py soak $(BENCH_ARGS)
+
 .PHONY: release
 release: setup ## build VERSION, try it on every Python of this machine, write build/release (first: python -m tools.release prepare VERSION)
 	@$(PY) -m tools.release check $(VERSION)
