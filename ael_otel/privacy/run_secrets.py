@@ -29,6 +29,9 @@ _HEAD: Final = 24
 _LONG: Final = 16
 """A value of so many characters is no part of another word by chance."""
 
+_FEW: Final = 32
+"""So many values are looked for one after the other; more by the end of each, in one pass over the text."""
+
 SETTLE_SECONDS: Final = 1.0
 """How long a text waits until content that was captured before it is judged by another thread."""
 
@@ -45,6 +48,7 @@ class RunSecrets:
 
     __slots__ = (
         "_busy",
+        "_by_end",
         "_counting",
         "_longest_first",
         "_process",
@@ -59,6 +63,7 @@ class RunSecrets:
         self.values: dict[str, str] = {}
         self.counts: dict[str, int] = {}
         self._longest_first: tuple[tuple[str, str], ...] = ()
+        self._by_end: Mapping[str, Sequence[tuple[str, str]]] = {}
         self._waiting: deque[Callable[[], object]] = deque()
         self._unknown = False
         self._begin()
@@ -154,7 +159,11 @@ class RunSecrets:
         longest_first = self._longest_first
         if len(longest_first) != len(self.values):
             found = sorted(self.values.items(), key=lambda item: len(item[0]), reverse=True)
+            self._by_end = _by_end(found)
             self._longest_first = longest_first = tuple(found)
+        if len(longest_first) > _FEW:
+            # Each of 2,048 values in each of 10,000 texts took a second.
+            longest_first = _ending_in(text, self._by_end)
         for value, marker in longest_first:
             if value in text:
                 text = text.replace(value, marker)
@@ -182,6 +191,22 @@ class RunSecrets:
             text = repr(value)
             return self.values.get(text, value) if len(text) >= MIN_SECRET else value
         return value
+
+
+def _by_end(values: Iterable[tuple[str, str]]) -> Mapping[str, Sequence[tuple[str, str]]]:
+    """Return values and their markers by the last characters of the value."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for value, marker in values:
+        found.setdefault(value[-MIN_SECRET:], []).append((value, marker))
+    return found
+
+
+def _ending_in(text: str, by_end: Mapping[str, Sequence[tuple[str, str]]]) -> tuple[tuple[str, str], ...]:
+    """Return the values that can be in a text, since their last characters are: the longer ones first."""
+    ends = {end for at in range(len(text) - MIN_SECRET + 1) if (end := text[at : at + MIN_SECRET]) in by_end}
+    found = [each for end in ends for each in by_end[end]]
+    found.sort(key=lambda item: len(item[0]), reverse=True)
+    return tuple(found)
 
 
 def _restored(values: dict[str, str], counts: dict[str, int]) -> RunSecrets:

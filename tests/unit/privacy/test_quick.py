@@ -137,7 +137,7 @@ def test_text_is_judged_without_the_texts_beside_it(before: str, secret: str) ->
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=["defaults", "no personal data", "paths", "names of files"])
-@THOROUGH
+@settings(THOROUGH, max_examples=100)
 @given(value=VALUES)
 def test_mapping_among_many_texts_is_passed_only_when_the_walk_finds_nothing(
     policy: Policy, value: object
