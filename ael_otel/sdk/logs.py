@@ -12,7 +12,7 @@ import select
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from threading import get_ident
+from threading import get_ident, main_thread
 from time import time_ns
 from typing import Any, Final, Literal, TextIO, cast
 
@@ -278,13 +278,19 @@ class RunLogHandler(logging.Handler):
         return self._queue.flush(timeout_s)
 
     def close(self) -> None:
-        """Write what is noted, and from now on each record before the call that logs it returns.
+        """Write what is noted, and at the end of the process from now on each record before its call returns.
+
+        `logging.config.dictConfig` closes all handlers too, those that stay in use as well: uvicorn calls it when it
+        starts, and would have every later line written and redacted on the thread of its event loop.
 
         A stream that nobody reads holds this up, as it holds up every program that ends: the interpreter flushes it
         too, and aborts where another thread is in the middle of writing.
         """
-        self.write_through(FLUSH_SECONDS)
-        self._queue.drain()
+        if main_thread().is_alive():
+            self.write_noted(FLUSH_SECONDS)
+        else:
+            self.write_through(FLUSH_SECONDS)
+            self._queue.drain()
         super().close()
 
     def write_through(self, timeout_s: float) -> bool:

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import logging.config
 import sys
 import threading
 import traceback
@@ -410,6 +411,30 @@ def test_line_after_write_through_is_written_when_its_call_returns(lab: Lab) -> 
     lab.handler.close()
     lab.logger.info("third")
     assert [word in lab.stream.getvalue() for word in ("first", "second", "third")] == [True] * 3
+
+
+def test_line_after_logging_is_configured_anew_is_written_by_the_telemetry_thread(
+    make: Callable[..., Lab],
+) -> None:
+    """Proves that `dictConfig`, which closes all handlers and which uvicorn calls, leaves callers only their note.
+
+    A handler that stays in use would otherwise redact each later line of `ael serve` on the event loop's thread.
+    """
+    writers: set[int] = set()
+
+    class Stream(io.StringIO):
+        def write(self, text: str) -> int:
+            writers.add(threading.get_ident())
+            return super().write(text)
+
+    stream = Stream()
+    lab = make(stream=stream)
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
+    for number in range(20):
+        lab.logger.info("line %d", number)
+    assert lab.queue.flush(10)
+    assert stream.getvalue().count("line") >= 20
+    assert threading.get_ident() not in writers
 
 
 def test_records_that_cannot_be_sent_in_time_are_counted_and_written(lab: Lab) -> None:
