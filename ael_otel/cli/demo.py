@@ -154,9 +154,8 @@ async def demonstrate(*, runs: int | None, seconds: float | None) -> Demonstrati
                 (record for name in wanted if (record := sent.record(name))), key=lambda run: run.started_at
             )
             lost = len(wanted) - len(records) if sent.keeps else 0
-            return Demonstration(
-                outcomes, records, surprises, progress.seconds, sent.destination, sent.kept_in, lost
-            )
+            kept_in = sent.kept_in
+        return Demonstration(outcomes, records, surprises, progress.seconds, sent.destination, kept_in, lost)
 
 
 _NOT_FOR_THE_DEMO: Final = (

@@ -87,6 +87,10 @@ def command(
         raise
     if as_json:
         print_json(session.as_json(ending.outcome))
+        if ending.destination.reachable and ending.destination.dropped:
+            from ael_otel.cli.render.run_result import where_to_look
+
+            click.echo(f"ael: warning: {where_to_look(ending.destination, what='this run')}", err=True)
     else:
         _show(ending)
     if ending.lost is not None:

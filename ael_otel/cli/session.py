@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TextIO
 from urllib.parse import urlsplit
@@ -36,6 +36,10 @@ CLOSE_S: Final = 5.0
 """How long the tool servers get to stop."""
 
 _NOTHING: Final = nullcontext()
+_NOT_BY_EXPORT: Final = frozenset(
+    {"cardinality", "keep_expired", "keep_full", "rate_limit", "redaction_error"}
+)
+"""Reasons of what was delivered in another form, or was not to be sent as it was."""
 _DEFAULT_ENDPOINTS: Final = ("localhost:4317", "localhost:4318")
 
 
@@ -46,6 +50,8 @@ class Destination:
     endpoint: str
     enabled: bool
     reachable: bool
+    dropped: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    """How many items did not arrive there, by signal and reason."""
 
     @property
     def is_default(self) -> bool:
@@ -64,6 +70,7 @@ class Telemetry:
     """The telemetry of one verb: what runs, what it kept, where it goes."""
 
     runtime: Runtime
+    dropped_before: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
 
     def record(self, execution_id: str) -> ExecutionRecord | None:
         """Return the record of a run that has ended; None when its end is not kept, also because that failed."""
@@ -107,11 +114,23 @@ class Telemetry:
 
     @property
     def destination(self) -> Destination:
-        """Where telemetry goes, asked now: this connects to the endpoint, for 0.3 s at most."""
+        """Where telemetry goes, asked now: this connects to the endpoint, for 0.3 s at most.
+
+        What was dropped is whole once telemetry has ended.
+        """
         settings = self.runtime.settings
         enabled = settings.enabled and settings.exporters.otlp.enabled
         endpoint = host_and_port(settings.exporters.otlp.endpoint)
-        return Destination(endpoint, enabled, enabled and self.runtime.otlp_reachable)
+        return Destination(endpoint, enabled, enabled and self.runtime.otlp_reachable, self._dropped())
+
+    def _dropped(self) -> dict[tuple[str, str], int]:
+        return {
+            (signal, reason): number
+            for (signal, reason), total in self.runtime.pipeline.metrics.losses().items()
+            if signal != "store"
+            and reason not in _NOT_BY_EXPORT
+            and (number := total - self.dropped_before.get((signal, reason), 0))
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +183,7 @@ def telemetry(
         # Without any handler the engine adds one that prints to stdout.
         logging.getLogger().addHandler(logging.NullHandler())
     try:
-        yield Telemetry(runtime)
+        yield Telemetry(runtime, runtime.pipeline.metrics.losses())
     finally:
         runtime.shutdown(None if runtime.otlp_reachable else NO_COLLECTOR_FLUSH_S)
 
@@ -290,6 +309,6 @@ async def run_once(
                     error.args = (f"{error}; it may be in a file that was not loaded: {read.passed_over[0]}",)
                 raise
         record = sent.record(outcome.execution_id)
-        if record is None and sent.keeps:
-            return Ending(outcome, None, sent.destination, lost=sent.why_not_kept(outcome.execution_id))
-        return Ending(outcome, record, sent.destination, sent.kept_in)
+        lost = sent.why_not_kept(outcome.execution_id) if record is None and sent.keeps else None
+        kept_in = sent.kept_in if lost is None else None
+    return Ending(outcome, record, sent.destination, kept_in, lost)

@@ -23,6 +23,7 @@ class DropEvents:
         self._lock = Lock()
         self._pending: dict[tuple[str, str], int] = {}
         self._told: dict[tuple[str, str], float] = {}
+        self._totals: dict[tuple[str, str], int] = {}
         os.register_at_fork(after_in_child=self.after_fork)
 
     def lost(self, signal: TelemetrySignal, reason: TelemetryDropReason, count: int) -> None:
@@ -30,6 +31,7 @@ class DropEvents:
         kind = (signal, reason)
         now = monotonic()
         with self._lock:
+            self._totals[kind] = self._totals.get(kind, 0) + count
             total = self._pending.get(kind, 0) + count
             last = self._told.get(kind)
             if last is not None and now - last < QUIET_SECONDS:
@@ -48,7 +50,12 @@ class DropEvents:
             telemetry_dropped_items=total,
         )
 
+    def totals(self) -> dict[tuple[str, str], int]:
+        """Return how many items this process has dropped, by signal and reason."""
+        with self._lock:
+            return dict(self._totals)
+
     def after_fork(self) -> None:
         """Start anew in a child process, with a lock of its own: the parent's may have been held."""
         self._lock = Lock()
-        self._pending, self._told = {}, {}
+        self._pending, self._told, self._totals = {}, {}, {}

@@ -100,6 +100,10 @@ class AelMetrics(MetricSets):
         self.telemetry.bind(signal=signal, reason=reason).add(dropped=count)
         self._notice.lost(signal, reason, count)
 
+    def losses(self) -> dict[tuple[str, str], int]:
+        """Return how many items this process has dropped, by signal and reason."""
+        return self._notice.totals()
+
     def expect_workflow(self, name: str, steps: Iterable[tuple[str, StepType]] = ()) -> None:
         """Emit zeros for a workflow the engine has loaded, so that its first failure is an increase.
 

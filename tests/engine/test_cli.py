@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import grpc
 import httpx
 import pytest
 import yaml
@@ -19,6 +20,7 @@ from ael_otel.cli import cli
 from ael_otel.demo.example import CONFIG_NAME, write_example
 from ael_otel.demo.scenarios import ROUND, RUNS_PER_ROUND
 from tests.engine.lab.serving import Served
+from tests.process.sdk.receivers import Behaviour, Refusal, http_receiver
 from tests.support.examples import examples
 from tests.support.needs import require
 from tests.support.ports import free_port
@@ -154,6 +156,32 @@ def test_run_works_at_once_on_a_new_project(tmp_path, environment):
     assert json.loads(done.stdout)["outputs"] == {"greeting": "hello, Ada"}
     listed = run("trace", "list", cwd=tmp_path, env=environment)
     assert "hello" in listed.stdout
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_run_whose_telemetry_is_refused_says_what_was_dropped(words, place, environment):
+    """What a receiver does not accept is named with number and reason, not reported as sent; the run is a success."""
+    refusing = Behaviour(refusal=Refusal(grpc.StatusCode.UNAUTHENTICATED, 401))
+    with http_receiver(refusing) as port:
+        there = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        }
+        done = run("run", "hello", *words, cwd=place, env=environment | there)
+        refusing.refusal = None
+        sent = run("run", "hello", *words, cwd=place, env=environment | there)
+    assert (done.returncode, sent.returncode) == (0, 0)
+    text = " ".join((done.stderr if words else done.stdout).split())
+    found = re.search(
+        rf"Not all telemetry of this run could be delivered to 127\.0\.0\.1:{port}; dropped: (\d+) spans"
+        r" \(unauthenticated\), (\d+) log records \(unauthenticated\), 1 metric export \(unauthenticated\)\."
+        r" `ael run -v` logs what the receiver answered\.",
+        text,
+    )
+    assert found is not None, done.stdout + done.stderr
+    assert "Sent to" not in text
+    assert int(found[1]) >= 2
+    assert "Not all" not in sent.stdout + sent.stderr
 
 
 def test_a_workflow_that_does_not_exist_ends_with_3(place, environment):

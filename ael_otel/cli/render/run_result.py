@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ael_otel.cli.session import Destination
 
 GRAFANA_URL = "http://localhost:3000/d/ael-overview"
+_ITEMS: Final = {"traces": "span", "logs": "log record", "metrics": "metric export"}
+"""What is dropped of each signal, in the order in which it is shown."""
 
 
 class Outcome(Protocol):
@@ -97,6 +99,11 @@ def where_to_look(destination: "Destination", *, what: str) -> Text:
     """Say where `what`, for example `this run`, can be looked at."""
     if not destination.enabled:
         return Text(f"OTLP export is off: {what} is not sent anywhere.", style="dim")
+    if destination.reachable and destination.dropped:
+        return Text(
+            f"Not all telemetry of {what} could be delivered to {destination.endpoint}; dropped:"
+            f" {dropped(destination.dropped)}. `ael run -v` logs what the receiver answered."
+        )
     if destination.reachable:
         return Text.assemble(f"Sent to {destination.endpoint}. Grafana: ", (GRAFANA_URL, "cyan"))
     # What could not be delivered is gone: a stack that is started now sees later runs only.
@@ -104,6 +111,16 @@ def where_to_look(destination: "Destination", *, what: str) -> Text:
         return Text(f"Nothing answers at {destination.endpoint}: the telemetry of {what} was dropped.")
     return Text(
         f"No Collector on {destination.endpoint}: to see {what} in Grafana, run it again after `make up`."
+    )
+
+
+def dropped(counts: Mapping[tuple[str, str], int]) -> str:
+    """Write how many items were dropped, by signal and reason."""
+    return ", ".join(
+        f"{words.plural(number, item)} ({reason})"
+        for signal, item in _ITEMS.items()
+        for (dropped_of, reason), number in sorted(counts.items())
+        if dropped_of == signal
     )
 
 

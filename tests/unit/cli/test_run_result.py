@@ -102,14 +102,30 @@ def test_an_output_cannot_steer_the_terminal(mixed):
             "Sent to localhost:4317. Grafana: http://localhost:3000/d/ael-overview",
         ),
         (
+            Destination(
+                "localhost:4317",
+                enabled=True,
+                reachable=True,
+                dropped={
+                    ("metrics", "timeout"): 1,
+                    ("traces", "unauthenticated"): 2000,
+                    ("traces", "rejected"): 1,
+                },
+            ),
+            (
+                "Not all telemetry of x could be delivered to localhost:4317; dropped: 1 span (rejected), 2,000 spans"
+                " (unauthenticated), 1 metric export (timeout). `ael run -v` logs what the receiver answered."
+            ),
+        ),
+        (
             Destination("localhost:4317", enabled=False, reachable=False),
             "OTLP export is off: x is not sent anywhere.",
         ),
     ],
 )
 def test_where_to_look_says_what_is_the_case(destination, text):
-    """A Collector that answers, one that does not, another endpoint that does not, and export that is off."""
-    assert shown(answer.where_to_look(destination, what="x")) == text
+    """A Collector that answers, one that does not, another endpoint that does not, one that refuses, no export."""
+    assert shown(answer.where_to_look(destination, what="x"), width=300) == text
 
 
 @pytest.mark.parametrize(
