@@ -11,7 +11,6 @@ from typing import Final
 
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Tracer
-from opentelemetry.util.types import AttributeValue
 
 from ael_otel._generated.attributes import (
     AEL_CODE_SHA256,
@@ -123,14 +122,12 @@ def update_workflow(
     """Say what is known by now of a span `Workflow Execution`; None says nothing."""
     if not span.is_recording():
         return
-    attributes: dict[str, AttributeValue] = {}
     if workflow_id is not None:
-        attributes[AEL_WORKFLOW_ID] = workflow_id
+        span.set_attribute(AEL_WORKFLOW_ID, workflow_id)
     if workflow_version is not None:
-        attributes[AEL_WORKFLOW_VERSION] = workflow_version
+        span.set_attribute(AEL_WORKFLOW_VERSION, workflow_version)
     if workflow_status is not None:
-        attributes[AEL_WORKFLOW_STATUS] = workflow_status
-    span.set_attributes(attributes)
+        span.set_attribute(AEL_WORKFLOW_STATUS, workflow_status)
 
 
 @lru_cache(maxsize=CACHED)
@@ -193,20 +190,18 @@ def update_step_tool_call(
     """Say what is known by now of a span `Step {ael.step.index}: tool_call`; None says nothing."""
     if not span.is_recording():
         return
-    attributes: dict[str, AttributeValue] = {}
     if workflow_name is not None:
-        attributes[AEL_WORKFLOW_NAME] = workflow_name
+        span.set_attribute(AEL_WORKFLOW_NAME, workflow_name)
     if step_status is not None:
-        attributes[AEL_STEP_STATUS] = step_status
+        span.set_attribute(AEL_STEP_STATUS, step_status)
     if step_skip_reason is not None:
-        attributes[AEL_STEP_SKIP_REASON] = step_skip_reason
+        span.set_attribute(AEL_STEP_SKIP_REASON, step_skip_reason)
     if step_attempt is not None:
-        attributes[AEL_STEP_ATTEMPT] = step_attempt
+        span.set_attribute(AEL_STEP_ATTEMPT, step_attempt)
     if step_max_attempts is not None:
-        attributes[AEL_STEP_MAX_ATTEMPTS] = step_max_attempts
+        span.set_attribute(AEL_STEP_MAX_ATTEMPTS, step_max_attempts)
     if error_type is not None:
-        attributes[AEL_ERROR_TYPE] = error_type
-    span.set_attributes(attributes)
+        span.set_attribute(AEL_ERROR_TYPE, error_type)
 
 
 @lru_cache(maxsize=CACHED)
@@ -255,20 +250,18 @@ def update_step_code(
     """Say what is known by now of a span `Step {ael.step.index}: code_execution`; None says nothing."""
     if not span.is_recording():
         return
-    attributes: dict[str, AttributeValue] = {}
     if workflow_name is not None:
-        attributes[AEL_WORKFLOW_NAME] = workflow_name
+        span.set_attribute(AEL_WORKFLOW_NAME, workflow_name)
     if step_status is not None:
-        attributes[AEL_STEP_STATUS] = step_status
+        span.set_attribute(AEL_STEP_STATUS, step_status)
     if step_skip_reason is not None:
-        attributes[AEL_STEP_SKIP_REASON] = step_skip_reason
+        span.set_attribute(AEL_STEP_SKIP_REASON, step_skip_reason)
     if step_attempt is not None:
-        attributes[AEL_STEP_ATTEMPT] = step_attempt
+        span.set_attribute(AEL_STEP_ATTEMPT, step_attempt)
     if step_max_attempts is not None:
-        attributes[AEL_STEP_MAX_ATTEMPTS] = step_max_attempts
+        span.set_attribute(AEL_STEP_MAX_ATTEMPTS, step_max_attempts)
     if error_type is not None:
-        attributes[AEL_ERROR_TYPE] = error_type
-    span.set_attributes(attributes)
+        span.set_attribute(AEL_ERROR_TYPE, error_type)
 
 
 @lru_cache(maxsize=CACHED)
@@ -322,18 +315,16 @@ def update_mcp_request(
     """Say what is known by now of a span `MCP Request`; None says nothing."""
     if not span.is_recording():
         return
-    attributes: dict[str, AttributeValue] = {}
     if mcp_server is not None:
-        attributes[AEL_MCP_SERVER] = mcp_server
+        span.set_attribute(AEL_MCP_SERVER, mcp_server)
     if tool_source is not None:
-        attributes[AEL_TOOL_SOURCE] = tool_source
+        span.set_attribute(AEL_TOOL_SOURCE, tool_source)
     if workflow_id is not None:
-        attributes[AEL_WORKFLOW_ID] = workflow_id
+        span.set_attribute(AEL_WORKFLOW_ID, workflow_id)
     if gen_ai_tool_call_arguments is not None:
-        attributes[GEN_AI_TOOL_CALL_ARGUMENTS] = gen_ai_tool_call_arguments
+        span.set_attribute(GEN_AI_TOOL_CALL_ARGUMENTS, gen_ai_tool_call_arguments)
     if gen_ai_tool_call_result is not None:
-        attributes[GEN_AI_TOOL_CALL_RESULT] = gen_ai_tool_call_result
-    span.set_attributes(attributes)
+        span.set_attribute(GEN_AI_TOOL_CALL_RESULT, gen_ai_tool_call_result)
 
 
 def start_code_exec(
@@ -355,10 +346,8 @@ def update_code_exec(span: Span, *, code_sha256: str | None = None) -> None:
     """Say what is known by now of a span `Python Exec`; None says nothing."""
     if not span.is_recording():
         return
-    attributes: dict[str, AttributeValue] = {}
     if code_sha256 is not None:
-        attributes[AEL_CODE_SHA256] = code_sha256
-    span.set_attributes(attributes)
+        span.set_attribute(AEL_CODE_SHA256, code_sha256)
 
 
 def fail_span(span: Span, *, error_type: ErrorType) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 
 from ael_otel._generated.attributes import AEL_REDACTION_KIND, RedactionKind
 from ael_otel.config import Settings
+from ael_otel.core.attributes import readable_fast
 from ael_otel.core.metrics import AelMetrics, shared_metrics
 from ael_otel.core.run_context import current_run
 from ael_otel.privacy.engine_logs import without_quotes
@@ -29,6 +30,8 @@ CONTENT_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 _KEPT: Final = 8_192
 _LONGEST_KEPT: Final = 256
 _SCALARS: Final = (bool, int, float, type(None))
+_HASHABLE: Final = (str, *_SCALARS)
+_PLAIN: Final = frozenset(_HASHABLE)
 
 logger = logging.getLogger("ael.privacy")
 
@@ -177,8 +180,10 @@ class ActiveRedaction:
         changed: dict[str, Any] = {}
         renamed = False
         try:
-            for key, value in attributes.items():
-                found = self._attribute(key, value)
+            for key, value in readable_fast(attributes).items():
+                # Asked here before `_attribute` asks: nearly all have been seen before.
+                known = type(value) in _PLAIN and (key, value) in self._clean
+                found = value if known else self._attribute(key, value)
                 if found is not value:
                     changed[key] = found
                 if key not in self._clean and self.name(key) != key:
@@ -203,7 +208,7 @@ class ActiveRedaction:
         return found
 
     def _attribute(self, key: str, value: Any) -> Any:
-        known = (key, value) if isinstance(value, (str, *_SCALARS)) else None
+        known = (key, value) if isinstance(value, _HASHABLE) else None
         if known is not None and known in self._clean:
             return value
         found = self.redactor.field(key, value)

@@ -248,10 +248,13 @@ def engine_log(wrapped: Callable[..., None], instance: Any, args: Args, kwargs: 
     its line with the ids added. The engine keeps the ids of the latest run on one shared object, so overlapping runs
     would carry each other's: ids from the run's own context replace them.
     """
-    level = argument(args, kwargs, 0, "level")
-    component = argument(args, kwargs, 1, "component", "")
-    message = argument(args, kwargs, 2, "message", "")
-    context = argument(args, kwargs, 3, "context")
+    if len(args) == 4:  # as the engine calls it
+        level, component, message, context = args
+    else:
+        level = argument(args, kwargs, 0, "level")
+        component = argument(args, kwargs, 1, "component", "")
+        message = argument(args, kwargs, 2, "message", "")
+        context = argument(args, kwargs, 3, "context")
     redacts = active_redaction().redacts
     if recorder() is None or not (redacts or log_is_owned()):
         wrapped(*args, **kwargs)

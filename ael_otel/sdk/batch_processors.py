@@ -9,6 +9,7 @@ from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord, ReadW
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
+from ael_otel.core.attributes import readable_fast
 from ael_otel.sdk.export_queue import Delivery, DropCounter, ExportQueue
 
 __all__ = ["BoundedLogProcessor", "BoundedSpanProcessor", "DropCounter", "queue_items"]
@@ -36,10 +37,11 @@ _VALUE: Final = 32
 
 
 def _size(attributes: Mapping[str, Any] | None) -> int:
-    size = 0
-    for value in (attributes or {}).values():
-        size += _VALUE
-        if isinstance(value, str | bytes):
+    if not attributes:
+        return 0
+    size = _VALUE * len(attributes)
+    for value in readable_fast(attributes).values():
+        if type(value) is str or isinstance(value, str | bytes):
             size += len(value)
         elif isinstance(value, tuple | list):
             parts = cast("Sequence[object]", value)

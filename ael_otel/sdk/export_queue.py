@@ -11,7 +11,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from threading import Condition, Thread, get_ident
+from threading import Condition, RLock, Thread, get_ident
 from typing import Final, Protocol
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
@@ -91,7 +91,8 @@ class ExportQueue[T]:
 
     def _begin(self) -> None:
         """Start empty, also in a forked child: what the parent has queued is the parent's."""
-        self._changed = Condition()
+        self._lock = RLock()
+        self._changed = Condition(self._lock)
         self._items: deque[tuple[T, int]] = deque()
         self._bytes = 0
         self._in_flight = 0
@@ -111,7 +112,7 @@ class ExportQueue[T]:
         """Queue an item; False, and counted, when there is no room for it."""
         size = self._size_of(item)
         reason: TelemetryDropReason
-        with self._changed:
+        with self._lock:  # not by the condition, whose way in and out is Python
             self._accepted += 1
             if self._closing:
                 reason = "shutdown_timeout"
