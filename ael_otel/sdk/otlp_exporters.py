@@ -5,6 +5,7 @@ others with it. A batch is offered again while the receiver asks for it and pati
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from random import uniform
 from threading import Event
@@ -241,6 +242,7 @@ class OtlpMetricExporter(MetricExporter):
         self._on_drop = on_drop
         self._timeout_s = timeout_s
         self._resources = Resources()
+        self._uncounted: deque[None] = deque()  # its `pop` is atomic, and no fork finds it locked
         self.lost = 0
 
     def export(
@@ -250,6 +252,7 @@ class OtlpMetricExporter(MetricExporter):
         deadline = monotonic() + (timeout_millis / 1e3 if self._timeout_s is None else self._timeout_s)
         reason: TelemetryDropReason | None
         rejected = 0
+        self._uncounted.append(None)
         try:
             clean = clean_metrics(metrics_data, active_redaction(), self._resources)
             body: bytes = encode_metrics(clean).SerializeToString()
@@ -258,11 +261,26 @@ class OtlpMetricExporter(MetricExporter):
         else:
             answer = self._attempts.send(body, deadline)
             reason, rejected = answer.reason, answer.rejected
+        try:
+            self._uncounted.pop()
+        except IndexError:
+            return MetricExportResult.FAILURE  # counted by `abandon`
         if reason is None and not rejected:
             return MetricExportResult.SUCCESS
-        self.lost += 1
-        self._on_drop("metrics", reason or "rejected", 1)
+        self._lose(reason or "rejected")
         return MetricExportResult.FAILURE
+
+    def abandon(self) -> None:
+        """Count an export that is still waiting for its answer: the process may end before it returns."""
+        try:
+            self._uncounted.pop()
+        except IndexError:
+            return
+        self._lose("shutdown_timeout")
+
+    def _lose(self, reason: TelemetryDropReason) -> None:
+        self.lost += 1
+        self._on_drop("metrics", reason, 1)
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         """Return True: nothing is kept here."""

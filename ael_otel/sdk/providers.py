@@ -155,6 +155,8 @@ class Pipeline:
         self._shutdown.run(self._left())
         for queue in self._parts.queues:
             queue.abandon()
+        if self._parts.exporter is not None:
+            self._parts.exporter.abandon()
         left = self._lost() - before
         if left:
             logger.warning(

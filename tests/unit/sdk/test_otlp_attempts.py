@@ -5,9 +5,10 @@ from threading import Event, Thread
 from time import monotonic
 
 import pytest
+from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData
 
 from ael_otel.sdk import otlp_exporters
-from ael_otel.sdk.otlp_exporters import Attempts
+from ael_otel.sdk.otlp_exporters import Attempts, OtlpMetricExporter
 from ael_otel.sdk.otlp_transport import Answer
 
 AWAY = Answer("unavailable", again=True)
@@ -102,3 +103,39 @@ def test_an_aborted_request_ends_its_pause() -> None:
     sending.attempts.abort()
     assert sending.answer() == Answer("shutdown_timeout")
     assert receiver.closed.is_set()
+
+
+class Trickling(Receiver):
+    """A receiver whose answer begins in time and does not end: closing the connection does not end the wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.end = Event()
+
+    def send(self, body: bytes, timeout_s: float) -> Answer:
+        """Answer when the test says so."""
+        self.refused.set()
+        assert self.end.wait(10)
+        return super().send(body, timeout_s)
+
+
+def test_metric_export_without_an_answer_at_the_end_is_counted_once() -> None:
+    """Proves `shutdown_timeout` for an export that is on its way, nothing for one that was taken, and no second count
+    when the answer comes after all.
+    """
+    receiver = Trickling()
+    dropped: list[tuple[str, str, int]] = []
+    exporter = OtlpMetricExporter(receiver, lambda *loss: dropped.append(loss))
+    results: list[MetricExportResult] = []
+    exporting = Thread(target=lambda: results.append(exporter.export(MetricsData([]))), daemon=True)
+    exporting.start()
+    assert receiver.refused.wait(10)
+    exporter.abort()
+    exporter.abandon()
+    assert (dropped, exporter.lost) == ([("metrics", "shutdown_timeout", 1)], 1)
+    receiver.end.set()
+    exporting.join(10)
+    assert results == [MetricExportResult.FAILURE]
+    assert exporter.export(MetricsData([])) is MetricExportResult.SUCCESS
+    exporter.abandon()
+    assert exporter.lost == len(dropped) == 1
