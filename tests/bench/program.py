@@ -18,13 +18,13 @@ from time import perf_counter, process_time
 from typing import Any
 
 import msgspec
+from tool_server import prose
 
 from ael_otel.config import load_settings
 from ael_otel.core.metrics import shared_metrics
 from ael_otel.instrument.engine import open_application
 from ael_otel.runtime import start
 from tests.engine.lab.files import write_configuration
-from tools import prose
 
 TICK = 0.005
 """Seconds between two looks at the event loop: what a look is late is the loop's delay."""
@@ -71,7 +71,7 @@ def configuration(folder: Path, telemetry: dict[str, Any] | None) -> Path:
     return write_configuration(
         folder / "ael",
         telemetry=section,
-        servers={"bench": [Path(__file__).with_name("tools.py")]},
+        servers={"bench": [Path(__file__).with_name("tool_server.py")]},
         texts=WORKFLOWS,
     )
 
