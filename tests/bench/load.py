@@ -31,8 +31,9 @@ AS_FAST_AS_IT_GOES = 100_000.0
 GROWTH_MB_AN_HOUR = 8.0
 """More than this is a leak: what a soak of an hour at 100 runs a second may add to a process of 150 MiB."""
 
-SETTLED = 0.25
-"""Share of a soak after which its slope is taken: caches and pools have filled by then."""
+SETTLED, SETTLED_S = 0.25, 300.0
+"""When the slope begins: after this share of a soak, and, in a short one, after so many seconds or half of it. Caches,
+pools and the engine's own list of its last 1,000 runs have filled by then."""
 
 FULL = 0.5
 
@@ -192,7 +193,9 @@ def soak(console: Console, minutes: float, rate: float) -> int:
             seconds=minutes * 60,
         )
     timed = [report for report in reports if "rss_mb" in report and not report.get("done")]
-    late = [report for report in timed if report["at"] >= minutes * 60 * SETTLED]
+    whole = minutes * 60
+    begin = max(whole * SETTLED, min(SETTLED_S, whole / 2))
+    late = [report for report in timed if report["at"] >= begin]
     slope = linear_regression([each["at"] / 3600 for each in late], [each["rss_mb"] for each in late]).slope
     last = done(reports)
     fullest = max(last["most"].values(), default=0.0)
