@@ -91,8 +91,12 @@ class VerbGroup(click.Group):
         try:
             return super().invoke(ctx)
         except AelOtelError as error:
-            click.echo(f"ael: {error}", err=True)
+            click.echo(f"ael: {without_secrets(str(error))}", err=True)
             ctx.exit(exit_code(error))
+        except click.UsageError as error:
+            # click declares the text final; a new error would have neither its parameter nor its form.
+            vars(error).update(message=without_secrets(error.message))
+            raise
         except KeyboardInterrupt as error:
             from ael_otel.cli.options import Terminated
 
@@ -111,6 +115,14 @@ class VerbGroup(click.Group):
             where = "stdout" if error.filename is None else error.filename
             click.echo(f"ael: {where}: {error.strerror}; {remedy}", err=True)
             ctx.exit(EXIT_FAILURE)
+
+
+def without_secrets(message: str) -> str:
+    """Return the message of an error without credentials: it quotes arguments and variables, and ends in logs of CI."""
+    from ael_otel.privacy.policy import Policy
+    from ael_otel.privacy.redactor import Redactor
+
+    return Redactor(Policy(scrub_pii=False)).text(message)
 
 
 def exit_code(error: AelOtelError) -> int:

@@ -19,12 +19,7 @@ def parse_pairs(pairs: Iterable[str]) -> dict[str, Any]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not key or not equals:
-            from ael_otel.privacy.redactor import Redactor
-
-            # Standard error ends in the logs of CI, and JSON given by mistake can hold a password.
-            raise click.BadParameter(
-                f"{Redactor().text(pair)!r} is not key=value", param_hint="'-i' / '--input'"
-            )
+            raise click.BadParameter(f"{pair!r} is not key=value", param_hint="'-i' / '--input'")
         inputs[key] = _value(value)
     return inputs
 

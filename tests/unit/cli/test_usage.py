@@ -63,6 +63,27 @@ def test_wrong_usage_ends_with_2_and_the_reason(arguments, said, tmp_path, monke
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "hello", "-i", '{"password": "gr33nT3aPot"'],
+        ["run", "hello", "-i", "a=b", "--inputs-file", "password=gr33nT3aPot"],
+        ["trace", "list", "--since", "password=gr33nT3aPot"],
+        ["trace", "import", "password=gr33nT3aPot"],
+        ["serve", "--port", "token=gr33nT3aPot77"],
+    ],
+    ids=["input", "file", "time", "import", "port"],
+)
+def test_error_quotes_an_argument_without_its_secret(arguments, tmp_path, monkeypatch):
+    """Proves that what is typed in the wrong place does not end in the logs of CI by way of stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    result = CliRunner().invoke(cli, arguments, prog_name="ael")
+    assert result.exit_code != 0
+    assert "[" in result.stderr
+    assert "T3aPot" not in result.stderr
+
+
 @pytest.fixture
 def nowhere(tmp_path, monkeypatch):
     """A current directory and a home without a configuration."""
