@@ -28,7 +28,7 @@ from ael_otel.instrument.wrapping import Wrapping
 from ael_otel.lifecycle import Recorder
 from ael_otel.sdk.batch_processors import BoundedLogProcessor, BoundedSpanProcessor
 from ael_otel.sdk.logs import RunLogHandler
-from ael_otel.sdk.redacting_exporters import clean_log, clean_span
+from ael_otel.sdk.redacting_exporters import Resources, clean_log, clean_span
 from ael_otel.store import MemoryStore
 
 WORKFLOW = "hello"
@@ -39,11 +39,13 @@ class Instrumentation:
 
     def __init__(self, sampler: Sampler, redaction: ActiveRedaction | None = None) -> None:
         self._redaction = redaction if redaction is not None else ActiveRedaction(Settings())
+        # As the exporters do it: a resource is cleaned once.
+        of_spans, of_logs = Resources(), Resources()
         self._spans = BoundedSpanProcessor(
-            NullDelivery(lambda span: clean_span(span, active_redaction())), dropped
+            NullDelivery(lambda span: clean_span(span, active_redaction(), of_spans)), dropped
         )
         self._logs = BoundedLogProcessor(
-            NullDelivery(lambda record: clean_log(record, active_redaction())), dropped
+            NullDelivery(lambda record: clean_log(record, active_redaction(), of_logs)), dropped
         )
         tracers = TracerProvider(sampler, Resource({}), shutdown_on_exit=False)
         tracers.add_span_processor(self._spans)
