@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -129,6 +130,8 @@ def refuse_unusable(
         wrong = f"the folder {folder.parent} cannot be entered by this user: choose a path in one that can"
     elif path.is_dir():
         wrong = f"{path} is a folder: set it to a file in it, such as {path / 'telemetry.db'}"
+    elif fault := _not_a_file(path):
+        wrong = f"{path} {fault}: remove it, or choose another path"
     elif not folder.is_dir():
         wrong = f"{folder} is a file, and {path} is to be below it: remove the file, or choose another path"
     elif not os.access(folder, os.W_OK | os.X_OK):
@@ -149,6 +152,15 @@ def refuse_unusable(
 def _may_enter(folder: Path) -> bool:
     """Return whether this user can see what is in a folder; True where there is no such folder."""
     return not os.path.isdir(folder) or os.access(folder, os.X_OK)  # noqa: PTH112 - no error where it cannot be seen
+
+
+def _not_a_file(path: Path) -> str | None:
+    """Return what is in the place of the store that SQLite cannot open, such as a pipe, which it would wait for."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return "is a symbolic link that leads to itself" if error.errno == errno.ELOOP else None
+    return None if stat.S_ISREG(mode) else "is not a regular file"
 
 
 def _takes_no_file(folder: Path) -> str | None:

@@ -218,6 +218,20 @@ def test_postgresql_without_its_driver_is_refused(monkeypatch: pytest.MonkeyPatc
         refuse_unusable(settings(backend="postgresql", dsn="postgresql://a@b/c"), environ={})
 
 
+@pytest.mark.skipif(os.name != "posix", reason="pipes and links of POSIX")
+def test_pipe_or_loop_in_place_of_the_store_is_refused(tmp_path: Path) -> None:
+    """Proves that neither is opened: SQLite would report a disk error, or a missing permission."""
+    pipe, loop = tmp_path / "pipe.db", tmp_path / "loop.db"
+    os.mkfifo(pipe)
+    loop.symlink_to(loop)
+    for path, what in ((pipe, "is not a regular file"), (loop, "is a symbolic link that leads to itself")):
+        with pytest.raises(ConfigError, match=f"telemetry.store.path: {path} {what}: remove it"):
+            refuse_unusable(settings(path=str(path)), environ={})
+    whole = tmp_path / "elsewhere.db"
+    (tmp_path / "link.db").symlink_to(whole)
+    refuse_unusable(settings(path=str(tmp_path / "link.db")), environ={})
+
+
 def test_folder_that_takes_no_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Proves the refusal where the mode of a folder allows what its file system does not, and none on a full disk."""
     proc = Path("/proc")
