@@ -107,6 +107,7 @@ class Driver:
         self._runtime = runtime
         self._delays: list[float] = []
         self._all: list[float] = []
+        self._warm = False
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self.begun = self.ended = self.failed = 0
         self.most: dict[str, float] = {}
@@ -126,7 +127,8 @@ class Driver:
             await asyncio.sleep(TICK)  # wait: the loop's own clock is what is measured
             late = (loop.time() - due) * 1e3
             self._delays.append(late)
-            self._all.append(late)
+            if self._warm:
+                self._all.append(late)
 
     def levels(self) -> dict[str, float]:
         """How full each buffer is, from 0 to 1."""
@@ -171,7 +173,6 @@ class Driver:
         if plan.idle:
             await asyncio.sleep(plan.idle)  # wait: idle memory is what is measured
         self._delays.clear()
-        self._all.clear()
         began, cpu = perf_counter(), process_time()
         self.report(began, 0, idle=True)
         tasks: set[asyncio.Task[None]] = set()
@@ -187,6 +188,8 @@ class Driver:
             if now >= tell:
                 self.report(began, due)
                 tell = now + 1.0
+                # The first second has a pause of its own: the collector of garbage after the start.
+                self._warm = True
             await asyncio.sleep(min(0.01, 1 / plan.rate))  # wait: until the next run is due
         took, cpu = perf_counter() - began, process_time() - cpu
         ended = self.ended

@@ -19,6 +19,7 @@ from parts import NOWHERE, NullDelivery, Unredacted, dropped, meters
 from ael_otel.config import Settings
 from ael_otel.core.metrics import AelMetrics
 from ael_otel.core.redaction import ActiveRedaction, active_redaction, set_active_redaction
+from ael_otel.core.telemetry_thread import run_thread
 from ael_otel.demo.example import write_example
 from ael_otel.instrument import instrumentation as engine_instrumentation
 from ael_otel.instrument.active import Active, activate
@@ -77,6 +78,7 @@ class Instrumentation:
 
     def finish(self) -> None:
         """Have everything done that is only noted or queued."""
+        assert run_thread().flush(30)
         self._handler.flush()
         self._spans.force_flush()
         self._logs.force_flush()
