@@ -56,7 +56,8 @@ def labs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Labs
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / "tests" / "engine" / "lab", copied, ignore=ignored)
             python = str(environment.folder / "bin" / "python")
-            variables = {"PYTHONPATH": str(folder / "path")}
+            # Compiled beside the sources, where the tool server, which gets no variables of ours, finds them too.
+            variables = {"PYTHONPATH": str(folder / "path"), "PYTHONPYCACHEPREFIX": ""}
             return running.enter_context(Lab(folder / "home", python=python, environment=variables))
 
         yield lab_on
