@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+import yaml
 from msgspec import Struct
 
 from ael_otel.config.client_files import ClientServer
@@ -283,7 +284,8 @@ def _quoted(text: str) -> str:
 
 
 def _key(name: str) -> str:
-    return name if _PLAIN_KEY.fullmatch(name) else _quoted(name)
+    # `no`, `null` and the like are values in YAML.
+    return name if _PLAIN_KEY.fullmatch(name) and yaml.safe_load(name) == name else _quoted(name)
 
 
 def _commented(block: str, reason: str) -> str:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ael_otel.config import load_settings
@@ -147,6 +147,8 @@ def test_address_without_mcp_at_its_end_is_reported(tmp_path):
 _TEXTS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=30)
 
 
+@example(name="FALSE", words=[], source="", headers=[])
+@example(name="no", words=["null"], source="~", headers=[])
 @given(
     name=_TEXTS.filter(bool),
     words=st.lists(_TEXTS, max_size=4),
