@@ -28,26 +28,24 @@ Every command, with its options and with examples that run in the test suite. `a
 
 def reference() -> str:
     """Return the page: a section for each command, in the order of `--help`."""
-    parts = [_HEAD]
-    for words, command in _commands(("ael",), cli):
-        parts.append(_section(words, command))
-    return "\n".join(parts)
+    # Settings reach a command by its parent. A command keeps its help option from the first context that it sees.
+    root = click.Context(cli, info_name="ael", terminal_width=110, **cli.context_settings)
+    return "\n".join([_HEAD, *(_section(context) for context in _contexts(root))])
 
 
-def _commands(
-    words: tuple[str, ...], command: click.Command
-) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    yield words, command
+def _contexts(context: click.Context) -> Iterator[click.Context]:
+    """Yield the context of a command, and those of the commands below it."""
+    yield context
+    command = context.command
     if isinstance(command, click.Group):
-        context = click.Context(command, info_name=words[-1])
         for name in command.list_commands(context):
             child = command.get_command(context, name)
             assert child is not None
-            yield from _commands((*words, name), child)
+            yield from _contexts(click.Context(child, info_name=name, parent=context))
 
 
-def _section(words: tuple[str, ...], command: click.Command) -> str:
-    context = click.Context(command, info_name=" ".join(words), terminal_width=110)
+def _section(context: click.Context) -> str:
+    command, words = context.command, context.command_path.split()
     lines = [f"{'#' * (1 + len(words))} {' '.join(words)}", ""]
     text = re.split(r"\n\s*\n", (command.help or "").strip())
     lines += [paragraph for part in text for paragraph in (_escaped(" ".join(part.split())), "")]

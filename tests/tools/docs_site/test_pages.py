@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from ael_otel.cli import cli
 from ael_otel.config import settings_from_mapping
@@ -45,6 +46,13 @@ def test_page_of_commands_is_current():
     assert text == reference(), "run `make generate`"
     for name in cli.list_commands(None):
         assert f"### ael {name}\n" in text
+
+
+def test_commands_are_as_before_once_the_page_is_made():
+    """A command keeps its help option from the first context that it sees: `-h` works on."""
+    reference()
+    for name in cli.list_commands(None):
+        assert CliRunner().invoke(cli, [name, "-h"]).exit_code == 0, name
 
 
 def _yaml_blocks():
