@@ -17,6 +17,7 @@ __all__ = [
     "StoreError",
     "StoreFullError",
     "StoreNotFoundError",
+    "StoreReadOnlyError",
     "WorkflowNotFoundError",
 ]
 
@@ -124,6 +125,10 @@ class StoreBusyError(StoreError):
 
 class StoreFullError(StoreBusyError):
     """The disk takes no more, or fails: the store cannot be written until there is room."""
+
+
+class StoreReadOnlyError(StoreBusyError):
+    """The store may not be written by this user, or is on a file system that nobody can write to."""
 
 
 class StoreDamagedError(StoreError):

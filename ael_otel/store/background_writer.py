@@ -23,7 +23,7 @@ from ael_otel._generated.attributes import TelemetryDropReason
 from ael_otel.core.faults import logger, pause
 from ael_otel.core.metrics import Level
 from ael_otel.core.telemetry_thread import WorkLock, run_thread
-from ael_otel.errors import StoreBusyError, StoreError, StoreFullError
+from ael_otel.errors import StoreBusyError, StoreError, StoreFullError, StoreReadOnlyError
 from ael_otel.store.base import Events, ReadThrough
 from ael_otel.store.database import victim_of
 from ael_otel.store.mirror import Mirror
@@ -60,7 +60,7 @@ NOTES_SHARE: Final = 0.5
 """How much of the time to close may be spent on runs whose content is not judged yet."""
 
 WAIT_S: Final = 0.5
-"""How long a reader waits for a store that cannot be opened because the disk is full."""
+"""How long a reader waits for a store that cannot be opened because the disk is full or cannot be written."""
 
 type OnDrop = Callable[[TelemetryDropReason, int], None]
 
@@ -258,7 +258,7 @@ class QueuedStore(ReadThrough, Events):
             self._signal()
             deadline = time.monotonic() + READ_S
             while not self._opened.wait(WAIT_S) and time.monotonic() < deadline:
-                if isinstance(self.trouble, StoreFullError):
+                if isinstance(self.trouble, StoreFullError | StoreReadOnlyError):
                     break
             if self._opened.is_set():
                 self.flush(READ_S)

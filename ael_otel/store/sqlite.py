@@ -21,7 +21,14 @@ from typing import Any, Final
 import msgspec
 
 from ael_otel.core.faults import logger, pause
-from ael_otel.errors import StoreBusyError, StoreDamagedError, StoreError, StoreFullError, StoreNotFoundError
+from ael_otel.errors import (
+    StoreBusyError,
+    StoreDamagedError,
+    StoreError,
+    StoreFullError,
+    StoreNotFoundError,
+    StoreReadOnlyError,
+)
 from ael_otel.store.database import Copies
 from ael_otel.store.files import make_store_folder
 from ael_otel.store.migrations import SCHEMA_VERSION, SQLITE, refuse_newer, statements
@@ -490,8 +497,11 @@ def error_of(error: Exception, path: Path, doing: str = "") -> StoreError:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
             # Statements of ours get it where a table or column is not in the schema any more.
             text += f"; if the file is damaged, {_REPAIR}"
-        if code == sqlite3.SQLITE_READONLY:
-            text += "; this user may not write the file or its folder, or the file system is read-only"
+        moved = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED
+        if code == sqlite3.SQLITE_READONLY and not moved:
+            return StoreReadOnlyError(
+                f"{text}; this user may not write the file or its folder, or the file system is read-only"
+            )
         return (StoreBusyError if code in _TRANSIENT else StoreError)(text)
     if isinstance(error, OSError) and error.errno not in _WRONG_PLACE:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -500,7 +510,9 @@ def error_of(error: Exception, path: Path, doing: str = "") -> StoreError:
                 f"; {_REMEDIES[sqlite3.SQLITE_IOERR if error.errno == errno.EIO else sqlite3.SQLITE_FULL]}"
             )
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            text += "; name another file (AEL_TELEMETRY_DB or --db), or let this user write this one"
+            return StoreReadOnlyError(
+                f"{text}; name another file (AEL_TELEMETRY_DB or --db), or let this user write this one"
+            )
         return (StoreFullError if full else StoreBusyError)(text)
     return StoreError(text)
 

@@ -17,14 +17,15 @@ from typing import Any
 
 import pytest
 
-from ael_otel.errors import StoreBusyError
-from ael_otel.store import RunQuery, SchemaTooNewError, StoreError
+from ael_otel.errors import StoreBusyError, StoreFullError, StoreReadOnlyError
+from ael_otel.store import RunQuery, SchemaTooNewError, StoreError, background_writer
 from ael_otel.store.background_writer import MOST_BETWEEN_SNAPSHOTS_S, QueuedStore
 from ael_otel.store.mirror import Mirror
 from ael_otel.store.owner import this_process
 from ael_otel.store.pruning import Retention
 from ael_otel.store.rolling_mirror import RollingMirror
 from ael_otel.store.rows import Row
+from ael_otel.store.sql import SqlBackend
 from ael_otel.store.sqlite import SqliteStore
 from tests.store.making import START, call, run, step
 from tests.support.waiting import until
@@ -565,3 +566,21 @@ def test_a_fault_of_ours_in_the_writer_does_not_stop_it(path: Path, monkeypatch:
         until(lambda: it.gate.batches != [])
         it.store.finish_execution(run(2))
         until(lambda: it.gate.count(RunQuery()) == 2)
+
+
+@pytest.mark.parametrize("kind", [StoreFullError, StoreReadOnlyError])
+def test_reader_does_not_wait_for_a_store_that_cannot_be_written(
+    kind: type[StoreError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves that a full disk and a missing permission are reported soon, and not after the patience for a lock."""
+    monkeypatch.setattr(background_writer, "READ_S", 600.0)
+
+    def refuse() -> SqlBackend:
+        raise kind("t.db: cannot be written")
+
+    store = QueuedStore(refuse)
+    try:
+        with pytest.raises(kind, match="cannot be written"):
+            store.get("exec-1")
+    finally:
+        store.close(0.1)

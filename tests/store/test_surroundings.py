@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ael_otel.errors import StoreBusyError, StoreDamagedError, StoreError, StoreFullError
+from ael_otel.errors import StoreBusyError, StoreDamagedError, StoreError, StoreFullError, StoreReadOnlyError
 from ael_otel.store import RunQuery
 from ael_otel.store.background_writer import QueuedStore
 from ael_otel.store.sqlite import SqliteStore
@@ -370,6 +370,7 @@ def test_pruning_beside_an_engine_on_a_full_disk_works_or_says_what_to_do(tmp_pa
         (sqlite3.SQLITE_IOERR_WRITE, StoreFullError),
         (sqlite3.SQLITE_IOERR_SHMSIZE, StoreFullError),
         (sqlite3.SQLITE_CANTOPEN, StoreFullError),
+        (sqlite3.SQLITE_READONLY, StoreReadOnlyError),
         (sqlite3.SQLITE_READONLY_DBMOVED, StoreBusyError),
         (sqlite3.SQLITE_BUSY_SNAPSHOT, StoreBusyError),
         (sqlite3.SQLITE_LOCKED, StoreBusyError),
