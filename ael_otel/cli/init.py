@@ -50,7 +50,7 @@ def command(
 
     MCP servers come from the files of a client (Claude, Cursor, VS Code, Gemini, Windsurf, Zed, Codex), or from
     --server; on a terminal, `ael init` asks which. Secrets are not copied: the configuration refers to variables, and
-    what has to be set is listed. A file that is there already is not overwritten.
+    the variables to set are listed. An existing file is not overwritten.
     """
     from ael_otel.config.client_files import HOME_FILES, PROJECT_FILES, read_client_file
     from ael_otel.demo.example import write_new_files

@@ -8,19 +8,13 @@ application with `OTEL_PROPAGATORS=tracecontext,b3` copied from a guide would no
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import PurePath
 from typing import Final, cast
 
-from opentelemetry.context import Context
-from opentelemetry.propagators.textmap import (
-    CarrierT,
-    Getter,
-    Setter,
-    TextMapPropagator,
-    default_getter,
-    default_setter,
-)
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.propagators.textmap import TextMapPropagator
 
 __all__ = ["GROUP", "PACKAGES", "b3", "b3multi", "is_stand_in", "jaeger", "ottrace", "xray"]
 
@@ -38,36 +32,13 @@ PACKAGES: Final = {
 _WRAPPER: Final = "opentelemetry-instrument"
 
 
-class _Nothing(TextMapPropagator):
-    """Carries nothing in either direction."""
-
-    def extract(
-        self,
-        carrier: CarrierT,
-        context: Context | None = None,
-        getter: Getter[CarrierT] = default_getter,
-    ) -> Context:
-        return Context() if context is None else context
-
-    def inject(
-        self,
-        carrier: CarrierT,
-        context: Context | None = None,
-        setter: Setter[CarrierT] = default_setter,
-    ) -> None:
-        """Leave the carrier as it is."""
-
-    @property
-    def fields(self) -> set[str]:
-        return set()
-
-
 def is_stand_in(entry: EntryPoint) -> bool:
     """Return whether an entry point is one of this module."""
     return entry.value.partition(":")[0] == __name__
 
 
 def _propagator(name: str) -> TextMapPropagator:
+    """Return the installed propagator of a name, or one that carries nothing."""
     for entry in entry_points(group=GROUP, name=name):
         if not is_stand_in(entry):
             return cast("Callable[[], TextMapPropagator]", entry.load())()
@@ -78,29 +49,11 @@ def _propagator(name: str) -> TextMapPropagator:
             f" (pip install {PACKAGES[name]})",
             file=sys.stderr,
         )
-    return _Nothing()
+    return CompositePropagator([])
 
 
-def b3() -> TextMapPropagator:
-    """Return the B3 propagator with one header, or a stand-in."""
-    return _propagator("b3")
-
-
-def b3multi() -> TextMapPropagator:
-    """Return the B3 propagator with several headers, or a stand-in."""
-    return _propagator("b3multi")
-
-
-def jaeger() -> TextMapPropagator:
-    """Return Jaeger's propagator, or a stand-in."""
-    return _propagator("jaeger")
-
-
-def ottrace() -> TextMapPropagator:
-    """Return the propagator of OT Trace, or a stand-in."""
-    return _propagator("ottrace")
-
-
-def xray() -> TextMapPropagator:
-    """Return the propagator of AWS X-Ray, or a stand-in."""
-    return _propagator("xray")
+b3 = partial(_propagator, "b3")
+b3multi = partial(_propagator, "b3multi")
+jaeger = partial(_propagator, "jaeger")
+ottrace = partial(_propagator, "ottrace")
+xray = partial(_propagator, "xray")

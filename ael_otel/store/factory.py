@@ -164,7 +164,7 @@ def _not_a_file(path: Path) -> str | None:
 
 
 def _takes_no_file(folder: Path) -> str | None:
-    """Return why no file can be made in a folder whose mode allows it, as in /proc; a full disk is no reason."""
+    """Return why a folder refuses a new file although its mode allows one, as /proc does; None on a full disk."""
     try:
         with tempfile.TemporaryFile(dir=folder):
             return None

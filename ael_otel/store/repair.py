@@ -47,7 +47,7 @@ def faults(source: Path, most: int = 20) -> list[str]:
     Reads the whole file, and writes nothing. A store that an engine is using can be checked.
 
     Raises:
-        StoreNotFoundError: there is no file `source`.
+        StoreNotFoundError: `source` does not exist.
     """
     if not source.is_file():
         raise StoreNotFoundError(f"{source}: no runs have been recorded here yet")

@@ -57,10 +57,10 @@ def check(version: str) -> None:
         (sdist,) = (path for path in built if path.suffix == ".gz")
         (wheel,) = (path for path in built if path.suffix == ".whl")
         with step("licences of what it needs"):
-            python = next(iter(interpreters(ROOT).values()))
-            alone = install(folder / "alone", python, wheel, extras="postgres", by="uv")
+            found = interpreters(ROOT)
+            alone = install(folder / "alone", next(iter(found.values())), wheel, extras="postgres", by="uv")
             licences = check_licences(alone)
-        for version_of_python, python in interpreters(ROOT).items():
+        for version_of_python, python in found.items():
             for by, distribution in (("pip", wheel), ("uv", sdist)):
                 with step(f"Python {version_of_python}, {by}, {distribution.name}"):
                     place = folder / f"{by}-{version_of_python}"

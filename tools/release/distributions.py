@@ -1,6 +1,7 @@
 """Wheel and sdist: built twice from what is committed, compared byte by byte, and looked into."""
 
 import io
+import os
 import re
 import subprocess
 import sys
@@ -71,8 +72,6 @@ def check_contents(path: Path) -> None:
 
 
 def _run(*command: str, cwd: Path, **variables: str) -> bytes:
-    import os
-
     done = subprocess.run(
         command,
         cwd=cwd,

@@ -30,8 +30,8 @@ def command(output: Path | None, check: bool, place: Place) -> None:
     With --check each row is looked up in each index: one that misses rows would hide runs from `list` without an
     error. The whole file is read.
 
-    The damaged file is left as it is. Exit code 0 when every run was copied or the store is sound, 1 when one or more
-    could not be read, something is wrong with it, or the new file exists already, 3 when there is no store.
+    The damaged file is not changed. Exit code 0 if every run was copied or the store is sound, 1 if a run could not be
+    read, the store is damaged or the new file exists already, 3 if there is no store.
     """
     from ael_otel.cli.render import text as words
     from ael_otel.errors import ConfigError, StoreDamagedError
