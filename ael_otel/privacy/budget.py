@@ -1,12 +1,14 @@
-"""Bounds the time that the places of a value take, so that one made to be slow does not hold the event loop.
+"""Bound the time that redacting one value takes, so that a hostile value does not hold the event loop.
 
-Reading a text takes some 0.1 us a character. What is judged by itself (the value beside a name, an address, a number)
-takes several microseconds, and a text made for it has one in every ten characters. Each is counted here with the
-microseconds that it takes on an ordinary machine; the clock is not asked, so a value has one result everywhere.
+Reading a text takes some 0.1 us a character. A candidate (the value beside a name, an address, a number) takes several
+microseconds, and a hostile text has one in every ten characters. Each is counted with the microseconds that it takes on
+an ordinary machine; no clock is read, so a value has the same result everywhere.
 """
 
 from collections.abc import Callable
 from typing import Final, NamedTuple
+
+from ael_otel.privacy.turns import worked
 
 FREE: Final = 6_000
 """Microseconds that any value may take besides being read."""
@@ -39,8 +41,14 @@ RUN: Final = 3
 """A word in which a key or token is searched for."""
 TOKEN: Final = 10
 """What begins like a key or token."""
+LINE: Final = 4
+"""What begins like a call, or a line of a command, that holds a secret."""
 DECODED: Final = 20
 """A word of Base64 that holds a text."""
+CHARS_READ: Final = 10
+"""Characters of a text that are read in a microsecond."""
+STEP: Final = 0.3
+"""A step of a loop over many texts that only looks at each."""
 CHARS_AGAIN: Final = 4
 """Characters of a part with escapes that are decoded, and searched a second time, in a microsecond."""
 MANIFEST: Final = 8
@@ -123,6 +131,7 @@ class Budget:
 
     def _move(self, bucket: int) -> None:
         costs = self._costs
+        worked((1 << _SHIFT) / CHARS_READ)
         if bucket >= len(costs):
             costs += [0] * (bucket + 1 - len(costs))
         self._bucket = bucket
@@ -161,6 +170,7 @@ class Budget:
 
     def is_spent_between(self, cost: int) -> bool:
         """Count what is judged between texts, and return whether it is one too many."""
+        worked(cost)
         self._earlier += cost
         if self._earlier <= self._free + self._before / self._chars_each:
             return False
@@ -174,8 +184,10 @@ class Budget:
     def end_text(self, size: int) -> int | None:
         """Note that a text of a size is searched; returns where it was cut, None if it was not."""
         self._before += size
+        used = sum(self._costs)
+        worked(used + size / CHARS_READ)
         if self._costs:
-            self._earlier += sum(self._costs)
+            self._earlier += used
             self._costs = []
             self._bucket = -1
         cut, self.cut = self.cut, None

@@ -11,6 +11,9 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Final
 
+from ael_otel.privacy.budget import STEP
+from ael_otel.privacy.turns import worked
+
 # It begins with a set of characters, by which a search skips all others.
 _ESCAPE: Final = re.compile(
     r"[%&\\](?:(?<=%)(?:25){0,3}(?P<percent>[2-7][0-9A-Fa-f]|0[9aAdD])|(?<=\\)\\{0,3}u00(?P<unicode>[2-7][0-9A-Fa-f])"
@@ -22,6 +25,8 @@ _NAMED: Final = {
     "rpar": ")", "sol": "/", "semi": ";", "num": "#",
 }  # fmt: skip
 _MOST_KEPT: Final = 4096
+_AT_ONCE: Final = 256
+"""Escapes that are decoded without a look at the thread's turn."""
 _BEFORE: Final = 96
 _BEHIND: Final = 256
 _BASE64: Final = re.compile(r"(?:[I-Za-f][A-Za-z0-9+/_-]{3}){5,}[A-Za-z0-9+/_-]{0,3}={0,2}")
@@ -47,10 +52,6 @@ class _Characters(dict[str, str]):
 _CHARACTERS: Final = _Characters()
 
 
-def _decoded(escape: "re.Match[str]") -> str:
-    return _CHARACTERS[escape[0]]
-
-
 class Decoded:
     """A part of a text with its escapes decoded.
 
@@ -65,7 +66,14 @@ class Decoded:
         self._raw, self.start, self._end = raw, start, end
         self._from: list[int] = []
         self._to: list[int] = []
-        self.text = _ESCAPE.sub(_decoded, raw[start:end])
+        parts: list[str] = []
+        at = start
+        for number, escape in enumerate(_ESCAPE.finditer(raw, start, end), 1):
+            parts += (raw[at : escape.start()], _CHARACTERS[escape[0]])
+            at = escape.end()
+            if not number % _AT_ONCE:
+                worked(_AT_ONCE * STEP)
+        self.text = "".join((*parts, raw[at:end]))
 
     @property
     def size(self) -> int:
@@ -84,8 +92,10 @@ class Decoded:
         self._from.append(0)
         self._to.append(self.start)
         shift = self.start
-        for escape in _ESCAPE.finditer(self._raw[self.start : self._end]):
-            first, last = escape.start() + self.start, escape.end() + self.start
+        for number, escape in enumerate(_ESCAPE.finditer(self._raw, self.start, self._end), 1):
+            if not number % _AT_ONCE:
+                worked(_AT_ONCE * STEP)
+            first, last = escape.span()
             self._from += (first - shift, first - shift + 1)
             self._to += (first, last)
             shift = last - (first - shift + 1)
@@ -116,7 +126,9 @@ def escapes(text: str) -> Iterator[int]:
 def decoded_parts(text: str, start: int, end: int) -> Iterator[Decoded]:
     """Yield the parts of a text around escapes, decoded; parts that touch are one."""
     low = high = -1
-    for escape in _ESCAPE.finditer(text, start, end):
+    for number, escape in enumerate(_ESCAPE.finditer(text, start, end), 1):
+        if not number % _AT_ONCE:
+            worked(_AT_ONCE * STEP)
         if high >= 0 and escape.start() > high:
             yield Decoded(text, low, high)
             low = -1

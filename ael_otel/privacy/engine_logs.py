@@ -1,8 +1,8 @@
-"""Takes tool arguments out of the engine's log lines, and out of the texts of errors.
+"""Remove tool arguments from the engine's log lines and from the texts of errors.
 
 The engine logs each call's full arguments at INFO, in the message text. A filter on those loggers cuts them before any
 handler sees the record, so it holds for every output, also for handlers of the application. An argument of a wrong
-type comes back in the error that refuses it: validators quote what they were given.
+type comes back in the error that refuses it: validators quote their input.
 """
 
 import logging
@@ -57,7 +57,7 @@ def without_arguments(message: str) -> str:
 
 
 def quotes_input(text: str) -> bool:
-    """Return whether an error's text holds what a validator was given."""
+    """Return whether an error's text quotes the input of a validator."""
     return any(sign in text for sign in _QUOTES)
 
 

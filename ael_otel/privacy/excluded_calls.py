@@ -1,4 +1,4 @@
-"""Judges calls: whether their parameters are about excluded files."""
+"""Decide whether the parameters of a call are about excluded files."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ _FOLDERS: Final = frozenset(
 
 
 class ExcludedCalls:
-    """Tells which calls lead to excluded files.
+    """Decides which calls touch excluded files.
 
     Args:
         paths: the excluded files.
@@ -48,7 +48,7 @@ class ExcludedCalls:
         if kind is dict or isinstance(value, Mapping):
             seen.add(id(cast("object", value)))
             for key, item in cast("Mapping[object, object]", value).items():
-                # A parameter's own name is no file of the working directory.
+                # A parameter's own name is not a file of the working directory.
                 if type(key) is str and not self._paths.may_name(key):
                     texts.append(key)
                 elif self._any(key, depth + 1, seen, texts):
@@ -75,7 +75,7 @@ class ExcludedCalls:
         return False
 
     def _joined(self, value: Mapping[Any, Any]) -> bool:
-        """Return whether a folder and a name that are given apart make an excluded file."""
+        """Return whether a folder and a name in separate parameters make an excluded file."""
         texts = [item for item in value.values() if isinstance(item, str) and 0 < len(item) <= 512][:8]
         folders = [each for each in texts if "/" in each or each in {"~", ".", ".."}]
         folders += [

@@ -20,7 +20,7 @@ _NAMES_KEPT: Final = 4096
 
 
 class FieldName(NamedTuple):
-    """What is known of a field's name."""
+    """The judgement of a field's name."""
 
     kind: str | None
     rule: str
@@ -67,7 +67,7 @@ class FieldJudge:
         self.known: dict[str, FieldName] = {}
 
     def judge(self, key: str, budget: Budget, *, is_clean: bool = False) -> FieldName:
-        """Return the judgement of a name, which is made once and remembered.
+        """Return the judgement of a name, which is cached.
 
         Args:
             key: the name.

@@ -1,9 +1,9 @@
-"""Decides by the name of a field whether its value is a secret: by its words, never by a part of a word.
+"""Decide by the name of a field whether its value is a secret: by its words, never by a part of a word.
 
 `apiKey`, `api_key`, `API-KEY` and `x.api.key` are the same words. The last word decides, with the one before it where
 it alone says nothing: `access_key` is a secret, `primary_key` is not; `token` is, `max_tokens` and `token_count` are
-not. Words that are written together (`OPENAIAPIKEY`) are known by their end. Names that only hint at a secret are weak:
-their value must look like one too.
+not. Words that are written together (`OPENAIAPIKEY`) are recognised by their end. Names that only hint at a
+secret are weak: their value must look like one too.
 """
 
 import re
@@ -32,7 +32,7 @@ NO_VALUE: Final = a_set(
     "can will has have was were are be as at by on if of it same-origin include omit basic bearer digest "
     "authorization cookie credentials"
 )
-"""Words in lower case that stand where a value would, and are none."""
+"""Placeholders: words in lower case in the place of a value."""
 
 _FOREIGN_PASSWORDS: Final = a_set(
     # German, Spanish, Portuguese, French, Italian, Dutch, Swedish, Danish, Norwegian, Finnish, Polish, Czech, Turkish,
@@ -99,7 +99,7 @@ _GLUED: Final = re.compile(
     r"(?P<api>(?:api|secret|access|client|account|license|encryption|signing)keys?|(?:client|app|api|jwt|token)secret)\Z"
     r"|(?P<private>(?:private|ssh)key)\Z"
     r"|(?P<password>password|passwd|(?:mysql|pgsql|postgres|sql|smtp|imap|mail|ftp|sftp|ldap|redis|mongo|root|admin|login|wifi)pass|passwort|passphrase|passcode|kennwort|contrasena)\Z"
-    r"|(?P<token>(?:auth|access|refresh|api|bearer|session|my|bot|user|github|gitlab|npm|slack|hf|deploy|login|id)token)\Z"
+    r"|(?P<token>(?:auth|access|refresh|api|bearer|session|my|bot|user|github|gitlab|npm|slack|hf|deploy|login|id|identity)token)\Z"
 )
 _NOT_GLUED: Final = re.compile(
     r"\A(?:no|has|is|forgot|forgotten|reset|show|hide|change|update|verify|check|with|non)"
@@ -200,7 +200,7 @@ _SUFFIXES: Final = a_set(
     "value raw plain plaintext prod production dev development staging stage live sandbox old new main "
     "backup bak tmp local "
     "confirmation confirm again repeat repeated retype "
-    "default b b64 base64 enc encoded encrypted hex current primary secondary str text pem"
+    "default b b64 base64 enc encoded encrypted hex current primary secondary str string text pem"
 )
 """Last words that say where or how a secret is used: `password_prod`, `apikey_b64`."""
 _NOT_BEHIND: Final = a_set("current new old text raw default start end")
@@ -271,7 +271,7 @@ def is_weak(name: str) -> bool:
 
 
 def is_vague(name: str) -> bool:
-    """Return whether a name only looks like that of a key of a vendor that is not known: `ACME_KEY`."""
+    """Return whether a name only looks like that of a key of an unknown vendor: `ACME_KEY`."""
     return _judge(name).vague
 
 
@@ -312,7 +312,7 @@ def _judge(name: str) -> _Judged:
 
 def _by_last(found: list[str]) -> _Judged:
     """Judge a name by its last words."""
-    if not found or (found[0] in _ASKS and len(found) > 1):
+    if not found or (found[0] in _ASKS and len(found) > 1 and found != ["reset", "token"]):
         return _NOTHING
     last = found[-1]
     before = found[-2] if len(found) > 1 else ""
@@ -365,10 +365,12 @@ def _weak(last: str, before: str) -> str | None:
             kind = _OF_A_VENDOR
         case "pat" if before:
             kind = markers.TOKEN
-        case "auth" if before in {"rediscli", "redis", "docker", "registry", "npm"}:
+        case "auth" if before in {"rediscli", "redis", "docker", "registry", "npm", "config"}:
             kind = markers.TOKEN
         case "header" if before in {"auth", "authorization"}:
             kind = markers.TOKEN
+        case "ident" if before == "auth":
+            kind = markers.TOKEN  # `npmAuthIdent` of Yarn: a name and a password
         case "id" if before == "secret":
             kind = markers.API_KEY
         case "salt" | "salts" | "pepper":
@@ -437,6 +439,8 @@ def _by_two(last: str, before: str, found: list[str]) -> str | None:
             kind = markers.TOKEN
         case "codes" if before in {"backup", "recovery"}:
             kind = markers.TOKEN
+        case "oauth" if before in {"github", "gitlab", "bitbucket", "forgejo"}:
+            kind = markers.TOKEN  # Composer's tokens, by host
         case "verifier" if before == "code":
             kind = markers.TOKEN
         case "phrase" if before in {"seed", "recovery", "pass"}:
@@ -519,7 +523,7 @@ def holds_secret(name: str, kind: str, value: Any, beside: Mapping[Any, Any] | N
 
     Args:
         name: name of the field, which has a kind.
-        kind: what `kind_of` says of the name.
+        kind: result of `kind_of` for the name.
         value: the value, neither None, a boolean nor empty.
         beside: the mapping in which the field stands.
 

@@ -13,9 +13,9 @@ look like a value: `token = f()` is code, not a secret.
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
-from ael_otel.privacy import markers
+from ael_otel.privacy import lists, markers, plans, windows
 from ael_otel.privacy.budget import HIT, NEW_NAME, REPLACED, Budget, Unlimited
 from ael_otel.privacy.field_names import ANCHORS, NO_VALUE, hints_at, is_vague, is_weak, kind_of
 from ael_otel.privacy.markers import ALL_MARKERS, MARKER
@@ -36,27 +36,45 @@ _MOST_SAME: Final = 1024
 _LEFT: Final = 240
 _RIGHT: Final = 320
 """Characters before a name and behind its sign that decide on its value: at most 234 and 280."""
+_NEAR: Final = 2_048
+_SURE: Final = _NEAR - windows.OVERLAP
+"""Characters behind one name among which the next is searched for first, and those of them that a match may reach."""
 _LONGEST_NAME: Final = 160
+_LONGEST_WORD: Final = max(map(len, ANCHORS))
+"""Characters behind the beginning of a match that decide whether there is one: what follows the word is optional."""
+_BARS: Final = frozenset("|\u2502\u2503")
 _LONGEST_LINE: Final = 4096
 _NAMES_KEPT: Final = 4096
 _LONGEST_MARKER: Final = 20
+_PADDING: Final = 160
+"""Blanks at most between a name and its sign, or around the heading of a column."""
 _BLANKS: Final = frozenset({"", " ", "\n", "\r", "\t"})
 _NEED_DIGITS: Final = frozenset({markers.SSN, markers.CREDIT_CARD})
+_BEFORE_NAME: Final = frozenset("\"':= >")
 _HEAD: Final = re.compile(r"[\w.-]{0,64}")
 _STOPS: Final = frozenset(" \t\r\n\"'`=:,;?&|/<>(){}[]@!#$%*+\\~^")
-_OF_TABLES: Final = frozenset(",;|\t)\n\r\u2502\u2503")
+_OF_TABLES: Final = frozenset(",;|\t)\n\r\\\u2502\u2503")
 _BEFORE: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,23} \Z")
 _KEYS: Final = frozenset({"key", "Key", "KEY"})
 _COLOUR: Final = r"(?:\x1b\[[0-9;]{0,12}m){0,2}"
 _CLOSE: Final = rf"(?:\"\"|\\{{0,3}}[\"'`]|&quot;|&#3[49];|%22)?[\])]{{0,2}}\*{{0,2}}{_COLOUR}"
 _OPERATOR: Final = (
-    r"=>|->|:{1,3}=|\.=|::(?=[ \t])|\?=|\+=|[=!]==?|:-|[:=\uff1a\uff1d]|%(?:25)?3[ad]|&#(?:61|58|x3[ad]);"
+    r"=:(?=[ \t])|=>|->|:{1,3}=|\.=|::(?=[ \t])|\?=|\+=|[=!]==?|:-|[:=\uff1a\uff1d]|%(?:25)?3[ad]|&#(?:61|58|x3[ad]);"
     r"|&(?:equals|colon);"
+)
+# As characters, HTML entities, and escaped in JSON.
+_DASH: Final = (
+    r"(?:[\u2013-\u2015\u2192\u21d2\u2212]|&(?:[mn]dash|minus|rarr|#821[12]|#x201[34]);|\\u201[345]|\\u2192)"
 )
 _SIGN: Final = (
     # Lines of a diff, a reply or a comment begin with a sign; in JSON text a line end is a backslash and an `n`.
     r"(?:\s{0,3}[,;])?(?:\s{1,40}+(?:[+>#-]\s{1,40}+)?|\s{0,4}\\{1,7}(?:r\\{1,7})?n(?:[+>#-]|\s){0,40}+)[\"']?value[\"']?\s{0,2}[:=]\s{0,4}(?=\S)"
-    r"|</[\w:]{1,30}>\s{0,20}+<(?:value|string)>|>\s{0,4}<!\[cdata\["
+    # JSON and Terraform print the value as a field of the name: `"db_password": {"sensitive": true, "value": "..."}`.
+    r"|\s{0,3}[:=]\s{0,3}\{\s{0,40}+(?:\\{0,3}\"(?:sensitive|type)\\{0,3}\"\s{0,2}:\s{0,2}[^,{}\n]{1,40},\s{0,40}+){0,2}"
+    r"\\{0,3}[\"']?value\\{0,3}[\"']?\s{0,2}[:=]\s{0,4}(?=\S)"
+    r"|(?:</[\w:]{1,30})?>\s{0,20}+<(?:value|string)>|>\s{0,4}<!\[cdata\["
+    # Formatted in HTML: `<b>Password:</b> ...`.
+    r"|(?::(?:</[a-z]{1,10}>){1,2}|(?:</[a-z]{1,10}>){1,2}:)\s{0,3}(?:<[a-z]{1,8}[^<>]{0,40}>){0,2}(?=[^\s<])"
     # Other attributes of an element, the type of Go and Rust, the accessors of C#.
     r"|(?:\s{1,3}[a-z-]{1,20}=[\"'][^\"'<>\n]{0,40}[\"']){0,3}\s{1,3}(?:value|content)=(?=[\"'])"
     r"|[ \t]{1,2}string[ \t]{1,2}=[ \t]{1,2}(?=[\"`])|:[ \t]{0,2}&(?:'[a-z]{1,16}[ \t])?str[ \t]=[ \t](?=[\"])"
@@ -68,28 +86,72 @@ _SIGN: Final = (
     # A type, `api_key: str = "..."`; a default, `apiKey ?? "..."`; the end of an index, `$h{password} = "..."`.
     # Without a blank before `=` a value must follow the quote: Base64 ends with `=` too, and a quote may end its text.
     r"|\s{0,3}:\s{0,3}(?:[a-z_][\w.\[\],]{0,60}+(?:\s{0,2}\|\s{0,2}[a-z]{1,20})?\s{1,2}"
-    r"|(?:str|string|bytes|any|secretstr|optional\[\w{1,20}\]))=\s{0,4}(?=[\"'])"
+    r"|(?:str|string|bytes|any|secretstr|optional\[\w{1,20}\]))=\s{0,4}(?=[\"'`])"
     r"|\s{0,3}:\s{0,3}[a-z_][\w.\[\],]{0,60}+=(?=[\"'][\w$@!#%^*]{4})"
     r"|\s{0,3}(?:\?\?=?|\|\|=?|\?:|<-|\}\s{0,2}=|\bor\b)\s{0,4}(?=[\"'])|[ \t]{1,2}-[ \t]{1,2}(?=[\"'])"
-    # `password for ada: ...`, `key 2: ...`
+    # `password for ada: ...`, `password is generated for ada: ...`, `Secret key [None]: ...`, `key 2: ...`
+    r"|[ \t](?:is[ \t]generated[ \t])?(?:for|of)[ \t][^\n:=]{1,96}:\s{1,6}(?=\S)"
+    r"|[ \t][\[(][^()\[\]\n]{0,40}[\])]:[ \t]{1,3}(?=\S)"
     r"|[ \t](?:for|of)[ \t](?:the[ \t])?(?:user[ \t])?"
     r"[\"'`]?[\w.@%\"'`-]{1,64}[\"'`]?[ \t]{0,2}(?:\bis\b|[:=])[ \t]{1,2}(?=\S)"
     r"|[ \t]#?[0-9]{1,2}:[ \t]{1,2}(?=\S)"
-    rf"|(?:[ \t]{{1,40}}+|\s{{0,3}}+)(?:{_OPERATOR})\*{{0,2}}[ \t]{{0,12}}\s{{0,4}}{_COLOUR}"
-    r"(?:[\[({]{1,2}\s{0,2}(?=\\{0,3}[\"']))?(?:[@$]{1,2}(?=\\{0,3}[\"']))?"
-    r"|[ \t]{1,2}(?:is|was|ist|es|est)[ \t]{1,2}:?[ \t]{0,2}"
-    r"|[ \t]{0,3}\|[ \t]{0,3}(?=[^\s\"'`|])|>\s{0,40}(?=[^\s<])|\((?=[\"'])|,(?=[^\s\"'`,;]{16})"
+    rf"|[ \t]{{0,3}}[:=][ \t]{{0,3}}(?:{_DASH}[ \t]{{0,3}}|(?<=[ \t])(?:-{{1,3}}|->)[ \t]{{1,3}})(?=[^\s\"'-])"
+    rf"|(?:[ \t]{{1,160}}+|&nbsp;|\s{{0,3}}+)(?:{_OPERATOR})\*{{0,2}}[ \t]{{0,12}}\s{{0,4}}{_COLOUR}"
+    r"(?:(?:to(?:list|set)\(|(?:new )?set\(|frozenset\(|\[\]string|vec!|(?:new )?string\[\] ?)?"
+    r"[\[({]{1,2}\s{0,40}+(?:[+~-][ \t]{1,3})?(?=\\{0,3}[\"']))?(?:[@$]{1,2}(?=\\{0,3}[\"']))?"
+    r"|[ \t]{1,2}(?:is|was|ist|lautet|es|est)(?:[ \t]{1,2}:?|:)[ \t]{0,2}"
+    r"|[ \t]{0,40}+[|\u2502\u2503][ \t]{0,3}`?(?=[^\s\"'`|\u2502\u2503])"
+    r"|>\s{0,40}(?=[^\s<])|\((?=[\"'])|,(?=[^\s\"'`,;]{16})"
     r"|\s{0,2},\s{0,40}(?:default[ \t]?=[ \t]?)?(?=(?:b|\\{0,3})[\"'])|[ \t]{1,3}(?=[\"'][^\s\"']{4})"
+    # Prose: dashes and arrows, `password — ...`, `password =: ...`.
+    rf"|[ \t]{{0,3}}(?:{_DASH}(?:[ \t]{{0,3}}[:=])?|=:|=[ \t]=)[ \t]{{0,3}}(?=[^\s])"
+    r"|[ \t]{1,3}-{1,3}[ \t]{1,3}(?=[^\s\"'-])"
+    # A cell of HTML, a default of Terraform, a pair of Lisp, a binary of Erlang, an account between name and sign.
+    r"|(?:[\"']\])?[ \t]{0,2}(?:</[\w:]{1,20}>\s{0,12}){1,3}<(?:td|dd)[^<>]{0,60}>\s{0,8}"
+    r"(?:<[a-z]{1,8}[^<>]{0,40}>)?(?=[^\s<])"
+    r"|[ \t]{1,3}\{[^{}]{0,160}?\bdefault\s{1,20}=\s{1,3}(?=[\"'])|[ \t]\.[ \t](?=\")|,[ \t]{0,3}<<(?=\")"
+    r"|[ \t][a-z_]{3,24}[ \t]=[ \t](?=[^\s\"'`]{14})"
+    # Brackets of logs, `Password[...]`, dots up to a column, and blanks, as PowerShell prints names and values.
+    r"|[ \t]?\[(?=[^\s\"'`\[\](){}<>,;]{8})|[ \t]{0,3}\.{4,160}+[ \t]{1,3}(?=[^\s.])"
+    r"|[ \t](?:[ \t]{3,160}+|\t)(?=[^\s\"'`&,;<>|(){}\[\]\\]{8})"
     # The next of a list in YAML.
     r"|[ \t]{0,3}\r?\n[ \t]{0,40}+-[ \t]{1,3}(?=[^\s-])"
     r"|[ \t]{1,3}(?=[^\s\"'`&,;<>|(){}\[\]\\]{8})"
 )
+_DASHES: Final = re.compile(
+    rf"(?:[:=][ \t]{{0,3}})?(?:{_DASH}(?:[ \t]{{0,3}}[:=])?|-{{1,3}})|[:=][ \t]{{1,3}}->|=:|=[ \t]=",
+    re.IGNORECASE,
+)
+# A sign that is none of a comparison: only what is stated can be changed by a plan.
+_STATES: Final = re.compile(rf"\s{{0,160}}{_COLOUR}[=:](?![=>:])")
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]{0,12}m")
 # The search is one in lower case, where `[a9...]` could be a password in brackets; `_at` knows markers with digits.
 _MARKED: Final = r"\[[a-z][a-z_]{1,31}\]"
+# Name and value as fields of one object: `{"name": "API_TOKEN", "value": "..."}`, `EnvVar(name=..., value=...)`.
+_OF_PAIR: Final = re.compile(
+    r"(?:name|key|header|field|variable)\\{0,3}[\"']?\s{0,2}(?:=>|[:=])\s{0,2}\\{0,3}[\"']?\Z", re.IGNORECASE
+)
+_PAIRED: Final = re.compile(
+    r"\\{0,3}[\"']?\s{0,4}[,;\s][^{}]{0,160}?(?<![\w.-])(?:[a-z]{0,12}_?)?value"
+    r"\\{0,3}[\"']?\s{0,2}(?:=>|[:=])\s{0,2}(?=[^\s{\[]|\[[a-z_]{3,24}\])",
+    re.IGNORECASE,
+)
+_PAIRED_BEFORE: Final = re.compile(
+    r"(?<![\w.-])value\\{0,3}[\"']?\s{0,2}(?:=>|[:=])\s{0,2}(?:\\{0,3}([\"'])(?P<quoted>[^\"'\\\n]{4,128})\\{0,3}\1"
+    r"|(?P<bare>[^\s\"'`&,;<>|(){}\[\]\\]{4,128}|\[[a-z_]{3,24}\]))(?=[\s,;])"
+    r"(?:(?!\n[ \t]{0,40}-[ \t]|value)[^{}]){0,60}?(?<![\w.-])"
+    r"(?:[a-z]{1,12}_?)?(?:name|key|header|field|variable)\\{0,3}[\"']?\s{0,2}(?:=>|[:=])\s{0,2}\\{0,3}[\"']?\Z",
+    re.IGNORECASE,
+)
+_NEXT_ITEM: Final = re.compile(r"\n[ \t]{0,40}-[ \t]")
+# The sign that opens a list of texts, as Terraform prints changes of one too.
+_OF_ARRAY: Final = re.compile(r"[\[({]\s{0,40}(?:[+~-][ \t]{1,3})?\Z")
 _PLAIN_SIGNS: Final = frozenset({"=", ":", ": ", " = "})
 _QUOTES: Final = frozenset("\"'`\\ b")
 _CELL: Final = re.compile(r"[^\s\"',;]{16,512}(?=[,\r\n]|\Z)")
+_HINTED: Final = re.compile(r"[\[(][^()\[\]\n]{0,40}[\])]:")
+_FAR: Final = re.compile(r"</\w|\bdefault\b.*=|<<\Z|\A\.\Z|\A[a-z_]{3,24} =\Z", re.DOTALL)
+_IN_BRACKETS: Final = re.compile(r"[^\s\"'`\[\](){}<>,;]{8,256}(?=\])")
 _BARE: Final = re.compile(r"[^\s\"'`&,;<>|(){}\[\]\\]{1,128}")
 _QUOTE: Final = re.compile(
     r"(?:'(?=\"[^\"\n]{1,256}\"'))?(?:[rbuRBUfFN]{1,2})?(\"\"\"|'''|\"\"(?=[^\s\"',;:)\]}])|\\{0,7}[\"'`]|&quot;|&#3[49];)"
@@ -100,7 +162,7 @@ _IN_SINGLE: Final = re.compile(r"[^'\\\n]*+(?:\\.[^'\\\n]*+)*+", re.DOTALL)
 _JOINED: Final = re.compile(r"""(?:''|""|'\\{1,2}''|'"'"')(?=[^\s"',;:)\]}])""")
 # What decides is the beginning of a long run; `_MORE` takes the rest, once.
 _RUN: Final = re.compile(r"[^\s\"'`<>]{1,256}")
-# On a line of its own, as in a file of variables, quotes and angle brackets are characters of the value.
+# Alone on its line, as in a file of variables, quotes and angle brackets are characters of the value.
 _RUN_OF_LINE: Final = re.compile(r"\S{1,256}")
 _LINE_HEAD: Final = re.compile(r"[ \t]{0,8}(?:[+>#$-] ?|-e |export |set |ENV |ARG ){0,2}")
 _END_OF_RUN: Final = re.compile(r"[\"'`](?![A-Za-z0-9])|<(?=/|[A-Za-z]{1,12}[\s/>])|>(?![A-Za-z0-9])")
@@ -140,7 +202,8 @@ _CALLER: Final = re.compile(
 )
 _PAIR: Final = re.compile(r"[(\[]\s{0,3}b?\\{0,3}[\"']\Z")
 _WRAPPED: Final = re.compile(r"[A-Za-z_][\w.:]{0,40}\(\s{0,3}(?=[\"'])")
-_YAML_TAG: Final = re.compile(r"(?:[!&][\w!:/.-]{0,60}[ \t]{1,3}){1,2}(?=[|>])")
+_TEMPLATE: Final = re.compile(r"\{\{\s{1,3}(?P<inner>[^\s{}\"'|()$.]{8,256})\s{1,3}\}\}")
+_YAML_TAG: Final = re.compile(r"(?:[!&][\w!:/.-]{0,60}[ \t]{1,3}){1,2}(?=\S)")
 _LOGIN: Final = re.compile(r"\b(?:login|user|account)\s{1,8}\S{1,64}\s{1,8}\Z")
 _COMPARED: Final = re.compile(r"([\"'])([^\"'\\\n]{4,160})\1\s{0,2}(?:[!=]==?|eq|-eq)\s{0,2}\Z")
 _TAG: Final = re.compile(r"[ \t][^<>\n]{0,200}>(?=[^\s<])")
@@ -151,9 +214,13 @@ _PATH: Final = re.compile(r"(?:~|\.{0,2})/[\w.~-]+(?:/[\w.~*-]*)+|[a-z][a-z0-9+.
 _READS: Final = re.compile("(?:get|set|find|delete|read|load|has|put)(?=_|[A-Z])")
 _FIELDS: Final = re.compile(r"\{[^{}]{0,128}\}")
 _TWO_WORDS: Final = re.compile(r"[A-Za-z]{1,32}(?:_[a-z]{1,32}|[A-Z][a-z]{1,32})")
+# Rules for a field, as validators of forms state them: `'password' => 'required|min:8'`.
+_RULES: Final = re.compile(
+    r"(?:required|nullable|sometimes|string|bail|confirmed|present|filled)(?:\|[a-z_]{2,24}(?::[\w,.-]{1,40})?){0,8}"
+)
 _SHORTEST: Final = 3
 _TYPE_NAME: Final = re.compile(
-    r"(?:[a-z_][a-z0-9_]{0,40}\.){1,6}[A-Za-z]\w{0,60}|[A-Z]\w{0,60}(?:Key|Keys|Type|Types|Mgr)"
+    r"(?:[a-z_][a-z0-9_]{0,40}\.){1,6}[A-Za-z]\w{0,60}|(?:[A-Z][a-z]{0,24}[0-9]{0,6}_?){0,10}(?:Key|Keys|Type|Types|Mgr)"
 )
 _KEY_END: Final = re.compile(r"\\{0,3}[\"'`]\s{0,3}:")
 
@@ -161,8 +228,12 @@ _KEY_END: Final = re.compile(r"\\{0,3}[\"'`]\s{0,3}:")
 _OF_COOKIES: Final = re.compile("cookies?2?\\Z", re.IGNORECASE)
 _UNDECIDED: Final = (-1, -1, "")
 
-type _Answer = tuple[tuple[int, int, str] | None, int | None]
+type _Place = tuple[int, int, str]
+"""Where a value begins and ends, and its kind."""
+type _Answer = tuple[_Place | None, int | None]
 
+_REDACTED: Final = (-2, -2, "")
+_WHOLE_MARKER: Final = re.compile(r"\[[A-Z_]{3,24}\]")
 _SPENT: Final[_Answer] = (_UNDECIDED, None)
 
 type KindFor = Callable[[str], str | None]
@@ -208,27 +279,35 @@ class NamedSecrets:
         """
         at = start
         limit = min(len(text), end + 512)
-        plain = text.isascii() or not _OTHER_LETTERS.search(low, at, limit)
-        search = (self._name if plain else self._any_name).search
-        match = search(low, at, limit)
+        plain = text.isascii() or low[at:limit].isascii() or not _OTHER_LETTERS.search(low, at, limit)
+        pattern = self._name if plain else self._any_name
+        near = pattern.search
+        # Of a small part nothing behind it is read before a name begins in it.
+        near_end = min(end + _LONGEST_WORD, limit)
+        if end - at <= _NEAR:
+            match = near(low, at, near_end)
+            if match is not None:
+                match = windows.search(pattern, low, match.start(), limit)
+        else:
+            match = windows.search(pattern, low, at, limit)
         if match is None:
             return
         tables = Tables(text, self._kind_for, found, budget)
         same: dict[str, _Answer] = {}
         seen: set[str] = set()
         last = len(text) - _RIGHT
-        last_around, last_answer = "", None
-        while match is not None and match.start() < end:
-            first, at = match.span()
+        last_around, answer = "", None
+        while match is not None and (first := match.start()) < end:
             if budget.is_spent(first, HIT):
                 return
-            if match["marked"] is not None or (
+            at = match.end()
+            group = match.lastgroup
+            if group == "marked" or (
                 text[at - 1] == "]"
                 and text[text.rfind("[", max(0, first - _LONGEST_MARKER), at) : at] in ALL_MARKERS
             ):
-                match = search(low, at, limit)
-                continue
-            if match["sign"] is not None or _worth_a_look(text, first, match.start("close"), at):
+                pass
+            elif group == "sign" or _worth_a_look(text, first, match.start("close"), at):
                 if first < _LEFT or at > last:
                     judged = self._judge(text, match, seen, budget)
                     if judged is _SPENT:
@@ -238,18 +317,15 @@ class NamedSecrets:
                     # What repeats is judged once: the same name, sign and value, with the same text around them.
                     around = text[first - _LEFT : at + _RIGHT]
                     # Two texts are compared in less time than one is hashed.
-                    if around == last_around:
-                        answer = last_answer
-                    else:
+                    if around != last_around:
                         answer = same.get(around)
-                        if answer is not None:
-                            last_around, last_answer = around, answer
+                        last_around = around if answer is not None else ""
                     if answer is None:
                         judged = self._judge(text, match, seen, budget)
                         if judged is _SPENT:
                             return
                         answer = _moved(judged, -first)
-                        if _is_near(text, first, at, answer, tag=match["sign"] is None):
+                        if _is_near(text, first, at, answer, tag=group != "sign"):
                             if len(same) >= _MOST_SAME:
                                 same.clear()
                             same[around] = answer
@@ -265,7 +341,18 @@ class NamedSecrets:
                     at = max(at, value[1])
                 elif begin is not None:
                     tables.look(begin, match.start("close"))
-            match = search(low, at, limit)
+            # Mostly the next name is not far; a search in windows takes longer.
+            begin = at
+            if at + _NEAR > near_end:
+                match = near(low, at, near_end)
+                if match is None:
+                    return
+                begin = match.start()
+            match = near(low, begin, at + _NEAR)
+            if match is None:
+                match = windows.search(pattern, low, min(at + _SURE, limit), limit)
+            elif match.end() > at + _SURE:
+                match = windows.search(pattern, low, min(at + _SURE, match.start(), limit), limit)
 
     def _judge(self, text: str, match: "re.Match[str]", seen: set[str], budget: Budget) -> "_Answer":
         """Return where the value of a name is and its kind, and where the name begins if it can head a column.
@@ -280,36 +367,54 @@ class NamedSecrets:
             head = _HEAD.match(text[max(0, start - 64) : start][::-1])
             begin = start - (len(head[0]) if head is not None else 0)
         name = text[max(begin, end - _LONGEST_NAME) : end].strip("-.")
+        if begin < start and text[begin] in "nrt" and text[begin - 1 : begin] == "\\":
+            # The letter may end an escape: `\tpassword\n`.
+            rest = text[max(begin + 1, end - _LONGEST_NAME) : end].strip("-.")
+            if (self._names.get(rest) or self._remembered(rest))[0] is not None:
+                begin, name = begin + 1, rest
         if name not in seen:
             # Also one that an earlier search has judged: the result does not depend on that.
             seen.add(name)
             if budget.is_spent(start, NEW_NAME):
                 return _SPENT
-        known = self._names.get(name)
-        if known is None:
-            known = self._remembered(name)
-        kind, plain = known
+        kind, plain = self._names.get(name) or self._remembered(name)
         vague = False
         if kind is None:
-            kind, vague = self._kind_with_words(text, begin, name, sign)
+            both = _with_word_before(text, begin, name, sign)
+            if both and both not in seen:
+                seen.add(both)
+                if budget.is_spent(start, NEW_NAME):
+                    return _SPENT
+            kind, vague = self._kind_with_words(text, begin, name, sign, both)
             plain = plain and not vague
             if kind is None:
                 return None, None
         if budget.is_spent(start):
             return _SPENT
-        if sign is None or (sign[0] == " " and text[begin - 1 : begin] == "<"):
+        value = _pair(text, begin, closed, kind, sign)
+        if value is _REDACTED:
+            return None, None
+        if value is not None:
+            pass
+        elif sign is None or (sign[0] == " " and text[begin - 1 : begin] == "<"):
             value = _without_sign(text, begin, closed, kind)
-        else:
+        elif plans.behind_unstated(text, match.end()) is None:
             if plain and closed == end and sign in _PLAIN_SIGNS:
                 # Most names with a value are of this sort; what is not decided here goes the long way.
                 short = _short(text, match.end(), kind, sign)
                 if short is not _UNDECIDED:
                     return short, None
-            value = _value(text, match, kind, name, begin, sign, quoted=closed > end)
-        if value is not None and vague and not looks_like_key(text[value[0] : value[1]]):
+            value = _value(_Named(text, begin, match.end(), kind, name, sign, closed > end, vague))
+
+        def is_hidden(stated: str) -> bool:
+            return not (vague and not looks_like_key(stated)) and not (
+                is_weak(name) and not _holds(name, kind, stated)
+            )
+
+        if value is not None and not is_hidden(text[value[0] : value[1]]):
             return None, None
-        if value is not None and is_weak(name) and not _holds(name, kind, text[value[0] : value[1]]):
-            return None, None
+        if sign is not None and _STATES.match(sign):
+            value = _with_change(text, match.end(), value, kind, is_hidden)
         if value is not None and value[1] - value[0] >= _DECIDING:
             # The rest of a long run is read once it is certain that it goes.
             more = _MORE.match(text, value[1])
@@ -330,31 +435,38 @@ class NamedSecrets:
         known = self._names[name] = (self._kind_for(name), plain)
         return known
 
-    def _kind_with_words(self, text: str, begin: int, name: str, sign: str | None) -> tuple[str | None, bool]:
+    def _kind_with_words(
+        self, text: str, begin: int, name: str, sign: str | None, both: str
+    ) -> tuple[str | None, bool]:
         """Judge a name of two words, `api key: ...`, and one that only an address makes a secret's, `?sig=...`.
 
         Returns:
             The kind, and whether only the value can tell.
         """
-        before = text[begin - 1 : begin]
-        if (
-            before == " "
-            and name.isalpha()
-            and (
-                sign is None
-                or sign.strip() in {"is", "was"}
-                or sign.strip()[:1] in ":=|"
-                or sign.rstrip()[-1] == ":"
-            )
-        ):
-            word = _BEFORE.search(text[max(0, begin - 25) : begin])
-            both = f"{word[0]}{name}" if word is not None else ""
-            if both and (kind := self._kind_for(both)) is not None:
-                return kind, is_vague(both)
+        if both and (kind := self._kind_for(both)) is not None:
+            return kind, is_vague(both)
         if name in _KEYS and sign is not None and (sign == "=" or sign.strip() in {"is", ":"}):
             # Each word can stand before `key`, and none has to: the value decides.
             return markers.API_KEY, True
-        return (markers.TOKEN if before in {"?", "&"} and name.lower().endswith("sig") else None), False
+        in_query = name.lower().endswith("sig") and text[begin - 1 : begin] in {"?", "&"}
+        return (markers.TOKEN if in_query else None), False
+
+
+def _with_word_before(text: str, begin: int, name: str, sign: str | None) -> str:
+    """Return a name with the word before it if both can be one name, `api key: ...`; an empty text if they cannot."""
+    if text[begin - 1 : begin] != " " or not name.isalpha():
+        return ""
+    if sign is not None:
+        bare = sign.strip()
+        if not (
+            bare in {"is", "was", "->"}
+            or bare[:1] in ":=|[.\u2502\u2503"
+            or _DASHES.fullmatch(bare) is not None
+            or sign.rstrip()[-1] == ":"
+        ):
+            return ""
+    word = _BEFORE.search(text, max(0, begin - 25), begin)
+    return "" if word is None else f"{word[0]}{name}"
 
 
 def _moved(answer: "_Answer", by: int) -> "_Answer":
@@ -379,11 +491,15 @@ def _is_near(text: str, first: int, at: int, answer: "_Answer", *, tag: bool = F
     if value is not None:
         return value[1] + first < at + _DECIDING
     if tag:
-        return text[at : at + 1] not in {" ", "\t"}  # the text of a tag may be long
+        begin = first if answer[1] is None else first + answer[1]
+        # The text of a tag may be long.
+        return text[begin - 1 : begin] not in {"<", ":"} or text[at : at + 1] not in {" ", "\t"}
     quote = _QUOTE.match(text, at)
     if quote is not None:
         return _closing(text, quote.end(), quote[1]) < at + _DECIDING
     following = text[at : at + 1]
+    if lists.begins_with_gap(text, at):
+        return False
     if following in {"|", ">"}:
         # A block of lines ends before one that is not indented.
         return _BLOCK.match(text, at) is None or _OUTDENTED.search(text, at, at + _RIGHT) is not None
@@ -393,10 +509,12 @@ def _is_near(text: str, first: int, at: int, answer: "_Answer", *, tag: bool = F
 def _worth_a_look(text: str, start: int, end: int, closed: int) -> bool:
     """Return whether a name without a sign behind it can have a value: a tag's, one before it, or a column's."""
     behind = text[end : end + 1]
+    if text[closed : closed + 1] in {"}", ""}:
+        return True  # `{"value": "...", "name": "API_TOKEN"}`
     if behind in _OF_TABLES or text[closed : closed + 1] in _OF_TABLES:
         return True
     if behind == " " and (
-        text[end + 1 : end + 2] == " " or text[end : end + 64].lstrip(" ")[:1] in _OF_TABLES
+        text[end + 1 : end + 2] == " " or text[end : end + _PADDING].lstrip(" ")[:1] in _OF_TABLES
     ):
         return True
     before = text[max(0, start - 40) : start]
@@ -448,7 +566,7 @@ def may_name(text: str) -> bool:
 
 def name_places(text: str) -> list[int]:
     """Return the places of a text that are in what can be the name of a secret."""
-    return [match.start() for match in _NAME_OF_SECRET.finditer(lowered(text))]
+    return [match.start() for match in windows.finditer(_NAME_OF_SECRET, lowered(text))]
 
 
 def is_empty_authorization(value: str) -> bool:
@@ -470,6 +588,44 @@ def _holds(name: str, kind: str, value: str) -> bool:
         and (_ANY_DIGIT.search(value) is not None or not value.isalnum())
         and _IDENTIFIER.fullmatch(value) is None
     )
+
+
+def _pair(text: str, begin: int, end: int, kind: str, sign: str | None) -> tuple[int, int, str] | None:
+    """Judge the field `value` of the object whose field `name` is the name of a secret.
+
+    Both fields are within the characters around the name that decide on its value. The answer is `_REDACTED` where a
+    marker is in the place of the value: the next object begins behind the name.
+    """
+    if text[begin - 1 : begin] not in _BEFORE_NAME or begin == 0:
+        return None
+    low = max(0, begin - 170)
+    before = text[low:begin]
+    if _OF_PAIR.search(before, max(0, len(before) - 24)) is None:
+        return None
+    behind = _PAIRED.match(text, end, end + 240)
+    if behind is None or _NEXT_ITEM.search(behind[0]) is not None:
+        if sign is not None and "value" in sign and _NEXT_ITEM.search(sign) is None:
+            return None
+        value = _PAIRED_BEFORE.search(before)
+        if value is None:
+            return None
+        group = "quoted" if value["bare"] is None else "bare"
+        stated = value[group]
+        if _WHOLE_MARKER.fullmatch(stated) is not None:
+            return _REDACTED
+        if not _meant(stated, kind, data=group == "quoted"):
+            return None
+        return low + value.start(group), low + value.end(group), kind
+    at = behind.end()
+    quote = _QUOTE.match(text, at)
+    if quote is None:
+        # Lines of YAML are judged by their sign.
+        run = None if "\n" in behind[0] else _BARE.match(text, at)
+        if run is None or not _meant(run[0], kind, data=False) or _ANY_DIGIT.search(run[0]) is None:
+            return None
+        return at, run.end(), kind
+    last = _closing(text, quote.end(), quote[1])
+    return (quote.end(), last, kind) if _meant(text[quote.end() : last], kind, data=True) else None
 
 
 def _without_sign(text: str, begin: int, end: int, kind: str) -> tuple[int, int, str] | None:
@@ -526,6 +682,8 @@ def options(
     while match is not None and match.start() < end:
         first, at = match.span()
         behind = first + 3
+        if budget.is_spent(first, 1):
+            return
         kind = kind_for(match["name"])
         if kind is not None:
             around = text[first : at + _RIGHT]
@@ -551,78 +709,243 @@ def lowered(text: str) -> str:
     return low if len(low) == len(text) else "".join(c.lower() if c < "\x80" else c for c in text)
 
 
-def _value(
-    text: str, match: "re.Match[str]", kind: str, name: str, begin: int, sign: str, *, quoted: bool
-) -> tuple[int, int, str] | None:
-    at = match.end()
-    if "\x1b" in sign:
-        sign = _COLOURS.sub("", sign)
-    bare = sign.strip()
-    sure = False
-    if "\n" in sign and not bare:
-        if text[begin - 6 : begin] != 'name="':
+class _Named(NamedTuple):
+    """A name of a secret in a text, and the sign behind it.
+
+    Attributes:
+        text: the whole text.
+        begin: where the name begins.
+        at: where what stands behind the sign begins.
+        kind: what the name says.
+        name: the name.
+        sign: the sign, with the blanks around it.
+        quoted: whether the name is in quotes.
+        vague: whether only the value can tell that it is a secret.
+    """
+
+    text: str
+    begin: int
+    at: int
+    kind: str
+    name: str
+    sign: str
+    quoted: bool
+    vague: bool
+
+    @property
+    def before(self) -> str:
+        """Return the character before the name."""
+        return self.text[self.begin - 1 : self.begin]
+
+    @property
+    def following(self) -> str:
+        """Return the character behind the sign."""
+        return self.text[self.at : self.at + 1]
+
+    @property
+    def is_option(self) -> bool:
+        """Return whether the name is that of an option of a command."""
+        return self.text.startswith("--", self.begin)
+
+    @property
+    def is_short(self) -> bool:
+        """Return whether the value can only be short."""
+        return is_weak(self.name) or self.name in _KEYS
+
+
+class _Reading(NamedTuple):
+    """How a value is read: the sign that counts, whether the name is in quotes, whether it is no word of a program."""
+
+    sign: str
+    quoted: bool
+    sure: bool = False
+
+
+def _value(named: _Named) -> "_Place | None":
+    """Judge what stands behind the name of a secret and a sign."""
+    sign = _COLOURS.sub("", named.sign) if "\x1b" in named.sign else named.sign
+    found = _by_sign(named._replace(sign=sign), sign.strip())
+    if not isinstance(found, _Reading):
+        return found
+    value = _at(
+        named.text,
+        named.begin,
+        named.at,
+        named.kind,
+        named.name,
+        found.sign,
+        quoted=found.quoted,
+        sure=found.sure,
+    )
+    if (
+        value is not None
+        and _OF_ARRAY.search(sign)
+        and named.kind in _FREE
+        and not (named.is_short or named.vague)
+    ):
+        return value[0], lists.rest_of_array(named.text, value[1]), named.kind
+    return value
+
+
+def _by_sign(named: _Named, bare: str) -> "_Place | _Reading | None":
+    """Return the value behind a sign, or how it is to be read; `bare` is the sign without blanks around it."""
+    sign, kind = named.sign, named.kind
+    if not bare:
+        return _behind_line_end(named) if "\n" in sign else _behind_blank(named)
+    if bare == "[":
+        return _bracketed(named.text, named.at, kind)
+    if bare[0] in "[.":
+        return _Reading("is", quoted=False)
+    if bare[0] == ",":
+        return _behind_comma(named)
+    if "\n" in sign and bare == "-":
+        return _Reading("=", named.quoted, sure=True) if named.is_option else None
+    if bare[0] in _BARS and bare[-1] == "`":
+        return _aside(named.text, named.at, kind)
+    if _DASHES.fullmatch(bare) is not None and named.following not in {'"', "'"}:
+        return _Reading("is", quoted=False)
+    if (
+        bare[0] in _BARS
+        or bare[0] in {"i", "w", "e", "l"}
+        or sign.startswith((" for ", " of "))
+        or _HINTED.fullmatch(bare)
+    ):
+        return _Reading("is", named.quoted)
+    if _FAR.search(bare) is not None:
+        if "default" in bare and named.text[named.begin - 10 : named.begin] != 'variable "':
             return None
-        sign = "="
-        sure = True
-    elif not bare:
-        # A blank between them: a name and something that nobody types.
-        if text[at : at + 1] in {'"', "'"}:
-            return _stated(text, at, kind, name)
-        # In files of logins each word stands behind a blank: `machine db login ada password hunter22`.
-        login = kind == markers.PASSWORD and _LOGIN.search(text[max(0, begin - 96) : begin]) is not None
-        if login and (bare_value := _BARE.match(text, at)) is not None and _ANY_DIGIT.search(bare_value[0]):
-            sign = "="
-            sure = True
-        else:
-            sign = " "
-    elif bare[0] == ",":
-        # An argument of a call, or the next of a list: `getenv("KEY", "...")`, `["--password", "..."]`.
-        option = text[begin : begin + 2] == "--"
-        if quoted and not option and (pair := _second(text, begin, at, kind)) is not None:
-            return pair
-        if text[at - 1] == "," and text[at] not in _QUOTES:
-            return _record(text, begin, at, kind)
-        if not quoted and _ENV.fullmatch(name) and "_" in name and not option:
-            return _constant(text, at, kind)
-        if not quoted or not (option or _CALLER.search(text[max(0, begin - 80) : begin])):
-            return None
-        if option and _NEXT_NAME.match(text, at):
-            return None  # `click.option("--password", "-p", "secret_of_the_user")`
-        sign = "="
-        sure = option
-    elif "\n" in sign and bare == "-":
-        if text[begin : begin + 2] != "--":
-            return None
-        sign = "="
-        sure = True
-    elif bare[0] in {"i", "w", "|", "e"} or sign.startswith((" for ", " of ")):
-        sign = "is"
-    elif " get;" in sign or "{get;" in sign or "string" in sign or "str " in sign:
-        sign = " = "
-    elif "value" in sign or "content" in sign or "<" in sign or bare == ">":
-        if bare == ">" and sign[-1].isspace() and text[begin - 1 : begin] not in {"<", ":"}:
+        return _aside(named.text, named.at, kind)
+    if " get;" in sign or "{get;" in sign or "string" in sign or "str " in sign:
+        return _Reading(" = ", named.quoted)
+    if "value" in sign or "content" in sign or "<" in sign or bare == ">":
+        return _in_tag(named, bare)
+    if bare in {"==", "===", "!=", "!==", ":-"}:
+        return _Reading(" = ", named.quoted)
+    if bare in {"or", "??", "||", "?:"}:
+        return _Reading(sign, quoted=False)  # beside a default, the name is that of a variable or of a header
+    return _behind_operator(named, bare)
+
+
+def _behind_line_end(named: _Named) -> "_Reading | None":
+    """Judge a value in the line below its name, as parts of a form have it."""
+    if named.text[named.begin - 6 : named.begin] != 'name="':
+        return None
+    return _Reading("=", named.quoted, sure=True)
+
+
+def _behind_blank(named: _Named) -> "_Place | _Reading | None":
+    """Judge a value that only blanks keep apart from its name: something that nobody types."""
+    text, begin, at, kind = named.text, named.begin, named.at, named.kind
+    if named.following in {'"', "'"}:
+        return _stated(text, at, kind, named.name)
+    # In files of logins each word stands behind a blank: `machine db login ada password hunter22`.
+    if (
+        kind == markers.PASSWORD
+        and _LOGIN.search(text[max(0, begin - 96) : begin]) is not None
+        and (value := _BARE.match(text, at)) is not None
+        and _ANY_DIGIT.search(value[0])
+    ):
+        return _Reading("=", named.quoted, sure=True)
+    if len(named.sign) > 3 or "\t" in named.sign:
+        return _padded(text, begin, at, kind)
+    return _Reading(" ", named.quoted)
+
+
+def _behind_comma(named: _Named) -> "_Place | _Reading | None":
+    """Judge an argument of a call, or the next of a list: `getenv("KEY", "...")`, `["--password", "..."]`."""
+    text, begin, at, kind, quoted = named.text, named.begin, named.at, named.kind, named.quoted
+    if quoted and not named.is_option and (pair := _second(text, begin, at, kind)) is not None:
+        return pair
+    if text[at - 1] == "," and text[at] not in _QUOTES:
+        return _record(text, begin, at, kind)
+    if not quoted and named.before == "{" and kind in _FREE:
+        return _aside(text, at, kind)
+    if not quoted and _ENV.fullmatch(named.name) and "_" in named.name and not named.is_option:
+        return _constant(text, at, kind)
+    if not quoted or not (named.is_option or _CALLER.search(text[max(0, begin - 80) : begin])):
+        return None
+    if named.is_option and _NEXT_NAME.match(text, at):
+        return None  # `click.option("--password", "-p", "secret_of_the_user")`
+    return _Reading("=", quoted, sure=named.is_option)
+
+
+def _in_tag(named: _Named, bare: str) -> "_Reading | None":
+    """Judge the text of a tag, and a value behind the word `value`."""
+    if bare == ">":
+        if named.sign[-1].isspace() and named.before not in {"<", ":"}:
             return None  # not the end of a tag
-        if bare == ">" and text[at : at + 1] == "@" and text[begin - 2 : begin] == ":<":
+        if named.following == "@" and named.text[named.begin - 2 : named.begin] == ":<":
             return None  # `<user>:<password>@host`
+        return _Reading("=", named.quoted)
+    return _Reading("=", named.quoted, sure="value" in named.sign or "content" in named.sign)
+
+
+def _behind_operator(named: _Named, bare: str) -> "_Place | _Reading | None":
+    """Judge a value behind `=`, `:` and the operators of programming languages, in one line or in several."""
+    text, at, kind, sign = named.text, named.at, named.kind, named.sign
+    # A parameter of an address, or a variable of the environment: what follows is a value.
+    sure = sign == "=" and (
+        named.before in {"?", "&"}
+        or (_ENV.fullmatch(named.name) is not None and named.before in {"", " ", "\n", '"', "'", "\t", ";"})
+    )
+    block = _block(text, at, named.begin, kind, short=named.is_short)
+    if block is not None:
+        return block
+    if (
+        bare == ":"
+        and ("\n" in sign or named.following == "#")
+        and kind in _FREE
+        and not (named.is_short or named.vague)
+        and (items := lists.block(text, at, kind) or lists.below_comment(text, at, kind)) is not None
+    ):
+        return items
+    if "%" in sign or "&" in sign:
         sign = "="
-        sure = "value" in sign or "content" in sign
-    elif bare in {"==", "===", "!=", "!==", ":-"}:
-        sign = " = "
-    elif bare in {"or", "??", "||", "?:"}:
-        quoted = False  # beside a default, the name is that of a variable or of a header
-    else:
-        if sign == "=":
-            # A parameter of an address, or a variable of the environment: whoever writes so writes values.
-            sure = text[begin - 1 : begin] in {"?", "&"} or (
-                _ENV.fullmatch(name) is not None
-                and text[begin - 1 : begin] in {"", " ", "\n", '"', "'", "\t", ";"}
-            )
-        block = _block(text, at, begin, kind, short=is_weak(name) or name in _KEYS)
-        if block is not None:
-            return block
-        if "%" in sign or "&" in sign:
-            sign = "="
-    return _at(text, begin, at, kind, name, sign, quoted=quoted, sure=sure)
+    if named.following in {"!", "&"} and (tag := _YAML_TAG.match(text, at)) is not None:
+        if MARKER.match(text, tag.end()):
+            return None
+        value = _at(text, named.begin, tag.end(), kind, named.name, sign, quoted=named.quoted, sure=sure)
+        if value is not None:
+            # What may be the beginning of a password goes too.
+            return (at, *value[1:]) if _ANY_DIGIT.search(tag[0]) else value
+    return _Reading(sign, named.quoted, sure)
+
+
+def _with_change(
+    text: str, at: int, value: "_Place | None", kind: str, is_hidden: Callable[[str], bool]
+) -> "_Place | None":
+    """Return a value with the one that a plan changes it to, as one secret.
+
+    Args:
+        text: the whole text.
+        at: where the old value begins.
+        value: what was found of the old one.
+        kind: what the name says.
+        is_hidden: returns whether the new value is one to redact.
+    """
+    begin = plans.behind_unstated(text, at)
+    if begin is None:
+        quote = _QUOTE.match(text, at)
+        if quote is None:
+            return value
+        if value is not None:
+            end = value[1]
+        elif text.find("> ", quote.end(), quote.end() + 2 * _DECIDING) >= 0:
+            end = _closing(text, quote.end(), quote[1])
+        else:
+            return None
+        begin = plans.behind_old(text, end + len(quote[1]))
+    quote = None if begin is None else _QUOTE.match(text, begin)
+    if quote is None:
+        return value
+    start = quote.end()
+    end = _closing(text, start, quote[1])
+    # A long one is never a placeholder; so what stands near decides.
+    if end < at + 2 * _DECIDING and not (
+        is_hidden(text[start:end]) and _meant(text[start:end], kind, data=True)
+    ):
+        return value
+    return (start if value is None else value[0]), end, kind
 
 
 def _record(text: str, begin: int, at: int, kind: str) -> tuple[int, int, str] | None:
@@ -630,6 +953,37 @@ def _record(text: str, begin: int, at: int, kind: str) -> tuple[int, int, str] |
     value = _CELL.match(text, at)
     alone = begin == 0 or text[begin - 1] == "\n"
     return (at, value.end(), kind) if value is not None and alone and looks_like_key(value[0]) else None
+
+
+def _bracketed(text: str, at: int, kind: str) -> tuple[int, int, str] | None:
+    """Judge what stands in brackets behind a name, and is no index: `Password[hunter2hunter2]`."""
+    value = _IN_BRACKETS.match(text, at)
+    if kind not in _FREE or value is None or not looks_secret(value[0]):
+        return None
+    return at, value.end(), kind
+
+
+def _padded(text: str, begin: int, at: int, kind: str) -> tuple[int, int, str] | None:
+    """Judge the second of two columns that blanks keep apart, as PowerShell prints a variable and its value."""
+    value = _BARE.match(text, at)
+    if kind not in _FREE or value is None or text[value.end() : value.end() + 1] not in _BLANKS:
+        return None
+    line = text.rfind("\n", max(0, begin - 24), begin)
+    if (line < 0 and begin > 24) or text[line + 1 : begin].strip(" \t+>#$-") or not looks_secret(value[0]):
+        return None
+    return at, value.end(), kind
+
+
+def _aside(text: str, at: int, kind: str) -> tuple[int, int, str] | None:
+    """Judge a value whose place says little, with or without quotes: only one that looks like a secret."""
+    quote = _QUOTE.match(text, at)
+    if quote is not None:
+        at = quote.end()
+        end = _closing(text, at, quote[1])
+    else:
+        run = _BARE.match(text, at)
+        end = at if run is None else run.end()
+    return (at, end, kind) if kind in _FREE and looks_secret(text[at:end]) else None
 
 
 def _constant(text: str, at: int, kind: str) -> tuple[int, int, str] | None:
@@ -786,6 +1140,8 @@ def _at(
         angled = _ANGLED.match(text, at)
         drawn = angled is not None and kind in _FREE and sign != " " and is_drawn(angled[1])
         return (at, angled.end(), kind) if angled is not None and drawn else None
+    if kind in _FREE and (template := _TEMPLATE.match(text, at)) is not None and is_drawn(template["inner"]):
+        return (*template.span("inner"), kind)
     run = (_RUN_OF_LINE if sign == "=" and _begins_line(text, begin) else _RUN).match(text, at)
     return (
         None
@@ -871,6 +1227,8 @@ def _meant(value: str, kind: str, *, data: bool) -> bool:
     """Return whether a value in quotes is one to keep secret."""
     plain = value[:4096].strip()
     if not plain or MARKER.fullmatch(plain) or plain.lower() in NO_VALUE or is_placeholder(plain):
+        return False
+    if _RULES.fullmatch(plain):
         return False
     if not data and (plain[0] in "),]" or value[0] == " " or len(plain) < _SHORTEST):
         return False  # the quote closes a text that ends with the name, as in `getpass("Password: ")`

@@ -32,6 +32,8 @@ _CALLEES: Final = {
     "credentials(": _Callee(1, 1, _SURE),
     **dict.fromkeys(("creds=(", "creds = (", "credentials=(", "credentials = ("), _Callee(1, 1, _LIKELY)),
     "directoryentry(": _Callee(2, 2, _SURE),
+    # Signers of web tokens: the key is the second argument.
+    **dict.fromkeys(("jwt.encode(", "jwt.decode(", "jwt.sign(", "jwt.verify("), _Callee(1, 1, _LIKELY)),
     "auth(": _Callee(1, 1, _LIKELY),
     "auth=(": _Callee(1, 1, _LIKELY),
     "auth = (": _Callee(1, 1, _LIKELY),

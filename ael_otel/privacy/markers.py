@@ -38,7 +38,7 @@ MARKERS: Final = {
     NATIONAL_ID: "[NATIONAL_ID]",
     CUSTOM: "[CUSTOM]",
 }
-"""The marker of each kind. A marker never says anything of the text that it replaces, not even how long that was."""
+"""The marker of each kind. A marker reveals nothing about the text that it replaces, not even its length."""
 
 KINDS: Final = tuple(MARKERS)
 PII: Final = frozenset({EMAIL, SSN, CREDIT_CARD, BANK_ACCOUNT, PHONE, IP_ADDRESS, NATIONAL_ID})

@@ -101,7 +101,7 @@ class ExcludedPaths:
             parts.add(self._part_of(form))
         if not all(len(part) > 1 for part in parts):
             return None
-        # A part that another one holds needs no search of its own.
+        # A part that is contained in another one needs no separate search.
         needed = [part for part in parts if not any(other != part and other in part for other in parts)]
         case = re.IGNORECASE if _FOLDS else 0
         self._escaped_hint = re.compile(_escapable(sorted(needed)), case)
@@ -338,7 +338,7 @@ def _words_around(text: str, sign: "re.Pattern[str]") -> Iterator[tuple[int, str
 def paths_in(text: str) -> Iterator[str]:
     """Yield what in a text is a path without doubt: from a root, the home or this folder (`./`), or a `file:` address.
 
-    A word with a slash in it (`and/or`, `text/html`) may be anything, and addresses of other kinds are no files.
+    A word with a slash in it (`and/or`, `text/html`) may be anything, and addresses of other kinds are not files.
     """
     for word in _TOKEN.finditer(_ADDRESS.sub(" ", text)):
         rooted = [part for _, part in _parts(word[0]) if _ROOTED.match(part)]

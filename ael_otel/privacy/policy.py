@@ -1,4 +1,4 @@
-"""What a redactor is to take out: the part of the configuration that privacy depends on."""
+"""The settings of a redactor: the part of the configuration that privacy depends on."""
 
 from typing import Final, Self
 
@@ -12,7 +12,7 @@ from ael_otel.errors import ConfigError
 __all__ = ["DEFAULT_PII", "CustomPattern", "Policy"]
 
 DEFAULT_PII: Final = ("email", "us_ssn", "payment_card")
-"""Detectors of personal data that are on unless `privacy.pii` says otherwise."""
+"""Detectors of personal data that are used by default."""
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -20,16 +20,16 @@ class Policy(msgspec.Struct, frozen=True):
 
     Attributes:
         sensitive_field_patterns: regular expressions, searched in names of fields without regard to case; the whole
-            value of a field whose name matches goes.
-        scrub_pii: also personal data, as far as `pii` names it.
-        excluded_paths: files whose names and contents go: `~`, `..` and symbolic links are resolved, `*` matches any
-            characters, a folder stands for all that is in it, a pattern without `/` for a file name anywhere.
-        allow_fields: names of fields (`*` and `?` match) that nothing is ever taken out of.
+            value of a field whose name matches is replaced.
+        scrub_pii: whether the personal data that `pii` names is redacted too.
+        excluded_paths: files whose names and contents are redacted: `~`, `..` and symbolic links are resolved, `*`
+            matches any characters, a folder stands for its content, a pattern without `/` for a file name anywhere.
+        allow_fields: names of fields (`*` and `?` match) that are never redacted.
         pii: names of detectors of personal data (`rules.PII_DETECTORS`).
         patterns: forms of secrets that only the configuration knows, searched for in all texts.
 
     Raises:
-        ConfigError: a pattern is no regular expression or could take forever, or a path is empty. It names the pattern.
+        ConfigError: a pattern is invalid or could take forever, or a path is empty. It names the pattern.
     """
 
     sensitive_field_patterns: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Policy(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Return what the `privacy` and `redaction` sections of a configuration say."""
+        """Return the policy of the `privacy` and `redaction` sections of a configuration."""
         return cls(
             sensitive_field_patterns=settings.redaction.sensitive_field_patterns,
             scrub_pii=settings.privacy.scrub_pii,
@@ -52,7 +52,7 @@ class Policy(msgspec.Struct, frozen=True):
         )
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be applied."""
+        """Raise ConfigError for settings that cannot be applied."""
         for name, given, fault_of in (
             ("sensitive_field_patterns", self.sensitive_field_patterns, pattern_fault),
             ("excluded_paths", self.excluded_paths, path_fault),

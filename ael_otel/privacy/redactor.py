@@ -1,4 +1,4 @@
-"""The one redactor: what it returns may leave the process and lie on disk.
+"""The one redactor: its results may leave the process and be stored on disk.
 
 Names of fields are judged first, and a secret name takes the whole value; then every text is searched, and only what
 was found goes. A text that holds JSON is read as what it holds. A fault never lets a value through: it becomes
@@ -30,7 +30,7 @@ class Redactor:
 
     Args:
         policy: what to take out.
-        on_redacted: told the kind and how many of it, once for each text or field; what it raises is ignored.
+        on_redacted: called with a kind and its number, once for each text or field; its exceptions are ignored.
     """
 
     def __init__(

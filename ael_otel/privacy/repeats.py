@@ -1,4 +1,4 @@
-"""What a name or a place has given away once in a text, and the text says again without it."""
+"""Redact secrets that a text repeats without the name or context by which they were detected."""
 
 import re
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ _WORD: Final = re.compile(rf"[^\s\"'`,;=()<>\[\]{{}}|]{{{_SHORTEST},{_LONGEST}}}
 def with_repeats(text: str, spans: Sequence[Span]) -> Sequence[Span]:
     """Return the secrets of a text, in order, with the other places where the same values stand.
 
-    Only values of 12 characters and more that look drawn at random are searched for: a short one, or a name, would be
-    found by chance. Those that a shape gives away have been found everywhere.
+    Only values of 12 characters or more that look random are searched for: a short one, or a name, would also match by
+    chance. Values that are detected by their shape are already detected everywhere.
     """
     values: dict[str, Span] = {}
     for span in spans:

@@ -2,7 +2,7 @@
 
 A rule names literal texts (`anchors`) that every match of it begins with; only where one occurs is its pattern tried,
 and every repetition in a pattern has a bound, so time grows linearly with the length of a text. A provider's token is
-one row of `FORMATS`. `make generate` writes the table in docs/privacy.md and the statements in collector/config.yaml
+one row of `FORMATS`. `make generate` writes the table in docs/explanation/privacy.md and the statements in collector/config.yaml
 from here.
 """
 
@@ -956,6 +956,10 @@ _FORM_LINE: Final = _form(
     r"(?P<keep>(?:echo|printf)\s(?:-[neE]\s)?[\x22']?)[^\s\x22'|$\[]{4,}(?P<after>[\x22']?\s?\|[^|\n]{0,80}--(?:password-stdin|with-token))",
     "--password-stdin --with-token", "[PASSWORD]", "echo " + _made_up("", 12) + " | docker login --password-stdin",
 )  # fmt: skip
+_FORM_MASKED: Final = _form(
+    r"(?i)(?P<keep>::add-mask::|task\.setsecret\]|issecret=true[^\]\n]{0,80}\])[^\s\x22'$\[]{3,}", "::add-mask:: task.setsecret issecret=true",
+    "[PASSWORD]", "::add-mask::" + _made_up("", 14),
+)  # fmt: skip
 _FORM_SESSION: Final = _form(
     r"(?i)(?P<keep>(?:^|[^A-Za-z0-9])(?:sess(?:ion)?(?:id)?|sid)=)[\w%.~+/=:|*!-]{32,}", "session= sessionid= sess= sessid= sid=", "[TOKEN]",
     "set sid=" + _made_up("", 32) + "; path=/",
@@ -1087,7 +1091,7 @@ RULES: Final[tuple[Rule, ...]] = (
     _shape(
         "login_line", markers.PASSWORD, "secrets that stand in a line without an option, or that a command reads: `net user`, SNMP, `echo ... |`",
         "echo " + _made_up("", 12) + " | docker login --password-stdin", "net user ada /add", "", "", find=login_lines.find, fold=True,
-        collector=(_FORM_LINE,),
+        collector=(_FORM_LINE, _FORM_MASKED),
     )._replace(anchors=login_lines.ANCHORS),
     _shape(
         "command_option", markers.FIELD, "values of options whose name gives them away", "curl --token abc123xyz -v",

@@ -1,8 +1,8 @@
-"""What one run has shown of itself: values that a rule found secret, and what its caller passed in.
+"""The secrets of one run: values that a rule detected, and the values that its caller passed in.
 
-A secret is recognised where its name or its shape says so, and may come back where neither does: a tool answers with
-the password it was given, an error quotes it, a later step gets the contents of a file that is not to be read. So what
-is found once is remembered for as long as the run goes on, and taken out of everything else that the run says.
+A secret is detected by its name or its shape, and may come back without either: a tool returns the password that it
+received, an error quotes it, a later step gets the content of an excluded file. So a value that was detected once is
+remembered for the length of the run, and masked everywhere else in that run.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 from ael_otel.privacy.markers import ALL_MARKERS, MARKER, REDACTED
 
 MIN_SECRET: Final = 6
-"""Characters that a value must have to be looked for: a shorter one would be found by chance."""
+"""Minimum characters of a value to search for: a shorter one would match by chance."""
 
 MAX_SECRETS: Final = 2_048
 """Values remembered of one run."""
@@ -24,10 +24,10 @@ MAX_SECRETS: Final = 2_048
 MIN_GIVEN: Final = 4
 MAX_GIVEN: Final = 256
 _HEAD: Final = 24
-"""So much of a long value tells that a text quotes it, also where the text cuts it off."""
+"""Characters of a long value that prove that a text quotes it, also if the text cuts it off."""
 
 _LONG: Final = 16
-"""A value of so many characters is no part of another word by chance."""
+"""A value of this length is not part of another word by chance."""
 
 _FEW: Final = 32
 """So many values are looked for one after the other; more by the end of each, in one pass over the text."""
@@ -69,7 +69,7 @@ class RunSecrets:
         self._begin()
 
     def _begin(self) -> None:
-        # A forked child has locks of its own: the parent's may have been held.
+        # A forked child gets new locks: the parent's may have been held.
         self._process = os.getpid()
         self._settling = RLock()
         self._counting = RLock()
@@ -217,12 +217,12 @@ def _restored(values: dict[str, str], counts: dict[str, int]) -> RunSecrets:
 
 
 class CallerInputs:
-    """What a caller passed in, to be taken out of texts that repeat it: errors above all.
+    """The values that a caller passed in, to redact texts that repeat them: errors above all.
 
     Args:
-        values: inputs or parameters, read when the first text is looked at.
-        literals: texts and numbers that stand in the workflow's definition: whoever wrote it wrote them, no caller did.
-        outer: what was given to the run around.
+        values: inputs or parameters, read when the first text is scanned.
+        literals: texts and numbers of the workflow's definition: its author wrote them, so they are not redacted.
+        outer: the inputs of the run around it.
     """
 
     __slots__ = ("_found", "_literals", "_outer", "_values")
@@ -234,7 +234,7 @@ class CallerInputs:
         self._found: tuple[str, ...] | None = None
 
     def hide(self, text: str) -> str:
-        """Return `text` with each given value in it replaced by `[REDACTED]`."""
+        """Return `text` with each of these values in it replaced by `[REDACTED]`."""
         if not text:
             return text
         found = self._found
@@ -331,7 +331,7 @@ def _common(text: str, at: int, value: str) -> int:
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:
-    """Tell whether a short value is a word of its own in `text`, and not by chance a part of another."""
+    """Return whether a short value is a whole word in `text`, and not by chance part of another."""
     before, after = text[start - 1 : start], text[end : end + 1]
     return not (_of_a_word(before) or _of_a_word(after))
 

@@ -7,14 +7,17 @@ from itertools import accumulate, islice
 from operator import itemgetter, lt
 from typing import Final, NamedTuple
 
-from ael_otel.privacy import addresses, commands, manifests
+from ael_otel.privacy import addresses, commands, manifests, windows
 from ael_otel.privacy.budget import (
     CHARS_AGAIN,
+    CHARS_READ,
     DECODED,
     HIT,
+    LINE,
     NAMED_TEXT,
     NUMBER,
     RUN,
+    STEP,
     TOKEN,
     Budget,
     Unlimited,
@@ -31,6 +34,7 @@ from ael_otel.privacy.key_value import (
 )
 from ael_otel.privacy.markers import EMAIL, FIELD, MARKER, PII, URL_CREDENTIALS
 from ael_otel.privacy.rules import BEGINNINGS, BY_PREFIX, PREFIX, Rule, trie
+from ael_otel.privacy.turns import worked
 from ael_otel.privacy.word_search import cuts, pattern_of
 
 
@@ -57,20 +61,23 @@ _SHORTEST_NUMBER: Final = 10
 _LONGEST_EMAIL: Final = 640
 """Characters from the `@` of an e-mail address on that its pattern reads at most."""
 
-# One of these or a blank stands between a name and its value.
-_SIGN: Final = re.compile("[:=%>(|&\\s\uff1a\uff1d]")
+# One of these or a blank stands between a name and its value; a backslash begins a line end of a table in quotes.
+_SIGN: Final = re.compile(r"[:=%>(|&\[\\\s\uff1a\uff1d\u2013-\u2015\u2192\u21d2\u2212]")
 
 _RARER: Final = re.compile("[^ etaosnirl]")
 _OPTION_SIGN: Final = re.compile("--[A-Za-z]")
 # One of these is in what other rules find: addresses, manifests of Kubernetes, texts of two bytes a character.
-_HINTS: Final = ("@", "%40", "://", manifests.SIGN, "\0", "\ufffd")
+_HINTS: Final = ("@", "%40", "://", "\0", "\ufffd")
 
 TOO_MANY: Final = "too_many"
 """The name of the finding where a value holds more to judge than its budget allows."""
+WIDE: Final = "wide_text"
+"""The name of the finding where a text holds a secret between NULs."""
 _SHORT: Final = 256
 """Characters of a text that cannot hold enough for a budget to be spent."""
 _NO_LIMIT: Final = Unlimited()
 _NOTHING: Final[Sequence[Span]] = ()
+_BLANK: Final = re.compile(r"\s")
 _LONG: Final = 20
 """Characters without a blank that a token has at least."""
 _WITH_BLANKS: Final = frozenset({"private_key", "putty_key", "pgpass"})
@@ -80,6 +87,7 @@ _ESCAPE: Final = re.compile(r"(?:\\[abfnrtv]|=3D|\x1b\[[0-9;]{0,9}m)\Z")
 # Short words with a blank between them: no address, option, escape or token can be in them, and no value beside a sign,
 # so such a text can only be secret by a word or a number.
 _PLAIN: Final = re.compile(r"(?:[A-Za-z0-9_.,/][A-Za-z0-9_.,/-]{0,18}+(?: |\Z))*+")
+_REMEMBERED: Final = 4_096
 _LONGEST_ESCAPE: Final = 10
 _LONGEST: Final = 4_096
 # Further on in a run no escape can end, so a prefix counts only where a word begins. The set of characters that begins
@@ -162,11 +170,17 @@ class Scanner:
         cut = budget.end_text(len(text))
         if cut is not None:
             found.append(Span(cut, len(text), FIELD, TOO_MANY))
-        if not found and ("\0" in text or "\ufffd" in text):
-            # UTF-16 decoded as Latin-1: without the NULs between its characters a text may hold a secret.
-            whole = text.replace("\0", "").replace("\ufffd", "")
-            return [Span(0, len(text), FIELD, "wide_text")] if self.spans(whole) else found
-        return self._in_order(found)
+        return self._in_order(found) if found else self.wide(text)
+
+    def wide(self, text: str) -> Sequence[Span]:
+        """Return the whole of a text as a secret if it holds one without its NULs and replacement characters.
+
+        UTF-16 decoded as Latin-1 has a NUL between its characters.
+        """
+        if "\0" not in text and "\ufffd" not in text:
+            return _NOTHING
+        narrow = text.replace("\0", "").replace("\ufffd", "")
+        return [Span(0, len(text), FIELD, WIDE)] if self.spans(narrow) else _NOTHING
 
     def _is_plain(self, text: str, any_word: re.Pattern[str]) -> bool:
         """Return whether a short text has nothing in it that a rule begins at: True for most, False for any doubt."""
@@ -230,6 +244,7 @@ class Scanner:
         if self._searched or len(self._names) > 1:
             return set(), set()
         starts = list(accumulate((len(text) + 1 for text in texts), initial=0))
+        worked(len(texts) * STEP)
         joined = "\n".join(texts)
         hits = {bisect_right(starts, at) - 1 for at in self._hints(joined)}
         named = {bisect_right(starts, at) - 1 for at in name_places(joined)}
@@ -239,8 +254,9 @@ class Scanner:
         if not joined.isascii():
             unnamed = {text for text in unnamed if text.isascii()}
         clean.difference_update([texts[place] for place in hits])
+        worked(len(texts) * STEP)
         # By the word alone it is decided whether it is a token.
-        words = [word for word in joined.split() if len(word) >= _LONG]
+        words = windows.long_words(joined, _LONG)
         if words and (tokens := self._with_tokens(words)):
             clean -= {text for text in clean if len(text) >= _LONG and not tokens.isdisjoint(text.split())}
         return clean, unnamed
@@ -269,7 +285,8 @@ class Scanner:
         for anchor, _ in self._with_blanks:
             if anchor in text:
                 yield from _places(anchor, text)
-        yield from (match.start() for match in _DIGITS.finditer(text))
+        yield from (match.start() for match in windows.finditer(_DIGITS, text))
+        yield from (match.start() for match in manifests.SIGN.finditer(text))
         yield from escapes(text)
         yield from self._folded.places(lowered(text))
 
@@ -323,7 +340,7 @@ class Scanner:
                 self._by_word(text, lowered(text) if low is None else low, start, end, found, budget)
             if "-" in part:
                 self._options(text, start, end, found, budget)
-        if manifests.SIGN in part:
+        if manifests.SIGN.search(part) is not None:
             kind = self._named.name
             manifests.search(
                 text,
@@ -335,9 +352,11 @@ class Scanner:
         for anchor, rule in self._with_blanks:
             if anchor in part:
                 _at_anchor(anchor, rule, text, text, start, end, found, budget)
+        if size > windows.WINDOW:
+            worked(size / CHARS_READ)
         if size >= _LONG:
             # Tokens are words of some length, of which most texts have few: one split leaves all others out.
-            words = [word for word in part.split() if len(word) >= _LONG]
+            words = windows.long_words(part, _LONG)
             if words:
                 self._by_shape(text, start, end, words, found, budget)
 
@@ -352,17 +371,18 @@ class Scanner:
             return
         at = start
         for word in words if len(hits) == len(words) else filter(hits.__contains__, words):
-            at = text.find(word, at, end)
+            at = _place_of_word(word, text, at, end)
             behind = at + len(word)
             if budget.is_spent(at, RUN):
                 return
-            for anchor, rule in self._direct:
-                sign = anchor.search(text, at, behind)
+            has_anchor = windows.search(self._any_direct, text, at, behind) is not None
+            for anchor, rule in self._direct if has_anchor else ():
+                sign = windows.search(anchor, text, at, behind)
                 while sign is not None:
                     after = max(sign.start() + 1, _try(rule, text, sign.start(), found))
                     if budget.is_spent(at, TOKEN):
                         return
-                    sign = anchor.search(text, after, behind)
+                    sign = windows.search(anchor, text, after, behind)
             run = _RUN.search(text, at, behind)
             while run is not None:
                 self._by_beginning(text, run.start(), run.end(), found, budget)
@@ -375,14 +395,15 @@ class Scanner:
         # What repeats is searched once.
         together = "\n" + "\n".join(dict.fromkeys(words))
         hits: set[str] = set()
-        for search in (self._any_direct.search, _MAY_BEGIN.search):
-            hit = search(together)
+        size = len(together)
+        for pattern in (self._any_direct, _MAY_BEGIN):
+            hit = windows.search(pattern, together, 0, size)
             while hit is not None:
                 # The sign in front of a word can be the line end.
                 word = together.rfind("\n", 0, hit.start() + 1) + 1
                 after = together.find("\n", word)
                 hits.add(together[word:] if after < 0 else together[word:after])
-                hit = search(together, after) if after >= 0 else None
+                hit = windows.search(pattern, together, after, size) if after >= 0 else None
         return hits
 
     def _addresses(self, text: str, start: int, end: int, found: list[Span], budget: Budget) -> None:
@@ -397,7 +418,7 @@ class Scanner:
 
         addresses.search(text, start, end, report, budget)
         if refused:
-            # What stands before the `@` of an address is no name of a mailbox.
+            # The part before the `@` of an address is not a mailbox.
             hosts = frozenset(refused)
             found[:] = [
                 span for span in found if span.kind != EMAIL or text.find("@", span.start) not in hosts
@@ -405,14 +426,14 @@ class Scanner:
 
     def _numbers(self, text: str, start: int, end: int, found: list[Span], budget: Budget) -> None:
         # Mostly there is none, which a search says faster than an iterator that is made for nothing.
-        candidate = _DIGITS.search(text, start, end)
+        candidate = windows.search(_DIGITS, text, start, end)
         while candidate is not None:
             rule = self._card if candidate["ssn"] is None else self._ssn
             if rule is not None:
                 if budget.is_spent(candidate.start(), NUMBER):
                     return
                 _try(rule, text, candidate.start(), found)
-            candidate = _DIGITS.search(text, candidate.end(), end)
+            candidate = windows.search(_DIGITS, text, candidate.end(), end)
 
     def _options(self, text: str, start: int, end: int, found: list[Span], budget: Budget) -> None:
         name = self._option.name
@@ -435,7 +456,7 @@ class Scanner:
 
     def _by_beginning(self, text: str, start: int, end: int, found: list[Span], budget: Budget) -> None:
         """Try the rules for keys and tokens where what they begin with begins a word of a run."""
-        prefix = PREFIX.search(text, start, end)
+        prefix = windows.search(PREFIX, text, start, end)
         while prefix is not None:
             at = prefix.start()
             behind = 0
@@ -448,13 +469,13 @@ class Scanner:
                 inner: list[Span] = []
                 behind = at + _try(BY_PREFIX[prefix[0]], text[at : end + _LONGEST], 0, inner)
                 found += [Span(at + each.start, at + each.end, each.kind, each.rule) for each in inner]
-            search = PREFIX.search if at - start < _LONGEST_ESCAPE else _PREFIX_OF_WORD.search
-            prefix = search(text, max(at + 1, behind), end)
+            pattern = PREFIX if at - start < _LONGEST_ESCAPE else _PREFIX_OF_WORD
+            prefix = windows.search(pattern, text, max(at + 1, behind), end)
 
     def _in_base64(self, text: str, start: int, found: list[Span], budget: Budget) -> None:
         """Add a run of Base64 as a whole when the text that it holds has credentials in it."""
         inner = base64_text(text, start)
-        if inner is None or budget.is_spent(start, DECODED):
+        if inner is None or budget.is_spent(start, DECODED + len(inner[1]) // CHARS_AGAIN):
             return
         hidden: list[Span] = []
         outer = budget.enter(start)
@@ -494,13 +515,27 @@ class _Folded:
         self._by_char: dict[str, list[tuple[int, str, Rule]]] = {}
         for anchor, place in cuts(rarer).items():
             self._by_char.setdefault(anchor[place], []).append((place, anchor, anchors[anchor]))
+        self._by_three: dict[str, list[tuple[int, str, Rule]]] = {}
+
+    def _candidates(self, three: str) -> list[tuple[int, str, Rule]]:
+        """Return the anchors that can be where a character and the ones beside it stand: few, and all are tried."""
+        if len(self._by_three) >= _REMEMBERED:
+            self._by_three = {}
+        before, char, behind = three[:-2] or "\n", three[-2], three[-1]
+        found = self._by_three[three] = [
+            each
+            for each in self._by_char[char]
+            if (each[0] == 0 or each[1][each[0] - 1] == before)
+            and (f"{each[1]}{behind}"[each[0] + 1] == behind)
+        ]
+        return found
 
     def places(self, low: str) -> Iterator[int]:
         """Yield where a text in lower case has one of the words."""
         for anchor, _ in self._frequent:
             if anchor in low:
                 yield from _places(anchor, low)
-        yield from (hit.start() for hit in self._any.finditer(low))
+        yield from (hit.start() for hit in windows.finditer(self._any, low))
 
     def search(self, text: str, low: str, start: int, end: int, found: list[Span], budget: Budget) -> None:
         """Add what the rules find in a part of a text; `low` is the text in lower case."""
@@ -508,16 +543,21 @@ class _Folded:
             if low.find(anchor, start, end) >= 0:
                 _at_anchor(anchor, rule, text, low, start, end, found, budget)
         behind: dict[str, int] = {}
-        hit = self._any.search(low, start, end)
+        by_three = self._by_three
+        hit = windows.search(self._any, low, start, end)
         while hit is not None:
-            for place, anchor, rule in self._by_char[low[hit.start()]]:
-                at = hit.start() - place
+            char = hit.start()
+            three = f"{low[char - 1 : char + 2]}" if char else f"\n{low[:2]}"
+            if len(three) < 3:
+                three += "\n"
+            for place, anchor, rule in by_three.get(three) or self._candidates(three):
+                at = char - place
                 if at >= behind.get(anchor, start) and low.startswith(anchor, at, end):
-                    # Behind a match it goes on at its end.
+                    # After a match the search continues at its end.
                     behind[anchor] = _try(rule, text, at, found)
-                    if budget.is_spent(at, TOKEN if behind[anchor] else HIT):
+                    if budget.is_spent(at, TOKEN if behind[anchor] else HIT if rule.find is None else LINE):
                         return
-            hit = self._any.search(low, hit.start() + 1, end)
+            hit = windows.search(self._any, low, char + 1, end)
 
 
 def _by_anchor(rule: Rule) -> list[re.Pattern[str]]:
@@ -535,14 +575,26 @@ def _places(part: str, text: str) -> Iterator[int]:
         at = text.find(part, at + len(part))
 
 
+def _place_of_word(word: str, text: str, at: int, end: int) -> int:
+    """Return where a word stands between blanks, and not in a longer word, in a part of a text that has it."""
+    start, at = at, text.find(word, at, end)
+    while at >= 0:
+        behind = at + len(word)
+        if (behind >= end or text[behind].isspace()) and (at <= start or text[at - 1].isspace()):
+            return at
+        blank = _BLANK.search(text, behind, end)
+        at = -1 if blank is None else text.find(word, blank.end(), end)
+    return text.find(word, start, end)
+
+
 def _at_anchor(
     anchor: str, rule: Rule, text: str, haystack: str, start: int, end: int, found: list[Span], budget: Budget
 ) -> None:
-    """Try a rule where an anchor stands; behind a match it goes on at its end."""
+    """Try a rule where an anchor stands; after a match the search continues at its end."""
     at = haystack.find(anchor, start, end)
     while at >= 0:
         behind = _try(rule, text, at, found)
-        if budget.is_spent(at, TOKEN if behind else 1):
+        if budget.is_spent(at, TOKEN if behind else 1 if rule.find is None else LINE):
             return
         at = haystack.find(anchor, max(at + 1, behind), end)
 

@@ -12,11 +12,13 @@ from ael_otel.privacy.budget import ROW, Budget
 from ael_otel.privacy.validators import looks_secret
 
 _DELIMITERS: Final = frozenset(",;\t|\u2502\u2503")
+_BESIDE: Final = _DELIMITERS | {"(", ")", "\\"}
+"""One of these, or blanks, is beside a name in a table or in a statement of SQL."""
 _BARS: Final = frozenset("|\u2502\u2503")
 _ALIGNED: Final = "  "
 """What stands between columns that blanks keep apart."""
 _LONGEST_LINE: Final = 1024
-_PADDING: Final = 64
+_PADDING: Final = 160
 _MOST_LINES: Final = 8
 _MOST_CELLS: Final = 512
 _HEADING: Final = re.compile(r"[\"'`*]{0,2}[\w.()%#/-]{1,40}(?: [\w.()%#/-]{1,40}){0,2}[\"'`*]{0,2}")
@@ -38,6 +40,10 @@ _NOTHING: Final = re.compile(
 )
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_]+(?:[.\-/:_ ][A-Za-z_]*)*")
 
+# A table inside a quoted text: JSON in a log, a value that Python or JavaScript printed.
+_ESCAPED: Final = re.compile(r"\\{1,7}(?:r\\{1,7})?n|\\{1,7}[t\"]")
+_OPENED: Final = re.compile(r"(?:.*[\s(\[{=:]|^)(\\{0,7}[\"'`])")
+
 type Found = Callable[[int, int, str], object]
 
 
@@ -49,12 +55,21 @@ class Tables:
         kind_for: judges headings.
         found: called with the beginning, end and kind of each value.
         budget: counts each line.
+        written: the text with its escapes, if `text` has the line ends for which they stand, at the same places.
     """
 
     def __init__(
-        self, text: str, kind_for: Callable[[str], str | None], found: Found, budget: Budget
+        self,
+        text: str,
+        kind_for: Callable[[str], str | None],
+        found: Found,
+        budget: Budget,
+        *,
+        written: str | None = None,
     ) -> None:
         self._text = text
+        self._written = written
+        self._unescaped: Tables | None = None
         self._budget = budget
         self._kind_for = kind_for
         self._found = found
@@ -70,8 +85,20 @@ class Tables:
             end: where it ends, without its quotes.
         """
         text = self._text
-        before = text[max(0, begin - _PADDING) : begin].strip(" \"'`*")[-1:]
-        behind = text[end : end + _PADDING].strip(" \"'`*")[:1]
+        before = text[max(0, begin - _PADDING) : begin].rstrip(" \"'`*")[-1:]
+        behind = text[end : end + _PADDING].lstrip(" \"'`*")[:1]
+        if self._written is None:
+            if (
+                behind not in _BESIDE
+                and before not in _BESIDE
+                and text[end : end + 2] != _ALIGNED
+                and text[begin - 2 : begin] != _ALIGNED
+                and text[begin - 2 : begin - 1] != "\\"
+            ):
+                return  # as most names stand
+            if (lines := self._with_line_ends(end)) is not None:
+                lines.look(begin, end)
+                return
         if behind in _DELIMITERS or before in _DELIMITERS:
             if begin >= self._until:
                 self._heading(begin, end, behind if behind in _DELIMITERS else before)
@@ -81,6 +108,18 @@ class Tables:
                 self._heading(begin, end, _ALIGNED)
         elif behind == ")" or before == "(":
             self._insert(begin, end)
+
+    def _with_line_ends(self, end: int) -> "Tables | None":
+        """Return the tables of the text with its escapes replaced, if an escaped line end ends the line of a name."""
+        text = self._text
+        stop = text.find("\n", end, end + _LONGEST_LINE)
+        at = text.find("\\", end, end + _LONGEST_LINE if stop < 0 else stop)
+        if at < 0 or (_ESCAPED.match(text, at) is None):
+            return None
+        if self._unescaped is None:
+            plain = _ESCAPED.sub(_same_length, text)
+            self._unescaped = Tables(plain, self._kind_for, self._found, self._budget, written=text)
+        return self._unescaped
 
     def _heading(self, begin: int, end: int, delimiter: str) -> None:
         text = self._text
@@ -92,9 +131,16 @@ class Tables:
         self._until = end if stop < 0 else stop
         if stop < 0 or (start == 0 and begin > _LONGEST_LINE):
             return
-        heading = text[start:stop].rstrip("\r")
+        heading = text[start:stop].rstrip("\r ")
+        quote = ""
+        if self._written is not None and (opened := _OPENED.match(self._written[start:begin])) is not None:
+            quote = opened[1]
+            start += opened.end()
+            heading = heading[opened.end() :]
         if delimiter in {",", ";"} and (f"{delimiter} " in heading or heading[-1:] == delimiter):
             return  # a sentence, or code
+        if delimiter in {",", ";"} and (said := heading.rfind(": ", 0, begin - start)) >= 0:
+            heading = heading[said + 2 :]  # `the file: user,password`
         edge = delimiter in _BARS and heading.lstrip()[:1] == delimiter
         if delimiter == _ALIGNED:
             names = _COLUMNS.split(heading.strip(" \t"))
@@ -106,17 +152,22 @@ class Tables:
         if len(names) < 2 or not all(map(_HEADING.fullmatch, names)) or names[0][:1].isdigit():
             return
         kinds = {place: kind for place, name in enumerate(names) if (kind := self._kind_of(name)) is not None}
-        self._rows(stop + 1, delimiter, len(names), kinds, edge=edge)
+        self._rows(stop + 1, delimiter, len(names), kinds, edge=edge, quote=quote)
 
     def _kind_of(self, heading: str) -> str | None:
         return self._kind_for(heading.strip(" \t\n\"'`*[]"))
 
-    def _rows(self, at: int, delimiter: str, number: int, kinds: dict[int, str], *, edge: bool) -> None:
-        """Report the secret cells of the rows from a place on."""
+    def _rows(
+        self, at: int, delimiter: str, number: int, kinds: dict[int, str], *, edge: bool, quote: str = ""
+    ) -> None:
+        """Report the secret cells of the rows from a place on, up to the quote in which the table stands."""
         text = self._text
-        while at < len(text):
+        end = len(text)
+        while at < end:
             stop = text.find("\n", at)
             stop = len(text) if stop < 0 else stop
+            if quote and (closing := _closing(self._written or "", quote, at, stop)) >= 0:
+                end = stop = closing
             if delimiter not in ",;\t" and _RULE.fullmatch(text, at, stop):
                 self._until = at = stop + 1
                 continue
@@ -172,6 +223,23 @@ class Tables:
                 if number in kinds and len(plain) >= 3 and not _NOTHING.fullmatch(plain):
                     self._found(first + 1, first + 1 + len(plain), kinds[number])
             row = _TUPLE.match(text, at)
+
+
+def _closing(text: str, quote: str, at: int, stop: int) -> int:
+    """Return where the quote that ends a table is in a part of a text, -1 if there is none.
+
+    It is escaped as often as the one that opened the table.
+    """
+    at = text.find(quote, at, stop)
+    while at > 0 and text[at - 1] == "\\":
+        at = text.find(quote, at + 1, stop)
+    return at
+
+
+def _same_length(escape: "re.Match[str]") -> str:
+    """Return a line end or a tab behind blanks, or quotes, for the escape of one."""
+    size, last = len(escape[0]), escape[0][-1]
+    return '"' * size if last == '"' else ("\t" if last == "t" else "\n").rjust(size)
 
 
 def _end_of_row(text: str, at: int, stop: int) -> int:

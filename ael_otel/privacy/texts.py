@@ -1,4 +1,4 @@
-"""Redacts one text: reads it as JSON where it is, else replaces the spans that rules and excluded paths find."""
+"""Redact one text: parse it if it is JSON, else replace the matches of rules and excluded paths."""
 
 import json
 import re
@@ -7,14 +7,15 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from ael_otel.privacy import markers
-from ael_otel.privacy.budget import LATER, TEXT, Budget
+from ael_otel.privacy.budget import HIT, LATER, STEP, TEXT, Budget
 from ael_otel.privacy.findings import Finding, Tally
 from ael_otel.privacy.paths import ExcludedPaths
 from ael_otel.privacy.repeats import with_repeats
 from ael_otel.privacy.scan import TOO_MANY, Scanner, Span, merged
+from ael_otel.privacy.turns import worked
 
 MAX_CHARS: Final = 4 * 1024 * 1024
-"""Characters of one text that are searched. What is behind them is cut off, not passed on."""
+"""Maximum characters of one text that are scanned. The rest is cut off, not passed on."""
 
 ENDS_JSON: Final = "]} \n\r\t"
 PLAIN: Final = re.compile(r"(?:[\w.\-/ {}]++|(?<![\w.\-])@|\[[A-Z_]{1,40}\](?:#[0-9]{1,9})?)*+")
@@ -36,7 +37,7 @@ type ReadJson = Callable[[Any, list[Finding] | None, str, Budget], Any]
 
 
 class TextRedactor:
-    """Takes secrets out of texts.
+    """Redacts texts.
 
     Args:
         scanner: finds secrets by their shape, or by the name beside them.
@@ -68,12 +69,13 @@ class TextRedactor:
         self._clean, self._results = set(), {}
 
     def clean_among(self, texts: Sequence[str], budget: Budget) -> tuple[set[str], set[str]]:
-        """Return those of some texts that need no search of their own, and those that name no secret.
+        """Return the texts that need no separate search, and those that name no secret.
 
         Args:
             texts: texts of a value. Long ones and those that are JSON are not among the first.
             budget: counts the characters of the first.
         """
+        worked(len(texts) * STEP)
         chosen = [
             text
             for text in dict.fromkeys(texts)
@@ -84,6 +86,7 @@ class TextRedactor:
                 or text in markers.ALL_MARKERS
             )
         ]
+        worked(len(texts) * STEP)
         # What a search in advance uses is not missing later, when each of the other texts is searched.
         ahead = Budget(LATER)
         ahead.pass_over(sum(map(len, chosen)))
@@ -131,6 +134,7 @@ class TextRedactor:
 
     def unjudged(self, findings: list[Finding] | None, where: str) -> str:
         """Report a value that is not judged because the budget is spent, and return its marker."""
+        worked(HIT)
         return self._tally.marked(markers.FIELD, TOO_MANY, findings, where)
 
     def _redacted(self, text: str, findings: list[Finding] | None, where: str, budget: Budget) -> str:
@@ -156,15 +160,21 @@ class TextRedactor:
                     if len(self._clean) >= _REMEMBERED:
                         self._clean = set()
                     self._clean.add(text)
-                return clean
+                # A text in which nothing was found has been read without its NULs.
+                return clean if clean is text else self._narrow(clean, findings, where)
             cut = len(spans) == 1 and spans[0].rule == TOO_MANY
             budget.is_spent_between(TEXT)
             clean, places = self.replaced(clean, merged(spans), findings, where)
             if findings is not None or cut:
-                return clean
+                return self._narrow(clean, findings, where)
             spans = self._scanner.spans_near(clean, places, again)
-        # Each pass made something new that looks like a secret.
+        # Each pass created something new that looks like a secret.
         return self._tally.fault(findings, where)
+
+    def _narrow(self, clean: str, findings: list[Finding] | None, where: str) -> str:
+        """Return a text after its redaction, or a marker if it still holds a secret between NULs."""
+        spans = self._scanner.wide(clean)
+        return self.replaced(clean, list(spans), findings, where)[0] if spans else clean
 
     def _with_paths(self, text: str, spans: "Iterable[Span]") -> list[Span]:
         found = [Span(a, b, markers.EXCLUDED_PATH, "excluded_path") for a, b in self._paths.spans(text)]
@@ -180,6 +190,7 @@ class TextRedactor:
         own, of_kind = self._own_markers, markers.MARKERS
         at = shift = 0
         for start, end, kind, rule in spans:
+            worked(STEP)
             marker = own.get(rule) or of_kind[kind]
             parts += (text[at:start], marker)
             places.append((start + shift, start + shift + len(marker)))
@@ -195,7 +206,7 @@ class TextRedactor:
         return "".join(parts), places
 
     def _json(self, text: str, findings: list[Finding] | None, where: str, budget: Budget) -> str | None:
-        """Redact the JSON that a text holds; the text itself if there is nothing to redact, None if it is no JSON."""
+        """Redact the JSON that a text holds; the text itself if there is nothing to redact, None if it is not JSON."""
         repeated: list[bool] = []
 
         def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -209,13 +220,13 @@ class TextRedactor:
         except (ValueError, RecursionError):
             return None
         clean = self._read(value, findings, where, budget)
-        # Of names that are there twice only the last was seen; the text is written anew without the others.
+        # Of a repeated name only the last value was scanned; the text is written anew without the others.
         if clean is value and not repeated:
             return text
         return json.dumps(clean, ensure_ascii=False, separators=(",", ":") if ": " not in text else None)
 
     def _cut(self, text: str, findings: list[Finding] | None, where: str) -> str:
-        """Return as much of a long text as is searched, cut before a secret that reaches over the end."""
+        """Return the part of a long text that is scanned, cut before a secret that crosses its end."""
         if len(text) <= MAX_CHARS + len(markers.REDACTED) and text.endswith(markers.REDACTED):
             return text
         end = MAX_CHARS

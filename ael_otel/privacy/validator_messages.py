@@ -108,7 +108,7 @@ def _zod(body: str) -> str | None:
 
 
 def _issue(issue: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one issue of zod without what was received: of that only its type is kept."""
+    """Return one issue of zod with the received value replaced by its type."""
     clean: dict[str, Any] = {}
     for key, value in issue.items():
         if key in {"path", "keys"}:
@@ -141,7 +141,7 @@ def _words(message: str, issue: Mapping[str, Any]) -> str:
             {str(each) for each in cast("list[object]", value)} if isinstance(value, list) else {str(value)}
         )
     if issue.get("code") == "custom":
-        return REDACTED  # whoever wrote the tool wrote it, maybe with the value in it
+        return REDACTED  # the tool's own text, which may hold the value
 
     def shown(match: "re.Match[str]") -> str:
         return match[0] if match[0][1:-1] in allowed else REDACTED

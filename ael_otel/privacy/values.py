@@ -1,4 +1,4 @@
-"""Walks values of any shape: names of fields first, then every text, number and object inside."""
+"""Redact values of any shape: names of fields first, then every text, number and object inside."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from ael_otel.privacy import markers
-from ael_otel.privacy.budget import ARGUMENT, ROW_IN_LIST, TEXT, Budget
+from ael_otel.privacy.budget import ARGUMENT, ROW_IN_LIST, STEP, TEXT, Budget
 from ael_otel.privacy.commands import LISTED, in_list
 from ael_otel.privacy.field_judge import COUNTS, LONGEST_NAME, PLAIN_NAME, FieldJudge, FieldName
 from ael_otel.privacy.field_names import holds_secret
@@ -30,10 +30,11 @@ from ael_otel.privacy.neighbours import (
 from ael_otel.privacy.paths import ExcludedPaths
 from ael_otel.privacy.scan import TOO_MANY, Scanner, Span
 from ael_otel.privacy.texts import ENDS_JSON, TextRedactor
+from ael_otel.privacy.turns import worked
 from ael_otel.privacy.validators import is_card, is_placeholder, looks_secret
 
 MAX_DEPTH: Final = 128
-"""Containers inside one another that are walked; what is deeper becomes `[REDACTION_ERROR]`."""
+"""Maximum depth of nested containers; a deeper value becomes `[REDACTION_ERROR]`."""
 
 QUICK_DEPTH: Final = 4
 _QUICK_ITEMS: Final = 16
@@ -91,7 +92,7 @@ class Walk:
 
 
 class ValueRedactor:
-    """Takes secrets out of values of any shape.
+    """Redacts values of any shape.
 
     Args:
         names: judges the names of fields.
@@ -99,7 +100,7 @@ class ValueRedactor:
         scanner: as that of `texts`; asked for small texts without a walk.
         paths: the excluded files.
         tally: where redactions are reported.
-        scrub_pii: whether numbers that are payment cards go.
+        scrub_pii: whether numbers that are payment cards are redacted.
     """
 
     def __init__(
@@ -121,7 +122,7 @@ class ValueRedactor:
         self._scrub_pii = scrub_pii
 
     def is_clean(self, value: Any) -> bool:
-        """Return whether a small value of plain JSON is clean; False also where only the walk can tell.
+        """Return whether a small value of plain JSON is clean; False also if only the walk can decide.
 
         Most values are of this sort, and the walk, which remembers where it has been, takes twice as long.
         """
@@ -368,7 +369,7 @@ class ValueRedactor:
         return {}
 
     def _kubernetes(self, value: Mapping[Any, Any], walk: "Walk", where: str) -> dict[Any, Any]:
-        """Return the data of a secret of Kubernetes, each of which is one, whatever its name."""
+        """Redact every value in the data of a Kubernetes secret, whatever its name."""
         found: dict[Any, Any] = {}
         for field in ("data", "stringData"):
             data = value.get(field)
@@ -470,7 +471,7 @@ class ValueRedactor:
         return known
 
     def _unjudged(self, item: Any, walk: "Walk", where: str) -> Any:
-        """Return what is left of an item of a list that is not judged: what it holds is not looked at."""
+        """Return the replacement of a list item that is not judged: its content is not scanned."""
         kind = cast("type[object]", type(item))
         if kind in SCALARS and (kind is not int or item < _SMALLEST_CARD):
             return item
@@ -486,7 +487,7 @@ class ValueRedactor:
         return self._names.judge(key, walk.budget)
 
     def _odd_name(self, key: Any, walk: "Walk", where: str, depth: int) -> tuple[FieldName, Any]:
-        """Judge a name that is no text: bytes, a tuple, a number."""
+        """Judge a name that is not text: bytes, a tuple, a number."""
         if isinstance(key, (int, float, type(None))) and not isinstance(key, str):
             clean = self.value(key, walk, f"{where}.(name)", depth + 1) if type(key) is int else key
             return PLAIN_NAME, clean
@@ -501,6 +502,7 @@ class ValueRedactor:
         pair = len(items) == 2 and (kind is list or kind is tuple)
         before: str | None = None
         given = items
+        worked(len(items) * STEP)
         flat: frozenset[int] = frozenset()
         plain = False
         cut: int | None = None
@@ -563,7 +565,7 @@ class ValueRedactor:
         return given
 
     def _named_items(self, value: Any, walk: "Walk", where: str, depth: int) -> Any:
-        """Judge a named tuple as a mapping, and return a plain tuple of what may stay."""
+        """Judge a named tuple as a mapping, and return a plain tuple of the redacted fields."""
         inside = dict(zip(value._fields, value, strict=True))
         clean = self.mapping(inside, walk, where, depth)
         return value if clean is inside else tuple(clean.values())
@@ -587,7 +589,7 @@ class ValueRedactor:
         return self._as_shown(value, walk, where)
 
     def _as_shown(self, value: Any, walk: "Walk", where: str) -> Any:
-        for shown in (str(value), repr(value)):  # whoever keeps it may write either
+        for shown in (str(value), repr(value)):  # a writer may use either
             clean_text = self._texts.redact(shown, walk.findings, where, walk.budget)
             if clean_text is not shown:
                 return clean_text
@@ -620,7 +622,7 @@ class ValueRedactor:
         """Return the value of a field without its secrets; a secret name takes the whole value.
 
         Args:
-            name: what is known of the name.
+            name: the judgement of the name.
             value: the value.
             walk: the walk.
             where: JSON path of the value.
@@ -663,6 +665,7 @@ def _collect(
     if identity in seen or depth > MAX_DEPTH:
         return
     seen.add(identity)
+    worked(STEP * 4)
     items: Iterable[object] = value
     if isinstance(value, dict):
         inside = cast("dict[object, object]", value)
@@ -686,7 +689,7 @@ def _argument(items: list[Any], place: int, walk: Walk) -> str | None:
 
 
 def _are_counts(value: Any) -> bool:
-    """Return whether a value is what a run record says of its redactions: a number for each kind of secret."""
+    """Return whether a value is a run record's count of redactions: a number for each kind of secret."""
     return isinstance(value, dict) and all(
         kind in markers.KINDS and type(number) is int and 0 <= number < 2**31
         for kind, number in cast("dict[object, object]", value).items()

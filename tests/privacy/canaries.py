@@ -56,7 +56,7 @@ def made_up() -> dict[str, str]:
 
 
 def in_place(canaries: Mapping[str, str]) -> dict[str, str]:
-    """Return the canaries as they stand in texts: some are secrets only beside what tells so."""
+    """Return the canaries as they stand in texts: some are secrets only beside a word that marks them."""
     return {
         **canaries,
         "url": f"postgresql://{canaries['url']}@db.internal:5432/orders",
@@ -74,7 +74,7 @@ def needles(canary: str) -> dict[str, bytes]:
         "part": max(canary.split("\n"), key=len).encode()[:40],
     }
     for shift in range(3):
-        # Wherever it stands in what was encoded, its middle comes out in one of three ways.
+        # At any position of the encoded text, its middle has one of three forms.
         encoded = base64.b64encode(b"x" * shift + raw)
         forms[f"base64+{shift}"] = encoded[4 : len(encoded) - 4]
     return forms

@@ -2,7 +2,7 @@
 
 `BLIND` was written down from the providers' documentation before its author had looked at the rules of
 `ael_otel.privacy` or at their tests, and stays as it is; `OTHERS` came later. `python -m tests.privacy.measure` prints
-what is left of each, and in which place.
+the readable rest of each, and its place.
 """
 
 import json
@@ -591,7 +591,7 @@ OTHERS = (
     Kind("Comparison", "check", "if ({word} && password == '{w:16}') return true;"),
     Kind("Default of a lookup", "lookup", 'os.getenv("API_TOKEN", "{w:32}")'),
     Kind("Base64 of a password", "db_password_b64", _encoded("", "{w:30}"), named=True),
-    # Kinds that collections of public examples have shown
+    # Kinds from collections of public examples
     Kind("Adafruit IO key", "io_key", "aio_{w:28}"),
     Kind("Alchemy access token", "alchemy_auth_token", "alcht_{w:30}"),
     Kind("Akamai client token", "akamai_client_token", "akab-{n:16}-{n:16}"),

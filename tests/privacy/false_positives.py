@@ -28,13 +28,13 @@ ENDINGS = re.compile(
 )
 LARGEST = 1024 * 1024  # characters of one file that are redacted
 MEGABYTE = 1_000_000
-# Markers of these rules stand for what is there: addresses of authors, paths that the configuration names.
+# Markers of these rules are correct: addresses of authors, paths that the configuration names.
 EXPECTED = frozenset({"email", "excluded_path"})
 
 
 @dataclass(frozen=True)
 class Marked:
-    """A marker: its rule, the file, and the text around it with what was found between « and »."""
+    """A marker: its rule, the file, and the text around it with the match between « and »."""
 
     rule: str
     path: Path
@@ -43,7 +43,7 @@ class Marked:
 
 @dataclass
 class Result:
-    """What a scan found."""
+    """The findings of a scan."""
 
     characters: int = 0
     files: int = 0
@@ -97,7 +97,7 @@ def texts(folders: Iterable[Path]) -> Iterator[tuple[Path, str]]:
 
 
 def _context(text: str, found: Finding) -> str:
-    """Return what was found between « and », with the text around it; in JSON, behind the path of the value."""
+    """Return the match between « and », with the text around it; in JSON, behind the path of the value."""
     where, start, end = "", found.start, found.end
     if found.where != "$":
         where = f"{found.where}: "

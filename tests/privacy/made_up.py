@@ -53,7 +53,7 @@ class Sample:
     secrets: tuple[str, ...]
 
     def is_left_in(self, output: str) -> bool:
-        """Say whether WINDOW consecutive characters of a secret (all of a shorter one) are readable in the output.
+        """Return whether WINDOW consecutive characters of a secret (all of a shorter one) are readable in the output.
 
         The output is searched as it is, with percent-encoding undone (twice), and with JSON's escapes undone.
         """
@@ -127,7 +127,7 @@ class Kind:
 
     `field` is the name that it has in a program. `make` is a template or a function. A `named` kind has no form of its
     own (a password, 32 hexadecimal digits): wherever it is written, its name stands beside it, and `label` is that name
-    in a sentence. All others are written bare, under names that say nothing.
+    in a sentence. All others are written bare, under harmless names.
     """
 
     name: str

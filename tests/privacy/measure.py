@@ -1,4 +1,4 @@
-"""Measure what redaction leaves of made-up credentials: `python -m tests.privacy.measure [--examples] [--markdown]`.
+"""Measure the rest of made-up credentials after redaction: `python -m tests.privacy.measure [--examples] [--markdown]`.
 
 Each kind of `credentials.py` is written in each of the six places of `made_up.py`, three samples of each, and redacted
 in the default configuration. A kind is gone in a place when six consecutive secret characters are left of no sample.
@@ -27,7 +27,7 @@ def default_redactor() -> Redactor:
 
 @dataclass(frozen=True)
 class Miss:
-    """A kind that is left in a place, with the first value that shows it and what became of that."""
+    """A kind that is left in a place, with the first such value and its redacted form."""
 
     kind: Kind
     place: str

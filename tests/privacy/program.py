@@ -1,4 +1,4 @@
-"""The command `ael` in a process where other instrumentations say secrets too; with the redactor off on demand.
+"""The command `ael` in a process where other instrumentations emit secrets too; with the redactor off on demand.
 
 `CANARIES` holds the canaries as JSON, `CANARY_REDACTOR=off` takes every redaction away: the control of the search.
 """
@@ -12,6 +12,7 @@ from ael_otel import runtime
 from ael_otel.core import redaction
 from ael_otel.privacy import engine_logs, run_secrets
 from ael_otel.sdk import redacting_exporters
+from tests.support import stress
 
 
 def _as_it_is(_self: object, value: Any, **_options: Any) -> Any:
@@ -71,9 +72,9 @@ def main() -> None:
     if os.environ.get("CANARY_REDACTOR") == "off":
         switch_off()
     from ael_otel.cli import main as ael
-    from ael_otel.cli import session
+    from ael_otel.cli import open_engine
 
-    begin = session.start
+    begin = open_engine.start
 
     def start(*arguments: Any, **options: Any) -> Any:
         from opentelemetry import trace
@@ -81,10 +82,11 @@ def main() -> None:
         from ael_otel.store.span_processor import StoreSpanProcessor
 
         running = begin(*arguments, **options)
+        stress.begin(lossless=False)
         provider: Any = trace.get_tracer_provider()
         if running.store is not None:
             provider.add_span_processor(StoreSpanProcessor(running.store))
-        # Of these the name or the shape says in any text that they are secrets.
+        # These are recognised as secrets in any text by name or shape.
         said = {
             kind: canary
             for kind, canary in json.loads(os.environ["CANARIES"]).items()
@@ -93,7 +95,7 @@ def main() -> None:
         say_everything({**said, "keyed": f"password={said['keyed']}"})
         return running
 
-    session.start = start
+    open_engine.start = start
     ael()
 
 

@@ -31,7 +31,8 @@ OTHERS = [
     "sk-", '\\"', "password='\\", "password: |\n  a\n", "key=<<A\n", "curl -u ", " -p", "~/.ssh/", ":~/.ssh", "%2e", "%41", "&amp;",
     "\\u0041", "eyJ", "://", "://:", "://a:b@", "a@b.co ", "4111 ", "123 45 6789 ", "[TOKEN] ", "[", '{"a":', "'", '"', "\0", "\ufffd", "é",
     "pass,", "pass,\n", "(pass) values (", 'cookie: a=b;c="', "authorization: digest a=b,", "../", "/a ", "*/", "--token ", "IQoJ", "a" * 30,
-    "'-p','x',", '["-p","a9",', '["mysql","-p","a9b8c7d6e5"', "password=''a", "password='a''", "pass='a'\"'\"'", '\npassword=a"b', "password=<a", 'password=(a"',
+    "passwords:\n- a9\n", "passwords:\n- hunter2#\n", "- passwords:\n", "backup codes\n", "backup codes\nab12-cd34 ", "connect a/b#@c ", "conn ", "connect ",
+    "chpasswd:\n list: |\n  a:b#\n", "chpasswd:\n", '"api_keys": ["a9b8c7d6e5#", ', '"bearer": {"a":"', "password: {{ a9#", "'-p','x',", '["-p","a9",', '["mysql","-p","a9b8c7d6e5"', "password=''a", "password='a''", "pass='a'\"'\"'", '\npassword=a"b', "password=<a", 'password=(a"',
     "'(pass) values (\\", "stripe_key=<<A\n", "pass: |\n  a\n", "pass  a\n", "| pass |\n", "pass |\n---+--\n", "\u2502 pass \u2502\n", "sid=", "sid=a9", "\tTRUE\t/\tTRUE\t0\ta\t", "a_key=a9B8", '"--token",\n', "- --pass\n- a",
     "kind: Secret\n", "kind: Secret\ndata:\n  a: b\n", "kind: Secret\ndata:\n a: |\n  b\n---\n", "COPY x (pass, a) FROM stdin;\n", "copy (pass,a)", '"a\n', 'pass,b\n"a\n',
     '"pass"=>string(1) "', ';s:4:"pass";s:1:"', "pass: !a |\n b\n", 'pass=f("', "(b'pass', b'", "curl -su a:b9 ", "password=!a !b ",
@@ -42,6 +43,9 @@ OTHERS = [
     "?code=a&", "- -pa\n", "- mysql\n- -pa9b8\n", "- -p\n- a9b8c7d6\n", "snmpget -c ", "key 2: ", "password for a: ", "a is the password", "password >", "\npass,", "CURLOPT_PASSWORD,", "pwd='4f7Gh2Kq9ZtB' 4f7Gh2Kq9ZtB ", "identified by a9;",
     "key: |\n  a\n", "A LOGIN b c9 ", "security code 1234 ", "1234 is your code ", "creds=('a','b9", "://a:b@/", "acl setuser a >b ", "outlook.office.com/webhook/", "$krb5tgs$1$", "openssl -k a9b8 ", "pass\u0301",
     "a:b9c8d7e6@", "a:b9c8d7e6@h ", ":a@", " -u a -p a9b8c7d6 ", " -u a -p x", " /p a9 /u", " /p:", "username a secret a9 ", "yes a|passwd ", "--totp -b ",
+    'password = "a" -> "', 'pass = null -> "b9c8"\n', 'variable "pass" {', "pass [a9", "pass[a9B8c7D6", "::add-mask::", "issecret=true", "pass .....", "pass" + " " * 150, "<td>pass</td><td>", "<b>pass:</b><i>",
+    "password for a ", "token is generated for a ", "\\tpass\\t", "pass\\ta\\n", "net use \\\\a ", "jwt.sign(a,", "nuget push ", "ssh-keygen ", "etcdctl ", "pass: !a ", "key [a", "pass . ", "| pass | `", "passwords:\n- a9b8c7#\n\n# pass\n", "passwords: #\n", "pass:\n #\n", 'passwords = [\n  - "a9#" -> "', 'pass = "a#" -> "b#"\n',
+    "chpasswd <<a\na:b9c8#\n", '"bearer":{"a.b":"c9d8e7f6","', "token=#\0", "\ufffdpass", "334 ugfzc3dvcmq6 ", "bundle_a__a",
 ]  # fmt: skip
 PLAIN = "lorem ipsum dolor sit amet, consectetur adipiscing elit; "
 COUNTERS = ["", "", "#", "#Q", "a9B8#", '"#"']
@@ -82,7 +86,7 @@ SHAPES: dict[str, Callable[[str, int], Any]] = {
     "JSON": lambda piece, size: json.dumps(items(piece, size)),
     "text in JSON": lambda piece, size: json.dumps([repeated(piece, size)]),
 }
-"""Values that repeat a piece, by what they are."""
+"""Values that repeat a piece, by kind."""
 
 
 def seconds(value: object, attempts: int = 2) -> float:

@@ -1,7 +1,7 @@
-"""A secret of any kind at any place of any value that a run takes or gives back appears in no output of that run.
+"""A secret of any kind at any place of a run's inputs or results appears in no output of that run.
 
-The engine is not there: the frames are told what its instrumentation tells them, since a run of the engine takes too
-long for as many examples. Behind them all is real: exporters, log handler, SQLite file, mirror, exports, metrics.
+The frames are called directly, as the instrumentation calls them, since a run of the engine takes too long for so
+many examples. Everything behind them is real: exporters, log handler, SQLite file, mirror, exports, metrics.
 """
 
 import io
@@ -64,7 +64,7 @@ class Outputs:
         self.runs = 0
 
     def run(self, value: Any, secret: str) -> str:
-        """Record one run that takes and gives back the value, and says the secret where a text can; its id."""
+        """Record one run with the value as input and result, and the secret in its texts; return its id."""
         self.runs += 1
         execution_id = f"exec-{self.runs:012}"
         with (
@@ -84,7 +84,7 @@ class Outputs:
         return execution_id
 
     def all_of(self, execution_id: str) -> Iterator[tuple[str, str]]:
-        """Yield the name and the text of each output of a run; what was collected so far is forgotten."""
+        """Yield the name and the text of each output of a run; collected telemetry is cleared."""
         yield "spans", "\n".join(span.to_json() for span in self.spans.get_finished_spans())
         yield "log records", "\n".join(each.to_json() for each in self.records.get_finished_logs())
         yield "log lines", self.stdout.getvalue()
@@ -135,7 +135,7 @@ def test_a_secret_anywhere_in_content_is_in_no_output(
 
 
 def test_without_the_redactor_each_output_shows_it(outputs: Outputs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Proves that the search looks where it would be: with redaction taken away all outputs but the metrics show it."""
+    """Proves that the search works: with redaction disabled all outputs but the metrics contain the secret."""
     secret = "ghp_" + "a1B2c3D4e5F6g7H8i9" * 2  # hygiene: made up
     for name in ("text", "content", "name", "attributes", "error_text"):
         monkeypatch.setattr(ActiveRedaction, name, lambda _self, value, **_: value)

@@ -37,7 +37,7 @@ CANARIES = {kind: made_up()[kind] for kind in ("email", "ssn", "github", "aws", 
 
 @contextmanager
 def listening() -> Iterator[tuple[str, list[bytes]]]:
-    """A server for one request; yields its address, and the bytes of the request once it has come."""
+    """Serve one request; yield the address, and a list that gets the bytes of the request."""
     taken: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -80,7 +80,7 @@ def _engine() -> None:
 
 
 def test_a_real_request_carries_no_secret_of_the_baggage(tmp_path: Path) -> None:
-    """Proves it for values by shape and by name and for names; the trace and what is no secret go on."""
+    """Proves it for values by shape and by name and for names; the trace and harmless values are sent."""
     request = sent(tmp_path)
     assert [kind for kind, _, _ in found(CANARIES, {"request": request})] == []
     assert b"tenant=t1" in request

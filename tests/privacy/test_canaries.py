@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shlex
 import signal
 import subprocess
@@ -24,6 +25,7 @@ from tests.privacy.canaries import found, in_place, made_up
 from tests.support.needs import require
 from tests.support.otlp_sink import OtlpSink
 from tests.support.ports import free_port
+from tests.support.stress import stress_kind
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -109,7 +111,7 @@ outputs:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run of everything left behind."""
+    """The outputs of a run of everything."""
 
     canaries: Mapping[str, str]
     places: Mapping[str, bytes]
@@ -170,7 +172,7 @@ def _inputs(canaries: Mapping[str, str], private: Path) -> list[tuple[str, dict[
         calls += [("canary_complain", {"text": text}), ("canary_raise", {"text": text})]
     everything = " ; ".join(text for kind, text in plain.items() if kind != "plain")
     for outcome in OUTCOMES:
-        # What a workflow does not ask for is an input all the same.
+        # An undeclared input counts as an input.
         calls.append((outcome.workflow, {**outcome.inputs, "extra": everything, "password": texts["keyed"]}))
     return calls
 
@@ -183,7 +185,7 @@ async def _call_everything(port: int, calls: list[tuple[str, dict[str, Any]]]) -
         for workflow, inputs in calls:
             if workflow.startswith("canary"):
                 await mcp.call_tool(workflow, inputs)
-                # Without the name of its field nothing says that `keyed` is secret.
+                # Without the name of its field `keyed` cannot be recognised as secret.
                 for value in (each for field, each in inputs.items() if field != "password"):
                     await mcp.call_tool("complain", {"what": value})
                     await mcp.call_tool("add", {"a": value, "b": 1})
@@ -217,7 +219,7 @@ def _run(folder: Path, canaries: Mapping[str, str], **more: str) -> Result:
             )
             schema = httpx.get(f"http://127.0.0.1:{port}/api/v1/telemetry/live-schema")
             assert (page.status_code, schema.status_code) == (200, 200)
-            # What the database has not taken over yet is in files that its last user deletes.
+            # Pages not yet in the database are in files that its last user deletes.
             running = _files(folder / "work" / ".ael", "while it runs: ")
             assert running.get("while it runs: telemetry.db-wal"), "the log of the database was there"
             served.stop(signal.SIGINT)
@@ -295,20 +297,26 @@ def _told(hits: Iterable[tuple[str, str, str]]) -> list[str]:
 
 
 STORED = ("telemetry.db", "traces/", "export ", "while it runs: ")
-"""Where the run store shows: there a plain input may be, since it keeps inputs."""
+"""Outputs of the run store, which may hold a plain input, since the store has inputs."""
 
 
 def test_no_secret_comes_out_or_lies_on_disk(clean: Result) -> None:
-    """Proves for each canary, through all workflows and errors: it is in no byte sent, printed, kept or exported."""
+    """Proves for each canary, through all workflows and errors: it is in no byte sent, printed, stored or exported."""
     secrets = {
         kind: canary for kind, canary in clean.canaries.items() if kind not in ("plain", "environment")
     }
     assert _told(found(secrets, clean.places)) == []
     assert clean.spans > 100, "the spans were sent"
+    if stress_kind() == "limits":
+        lost = re.search(
+            r'ael_telemetry_dropped_total\{[^}]*"queue_full"[^}]*\} (\S+)', clean.places["/metrics"].decode()
+        )
+        assert lost, "the queue of lines was never full"
+        assert float(lost[1]) > 100
 
 
-def test_what_a_caller_says_is_in_no_log_span_or_metric(clean: Result) -> None:
-    """Proves that an input which is no secret stays out of all but the run store, also if an error repeats it."""
+def test_inputs_of_a_caller_are_in_no_log_span_or_metric(clean: Result) -> None:
+    """Proves that an input which is not a secret is in the run store only, also if an error repeats it."""
     elsewhere = {
         place: content for place, content in clean.places.items() if not place.startswith((*STORED, "trace "))
     }
@@ -335,8 +343,8 @@ def test_with_the_redactor_off_the_search_finds_each_secret(leaking: Result) -> 
         assert [kind for kind, where in hits if where == place], f"nothing was found in {place}"
 
 
-def test_stats_tell_how_much_was_taken_out(clean: Result) -> None:
-    """Proves that `ael trace stats` tells the redactions of stored runs by kind, /metrics those of the process."""
+def test_stats_report_redactions(clean: Result) -> None:
+    """Proves that `ael trace stats` reports the redactions of stored runs by kind, /metrics those of the process."""
     for kind in ("email", "ssn", "credit_card", "token", "password", "private_key", "url_credentials"):
         assert f'ael_redaction_total{{kind="{kind}"}}' in clean.places["/metrics"].decode(), kind
         assert kind in clean.stats, kind

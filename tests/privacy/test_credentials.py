@@ -11,7 +11,7 @@ LEAST_OVERALL, LEAST_IN_A_PLACE = 0.97, 0.90
 
 @pytest.fixture(scope="module")
 def left() -> list[Miss]:
-    """What redaction leaves of the whole table."""
+    """The readable rest of the whole table."""
     return misses()
 
 

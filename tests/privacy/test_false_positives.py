@@ -33,14 +33,14 @@ def test_marker_that_is_wrong_is_rare_in_installed_packages(packages: Result) ->
 
 
 def test_no_rule_alone_makes_up_the_bound(packages: Result) -> None:
-    """No single rule takes more than half of what is allowed in all, the rule of named values excepted."""
+    """No single rule has more than half of all allowed findings, except the rule of named values."""
     for rule, marked in packages.by_rule().items():
         if rule not in EXPECTED and rule != "named_secret":
             assert len(marked) / packages.characters * 100_000 <= MOST / 2, rule
 
 
-def test_addresses_that_are_found_have_a_name_and_a_domain(packages: Result) -> None:
-    """What the e-mail rule marks in packages reads as an address, not as a version, a decorator or a file."""
+def test_marked_addresses_have_a_name_and_a_domain(packages: Result) -> None:
+    """Matches of the e-mail rule in packages are addresses, not a version, a decorator or a file."""
     for each in packages.by_rule().get("email", []):
         found = each.context.partition("«")[2].partition("»")[0]
         name, _, domain = found.rpartition("@")

@@ -1,4 +1,4 @@
-"""Harmless values come back from redaction as they are."""
+"""Redaction returns harmless values unchanged."""
 
 import copy
 from typing import Any

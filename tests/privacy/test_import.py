@@ -134,7 +134,7 @@ def record(excluded: str) -> dict[str, Any]:
 
 
 def imported(folder: Path) -> dict[str, bytes]:
-    """Import all, show it in every way, and return every byte that came out or lies on disk."""
+    """Import all, print it in every form, and return every byte printed or on disk."""
     places: dict[str, bytes] = {}
 
     def ael(*words: str, code: int = 0) -> str:
@@ -165,8 +165,8 @@ def imported(folder: Path) -> dict[str, bytes]:
     return places | {str(path): path.read_bytes() for path in folder.glob("kept.db*")}
 
 
-def test_what_is_imported_is_redacted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Proves for OTLP and for our own export: no secret is stored or shown, nor what an excluded file holds."""
+def test_imported_runs_are_redacted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves for OTLP and for our own export: no secret is stored or printed, nor the content of an excluded file."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     places = imported(tmp_path)
@@ -178,7 +178,7 @@ def test_what_is_imported_is_redacted(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_without_it_the_search_finds_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Proves that the search works: with the redaction taken away each canary is found, in the store and outside."""
+    """Proves that the search works: with redaction disabled each canary is found, in the store and outside."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(cleaning, "cleaned", lambda run, _redactor: run)
@@ -188,7 +188,7 @@ def test_without_it_the_search_finds_each(tmp_path: Path, monkeypatch: pytest.Mo
         assert {kind for kind, _, _ in found(CANARIES, data)} == set(CANARIES), place
 
 
-def test_a_clean_run_is_imported_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clean_run_is_imported_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Proves that a run without secrets is stored with all that it holds."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -210,10 +210,8 @@ def test_a_clean_run_is_imported_as_it_is(tmp_path: Path, monkeypatch: pytest.Mo
     assert kept["steps"][0]["tool_calls"][0]["result"] == "what the excluded file holds"
 
 
-def test_what_is_kept_of_contents_is_what_the_configuration_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Proves it for blanked inputs and for tools of which nothing or only the keys are kept, and that others stay."""
+def test_configuration_selects_the_imported_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves it for blanked inputs and for tools with nothing or only the keys recorded, and that others stay."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "ael-config.yaml").write_text(

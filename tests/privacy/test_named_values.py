@@ -51,6 +51,11 @@ FORMS = {
     "block": lambda name, value: f"{name}: |\n  {value}\nother: x\n",
     "folded": lambda name, value: f"  {name}: >-\n    {value}\n",
     "here-document": lambda name, value: f"{name}=$(cat <<EOF\n{value}\nEOF\n)",
+    "object in prose": lambda name, value: f'the env {{"name":"{name}","value":"{value}"}} is set',
+    "object with a field between": lambda name, value: f'env [{{"key": "{name}", "type": "text", "value": "{value}"}}]',
+    "object, value first": lambda name, value: f'env {{"value":"{value}","name":"{name}"}} is set',
+    "object, escaped": lambda name, value: f'x {{\\"name\\":\\"{name}\\",\\"value\\":\\"{value}\\"}} y',
+    "representation": lambda name, value: f"EnvVar(name='{name}', value='{value}')",
     "tag": lambda name, value: f"<{name}>{html.escape(value)}</{name}>",
     "CSV": lambda name, value: f'user,{name}\nada,"{value}"\n',
     "SQL": lambda name, value: f"INSERT INTO users (name, {name}) VALUES ('ada', '{value}')",  # noqa: S608 - a text
@@ -61,7 +66,7 @@ FORMS = {
 @QUIET
 @given(before=SENTENCES, name=NAMES, value=MIXED, after=st.sampled_from(["", "\n", " and so on"]))
 def test_no_part_of_a_named_value_survives(form, before, name, value, after):
-    """Whatever stands before the name, and whatever characters the value has."""
+    """For any text before the name, and any characters of the value."""
     if form in {"CSV", "Kubernetes", "block", "folded"}:
         before, after = "", "\n" if after else ""
     text = f"{before}{FORMS[form](name, value)}{after}"
@@ -70,6 +75,96 @@ def test_no_part_of_a_named_value_survives(form, before, name, value, after):
     for part in {value[:5], value[-5:]}:
         assert part in around or part not in clean, (text, clean)
     assert REDACTOR.text(clean) == clean
+
+
+@pytest.mark.parametrize("sign", [" \u2014 ", " \u2013 ", " - ", " -- ", " \u2192 ", " =: ", " => ", " -> "])
+@QUIET
+@given(before=SENTENCES, name=NAMES, value=st.builds("{}7kQ{}".format, INSIDE, INSIDE))
+def test_dashes_and_arrows_stand_between_name_and_value(sign, before, name, value):
+    """As prose has them; a word behind a dash is one of the sentence."""
+    assert value not in REDACTOR.text(f"{before}{name}{sign}{value}")
+    sentence = f"{before}{name}{sign}required for the login"
+    assert REDACTOR.text(sentence) == sentence
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [
+        ": \u2014 ",
+        ": - ",
+        " = -- ",
+        ": -> ",
+        " \u2014: ",
+        " &mdash; ",
+        "&ndash;",
+        " &#8212; ",
+        " &rarr; ",
+        r" \u2014 ",
+        "&nbsp;: ",
+    ],
+)
+@QUIET
+@given(before=SENTENCES, name=NAMES, value=st.builds("{}7kQ{}".format, INSIDE, INSIDE))
+def test_a_dash_beside_another_sign_or_as_an_entity_is_a_separator(sign, before, name, value):
+    """In HTML, in escaped JSON, and behind a colon."""
+    assert value not in REDACTOR.text(f"{before}{name}{sign}{value}")
+
+
+@pytest.mark.parametrize("sign", [" \u2014 ", " \u2013 ", " - ", " \u2192 ", " -> ", " &mdash; "])
+@pytest.mark.parametrize("name", ["API key", "**API key**", "`secret key`", "the access key"])
+@QUIET
+@given(value=st.builds("{}7kQ4{}".format, INSIDE, INSIDE))
+def test_dash_behind_a_name_of_two_words_is_a_separator(name, sign, value):
+    """A word of the sentence behind it stays."""
+    assert value not in REDACTOR.text(f"my {name}{sign}{value} is new")
+    sentence = f"my {name}{sign}required for the login"
+    assert REDACTOR.text(sentence) == sentence
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "env:\n    - value: {value}\n      name: {name}\n", "- value: {value}\n  name: {name}\n- value: other\n  name: LEVEL\n",
+        "- name: LEVEL\n  value: other\n- value: {value}\n  name: {name}", "value: '{value}'\nname: '{name}'",
+        "- value: {value}\n  type: text\n  name: {name}", "x {{value: {value}, name: {name}}} y",
+    ],
+)  # fmt: skip
+@QUIET
+@given(name=NAMES, value=st.builds("{}7kQ{}".format, INSIDE, INSIDE))
+def test_a_value_in_front_of_its_name_is_redacted(text, name, value):
+    """The fields of one item, in either order; those of its neighbours stay."""
+    clean = REDACTOR.text(text.format(name=name, value=value))
+    assert value not in clean
+    assert ("other" in text) is ("other" in clean)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"{header}\nada,{value}\n", r"{header}\nada,{value}", r"{header}\r\nada,{value}\r\nbob,x\r\n", r"the file: {header}\nada,{value}\n end",
+        r"the result was '{header}\nada,{value}' here", r'Text(text="{header}\nada,{value}", x=1)', r'log "{{\"a\": \"{header}\\nada,{value}\\n\"}}"',
+        r'x "\"user\",\"password\"\n\"ada\",\"{value}\"\n" y',
+    ],
+)  # fmt: skip
+@QUIET
+@given(value=st.builds("{}7kQ{}".format, INSIDE, INSIDE))
+def test_rows_of_a_table_with_escaped_line_ends_are_judged(text, value):
+    """As JSON, Python and logs quote a file; the rest of the text stays."""
+    stated = text.format(header="user,password", value=value)
+    assert REDACTOR.text(stated) == stated.replace(value, "[PASSWORD]")
+
+
+@QUIET
+@given(
+    value=st.builds("{}7kQ{}".format, INSIDE, INSIDE),
+    before=st.sampled_from(["Here is the file: ", "a log line: ", ""]),
+)
+def test_rows_below_a_heading_in_prose_are_judged(value, before):
+    """The heading may follow a sentence; several of its columns can be secret."""
+    clean = REDACTOR.text(f"{before}user,password,api_key\nada,{value},4f7Gh2Kq9ZtB5xW8\nthat is all")
+    assert value not in clean
+    assert "4f7Gh2Kq9ZtB5xW8" not in clean
+    assert "that is all" in clean
 
 
 @QUIET
@@ -84,6 +179,15 @@ def test_no_encoded_form_survives(before, name, value):
         f"{before}{name}&#x3D;&quot;{value}&quot;",
     ):
         assert value not in REDACTOR.text(text), text
+
+
+@QUIET
+@given(name=NAMES.filter(str.isidentifier), value=st.builds("{}7kQ{}".format, INSIDE, INSIDE))
+def test_typed_constant_in_backticks_is_redacted(name, value):
+    """As TypeScript has it; a template of variables alone stays."""
+    assert value not in REDACTOR.text(f"export const {name}: string = `{value}`;")
+    template = f"export const {name}: string = `${{base}}`;"
+    assert REDACTOR.text(template) == template
 
 
 @pytest.mark.parametrize("size", [300, 70_000, 200_000])
@@ -107,7 +211,7 @@ def test_a_long_value_leaves_no_tail(size):
         "curl https://x \\\n  -u ada:{}", "ls | redis-cli -a {}",
     ],
 )  # fmt: skip
-def test_secrets_in_arguments_of_known_commands_go(command):
+def test_secrets_in_arguments_of_common_commands_are_redacted(command):
     """In a line, over several lines, behind another command; a placeholder or an option stays."""
     assert "gr33nT3aPot" not in REDACTOR.text(command.format("gr33nT3aPot"))
     for hole in ("$PASSWORD", "${PW}", "<password>"):
@@ -123,7 +227,7 @@ def test_options_of_other_commands_stay(text):
     assert REDACTOR.text(text) == text
 
 
-def test_a_command_given_as_a_list_is_read_as_a_command():
+def test_command_in_a_list_is_read_as_a_command():
     """The value stands behind its option."""
     assert REDACTOR.value(["curl", "-u", "ada:gr33nT3a", "x"]) == ["curl", "-u", "[PASSWORD]", "x"]
     harmless = ["ssh", "-p", "2222", "host"]
@@ -134,7 +238,7 @@ def test_a_command_given_as_a_list_is_read_as_a_command():
     "text", ["password=({}", "password=({})", "DB_PASSWORD=[{}", "api_key: ({})", "passwd=(({};"]
 )
 def test_random_value_in_brackets_is_redacted(text):
-    """A password may begin with a bracket: a value that looks drawn at random is not taken for an expression."""
+    """A password may begin with a bracket: a value that looks random does not count as an expression."""
     assert "vQ7mZ2kXw9RtB4" not in REDACTOR.text(text.format("vQ7mZ2kXw9RtB4"))
 
 

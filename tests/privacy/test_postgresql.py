@@ -1,4 +1,4 @@
-"""A run store on PostgreSQL that an older version has filled: what `ael privacy scan` finds there and takes out."""
+"""A run store on PostgreSQL that an older version has filled: findings and redactions of `ael privacy scan` there."""
 
 import json
 from collections.abc import Iterator
@@ -49,11 +49,24 @@ def filled(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     )
     store.put(runs)
     with store.transaction() as transaction:
-        transaction.run("DROP TABLE redactions")
+        for table in (
+            "redactions",
+            "model_calls",
+            "context_bytes",
+            "session_totals",
+            "session_outbox",
+            "session_events",
+            "sessions",
+            *LEDGER,
+        ):
+            transaction.run(f"DROP TABLE {table}")
         transaction.run("DELETE FROM ael_versions WHERE version > 2")
     store.close()
     yield dsn
     empty(dsn)
+
+
+LEDGER = ("attribution_sketches", "attribution_versions", "attribution_files", "attribution_changes")
 
 
 def scan(*words: str) -> Result:
@@ -80,8 +93,8 @@ def on_disk(dsn: str) -> list[str]:
     )
 
 
-def test_secrets_of_an_older_store_are_found_and_replaced_for_good(filled: str, tmp_path: Path) -> None:
-    """Proves for each kind: told by rule and place and never shown, then on no page of the tables; runs stay whole."""
+def test_secrets_of_an_older_store_are_reported_and_erased(filled: str, tmp_path: Path) -> None:
+    """Proves for each kind: reported by rule and place, not printed, then on no page of the tables; runs stay whole."""
     file = configured(filled, tmp_path)
     first = scan("--config", str(file), "--output", "json")
     assert first.exit_code == 1
@@ -112,7 +125,7 @@ def test_secrets_of_an_older_store_are_found_and_replaced_for_good(filled: str, 
 
 
 def test_a_database_is_named_by_its_address_too(filled: str) -> None:
-    """Proves it for a URL on the command line, and that an address which does not answer is not shown whole."""
+    """Proves it for a URL on the command line, and that an unreachable address is printed without its login."""
     parts = dict(each.split("=") for each in filled.split())
     url = f"postgresql://{parts['user']}@{parts['host']}:{parts['port']}/{parts['dbname']}"
     assert scan(url).exit_code == 1

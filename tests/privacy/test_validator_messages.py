@@ -1,4 +1,4 @@
-"""The errors of real servers stay readable: words, field names and types are kept, quoted values are not.
+"""The errors of real servers stay readable: words, field names and types stay, quoted values do not.
 
 The texts are those of servers from npm and PyPI in November 2026 and of SDK versions before; the values are made up.
 """
@@ -11,7 +11,7 @@ from ael_otel.privacy.engine_logs import without_quotes
 
 VALUE = "Zq7" + "hunterVk2"
 
-# Message, what has to stay readable, and whether VALUE is in it.
+# Message, its part that must stay readable, and whether VALUE is in it.
 MESSAGES = {
     "TypeScript SDK 2": (
         (
@@ -115,8 +115,8 @@ def test_validator_message_keeps_words_names_and_types(name: str) -> None:
     assert [each for each in kept if each not in clean] == []
 
 
-def test_validator_message_of_other_errors_is_left_alone() -> None:
-    """An error that quotes no argument is returned as it is."""
+def test_message_of_other_errors_is_not_changed() -> None:
+    """An error that quotes no argument is returned unchanged."""
     for message in (
         "Access denied - path outside allowed directories: /srv/x not in /srv/y",
         "Tool 'fetch' failed: 404",

@@ -48,7 +48,7 @@ def times_plain(shape: str, piece: str, attempts: int) -> float:
     return seconds(value, attempts) / plain
 
 
-# Without the phase that explains failures: it traces each line, and what it traces takes several times as long.
+# Without the phase that explains failures: it traces each line, which takes several times as long.
 PHASES = [phase for phase in Phase if phase is not Phase.explain]
 
 

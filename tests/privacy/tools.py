@@ -1,4 +1,4 @@
-"""The tool server of these tests, over stdio: it repeats what it is given, reads files, tells its environment."""
+"""The tool server of these tests, over stdio: it repeats its arguments, reads files, prints its environment."""
 
 import logging
 import os
@@ -13,7 +13,7 @@ server: FastMCP[None] = FastMCP("leaky")
 
 @server.tool
 def repeat(what: Any) -> Any:
-    """Give it back in a sentence and as it is."""
+    """Return the argument in a sentence and unchanged."""
     return {"said": f"you said: {what}", "what": what}
 
 
@@ -37,7 +37,7 @@ def list_files(path: str) -> list[str]:
 
 @server.tool
 def environment(name: str) -> str:
-    """Tell a variable of the environment as a program would print it."""
+    """Return a variable of the environment as a program would print it."""
     return f"{name}={os.environ.get(name, '')}"
 
 

@@ -39,7 +39,7 @@ ssn = st.builds(
     st.integers(1, 9999),
     st.sampled_from("- "),
 )
-# One length for all: what the first digits leave over.
+# All numbers have one length: the random part fills up the prefix.
 card = st.builds(
     lambda head, digits, separator: grouped(luhn((head + digits)[:15]), separator),
     st.sampled_from(["4", "51", "55", "2221"]),

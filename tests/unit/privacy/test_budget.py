@@ -56,7 +56,7 @@ def left(value: object) -> list[str]:
     ],
 )
 def test_value_beyond_its_budget_is_cut_and_leaks_nothing(value: Any) -> None:
-    """What was not judged is replaced, a second redaction changes nothing, and the explanation names the reason."""
+    """The unsearched rest is replaced, a second redaction changes nothing, and the explanation names the reason."""
     clean = REDACTOR.value(value)
     assert left(clean) == []
     assert "[REDACTED]" in json.dumps(clean)
@@ -79,7 +79,7 @@ def test_value_beyond_its_budget_is_cut_and_leaks_nothing(value: Any) -> None:
     ids=["repeated", "counts", "packages", "names of counts", "lines", "fields", "table", "addresses"],
 )
 def test_value_that_is_quick_to_judge_is_not_cut(value: Any) -> None:
-    """Repetitions, names that are no secret's, fields and tables cost little, so large values of them are whole."""
+    """Repetitions, harmless names, fields and tables cost little, so large values of them are not cut."""
     clean = REDACTOR.value(value)
     assert left(clean) == []
     assert "too_many" not in {finding.rule for finding in REDACTOR.explain(value)}
@@ -97,14 +97,14 @@ def test_refused_long_run_is_read_once() -> None:
 
 
 def test_places_of_one_rule_leave_the_budget_of_the_beginning_to_the_next() -> None:
-    """Rules search one after the other: what addresses use up at the end of a text does not cut it at its beginning."""
+    """Rules search one by one: addresses at the end of a text that use up the budget do not cut its beginning."""
     text = "password=hunter2x, " + " ".join(f"ada{n}@example.org" for n in range(4_000))
     clean = Redactor(Policy()).text(text)
     assert clean.startswith("password=[PASSWORD], [EMAIL] [EMAIL] ")
     assert "example.org" not in clean
 
 
-def test_result_of_a_text_does_not_depend_on_what_was_spent_before_it() -> None:
+def test_result_of_a_text_does_not_depend_on_budget_spent_before_it() -> None:
     """A large text that was cut behind others is not remembered as cut."""
     text = " ".join(f"password={secret}" for secret in SECRETS[:1_000])
     spent = [f"password={secret}" for secret in SECRETS[1_000:]]

@@ -1,4 +1,4 @@
-"""`ael privacy`: what it shows never holds the secret, and what it fixes is gone from the disk."""
+"""`ael privacy`: its output never holds the secret, and fixed secrets are erased from the disk."""
 
 # ruff: noqa: E501 - tables of texts and names
 
@@ -26,7 +26,7 @@ from ael_otel.store.sqlite import SqliteStore
 from tests.support.examples import examples, taken_apart
 from tests.unit.cli.trace.runs import NOON, failed, make, mixed, runs
 
-DOCS = Path(__file__).parents[3] / "docs" / "privacy.md"
+DOCS = Path(__file__).parents[3] / "docs" / "explanation" / "privacy.md"
 TOKEN = "ghp_" + "a1B2c3D4e5F6" * 3
 MAIL = "ada.lovelace@example.org"
 
@@ -78,7 +78,7 @@ def everything(folder):
 
 @pytest.mark.parametrize("line", examples(privacy, DOCS))
 def test_every_example_works(line, place):
-    """As it stands; exit code 0, or 1 where a scan finds what it does not fix."""
+    """Return the output; the exit code is 0, or 1 if a scan has findings that it does not fix."""
     leaky(place / ".ael" / "telemetry.db")
     (place / "result.json").write_text(json.dumps({"mail": MAIL}))
     (place / "runs.jsonl").write_text(json.dumps({"mail": MAIL}) + "\n")
@@ -89,7 +89,7 @@ def test_every_example_works(line, place):
     assert TOKEN not in done.output
 
 
-def test_a_text_is_shown_redacted_with_the_rule_that_did_it(place):
+def test_text_is_printed_redacted_with_the_rule_that_matched(place):
     """The text, then rule, place, characters and marker of each; never the match."""
     done = ael("test", f"mail {MAIL} now")
     assert done.exit_code == 0
@@ -99,8 +99,8 @@ def test_a_text_is_shown_redacted_with_the_rule_that_did_it(place):
     assert "Nothing to redact." in ael("test", "all is well").stdout
 
 
-def test_json_is_shown_by_places_and_told_as_json(place):
-    """From stdin, from a file and from the command line alike."""
+def test_findings_in_json_have_paths_and_json_output(place):
+    """The same from stdin, from a file and from the command line."""
     text = json.dumps({"user": {"apiKey": "x1", "note": [f"by {MAIL}"]}})
     (place / "in.json").write_text(text)
     answers = [
@@ -139,8 +139,8 @@ def test_the_configuration_counts(place):
     assert "(a+)+" in done.stderr
 
 
-def test_the_rules_are_listed_with_what_they_find_and_what_becomes_of_it(place, monkeypatch):
-    """Proves for the table and JSON that each rule has the shape of its example, its marker, and what it leaves alone."""
+def test_rules_are_listed_with_example_and_marker(place, monkeypatch):
+    """Proves for the table and JSON that each rule has the shape of its example, its marker and a counterexample."""
     listed = {each["name"]: each for each in json.loads(ael("rules", "-o", "json").stdout)}
     assert list(listed) == [rule.name for rule in RULES]
     assert listed["github_token"] == {
@@ -170,13 +170,13 @@ def test_the_rules_are_listed_with_what_they_find_and_what_becomes_of_it(place, 
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_the_shape_of_an_example_is_no_secret(rule):
-    """Proves that of what a rule takes out of its example nothing but its beginning is shown, and its length is right."""
+def test_shape_of_an_example_reveals_only_its_prefix(rule):
+    """Proves that only the beginning of a rule's match in its example is printed, with the right length."""
     redactor = Redactor()
     found = redactor.explain(rule.example)[0]
     secret = rule.example[found.start : found.end]
     shown = looks_like(rule, found.start, found.end)
-    # Any six characters of it that are not what it is known by.
+    # Any six characters of it beyond the prefix.
     parts = {secret[at : at + 6] for at in range(len(secret) - 5)} - {"-----\n", "\n-----"}
     known_by = [f" {word.lower()} " for word in rule.anchors]
     assert not [
@@ -187,7 +187,7 @@ def test_the_shape_of_an_example_is_no_secret(rule):
         assert redactor.text(shown) == shown, "not even a rule takes it for a secret"
 
 
-def test_a_scan_of_a_store_names_run_column_and_place_and_nothing_else(place):
+def test_scan_of_a_store_prints_only_run_column_and_path(place):
     """Exit code 1; the store is as it was."""
     path = leaky(place / "old.db")
     done = ael("scan", "old.db", "-o", "json")
@@ -212,7 +212,7 @@ def test_a_scan_of_a_store_names_run_column_and_place_and_nothing_else(place):
 def test_a_fixed_store_holds_no_byte_of_the_secrets_and_all_else(place):
     """Not in its pages, free ones included, nor in its log; runs stay readable, and a second scan finds nothing."""
     path = leaky(place / "old.db")
-    # What was deleted before anybody zeroed deleted pages.
+    # Rows that were deleted without zeroing their pages.
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA secure_delete = OFF").fetchone()
         connection.execute("CREATE TABLE gone (id INTEGER PRIMARY KEY, body TEXT)")
@@ -241,7 +241,7 @@ def test_a_fixed_store_holds_no_byte_of_the_secrets_and_all_else(place):
 
 
 def test_store_with_open_readers_is_not_reported_as_clean(place, monkeypatch):
-    """Its log cannot be cut under a reader: the message says so and the exit code is 1, and later it works."""
+    """SQLite's log cannot be truncated under a reader: the message says so with exit code 1, and later it works."""
     for module in ("sqlite", "scan.local"):
         monkeypatch.setattr(f"ael_otel.store.{module}.BUSY_S", 0.2)
     path = leaky(place / "old.db")
@@ -268,7 +268,7 @@ def test_store_with_open_readers_is_not_reported_as_clean(place, monkeypatch):
     ],
 )
 def test_a_file_is_fixed_and_only_its_owner_can_read_it(place, name, content):
-    """JSON stays JSON and text keeps its other lines; nothing of the old file is left beside it."""
+    """JSON stays JSON and text keeps its other lines; no copy of the old file is left."""
     data = content if isinstance(content, bytes) else content.encode()
     (place / name).write_bytes(data)
     done = ael("scan", name)
@@ -292,13 +292,13 @@ def test_a_file_is_fixed_and_only_its_owner_can_read_it(place, name, content):
         assert text == b"first line\nBearer [TOKEN]\r\nfrom [EMAIL]\nlast line\n"
 
 
-def test_the_line_of_a_find_is_told(place):
+def test_line_of_a_finding_is_reported(place):
     """In text and in JSON lines."""
     (place / "out.log").write_text(f"one\ntwo\nfrom {MAIL}\n")
     assert "line 3" in ael("scan", "out.log").stdout
 
 
-def test_what_cannot_be_scanned_is_said_in_one_line(place):
+def test_file_that_cannot_be_scanned_is_reported_in_one_line(place):
     """No such file 3; no database, another program's, a newer version's, a folder 1; wrong usage 2."""
     (place / "text.db").write_text("no database")
     with sqlite3.connect(place / "other.db") as connection:
@@ -336,7 +336,7 @@ def test_every_verb_has_help_with_examples(verb, place):
 
 @pytest.mark.skipif(os.name == "nt", reason="folders cannot be opened")
 def test_the_json_files_beside_a_store_are_fixed_with_it(place):
-    """Each run's file and the index of its day, which stays one that entries can be added to and taken from."""
+    """Each run's file and the index of its day, in which entries can still be added and removed."""
     leaky(place / "kept" / "telemetry.db")
     store = SqliteStore(place / "kept" / "telemetry.db")
     records = list(store.iterate(RunQuery(limit=None)))
@@ -363,23 +363,23 @@ def test_the_json_files_beside_a_store_are_fixed_with_it(place):
 
 
 @pytest.mark.parametrize("name", ["notes.json", "./missing", "/no/such/file", "a/b.txt"])
-def test_a_name_of_a_file_that_is_not_there_is_told(place, name):
-    """Proves that nobody takes "nothing to redact" in a name for an answer about the file, and that a folder is refused."""
+def test_name_of_a_missing_file_is_reported(place, name):
+    """Proves that the name of a missing file is not scanned as a text, and that a folder is refused."""
     done = ael("test", name)
-    assert (done.exit_code, done.stderr) == (0, f"{name}: no such file; it is judged as a text\n")
+    assert (done.exit_code, done.stderr) == (0, f"{name}: no such file; the argument is redacted as a text\n")
     assert ael("test", "see notes.json").stderr == ""
     refused = ael("test", ".")
     assert (refused.exit_code, refused.stderr) == (1, "ael: .: is a folder; name a file in it\n")
 
 
-def test_a_file_that_is_no_text_is_not_rewritten(place):
-    """Proves that a program or an archive stays as it is: it is scanned, and fixing it is refused with what to do."""
+def test_binary_file_is_not_rewritten(place):
+    """Proves that a program or an archive is scanned, and that fixing it is refused with a remedy."""
     data = b"\x7fELF\0\0" + TOKEN.encode() + b"\0\xff"
     file = Path("program")
     file.write_bytes(data)
     assert ael("scan", "program").exit_code == 1
     refused = ael("scan", "program", "--fix")
     assert refused.exit_code == 1
-    assert "program: is no text" in refused.stderr
+    assert "program: is not text" in refused.stderr
     assert "without --fix" in refused.stderr
     assert file.read_bytes() == data

@@ -32,7 +32,7 @@ def test_configuration_names_every_detector_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("name", DETECTORS)
-def test_opted_detector_finds_its_example_and_nothing_by_default(name) -> None:
+def test_optional_detector_finds_its_example_only_when_enabled(name) -> None:
     """Its example gets its marker, a number with another check digit stays; without it, or with `scrub_pii: false`, all stays."""
     rule = DETECTORS[name]
     redactor = Redactor(Policy(pii=(name,)))
@@ -76,7 +76,7 @@ def test_detector_judges_check_digits_and_neighbours(detector, valid, invalid) -
 
 
 def test_default_detectors_can_be_chosen_one_by_one() -> None:
-    """Only what is named goes; fields and numbers follow."""
+    """Only named detectors are off; fields and numbers follow."""
     redactor = Redactor(Policy(pii=("email",)))
     kept = {
         "a": "her SSN, 219-09-9999",
@@ -146,11 +146,11 @@ def test_word_that_is_enough_alone_is_searched_for(word, kind) -> None:
 @pytest.mark.parametrize(
     "name",
     "path pattern patch compatible keypad login logins loginUrl compass bypass passthrough keyword stripe_key_id forgot_password "
-    "reset_token nopassword cardinality authorName tokenizer_prod key_prod public_key_prod zipcode signal design pw_count "
+    "reset_password nopassword cardinality authorName tokenizer_prod key_prod public_key_prod zipcode signal design pw_count "
     "client-certificate-data certificate-authority-data passé mdpath".split(),
 )
 def test_names_with_parts_of_such_words_are_not(name) -> None:
-    """A part of a word says nothing."""
+    """A part of a word does not make a name secret."""
     assert kind_of(name) is None
 
 
@@ -182,7 +182,7 @@ def test_names_with_parts_of_such_words_are_not(name) -> None:
     ids=str,
 )
 def test_schemas_counts_states_and_placeholders_stay(value) -> None:
-    """Below a name that says secret, where the value cannot be one."""
+    """Values below a secret's name that cannot be a secret."""
     assert REDACTOR.value(value) is value
 
 
@@ -203,7 +203,7 @@ def test_schemas_counts_states_and_placeholders_stay(value) -> None:
     ids=str,
 )
 def test_secrets_below_the_same_names_go(value) -> None:
-    """Weak names with a value that looks like a secret, and whatever a strong name holds that can be one."""
+    """Weak names with a value that looks like a secret, and strong names with any value that can be one."""
     (name, *_) = value
     assert REDACTOR.value(value)[name] in ALL_MARKERS
 
@@ -254,7 +254,7 @@ def test_sensitive_field_patterns_act_in_texts(text, clean) -> None:
 
 
 def test_own_pattern_that_fits_its_marker_ends() -> None:
-    """A marker is not searched for what its own pattern finds."""
+    """A marker is not matched by its own pattern."""
     redactor = Redactor(Policy(patterns=(CustomPattern("word", "[A-Z]{4,8}", "SECRET"),)))
     assert redactor.text("the HEARTS of KINGS") == "the [SECRET] of [SECRET]"
 
@@ -272,7 +272,7 @@ def test_own_pattern_that_is_not_linear_is_refused(regex) -> None:
 @pytest.mark.parametrize(
     "regex", [r"\bTCK-[0-9]{4,8}\b", "(?i)case[ _-]{0,2}[0-9]{5}", r"[A-Z]{2}\d{6,40}", "a{500}"]
 )
-def test_own_pattern_with_bounds_is_taken_and_linear(regex) -> None:
+def test_own_pattern_with_bounds_is_accepted_and_linear(regex) -> None:
     """Twice the text takes about twice the time, on a text of the pattern's own characters."""
     assert text_pattern_fault(regex) is None
     pattern = re.compile(regex)
@@ -298,15 +298,15 @@ def test_patterns_are_read_from_the_configuration() -> None:
 @pytest.mark.parametrize(
     ("patterns", "message"),
     [
-        ("TCK", "telemetry.privacy.patterns must be a list of mappings with name, regex and, if wanted, marker, not text"),
+        ("TCK", "telemetry.privacy.patterns must be a list of mappings with name, regex and optionally marker, not text"),
         (["TCK"], "telemetry.privacy.patterns must be a list of mappings; item 1 is text"),
         ([{"name": "a"}], "telemetry.privacy.patterns has an item (1) without the key regex"),
         ([{"name": "a", "regex": "x", "kind": "y"}], "telemetry.privacy.patterns has an item (1) with the key kind; valid there: name, regex, marker"),
         ([{"name": "A b", "regex": "x"}], "telemetry.privacy.patterns has an item (1) whose name must be small letters, digits and _"),
         ([{"name": "a", "regex": "x", "marker": "no"}], "telemetry.privacy.patterns has an item (1) whose marker must be capital letters, digits and _, such as TICKET"),
         ([{"name": "a", "regex": 7}], "telemetry.privacy.patterns has an item (1) whose regex is a number; it must be text"),
-        ([{"name": "a", "regex": "x"}, {"name": "a", "regex": "y"}], "telemetry.privacy.patterns has two items with the name a"),
-        ([{"name": "a", "regex": "x+y"}], "telemetry.privacy.patterns has an item (1, a) whose regex 'x+y' repeats without a bound (+), which can take quadratic time: write one, such as {1,100}"),
+        ([{"name": "a", "regex": "x"}, {"name": "a", "regex": "y"}], "telemetry.privacy.patterns contains two items with the name a"),
+        ([{"name": "a", "regex": "x+y"}], "telemetry.privacy.patterns has an item (1, a) whose regex 'x+y' has an unbounded repetition (+), which can take quadratic time: bound it, such as {1,100}"),
     ],
 )  # fmt: skip
 def test_faulty_patterns_are_refused_with_key_and_remedy(patterns, message) -> None:

@@ -1,4 +1,4 @@
-"""What a caller passes in never reaches a log line: whatever it looks like, whoever handles the record."""
+"""Values that a caller passes never reach a log line, in any form and through any handler."""
 
 import io
 import json
@@ -31,26 +31,26 @@ secret = st.tuples(noise, noise).map(SECRET.join)
 
 
 @given(before=text, sign=st.sampled_from(["arguments", "params"]), value=secret)
-def test_nothing_behind_the_sign_survives(before: str, sign: str, value: str) -> None:
-    """Whatever stands behind `arguments=` or `params=` goes; what stands before it stays."""
+def test_text_after_the_equals_sign_is_removed(before: str, sign: str, value: str) -> None:
+    """All text after `arguments=` or `params=` is removed; text before it stays."""
     clean = without_arguments(f"{before} {sign}={value}")
     assert SECRET not in clean
     assert clean.endswith(f"{sign}={MARKER}")
 
 
 @given(value=st.recursive(secret | st.integers() | st.none(), lambda inner: st.dictionaries(text, inner)))
-def test_nothing_of_the_engines_own_line_survives(value: object) -> None:
+def test_values_in_the_engines_own_line_are_removed(value: object) -> None:
     """The line as the engine builds it: JSON of any arguments behind `arguments=`."""
     line = f"[TOOL_STEP] server=demo tool=echo arguments={json.dumps(value, default=str)}"
     assert without_arguments(line) == f"[TOOL_STEP] server=demo tool=echo arguments={MARKER}"
 
 
 @given(before=text, value=secret, after=text)
-def test_nothing_that_a_validator_quotes_survives(before: str, value: str, after: str) -> None:
+def test_values_quoted_by_a_validator_are_removed(before: str, value: str, after: str) -> None:
     """Pydantic's and the MCP SDK's refusals lose the value, however it is printed, also when the text was cut short."""
     shown = repr(value)
     whole = f"{before} [type=float_parsing, input_value={shown}, input_type=str]"
-    # Of a text that was cut short the end of the value cannot be told from one inside it.
+    # In a text that was cut short, the end of the value cannot be distinguished from a quote inside it.
     cut = f"{before} input_value={shown.replace(', input_type=', '')}"
     for told in (whole, whole + after, cut, f"Input validation error: {shown}"):
         assert SECRET not in without_quotes(told)
@@ -58,7 +58,7 @@ def test_nothing_that_a_validator_quotes_survives(before: str, value: str, after
         assert quotes_input(told)
 
 
-def test_what_a_refusal_says_besides_stays() -> None:
+def test_other_words_of_a_refusal_stay() -> None:
     """The kind of mismatch and the field are what a person needs, and stay."""
     told = (
         "1 validation error for call[add]\na\n  Input should be a valid number, unable to parse string "
@@ -89,7 +89,7 @@ def test_other_lines_stay_as_they_are(line: str) -> None:
     context=st.dictionaries(st.sampled_from(sorted(HARMLESS_FIELDS)) | text, st.one_of(secret, st.booleans()))
 )
 def test_only_fields_with_harmless_names_pass(context: dict[str, object]) -> None:
-    """Of the engine's log context only listed fields pass; a field of any other name does not, whatever it holds."""
+    """Of the engine's log context only listed fields pass; a field of any other name does not, for any value."""
     found = harmless(context)
     assert set(found) <= HARMLESS_FIELDS
     assert all(found[key] == context[key] for key in found)
@@ -97,7 +97,7 @@ def test_only_fields_with_harmless_names_pass(context: dict[str, object]) -> Non
 
 @pytest.mark.parametrize("value", [{"a": 1}, ["x"], None, "", object(), b"x", ("x",)])
 def test_only_plain_values_pass(value: object) -> None:
-    """A structure under a harmless name may hold anything, so it does not pass; nor does what says nothing."""
+    """A structure under a harmless name may hold anything, so it does not pass; nor does an empty value."""
     assert harmless({"status": value, "attempt": 2}) == {"attempt": 2}
 
 
@@ -123,7 +123,7 @@ def written() -> Iterator[tuple[logging.Logger, io.StringIO]]:
 
 
 def test_the_filter_works_for_every_handler(written: tuple[logging.Logger, io.StringIO]) -> None:
-    """The record itself is cut, so that handlers which know nothing of us show nothing either."""
+    """The record itself is cut, so that foreign handlers do not print the values either."""
     logger, stream = written
     logger.info("call %s arguments=%s", "echo", {"card": SECRET})
     logger.info(f"call echo params={SECRET}")  # noqa: G004 - as the engine does it

@@ -1,4 +1,4 @@
-"""What once passed the redactor, or was lost in it, when somebody tried with values of their own."""
+"""Regressions: values that once passed the redactor unmasked, or that it removed without need."""
 
 import os
 from collections import deque, namedtuple
@@ -17,7 +17,7 @@ WORD = "hunter2"
 
 
 class Login(NamedTuple):
-    """A row as database drivers give it: only the name of its field says that it holds a secret."""
+    """A row as database drivers return it: only the name of its field marks the secret."""
 
     user: str
     password: str
@@ -57,16 +57,17 @@ ROW = namedtuple("ROW", "user api_key")
         [{"rows": (ROW("x", "two words"), ROW("x", "hunter2"))}],
         deque([Login("x", "letmein")]),
         {"password": "hunter2"}.items(),
+        "password -- hunter2hunter2Key",
         Shown("harmless"),
         "\0".join("token=abcd1234efgh"),
         "token=abcd1234efgh".encode("utf-16"),
     ],
     ids=str,
 )
-def test_these_secrets_are_found(value):
+def test_secret_in_an_unusual_form_is_redacted(value):
     """Headers and variables as pairs, options in lists, a card as a fraction in a text, Markdown, causes in a group.
 
-    Also rows with names, and texts of two bytes a character; by the redactor, and in what the run store keeps.
+    Also rows with names and UTF-16 texts; by the redactor, and in the record of the run store.
     """
     clean = REDACTOR.value(value)
     kept = bytes(Capture(redact=active_redaction().content)(value))
@@ -86,7 +87,7 @@ def test_these_secrets_are_found(value):
      ("  12 | ", ""), ("12:", ""), ('    "', '\\n"'), ("<br>", ""), ("", "\r")],
 )  # fmt: skip
 @pytest.mark.parametrize("cut", [False, True])
-def test_a_private_key_is_found_where_others_quote_it(before, behind, cut):
+def test_private_key_is_redacted_inside_quoted_text(before, behind, cut):
     """In a group's trace, a reply, a comment, a diff, numbered lines, a program; also cut off."""
     lines = [f"{number}Qr5tUv8wXyZ1a2B3c4D5e6F7g8H9i0JkLmNoPq"[:38] for number in range(5)]
     begin, end = (f"-----{word} RSA " + "PRIVATE KEY-----" for word in ("BEGIN", "END"))
@@ -100,7 +101,7 @@ def test_a_private_key_is_found_where_others_quote_it(before, behind, cut):
     assert REDACTOR.text(clean) == clean
 
 
-def test_between_two_headings_of_keys_nothing_is_lost():
+def test_text_between_two_headings_of_keys_is_not_removed():
     """Where no key is between them, or where each belongs to another."""
     begin, end = ("-----" + word + " PRIVATE KEY-----" for word in ("BEGIN", "END"))
     text = f"write {begin} first, {end} last; {begin} and again {end}"
@@ -138,13 +139,13 @@ def test_a_row_with_names_stays_a_row():
     ],
     ids=str,
 )
-def test_these_are_no_secrets(value):
-    """The working directory, Jira's keys, names beside names, floats and numbers that are no cards."""
+def test_value_that_resembles_a_secret_is_not_redacted(value):
+    """The working directory, Jira's keys, names beside names, floats and numbers that are not card numbers."""
     assert REDACTOR.value(value) is value
 
 
 def test_counts_of_redactions_stay_in_a_record():
-    """`ael privacy scan` takes no store for unclean because it says how much was redacted; anything else there goes."""
+    """`ael privacy scan` does not report the redaction counts in a store; other values there are scanned."""
     record = {"metadata": {"redactions": {"api_key": 2, "password": 1, "credit_card": 3}}}
     assert REDACTOR.value(record) is record
     assert not REDACTOR.explain(record)
@@ -169,7 +170,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_a_bare_name_in_an_excluded_working_directory_counts(folder, monkeypatch):
-    """A file that is named without its folder; one that only a symbolic link leads to is compared as it is written."""
+    """A file that is named without its folder; one behind a symbolic link is compared by the written path."""
     monkeypatch.chdir(folder / "private")
     redactor = Redactor(Policy(excluded_paths=(f"{folder}/private/*",)))
     assert redactor.names_excluded({"file": "file.txt"})
@@ -183,7 +184,7 @@ def test_a_bare_name_in_an_excluded_working_directory_counts(folder, monkeypatch
     ["/{0}/private/file.txt", "@{0}/private/file.txt", "**{0}/private/file.txt**", "读取{0}/private/file.txt",
      "“{0}/private/file.txt”。"],
 )  # fmt: skip
-def test_an_excluded_file_is_found_where_texts_write_it(folder, text):
+def test_excluded_file_is_recognised_inside_texts(folder, text):
     """Two slashes first, curl's sign, Markdown, Chinese without blanks."""
     redactor = Redactor(Policy(excluded_paths=(f"{folder}/private/*",)))
     written = text.format(folder)
@@ -192,7 +193,7 @@ def test_an_excluded_file_is_found_where_texts_write_it(folder, text):
     assert redactor.text(f"{folder}/privateer {os.sep}") == f"{folder}/privateer {os.sep}"
 
 
-def test_a_file_without_wild_card_is_found_before_chinese_marks(folder):
+def test_file_without_wildcard_is_recognised_before_chinese_punctuation(folder):
     """A full stop or a word of another script behind the name is none of the name."""
     redactor = Redactor(Policy(excluded_paths=(f"{folder}/private/file.txt",)))
     for text in (f"读取{folder}/private/file.txt的内容", f"{folder}/private/file.txt。"):
@@ -200,7 +201,7 @@ def test_a_file_without_wild_card_is_found_before_chinese_marks(folder):
 
 
 @pytest.mark.parametrize("pattern", ["", "x*", ".*", "(?:)"])
-def test_a_pattern_that_finds_nothing_in_particular_is_refused(pattern):
+def test_pattern_that_matches_almost_everything_is_refused(pattern):
     """It would blank every field there is."""
     with pytest.raises(ConfigError, match="matches every name"):
         Policy(sensitive_field_patterns=(pattern,))

@@ -1,4 +1,4 @@
-"""Large texts are searched once: the result, what is counted, and the object are as of the first time."""
+"""Large texts are searched once: later calls return the same result, counts and object."""
 
 from ael_otel.privacy.policy import Policy
 from ael_otel.privacy.redactor import Redactor
@@ -23,7 +23,7 @@ def test_large_text_is_counted_each_time_it_is_redacted():
 
 
 def test_large_clean_text_comes_back_as_the_same_object():
-    """An equal text of another object too: callers tell by identity whether something was redacted."""
+    """Proves this also for an equal text in another object: callers detect redaction by identity."""
     redactor = Redactor()
     for _ in range(2):
         text = "".join(["lorem ipsum "] * 2_000)
@@ -31,7 +31,7 @@ def test_large_clean_text_comes_back_as_the_same_object():
 
 
 def test_no_raw_text_is_remembered_and_few_results_are():
-    """Results are found by a hash, and old ones make room."""
+    """Proves that results are looked up by a hash, and that old results are removed when the cache is full."""
     redactor = Redactor()
     for number in range(100):
         redactor.text(f"{number} {LARGE}")
@@ -41,8 +41,8 @@ def test_no_raw_text_is_remembered_and_few_results_are():
     assert SECRET not in str(remembered)
 
 
-def test_explanation_of_a_large_text_is_whole_after_it_was_redacted():
-    """What was remembered has no places: an explanation searches anew."""
+def test_explanation_of_a_large_text_is_complete_after_its_redaction():
+    """The cached result has no positions, so an explanation searches anew."""
     redactor = Redactor()
     redactor.text(LARGE)
     assert [finding.kind for finding in redactor.explain(LARGE)] == ["token", "email"]

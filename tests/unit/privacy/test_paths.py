@@ -41,7 +41,7 @@ def redactor(*patterns):
     ],
 )  # fmt: skip
 def test_a_path_is_excluded_however_it_is_written(home, written):
-    """As a whole value, inside a sentence, as a parameter and as a question; what stands around it stays."""
+    """As a whole value, inside a sentence, as a parameter and as a question; the text around it stays."""
     path = written.format(home=home)
     judge = redactor()
     assert judge.path(path)
@@ -58,7 +58,7 @@ def test_a_path_is_excluded_however_it_is_written(home, written):
 
 @pytest.mark.parametrize("written", ["~/.ssh", "~/.sshd/config", "/etc/hosts", "~/notes/.ssh.md", "id_rsa", "a/b", "~/.aws/config", ""])  # fmt: skip
 def test_other_paths_stay(home, written):
-    """Also the folder itself, whose name is no secret, and names that only resemble one."""
+    """Also the folder itself, whose name is not excluded, and names that only resemble one."""
     judge = redactor()
     assert not judge.path(written)
     value = {"args": [written, f"ls {written} now"]}
@@ -80,7 +80,7 @@ def test_other_paths_stay(home, written):
     ],
     ids=str,
 )  # fmt: skip
-def test_a_call_that_leads_to_excluded_files_is_told(home, params):
+def test_call_that_touches_excluded_files_is_recognised(home, params):
     """By their folder, a wild card, a folder and a name that stand apart, quotes in the middle, addresses, the root."""
 
     def here(value):
@@ -103,8 +103,8 @@ def test_a_call_that_leads_to_excluded_files_is_told(home, params):
     ],
     ids=str,
 )  # fmt: skip
-def test_a_call_that_only_comes_near_is_kept(home, params):
-    """The folder of one excluded file among others, a shell's `*` before a dot, words that are no paths."""
+def test_call_that_touches_no_excluded_file_is_recorded(home, params):
+    """The folder of one excluded file among others, a shell's `*` before a dot, words that are not paths."""
     params = {key: value.replace("{home}", str(home)) for key, value in params.items()}
     assert not redactor().names_excluded(params)
 
@@ -140,7 +140,7 @@ def test_links_elsewhere_are_compared_as_they_are_written(home):
 
 
 @pytest.mark.parametrize("patterns", [("~/.ssh/*", "~/.aws/credentials"), (".env", "*.pem"), ("~/*",), ("/srv/team-*/x",)])  # fmt: skip
-def test_judging_paths_asks_the_system_nothing(home, monkeypatch, patterns):
+def test_comparing_paths_makes_no_system_call(home, monkeypatch, patterns):
     """No lookup of any kind once the configuration is loaded: not of links, folders, users, or the working directory."""
     judge = redactor(*patterns)
 
@@ -164,7 +164,7 @@ def test_judging_paths_asks_the_system_nothing(home, monkeypatch, patterns):
 
 
 def test_a_folder_that_the_process_works_in_can_be_excluded(home, monkeypatch):
-    """A relative path says nothing of the excluded folder there, and is found all the same."""
+    """A relative path without the name of the excluded folder is recognised nevertheless."""
     monkeypatch.chdir(home / ".ssh")
     judge = redactor()
     assert judge.text("cat ./id_rsa now") == "cat [EXCLUDED_PATH] now"
@@ -179,7 +179,7 @@ def test_a_pattern_without_a_folder_is_a_name_anywhere(home):
     )
 
 
-def test_a_folder_stands_for_what_is_in_it(home):
+def test_excluded_folder_covers_its_files(home):
     """A pattern that names a folder excludes it and everything below, and not its namesakes."""
     judge = redactor("/srv/vault", "/srv/team-*/private/")
     for path in ("/srv/vault", "/srv/vault/a/b", "/srv/team-x/private/f"):
@@ -188,7 +188,7 @@ def test_a_folder_stands_for_what_is_in_it(home):
         assert not judge.path(path)
 
 
-def test_a_folder_and_a_name_that_are_given_apart_name_a_file(home):
+def test_folder_and_name_in_two_parameters_name_a_file(home):
     """As `cwd` and `file` of one call."""
     assert redactor().names_excluded({"cwd": "~/.aws", "file": "credentials"})
     assert not redactor().names_excluded({"cwd": "~/notes", "file": "credentials"})
@@ -200,7 +200,7 @@ def test_case_is_folded_where_the_file_system_does(home):
     assert redactor().path("~/.SSH/ID_RSA")
 
 
-def test_case_counts_where_the_file_system_keeps_it_apart(home):
+def test_case_matters_where_the_file_system_distinguishes_it(home):
     """Elsewhere it is another folder."""
     if sys.platform in {"darwin", "win32"}:
         return
@@ -214,7 +214,7 @@ def test_many_paths_of_a_long_text_are_judged(home):
 
 
 @pytest.mark.parametrize("pattern", ["", "  ", "*", "**", "/", "a\0b"])
-def test_a_pattern_that_says_nothing_or_everything_is_refused(pattern):
+def test_pattern_that_matches_nothing_or_everything_is_refused(pattern):
     """With an error of configuration."""
     with pytest.raises(ConfigError, match="excluded_paths"):
         Policy(excluded_paths=(pattern,))

@@ -21,14 +21,14 @@ from ael_otel.privacy.paths import paths_in
         ("https://host/path?next=/login s3://bucket/key data:text/plain,/x", []),
     ],
 )
-def test_paths_in_a_text_are_those_that_nothing_else_can_be(text, found):
+def test_paths_in_a_text_are_the_unambiguous_ones(text, found):
     """Rooted in `/`, the home, this folder or a drive, or a `file:` address; never a part of another address."""
     assert list(paths_in(text)) == found
 
 
 @given(st.text(max_size=60))
 def test_paths_in_a_text_are_in_it(text):
-    """Whatever the text: each one is a piece of it, or of it as an address spells it; and none is empty."""
+    """For any text: each path is a piece of it, or of its percent-decoded form, and none is empty."""
     for path in paths_in(text):
         assert path
         assert path in text or "file:" in text.lower()

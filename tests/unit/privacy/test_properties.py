@@ -1,4 +1,4 @@
-"""What holds of every value: no secret survives, nothing else changes, twice is once, and time grows with length only."""
+"""Properties of every value: no secret survives, the rest is unchanged, redaction is idempotent and linear in time."""
 
 # ruff: noqa: E501, RUF005, SIM905 - tables of texts and names
 
@@ -46,7 +46,7 @@ def planted(value, secret, choose):
 @QUIET
 @given(structures(scalars), any_secret, st.integers(0, 1000))
 def test_a_secret_anywhere_in_a_value_does_not_survive(value, secret, choose):
-    """Neither in what is written of the result nor in its repr, whatever it is put into."""
+    """Neither in the encoded result nor in its repr, inside any structure."""
     clean = REDACTOR.value(planted(value, secret, choose))
     hidden = core(secret)
     assert hidden not in repr(clean)
@@ -67,7 +67,7 @@ def _plain(value):
 
 @QUIET
 @given(structures(scalars))
-def test_what_holds_no_secret_comes_back_itself(value):
+def test_clean_value_is_returned_as_the_same_object(value):
     """The same object: ids, hashes, times, prices, names of models, counts of tokens, paths."""
     assert REDACTOR.value(value) is value
 
@@ -82,7 +82,7 @@ def test_attributes_without_secrets_come_back_themselves(attributes):
 @QUIET
 @given(structures(st.one_of(scalars, any_secret, st.text())))
 def test_twice_is_once(value):
-    """What is redacted is not redacted again, nor changed."""
+    """A redacted value is neither redacted again nor changed."""
     once = REDACTOR.value(value)
     assert REDACTOR.value(once) == once
 
@@ -96,23 +96,53 @@ PIECES = st.sampled_from(
 
 @settings(QUIET, max_examples=600)
 @given(st.lists(PIECES, max_size=14).map("".join))
-def test_twice_is_once_for_texts_made_of_what_rules_look_for(text):
-    """Markers beside anything do not make something new that looks like a secret."""
+def test_redaction_is_idempotent_for_texts_made_of_rule_parts(text):
+    """Markers do not form a new secret with the text beside them."""
     once = REDACTOR.text(text)
     assert REDACTOR.text(once) == once
 
 
+WIDE = st.sampled_from(
+    [
+        "\0",
+        "\ufffd",
+        "\0\0",
+        "token=abcd1234efgh",
+        "\0".join("pw=hunter2"),
+        "password",
+        "=",
+        "hunter2x",
+        "ada@example.org",
+    ]
+)
+
+
+@settings(QUIET, max_examples=600)
+@given(st.lists(st.one_of(WIDE, PIECES), max_size=12).map("".join))
+def test_redaction_is_idempotent_for_texts_with_characters_of_no_width(text):
+    """A secret that NULs hide is looked for also where another one was found."""
+    once = REDACTOR.text(text)
+    assert REDACTOR.text(once) == once
+
+
+def test_text_with_two_secrets_one_of_them_between_nuls_is_replaced_as_a_whole():
+    """The explanation names both."""
+    text = f"ada@example.org {chr(0).join('token=abcd1234efgh')}"
+    assert REDACTOR.text(text) == "[REDACTED]"
+    assert [finding.rule for finding in REDACTOR.explain(text)] == ["email", "wide_text"]
+
+
 @QUIET
 @given(st.one_of(st.text(), st.binary(), st.text(alphabet="\ud800\udfff\x00İK@")))
-def test_any_text_is_taken(value):
+def test_any_text_is_accepted(value):
     """Lone surrogates, NUL, letters that grow in lower case, bytes of no encoding."""
     REDACTOR.value(value)
 
 
 @QUIET
 @given(structures(st.one_of(scalars, any_secret)))
-def test_what_is_counted_is_of_the_closed_set_and_only_when_something_went(value):
-    """Kinds are those of the markers, numbers are positive, and nothing is told of a clean value."""
+def test_counted_kinds_are_of_the_closed_set_and_only_for_redactions(value):
+    """Kinds are those of the markers, numbers are positive, and a clean value has no counts."""
     told = []
     clean = Redactor(on_redacted=lambda kind, number: told.append((kind, number))).value(value)
     assert all(kind in KINDS and number > 0 for kind, number in told)
@@ -151,7 +181,7 @@ def test_time_grows_with_length_alone(piece):
     pytest.fail(f"eight times the text took {min(ratios):.0f} times as long")
 
 
-def test_what_is_too_long_to_search_is_cut_before_a_secret_on_the_edge():
+def test_text_too_long_to_search_is_cut_before_a_secret_on_the_edge():
     """Nothing behind the cap passes, and no half of a secret that lies over it."""
     secret = "ghp_" + "a1B2c3D4e5F6" * 3
     for shift in (0, 1, 10, 39):

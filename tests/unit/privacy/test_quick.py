@@ -1,4 +1,4 @@
-"""What is done to be quick takes nothing from what is found: small values at one look, long texts near changes only."""
+"""Shortcuts find the same secrets: small values in one search, long texts near changes only."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -37,10 +37,10 @@ VALUES = st.recursive(
 @pytest.mark.parametrize("policy", POLICIES, ids=["defaults", "no personal data", "paths", "names of files"])
 @THOROUGH
 @given(value=VALUES)
-def test_what_the_quick_look_calls_clean_the_walk_leaves_alone(policy: Policy, value: object) -> None:
+def test_value_that_the_quick_check_passes_is_clean_for_the_walk(policy: Policy, value: object) -> None:
     """Proves for each policy: nothing that the walk finds is missed, in names, texts, numbers, pairs and options."""
     redactor = Redactor(policy)
-    redactor.value(value)  # names are known from now on, without which the quick look says nothing
+    redactor.value(value)  # names are cached from now on; the quick check needs them
     if redactor._is_clean(value):
         assert redactor.explain(value) == []
         assert redactor.value(value) is value
@@ -49,14 +49,14 @@ def test_what_the_quick_look_calls_clean_the_walk_leaves_alone(policy: Policy, v
 @THOROUGH
 @given(structures(scalars))
 def test_ordinary_small_values_come_back_as_they_are(value: object) -> None:
-    """Proves that the quick look changes nothing of what the walk would leave alone."""
+    """Proves that the quick check passes only values that the walk leaves unchanged."""
     redactor = Redactor()
     found = redactor.explain(value)
     assert found or redactor.value(value) is value
 
 
 def test_ordinary_content_needs_no_walk() -> None:
-    """Proves that parameters and results as tools have them are told clean at once, from the second time on."""
+    """Proves that typical parameters and results pass the quick check from the second time on."""
     redactor = Redactor()
     for value in (
         {},
@@ -83,7 +83,7 @@ def test_ordinary_content_needs_no_walk() -> None:
         {1: "password=abc123"},
     ],
 )
-def test_what_only_the_walk_can_tell_is_left_to_it(value: object) -> None:
+def test_value_that_needs_the_walk_does_not_pass_the_quick_check(value: object) -> None:
     """Proves that each shape that needs more than a look at single texts goes the long way, and loses its secret."""
     redactor = Redactor(Policy(excluded_paths=["/private/*"]))
     changed = redactor.value(value)
@@ -99,10 +99,10 @@ FILLER = st.sampled_from(
 
 @THOROUGH
 @given(parts=st.lists(st.tuples(FILLER, st.integers(0, 120), any_secret), min_size=1, max_size=5))
-def test_a_second_look_near_what_was_changed_sees_what_a_whole_one_would(
+def test_second_search_near_changes_equals_a_full_search(
     parts: list[tuple[str, int, str]],
 ) -> None:
-    """Proves that a long text with secrets far apart is clean for a whole search too, and comes back as it is."""
+    """Proves that a redacted long text with secrets far apart is clean for a full search, and returned unchanged."""
     redactor = Redactor()
     clean = redactor.text("".join(filler * times + secret for filler, times, secret in parts))
     assert not redactor._scanner.spans(clean)
@@ -115,7 +115,7 @@ def test_a_second_look_near_what_was_changed_sees_what_a_whole_one_would(
         st.one_of(TEXTS, any_secret, FILLER, st.builds("{}{}".format, FILLER, any_secret)), max_size=12
     )
 )
-def test_texts_that_one_search_calls_clean_hold_nothing_by_themselves(texts: list[str]) -> None:
+def test_texts_that_are_clean_in_one_search_are_clean_one_by_one(texts: list[str]) -> None:
     """Proves that searching the texts of a value together misses nothing that a search of each would find."""
     redactor = Redactor(Policy(excluded_paths=["/private/*", "~/.ssh"]))
     clean, unnamed = redactor._texts.clean_among(texts, Budget())
@@ -130,7 +130,7 @@ def test_texts_that_one_search_calls_clean_hold_nothing_by_themselves(texts: lis
 )
 @pytest.mark.parametrize("before", ["phone", "order number", "call", "the token is", "ghp_", "-----BEGIN"])
 def test_text_is_judged_without_the_texts_beside_it(before: str, secret: str) -> None:
-    """Proves that what stands before and behind a text in its list does not decide on it."""
+    """Proves that the neighbours of a text in its list do not change its result."""
     around = [f"{before}{n}" for n in range(12)]
     clean = Redactor().value([*around, {"x": secret}, *around])
     assert secret not in str(clean)
@@ -139,13 +139,13 @@ def test_text_is_judged_without_the_texts_beside_it(before: str, secret: str) ->
 @pytest.mark.parametrize("policy", POLICIES, ids=["defaults", "no personal data", "paths", "names of files"])
 @settings(THOROUGH, max_examples=100)
 @given(value=VALUES)
-def test_mapping_among_many_texts_is_passed_only_when_the_walk_finds_nothing(
+def test_mapping_among_many_texts_passes_only_if_it_is_clean_for_the_walk(
     policy: Policy, value: object
 ) -> None:
     """Proves that mappings whose texts were searched in advance hold nothing that a walk without that would find."""
     redactor = Redactor(policy)
     records = [{"note": f"the line {n}", "value": value, "inner": {"text": value}} for n in range(9)]
-    redactor.value(records)  # names are known from now on
+    redactor.value(records)  # names are cached from now on
     for many in (records, [{"inner": {"text": value, "list": [value, "a", "b"]}} for _ in range(9)]):
         clean = redactor.value(many)
         assert (clean is many) == (redactor.explain(many) == [])
@@ -163,7 +163,7 @@ WORDS = st.one_of(
 
 @THOROUGH
 @given(parts=st.lists(WORDS, max_size=8))
-def test_short_text_of_plain_words_is_passed_only_when_no_rule_finds_anything(parts: list[str]) -> None:
+def test_short_text_of_plain_words_passes_only_if_no_rule_matches(parts: list[str]) -> None:
     """Proves that the first test of a short text misses nothing that the rules find in it."""
     quick, thorough = Redactor()._scanner, Redactor()._scanner
     thorough._any_word = None

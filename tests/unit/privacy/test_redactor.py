@@ -1,4 +1,4 @@
-"""The walk: names first, any shape of value, what is configured, and nothing let through by a fault."""
+"""The walk: names first, any shape of value, configured names and patterns, and fail closed."""
 
 # ruff: noqa: E501 - tables of texts and names
 
@@ -30,7 +30,7 @@ class Mood(StrEnum):
 
 @dataclasses.dataclass
 class Account:
-    """What a tool may return."""
+    """A result as a tool may return it."""
 
     name: str
     password: str = ""
@@ -51,7 +51,7 @@ class Plain:
 
 
 class Broken:
-    """An object that cannot be shown."""
+    """An object whose repr raises."""
 
     def __str__(self):
         raise RuntimeError(MAIL)
@@ -87,7 +87,7 @@ def test_bytes_are_read_as_text():
     assert REDACTOR.value(clean) is clean
 
 
-def test_names_can_hold_secrets_and_be_anything():
+def test_keys_are_redacted_and_may_be_of_any_type():
     """A text, bytes, a number, a tuple; two that become the same stay two."""
     clean = REDACTOR.value(
         {MAIL: 1, "bob@example.org": 2, b"c@example.org": 3, (MAIL, 1): 4, 4111111111111111: 5, None: 6}
@@ -147,7 +147,7 @@ def test_a_field_is_judged_with_its_name():
     assert REDACTOR.field("note", value) is value
 
 
-def test_configured_names_take_the_whole_value_and_allowed_ones_nothing():
+def test_configured_names_blank_the_value_and_allowed_ones_leave_it():
     """Patterns are searched without regard to case; allowed fields win over everything."""
     redactor = Redactor(
         Policy(sensitive_field_patterns=("^patient_", "iban"), allow_fields=("token", "audit.*"))
@@ -178,7 +178,7 @@ def test_a_pattern_that_is_none_or_takes_forever_is_refused(pattern):
 
 
 @pytest.mark.parametrize("pattern", ["^card", "secret|token", "(?i)pin$", "a{2,5}", "[a-z]+_id", "(ab){2}", "x.*y", r"\bpin\b", "[(+*]+", r"\(a\)+"])  # fmt: skip
-def test_a_pattern_of_bounded_cost_is_taken(pattern):
+def test_pattern_of_bounded_cost_is_accepted(pattern):
     """Choices, classes, bounded repetitions."""
     assert pattern_fault(pattern) is None
 
@@ -191,7 +191,7 @@ def test_allowing_every_field_is_refused(name):
 
 
 def test_a_fault_takes_the_value_with_it(monkeypatch):
-    """Whatever fails, nothing passes: the marker stands there, the fault is counted, and nothing is raised."""
+    """On any fault the value is replaced by the marker, the fault is counted, and nothing is raised."""
     told = []
     redactor = Redactor(on_redacted=lambda kind, number: told.append((kind, number)))
     assert redactor.value([Broken()]) == FAULT
@@ -214,7 +214,7 @@ def test_a_fault_takes_the_value_with_it(monkeypatch):
     assert fresh.names_excluded({"a": "/etc/hosts"})
 
 
-def test_counting_tells_kinds_and_numbers_and_its_fault_costs_nothing():
+def test_callback_gets_kinds_and_numbers_and_its_fault_is_harmless():
     """Once for a text with two addresses; an exception of the counter is swallowed."""
     told = []
     Redactor(on_redacted=lambda kind, number: told.append((kind, number))).value(
@@ -228,7 +228,7 @@ def test_counting_tells_kinds_and_numbers_and_its_fault_costs_nothing():
     assert Redactor(on_redacted=fail).text(MAIL) == "[EMAIL]"
 
 
-def test_what_is_found_is_explained_without_showing_it():
+def test_findings_are_explained_without_the_secret():
     """Rule, marker, place and characters; names on the way are redacted too."""
     findings = REDACTOR.explain({"a": [{"note": f"by {MAIL}"}], MAIL: {"token": "x"}})
     assert [(each.rule, each.marker, each.where, each.start, each.end) for each in findings] == [

@@ -1,4 +1,4 @@
-"""Each rule finds what it says, leaves alone what resembles it, and texts not written for the rules stay as they are."""
+"""Each rule finds its examples, leaves similar values, and does not change texts not written for the rules."""
 
 # ruff: noqa: E501, SIM905 - tables of texts and names
 
@@ -38,10 +38,10 @@ def test_no_two_rules_begin_with_the_same_prefix():
 
 
 def test_every_repetition_in_a_rule_has_a_bound():
-    """No `*`, `+` or `{n,}`: what a match can cost is known beforehand."""
+    """No `*`, `+` or `{n,}`: the cost of a match is bounded."""
     for rule in RULES:
         plain = re.sub(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", "x", rule.pattern.pattern)
-        # Behind a quantifier, `+` makes it keep what it has; it repeats nothing.
+        # Behind a quantifier, `+` makes it possessive; it is not a repetition.
         plain = re.sub(r"(\{[\d,]+\})[+?]", r"\1", plain)
         assert not re.search(r"[*+]|\{\d*,\}", plain), rule.name
 
@@ -120,7 +120,7 @@ def test_a_rule_finds_its_example_and_only_that(rule):
     ],
 )  # fmt: skip
 def test_texts(text, clean):
-    """What stands beside a secret stays; None means that nothing may change."""
+    """The text beside a secret stays; None means that nothing may change."""
     assert REDACTOR.text(text) == (text if clean is None else clean)
 
 
@@ -155,7 +155,7 @@ def test_names_that_only_resemble_one(name):
 
 
 def corpus():
-    """Lines that nobody wrote for the rules: the standard library's sources, this repository's documents and data."""
+    """Lines not written for the rules: the standard library's sources, this repository's documents and data."""
     library = Path(os.__file__).parent
     files = [*library.glob("*.py"), *(library / "json").glob("*.py"), *(library / "http").glob("*.py")]
     files += [path for path in REPO.glob("docs/**/*.md") if path.name != "privacy.md"]
@@ -177,7 +177,7 @@ def test_text_that_was_not_written_for_the_rules_stays():
 
 @given(digits=st.text("0123456789", min_size=28, max_size=28), variant=st.sampled_from("89ab"))
 def test_an_id_that_has_digits_only_stays(digits: str, variant: str) -> None:
-    """One UUID in two thousand begins with 16 digits: taken for a card's number, it leads nowhere any more.
+    """One UUID in two thousand begins with 16 digits: redacted as a card number, it is useless as an id.
 
     The process looks at the check digit, which one number in ten has; the Collector cannot.
     """
@@ -225,7 +225,7 @@ def test_personal_data_can_be_left_in_and_credentials_cannot():
 
 
 def test_json_in_a_text_is_read():
-    """Names inside count, however often it is wrapped; what has nothing to hide keeps its spelling."""
+    """Names inside count at any depth of wrapping; clean JSON keeps its spelling."""
     inner = json.dumps({"user": "ada", "pin": {"token": 12}, "u\u00e9": 1})
     assert json.loads(REDACTOR.text(inner)) == {"user": "ada", "pin": {"token": "[TOKEN]"}, "u\u00e9": 1}
     wrapped = json.dumps({"body": inner})
@@ -240,8 +240,8 @@ def test_json_in_a_text_is_read():
 
 
 def test_the_document_lists_the_rules_as_they_are():
-    """docs/privacy.md: each rule with what it finds, what its example becomes and what it leaves alone."""
-    text = (REPO / "docs" / "privacy.md").read_text("utf-8")
+    """docs/explanation/privacy.md: each rule with its matches, the redacted example and a counterexample."""
+    text = (REPO / "docs" / "explanation" / "privacy.md").read_text("utf-8")
     listed = text.partition("<!-- rules: begin -->\n")[2].partition("<!-- rules: end -->")[0].splitlines()
 
     def cell(words):
@@ -256,9 +256,9 @@ def test_the_document_lists_the_rules_as_they_are():
     ]
 
 
-def test_the_document_says_rightly_which_names_are_secret():
+def test_page_lists_the_secret_names_correctly():
     """Each name in its table of names."""
-    text = (REPO / "docs" / "privacy.md").read_text("utf-8")
+    text = (REPO / "docs" / "explanation" / "privacy.md").read_text("utf-8")
     rows = text.partition("| secret | not secret |\n| --- | --- |\n")[2].partition("\n\n")[0].splitlines()
     assert len(rows) >= 6
     for row in rows:

@@ -1,4 +1,4 @@
-"""What a run has shown to be secret, and what was given to it, is taken out of whatever it says later."""
+"""Values redacted once in a run, and the caller's inputs, are masked in all later texts of that run."""
 
 from time import process_time
 
@@ -13,8 +13,8 @@ WORD = st.text(st.characters(categories=["L"], max_codepoint=0x24F), min_size=6,
 
 
 @given(WORD, st.text(max_size=20), st.text(max_size=20))
-def test_what_was_blanked_by_its_name_is_found_in_other_texts(word: str, before: str, after: str) -> None:
-    """Proves that a value without a shape, known from its field, leaves texts, lists and keys, wherever it stands."""
+def test_value_blanked_by_its_name_is_masked_in_other_texts(word: str, before: str, after: str) -> None:
+    """Proves that a value without a shape, recognised by its field, is masked in texts, lists and keys."""
     assume(word not in REDACTED)
     run = RunSecrets()
     run.learn({"in": [{"password": word}]}, {"in": [{"password": "[PASSWORD]"}]})
@@ -25,7 +25,7 @@ def test_what_was_blanked_by_its_name_is_found_in_other_texts(word: str, before:
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_of_two_values_the_longer_one_goes_whole(order: tuple[int, int]) -> None:
+def test_longer_overlapping_secret_is_masked_first(order: tuple[int, int]) -> None:
     """Proves that a secret that begins like another one leaves no rest behind, whichever was seen first."""
     values = ("hunter2", "hunter2-and-more")  # hygiene: made up
     run = RunSecrets()
@@ -45,7 +45,7 @@ def test_a_value_without_secrets_is_the_same_object() -> None:
 
 
 def test_of_an_excluded_file_each_line_and_field_is_remembered() -> None:
-    """Proves that what a later step says of the contents is masked: a line of it, and a value of the JSON in it."""
+    """Proves that parts of the contents in a later step are masked: a line, and a value of the JSON in it."""
     run = RunSecrets()
     run.learn_all(
         {"text": "first line\nsecond line\n", "json": '{"deep": ["value of it"]}'}, "[EXCLUDED_PATH]"
@@ -56,8 +56,8 @@ def test_of_an_excluded_file_each_line_and_field_is_remembered() -> None:
 
 
 @given(st.text(min_size=4, max_size=60).map(str.strip).filter(lambda text: len(text) >= 4))
-def test_a_given_value_that_stands_alone_is_hidden_also_as_repr(value: str) -> None:
-    """Proves for any text that an error which repeats it, as it is or quoted, no longer does."""
+def test_input_that_stands_alone_is_masked_also_as_repr(value: str) -> None:
+    """Proves for any text that it is masked in an error which repeats it, unchanged or quoted."""
     assume(value.lower() not in ("true", "false", "none", "null", "error", "default"))
     assume(value not in f"cannot use . {REDACTED}")
     for text in (f"cannot use {value} .", f"cannot use {value!r} ."):
@@ -74,7 +74,7 @@ def test_ordinary_words_survive() -> None:
     assert hide("no orders today") == "no [REDACTED] today"
 
 
-def test_a_long_value_that_a_text_cuts_off_goes_as_far_as_it_is_there() -> None:
+def test_long_value_that_a_text_cuts_off_is_masked_up_to_the_cut() -> None:
     """Proves that the first part of a long value is hidden to its last character, in each way of writing it."""
     value = "line one of a letter\n" * 20
     hide = CallerInputs(value).hide
@@ -82,7 +82,7 @@ def test_a_long_value_that_a_text_cuts_off_goes_as_far_as_it_is_there() -> None:
     assert hide(f"bad: {repr(value)[1:150]}...") == "bad: [REDACTED]..."
 
 
-def test_what_was_given_to_the_run_around_is_hidden_too() -> None:
+def test_inputs_of_the_enclosing_run_are_masked_too() -> None:
     """Proves that a call hides its own parameters and the inputs of its run."""
     hide = CallerInputs("of the call", outer=CallerInputs("of the run")).hide
     assert hide("of the call, of the run") == "[REDACTED], [REDACTED]"
@@ -93,7 +93,7 @@ def test_what_was_given_to_the_run_around_is_hidden_too() -> None:
     st.text("ab1 -", max_size=80),
 )
 def test_value_among_many_is_replaced_as_among_few(values: list[str], text: str) -> None:
-    """Proves that the search for many values by their ends replaces what the search for each does."""
+    """Proves that the search for many values by their ends has the same result as a search for each."""
     few, many = RunSecrets(), RunSecrets()
     for number, value in enumerate(values):
         few.remember(value, f"[M{number}]")
@@ -104,7 +104,7 @@ def test_value_among_many_is_replaced_as_among_few(values: list[str], text: str)
 
 
 def test_texts_beside_2048_values_are_masked_in_linear_time() -> None:
-    """Proves that a result of 10,000 texts beside as many values as a run remembers does not take 2,048 searches each.
+    """Proves that 10,000 texts beside the most values that a run remembers do not take 2,048 searches each.
 
     These took a second, in which `/health` was not answered. Compared with a single value, in one run.
     """

@@ -1,4 +1,4 @@
-"""A refusal of an argument keeps the validator's words, names of fields and types, and loses the values."""
+"""A validator's message keeps its words and the names of fields and types, and loses the values."""
 
 # ruff: noqa: E501 - tables of texts
 
@@ -76,7 +76,7 @@ def zod(*issues):
     ],
 )  # fmt: skip
 def test_issues_of_zod_keep_all_but_the_values(issue, kept, hidden):
-    """Versions 3 and 4: the path, the code and what was expected stay; what was received goes."""
+    """Versions 3 and 4: the path, the code and the expected type stay; the received value is removed."""
     told = zod(issue, {"code": "invalid_type", "message": "Required", "path": ["b"]})
     clean = without_quotes(told)
     assert clean.startswith(f"MCP error -32602: {SIGN}Invalid arguments for tool add: [")
@@ -94,7 +94,7 @@ def test_issues_of_zod_keep_all_but_the_values(issue, kept, hidden):
         "✖ Invalid input: expected number, received string\n  → at a",
     ],
 )  # fmt: skip
-def test_other_known_forms_stay(message):
+def test_messages_of_other_validators_are_recognised(message):
     """Ajv, and the readable form of zod 4: they quote nothing."""
     assert without_quotes(f"{SIGN}{message}") == f"{SIGN}{message}"
 
@@ -108,6 +108,6 @@ def test_option_with_a_blank_is_hidden_and_the_words_around_it_stay():
 
 
 @pytest.mark.parametrize("message", [f"no such user {SECRET}", f'[{{"code": "x", "message": "{SECRET}', f"data/a must be {SECRET}", f"[1, '{SECRET}']"])  # fmt: skip
-def test_an_unknown_form_goes_as_a_whole(message):
-    """Also a text that was cut short: nothing tells words from values."""
+def test_unknown_form_is_redacted_as_a_whole(message):
+    """Also a text that was cut short: words and values cannot be distinguished."""
     assert without_quotes(f"x {SIGN}{message}") == f"x {SIGN}{MARKER}"

@@ -1,0 +1,62 @@
+"""Search long texts in windows: a call of `re` holds the interpreter's lock, and the event loop waits for it."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from ael_otel.privacy.budget import CHARS_READ, HIT
+from ael_otel.privacy.turns import worked
+
+WINDOW: Final = 16_384
+"""Characters that one call of `re` reads, about: 4 ms at most."""
+OVERLAP: Final = 512
+"""Characters behind a window that decide whether a pattern matches in it: more than any of ours asks for."""
+_BLANK: Final = re.compile(r"\s")
+LOOKAHEAD: Final = 64
+"""Characters behind a match that decide where it ends."""
+
+
+def search(pattern: re.Pattern[str], text: str, start: int, end: int) -> re.Match[str] | None:
+    """Return the first match in a part of a text, as `pattern.search` does.
+
+    Args:
+        pattern: decides whether it matches by `OVERLAP` characters.
+        text: the text.
+        start: where the part begins.
+        end: where the part ends.
+    """
+    while end - start > WINDOW + OVERLAP:
+        last = start + WINDOW + OVERLAP
+        match = pattern.search(text, start, last)
+        if match is not None and match.start() < start + WINDOW:
+            # One that ends near the window's end may be another with what stands behind.
+            return match if match.end() < last - LOOKAHEAD else pattern.search(text, match.start(), end)
+        start += WINDOW
+        worked(WINDOW / CHARS_READ / 2)
+    return pattern.search(text, start, end)
+
+
+def finditer(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Yield all matches in a text, as `pattern.finditer` does; none is empty."""
+    if len(text) <= WINDOW + OVERLAP:
+        yield from pattern.finditer(text)
+        return
+    match = search(pattern, text, 0, len(text))
+    while match is not None:
+        worked(HIT)
+        yield match
+        match = search(pattern, text, match.end(), len(text))
+
+
+def long_words(text: str, size: int) -> list[str]:
+    """Return the words of a text, between blanks, that have `size` characters or more."""
+    words: list[str] = []
+    start, end = 0, len(text)
+    while start < end:
+        stop = end
+        if end - start > WINDOW and (blank := _BLANK.search(text, start + WINDOW)) is not None:
+            stop = blank.start()
+        words += [word for word in text[start:stop].split() if len(word) >= size]
+        worked((stop - start) / CHARS_READ)
+        start = stop
+    return words
