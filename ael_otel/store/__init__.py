@@ -1,11 +1,11 @@
-"""The run store: complete records of every execution, kept beside the engine.
+"""The run store: complete records of every run, stored on the machine of the engine.
 
-Records are plain values (`records`), written as events happen by `ael_otel.lifecycle` and read by the CLI. A process
-that runs workflows calls `open_store(settings)`, one that only looks calls `open_reader(settings)`; both return a
+Records are plain values (`records`), written by `ael_otel.lifecycle` as events happen, and read by the CLI. A process
+that runs workflows calls `open_store(settings)`, one that only reads calls `open_reader(settings)`; both return a
 `TelemetryStore` (`protocol`), over SQLite, PostgreSQL or memory.
 
-A module of this package is imported when something of it is asked for: `ael trace list` answers sooner without those
-that it does not need.
+Each module of this package is imported only when one of its names is used: `ael trace list` starts sooner without the
+modules that it does not need.
 """
 
 from importlib import import_module

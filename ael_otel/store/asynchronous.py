@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Final
 
+from ael_otel.store.model_calls import RunModelCall
 from ael_otel.store.protocol import TelemetryStore
 from ael_otel.store.query import (
     DeleteReport,
@@ -71,7 +72,7 @@ class AsyncWriter:
 
 
 class AsyncStore(AsyncWriter):
-    """Wraps a store; `store` is the one inside, for the calls that do not wait.
+    """Wraps a store; call the methods that do not wait on `store` itself.
 
     Args:
         store: the store. Use one that is fed in the background (`open_store`) to write from an event loop.
@@ -125,6 +126,11 @@ class AsyncStore(AsyncWriter):
         """See `TelemetryStore.redactions`."""
         return await asyncio.to_thread(self.store.redactions, query)
 
+    async def model_calls(self, query: RunQuery) -> AsyncIterator[RunModelCall]:
+        """See `TelemetryStore.model_calls`."""
+        async for call in _in_threads(self.store.model_calls(query)):
+            yield call
+
     async def info(self) -> StoreInfo:
         """See `TelemetryStore.info`."""
         return await asyncio.to_thread(self.store.info)
@@ -151,7 +157,7 @@ class AsyncStore(AsyncWriter):
 
 
 async def _in_threads[Item](items: Iterator[Item]) -> AsyncIterator[Item]:
-    """Yield items that a thread fetches some at a time."""
+    """Yield items that a thread fetches in batches."""
 
     def some() -> list[Item]:
         return list(islice(items, _AT_ONCE))

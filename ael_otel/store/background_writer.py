@@ -1,11 +1,10 @@
-"""Feeding a store without ever waiting for it: one bounded queue, one thread that writes.
+"""Write to a store without waiting for it: one bounded queue, and one thread that writes.
 
-What ends is encoded at once, in the caller's thread (some microseconds), because the application goes on to change it.
-What goes on is only noted: the writer takes its own snapshot now and then, so a run of a thousand steps is not written
-a thousand times. A full queue loses whole runs, never parts of one, and says how many.
+A run that has ended is encoded at once, in the caller's thread (some microseconds), because the application may change
+its values afterwards. A run in flight is only noted: the writer takes a snapshot now and then, so a run of a thousand
+steps is not written a thousand times. A full queue drops whole runs, never parts of one, and counts them.
 
-The thread also keeps house: it marks the runs of processes that have died, prunes when it is time, and writes the
-JSON mirror.
+The thread also marks the runs of processes that have died, prunes when it is due, and writes the JSON mirror.
 """
 
 import atexit
@@ -71,7 +70,7 @@ class QueuedStore(ReadThrough, Events):
     Args:
         open_backend: opens the store, in the writer's thread. What it raises is logged; `StoreBusyError` is tried
             again, anything else makes every run count as lost.
-        on_drop: told how many runs were lost and why: `queue_full`, `store_error` or `shutdown_timeout`.
+        on_drop: called with the number of dropped runs and why: `queue_full`, `store_error` or `shutdown_timeout`.
         retention: what to delete when; None deletes nothing.
         mirrors: where to write JSON too.
         capacity: runs that may wait.
@@ -113,7 +112,7 @@ class QueuedStore(ReadThrough, Events):
         self._backend: SqlBackend | None = None
         self._broken: StoreError | None = None
         self.trouble: StoreError | None = None
-        """Why runs wait at the moment, or are not kept at all."""
+        """Why runs wait at the moment, or are not stored at all."""
         self._thread: Thread | None = None
 
     def _start(self) -> None:
@@ -188,7 +187,7 @@ class QueuedStore(ReadThrough, Events):
 
     @property
     def level(self) -> Level:
-        """What waits to be written; read without a lock."""
+        """The runs that wait to be written; read without a lock."""
         return self.queue.level
 
     # --- the writer's thread ------------------------------------------------------------------------------------------
@@ -206,7 +205,7 @@ class QueuedStore(ReadThrough, Events):
                 with self._working:
                     again = writer.turn(urgent=queue.urgent)
             except Exception:
-                logger.exception("the run store's writer goes on after a fault of ours")
+                logger.exception("the run store's writer continues after a fault of ours")
                 writer.give_up()
                 again = False
             if again:
@@ -231,7 +230,7 @@ class QueuedStore(ReadThrough, Events):
                     error if isinstance(error, StoreError) else StoreError(str(error))
                 )
                 self.queue.refuse("store_error")
-                logger.error("runs are not kept: %s", error)
+                logger.error("runs are not recorded: %s", error)
             finally:
                 if self._backend is not None or self._broken is not None:
                     self._opened.set()
@@ -283,7 +282,7 @@ class QueuedStore(ReadThrough, Events):
             return queue.wait_done(number, timeout_s)
 
     def begin_close(self, timeout_s: float = 5.0) -> None:
-        """Take nothing more and write what is left, in the background, for `timeout_s` seconds at most."""
+        """Accept nothing more and write what is left, in the background, for `timeout_s` seconds at most."""
         self._give_up_at = self._give_up_at or time.monotonic() + timeout_s
         if not self.queue.closing:
             # What has ended by now is written too.
@@ -308,7 +307,7 @@ class QueuedStore(ReadThrough, Events):
         self._working.before_fork()
 
     def after_fork_in_parent(self) -> None:
-        """Let the writer go on."""
+        """Let the writer continue."""
         self._working.after_fork_in_parent()
 
     def after_fork(self) -> None:
@@ -375,7 +374,7 @@ class _Writer:
             if self._failures:
                 logger.warning("runs are kept again")
             self._failures = 0
-            # Snapshots of runs that go on may take a twentieth of the time. Waiting for a lock is no work.
+            # Snapshots of runs in flight may take a twentieth of the time. Waiting for a lock does not count.
             between_s = min(MOST_BETWEEN_SNAPSHOTS_S, 20 * (time.thread_time() - worked))
             self._snapshots_at = time.monotonic() + between_s
         self._items = []
@@ -387,7 +386,7 @@ class _Writer:
         return self._busy_with_chores and not urgent
 
     def give_up(self) -> None:
-        """Let go of what could be neither written nor refused: the next turn must not meet the same fault."""
+        """Drop what could be neither written nor refused, so that the next turn does not meet the same fault."""
         self._lose("store_error", self._items)
         self._items = []
         self._queue.taken(self._done)
@@ -413,7 +412,7 @@ class _Writer:
         except AbandonedError:
             self._items = []
         except Exception:
-            # One after another: a run that cannot be kept takes no other with it.
+            # One after another, so that a run that cannot be stored does not affect the others.
             while self._items:
                 item = self._items[0]
                 try:
@@ -440,7 +439,7 @@ class _Writer:
                 self._mirror_rows(backend, [row for row in rows if row.ended])
 
     def _mirror_rows(self, backend: SqlBackend, rows: Sequence[Row]) -> None:
-        """Write the runs that have ended into the mirrors; what goes wrong there loses no run, and is said."""
+        """Write the runs that have ended into the mirrors; a failure there is logged and loses no run."""
         if not rows:
             return
         failed = False

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from ael_otel.store.model_calls import RunModelCall
 from ael_otel.store.query import (
     DeleteReport,
     ErrorRow,
@@ -83,7 +84,7 @@ class Backend(Reader, Events):
 
     @abstractmethod
     def write(self, rows: Sequence[Row]) -> None:
-        """Keep the rows in one transaction; a run that has ended is not replaced by a state in which it goes on."""
+        """Write the rows in one transaction; a run that has ended is not replaced by an earlier state of it."""
 
     def start_execution(self, record: ExecutionRecord) -> None:
         """Keep a run that has just begun."""
@@ -156,7 +157,7 @@ class ReadThrough(ABC):
         return self.backend.get(execution_id)
 
     def find(self, prefix: str, limit: int = 10) -> list[str]:
-        """Return the execution ids that a person can mean."""
+        """Return the execution ids of runs whose execution or trace id begins with `prefix`."""
         return self.backend.find(prefix, limit)
 
     def recent(self, limit: int = 50) -> Sequence[ExecutionRecord]:
@@ -184,8 +185,12 @@ class ReadThrough(ABC):
         return self.backend.errors(query)
 
     def redactions(self, query: RunQuery) -> dict[str, int]:
-        """Return how much was taken out of these runs, by kind."""
+        """Return the number of redactions in these runs, by kind."""
         return self.backend.redactions(query)
+
+    def model_calls(self, query: RunQuery) -> Iterator[RunModelCall]:
+        """Yield the model calls of these runs, earliest first."""
+        return self.backend.model_calls(query)
 
     def export(
         self,

@@ -1,6 +1,6 @@
-"""Records as bytes and back, and searching them for a text.
+"""Encode records as bytes and decode them, and search them for a text.
 
-A record is kept whole, as one JSON document, beside a row of columns to search by: a new field then needs no
+A record is stored whole, as one JSON document, beside a row of columns for searching: a new field then needs no
 migration, and reading one run is one read.
 """
 
@@ -16,27 +16,27 @@ from ael_otel.store.content import TRUNCATED, Capture, as_plain, clean, cut_to, 
 from ael_otel.store.records import CodeRecord, ExecutionRecord, StepRecord, ToolCallRecord
 
 MAX_BODY: Final = 16 * 1024 * 1024
-"""Bytes of one whole record; of a larger one the largest values are cut until it fits."""
+"""Maximum bytes of one encoded record; in a larger one the largest values are cut until it fits."""
 
 _MARK_BYTES: Final = 64
-"""More than the mark of a value that was cut takes."""
+"""More bytes than the marker of a cut value takes."""
 
 MAX_CONTENT: Final = 1024 * 1024
-"""Bytes of one value that comes to the store unbounded."""
+"""Maximum bytes of one value that has not been bounded before."""
 
 
 # --- records ----------------------------------------------------------------------------------------------------------
 
 
 def encode(record: ExecutionRecord) -> bytes:
-    """Return the record as JSON, as it is now; never raises for what it holds.
+    """Return the record as JSON in its current state; never raises because of its content.
 
-    Content that the lifecycle has not bounded yet is cut to `MAX_CONTENT` each.
+    Content that the lifecycle has not bounded yet is cut to `MAX_CONTENT` bytes each.
     """
     body = at_once(record)
     if body is not None:
         return body
-    # Something is too large, or no backend could keep it: a lone surrogate, NUL, a value that is no JSON, a cycle.
+    # A value is too large, or no backend could store it: a lone surrogate, NUL, a value that is not JSON, a cycle.
     frozen = _with_content(record, _frozen)
     try:
         body = json_encoder.encode(frozen)
@@ -52,7 +52,7 @@ def encode(record: ExecutionRecord) -> bytes:
 
 
 def _cut_to_fit(frozen: ExecutionRecord, size: int) -> Callable[[Any], Any]:
-    """Return what cuts the largest values so far that a record of `size` bytes fits `MAX_BODY`; the others stay."""
+    """Return a function that cuts the largest values so that a record of `size` bytes fits into `MAX_BODY`."""
     sizes: list[int] = []
 
     def note(value: Any) -> Any:
@@ -72,7 +72,7 @@ def _cut_to_fit(frozen: ExecutionRecord, size: int) -> Callable[[Any], Any]:
 
 
 def at_once(record: ExecutionRecord) -> bytes | None:
-    """Return the record as JSON if it is small and holds nothing that a backend could not keep, else None."""
+    """Return the record as JSON if it is small and every backend can store it, else None."""
     try:
         body = json_encoder.encode(record)
     except Exception:
@@ -95,13 +95,13 @@ _decoder: Final = msgspec.json.Decoder(ExecutionRecord)
 
 
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What `decode` raises for a damaged record."""
+"""The exceptions that `decode` raises for a damaged record."""
 
 
 def decode(body: bytes | str) -> ExecutionRecord:
-    """Return the record that `encode` wrote.
+    """Return the record that `encode` encoded.
 
-    The step of a tool has the parameters and the result of its last call: they are kept once.
+    A tool step gets the parameters and the result of its last call, since they are stored once.
     """
     record = _decoder.decode(body)
     for step in record.steps:
@@ -113,7 +113,7 @@ def decode(body: bytes | str) -> ExecutionRecord:
 
 
 def _with_content(record: ExecutionRecord, of: Callable[[Any], Any]) -> ExecutionRecord:
-    """Return a copy whose content is what `of` makes of it."""
+    """Return a copy with each content value replaced by the result of `of`."""
 
     def call(each: ToolCallRecord) -> ToolCallRecord:
         return replace(each, params=of(each.params), result=of(each.result))
@@ -146,7 +146,7 @@ def _with_content(record: ExecutionRecord, of: Callable[[Any], Any]) -> Executio
 
 
 def has_text(record: ExecutionRecord, text: str) -> bool:
-    """Return whether `text` occurs in a name, id, message or the content of the run; A to Z match in either case."""
+    """Return whether `text` occurs in a name, id, message or the content of the run; the case of A to Z is ignored."""
     wanted = folded(text)
     return any(wanted in folded(found) for found in _texts(record))
 
@@ -184,7 +184,7 @@ def _strings(value: Any) -> Iterator[str]:
         return
     elif isinstance(value, (int, float)):
         shown = repr(value)
-        if "e" not in shown:  # JSON writes exponents in another way
+        if "e" not in shown:  # JSON writes exponents differently
             yield shown
     elif isinstance(value, dict):
         for key, item in cast("dict[object, Any]", value).items():

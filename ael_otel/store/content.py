@@ -1,9 +1,9 @@
-"""Content (inputs, parameters, results, printed text) made fit to keep: plain JSON, bounded, never an exception.
+"""Convert content (inputs, parameters, results, printed text) to what is stored: plain JSON, bounded, no exceptions.
 
-`Capture` freezes a value into JSON at once, since the application goes on to change it. What JSON has no word for is
-marked: `{"ael.type": "decimal.Context", "text": "..."}` stands for a value of that class, `{"ael.cycle": true}` for a
-container inside itself, and `{"ael.truncated": {"bytes": 10485760}, "preview": "..."}` for a value that was too large,
-with as much of it (of its JSON, unless it is text) as fits. NUL and lone surrogates become U+FFFD.
+`Capture` freezes a value into JSON at once, since the application may change it later. A value that JSON cannot express
+is marked: `{"ael.type": "decimal.Context", "text": "..."}` stands for a value of that class, `{"ael.cycle": true}` for
+a container inside itself, and `{"ael.truncated": {"bytes": 10485760}, "preview": "..."}` for a value that was too
+large, with as much of it (of its JSON, unless it is text) as fits. NUL and lone surrogates become U+FFFD.
 """
 
 import base64
@@ -24,7 +24,7 @@ import msgspec
 from ael_otel.privacy.markers import FAULT, REDACTED
 
 DEFAULT_LIMIT: Final = 65_536
-"""Bytes of JSON that one value may take (`telemetry.redaction.max_result_size`)."""
+"""Maximum bytes of JSON of one value (`telemetry.redaction.max_result_size`)."""
 
 TYPE: Final = "ael.type"
 CYCLE: Final = "ael.cycle"
@@ -32,13 +32,13 @@ TRUNCATED: Final = "ael.truncated"
 PREVIEW: Final = "preview"
 
 OVERLAP: Final = 16_384
-"""Characters in which the end of a text that was cut before redaction may hide part of a secret: a long key."""
+"""Characters at the end of a cut text that may contain part of a secret: the length of a long key."""
 
 MAX_PARSED: Final = 4_194_304
-"""Characters of JSON in a text that is read when it must be cut; of a longer one nothing but its size is kept."""
+"""Maximum characters of JSON text that is parsed in order to be cut; of a longer one only the size is stored."""
 
 MAX_FROZEN: Final = 4_194_304
-"""Bytes of a value that waits to be redacted; a larger one is redacted and cut before its call returns."""
+"""Maximum bytes of a value that waits for redaction; a larger one is redacted and cut before its call returns."""
 
 _MAX_DEPTH: Final = 64
 _MAX_REPR: Final = 1_000
@@ -50,13 +50,13 @@ class Capture:
     """Freezes content as JSON of at most `limit` bytes (and some bytes of marker).
 
     Args:
-        limit: bytes kept of each value.
-        blank: keep nothing but that there was a value.
-        redact: applied to plain JSON values before they are cut; what it raises blanks the value.
+        limit: maximum bytes of each value.
+        blank: store only a marker instead of the value.
+        redact: applied to plain JSON values before they are cut; if it raises, a marker replaces the value.
 
-    Only so much is redacted as can be kept, so a large value is cut twice: roughly before, exactly after. What the
-    first cut may have halved is not kept: of a text its last `OVERLAP` characters go, and text that holds JSON, whose
-    fields are judged by their names, is cut as the value that it stands for.
+    Only the part that can be stored is redacted, so a large value is cut twice: roughly before redaction, exactly after
+    it. The first cut may have split a secret, so the last `OVERLAP` characters of a text are removed, and text that
+    contains JSON, whose fields are redacted by name, is cut as the value that it encodes.
     """
 
     __slots__ = ("_redact", "blank", "limit")
@@ -83,11 +83,11 @@ class Capture:
         """Return `value` frozen (`msgspec.Raw`), None for None; never raises.
 
         Args:
-            value: what is kept.
-            mode: how much of it: `none`, `keys` (with a marker for each value), `redacted` or `full`, which keeps
-                secrets too. `blank` goes before all but `none`.
-            redact: applied instead of what the capture was made with.
-            exact: whether the value comes from `thawed`, so that it has no types of an application.
+            value: the content to store.
+            mode: how it is stored: `none`, `keys` (with a marker for each value), `redacted` or `full`, which includes
+                secrets. `blank` overrides all modes but `none`.
+            redact: used instead of the function that was passed to the constructor.
+            exact: whether the value comes from `thawed`, so that it contains no types of an application.
         """
         if value is None:
             return None
@@ -95,13 +95,13 @@ class Capture:
             redact = self._redact
         if self.blank or mode == "none":
             if redact is not None:
-                # What is not kept is looked at all the same: the run may say its secrets elsewhere.
+                # A value that is not stored is scanned too: its secrets may appear elsewhere in the run.
                 self._redacted(value, redact, keys=False, exact=exact)
             return None if mode == "none" else REDACTED
         if redact is not None and mode != "full":
             return self._redacted(value, redact, keys=mode == "keys", exact=exact)
         if isinstance(value, str) and len(value) > self.limit:
-            # Its end would only be thrown away, after having been copied twice.
+            # Its end would only be discarded after it had been copied twice.
             return msgspec.Raw(_truncated(value, _bytes_of(value), self.limit))
         data = to_json(value, self.limit)
         if len(data) <= self.limit:
@@ -132,11 +132,11 @@ class Capture:
 
 
 def frozen(value: Any) -> bytes | None:
-    """Return a value as it is now, for `thawed`; None for one that must be walked to be kept.
+    """Return a copy of a value's current state for `thawed`; None if it must be traversed instead.
 
-    Values of JSON's types, bytes, tuples and sets are copied as they are. Of others there is what JSON would have of
-    them, but for what that would not tell: the fields of a named tuple. None also for what is larger than `MAX_FROZEN`
-    bytes or nested deeper than content is kept.
+    Values of JSON's types, bytes, tuples and sets are copied unchanged, others in the form that JSON would have, except
+    for named tuples, whose field names JSON loses (None). The result is also None for a value that is larger than
+    `MAX_FROZEN` bytes or nested deeper than stored content may be.
     """
     if type(value) is str and len(value) > MAX_FROZEN:
         return None
@@ -158,15 +158,15 @@ def frozen(value: Any) -> bytes | None:
 
 
 def thawed(data: bytes) -> Any:
-    """Return a copy of what `frozen` was called with."""
+    """Return a copy of the value that `frozen` was called with."""
     return marshal.loads(data)  # noqa: S302 - bytes of `frozen`, which never leave this process
 
 
 def _is_exact(value: Any, nodes: int) -> bool:
-    """Tell whether a value is made of exact types only: `marshal` takes whatever has a buffer for bytes.
+    """Return whether a value consists of exact types only: `marshal` treats every object with a buffer as bytes.
 
-    A value with more than `nodes` nodes holds one container several times, or itself. All containers of one depth are
-    looked at together, which takes half the time of one after another.
+    A value with more than `nodes` nodes contains one container several times, or itself. All containers of one depth
+    are checked together, which takes half the time of checking them one by one.
     """
     if type(value) in _EXACT_LEAVES:
         return True
@@ -200,7 +200,7 @@ _EXACT_CONTAINERS: Final = frozenset({dict, list, tuple, set, frozenset})
 
 
 def _decoded(value: Any, budget: int, *, exact: bool = False) -> tuple[Any, bytes | None]:
-    """Return a value as JSON has it, and its JSON; None for what must be walked: too large, or no JSON."""
+    """Return a value in JSON types, and its JSON; None for the JSON if it must be traversed: too large, or not JSON."""
     if type(value) is str:
         if len(value) > budget:
             return None, None
@@ -212,7 +212,7 @@ def _decoded(value: Any, budget: int, *, exact: bool = False) -> tuple[Any, byte
             return None, None
         if isinstance(value, str):
             return value, data
-        # Bytes stay bytes: in base64 no rule finds what it finds in the text that they often are.
+        # Bytes stay bytes: in base64, no rule would match the text that they often are.
         return msgspec.to_builtins(value, builtin_types=_BYTES, str_keys=True, enc_hook=_hook), data
     except Exception:
         return None, None
@@ -223,7 +223,7 @@ _LEAVES: Final = frozenset({str, int, float, bool, type(None)})
 
 
 def _has_names(value: Any, depth: int) -> bool:
-    """Tell whether a named tuple is in a dict or list: as JSON it is a list, without what its fields say of it."""
+    """Return whether a dict or list contains a named tuple: JSON makes it a list, which loses the field names."""
     if not isinstance(value, (dict, list, tuple)):
         return False
     items: Iterable[object] = cast("Any", value.values() if isinstance(value, dict) else value)
@@ -245,7 +245,7 @@ def _is_named(value: object) -> bool:
 
 
 def _size_of(value: Any) -> int:
-    """Return how many bytes of JSON, or of text, a value has; 0 where that cannot be told."""
+    """Return the bytes of a value as JSON, or of a text; 0 if that cannot be determined."""
     if isinstance(value, str):
         return _bytes_of(value)
     try:
@@ -266,7 +266,7 @@ def _keys_only(value: Any, depth: int) -> Any:
 
 
 def to_json(value: Any, limit: int = DEFAULT_LIMIT) -> bytes:
-    """Return `value` as JSON; the whole of it where that is possible, at least `limit` bytes of it where not."""
+    """Return `value` as JSON: complete if possible, otherwise at least `limit` bytes of it."""
     try:
         data = _encoder.encode(value)
     except Exception:
@@ -280,12 +280,12 @@ def to_json(value: Any, limit: int = DEFAULT_LIMIT) -> bytes:
 
 
 def as_plain(value: Any, budget: int = DEFAULT_LIMIT * 4) -> Any:
-    """Return `value` as JSON values only, with the marks of this module; what is beyond `budget` bytes is left out."""
+    """Return `value` in JSON types only, with the markers of this module; bytes beyond `budget` are left out."""
     return _Plain(budget).of(value, 0)
 
 
 def clean(text: str) -> str:
-    """Return `text` as every backend can keep it: NUL and lone surrogates are replaced."""
+    """Return `text` in a form that every backend can store: NUL and lone surrogates are replaced."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -294,7 +294,7 @@ def clean(text: str) -> str:
 
 
 class _Plain:
-    """One walk through one value; `left` bytes may still be kept, about.
+    """One traversal of one value; `left` is the approximate number of bytes that may still be stored.
 
     With `redact`, a text that must be cut is redacted first, and loses its end, where the cut may have halved a secret.
     """
@@ -335,7 +335,7 @@ class _Plain:
             if isinstance(value, Mapping):
                 return self._mapping(cast("Mapping[object, Any]", value), depth)
             if self._redact is not None and _is_named(value):
-                # Kept as a list, judged by the names of its fields.
+                # Stored as a list, redacted by the names of its fields.
                 named = dict(zip(value._fields, value, strict=True))
                 return list(self._redact(self._mapping(named, depth)).values())
             if isinstance(value, (list, tuple, set, frozenset, deque, MappingView)):
@@ -369,11 +369,11 @@ class _Plain:
     def _bytes(self, some: bytes, size: int) -> str:
         self.cut = self.cut or len(some) < size
         if self._redact is not None:
-            # In base64 no rule would find what it finds in the text that bytes often are.
+            # In base64, no rule would match the text that bytes often are.
             try:
                 text = some.decode()
             except UnicodeDecodeError:
-                # Also a cut letter, or two bytes for each.
+                # This also decodes a text that ends in the middle of a character, or that has two bytes a letter.
                 some = bytes(self._redact(some))[: -OVERLAP if len(some) < size else None]
             else:
                 found = self._redact(text)
@@ -390,14 +390,14 @@ class _Plain:
             kept = clean(text[:room])
         else:
             self.cut = True
-            # Cut at the same place wherever in a run it stands, it is redacted once.
+            # Cut at the same place wherever it occurs in a run, it is redacted only once.
             kept = self._cut_safely(text, room - room % OVERLAP or room, self._redact)
         self.left -= len(kept)
         return kept
 
     def _cut_safely(self, text: str, room: int, redact: Callable[[Any], Any]) -> str:
         if text.lstrip()[:1] in ("{", "["):
-            # Its fields are judged by their names, which needs the whole of it.
+            # Its fields are redacted by their names, for which the complete JSON is needed.
             if len(text) > MAX_PARSED:
                 return ""
             try:
@@ -411,7 +411,7 @@ class _Plain:
 
 
 def _plain_or_marked(value: Any) -> Any:
-    """Return what stands for a value that is no JSON: its own plain form, or its class and `repr`."""
+    """Return a substitute for a value that is not JSON: its plain form, or its class and `repr`."""
     if isinstance(value, Enum):
         return cast("object", value.value)
     if isinstance(value, (deque, MappingView)):
@@ -465,27 +465,27 @@ def _truncated(text: str, size: int, limit: int) -> bytes:
 # --- the content of one run -------------------------------------------------------------------------------------------
 
 DEFAULT_RUN_BYTES: Final = 8 * 1_048_576
-"""Bytes of JSON that the content of one run may take (`telemetry.limits.run_mb`)."""
+"""Maximum bytes of JSON of the content of one run (`telemetry.limits.run_mb`)."""
 
 
 DEFAULT_RUN_CALLS: Final = 10_000
-"""Tool calls that the record of one run holds (`telemetry.limits.run_calls`)."""
+"""Maximum tool calls in the record of one run (`telemetry.limits.run_calls`)."""
 
 PART_BYTES: Final = 512
-"""What a step or a call holds in memory besides its content, about."""
+"""Approximate bytes of a step or call in memory, without its content."""
 
 CALLS_LEFT_OUT: Final = "calls_left_out"
-"""Key in a run's metadata: how many calls found no room in its record."""
+"""Key in a run's metadata: the number of calls that were left out of its record."""
 
 
 class RunContent:
-    """Bounds what the record of one run holds: once its content takes `limit` bytes, what comes later is cut to a mark.
+    """Bounds the record of one run: once its content takes `limit` bytes, further values are cut to a marker.
 
     A quarter is reserved for the inputs and outputs of the run itself, so that many calls do not displace its result.
 
     Args:
-        limit: bytes of JSON, marks apart.
-        calls: tool calls of all steps.
+        limit: bytes of JSON, without markers.
+        calls: maximum tool calls of all steps.
     """
 
     __slots__ = ("_calls", "_for_steps", "_left", "_limit", "_used")
@@ -497,17 +497,17 @@ class RunContent:
         self._used = 0
 
     def has_room_for_a_call(self) -> bool:
-        """Take room for one more tool call; returns False where there is none left."""
+        """Reserve room for one more tool call; return False if there is none left."""
         self._left -= 1
         return self._left >= 0
 
     @property
     def held(self) -> int:
-        """How many bytes the record of the run holds, about."""
+        """The approximate number of bytes that the record of the run holds."""
         return self._used + PART_BYTES * (self._calls - max(0, self._left))
 
     def fit(self, value: Any, *, of_run: bool = False) -> Any:
-        """Return frozen content, cut where there is no room for it; `of_run` says that it may use the reserve."""
+        """Return frozen content, cut if there is no room for it; `of_run` allows it to use the reserve."""
         if not isinstance(value, msgspec.Raw):
             return value
         size, room = len(value), (self._limit if of_run else self._for_steps) - self._used
@@ -519,14 +519,14 @@ class RunContent:
 
 
 def cut_to(value: msgspec.Raw, limit: int) -> msgspec.Raw:
-    """Return JSON cut to `limit` bytes and a mark that says how large it was."""
+    """Return JSON cut to `limit` bytes, with a marker that contains its original size."""
     size, text = len(value), ""
     if limit:
         found = msgspec.json.decode(value)
         if isinstance(found, str):
             text = found
         elif isinstance(found, dict) and TRUNCATED in found and PREVIEW in found:
-            # It was cut before: the mark goes on to say how large it was at first.
+            # It was cut before: the marker still contains the original size.
             marked = cast("dict[str, Any]", found)
             facts = marked[TRUNCATED]
             text = str(marked[PREVIEW])

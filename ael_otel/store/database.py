@@ -1,11 +1,14 @@
-"""What a SQL backend offers to those that read and delete in it."""
+"""The interface of a SQL backend for code that reads and deletes in it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ael_otel.store.rows import Row
+
+if TYPE_CHECKING:
+    from ael_otel.store.where.statement import Dialect
 
 
 class Victim(NamedTuple):
@@ -19,44 +22,44 @@ class Victim(NamedTuple):
 
 
 def victim_of(row: Row) -> Victim:
-    """Return what a copy of a run is found by, for a run that is no longer in the store."""
+    """Return the fields by which copies of a run are found, for a run that is no longer in the store."""
     head = row.head
     return Victim(0, head.execution_id, head.started_us, head.trace_id, head.bytes)
 
 
 class Copies(Protocol):
-    """What else holds runs of the store, such as its JSON mirrors."""
+    """Copies of the runs outside the database, such as JSON mirrors."""
 
     def remove(self, victims: Sequence[Victim]) -> None:
-        """Forget these runs, which have been pruned: at once, or by the `remove_before` that follows."""
+        """Remove these pruned runs, at once or when `remove_before` is called afterwards."""
         ...
 
     def remove_before(self, us: int, last: Collection[str] = ()) -> None:
-        """Forget all runs that started before this time, and those of `last`."""
+        """Remove all runs that started before this time, and those in `last`."""
         ...
 
     def delete(self, victims: Sequence[Victim]) -> None:
-        """Forget these runs now."""
+        """Remove these runs now."""
         ...
 
 
 class Transaction(Protocol):
-    """What a backend does inside one transaction."""
+    """The statements that a backend can run inside one transaction."""
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        """Run one statement; returns how many rows it changed."""
+        """Run one statement; return how many rows it changed."""
         ...
 
     def many(self, sql: str, parameters: Sequence[Sequence[Any]]) -> None:
-        """Run one statement for each of the parameters."""
+        """Run one statement for each sequence of parameters."""
         ...
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return what a statement finds."""
+        """Return the rows that a statement selects."""
         ...
 
     def insert(self, table: str, columns: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert rows, the quickest way."""
+        """Insert rows in the fastest way of the database."""
         ...
 
     def ids(self, count: int) -> list[int]:
@@ -65,24 +68,24 @@ class Transaction(Protocol):
 
 
 class Database(ABC):
-    """The statements that SQLite and PostgreSQL write in different ways; parameters are written `?`.
+    """The statements that differ between SQLite and PostgreSQL; parameters are written `?`.
 
     Args:
-        copies: what else holds the runs, and is to forget those that are deleted.
+        copies: copies of the runs, from which deleted runs are removed too.
     """
 
     def __init__(self, copies: Copies | None = None) -> None:
         self.copies = copies
         self.forgotten = True
-        """Whether nothing of what was deleted is left; else `shrink` is to be called again."""
+        """Whether no deleted content remains; if it does, call `shrink` again."""
 
     @abstractmethod
     def transaction(self) -> AbstractContextManager[Transaction]:
-        """Begin, then commit or roll back; one at a time in this process."""
+        """Begin a transaction, then commit or roll back; only one at a time in this process."""
 
     @abstractmethod
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return what a statement finds, outside any transaction."""
+        """Return the rows that a statement selects, outside any transaction."""
 
     @abstractmethod
     def among(self, column: str, values: Sequence[str | int]) -> tuple[str, Any]:
@@ -93,9 +96,17 @@ class Database(ABC):
         """Return the condition that a column is LIKE the pattern (escape `!`), and its parameter."""
 
     @abstractmethod
+    def json(self) -> "Dialect":
+        """Return the query language's dialect for values inside JSON."""
+
+    @abstractmethod
     def size(self) -> int:
         """Return the bytes that the records take."""
 
     @abstractmethod
-    def shrink(self) -> bool:
-        """Give the space of what was deleted back; returns whether nothing of it is left."""
+    def shrink(self, *, rewrite: bool = False) -> bool:
+        """Give the space of what was deleted back; returns whether nothing of it is left.
+
+        Args:
+            rewrite: whether something was deleted since, of which pages that stay may hold parts.
+        """

@@ -7,32 +7,35 @@ by the GenAI or MCP conventions, or by OpenInference's, are tool calls.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
+from ael_otel import usage
 from ael_otel._generated import attributes as attr
 from ael_otel._generated import spans as names
+from ael_otel.store.model_calls import add, model_call
 from ael_otel.store.records import (
     CodeRecord,
     ErrorRecord,
     ExecutionRecord,
     ExecutionStatus,
+    ModelCallRecord,
     StepRecord,
     StepStatus,
     ToolCallRecord,
     ToolCallSource,
     ToolCallStatus,
 )
+from ael_otel.store.span_content import calls_of
 from ael_otel.store.times import from_us
+from ael_otel.usage import Usage
 
 _TIMEOUTS: Final = ("TIMEOUT", "TIMEOUTERROR", "DEADLINE_EXCEEDED")
 _AGENT_PREFIXES: Final = ("gen_ai.", "mcp.", "openinference.", "llm.", "ael.")
 _TOOL_NAMES: Final = (attr.AEL_TOOL_NAME, attr.GEN_AI_TOOL_NAME, "tool.name", "mcp.tool.name")
-_RUN_NAMES: Final = (attr.GEN_AI_WORKFLOW_NAME, "gen_ai.agent.name", "agent.name")
-_MODELS: Final = ("gen_ai.response.model", "gen_ai.request.model", "llm.model_name")
-_PROVIDERS: Final = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
-_SESSIONS: Final = ("session.id", "gen_ai.conversation.id")
+_RUN_NAMES: Final = (attr.GEN_AI_WORKFLOW_NAME, attr.GEN_AI_AGENT_NAME, "agent.name")
+_SESSIONS: Final = (attr.SESSION_ID, attr.GEN_AI_CONVERSATION_ID)
 _KIND: Final = "openinference.span.kind"
-_MAX_TOLD: Final = 32
+_MAX_NAMES: Final = 32
 """Agents and models of one run that its metadata name."""
 
 
@@ -134,10 +137,11 @@ def _our_roots(span: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> Iter
 def _our_run(root: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> ExecutionRecord:
     facts = root.attributes
     if root.name != names.WORKFLOW.name:
-        return _direct(root)
+        return _direct(root, children)
     execution_id = str(facts.get(attr.AEL_WORKFLOW_ID) or root.trace_id)
     record = ExecutionRecord(
         execution_id=execution_id,
+        metadata=_session_of(root),
         type="workflow",
         status=_run_status(facts.get(attr.AEL_WORKFLOW_STATUS), root),
         started_at=from_us(root.start_ns // 1000),
@@ -158,14 +162,21 @@ def _our_run(root: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> Execut
     if record.error is not None and failed is not None:
         record.error.step_id = failed.step_id
         record.error.tool_name = None if failed.error is None else failed.error.tool_name
+    add(record, _model_calls(root, children, record))
     return record
 
 
-def _direct(span: SpanFacts) -> ExecutionRecord:
+def _session_of(root: SpanFacts) -> dict[str, Any]:
+    session_id = _first(root.attributes, _SESSIONS)
+    return {} if session_id is None else {"session_id": session_id}
+
+
+def _direct(span: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> ExecutionRecord:
     execution_id = _text(span.attributes.get(attr.AEL_WORKFLOW_ID)) or f"exec-{span.span_id}"
     call = _call(span, execution_id, None, 1)
-    return ExecutionRecord(
+    record = ExecutionRecord(
         execution_id=execution_id,
+        metadata=_session_of(span),
         type="direct",
         status=_ended(call.status),
         started_at=call.started_at,
@@ -176,6 +187,8 @@ def _direct(span: SpanFacts) -> ExecutionRecord:
         trace_id=span.trace_id,
         span_id=span.span_id,
     )
+    add(record, _model_calls(span, children, record))
+    return record
 
 
 def _our_step(span: SpanFacts, children: Mapping[str, list[SpanFacts]], execution_id: str) -> StepRecord:
@@ -270,11 +283,7 @@ def _other_run(root: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> Exec
     """Return the trace below `root` as a run whose steps are what is directly below it."""
     facts = root.attributes
     error = _error(root)
-    metadata: dict[str, Any] = {"source": "spans"}
-    session = _first(facts, _SESSIONS)
-    if session is not None:
-        metadata["session_id"] = session
-    metadata |= _who(root, children)
+    metadata: dict[str, Any] = {"source": "spans", **_session_of(root), **_who(root, children)}
     record = ExecutionRecord(
         execution_id=f"{root.trace_id}-{root.span_id}",
         type="workflow",
@@ -291,34 +300,35 @@ def _other_run(root: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> Exec
     agents = {root.span_id: _agent(root)}
     for index, span in enumerate(children.get(root.span_id, ())):
         record.steps.append(_other_step(span, index, children, record.execution_id, agents))
+    add(record, _model_calls(root, children, record, agents))
     return record
 
 
 def _who(root: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> dict[str, Any]:
     """Return the agents and models that a trace tells of, by name, as often as they differ."""
     spans = [root, *_below(root, children)]
-    agents = list(dict.fromkeys(filter(None, map(_agent, spans))))[:_MAX_TOLD]
+    agents = list(dict.fromkeys(filter(None, map(_agent, spans))))[:_MAX_NAMES]
     models = list(
         dict.fromkeys(
-            (_first(span.attributes, _PROVIDERS), name)
+            (_first(span.attributes, usage.PROVIDERS), name)
             for span in spans
-            if (name := _first(span.attributes, _MODELS)) is not None
+            if (name := _first(span.attributes, usage.MODELS)) is not None
         )
-    )[:_MAX_TOLD]
-    told: dict[str, Any] = {"agents": agents} if agents else {}
+    )[:_MAX_NAMES]
+    metadata: dict[str, Any] = {"agents": agents} if agents else {}
     if models:
-        told["models"] = [{"provider": provider, "model": name} for provider, name in models]
-    return told
+        metadata["models"] = [{"provider": provider, "model": name} for provider, name in models]
+    return metadata
 
 
 def _agent(span: SpanFacts) -> str | None:
     """Return the name of the agent whose work a span is, None where it does not say so by itself."""
     facts = span.attributes
-    told = _text(facts.get("gen_ai.agent.name"))
-    if not told and (facts.get(attr.GEN_AI_OPERATION_NAME) == "invoke_agent" or facts.get(_KIND) == "AGENT"):
+    name = _text(facts.get(attr.GEN_AI_AGENT_NAME))
+    if not name and (facts.get(attr.GEN_AI_OPERATION_NAME) == "invoke_agent" or facts.get(_KIND) == "AGENT"):
         # Elsewhere `agent.name` may be that of a monitoring agent.
-        told = _text(facts.get("agent.name")) or span.name
-    return told or None
+        name = _text(facts.get("agent.name")) or span.name
+    return name or None
 
 
 def _other_step(
@@ -362,6 +372,84 @@ def _is_tool(facts: Mapping[str, Any]) -> bool:
         or facts.get(_KIND) == "TOOL"
         or attr.AEL_TOOL_SOURCE in facts
     )
+
+
+# --- model calls ------------------------------------------------------------------------------------------------------
+
+
+class _Counted(NamedTuple):
+    """Spans whose counts are those of model calls: reached without passing a tool, and below a tool."""
+
+    near: list[tuple[SpanFacts, Usage]]
+    below_tools: list[tuple[SpanFacts, Usage]]
+
+
+def _model_calls(
+    root: SpanFacts,
+    children: Mapping[str, list[SpanFacts]],
+    record: ExecutionRecord,
+    agents: Mapping[str, str | None] | None = None,
+) -> list[ModelCallRecord]:
+    """Return the model calls below a span, each counted where it was made, with the step and the tool around it."""
+    around: dict[str, tuple[str | None, ToolCallRecord | None]] = {}
+    steps = {step.span_id: step.step_id for step in record.steps}
+    calls = {call.span_id: call for call in calls_of(record)}
+    waiting: list[tuple[SpanFacts, str | None, ToolCallRecord | None]] = [(root, None, None)]
+    order: list[SpanFacts] = []
+    while waiting:
+        span, step, call = waiting.pop()
+        if span.span_id in around:
+            continue
+        step, call = steps.get(span.span_id, step), calls.get(span.span_id, call)
+        around[span.span_id] = step, call
+        order.append(span)
+        waiting += [(child, step, call) for child in children.get(span.span_id, ())]
+    counted: dict[str, _Counted] = {}
+    for span in reversed(order):
+        counted[span.span_id] = _counted(
+            span,
+            [
+                (child, counted[child.span_id])
+                for child in children.get(span.span_id, ())
+                if child.span_id in counted
+            ],
+        )
+    found = sorted(
+        [*counted[root.span_id].near, *counted[root.span_id].below_tools], key=lambda each: each[0].start_ns
+    )
+    made: list[ModelCallRecord] = []
+    for span, counts in found:
+        step, call = around[span.span_id]
+        made.append(
+            model_call(
+                counts,
+                "span",
+                from_us(span.start_ns // 1000),
+                step_id=step,
+                tool_name=None if call is None else call.tool_name,
+                call_id=None if call is None else call.call_id,
+                agent=_agent(span) or (agents or {}).get(span.span_id),
+                span_id=span.span_id,
+            )
+        )
+    return made
+
+
+def _counted(span: SpanFacts, below: Sequence[tuple[SpanFacts, _Counted]]) -> _Counted:
+    """Return what counts of a span and of those below it: counts of a span include those of model calls below it.
+
+    Instrumentation of a framework and of a client both report one call, the inner one exactly; spans of agents sum up
+    their calls. What a tool calls is no part of the model call that it is below.
+    """
+    near: list[tuple[SpanFacts, Usage]] = []
+    tools: list[tuple[SpanFacts, Usage]] = []
+    for child, counted in below:
+        (tools if _is_tool(child.attributes) else near).extend(counted.near)
+        tools += counted.below_tools
+    own = usage.of_span(span.attributes)
+    if own is not None and not near and not (tools and usage.is_aggregate(span.attributes)):
+        near = [(span, own)]
+    return _Counted(near, tools)
 
 
 # --- words ------------------------------------------------------------------------------------------------------------

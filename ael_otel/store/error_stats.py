@@ -8,7 +8,7 @@ from ael_otel.store.query import ErrorRow
 from ael_otel.store.records import ErrorRecord, ExecutionRecord, StepRecord, ToolCallRecord
 
 CANCELLED: Final = "cancelled"
-"""Code of what was called off: a consequence, not an error, unless the run itself says why."""
+"""Code of cancelled work: a consequence, not an error, unless the run itself says why."""
 
 
 class Occurrence(NamedTuple):
@@ -21,6 +21,7 @@ class Occurrence(NamedTuple):
     seen: datetime
     recovered: bool
     execution_id: str
+    message: str
 
 
 def summarise_errors(
@@ -69,7 +70,7 @@ def occurrences(run: ExecutionRecord) -> Iterator[Occurrence]:
             codes.add(error.code)
             yield _occurrence(run, error, call.tool_name, step.step_id, _end(call), _recovered(step, at))
         for error in step.attempt_errors:
-            # What had a call of its own has been counted with it.
+            # An error with its own tool call has been counted with that.
             yield _occurrence(
                 run, error, step.tool_name, step.step_id, _end(step), step.status == "completed"
             )
@@ -95,7 +96,7 @@ def occurrences(run: ExecutionRecord) -> Iterator[Occurrence]:
 
 
 def _recovered(step: StepRecord, at: int) -> bool:
-    """Return whether a later attempt mended what call `at` of a step met."""
+    """Return whether a later attempt of the step succeeded after call `at` had failed."""
     if step.status != "completed" or step.attempt < 2:
         return False
     tool = step.tool_calls[at].tool_name
@@ -116,4 +117,6 @@ def _occurrence(
     seen: datetime,
     recovered: bool,
 ) -> Occurrence:
-    return Occurrence(error.code, tool, run.workflow_name, step, seen, recovered, run.execution_id)
+    return Occurrence(
+        error.code, tool, run.workflow_name, step, seen, recovered, run.execution_id, error.message
+    )

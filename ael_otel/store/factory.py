@@ -1,4 +1,4 @@
-"""Opening the store that the settings name: to feed it, or to read it."""
+"""Open the configured store: to write to it, or to read from it."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ from ael_otel.config import Settings
 from ael_otel.config.settings import MEBIBYTE
 from ael_otel.core.faults import logger
 from ael_otel.errors import ConfigError, StoreBusyError, StoreError
-from ael_otel.store.location import DEFAULT_PATH, VARIABLE, find_store, locate
+from ael_otel.store.location import DEFAULT_PATH, VARIABLE, find_store, locate, refuse_address
 from ael_otel.store.protocol import TelemetryStore
 from ael_otel.version import install_command
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MIRROR_FOLDER: Final = "traces"
 
 _PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EINTR})
-"""Errors that may be gone when a run is to be kept."""
+"""Errors of the operating system that may be gone by the time a run is stored."""
 
 
 def open_store(
@@ -35,9 +35,9 @@ def open_store(
     environ: Mapping[str, str] | None = None,
     start: Path | None = None,
 ) -> TelemetryStore:
-    """Return the configured store for a process that runs workflows: fed in the background, kept in order by itself.
+    """Return the configured store for a process that runs workflows: written in the background, pruned automatically.
 
-    It returns at once and raises nothing: what goes wrong later is logged and counted.
+    It returns at once and never raises: later errors are logged and counted.
 
         >>> import ael_otel
         >>> store = ael_otel.open_store(ael_otel.load_settings("ael-config.yaml"))
@@ -50,9 +50,9 @@ def open_store(
 
     Args:
         settings: the configuration (`store`, `retention`).
-        on_drop: called with how many runs were lost and why.
+        on_drop: called with the reason and the number of dropped runs.
         environ: the environment (`AEL_TELEMETRY_DB`); default that of the process.
-        start: where a relative path begins; default the working directory.
+        start: base folder of a relative path; default the working directory.
     """
     if settings.store.backend == "memory":
         from ael_otel.store.memory import MemoryStore
@@ -67,7 +67,7 @@ def open_store(
 
     mirrors: list[Mirror | RollingMirror] = []
     if settings.store.json_mirror:
-        folder, form = _mirror_folder(settings, environ, start), settings.store.mirror_form
+        folder, form = mirror_folder(settings, environ, start), settings.store.mirror_form
         if form != "lines":
             mirrors.append(Mirror(folder))
         if form != "files":
@@ -89,9 +89,9 @@ def open_store(
 def skipped_folder(
     settings: Settings, *, environ: Mapping[str, str] | None = None, start: Path | None = None
 ) -> str | None:
-    """Return a line on a folder that may hold the store and that this user cannot use, None if there is none.
+    """Return a warning about a folder that may contain the store but that this user cannot use, or None.
 
-    It names that folder, the store that is used instead, and what to set.
+    The warning names that folder, the store that is used instead, and what to set.
     """
     if settings.store.backend != "sqlite":
         return None
@@ -101,29 +101,30 @@ def skipped_folder(
 def refuse_unusable(
     settings: Settings, *, environ: Mapping[str, str] | None = None, start: Path | None = None
 ) -> None:
-    """Check before the first run that the configured store can keep it.
+    """Check before the first run that the configured store can be written.
 
-    A server that is away or a disk that is full is no reason: both can change, and runs wait for it.
+    An unreachable server or a full disk is not an error here: both can change, and runs are queued meanwhile.
 
     Args:
         settings: the configuration.
         environ: the environment; default that of the process.
-        start: where a relative path begins; default the working directory.
+        start: base folder of a relative path; default the working directory.
 
     Raises:
-        ConfigError: PostgreSQL without a usable `dsn` or without its driver; a file or folder that is not one or that
-            this user cannot write. The message names the key and what to do.
+        ConfigError: PostgreSQL without a usable `dsn` or without its driver; a file or folder of a wrong type, or that
+            this user cannot write. The message names the key and the remedy.
     """
     if not settings.enabled or settings.store.backend == "memory":
         return
+    environ = os.environ if environ is None else environ
     if settings.store.backend == "postgresql":
+        refuse_address(environ)  # the mirror and the file of the last start are stored beside that file
         _refuse_unusable_dsn(settings.store.dsn)
         return
-    environ = os.environ if environ is None else environ
     key = VARIABLE if environ.get(VARIABLE) else "telemetry.store.path"
     path = locate(settings.store.path, environ=environ, start=start)
     folder = path.parent
-    # Not `Path.exists`, which raises where a folder may not be searched.
+    # Not `Path.exists`, which raises if a folder may not be searched.
     while not os.path.exists(folder) and _may_enter(folder.parent):  # noqa: PTH110
         folder = folder.parent
     if not _may_enter(folder.parent):
@@ -140,22 +141,22 @@ def refuse_unusable(
     elif path.exists() and not os.access(path, os.W_OK):
         wrong = f"{path} cannot be written by this user: choose another path, or change its mode"
     elif not path.exists() and (fault := _takes_no_file(folder)):
-        wrong = f"the folder {folder} takes no file ({fault}): choose a path in one that does"
+        wrong = f"the folder {folder} does not accept a file ({fault}): choose a path in another one"
     else:
         return
     file = "" if key == VARIABLE else f"{VARIABLE} to a file, or "
     raise ConfigError(
-        f"{key}: {wrong} (or set {file}telemetry.store.backend to memory to keep no runs)", key=key
+        f"{key}: {wrong} (or set {file}telemetry.store.backend to memory to store no runs)", key=key
     )
 
 
 def _may_enter(folder: Path) -> bool:
-    """Return whether this user can see what is in a folder; True where there is no such folder."""
+    """Return whether this user can list a folder; True if the folder does not exist."""
     return not os.path.isdir(folder) or os.access(folder, os.X_OK)  # noqa: PTH112 - no error where it cannot be seen
 
 
 def _not_a_file(path: Path) -> str | None:
-    """Return what is in the place of the store that SQLite cannot open, such as a pipe, which it would wait for."""
+    """Return why the path of the store is not a file that SQLite can open (for a pipe, it would wait), or None."""
     try:
         mode = path.stat().st_mode
     except OSError as error:
@@ -164,7 +165,7 @@ def _not_a_file(path: Path) -> str | None:
 
 
 def _takes_no_file(folder: Path) -> str | None:
-    """Return why a folder refuses a new file although its mode allows one, as /proc does; None on a full disk."""
+    """Return why a folder rejects a new file although its mode allows one, as /proc does; None for a full disk."""
     try:
         with tempfile.TemporaryFile(dir=folder):
             return None
@@ -173,7 +174,7 @@ def _takes_no_file(folder: Path) -> str | None:
 
 
 def _read_only(folder: Path) -> bool:
-    """Return whether nobody can write to the file system of a folder; False where that cannot be asked."""
+    """Return whether the file system of a folder is read-only; False if that cannot be determined."""
     try:
         return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
     except (AttributeError, OSError):  # Windows has no such call
@@ -200,7 +201,7 @@ def _refuse_unusable_dsn(dsn: str) -> None:
     try:
         conninfo_to_dict(dsn)
     except ProgrammingError:
-        # The error's text may show the password.
+        # The error's text may contain the password.
         raise ConfigError(
             f"{key} is not a connection string of PostgreSQL: write postgresql://USER@HOST/DATABASE", key=key
         ) from None
@@ -213,9 +214,9 @@ def open_reader(
     start: Path | None = None,
     create: bool = False,
 ) -> TelemetryStore:
-    """Return the configured store for a command that looks, prunes or imports; each call does its work at once.
+    """Return the configured store for a command that reads, prunes or imports; each call does its work at once.
 
-    Runs whose process has died are marked first.
+    Runs whose process has died are marked as interrupted first.
 
         >>> import ael_otel
         >>> store = ael_otel.open_reader(ael_otel.load_settings("ael-config.yaml"))
@@ -226,8 +227,8 @@ def open_reader(
     Args:
         settings: the configuration.
         environ: the environment; default that of the process.
-        start: where a relative path begins; default the working directory.
-        create: make the store if there is none, to import into it.
+        start: base folder of a relative path; default the working directory.
+        create: create the store if there is none, to import into it.
 
     Raises:
         StoreNotFoundError: nothing has been recorded here yet.
@@ -235,20 +236,35 @@ def open_reader(
     """
     if settings.store.backend == "memory":
         raise StoreError(
-            "telemetry.store.backend is memory: runs end with the process that ran them; set sqlite to keep them"
+            "telemetry.store.backend is memory: runs are lost when their process ends; set sqlite to store them"
         )
     if skipped := skipped_folder(settings, environ=environ, start=start):
         logger.warning("%s", skipped)
     backend = _backend(settings, environ, start, create=create)
-    with suppress(StoreBusyError):  # who only looks need not be able to write
+    with suppress(StoreBusyError):  # a reader need not be able to write
         backend.mark_interrupted()
     return backend
+
+
+def open_database(settings: Settings, *, start: Path | None = None, create: bool = True) -> "SqlBackend":
+    """Return the configured database, for data besides runs.
+
+    Args:
+        settings: the configuration.
+        start: base folder of a relative path; default the working directory.
+        create: create the database if there is none.
+
+    Raises:
+        StoreNotFoundError: there is no database, and `create` is False.
+        StoreError: it cannot be opened, or a newer version wrote it.
+    """
+    return _backend(settings, None, start, create=create)
 
 
 def _backend(
     settings: Settings, environ: Mapping[str, str] | None, start: Path | None, *, create: bool
 ) -> "SqlBackend":
-    copies = _Mirrors(_mirror_folder(settings, environ, start))
+    copies = _Mirrors(mirror_folder(settings, environ, start))
     if settings.store.backend == "postgresql":
         from ael_otel.store.postgresql import PostgresStore
 
@@ -260,7 +276,7 @@ def _backend(
 
 
 class _Mirrors:
-    """The mirrors beside a store, kept in step also where they are not written any more."""
+    """The mirrors beside a store, including those that are no longer written."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -289,8 +305,8 @@ class _Mirrors:
             each.delete(victims)
 
 
-def _mirror_folder(settings: Settings, environ: Mapping[str, str] | None, start: Path | None) -> Path:
-    """Return where the mirrors beside the store's file are."""
+def mirror_folder(settings: Settings, environ: Mapping[str, str] | None, start: Path | None) -> Path:
+    """Return the folder of the mirrors, which is beside the store's file."""
     sqlite = settings.store.backend == "sqlite"
     path = locate(settings.store.path if sqlite else DEFAULT_PATH, environ=environ, start=start)
     return path.parent / MIRROR_FOLDER

@@ -1,4 +1,4 @@
-"""Writing a file that appears whole or not at all, for its owner only; folders for the same, and locks on them."""
+"""Write private files atomically, create private folders, and lock folders."""
 
 import os
 import tempfile
@@ -10,22 +10,22 @@ from ael_otel.errors import AelOtelError
 
 
 def write_file(path: Path, parts: Iterable[bytes]) -> int:
-    """Write parts to a file that only this user can read; it appears whole or not at all. Returns its bytes.
+    """Write parts to a file atomically, readable by this user only; return the number of bytes.
 
-    A device or a pipe takes them as they come.
+    A device or a pipe is written to directly.
 
     Raises:
-        AelOtelError: it cannot be written; the message names it.
+        AelOtelError: the file cannot be written; the message names it.
     """
     size = 0
     temporary = None
     try:
         if path.exists() and not path.is_file():
-            # A device or a pipe is written to; putting a file in its place would take it away from everybody.
+            # A device or a pipe is written to: replacing it by a file would take it away from all its users.
             with path.open("wb") as file:
                 return sum(file.write(part) for part in parts)
-        target = path.resolve()  # a link stays one
-        # Beside the file, so that it can be renamed; mkstemp makes it readable for its owner only.
+        target = path.resolve()  # a link is kept
+        # In the same folder, so that it can be renamed; mkstemp makes it readable by its owner only.
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         with os.fdopen(handle, "wb") as file:
             for part in parts:
@@ -42,7 +42,7 @@ def write_file(path: Path, parts: Iterable[bytes]) -> int:
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder that only this user can enter, with the folder that it is in."""
+    """Create a folder that only this user can enter, and its parent folder."""
     if not folder.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         for each in (folder, folder.parent):
@@ -50,21 +50,21 @@ def make_private(folder: Path) -> None:
 
 
 def make_store_folder(folder: Path) -> None:
-    """Make the folder of a run store, if there is none, so that only this user can enter it and git leaves it alone."""
+    """Create the folder of a run store if there is none: only this user can enter it, and Git ignores it."""
     if folder.exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
     with suppress(OSError):
         folder.chmod(0o700)
     if folder.name == ".ael":
-        # A telemetry store does not belong into a repository.
+        # A telemetry store does not belong in a repository.
         with suppress(OSError):
             (folder / ".gitignore").write_text("*\n", "ascii")
 
 
 @contextmanager
 def locked(folder: Path) -> Generator[None]:
-    """Keep other processes from what is in a folder; where files cannot be locked, the last writer wins."""
+    """Lock a folder against other processes; if files cannot be locked, the last writer wins."""
     try:
         import fcntl
     except ImportError:

@@ -1,4 +1,4 @@
-"""Finding the store's file, the same for the engine that writes and for the command that reads."""
+"""Find the store's file, in the same way for the engine that writes and for the command that reads."""
 
 import os
 from collections.abc import Mapping
@@ -6,15 +6,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from ael_otel.errors import ConfigError
+
 VARIABLE: Final = "AEL_TELEMETRY_DB"
 DEFAULT_PATH: Final = ".ael/telemetry.db"
 _NO_FOLDER: Final = "is not a folder"
 
-__all__ = ["DEFAULT_PATH", "VARIABLE", "Location", "find_store", "locate"]
+__all__ = ["DEFAULT_PATH", "VARIABLE", "Location", "find_store", "locate", "refuse_address"]
 
 
 class Location(NamedTuple):
-    """The store's file, and a line on a folder that was skipped although it may hold the store; None if none was."""
+    """The store's file, and a warning about a folder that was skipped although it may contain the store, or None."""
 
     path: Path
     skipped: str | None = None
@@ -23,7 +25,7 @@ class Location(NamedTuple):
 def locate(
     path: str = DEFAULT_PATH, *, environ: Mapping[str, str] | None = None, start: Path | None = None
 ) -> Path:
-    """Return the store's file, whether or not it exists yet; arguments as for `find_store`."""
+    """Return the store's file, whether or not it exists yet; arguments as in `find_store`."""
     return find_store(path, environ=environ, start=start).path
 
 
@@ -32,16 +34,21 @@ def find_store(
 ) -> Location:
     """Return where the store is, whether or not it exists yet.
 
-    `AEL_TELEMETRY_DB` wins. A relative path is looked for in the working directory and the folders above it, as git
-    looks for its own, then in the home directory. Where none exists, it is the one in the working directory, or in
-    the home directory if that cannot be written.
+    `AEL_TELEMETRY_DB` takes precedence. A relative path is looked up in the working directory and its parent folders,
+    as
+    Git does with its repository, then in the home directory. If the file exists in none of them, the result is the one
+    in the working directory, or in the home directory if the working directory cannot be written.
 
     Args:
         path: `telemetry.store.path`.
         environ: the environment; default that of the process.
-        start: where to begin; default the working directory.
+        start: folder in which to begin; default the working directory.
+
+    Raises:
+        ConfigError: `AEL_TELEMETRY_DB` is the address of a database.
     """
     environ = os.environ if environ is None else environ
+    refuse_address(environ)
     wanted = Path(os.path.expanduser(environ.get(VARIABLE) or path))  # noqa: PTH111 - no error without a home
     here = (start or Path.cwd()).absolute()
     if wanted.is_absolute() or environ.get(VARIABLE):
@@ -51,7 +58,7 @@ def find_store(
     at_home = None if home == "~" else Path(home) / wanted
     closed: list[Path] = []
     for candidate in (*candidates, *([] if at_home is None else [at_home])):
-        # `Path.is_file` raises where a folder may not be searched: what cannot be seen is passed over.
+        # `Path.is_file` raises if a folder may not be searched: such a folder is skipped.
         if os.path.isfile(candidate):  # noqa: PTH113
             return _location(candidate, closed)
         if len(wanted.parts) > 1 and not _may_look(candidate.parent):
@@ -64,8 +71,21 @@ def find_store(
     return _location(at_home, closed)
 
 
+def refuse_address(environ: Mapping[str, str]) -> None:
+    """Raise an error if `AEL_TELEMETRY_DB` is the address of a database; otherwise do nothing.
+
+    Raises:
+        ConfigError: it is an address. The message does not quote it, because an address may contain a password.
+    """
+    if environ.get(VARIABLE, "").lower().startswith(("postgresql:", "postgres:")):
+        raise ConfigError(
+            f"{VARIABLE}: it names the file of a SQLite store, not a database: unset it, and set"
+            " telemetry.store.backend to postgresql and telemetry.store.dsn to the address"
+        )
+
+
 def _location(path: Path, closed: list[Path]) -> Location:
-    """Return the location with a line on the first folder that could not be used, if that is another one."""
+    """Return the location, with a warning about the first folder that could not be used if another one is used."""
     folder = next((each for each in closed if each != path.parent), None)
     if folder is None:
         return Location(path)
@@ -88,7 +108,7 @@ def _fault(folder: Path) -> str:
 
 
 def _may_look(folder: Path) -> bool:
-    """Return whether this user can see what is in a folder; True where there is nothing of that name."""
+    """Return whether this user can list a folder; True if nothing has that name."""
     return not os.path.lexists(folder) or (os.path.isdir(folder) and os.access(folder, os.X_OK))  # noqa: PTH112
 
 

@@ -1,17 +1,18 @@
 """A store that lives and dies with the process: bounded, thread-safe, no dependencies."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from threading import Lock
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from ael_otel.config.settings import MEBIBYTE
 from ael_otel.core.faults import logger
 from ael_otel.core.telemetry_thread import run_thread
 from ael_otel.store.base import Backend
 from ael_otel.store.codec import encode
+from ael_otel.store.model_calls import RunModelCall
 from ael_otel.store.query import (
     EQUALS,
     DeleteReport,
@@ -36,11 +37,11 @@ _CALL_BYTES: Final = 128
 class MemoryStore(Backend):
     """Keeps the latest executions in memory; what it gives out are copies.
 
-    A run that goes on is kept as the lifecycle's own record, so that it shows as it grows; its end is kept encoded.
+    A run in flight is held as the lifecycle's own record, so that readers see it grow; an ended run is held encoded.
 
     Args:
         max_executions: how many runs are kept, 1 or more, default 1000. One more run pushes out the oldest finished
-            one; a run that still goes on is pushed out only when every kept run does.
+            one; a run in flight is removed only if no other run is left.
         max_bytes: what runs that have ended may take in memory, 1 or more, default 256 MiB. The oldest of them are
             pushed out; the latest stays, also if it is larger by itself.
 
@@ -179,8 +180,38 @@ class MemoryStore(Backend):
                     found[kind] = found.get(kind, 0) + number
         return found
 
+    def model_calls_of(self, query: RunQuery) -> Iterator[RunModelCall]:
+        """Return what `model_calls` gives; `text` is not asked for."""
+        rows = self._rows()
+        with self._lock:
+            place = {execution_id: at for at, execution_id in enumerate(self._kept)}
+        rows.sort(key=lambda row: place.get(row.head.execution_id, len(place)))
+        seen: set[str] = set()
+        found: list[RunModelCall] = []
+        for row in rows:
+            head: Any = row.head  # it has all columns
+            chosen = bool(row.model_calls) and matches(row, query)
+            for position, call in enumerate(row.model_calls):
+                copy = call.response in seen
+                if call.response is not None:
+                    seen.add(call.response)
+                if chosen:
+                    found.append(
+                        RunModelCall(
+                            head.execution_id,
+                            head.workflow_name,
+                            head.session_id,
+                            head.caller_id,
+                            position,
+                            call,
+                            copy,
+                            None,
+                        )
+                    )
+        return iter(sorted(found, key=lambda each: each.call.at_us))
+
     def find(self, prefix: str, limit: int = 10) -> list[str]:
-        """Return the execution ids that a person can mean."""
+        """Return the execution ids of runs whose execution or trace id begins with `prefix`."""
         rows = self._rows()
         if any(row.head.execution_id == prefix for row in rows):
             return [prefix]
@@ -266,10 +297,16 @@ def _ended(item: ExecutionRecord | Row) -> bool:
 
 
 def _size(item: ExecutionRecord | Row) -> int:
-    """Return what a run that has ended takes, about; the record of one in flight is held by whoever runs it."""
+    """Return what a run that has ended takes, about; the record of one in flight is held by the code that runs it."""
     if not isinstance(item, Row):
         return 0
     return _ROW_BYTES + len(item.body) + _CALL_BYTES * len(item.calls)
+
+
+def _matches(row: Row, where: str) -> bool:
+    from ael_otel.store.where.predicate import matches as expression_matches
+
+    return expression_matches(row, where)
 
 
 def matches(row: Row, query: RunQuery) -> bool:
@@ -290,4 +327,5 @@ def matches(row: Row, query: RunQuery) -> bool:
             query.min_duration_ms is None
             or (head.duration_us is not None and head.duration_us >= query.min_duration_ms * 1e3)
         )
+        and (query.where is None or _matches(row, query.where))
     )

@@ -111,11 +111,156 @@ _REDACTIONS: Final = (
         PRIMARY KEY (execution, kind)
     ) {clustered}""",
 )
-"""How much was taken out of each run, by kind; runs out of which nothing was have no row."""
+"""Redactions of each run, by kind; a run without redactions has no row."""
+
+_SESSIONS: Final = (
+    """
+    CREATE TABLE sessions (
+        id {id},
+        agent {text} NOT NULL,
+        session_id {text} NOT NULL,
+        started_us {int} NOT NULL,
+        last_us {int} NOT NULL,
+        ended_us {int},
+        trace_id {text} NOT NULL,
+        parent_session_id {text},
+        body {text} NOT NULL,
+        UNIQUE (session_id, agent)
+    )""",
+    "CREATE INDEX sessions_by_time ON sessions (started_us, session_id)",
+    "CREATE INDEX sessions_by_last_event ON sessions (last_us)",
+    "CREATE INDEX sessions_by_trace ON sessions (trace_id)",
+    """
+    CREATE TABLE session_events (
+        session {int} NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+        key {text} NOT NULL,
+        at_us {int} NOT NULL,
+        body {text} NOT NULL,
+        PRIMARY KEY (session, key)
+    ) {clustered}""",
+    # What has ended and was not exported yet: a turn, a call, or the session itself (an empty key).
+    """
+    CREATE TABLE session_outbox (
+        session {int} NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+        key {text} NOT NULL,
+        PRIMARY KEY (session, key)
+    ) {clustered}""",
+    # Counts that only grow, whatever is pruned: the values of the counters that short-lived processes export.
+    """
+    CREATE TABLE session_totals (
+        name {text} NOT NULL,
+        agent {text} NOT NULL,
+        outcome {text} NOT NULL,
+        value {int} NOT NULL,
+        PRIMARY KEY (name, agent, outcome)
+    ) {clustered}""",
+)
+"""The sessions of agents; `ael_otel.sessions.table` reads and writes them."""
+
+_ATTRIBUTION: Final = (
+    """
+    CREATE TABLE attribution_changes (
+        id {id},
+        at_us {int} NOT NULL,
+        repository {text} NOT NULL,
+        contributor {text} NOT NULL,
+        agent {text},
+        session_id {text},
+        execution_id {text},
+        trace_id {text},
+        body {text} NOT NULL
+    )""",
+    "CREATE INDEX attribution_changes_by_time ON attribution_changes (at_us, id)",
+    """CREATE INDEX attribution_changes_by_session ON attribution_changes (session_id, at_us)
+        WHERE session_id IS NOT NULL""",
+    """CREATE INDEX attribution_changes_by_run ON attribution_changes (execution_id, at_us)
+        WHERE execution_id IS NOT NULL""",
+    """CREATE INDEX attribution_changes_by_trace ON attribution_changes (trace_id, at_us)
+        WHERE trace_id IS NOT NULL""",
+    """
+    CREATE TABLE attribution_files (
+        change {int} NOT NULL REFERENCES attribution_changes (id) ON DELETE CASCADE,
+        position {int} NOT NULL,
+        path {text} NOT NULL,
+        PRIMARY KEY (change, position)
+    ) {clustered}""",
+    "CREATE INDEX attribution_files_by_path ON attribution_files (path, change)",
+    # One content of a file, by hashes of its lines, and who wrote each of them: numbers of changes.
+    """
+    CREATE TABLE attribution_versions (
+        id {id},
+        repository {text} NOT NULL,
+        path {text} NOT NULL,
+        at_us {int} NOT NULL,
+        hashes {text} NOT NULL,
+        authors {text} NOT NULL
+    )""",
+    "CREATE INDEX attribution_versions_by_path ON attribution_versions (repository, path, at_us)",
+    "CREATE INDEX attribution_versions_by_time ON attribution_versions (at_us)",
+    # Samples of neighbouring lines, by which contents are found that are in another file now.
+    """
+    CREATE TABLE attribution_sketches (
+        hash {int} NOT NULL,
+        version {int} NOT NULL REFERENCES attribution_versions (id) ON DELETE CASCADE,
+        PRIMARY KEY (hash, version)
+    ) {clustered}""",
+    "CREATE INDEX attribution_sketches_by_version ON attribution_sketches (version)",
+)
+"""The ledger of lines; `ael_otel.attribution.ledger` reads and writes it."""
+
+_MODEL_CALLS: Final = (
+    """
+    CREATE TABLE model_calls (
+        execution {int} NOT NULL REFERENCES executions (id) ON DELETE CASCADE,
+        position {int} NOT NULL,
+        at_us {int} NOT NULL,
+        model {text},
+        provider {text},
+        step {text},
+        tool {text},
+        agent {text},
+        source {text} NOT NULL,
+        response {text},
+        input_tokens {int},
+        output_tokens {int},
+        cache_read_tokens {int},
+        cache_write_tokens {int},
+        reasoning_tokens {int},
+        tier {text},
+        cost_nano {int},
+        currency {text},
+        cost_source {text} NOT NULL,
+        price {text},
+        repriced_nano {int},
+        repriced_currency {text},
+        repriced_price {text},
+        PRIMARY KEY (execution, position)
+    ) {clustered}""",
+    # Whether a response was recorded before: it counts once.
+    """CREATE INDEX model_calls_by_response ON model_calls (response, execution, position)
+        WHERE response IS NOT NULL""",
+    "CREATE INDEX model_calls_by_model ON model_calls (model, execution)",
+    # What the results of calls that an agent made brought into its context.
+    """
+    CREATE TABLE context_bytes (
+        execution {int} NOT NULL REFERENCES executions (id) ON DELETE CASCADE,
+        position {int} NOT NULL,
+        bytes {int} NOT NULL,
+        PRIMARY KEY (execution, position)
+    ) {clustered}""",
+)
+"""Tokens and costs of model calls: `cost_nano` as recorded, `repriced_nano` as `ael cost reprice` computed later."""
 
 _SEQUENCE: Final = ("CREATE SEQUENCE execution_ids OWNED BY executions.id",)
 
-MIGRATIONS: Final[tuple[tuple[int, tuple[str, ...]], ...]] = ((1, _TABLES), (2, _TOOLS), (3, _REDACTIONS))
+MIGRATIONS: Final[tuple[tuple[int, tuple[str, ...]], ...]] = (
+    (1, _TABLES),
+    (2, _TOOLS),
+    (3, _REDACTIONS),
+    (4, _SESSIONS),
+    (5, _ATTRIBUTION),
+    (6, _MODEL_CALLS),
+)
 SCHEMA_VERSION: Final = MIGRATIONS[-1][0]
 
 

@@ -1,7 +1,7 @@
-"""Each run also as a JSON file, by day: `traces/2026-01-31/trace-a0f63b41.json` and one `index.json` per day.
+"""Write each run also as a JSON file by day: `traces/2026-01-31/trace-a0f63b41.json`, and an `index.json` per day.
 
-The files are a copy to read with other tools; the store stays the source. A file appears whole or not at all. The index
-is a JSON array that grows at its end in place, so that an entry costs the same after a million runs as after one.
+The files are a copy for other tools; the store remains the source. Files are written atomically. The index is a JSON
+array that grows at its end in place, so that an entry costs the same after a million runs as after one.
 """
 
 import json
@@ -36,7 +36,7 @@ class Mirror:
         """Write a file for each run, and its entry in the index of its day.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: a file cannot be written.
         """
         by_day: dict[str, list[bytes]] = {}
         for row in rows:
@@ -46,7 +46,7 @@ class Mirror:
             make_private(directory)
             path = self._path_for(directory, head.execution_id, head.trace_id)
             known = path.exists()
-            _replace(path, msgspec.json.format(msgspec.json.encode(decode(row.body)), indent=2) + b"\n")
+            replace_file(path, msgspec.json.format(msgspec.json.encode(decode(row.body)), indent=2) + b"\n")
             if not known:
                 entry = {
                     "file": path.name,
@@ -60,7 +60,7 @@ class Mirror:
                 by_day.setdefault(day, []).append(msgspec.json.encode(entry))
         for day, entries in by_day.items():
             with locked(self.folder):
-                _append(self.folder / day / INDEX, entries)
+                append_entries(self.folder / day / INDEX, entries)
 
     def remove(self, victims: Sequence[Victim]) -> None:
         """Delete the files of runs that have been pruned, and their entries."""
@@ -76,10 +76,10 @@ class Mirror:
             directory = self.folder / day
             with locked(self.folder), suppress(OSError):
                 index = directory / INDEX
-                kept = [entry for entry in _entries(index) if entry.get("execution_id") not in gone]
+                kept = [entry for entry in entries_of(index) if entry.get("execution_id") not in gone]
                 if kept:
                     lines = [msgspec.json.encode(entry) for entry in kept]
-                    _replace(index, b"[\n" + b",\n".join(lines) + _END)
+                    replace_file(index, b"[\n" + b",\n".join(lines) + _END)
                 else:
                     index.unlink(missing_ok=True)
                     directory.rmdir()
@@ -92,7 +92,7 @@ class Mirror:
         """Do nothing: `remove` has deleted each file with its run."""
 
     def _path_for(self, directory: Path, execution_id: str, trace_id: str) -> Path:
-        """Return the run's own file, or the first name that is free: eight digits do collide."""
+        """Return the path of the run's file, or the first free name: eight digits can collide."""
         candidates = _names(directory, execution_id, trace_id)
         for path in candidates:
             if not path.exists() or _id_in(path) == execution_id:
@@ -101,7 +101,7 @@ class Mirror:
 
 
 def _names(directory: Path, execution_id: str, trace_id: str) -> list[Path]:
-    """Return where a run's file can be: by its trace id, then by digits of a hash."""
+    """Return the possible paths of a run's file: by its trace id, then by digits of a hash."""
     digest = sha256(execution_id.encode()).hexdigest()
     digits = [digest[at : at + 8] for at in range(0, 64, 8)]
     if len(trace_id) >= 8 and trace_id.isalnum():
@@ -120,7 +120,8 @@ def _id_in(path: Path) -> str | None:
         return None
 
 
-def _replace(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file atomically, readable by this user only."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     handle = os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
     try:
@@ -132,8 +133,8 @@ def _replace(path: Path, data: bytes) -> None:
         raise
 
 
-def _append(index: Path, entries: Sequence[bytes]) -> None:
-    """Put entries before the closing bracket, in one write."""
+def append_entries(index: Path, entries: Sequence[bytes]) -> None:
+    """Insert entries before the closing bracket, in one write."""
     handle = os.open(index, os.O_CREAT | os.O_RDWR | getattr(os, "O_BINARY", 0), 0o600)
     with os.fdopen(handle, "r+b", buffering=0) as file:
         size = file.seek(0, os.SEEK_END)
@@ -148,11 +149,12 @@ def _append(index: Path, entries: Sequence[bytes]) -> None:
 
 
 def _end_of_last_entry(index: bytes) -> int:
-    """Return where the last whole entry ends in an index that a power cut has torn; 0 if there is none."""
+    """Return where the last complete entry ends in an index that a power cut has truncated; 0 if there is none."""
     return max((found.start() + 1 for found in re.finditer(rb"\}(?=,?\n)", index)), default=0)
 
 
-def _entries(index: Path) -> list[dict[str, Any]]:
+def entries_of(index: Path) -> list[dict[str, Any]]:
+    """Return the entries of an index that can be read."""
     entries: list[dict[str, Any]] = []
     try:
         text = index.read_text("utf-8")

@@ -1,4 +1,4 @@
-"""Which process runs a run, and whether it still can: for the runs whose process ended before they did."""
+"""Determine which process executes a run, and whether it is alive, for runs whose process ended before they did."""
 
 import os
 import sys
@@ -10,16 +10,16 @@ from ael_otel.store.records import INTERRUPTED, ErrorRecord, ExecutionRecord
 from ael_otel.store.times import DAY_US
 
 FOREIGN_US = DAY_US
-"""A run of a machine or container that cannot be seen from here counts as interrupted after a day."""
+"""Age after which a run on a machine or in a container that is not visible from here counts as interrupted."""
 
 
 def this_process() -> str:
-    """Return `host/boot/namespace/pid/start`: the boot and the start tell a process from a later one with its pid."""
+    """Return `host/boot/namespace/pid/start`; boot and start distinguish a process from a later one with its pid."""
     return f"{_place()}/{os.getpid()}/{_started(os.getpid())}"
 
 
 def is_gone(owner: str, started_us: int, now_us: int) -> bool:
-    """Return whether the process `owner` has certainly ended; of one that cannot be seen from here, after a day."""
+    """Return whether the process `owner` has ended; if it is not visible from here, True after a day."""
     host, _, rest = owner.partition("/")
     boot, _, rest = rest.partition("/")
     namespace, _, rest = rest.partition("/")
@@ -35,7 +35,7 @@ def is_gone(owner: str, started_us: int, now_us: int) -> bool:
 
 
 def interrupt(record: ExecutionRecord) -> ExecutionRecord:
-    """Mark a run, and what went on in it, as ended with its process; when that was is not known."""
+    """Return a run with everything in flight in it marked as ended with its process, at an unknown time."""
     error = ErrorRecord(
         INTERRUPTED, "workflow_engine", "the process that ran it ended before the run did", retryable=True
     )
@@ -87,7 +87,7 @@ def _namespace() -> str:
 
 def _runs(pid: int) -> bool:
     if sys.platform == "win32":
-        return True  # os.kill would end it
+        return True  # os.kill would terminate it
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -99,16 +99,16 @@ def _runs(pid: int) -> bool:
 
 def _started(pid: int) -> str:
     try:
-        # The name in parentheses may hold anything; the start is the 20th word after it.
+        # The name in parentheses may contain anything; the start is the 20th word after it.
         state = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     except OSError:
         return "-"
-    # A process that has ended and that nobody has waited for runs no more.
+    # A zombie: the process has ended, but its parent has not waited for it yet.
     return "ended" if state[0] in "ZX" else state[19]
 
 
 def now_us() -> int:
-    """Return the time as the store keeps it."""
+    """Return the current time in the store's unit, microseconds."""
     return int(datetime.now(UTC).timestamp() * 1e6)
 
 

@@ -24,6 +24,8 @@ from ael_otel.version import __version__, install_command
 if TYPE_CHECKING:
     import psycopg
 
+    from ael_otel.store.where.statement import PostgresJson
+
 CONNECT_S: Final = 5
 _COPY_FROM: Final = 8
 """Rows from which on COPY is worth its round trips."""
@@ -159,15 +161,27 @@ class PostgresStore(SqlBackend):
         """Return the condition that a column is LIKE the pattern; the collation C folds A to Z only."""
         return f"{column} COLLATE \"C\" ILIKE ? ESCAPE '!'", pattern
 
+    def json(self) -> "PostgresJson":
+        """Return how the query language asks for values inside JSON."""
+        from ael_otel.store.where.statement import PostgresJson
+
+        return PostgresJson()
+
     # --- keeping house ------------------------------------------------------------------------------------------------
 
     def size(self) -> int:
         """Return the bytes of the records: the tables shrink only some time after them."""
         return int(self.read("SELECT coalesce(sum(bytes), 0) FROM executions")[0][0])
 
-    def shrink(self) -> bool:
-        """Let the server reuse the space of what was deleted."""
-        self.read_nothing("VACUUM ael.bodies, ael.tool_calls, ael.errors, ael.redactions, ael.executions")
+    def shrink(self, *, rewrite: bool = False) -> bool:
+        """Let the server reuse the space of what was deleted; pages are left to the server, `rewrite` or not."""
+        self.read_nothing(
+            "VACUUM ael.bodies, ael.tool_calls, ael.errors, ael.redactions, ael.model_calls,"
+            " ael.context_bytes, ael.executions"
+        )
+        self.read_nothing(
+            "VACUUM ael.attribution_sketches, ael.attribution_versions, ael.attribution_files, ael.attribution_changes"
+        )
         return True
 
     def read_nothing(self, sql: str) -> None:

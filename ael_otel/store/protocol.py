@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
+from ael_otel.store.model_calls import RunModelCall
 from ael_otel.store.query import (
     DeleteReport,
     ErrorRow,
@@ -96,7 +97,7 @@ class RunReader(Protocol):
         ...
 
     def find(self, prefix: str, limit: int = 10) -> list[str]:
-        """Return the execution ids that a person can mean, newest first, `limit` at most.
+        """Return the execution ids that a user may mean by `prefix`, newest first, `limit` at most.
 
         An exact id, or else every run whose execution id (with or without its `exec-`) or trace id begins with
         `prefix`. One answer: that is the run; more: the prefix is ambiguous; none: there is no such run.
@@ -137,7 +138,14 @@ class RunReader(Protocol):
         ...
 
     def redactions(self, query: RunQuery) -> dict[str, int]:
-        """Return how much was taken out of these runs, by kind (`ael.redaction.kind`), most first."""
+        """Return the number of redactions in these runs, by kind (`ael.redaction.kind`), most first."""
+        ...
+
+    def model_calls(self, query: RunQuery) -> Iterator[RunModelCall]:
+        """Yield the model calls of these runs with tokens and cost, earliest first, whatever `limit` and `cursor` say.
+
+        One whose response was recorded before, in whatever run, is a `copy`, and is not to be counted.
+        """
         ...
 
     def export(
@@ -181,7 +189,7 @@ class TelemetryStore(RunWriter, RunReader, Protocol):
     ) -> PruneReport:
         """Delete runs that started before `older_than`, then the oldest until the store fits `max_mb` MiB.
 
-        What is deleted is gone, from disk too. Runs that go on stay. `dry_run` only says what would be deleted.
+        What is deleted is gone, from disk too. Runs in flight stay. `dry_run` only reports what would be deleted.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Deleting runs for good: too old, too many; now, or once a day by whichever process runs past 03:00 UTC first."""
+"""Delete runs that are too old or too many: on request, or daily by the first process that runs after 03:00 UTC."""
 
 # ruff: noqa: S608 - what is put into statements are names of this module; values are parameters
 
@@ -15,15 +15,15 @@ from ael_otel.store.query import DeleteReport, PruneReport
 from ael_otel.store.times import to_us
 
 CHUNK: Final = 200
-"""Runs deleted in one transaction: others wait for it."""
+"""Runs deleted in one transaction, which blocks other writers."""
 
 MIB: Final = 1024 * 1024
 
 HOUR_UTC: Final = 3
-"""The hour of the day, in UTC, from which on retention is due."""
+"""The hour of the day, in UTC, from which retention is due."""
 
 FORGET_S: Final = 2.0
-"""How long `delete` waits for readers of the log, which is in use for the moments of each of their questions."""
+"""Seconds that `delete` waits for readers, each of which uses the log for the duration of a query."""
 
 _RETENTION: Final = "retention"
 _ENDED: Final = "e.status NOT IN ('pending', 'running')"
@@ -34,7 +34,7 @@ _VICTIM: Final = ", ".join(f"e.{name}" for name in Victim._fields)
 
 
 class Pruner:
-    """Deletes the runs of a database that have ended, in small transactions so that others get their turn."""
+    """Deletes runs that have ended, in small transactions so that other writers are not blocked for long."""
 
     def __init__(self, backend: Database) -> None:
         self._backend = backend
@@ -47,29 +47,36 @@ class Pruner:
         return PruneReport(deleted, max(0, before - backend.size()), forgotten=backend.forgotten)
 
     def steps(self, older_than: datetime | None, max_mb: int | None) -> Iterator[int]:
-        """Prune; yields the number of runs deleted after each transaction."""
+        """Prune; yield the number of runs deleted after each transaction."""
         backend = self._backend
         cutoff_us = None if older_than is None else to_us(older_than)
+        deleted = 0
         while cutoff_us is not None and (victims := self._oldest(cutoff_us)):
+            deleted += len(victims)
             yield self._delete(victims)
+        if cutoff_us is not None:
+            deleted += self._delete_sessions(cutoff_us) + self._delete_attribution(cutoff_us)
         if cutoff_us is not None and backend.copies is not None:
-            # Also without any victim: the process that deleted last may have died before it got here.
+            # Also if no run is deleted: the process that deleted last may have died before it got here.
             backend.copies.remove_before(cutoff_us)
         last: list[Victim] = []
         while max_mb is not None and (excess := backend.size() - max_mb * MIB) > 0:
             victims = _enough(self._oldest(None), excess)
             if not victims:
                 break
+            deleted += len(victims)
             yield self._delete(victims)
+            self._delete_sessions(victims[-1].started_us)
+            self._delete_attribution(victims[-1].started_us)
             last = victims
             backend.shrink()
         if last and backend.copies is not None:
             backend.copies.remove_before(last[-1].started_us, {each.execution_id for each in last})
         # Also when there was nothing: the process that deleted last may have died before it got here.
-        backend.forgotten = backend.shrink()
+        backend.forgotten = backend.shrink(rewrite=deleted > 0)
 
     def foresee(self, older_than: datetime | None, max_mb: int | None) -> PruneReport:
-        """Return what `prune` would delete."""
+        """Return the report of what `prune` would delete."""
         backend = self._backend
         cutoff_us = None if older_than is None else to_us(older_than)
         runs = size = 0
@@ -110,8 +117,38 @@ class Pruner:
             backend.copies.remove(victims)
         return len(victims)
 
+    def _delete_sessions(self, before_us: int) -> int:
+        """Delete the sessions of agents whose last event is older, some at a time; returns how many."""
+        backend = self._backend
+        deleted = 0
+        while numbers := backend.read(
+            "SELECT id FROM sessions WHERE last_us < ? LIMIT ?", [before_us, CHUNK]
+        ):
+            with backend.transaction() as transaction:
+                condition, ids = backend.among("id", [number for (number,) in numbers])
+                transaction.run(f"DELETE FROM sessions WHERE {condition}", [ids])
+            deleted += len(numbers)
+        return deleted
+
+    def _delete_attribution(self, before_us: int) -> int:
+        """Delete changes of files that are older, and contents that were seen last before; some at a time.
+
+        Returns how many. Lines whose change is deleted have an unknown author from then on.
+        """
+        backend = self._backend
+        deleted = 0
+        for table in ("attribution_changes", "attribution_versions"):
+            while numbers := backend.read(
+                f"SELECT id FROM {table} WHERE at_us < ? LIMIT ?", [before_us, CHUNK]
+            ):
+                with backend.transaction() as transaction:
+                    condition, ids = backend.among("id", [number for (number,) in numbers])
+                    transaction.run(f"DELETE FROM {table} WHERE {condition}", [ids])
+                deleted += len(numbers)
+        return deleted
+
     def delete(self, execution_ids: Sequence[str]) -> DeleteReport:
-        """Delete these runs and wait a moment for the readers that keep the log from being emptied."""
+        """Delete these runs, and wait briefly for readers that prevent the log from being emptied."""
         backend = self._backend
         victims: list[Victim] = []
         running: list[str] = []
@@ -125,16 +162,22 @@ class Pruner:
                 else:
                     running.append(row[1])
         known = {victim.execution_id for victim in victims}.union(running)
-        # Before as well as after: who is killed in between finds the runs in the store and can delete them again.
+        # Before as well as after: if this process is killed in between, the runs are still in the store and can be
+        # deleted again.
         for again in (False, True):
             if backend.copies is not None and victims:
                 backend.copies.delete(victims)
             if not again:
                 for chunk in batched(victims, CHUNK):
                     self._delete(chunk)
+                    with backend.transaction() as transaction:
+                        condition, ids = backend.among("execution_id", [each.execution_id for each in chunk])
+                        transaction.run(f"DELETE FROM attribution_changes WHERE {condition}", [ids])
         deadline = time.monotonic() + FORGET_S
-        while not (forgotten := backend.shrink()) and time.monotonic() < deadline:
+        forgotten = backend.shrink(rewrite=bool(victims))
+        while not forgotten and time.monotonic() < deadline:
             pause(0.05)
+            forgotten = backend.shrink()
         backend.forgotten = forgotten
         return DeleteReport(
             len(victims),
@@ -146,16 +189,16 @@ class Pruner:
 
 
 class Retention:
-    """The rules: an age in days, and a size in MiB or 0 for none."""
+    """The retention rules: a maximum age in days, and a maximum size in MiB (0 for none)."""
 
     def __init__(self, days: int, max_mb: int = 0) -> None:
         self.days = days
         self.max_mb = max_mb
 
     def steps(self, backend: Database, now: datetime | None = None) -> Iterator[int]:
-        """Prune if it is due and no other process does; yields after each small transaction.
+        """Prune if it is due and no other process does it; yield after each small transaction.
 
-        The time of the last run is kept in the store, so a day that nobody was there for is caught up with once.
+        The time of the last pruning is in the store, so a missed day is made up for once.
         """
         now = now or datetime.now(UTC)
         if _claim(backend, _RETENTION, to_us(last_boundary(now))):
@@ -170,7 +213,7 @@ def last_boundary(now: datetime) -> datetime:
 
 
 def _claim(backend: Database, key: str, due_us: int) -> bool:
-    """Return whether this process is the first to do what is due since `due_us`, and note that it does."""
+    """Return whether this process is the first to do the work that is due since `due_us`, and record the claim."""
     with backend.transaction() as transaction:
         changed = transaction.run(
             "INSERT INTO ael_meta (key, value) VALUES (?, ?)"
@@ -181,7 +224,7 @@ def _claim(backend: Database, key: str, due_us: int) -> bool:
 
 
 def _enough(victims: Sequence[Victim], size: int) -> list[Victim]:
-    """Return the first of the victims that make up `size` bytes."""
+    """Return the first of the victims that together have `size` bytes."""
     chosen: list[Victim] = []
     for victim in victims:
         if size <= 0:

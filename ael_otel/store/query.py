@@ -1,4 +1,4 @@
-"""Asking a store: filters, pages, cursors, statistics; plain values that every backend answers alike."""
+"""Queries of a store: filters, pages, cursors, statistics; plain values that every backend answers alike."""
 
 import base64
 import binascii
@@ -14,7 +14,7 @@ from ael_otel.store.records import ExecutionStatus, ExecutionType
 from ael_otel.store.times import to_us
 
 type StatsKey = Literal["workflow", "tool", "day"]
-type ExportFormat = Literal["json", "jsonl", "csv", "otlp", "zipkin", "jaeger"]
+type ExportFormat = Literal["json", "jsonl", "csv", "ocel", "otlp", "zipkin", "jaeger", "chrome"]
 
 EXPORT_FORMATS: Final = get_args(ExportFormat.__value__)
 
@@ -24,7 +24,7 @@ MAX_LIMIT = 2**31 - 1
 
 
 class RunQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which runs are asked for; what is None does not matter. Always answered newest first.
+    """A query for runs; a filter that is None is not applied. Results are newest first.
 
         >>> import ael_otel
         >>> reader = ael_otel.open_reader(ael_otel.load_settings("ael-config.yaml"))
@@ -38,16 +38,17 @@ class RunQuery(msgspec.Struct, frozen=True, kw_only=True):
         since: started at this time or later.
         until: started before this time.
         workflow: name of the workflow.
-        status: how the run stands.
+        status: status of the run.
         type: `workflow` or `direct`.
-        tool: name of a tool that it called, from wherever.
+        tool: name of a tool that it called, from a step, code or directly.
         error: code of an error of the run, of a step or of a call.
-        min_duration_ms: took this long or longer; runs that go on have no duration yet.
+        min_duration_ms: took this long or longer; runs in flight have no duration yet.
         text: occurs in a name, an id, a message or the content of the run; A to Z match in either case.
         caller: `caller_id` of the run.
         session: `metadata["session_id"]` of the run.
         with_errors: only runs with an error of their own, of a step, or of a call.
         ids: has one of these execution ids.
+        where: matches this expression of the query language: `step.tool = "charge" and duration > 2s`.
     """
 
     limit: int | None = DEFAULT_LIMIT
@@ -65,6 +66,7 @@ class RunQuery(msgspec.Struct, frozen=True, kw_only=True):
     session: str | None = None
     with_errors: bool = False
     ids: tuple[str, ...] | None = None
+    where: str | None = None
 
 
 EQUALS: Final[Mapping[str, str]] = MappingProxyType(
@@ -80,7 +82,7 @@ EQUALS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 class ExecutionSummary(msgspec.Struct, frozen=True):
-    """What a list shows of a run without reading all of it.
+    """The summary of a run in a list, without its content.
 
     `steps` counts all steps, `failed` and `skipped` those that ended so, `retries` the attempts after the first,
     `tool_calls` the calls wherever they were made. `bytes` is the size of the stored record.
@@ -119,7 +121,8 @@ class StatsRow(msgspec.Struct, frozen=True):
 
     `errors` are failed runs, or calls that ended in an error or a time-out; a cancelled one is none. `error_rate` is
     their share of those that ended. Percentiles are of the durations of those that ended (nearest rank), None where
-    none did. `bytes` is what the store keeps of them.
+    none did. `bytes` is what the store keeps of them, `context_bytes` what the results of calls that an agent made
+    brought into its context, as they were returned; 0 by workflow and day.
     """
 
     key: str
@@ -131,6 +134,7 @@ class StatsRow(msgspec.Struct, frozen=True):
     p95_ms: float | None
     p99_ms: float | None
     bytes: int
+    context_bytes: int = 0
 
 
 class ErrorRow(msgspec.Struct, frozen=True):
@@ -154,7 +158,7 @@ class ErrorRow(msgspec.Struct, frozen=True):
 
 
 class StoreInfo(msgspec.Struct, frozen=True):
-    """What a store is and holds. `bytes` is its size on disk (records only, where it has no file of its own)."""
+    """Location and size of a store. `bytes` is its size on disk (of the records only, if it has no file)."""
 
     backend: str
     location: str
@@ -167,7 +171,7 @@ class StoreInfo(msgspec.Struct, frozen=True):
 
 
 class PruneReport(msgspec.Struct, frozen=True):
-    """What pruning deleted, or would delete: runs, and the bytes by which the store shrank (an estimate if dry).
+    """The result of pruning: deleted runs, and the bytes by which the store shrank (an estimate for a dry run).
 
     `forgotten` is False where what was deleted is still in SQLite's log, because another process reads the store.
     """
@@ -179,7 +183,7 @@ class PruneReport(msgspec.Struct, frozen=True):
 
 
 class DeleteReport(msgspec.Struct, frozen=True):
-    """What `delete` did: how many runs are gone, and the bytes of their records.
+    """The result of `delete`: how many runs were deleted, and the bytes of their records.
 
     `running` are those that stay because they are in flight, `unknown` those that the store does not have. `forgotten`
     is as in `PruneReport`.
@@ -196,8 +200,14 @@ def check(query: RunQuery) -> RunQuery:
     """Return `query` if it makes sense.
 
     Raises:
-        QueryError: the limit is less than 1 or absurd, the cursor is none, or the time range is turned around.
+        QueryError: the limit is less than 1 or too large, the cursor is invalid, or the time range is reversed.
+        WhereError: `where` is not an expression.
     """
+    if query.where is not None:
+        # Most queries have none, and the parser takes a while to load.
+        from ael_otel.store.where.parsing import parse
+
+        parse(query.where)
     if query.limit is not None and not 1 <= query.limit <= MAX_LIMIT:
         raise QueryError(f"limit must be 1 to {MAX_LIMIT:,}, not {query.limit}")
     if query.cursor is not None:
@@ -208,7 +218,7 @@ def check(query: RunQuery) -> RunQuery:
 
 
 def write_cursor(started_us: int, execution_id: str) -> str:
-    """Return the cursor that goes on after this run."""
+    """Return the cursor of the page that begins after this run."""
     return base64.urlsafe_b64encode(f"{started_us}.{execution_id}".encode()).decode().rstrip("=")
 
 
@@ -225,4 +235,4 @@ def read_cursor(cursor: str) -> tuple[int, str]:
             return int(started), execution_id
     except (binascii.Error, ValueError):
         pass
-    raise QueryError(f"{cursor!r} is no cursor: use the one that the page before ended with")
+    raise QueryError(f"{cursor!r} is not a cursor: use the one that the previous page ended with")

@@ -1,4 +1,4 @@
-"""What all backends answer alike, by the few questions that a backend answers itself."""
+"""The reading methods that all backends share, built on the few that each backend implements."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from ael_otel.errors import QueryError, StoreError
 from ael_otel.store.codec import UNREADABLE, decode, has_text
 from ael_otel.store.error_stats import summarise_errors
+from ael_otel.store.model_calls import RunModelCall
 from ael_otel.store.query import (
     EXPORT_FORMATS,
     ErrorRow,
@@ -34,17 +35,17 @@ FORMATS: Final = "ael_otel.export.formats"
 
 _AT_ONCE: Final = 200
 BYTES_AT_ONCE: Final = 16 * 1024 * 1024
-"""Size of the records that are read or written together; a larger one is alone."""
+"""Bytes of records that are read or written together; a larger record is handled alone."""
 
 
 class Reader(ABC):
-    """The reading half of a store. A subclass says how runs are found and their records read."""
+    """The reading half of a store. A subclass implements the search for runs and the reading of their records."""
 
     def __init__(self) -> None:
         self.odd_text = False
-        """Whether texts that are not UTF-8 were met; they are read as bytes."""
+        """Whether the store has texts that are not UTF-8; they are read as bytes."""
         self.damaged: dict[str, str] = {}
-        """Runs that readers have skipped because they cannot be read, by execution id, and why."""
+        """The reason for each unreadable run that readers have skipped, by execution id."""
 
     @abstractmethod
     def select(
@@ -52,7 +53,7 @@ class Reader(ABC):
     ) -> list[ExecutionSummary]:
         """Return up to `limit` runs, newest first, after the run that started at `after[0]` with id `after[1]`.
 
-        `limit` and `cursor` of `query` do not count here. With `text` the runs are those that can have it.
+        `limit` and `cursor` of `query` are ignored. With `text`, runs that may contain it are returned.
         """
 
     @abstractmethod
@@ -99,7 +100,7 @@ class Reader(ABC):
 
     @abstractmethod
     def count_rows(self, query: RunQuery, after: tuple[int, str] | None, at_most: int | None) -> int:
-        """Return how many runs `select` would; `text` is not asked for."""
+        """Return how many runs `select` would return; `query` has no `text`."""
 
     def stats(self, by: StatsKey, query: RunQuery) -> list[StatsRow]:
         """Return figures by workflow or tool (most first) or by day (in order)."""
@@ -118,7 +119,7 @@ class Reader(ABC):
         return summarise_errors(runs, code=query.error, tool=query.tool)
 
     def redactions(self, query: RunQuery) -> dict[str, int]:
-        """Return how much was taken out of these runs, by kind, most first."""
+        """Return the number of redactions in these runs, by kind, most first."""
         query = replace(check(query), cursor=None, limit=None)
         if query.text is None:
             found = self.redactions_of(query)
@@ -131,11 +132,23 @@ class Reader(ABC):
 
     @abstractmethod
     def redactions_of(self, query: RunQuery) -> dict[str, int]:
-        """Return what `redactions` gives; `text` is not asked for."""
+        """Return the result of `redactions`; `query` has no `text`."""
+
+    def model_calls(self, query: RunQuery) -> Iterator[RunModelCall]:
+        """Yield the model calls of these runs, earliest first, whatever `limit` and `cursor` say."""
+        query = replace(check(query), cursor=None, limit=None)
+        if query.text is not None:
+            ids = tuple(run.execution_id for run, _ in self._with_text(query, None))
+            query = replace(query, text=None, ids=ids)
+        return self.model_calls_of(query)
+
+    @abstractmethod
+    def model_calls_of(self, query: RunQuery) -> Iterator[RunModelCall]:
+        """Return the result of `model_calls`; `query` has no `text`."""
 
     @abstractmethod
     def figures(self, by: StatsKey, query: RunQuery) -> Iterable[Figure]:
-        """Return what `stats` sums up; `text` is not asked for."""
+        """Return the figures that `stats` sums up; `query` has no `text`."""
 
     def _with_text(
         self, query: RunQuery, limit: int | None
@@ -191,7 +204,7 @@ class Reader(ABC):
 
     @abstractmethod
     def find(self, prefix: str, limit: int = 10) -> list[str]:
-        """Return the execution ids that a person can mean."""
+        """Return the execution ids of runs whose execution or trace id begins with `prefix`, `limit` at most."""
 
     def export(
         self,
@@ -200,10 +213,10 @@ class Reader(ABC):
         *,
         service: str = "ael",
     ) -> Iterator[bytes]:
-        """Yield the runs as a file of that format, newest first, without holding more than some of them.
+        """Yield the bytes of a file of that format, newest run first, with only a few runs in memory at a time.
 
         Raises:
-            QueryError: there is no such format, or the query makes no sense; before anything is yielded.
+            QueryError: the format does not exist or the query is invalid; raised before anything is yielded.
         """
         if format not in EXPORT_FORMATS:
             raise QueryError(f"{format!r} is not an export format: use one of {', '.join(EXPORT_FORMATS)}")
@@ -214,7 +227,7 @@ class Reader(ABC):
 
     @abstractmethod
     def info(self) -> StoreInfo:
-        """Return what the store is and how much it holds."""
+        """Return the location of the store, its number of runs and its size."""
 
 
 def _place(run: ExecutionSummary) -> tuple[int, str]:

@@ -19,14 +19,17 @@ type ExecutionType = Literal["workflow", "direct"]
 type ExecutionStatus = Literal["pending", "running", "completed", "failed", "cancelled"]
 type StepStatus = Literal["pending", "running", "completed", "failed", "skipped"]
 type StepType = Literal["tool", "code"]
+type Decision = Literal["met", "not_met"]
 type ToolCallSource = Literal["tool_step", "code_block", "direct"]
 type ToolCallStatus = Literal["running", "success", "error", "timeout", "cancelled"]
+type ModelCallSource = Literal["span", "result"]
+type CostSource = Literal["provider", "table", "none"]
 
 MAX_CAUSE_DEPTH = 3
 """How many causes an error keeps below itself (DOC-033)."""
 
 REDACTIONS = "redactions"
-"""Name in a run's metadata of how much was taken out of it, by kind; not there where nothing was."""
+"""Key in a run's metadata of its redactions by kind; absent if there were none."""
 
 INTERRUPTED = "interrupted"
 """Error code of a run whose process ended before the run did. It is in records only: nobody was left to count it."""
@@ -50,9 +53,9 @@ class ErrorRecord(msgspec.Struct, omit_defaults=True):
 
 
 class ToolCallRecord(msgspec.Struct):
-    """One call of one tool, whoever made it: a tool step, code in a step, or a client directly.
+    """One call of one tool by any caller: a tool step, code in a step, or a client directly.
 
-    `agent` is the AI agent that made it, where its span or one above it tells of one.
+    `agent` is the AI agent that made it, if its span or one above it names one.
     """
 
     call_id: str
@@ -80,7 +83,7 @@ class CodeRecord(msgspec.Struct):
     """
 
     code_hash: str
-    imports: list[str] = msgspec.field(default_factory=list[str])
+    imports: list[str] = []
     started_at: datetime | None = None
     duration_ms: float | None = None
     stdout: Any = None
@@ -94,6 +97,7 @@ class StepRecord(msgspec.Struct):
     """One logical step of a run; its retries are one record with `attempt` > 1.
 
     `attempt_errors` are the errors of attempts that were tried again and that no tool call of the attempt reports.
+    `decision` says how the condition of the step was decided, None where it has none or it was not evaluated.
     """
 
     step_id: str
@@ -108,18 +112,19 @@ class StepRecord(msgspec.Struct):
     server: str | None = None
     attempt: int = 1
     max_attempts: int = 1
-    tool_calls: list[ToolCallRecord] = msgspec.field(default_factory=list[ToolCallRecord])
+    tool_calls: list[ToolCallRecord] = []
     error: ErrorRecord | None = None
     code_hash: str | None = None
     span_id: str = ""
     tool_params: Any = None
     tool_result: Any = None
     code: CodeRecord | None = None
-    attempt_errors: list[ErrorRecord] = msgspec.field(default_factory=list[ErrorRecord])
+    attempt_errors: list[ErrorRecord] = []
+    decision: Decision | None = None
 
     @property
     def label(self) -> str:
-        """Its number and name; the name of what a foreign span told of begins with the number already."""
+        """Its number and name; the name of a step from a foreign span begins with the number already."""
         number = f"{self.index + 1} "
         return self.step_id if self.step_id.startswith(number) else number + self.step_id
 
@@ -127,6 +132,60 @@ class StepRecord(msgspec.Struct):
     def retried(self) -> bool:
         """Whether its calls are attempts at the same, and not what an agent or code called one after another."""
         return self.step_type == "tool" and self.max_attempts > 1 and len(self.tool_calls) > 1
+
+
+class PriceRecord(msgspec.Struct, frozen=True):
+    """The price by which a cost was computed.
+
+    `model` and `provider` are those of the price that matched, `table` is the price table with its version, and
+    `effective` the date from which this price applied, None where the table has none.
+    """
+
+    model: str
+    provider: str
+    table: str
+    effective: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Return the price in one text: table, provider, model and date."""
+        parts = f"{self.table} {self.provider}/{self.model}"
+        return parts if self.effective is None else f"{parts} {self.effective}"
+
+
+class ModelCallRecord(msgspec.Struct, omit_defaults=True):
+    """What one call of a model used, as its source counted it, and what it cost.
+
+    `source` is where the counts come from: the span of the call, or a result that holds the provider's response.
+    Counts are as in `ael_otel.usage.Usage`. `response` is 16 hex digits that are the same wherever one response of a
+    provider is recorded; a response counts once. `cost_nano` is in billionths of `currency`, computed when the call was
+    recorded and never again; None where there was no price (`cost_source` is `none`).
+    """
+
+    source: ModelCallSource
+    at: datetime
+    model: str | None = None
+    provider: str | None = None
+    step_id: str | None = None
+    tool_name: str | None = None
+    call_id: str | None = None
+    agent: str | None = None
+    span_id: str = ""
+    response: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    tier: str | None = None
+    reported_nano: int | None = None
+    reported_currency: str | None = None
+    reported_by: str | None = None
+    cost_nano: int | None = None
+    currency: str | None = None
+    cost_source: CostSource | None = None
+    price: PriceRecord | None = None
 
 
 class ExecutionRecord(msgspec.Struct):
@@ -140,8 +199,8 @@ class ExecutionRecord(msgspec.Struct):
         ...     print(run.workflow_name, run.status, [step.step_id for step in run.steps])
         triage completed ['look-up']
 
-    `metadata` holds what else is known, by name; `session_id` in it is what `RunQuery.session` asks for, `agents` and
-    `models` are those that spans told of. `owner` says which process runs or ran it (see `store.owner`).
+    `metadata` holds further facts by name; `RunQuery.session` compares the `session_id` in it, `agents` and
+    `models` are those that spans name. `owner` identifies the process that runs or ran it (see `store.owner`).
     """
 
     execution_id: str
@@ -154,14 +213,15 @@ class ExecutionRecord(msgspec.Struct):
     duration_ms: float | None = None
     inputs: Any = None
     outputs: Any = None
-    steps: list[StepRecord] = msgspec.field(default_factory=list[StepRecord])
-    tool_calls: list[ToolCallRecord] = msgspec.field(default_factory=list[ToolCallRecord])
+    steps: list[StepRecord] = []
+    tool_calls: list[ToolCallRecord] = []
     error: ErrorRecord | None = None
     caller_id: str | None = None
     metadata: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
     trace_id: str = ""
     span_id: str = ""
     owner: str = ""
+    model_calls: list[ModelCallRecord] = []
 
 
 def with_short_causes(record: ExecutionRecord) -> ExecutionRecord:

@@ -1,4 +1,4 @@
-"""Copying what can be read of a damaged SQLite store into a new one; the damaged file is not touched."""
+"""Copy the readable records of a damaged SQLite store into a new one; the damaged file is not changed."""
 
 # ruff: noqa: S608 - what is put into statements are names of this module; values are parameters
 
@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -19,20 +19,40 @@ from ael_otel.store.sqlite import BUSY_S, SqliteStore
 
 _KEYS = (
     ("executions", "id", "execution_id", ("id", "id DESC")),
-    # Answered by an index, whose pages are others than those of the table.
+    # Answered by an index, which is stored in other pages than the table.
     ("executions", "id", "execution_id", ("started_us, execution_id", "started_us DESC, execution_id DESC")),
     ("bodies", "execution", "NULL", ("execution", "execution DESC")),
 )
-"""Where the numbers and ids of runs are: table, columns, orders."""
+"""Where the numbers and ids of runs are found: table, columns, orders."""
+
+_OTHERS: Final = (
+    "sessions",
+    "session_events",
+    "session_outbox",
+    "session_totals",
+    "attribution_changes",
+    "attribution_files",
+    "attribution_versions",
+    "attribution_sketches",
+)
+"""The tables that do not belong to runs."""
+
+_CHILDREN: Final = (
+    ("session_events", "session", "sessions"),
+    ("session_outbox", "session", "sessions"),
+    ("attribution_files", "change", "attribution_changes"),
+    ("attribution_sketches", "version", "attribution_versions"),
+)
+"""Which of these tables belong to rows of another one: table, column, other table."""
 
 _LARGEST_GAP: Final = 100_000
-"""Numbers that are tried between two runs, as after pruning."""
+"""Maximum unused numbers between two runs that are tried: pruning leaves such gaps."""
 
 
 class RepairReport(NamedTuple):
     """How many runs were copied, and which could not be read: their execution ids, or their numbers in the file.
 
-    `complete` is False where no list of the runs can be read to its end: others may be lost too.
+    `complete` is False if no list of the runs can be read to its end: further runs may be lost too.
     """
 
     copied: int
@@ -41,10 +61,10 @@ class RepairReport(NamedTuple):
 
 
 def faults(source: Path, most: int = 20) -> list[str]:
-    """Return what SQLite finds wrong with the file `source`, `most` lines at most; empty for a sound one.
+    """Return the faults that SQLite finds in the file `source`, `most` lines at most; empty for a sound file.
 
-    Each row is looked up in each index: an index that misses rows would have readers leave runs out without an error.
-    Reads the whole file, and writes nothing. A store that an engine is using can be checked.
+    Each row is looked up in each index: with an index that lacks rows, readers would miss runs without an error. Reads
+    the whole file, and writes nothing. A store can be checked while an engine uses it.
 
     Raises:
         StoreNotFoundError: `source` does not exist.
@@ -65,16 +85,16 @@ def faults(source: Path, most: int = 20) -> list[str]:
 
 
 def repair(source: Path, target: Path) -> RepairReport:
-    """Copy each run of `source` that can be read into the new file `target`, readable by this user only.
+    """Copy each readable run of `source` into the new file `target`, which only this user can read.
 
     Args:
-        source: the store. It is read through a copy, with its log, so that nothing is written to it.
+        source: the damaged store. A copy of it and its log is read, so that nothing is written to it.
         target: the new file.
 
     Raises:
-        StoreNotFoundError: there is no file `source`.
+        StoreNotFoundError: the file `source` does not exist.
         StoreError: `target` exists, or cannot be written.
-        StoreDamagedError: nothing at all can be read.
+        StoreDamagedError: no content can be read.
     """
     if not source.is_file():
         raise StoreNotFoundError(f"{source}: no runs have been recorded here yet")
@@ -92,14 +112,15 @@ def repair(source: Path, target: Path) -> RepairReport:
             damaged.text_factory = bytes  # a damaged text need not be UTF-8
             try:
                 copied = _copied(_records(damaged, unreadable, complete), Path(folder) / "new.db")
+                _copy_others(damaged, Path(folder) / "new.db")
             except sqlite3.DatabaseError as error:
                 raise StoreDamagedError(
-                    f"{source}: nothing of it can be read ({error}); restore a backup"
+                    f"{source}: no content can be read ({error}); restore a backup"
                 ) from error
             finally:
                 damaged.close()
             if not copied and (unreadable or not any(complete)):
-                raise StoreDamagedError(f"{source}: no run of it can be read; restore a backup")
+                raise StoreDamagedError(f"{source}: no run can be read; restore a backup")
             try:
                 target.hardlink_to(Path(folder) / "new.db")  # unlike a rename, never over a file
             except FileExistsError:
@@ -112,9 +133,9 @@ def repair(source: Path, target: Path) -> RepairReport:
 
 
 def _numbers(known: Iterable[int]) -> Iterator[int]:
-    """Yield the numbers that a table has, and those between them, which a damaged page may hide, in their order.
+    """Yield the numbers in a table, and those between them, whose rows may be on a damaged page, in order.
 
-    A number that is itself damaged can be anything: larger gaps are left out, or counting would never end.
+    A damaged number can have any value: larger gaps are skipped, since counting through them could take forever.
     """
     before = 0
     for number in sorted(known):
@@ -132,17 +153,34 @@ def _copied(records: Iterable[ExecutionRecord], path: Path) -> int:
         store.close()
 
 
+def _copy_others(damaged: sqlite3.Connection, path: Path) -> None:
+    """Copy sessions and attribution, as much of each table as can be read; older stores do not have these tables."""
+    with closing(sqlite3.connect(path)) as new:
+        # A table's rows before a damaged page are read; texts that are not UTF-8 are left out.
+        for table in _OTHERS:
+            columns = [row[1] for row in new.execute(f"PRAGMA table_info({table})")]
+            marks = ", ".join("?" * len(columns))
+            with suppress(sqlite3.DatabaseError):
+                for row in damaged.execute(f"SELECT {', '.join(columns)} FROM {table}"):
+                    with suppress(UnicodeDecodeError, sqlite3.IntegrityError):
+                        texts = [each.decode() if isinstance(each, bytes) else each for each in row]
+                        new.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", texts)
+        for table, column, parent in _CHILDREN:
+            new.execute(f"DELETE FROM {table} WHERE {column} NOT IN (SELECT id FROM {parent})")
+        new.commit()
+
+
 def _records(
     connection: sqlite3.Connection, unreadable: list[str], complete: list[bool]
 ) -> Iterator[ExecutionRecord]:
-    """Yield the runs whose record can be read, by the numbers that either table has."""
-    # Asked first: where the schema itself is gone there is nothing to look for.
+    """Yield the runs with a readable record, by the numbers that either table contains."""
+    # Read first: without a readable schema nothing can be copied.
     connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     names: dict[int, object] = {}
     for table, key, value, orders in _KEYS:
         for order in orders:
             with suppress(sqlite3.DatabaseError):
-                # What comes before the damaged page is read; the same table from its other end may give the rest.
+                # The rows before the damaged page are read; reading the table from its other end may return the rest.
                 for number, name in connection.execute(
                     f"SELECT {key}, {value} FROM {table} ORDER BY {order}"
                 ):

@@ -1,9 +1,9 @@
-"""All runs as JSON lines, one run a line, in files by day: `traces/runs-2026-01-31.jsonl`, then `.1.jsonl`, `.2.jsonl`.
+"""Write all runs as JSON lines, in files by day: `traces/runs-2026-01-31.jsonl`, then `.1.jsonl`, `.2.jsonl`.
 
-A line is appended when its run ends, whole or not at all, to the file of the day on which the run started (UTC). A file
-that would grow beyond its size is followed by the next; beyond the size of all files the oldest go. Several processes
-append under one lock. A line that a power cut has torn is ended by the next writer, and readers skip it; a run whose
-record was replaced has several lines, of which the last counts.
+A line is appended atomically when its run ends, to the file of the day on which the run started (UTC). A file that
+would exceed its size is followed by the next; if all files together exceed their size, the oldest are removed. Several
+processes append under one lock. A line that a power cut has truncated is terminated by the next writer, and readers
+skip it. A run whose record was replaced has several lines, of which the last one is valid.
 """
 
 import os
@@ -23,7 +23,7 @@ from ael_otel.store.rows import Row
 from ael_otel.store.times import day_of, to_us
 
 FILE_MB: Final = 64
-"""Size in MiB at which a day goes on in its next file."""
+"""Size in MiB at which the next file of a day is started."""
 
 PATTERN: Final = "runs-*.jsonl"
 """Matches the names of the files."""
@@ -51,9 +51,9 @@ class RollingMirror:
     """Appends to and removes lines from the files in `folder`.
 
     Args:
-        folder: where they are; made with the first line.
-        max_mb: MiB that all files may take together.
-        file_mb: MiB that one file may take; half of `max_mb` at most.
+        folder: folder of the files; created with the first line.
+        max_mb: maximum MiB of all files together.
+        file_mb: maximum MiB of one file; half of `max_mb` at most.
     """
 
     def __init__(self, folder: Path, max_mb: int = 1024, file_mb: int = FILE_MB) -> None:
@@ -65,7 +65,7 @@ class RollingMirror:
         """Append a line for each run.
 
         Raises:
-            OSError: it cannot be written; nothing of the file that failed was changed.
+            OSError: it cannot be written; the file that failed is unchanged.
         """
         by_day: dict[str, list[bytes]] = {}
         for row in rows:
@@ -102,7 +102,7 @@ class RollingMirror:
             left -= _size(part.path)
             part.path.unlink(missing_ok=True)
             logger.warning(
-                "%s is removed: the JSON lines beside the run store take %d MiB (telemetry.store.mirror_max_mb); the"
+                "%s was removed: the JSON lines beside the run store take %d MiB (telemetry.store.mirror_max_mb); the"
                 " store still has the runs",
                 part.path,
                 self._max // MIB,
@@ -122,7 +122,7 @@ class RollingMirror:
     # --- deleting -----------------------------------------------------------------------------------------------------
 
     def remove(self, victims: Sequence[Victim]) -> None:
-        """Do nothing: `remove_before` reads each file once, and not once for every 200 runs."""
+        """Do nothing: `remove_before` reads each file once, instead of once for every 200 runs."""
 
     def remove_before(self, us: int, last: Collection[str] = ()) -> None:
         """Remove the files of earlier days, and from the file of that day the runs before `us` and those of `last`."""
@@ -153,7 +153,7 @@ class RollingMirror:
                         _rewrite(part.path, _one_of(gone))
 
     def _remove_remains(self) -> None:
-        """Remove what a process that died while it wrote a file anew has left; under the lock nobody else does that."""
+        """Remove the remains of a process that died while it rewrote a file; the lock keeps other processes out."""
         for path in self.folder.glob(f".{PATTERN}.*"):
             path.unlink(missing_ok=True)
 
@@ -163,7 +163,7 @@ def _one_of(execution_ids: Collection[str]) -> Callable[[_Line], bool]:
 
 
 def _write(path: Path, lines: Sequence[bytes]) -> None:
-    """Append whole lines in one write; what did not fit on the disk is taken back."""
+    """Append complete lines in one write; a part that did not fit on the disk is removed again."""
     if not lines:
         return
     handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o600)
@@ -185,7 +185,7 @@ def _write(path: Path, lines: Sequence[bytes]) -> None:
 
 
 def _rewrite(path: Path, goes: Callable[[_Line], bool]) -> None:
-    """Write a file anew without the lines that go; torn lines go with them, since nobody can tell whose they were."""
+    """Rewrite a file without the lines for which `goes` is true, and without truncated lines, whose run is unknown."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     any_goes = any_stays = False
     try:

@@ -1,8 +1,8 @@
-"""A run as a row: the columns that it is searched by, made of its record and read as a summary, all by name.
+"""A run as a row: the columns by which runs are searched, computed from a record and read as a summary, all by name.
 
-A new column is three places: the record (a field of `ExecutionRecord`, or of `Derived` here where its value is worked
-out), the migration that adds it, and `ExecutionSummary`, by which it is listed. What is written and what is read both
-go by these names, so no value can end in another column.
+A new column has three places: the record (a field of `ExecutionRecord`, or of `Derived` here if its value is computed),
+the migration that adds it, and `ExecutionSummary`, which lists it. Writing and reading both use these names, so no
+value can end in another column.
 """
 
 import math
@@ -17,13 +17,15 @@ from msgspec import Raw, Struct
 
 from ael_otel.errors import StoreError
 from ael_otel.store.codec import at_once, encode, json_encoder
-from ael_otel.store.content import clean
+from ael_otel.store.content import TRUNCATED, clean
+from ael_otel.store.model_calls import ModelCallRow, priced, rows_of
 from ael_otel.store.query import EQUALS, ExecutionSummary
 from ael_otel.store.records import (
     REDACTIONS,
     ExecutionRecord,
     ExecutionStatus,
     ExecutionType,
+    ModelCallRecord,
     StepStatus,
     StepType,
     ToolCallRecord,
@@ -38,7 +40,7 @@ _LONGEST_MS: Final = 1e15
 
 _MOST_MS: Final = _LONGEST_MS / 10
 _MOST_RETRIES: Final = 2**31 - 1
-"""What is kept of figures that another program has written, so that any backend has room for them."""
+"""Bounds of figures from other programs, so that every backend can store them."""
 
 MAX_ERROR_TEXT: Final = 300
 """Characters of an error's message that a summary shows."""
@@ -52,11 +54,11 @@ _CALL_SOURCES: Final = get_args(ToolCallSource.__value__)
 # Tuples: a value that cannot be hashed is not among them either.
 
 UNLISTED: Final = ("owner",)
-"""Columns that are kept and no part of a summary."""
+"""Columns that are stored and not part of a summary."""
 
 
 class Derived(NamedTuple):
-    """The columns that are worked out from a record; `_row` does it. Any other is the record's field of that name."""
+    """The columns that `_row` computes from a record. Any other column is the record's field of that name."""
 
     started_us: int
     completed_us: int | None
@@ -84,7 +86,7 @@ def _copied() -> tuple[str, ...]:
     """Return the columns that are fields of a record.
 
     Raises:
-        TypeError: a column comes from nowhere; the message names it and where it belongs.
+        TypeError: a column has no source; the message names it and where to add the field.
     """
     wanted = (*map(stored_as, ExecutionSummary.__struct_fields__), *UNLISTED)
     copied = tuple(name for name in wanted if name not in Derived._fields)
@@ -103,7 +105,7 @@ def _copied() -> tuple[str, ...]:
     for name, column in EQUALS.items():
         if column not in wanted:
             raise TypeError(
-                f"column {column}: RunQuery.{name} asks for it (store/query.py), and there is none"
+                f"column {column}: RunQuery.{name} filters by it (store/query.py), but no table has it"
             )
     return copied
 
@@ -119,7 +121,7 @@ SUMMARY: Final = tuple(map(stored_as, ExecutionSummary.__struct_fields__))
 if TYPE_CHECKING:
 
     class Head(NamedTuple):
-        """The columns of a run. At run time it has all `COLUMNS`; here are those that code asks for by attribute."""
+        """The columns of a run. At run time it has all `COLUMNS`; here are those that code reads by attribute."""
 
         execution_id: str
         type: str
@@ -132,14 +134,18 @@ if TYPE_CHECKING:
 else:
     Head = NamedTuple("Head", [(name, Any) for name in COLUMNS])
 
-type Call = tuple[str, str, int | None, int]
+type Call = tuple[str, str, int | None, int, int]
 """One tool call, as far as statistics and filters need it, in the order of `CALL_COLUMNS`.
 
 A plain tuple: making one is a tenth of the work of making one with names, and there are many.
 """
 
 CALL_COLUMNS: Final = ("tool_name", "status", "duration_us", "bytes")
-"""The columns of a tool call, besides its run and its position there."""
+"""The columns of a tool call, besides its run and its position there.
+
+The last part of a `Call` has a table of its own, `context_bytes`: the size of the result as it was returned, where an
+agent made the call; 0 for calls of steps and of code, whose results stay in the run.
+"""
 
 NO_ERRORS: Final[frozenset[str]] = frozenset()
 NOTHING_TAKEN_OUT: Final[Mapping[str, int]] = MappingProxyType({})
@@ -153,6 +159,7 @@ class Row(NamedTuple):
     calls: list[Call]
     errors: frozenset[str]
     redactions: Mapping[str, int] = NOTHING_TAKEN_OUT
+    model_calls: Sequence[ModelCallRow] = ()
 
     @property
     def ended(self) -> bool:
@@ -166,7 +173,7 @@ def ended(status: str) -> bool:
 
 
 def selected(kind: "type[NamedTuple]", **expressions: str) -> str:
-    """Return the columns of a SELECT whose rows `kind` is made of: an expression for each of its fields, by name.
+    """Return the columns of a SELECT whose rows become `kind`: an expression for each of its fields, by name.
 
     Raises:
         TypeError: the names are not those of the fields.
@@ -192,6 +199,8 @@ class _Call(Struct):
     error: _Error | None = None
     params: Raw = Raw()
     result: Raw = Raw()
+    source: str = ""
+    agent: str | None = None
 
 
 class _Step(Struct):
@@ -208,7 +217,7 @@ class _Metadata(Struct, frozen=True):
 
 
 class _Worked(Struct):
-    """What of an encoded record the derived columns are worked out from."""
+    """The parts of an encoded record from which the derived columns are computed."""
 
     started_at: datetime
     completed_at: datetime | None = None
@@ -217,6 +226,7 @@ class _Worked(Struct):
     tool_calls: list[_Call] = msgspec.field(default_factory=list[_Call])
     error: _Error | None = None
     metadata: _Metadata = _Metadata()
+    model_calls: list[ModelCallRecord] = msgspec.field(default_factory=list[ModelCallRecord])
 
 
 def _partial() -> type[Struct]:
@@ -236,6 +246,8 @@ _head: Final = cast("Callable[[tuple[Any, ...]], Head]", Head._make)
 def checked(record: ExecutionRecord) -> ExecutionRecord:
     """Return the record, with `MAX_CAUSE_DEPTH` causes of each error at most, if each status and type in it is known.
 
+    Its model calls are priced, those that were not before.
+
     Raises:
         StoreError: one is not; a reader would refuse the whole record.
     """
@@ -253,11 +265,11 @@ def checked(record: ExecutionRecord) -> ExecutionRecord:
             odd = f"status and source of call {call.call_id} of {call.tool_name}", (call.status, call.source)
     if odd is not None:
         raise StoreError(f"run {record.execution_id}: {odd[0]} are {odd[1]}, which no reader knows")
-    return with_short_causes(record)
+    return with_short_causes(priced(record) if record.model_calls else record)
 
 
 def row_of(record: ExecutionRecord) -> Row:
-    """Return what is kept of a record as it is now."""
+    """Return the stored form of a record as it is now."""
     body = at_once(record)
     if body is not None:
         try:
@@ -310,7 +322,12 @@ def _row(run: ExecutionRecord, body: bytes) -> Row:
     )
     redactions = _counts(taken_out) if taken_out else NOTHING_TAKEN_OUT
     return Row(
-        _head(_copy(run) + derived), body, calls, frozenset(errors) if errors else NO_ERRORS, redactions
+        _head(_copy(run) + derived),
+        body,
+        calls,
+        frozenset(errors) if errors else NO_ERRORS,
+        redactions,
+        rows_of(run.model_calls) if run.model_calls else (),
     )
 
 
@@ -326,8 +343,26 @@ def _call(call: "_Call | ToolCallRecord", errors: set[str]) -> Call:
     if call.error is not None:
         errors.add(call.error.code)
     took = call.duration_ms
-    size = _size(call.params) + _size(call.result)
-    return call.tool_name, call.status, _us(took), size
+    result = _size(call.result)
+    by_agent = call.source == "direct" or call.agent is not None
+    returned = _whole_size(call.result, result) if by_agent else 0
+    return call.tool_name, call.status, _us(took), _size(call.params) + result, returned
+
+
+def _whole_size(value: Any, size: int) -> int:
+    """Return the size of a result before it was cut to fit the store; `size` is that of what is stored."""
+    if not isinstance(value, Raw):
+        held = value
+    elif size and _CUT in bytes(memoryview(value)[: len(_CUT)]):
+        held = msgspec.json.decode(value)
+    else:
+        return size
+    facts = cast("dict[str, Any]", held).get(TRUNCATED) if isinstance(held, dict) else None
+    whole = cast("dict[str, Any]", facts).get("bytes") if isinstance(facts, dict) else None
+    return whole if isinstance(whole, int) and 0 <= whole < 2**53 else size
+
+
+_CUT: Final = f'{{"{TRUNCATED}"'.encode()
 
 
 def _size(value: Any) -> int:
@@ -341,7 +376,7 @@ _NULL: Final = len(b"null")
 
 
 def _us(milliseconds: float | None) -> int | None:
-    """Return whole microseconds that any backend has room for; None for what is no duration."""
+    """Return whole microseconds that any backend has room for; None for a value that is not a duration."""
     if milliseconds is None or math.isnan(milliseconds):
         return None
     return round(max(-_MOST_MS, min(milliseconds, _MOST_MS)) * 1e3)
@@ -362,9 +397,9 @@ _in_summary_order: Final = cast("Callable[[Head], tuple[Any, ...]]", attrgetter(
 
 
 def summaries_of(rows: Sequence[Sequence[Any]]) -> list[ExecutionSummary]:
-    """Return runs, each the columns `SUMMARY`, as a person's program reads them.
+    """Return summaries of runs; each row has the columns `SUMMARY`.
 
-    They are read column by column, which is as quick as a statement with every field in it.
+    The rows are read column by column, which is as fast as a statement that names every field.
     """
     columns = zip(*rows, strict=True)
     read = (
@@ -375,7 +410,7 @@ def summaries_of(rows: Sequence[Sequence[Any]]) -> list[ExecutionSummary]:
 
 
 def summary_of(head: Head) -> ExecutionSummary:
-    """Return the same of one run, from all its columns."""
+    """Return the summary of one run, from all its columns."""
     return summaries_of([_in_summary_order(head)])[0]
 
 
@@ -386,9 +421,9 @@ _TYPE_AT: Final = SUMMARY.index("type")
 def readable(
     rows: Sequence[Sequence[Any]], damaged: dict[str, str], *, odd_text: bool = False
 ) -> list[ExecutionSummary]:
-    """Return runs as `summaries_of` does, without those that cannot be read; these are noted in `damaged`.
+    """Return runs as `summaries_of` does, without unreadable ones, which are added to `damaged` with the reason.
 
-    With `odd_text`, texts that are not UTF-8 are among them as bytes.
+    `odd_text` says that some rows may have texts that are not UTF-8, as bytes.
     """
     try:
         found = summaries_of(rows)
@@ -399,9 +434,7 @@ def readable(
     sound: list[ExecutionSummary] = []
     for row in rows:
         if row[_STATUS_AT] not in RUN_STATUSES or row[_TYPE_AT] not in RUN_TYPES:
-            damaged[str(row[0])] = (
-                f"status {row[_STATUS_AT]!r} or type {row[_TYPE_AT]!r} is not one that there is"
-            )
+            damaged[str(row[0])] = f"status {row[_STATUS_AT]!r} or type {row[_TYPE_AT]!r} is not valid"
             continue
         if any(isinstance(value, bytes) for value in row):
             damaged[str(row[0])] = "it holds text that is not UTF-8"
@@ -414,10 +447,10 @@ def readable(
         if _is_sound(run):
             sound.append(run)
         else:
-            damaged[str(row[0])] = f"its duration {run.duration_ms!r} is not one"
+            damaged[str(row[0])] = f"its duration {run.duration_ms!r} is out of range"
     return sound
 
 
 def _is_sound(run: ExecutionSummary) -> bool:
-    """Return whether a run's closed sets and its duration have values that there are: SQLite keeps any."""
+    """Return whether status, type and duration of a run are valid: SQLite stores any value."""
     return run.status in RUN_STATUSES and run.type in RUN_TYPES and abs(run.duration_ms or 0) < _LONGEST_MS

@@ -1,4 +1,4 @@
-"""What waits to be written: rows of runs, and unfinished runs that have changed. Bounded; many threads, one writer."""
+"""The queue of the store: rows of runs, and unfinished runs that have changed. Bounded; many producers, one writer."""
 
 from collections import deque
 from collections.abc import Callable, Generator
@@ -16,7 +16,7 @@ BATCH: Final = 500
 
 
 class Waiting(NamedTuple):
-    """One row that waits; `final` says that the run has ended, or is kept as it is."""
+    """One row in the queue; `final` says that the run has ended, or that it is stored unchanged."""
 
     execution_id: str
     row: Row
@@ -24,7 +24,7 @@ class Waiting(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What the writer takes at once: rows, records that changed, runs that were lost, the number of the last of all."""
+    """One batch for the writer: rows, changed records, runs that were dropped, and the number of the last entry."""
 
     items: list[Waiting]
     records: list[ExecutionRecord]
@@ -33,11 +33,11 @@ class Taken(NamedTuple):
 
 
 class RunQueue:
-    """A queue between the threads that run workflows and the one that writes.
+    """A queue between the threads that run workflows and the thread that writes.
 
     Args:
-        capacity: runs that may wait.
-        capacity_bytes: their bytes.
+        capacity: maximum runs in the queue.
+        capacity_bytes: maximum bytes of these runs.
     """
 
     def __init__(self, capacity: int, capacity_bytes: int) -> None:
@@ -55,14 +55,15 @@ class RunQueue:
         self._enqueued = self._done = 0
         self._written = Condition(Lock())
         self.hurry = Event()
-        """Set when what waits is worth a transaction."""
+        """Set when the queue contains enough for a transaction."""
         self.ended = False
-        """Whether nothing will be taken any more."""
+        """Whether the queue accepts no further rows."""
 
-    # --- for those who feed it ----------------------------------------------------------------------------------------
+    # --- for producers
+    # ----------------------------------------------------------------------------------------------------
 
     def add(self, item: Waiting) -> TelemetryDropReason | None:
-        """Let a row wait; returns why it does not, or None."""
+        """Queue a row; return the drop reason if it was dropped, else None."""
         size = len(item.row.body)
         with self._lock:
             if item.final:
@@ -72,7 +73,7 @@ class RunQueue:
             full = len(self._items) >= self._capacity or self._bytes + size > self._capacity_bytes
             if full and self._items:
                 if item.final:
-                    # What is stored of it by now would stay there as a run that never ends.
+                    # The part of it that is stored already would otherwise remain as a run that never ends.
                     self._lost.add(item.execution_id)
                 return "queue_full"
             self._items.append(item)
@@ -83,7 +84,7 @@ class RunQueue:
         return None
 
     def went_on(self, record: ExecutionRecord) -> bool:
-        """Note that a run has changed; returns False if that was noted already: it is looked at later than now."""
+        """Mark a run as changed; return False if it is marked already: its next snapshot will include the change."""
         if self._changed.get(record.execution_id) is record:
             return False
         with self._lock:
@@ -92,7 +93,7 @@ class RunQueue:
         return True
 
     def refuse(self, reason: TelemetryDropReason) -> bool:
-        """Take nothing more, for this reason; returns False if that was so already. Closing wins over a fault."""
+        """Accept no further rows, for this reason; return False if that was so already. Closing overrides a fault."""
         with self._lock:
             if self._refusal in ("shutdown_timeout", reason):
                 return False
@@ -101,13 +102,13 @@ class RunQueue:
 
     @property
     def closing(self) -> bool:
-        """Whether nothing more is taken because the store is being closed."""
+        """Whether the queue accepts no further rows because the store is being closed."""
         return self._refusal == "shutdown_timeout"
 
     def abandon(self) -> int:
-        """Let go of all that waits or is being written; returns how many runs that ended were among them.
+        """Drop all rows that are queued or being written; return how many ended runs were among them.
 
-        The writer must not store any of them any more. A second call returns 0: each run is counted once.
+        The writer must not store any of them afterwards. A second call returns 0: each run is counted once.
         """
         with self._lock:
             left = self._held + sum(item.final for item in self._items)
@@ -118,36 +119,37 @@ class RunQueue:
 
     @property
     def abandoned(self) -> bool:
-        """Whether what was taken is counted as lost already, and must not be stored."""
+        """Whether the rows taken from the queue are counted as dropped already, and must not be stored."""
         return self._abandoned
 
     @property
     def level(self) -> Level:
-        """What waits to be taken; read without a lock."""
+        """The fill level; read without a lock."""
         items, size = len(self._items), self._bytes
         return Level(items, size, max(items / self._capacity, size / self._capacity_bytes))
 
     @property
     def queued(self) -> int:
-        """How many runs that ended are neither stored nor lost yet: those that wait, and those being written."""
+        """How many ended runs are neither stored nor dropped yet: those queued, and those being written."""
         with self._lock:
             return self._held + sum(item.final for item in self._items)
 
-    # --- for those who wait -------------------------------------------------------------------------------------------
+    # --- for callers that wait
+    # --------------------------------------------------------------------------------------------
 
     @property
     def last(self) -> int:
-        """The number of what was added last."""
+        """The number of the last entry that was added."""
         with self._lock:
             return self._enqueued
 
     def is_done(self, number: int) -> bool:
-        """Return whether everything up to that number has been written, or lost, and nothing waits."""
+        """Return whether everything up to that number has been written or dropped, and nothing is queued."""
         return self._done >= number and not self._items
 
     @contextmanager
     def urgently(self) -> Generator[None]:
-        """Let the writer make no pauses meanwhile."""
+        """Make the writer skip its pauses until the end."""
         with self._lock:
             self._flushing += 1
         self.hurry.set()
@@ -158,12 +160,12 @@ class RunQueue:
                 self._flushing -= 1
 
     def wait_done(self, number: int, timeout_s: float) -> bool:
-        """Wait until everything up to that number has been written, or lost; returns whether that was so in time."""
+        """Wait until everything up to that number has been written or dropped; return whether that was so in time."""
         self._wait(lambda: self._done >= number or self.ended, timeout_s)
         return self._done >= number
 
     def wait_ended(self, timeout_s: float) -> bool:
-        """Wait until the writer has ended; returns whether that was so in time."""
+        """Wait until the writer has ended; return whether that was so in time."""
         return self._wait(lambda: self.ended, timeout_s)
 
     def _wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
@@ -173,13 +175,13 @@ class RunQueue:
     # --- for the writer -----------------------------------------------------------------------------------------------
 
     def take(self, count: int, *, snapshots: bool) -> Taken:
-        """Hand over up to `count` rows, and with `snapshots` all records that changed."""
+        """Return up to `count` rows for writing, and with `snapshots` all records that changed."""
         with self._lock:
             items = [self._items.popleft() for _ in range(min(count, len(self._items)))]
             self._bytes -= sum(len(item.row.body) for item in items)
             self._held += sum(item.final for item in items)
             lost: list[str] = []
-            if not self._items:  # or what is still in it would come back
+            if not self._items:  # otherwise its remaining entries would be written again
                 lost, self._lost = list(self._lost), set()
             records: list[ExecutionRecord] = []
             if snapshots:
@@ -188,7 +190,7 @@ class RunQueue:
             return Taken(items, records, lost, self._done if waits else self._enqueued)
 
     def settle(self, count: int) -> bool:
-        """Note that so many runs that were taken are stored or lost; False if they were counted as lost meanwhile."""
+        """Mark that many taken runs as stored or dropped; return False if `abandon` has counted them."""
         with self._lock:
             if self._abandoned:
                 return False
@@ -196,20 +198,20 @@ class RunQueue:
             return True
 
     def taken(self, number: int) -> None:
-        """Note that everything up to that number has been written, or lost."""
+        """Mark everything up to that number as written or dropped."""
         with self._written:
             self._done = max(self._done, number)
             self._written.notify_all()
 
     def end(self) -> None:
-        """Note that the writer has ended."""
+        """Mark the writer as ended."""
         with self._written:
             self.ended = True
             self._written.notify_all()
 
     @property
     def waits(self) -> bool:
-        """Whether rows wait to be taken."""
+        """Whether rows are queued."""
         return bool(self._items)
 
     @property
@@ -219,10 +221,10 @@ class RunQueue:
 
     @property
     def urgent(self) -> bool:
-        """Whether somebody waits for what is in it."""
+        """Whether a caller is waiting for the queue to be written."""
         return self._flushing > 0 or self.closing
 
     @property
     def batch_waits(self) -> bool:
-        """Whether what waits is worth a transaction already."""
+        """Whether the queue contains enough for a transaction."""
         return len(self._items) >= BATCH or self.urgent

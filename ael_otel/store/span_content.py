@@ -1,6 +1,6 @@
-"""What spans carry as content: the inputs and outputs of agents, models and tools, by the attributes that say so.
+"""Read content from spans: the inputs and outputs of agents, models and tools, by their attributes.
 
-GenAI semantic conventions and OpenInference are read; the first attribute that is there counts.
+GenAI semantic conventions and OpenInference are read; the first attribute that is present counts.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,12 +14,12 @@ _OUTPUTS: Final = (GEN_AI_TOOL_CALL_RESULT, "output.value", "gen_ai.output.messa
 
 
 def input_of(attributes: Mapping[str, Any]) -> Any:
-    """Return what went in, None where a span does not say."""
+    """Return the input of a span, None if it has no attribute for it."""
     return _first(attributes, _INPUTS)
 
 
 def output_of(attributes: Mapping[str, Any]) -> Any:
-    """Return what came out, None where a span does not say."""
+    """Return the output of a span, None if it has no attribute for it."""
     return _first(attributes, _OUTPUTS)
 
 
@@ -30,5 +30,5 @@ def calls_of(record: ExecutionRecord) -> Iterable[ToolCallRecord]:
 
 def _first(attributes: Mapping[str, Any], names: Iterable[str]) -> Any:
     value = next((attributes[name] for name in names if name in attributes), None)
-    # As text it is searched for secrets, and shown; in base64 neither.
+    # Converted to text, so that it can be searched for secrets and displayed, which base64 cannot.
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

@@ -1,10 +1,10 @@
-"""Foreign spans into the store: for any agent in this process that OpenTelemetry instruments.
+"""Store foreign spans as runs: for any agent in this process that OpenTelemetry instruments.
 
     provider.add_span_processor(StoreSpanProcessor(open_store(settings)))
 
-Our own runs are left out, since the lifecycle has told the store of them. Spans are kept until their trace's topmost
-span in this process has ended, then the whole run is handed over; its row shows from the first span that tells of an
-agent. Traces that tell of none are not kept. Sampling decides what comes here: a sampler that drops a span takes it
+Our own runs are left out, since the lifecycle stores them. Spans wait until the topmost span of their trace in this
+process has ended, then the whole run is stored; its row is visible from the first span that names an agent. Traces
+without an agent are not stored. Sampling decides what comes here: a sampler that drops a span takes it
 from the store too, one that answers RECORD_ONLY does not.
 """
 
@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from ael_otel._generated.attributes import TelemetryDropReason
 from ael_otel.config.settings import MEBIBYTE, Limits
-from ael_otel.core.faults import report_fault
+from ael_otel.core.faults import fault_barrier, report_fault
 from ael_otel.core.metrics import SCOPE, Level, shared_metrics
 from ael_otel.core.redaction import ActiveRedaction, active_redaction
+from ael_otel.core.telemetry_thread import run_thread
 from ael_otel.privacy.markers import REDACTED
 from ael_otel.store.background_writer import OnDrop
 from ael_otel.store.content import Capture
 from ael_otel.store.derive import derive, tells_of_an_agent
+from ael_otel.store.model_calls import add_call_result
 from ael_otel.store.protocol import TelemetryStore
 from ael_otel.store.records import INTERRUPTED, ErrorRecord, ExecutionRecord
 from ael_otel.store.span_content import calls_of, input_of, output_of
@@ -34,10 +36,13 @@ if TYPE_CHECKING:
 
 MAX_TRACES: Final = 1_000
 MAX_SPANS: Final = 10_000
-"""Spans kept of one trace; further ones are left out of the record, which says how many."""
+"""Maximum spans of one trace; further ones are left out of the record, which counts them."""
 
 MAX_BYTES: Final = 64 * 1024 * 1024
-"""Bytes kept of all traces together, roughly."""
+"""Maximum bytes of all traces together, roughly."""
+
+_CALL_BYTES: Final = 1_024
+"""What a model call holds in memory, about."""
 
 _SPAN: Final = 512
 _VALUE: Final = 32
@@ -118,12 +123,12 @@ class StoreSpanProcessor:
     Args:
         store: where they go; one that is fed in the background, since spans end in the application's threads.
         keep: which spans make a trace worth keeping, by name and attributes; default those of agents, models and tools.
-        max_traces: traces that may be open at a time; the oldest is given up for one more.
-        max_spans: spans kept of one trace; the record says how many more there were.
-        max_bytes: bytes kept of all; the oldest traces are given up for more, and of one that is larger by itself
+        max_traces: traces that may be open at a time; one more drops the oldest.
+        max_spans: maximum spans of one trace; the record counts the further ones.
+        max_bytes: maximum bytes of all; more drop the oldest traces, and of one that is larger by itself
             spans are left out.
         limits: takes the three from a configuration (`Settings.limits`) instead.
-        on_drop: told the reason and how many traces were given up; None counts them as lost runs of the store.
+        on_drop: called with the reason and the number of dropped traces; None counts them as lost runs of the store.
     """
 
     def __init__(
@@ -175,7 +180,7 @@ class StoreSpanProcessor:
             trace = self._traces.get(context.trace_id)
             if trace is None:
                 if local:
-                    return  # part of a trace that was begun before us, or given up
+                    return  # part of a trace that began before this processor, or was dropped
                 if len(self._traces) >= self._max_traces:
                     given_up.append(self._give_up_oldest())
                 trace = self._traces[context.trace_id] = _Trace(context.span_id)
@@ -255,7 +260,7 @@ class StoreSpanProcessor:
             self._hand_over(trace)
 
     def _add(self, trace: _Trace, span: Ended, *, is_root: bool) -> list[_Trace]:
-        """Keep a span, and return the older traces that were given up for it; with the lock held."""
+        """Add a span, and return the older traces that were dropped for it; the caller holds the lock."""
         size = _size(span)
         given_up: list[_Trace] = []
         if not is_root and (len(trace.ended) >= self._max_spans or trace.size + size > self._max_bytes):
@@ -291,7 +296,26 @@ class StoreSpanProcessor:
                 mode = "excluded" if guard.excludes(input_of(facts)) else guard.mode(call.tool_name)
                 call.params = self._inputs(facts, guard, mode)
                 call.result = self._outputs(facts, guard, mode)
+                add_call_result(record, call, output_of(facts))
+        self._put(records)
+
+    def _put(self, records: list[ExecutionRecord]) -> None:
+        """Store runs; those with model calls from another thread, since their prices may have to be loaded first."""
+        if getattr(self._store, "takes_notes", False) and any(record.model_calls for record in records):
+            queue, size = run_thread(), sum(_CALL_BYTES * len(record.model_calls) for record in records)
+            if queue.offer(self, records, size + _SPAN):
+                return
         self._store.put(records)
+
+    def take(self, notes: Sequence[list[ExecutionRecord]]) -> None:
+        """Store runs that were handed over; called by the thread of runs."""
+        for records in notes:
+            with fault_barrier("store.put"):
+                self._store.put(records)
+
+    def dropped(self, reason: TelemetryDropReason, count: int) -> None:
+        """Count runs that were not stored."""
+        self._on_drop(reason, count)
 
     def _inputs(self, facts: Mapping[str, Any], guard: ActiveRedaction, mode: str = "redacted") -> Any:
         return self._content(input_of(facts), mode, blank=guard.hides_inputs)

@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608 - what is put into statements are names of this module; values are parameters
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from ael_otel.store.base import Backend
 from ael_otel.store.codec import UNREADABLE, decode
 from ael_otel.store.content import clean
 from ael_otel.store.database import Copies, Database, Transaction
+from ael_otel.store.model_calls import MODEL_CALL_COLUMNS, ModelCallRow, Repriced, RunModelCall
 from ael_otel.store.owner import interrupt, is_gone, now_us
 from ael_otel.store.pruning import Pruner
 from ael_otel.store.query import EQUALS, DeleteReport, ExecutionSummary, PruneReport, RunQuery, StatsKey
@@ -50,6 +51,7 @@ _FIGURE_OF_RUN: Final = selected(
     status="e.status",
     duration_us="e.duration_us",
     bytes="e.bytes",
+    context_bytes="0",
 )
 _FIGURE_OF_CALL: Final = selected(
     Figure,
@@ -58,6 +60,21 @@ _FIGURE_OF_CALL: Final = selected(
     status="c.status",
     duration_us="c.duration_us",
     bytes="c.bytes",
+    context_bytes="coalesce(x.bytes, 0)",
+)
+
+
+_RECORDED_BEFORE: Final = """EXISTS (
+    SELECT 1 FROM model_calls d
+    WHERE d.response = m.response AND (d.execution, d.position) < (m.execution, m.position)
+)"""
+_MODEL_CALL: Final = ", ".join(
+    (
+        "e.execution_id, e.workflow_name, e.session_id, e.caller_id, m.position",
+        _RECORDED_BEFORE,
+        "m.repriced_nano, m.repriced_currency, m.repriced_price",
+        *(f"m.{name}" for name in MODEL_CALL_COLUMNS),
+    )
 )
 
 
@@ -77,7 +94,7 @@ class SqlBackend(Backend, Database):
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Keep the rows in one transaction; a run that has ended is not replaced by a state in which it goes on."""
+        """Write the rows in one transaction; a run that has ended is not replaced by an earlier state of it."""
         latest: dict[str, Row] = {}
         for row in rows:
             before = latest.get(row.head.execution_id)
@@ -118,18 +135,28 @@ class SqlBackend(Backend, Database):
         )
         keys = [(key,) for key, _ in rows]
         transaction.many("DELETE FROM tool_calls WHERE execution = ?", keys)
+        transaction.many("DELETE FROM context_bytes WHERE execution = ?", keys)
         transaction.many("DELETE FROM errors WHERE execution = ?", keys)
         transaction.many("DELETE FROM redactions WHERE execution = ?", keys)
+        transaction.many("DELETE FROM model_calls WHERE execution = ?", keys)
         self._insert_children(transaction, rows)
 
     def _insert_children(self, transaction: Transaction, rows: Sequence[tuple[int, Row]]) -> None:
-        calls = [(key, position, *call) for key, row in rows for position, call in enumerate(row.calls)]
+        calls = [(key, position, *call[:-1]) for key, row in rows for position, call in enumerate(row.calls)]
         if calls:
             transaction.insert(
                 "tool_calls",
                 ", ".join(("execution", "position", *CALL_COLUMNS)),
                 calls,
             )
+        brought = [
+            (key, position, call[-1])
+            for key, row in rows
+            for position, call in enumerate(row.calls)
+            if call[-1]
+        ]
+        if brought:
+            transaction.insert("context_bytes", "execution, position, bytes", brought)
         errors = [(key, code) for key, row in rows if row.errors for code in sorted(row.errors)]
         if errors:
             transaction.insert("errors", "execution, code", errors)
@@ -141,6 +168,18 @@ class SqlBackend(Backend, Database):
         ]
         if taken_out:
             transaction.insert("redactions", "execution, kind, number", taken_out)
+        used = [(key, at, *call) for key, row in rows for at, call in enumerate(row.model_calls)]
+        if used:
+            transaction.insert("model_calls", ", ".join(("execution", "position", *MODEL_CALL_COLUMNS)), used)
+
+    def reprice(self, execution_id: str, costs: Iterable[tuple[int, Repriced]]) -> None:
+        """Write other costs of the model calls of a run beside those that were recorded, by position."""
+        with self.transaction() as transaction:
+            transaction.many(
+                "UPDATE model_calls SET repriced_nano = ?, repriced_currency = ?, repriced_price = ?"
+                " WHERE position = ? AND execution = (SELECT id FROM executions WHERE execution_id = ?)",
+                [(*cost, position, execution_id) for position, cost in costs],
+            )
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -196,8 +235,11 @@ class SqlBackend(Backend, Database):
             if query.tool is not None:
                 where += " AND c.tool_name = ?"
                 parameters.append(query.tool)
-            sql = f"FROM tool_calls c {join}{where}"
-            named = f"FROM tool_calls c {runs}{where}"
+            calls = (
+                "FROM tool_calls c"
+                " LEFT JOIN context_bytes x ON x.execution = c.execution AND x.position = c.position "
+            )
+            sql, named = f"{calls}{join}{where}", f"{calls}{runs}{where}"
         else:
             columns, known = _FIGURE_OF_RUN, RUN_STATUSES
             sql = named = f"FROM executions e{where}"
@@ -216,8 +258,32 @@ class SqlBackend(Backend, Database):
         sql = f"SELECT r.kind, sum(r.number) FROM redactions r {join}{where} GROUP BY r.kind"
         return {kind: int(number) for kind, number in self.read(sql, parameters)}
 
+    def model_calls_of(self, query: RunQuery) -> Iterator[RunModelCall]:
+        """Return what `model_calls` gives; `text` is not asked for."""
+        where, parameters = self._where(query, None)
+        for row in self.read(
+            f"SELECT {_MODEL_CALL} FROM model_calls m JOIN executions e ON e.id = m.execution{where}"
+            " ORDER BY m.at_us, m.execution, m.position",
+            parameters,
+        ):
+            execution_id, workflow, session, caller, position, copy, nano, currency, price, *columns = row
+            if not _sound_call(columns):
+                self.damaged[str(execution_id)] = f"{tuple(columns)} are not figures of a model call"
+                continue
+            repriced = None if nano is None and price is None else Repriced(nano, currency, price)
+            yield RunModelCall(
+                execution_id,
+                workflow,
+                session,
+                caller,
+                position,
+                ModelCallRow(*columns),
+                bool(copy),
+                repriced,
+            )
+
     def find(self, prefix: str, limit: int = 10) -> list[str]:
-        """Return the execution ids that a person can mean."""
+        """Return the execution ids of runs whose execution or trace id begins with `prefix`."""
         prefix = clean(prefix)
         if not prefix:
             return []
@@ -255,10 +321,8 @@ class SqlBackend(Backend, Database):
         if query.min_duration_ms is not None:
             add("e.duration_us >= ?", query.min_duration_ms * 1e3)
         if query.tool is not None:
-            add(
-                "EXISTS (SELECT 1 FROM tool_calls t WHERE t.execution = e.id AND t.tool_name = ?)",
-                clean(query.tool),
-            )
+            called = self.json().called(clean(query.tool))
+            add(called.sql, *called.parameters)
         if query.error is not None:
             add("e.id IN (SELECT execution FROM errors WHERE code = ?)", clean(query.error))
         if query.with_errors:
@@ -266,6 +330,13 @@ class SqlBackend(Backend, Database):
         if query.text is not None:
             condition, pattern = self.contains("b.body", like(query.text))
             add(f"EXISTS (SELECT 1 FROM bodies b WHERE b.execution = e.id AND {condition})", pattern)
+        if query.where is not None:
+            from ael_otel.store.where.parsing import parse
+            from ael_otel.store.where.scope import scoped
+            from ael_otel.store.where.statement import condition as written_in
+
+            written = written_in(scoped(parse(query.where)), self.json(), query.where)
+            add(written.sql, *written.parameters)
         if after is not None:
             add("(e.started_us, e.execution_id) < (?, ?)", *after)
         return (f" WHERE {' AND '.join(parts)}" if parts else ""), parameters
@@ -326,15 +397,34 @@ class SqlBackend(Backend, Database):
 
 def _all_sound(rows: Sequence[Sequence[Any]], statuses: Sequence[str]) -> bool:
     """Return whether rows of figures can be summed up: SQLite keeps any value in any column. Read by column."""
-    names, starts, found, durations, sizes = zip(*rows, strict=True)
+    names, starts, found, durations, sizes, contexts = zip(*rows, strict=True)
     return (
         set(map(type, names)) <= {str, type(None)}
-        and set(map(type, starts)) | set(map(type, sizes)) <= {int}
+        and set(map(type, (*starts, *sizes, *contexts))) <= {int}
         and min(starts) >= FIRST_US
         and max(starts) <= LAST_US
         and set(map(type, durations)) <= {int, type(None)}
         and set(found) <= set(statuses)
     )
+
+
+_TEXTS: Final = frozenset({"model", "provider", "step", "tool", "agent", "source", "response"}) | {
+    "tier",
+    "currency",
+    "cost_source",
+    "price",
+}
+
+
+def _sound_call(columns: Sequence[Any]) -> bool:
+    """Return whether a row has texts and whole numbers where they belong: SQLite keeps any value in any column."""
+    return all(
+        isinstance(value, str if name in _TEXTS else int) if value is not None else name in _ABSENT
+        for name, value in zip(MODEL_CALL_COLUMNS, columns, strict=True)
+    )
+
+
+_ABSENT: Final = frozenset(MODEL_CALL_COLUMNS) - {"at_us", "source", "cost_source"}
 
 
 def like(text: str) -> str:

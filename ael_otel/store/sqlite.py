@@ -2,7 +2,7 @@
 
 WAL with `synchronous=NORMAL` loses at most the last transactions on a power cut and nothing when a process dies. What
 is deleted is gone: pages are given back (`incremental_vacuum`), what is overwritten in place is zeroed
-(`secure_delete`), and the log is cut (`wal_checkpoint(TRUNCATE)`).
+(`secure_delete`), the file is written anew (`VACUUM`), and the log is cut (`wal_checkpoint(TRUNCATE)`).
 """
 
 # ruff: noqa: S608 - what is put into statements are names of this package; values are parameters
@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from threading import RLock
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -38,6 +38,9 @@ from ael_otel.store.sqlite_file import OpenFile
 from ael_otel.store.times import FIRST_US, LAST_US, from_us
 from ael_otel.version import __version__
 
+if TYPE_CHECKING:
+    from ael_otel.store.where.statement import SqliteJson
+
 BUSY_S: Final = 10.0
 """How long a writer waits for another one."""
 
@@ -46,8 +49,11 @@ APPLICATION_ID: Final = 0x41454C31
 
 _VACUUM_PAGES: Final = 2_000
 
+REWRITTEN_BYTES: Final = 512 * 1_048_576
+"""Largest file that is written anew when runs were deleted: some seconds, in which nobody else can write."""
+
 _A_TIME: Final = f" WHERE typeof(started_us) = 'integer' AND started_us BETWEEN {FIRST_US} AND {LAST_US}"
-"""Leaves out what is no time in a damaged row."""
+"""Ignores values of a damaged row that are not times."""
 
 _FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
 _TRANSIENT: Final = _FULL | {
@@ -78,12 +84,12 @@ class SqliteStore(SqlBackend):
     """A store in the file `path`.
 
     Args:
-        path: the file. It and its folder are made if need be, readable by this user only.
+        path: the file. It and its folder are created if missing, readable by this user only.
         create: False to open only what exists.
         copies: what else holds the runs, and is to forget those that are deleted.
 
     Raises:
-        StoreNotFoundError: there is no such file, and none is to be made.
+        StoreNotFoundError: there is no such file, and none may be created.
         SchemaTooNewError: a newer version wrote it.
         StoreError: it cannot be opened, or is something else.
     """
@@ -114,7 +120,7 @@ class SqliteStore(SqlBackend):
             if create:
                 _make_file(path)
             elif not path.is_file() or not path.stat().st_size:
-                # An empty one is being made at this moment, or is nobody's: who only looks does not fill it.
+                # An empty file is being created at this moment, or is unused: a reader does not fill it.
                 raise StoreNotFoundError(f"{path}: no runs have been recorded here yet")
             # A file that this user may only read, or on a disk that takes nothing, can be looked at all the same.
             writes = create or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK))
@@ -182,6 +188,7 @@ class SqliteStore(SqlBackend):
             # texts before `shrink` gives them back, and the rest of the old text would stay behind the new one.
             connection.execute("PRAGMA secure_delete = ON").fetchone()
             self._migrate(connection)
+            connection.create_function("ael_matches", 2, _matches, deterministic=True)
         except BaseException:
             connection.close()
             raise
@@ -219,6 +226,7 @@ class SqliteStore(SqlBackend):
                     f"{self.path} has schema {version} and cannot be brought to {SCHEMA_VERSION}, since it cannot be"
                     " written here: look at a copy of it"
                 )
+            connection.create_function("ael_matches", 2, _matches, deterministic=True)
         except BaseException:
             connection.close()
             raise
@@ -325,6 +333,12 @@ class SqliteStore(SqlBackend):
         """Return the condition that a column is LIKE the pattern."""
         return f"{column} LIKE ? ESCAPE '!'", pattern
 
+    def json(self) -> "SqliteJson":
+        """Return how the query language asks for values inside JSON."""
+        from ael_otel.store.where.statement import SqliteJson
+
+        return SqliteJson()
+
     # --- keeping house ------------------------------------------------------------------------------------------------
 
     def size(self) -> int:
@@ -334,8 +348,13 @@ class SqliteStore(SqlBackend):
         )
         return int((pages - free) * each)
 
-    def shrink(self) -> bool:
-        """Give free pages back and empty the log; False where a reader that is in the middle of it keeps the log."""
+    def shrink(self, *, rewrite: bool = False) -> bool:
+        """Give free pages back and empty the log; False where a reader that is in the middle of it keeps the log.
+
+        Args:
+            rewrite: write all pages anew where the file is not larger than `REWRITTEN_BYTES`. When SQLite moves a row
+                to another page, its old place stays as it is, and `secure_delete` does not zero it later.
+        """
         while self.read("PRAGMA freelist_count")[0][0]:
             with self._lock, self._errors():
                 connection = self._ready()
@@ -343,6 +362,10 @@ class SqliteStore(SqlBackend):
                 connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
                 if connection.execute("PRAGMA page_count").fetchone()[0] >= before:
                     break
+        if rewrite and self.size() <= REWRITTEN_BYTES:
+            # With no room on the disk, or with another process in the middle of a write, the file stays as it is.
+            with suppress(StoreError), self._lock, self._errors():
+                self._ready().execute("VACUUM")
         return not self.read("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
 
     def prune(
@@ -448,6 +471,12 @@ class SqliteStore(SqlBackend):
                 self._connection.close()
             self._connection = None
             self._file.release()
+
+
+def _matches(body: bytes, expression: str) -> bool:
+    from ael_otel.store.where.document import matches
+
+    return matches(body, expression)
 
 
 def _text_or_bytes(text: bytes) -> str | bytes:

@@ -1,11 +1,12 @@
-"""Detecting that the file of an open SQLite store was deleted, replaced or overwritten.
+"""Detect that the file of an open SQLite store was deleted, replaced or overwritten.
 
-SQLite does not notice any of these: it writes to the deleted file until the process ends, and mixes a file that was
-copied over the open one with its own write-ahead log. Two checks before each transaction find them, in microseconds:
+SQLite does not notice any of these: it writes to the deleted file until the process ends, or mixes a file that was
+copied over the open one with its own write-ahead log. Two checks before each transaction detect them, in microseconds:
 
-- device and inode of the file and of its log are still those that were opened (deleted, renamed over);
-- the file itself, read past the log, still carries the mark that every transaction writes: a random id of the store and
-  a generation. Another id, or a generation older than one seen in the file before, means that a copy was written over
+- device and inode of the file and of its log are still those that were opened (otherwise it was deleted or renamed
+over);
+- the file itself, without the log, still contains the mark that every transaction writes: a random id of the store and
+  a generation. Another id, or a generation older than one read from the file before, means that a copy was written over
   it. A copy with the same generation has the same pages, and the log fits it.
 """
 
@@ -23,7 +24,7 @@ from typing import Final, NamedTuple
 from ael_otel.errors import StoreBusyError
 
 SETTLED_S: Final = 0.3
-"""How old the last change of a replaced file must be: a copy that is still being written cannot be opened."""
+"""Minimum seconds since the last change of a replaced file: a copy that is still being written cannot be opened."""
 
 _KEY: Final = "generation"
 _MARK: Final = re.compile(rb"ael-generation-(\d{15})-([0-9a-f]{16})")
@@ -41,12 +42,12 @@ class Mark(NamedTuple):
 
 
 class OpenFile:
-    """The file behind an open connection, as it was when it was opened.
+    """The state of the file behind an open connection, at the time when it was opened.
 
     Args:
         path: the file.
         connection: the connection to it, outside any transaction.
-        writes: whether the connection writes: only then is the mark made and checked.
+        writes: whether the connection writes: only then is the mark written and checked.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, *, writes: bool) -> None:
@@ -66,7 +67,7 @@ class OpenFile:
                 self.release()
                 raise
             except sqlite3.DatabaseError:
-                self.release()  # the page of the mark is damaged; what else there is can be used all the same
+                self.release()  # the page of the mark is damaged; the rest of the store can still be used
 
     def _locate_mark(self, connection: sqlite3.Connection) -> None:
         self._page_size = connection.execute("PRAGMA page_size").fetchone()[0]
@@ -78,7 +79,7 @@ class OpenFile:
             self._in_file = self._peek()
 
     def begin_generation(self, connection: sqlite3.Connection) -> None:
-        """Write the next mark; to be called inside each transaction that writes."""
+        """Write the next mark; call this in each transaction that writes."""
         if self._handle is None:
             return
         before = _stored_mark(connection)
@@ -107,7 +108,7 @@ class OpenFile:
         return "a copy was written over its file"
 
     def _follows(self, found: Mark | None) -> bool:
-        """Return whether the file may carry this mark: a checkpoint moves it on, only another content moves it back."""
+        """Return whether the file may contain this mark: a checkpoint advances it, only other content sets it back."""
         before, mine = self._in_file, self._mark
         if found is None:
             return before is None
@@ -123,9 +124,9 @@ class OpenFile:
         return max(found, default=None)
 
     def remove_stale_log(self) -> bool:
-        """Remove the log that was written for another content of the file; returns whether it was so.
+        """Remove the log if it was written for another content of the file; return whether it was.
 
-        To be called when the connection is closed. SQLite would apply that log to the file that is there now.
+        Call this after the connection is closed: SQLite would apply that log to the current file.
 
         Raises:
             StoreBusyError: the file is still being written.
@@ -143,7 +144,7 @@ class OpenFile:
         return True
 
     def _follows_alone(self) -> bool:
-        """Return whether the file without its log belongs to the store that was open."""
+        """Return whether the file without its log belongs to the store that was opened."""
         if not self._path.exists():
             return False
         try:
@@ -158,7 +159,7 @@ class OpenFile:
             alone.close()
 
     def release(self) -> None:
-        """Let go of the file; to be called when the connection is closed."""
+        """Close the file handle; call this after the connection is closed."""
         if self._handle is not None and self._file_id is not None:
             self._handle = None
             _give_back(self._file_id)
@@ -171,7 +172,7 @@ def _stored_mark(connection: sqlite3.Connection) -> Mark | None:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Return device and inode; None where there is no such file."""
+    """Return device and inode; None if the file does not exist."""
     try:
         found = os.stat(path)  # noqa: PTH116 - half the time of Path.stat, before each transaction
     except OSError:
@@ -179,8 +180,8 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-# Closing any handle of a file drops this process's POSIX locks on it, those of SQLite too: one handle a file, shared
-# by all stores of the process and closed after the last one's connection.
+# Closing any handle of a file releases this process's POSIX locks on it, including SQLite's: there is one handle per
+# file, shared by all stores of the process and closed after the last one's connection.
 _handles: dict[tuple[int, int], tuple[int, int]] = {}
 _lock: Final = Lock()
 
@@ -205,7 +206,7 @@ def _give_back(identity: tuple[int, int]) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Generator[None]:
-    """Hold the folder against other processes that notice the same; where files cannot be locked, do without."""
+    """Lock the folder against other processes that do the same; if files cannot be locked, no lock is acquired."""
     try:
         import fcntl
 

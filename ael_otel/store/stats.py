@@ -1,4 +1,4 @@
-"""Figures by workflow, tool or day, summed up in one way for all backends."""
+"""Statistics by workflow, tool or day, computed in one way for all backends."""
 
 import math
 from array import array
@@ -15,20 +15,24 @@ NO_WORKFLOW = "(direct)"
 
 
 class Figure(NamedTuple):
-    """One run or call: its workflow or tool, start, status, duration and size."""
+    """One run or call: its workflow or tool, start, status, duration and size.
+
+    `context_bytes` is what the result of a call brought into the context of the agent that made it.
+    """
 
     name: str | None
     started_us: int
     status: str
     duration_us: int | None
     bytes: int
+    context_bytes: int = 0
 
 
 class _Sum:
-    __slots__ = ("bytes", "count", "durations", "errors", "running")
+    __slots__ = ("bytes", "context_bytes", "count", "durations", "errors", "running")
 
     def __init__(self) -> None:
-        self.count = self.running = self.errors = self.bytes = 0
+        self.count = self.running = self.errors = self.bytes = self.context_bytes = 0
         self.durations = array("q")
 
     def row(self, key: str) -> StatsRow:
@@ -44,6 +48,7 @@ class _Sum:
             percentile(durations, 95),
             percentile(durations, 99),
             self.bytes,
+            self.context_bytes,
         )
 
 
@@ -61,13 +66,14 @@ def _day(started_us: int) -> str:
 def summarise(by: StatsKey, figures: Iterable[Figure], day: Callable[[int], str] = _day) -> list[StatsRow]:
     """Return one row per key: most first, or by day in order; `day` gives the key of a start, by default in UTC."""
     sums: dict[str, _Sum] = {}
-    for name, started_us, status, duration_us, size in figures:
+    for name, started_us, status, duration_us, size, context_bytes in figures:
         key = day(started_us) if by == "day" else name or NO_WORKFLOW
         found = sums.get(key)
         if found is None:
             found = sums[key] = _Sum()
         found.count += 1
         found.bytes += size
+        found.context_bytes += context_bytes
         if not ended(status):
             found.running += 1
             continue
@@ -93,6 +99,6 @@ def figures_of(by: StatsKey, query: RunQuery, run: ExecutionRecord | Row) -> Ite
     if by != "tool":
         yield Figure(head.workflow_name, head.started_us, head.status, head.duration_us, head.bytes)
         return
-    for tool, status, duration_us, size in row.calls:
+    for tool, status, duration_us, size, context_bytes in row.calls:
         if query.tool is None or tool == query.tool:
-            yield Figure(tool, head.started_us, status, duration_us, size)
+            yield Figure(tool, head.started_us, status, duration_us, size, context_bytes)

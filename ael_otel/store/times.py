@@ -1,4 +1,4 @@
-"""Times as the store keeps them (UTC, whole microseconds) and as people write them."""
+"""Times in the store's form (UTC, whole microseconds) and in the form that users write."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -13,7 +13,7 @@ LAST_US: Final = 253_402_300_799_999_999
 """The years 1 to 9999, which a `datetime` can have."""
 
 _EXACT_AS_FLOAT_US: Final = 4_102_444_800_000_000
-"""The year 2100: until then a float of seconds still tells microseconds apart."""
+"""The year 2100: until then, a float of seconds is exact to the microsecond."""
 
 DAY_US: Final = 86_400_000_000
 
@@ -30,7 +30,7 @@ _UNITS: Final = {
 
 
 def to_us(moment: datetime) -> int:
-    """Return microseconds since 1970, exactly; a time without a zone is UTC."""
+    """Return microseconds since 1970, exactly; a time without a zone is taken as UTC."""
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return (moment - EPOCH) // _MICROSECOND
@@ -44,7 +44,7 @@ def from_us(microseconds: int) -> datetime:
 
 
 def times_from_us(column: Iterable[int | None]) -> list[datetime | None]:
-    """Return the times of a column; a call for each would take as long again."""
+    """Return the times of a column; one call for all values takes half the time of a call for each."""
     at, zone = datetime.fromtimestamp, UTC
     return [
         at(us / 1e6, zone)
@@ -68,13 +68,13 @@ def _as_utc(moment: datetime) -> datetime:
 def parse_when(
     text: str, now: datetime | None = None, to_utc: Callable[[datetime], datetime] = _as_utc
 ) -> datetime:
-    """Return the time a person means: RFC 3339, `YYYY-MM-DD`, or how long ago (`90s`, `15m`, `1h`, `7d`, `2w`).
+    """Return the time in a text: RFC 3339, `YYYY-MM-DD`, or an age (`90s`, `15m`, `1h`, `7d`, `2w`).
 
-    `now` is what "ago" counts from, default the current time. `to_utc` converts the time; by default one without a zone
-    is UTC.
+    `now` is the time from which an age counts back, default the current time. `to_utc` converts the time; by default
+    one without a zone is taken as UTC.
 
     Raises:
-        QueryError: it is none of these.
+        QueryError: the text has none of these forms.
     """
     said = text.strip()
     ago = _AGO.fullmatch(said)
@@ -84,7 +84,7 @@ def parse_when(
         return to_utc(datetime.fromisoformat(said))
     except (ValueError, OverflowError) as error:
         raise QueryError(
-            f"{text!r} is no time: write 2026-01-31, 2026-01-31T12:00:00Z, or how long ago: 15m, 1h, 7d"
+            f"{text!r} is not a time: write 2026-01-31, 2026-01-31T12:00:00Z, or how long ago: 15m, 1h, 7d"
         ) from error
 
 
@@ -92,7 +92,7 @@ def parse_duration_ms(text: str) -> float:
     """Return the milliseconds in `250ms`, `1.5s`, `2m` or `1h`; a bare number is milliseconds.
 
     Raises:
-        QueryError: it is none of these.
+        QueryError: the text has none of these forms.
     """
     said = text.strip()
     found = _AGO.fullmatch(said)
@@ -100,4 +100,4 @@ def parse_duration_ms(text: str) -> float:
         return float(found[1]) * (_UNITS[found[2]] / _UNITS["ms"])
     if re.fullmatch(r"\d+(\.\d+)?", said):
         return float(said)
-    raise QueryError(f"{text!r} is no duration: write 250ms, 1.5s, 2m or 1h")
+    raise QueryError(f"{text!r} is not a duration: write 250ms, 1.5s, 2m or 1h")

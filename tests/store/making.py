@@ -152,7 +152,7 @@ def runs(moment: st.SearchStrategy[datetime] = NEAR) -> st.SearchStrategy[Execut
 
 
 def filled(record: ExecutionRecord) -> ExecutionRecord:
-    """The record as it is read back: a tool's step shows what its last call was given and gave."""
+    """Return the record as it is read back: a tool's step has the parameters and result of its last call."""
     for each in record.steps:
         if each.step_type == "tool" and each.tool_calls:
             last = each.tool_calls[-1]
@@ -181,19 +181,19 @@ QUERY = st.builds(
 
 
 class Model:
-    """What the store should answer, written down as simply as possible."""
+    """A reference store, as simple as possible, for the expected results."""
 
     def __init__(self) -> None:
         self.records: dict[str, ExecutionRecord] = {}
 
     def put(self, record: ExecutionRecord) -> None:
-        """Keep a record; a run that has ended does not go on again."""
+        """Store a record; a run that has ended cannot run again."""
         before = self.records.get(record.execution_id)
         if before is None or before.status == "running" or record.status != "running":
             self.records[record.execution_id] = record
 
     def ask(self, query: RunQuery) -> list[ExecutionRecord]:
-        """All runs that pass, newest first, whatever the limit."""
+        """Return all runs that pass, newest first, without a limit."""
         found = [record for record in self.records.values() if self._passes(record, query)]
         return sorted(found, key=lambda record: (record.started_at, record.execution_id), reverse=True)
 

@@ -1,4 +1,4 @@
-"""Run by the tests as a process of its own: the demo on the real engine, its spans and its records side by side."""
+"""Run by the tests as a separate process: the demo on the real engine, its spans and its records side by side."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ from ael_otel.store.span_processor import facts_of
 
 
 async def main(folder: Path) -> None:
-    """Run each scenario of the demo once and write what was stored and what the spans tell to `told.json`."""
+    """Run each scenario of the demo once and write the stored records and those derived from spans to `told.json`."""
     logging.disable(logging.CRITICAL)
     config = write_example(folder / "demo")
     settings = load_settings(config)

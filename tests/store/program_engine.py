@@ -1,4 +1,4 @@
-"""Run by the tests as a process of its own, to be killed: the real engine in the middle of a run."""
+"""Run by the tests as a separate process, to be killed: the real engine in the middle of a run."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of its own for a test run: unprivileged, on a free loopback port, gone afterwards."""
+"""A PostgreSQL server for one test run: unprivileged, on a free loopback port, removed afterwards."""
 
 import os
 import pwd

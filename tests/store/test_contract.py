@@ -1,4 +1,4 @@
-"""What every store does, whichever backend: one suite for memory, SQLite (direct and fed by a queue) and PostgreSQL."""
+"""The contract of every store: one suite for memory, SQLite (direct and behind a queue) and PostgreSQL."""
 
 import asyncio
 import threading
@@ -53,7 +53,7 @@ def test_a_store_has_every_method_of_the_protocol(store: Any) -> None:
     assert isinstance(store, TelemetryStore)
 
 
-def test_a_run_shows_while_it_goes_on_and_whole_at_its_end(store: Any) -> None:
+def test_run_is_visible_while_it_runs_and_complete_at_its_end(store: Any) -> None:
     """Proves that each event can be read back at once: start, step, call, end; and that the end stays the end."""
     record = run(status="running", completed_at=None, duration_ms=None, outputs=None, steps=[])
     store.start_execution(record)
@@ -90,7 +90,7 @@ def test_a_run_shows_while_it_goes_on_and_whole_at_its_end(store: Any) -> None:
 
 @pytest.mark.parametrize("end", ["complete", "fail", "cancel"])
 def test_a_run_can_end_in_three_ways(store: Any, end: str) -> None:
-    """Proves that the status of the record is kept, with its error and its causes."""
+    """Proves that the record keeps its status, error and causes."""
     status = {"complete": "completed", "fail": "failed", "cancel": "cancelled"}[end]
     error = None
     if end != "complete":
@@ -105,8 +105,8 @@ def test_a_run_can_end_in_three_ways(store: Any, end: str) -> None:
     assert summary.error_message == (error and "card declined")
 
 
-def test_a_snapshot_is_taken_at_the_end(store: Any) -> None:
-    """Proves that what happens to the record, or to what was read, after the end changes nothing in the store."""
+def test_snapshot_is_made_at_the_end(store: Any) -> None:
+    """Proves that changes after the end to the record, or to a record that was read, do not reach the store."""
     record = run(inputs={"list": [1]})
     store.complete_execution(record)
     record.inputs["list"].append(2)
@@ -117,7 +117,7 @@ def test_a_snapshot_is_taken_at_the_end(store: Any) -> None:
 
 
 def test_skipped_and_failed_steps_retries_and_calls_are_counted(store: Any) -> None:
-    """Proves that a summary tells steps, failures, skips, retries and calls without the whole record being read."""
+    """Proves that a summary has steps, failures, skips, retries and calls without reading the whole record."""
     record = run(
         status="failed",
         steps=[
@@ -142,7 +142,7 @@ def test_skipped_and_failed_steps_retries_and_calls_are_counted(store: Any) -> N
     assert (summary.trace_id, summary.workflow_version) == (record.trace_id, "1.0.0")
 
 
-def test_what_is_not_there_is_none(store: Any) -> None:
+def test_missing_run_is_none(store: Any) -> None:
     """Proves that an empty store answers every question."""
     assert store.get("exec-nobody") is None
     assert store.find("exec") == []
@@ -166,7 +166,7 @@ class Odd:
 
 
 class Worse:
-    """A value that cannot even be shown."""
+    """A value whose repr raises."""
 
     def __repr__(self) -> str:
         raise RuntimeError("no")
@@ -208,8 +208,8 @@ HOSTILE: dict[str, tuple[Callable[[], Any], Callable[[Any], bool]]] = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 @pytest.mark.parametrize("captured", [True, False], ids=["captured", "as it is"])
-def test_any_value_is_kept_bounded_and_marked(store: Any, kind: str, captured: bool) -> None:
-    """Proves that content of any kind is no exception, neither through `Capture` nor without it, and is told apart."""
+def test_any_value_is_stored_bounded_and_marked(store: Any, kind: str, captured: bool) -> None:
+    """Proves that content of any kind raises nothing, with and without `Capture`, and that kinds are distinguished."""
     make, fits = HOSTILE[kind]
     value = Capture()(make()) if captured else make()
     store.complete_execution(
@@ -335,7 +335,7 @@ def test_a_question_without_sense_is_refused(store: Any, query: RunQuery) -> Non
 
 
 def test_a_person_finds_a_run_by_the_beginning_of_an_id(store: Any) -> None:
-    """Proves prefixes of execution ids with and without `exec-`, of trace ids, and that an exact id is no prefix."""
+    """Proves prefixes of execution ids with and without `exec-`, of trace ids, and that an exact id is not a prefix."""
     store.put([run(1, execution_id="exec-ab12"), run(2, execution_id="exec-ab1"), run(3, trace_id="ab" * 16)])
     assert store.find("exec-ab1") == ["exec-ab1"]
     assert (
@@ -351,7 +351,7 @@ def test_a_person_finds_a_run_by_the_beginning_of_an_id(store: Any) -> None:
 @pytest.mark.parametrize(
     "text", ["100%", "a_b", "!", 'say "x"', "back\\slash", "naïve", "tab\there", "4711", "EMAIL"]
 )
-def test_text_is_found_as_it_stands(store: Any, text: str) -> None:
+def test_text_search_is_literal(store: Any, text: str) -> None:
     """Proves that wildcards, quotes, escapes and numbers are found literally, A to Z in either case, keys included."""
     store.complete_execution(
         run(1, outputs={"note": ['100% a_b ! say "x" back\\slash naïve tab\there', 4711], "email": 1})
@@ -363,7 +363,7 @@ def test_text_is_found_as_it_stands(store: Any, text: str) -> None:
     assert store.query(RunQuery(text="duration_ms")).runs == []
 
 
-def test_recent_and_iterate_give_whole_runs_newest_first(store: Any) -> None:
+def test_recent_and_iterate_yield_whole_runs_newest_first(store: Any) -> None:
     """Proves the order by start, not by arrival, and that many runs come out one after the other."""
     numbers = [*range(300, 600), *range(300)]
     store.put(run(number) for number in numbers)
@@ -414,7 +414,7 @@ def test_percentiles_are_by_nearest_rank(make_store: Callable[[], Any], duration
 
 
 def test_errors_are_counted_once_by_code_tool_and_step(store: Any) -> None:
-    """Proves count, times and recovered share of each error, wherever it was met, and what filters choose."""
+    """Proves count, times and recovered share of each error at every level, and the effect of filters."""
 
     def at(seconds: float) -> datetime:
         return START + timedelta(seconds=seconds)
@@ -521,8 +521,8 @@ def test_errors_are_counted_once_by_code_tool_and_step(store: Any) -> None:
     assert store.errors(RunQuery(until=at(1))) == []
 
 
-def test_statistics_tell_workflows_tools_and_days_apart(store: Any) -> None:
-    """Proves counts, running ones, error rates and sizes by each key, and that the filters choose what is counted."""
+def test_statistics_by_workflow_tool_and_day(store: Any) -> None:
+    """Proves counts, running runs, error rates and sizes by each key, and that filters select the counted runs."""
     failed = ErrorRecord("TOOL_FAILED", "tool", "no")
     bad = call("charge", status="error", error=failed, at=START)
     store.put(
@@ -584,10 +584,10 @@ def test_redactions_are_summed_over_the_runs_asked_for_and_go_with_them(store: A
 
 @FAST
 @given(records=st.lists(runs(), max_size=12), cutoff=NEAR)
-def test_pruning_by_age_deletes_what_is_older_and_has_ended(
+def test_pruning_by_age_deletes_older_ended_runs(
     make_store: Callable[[], Any], records: list[ExecutionRecord], cutoff: datetime
 ) -> None:
-    """Proves for any runs that exactly the ended ones that started before the cutoff go, and that a dry run says so."""
+    """Proves that exactly the ended runs that started before the cutoff go, and that a dry run lists them."""
     store, model = _cleared(_one(make_store)), Model()
     for record in records:
         store.finish_execution(record)
@@ -607,7 +607,7 @@ def test_pruning_by_age_deletes_what_is_older_and_has_ended(
 
 
 def test_pruning_by_size_keeps_the_newest(store: Any) -> None:
-    """Proves that the oldest runs go until the store fits, and those that go on stay."""
+    """Proves that the oldest runs go until the store fits, and those in flight stay."""
     store.start_execution(run(0, status="running"))
     store.put(run(number, outputs={"fill": "z" * 20_000}) for number in range(1, 201))
     said = store.prune(max_mb=1, dry_run=True)
@@ -625,13 +625,13 @@ def test_pruning_by_size_keeps_the_newest(store: Any) -> None:
 
 
 def test_threads_write_and_read_at_the_same_time(store: Any) -> None:
-    """Proves that no run is lost or mixed up when several threads write and others ask."""
+    """Proves that no run is lost or mixed up when several threads write and others read."""
     faults: list[BaseException] = []
 
     def guarded(action: Callable[[], None]) -> None:
         try:
             action()
-        except BaseException as error:  # noqa: BLE001 - told below
+        except BaseException as error:  # noqa: BLE001 - reported below
             faults.append(error)
 
     def write(start: int) -> None:
@@ -695,7 +695,7 @@ def test_closing_twice_is_closing_once(store: Any) -> None:
 
 
 def test_export_of_every_format_has_the_runs_of_the_query(store: Any) -> None:
-    """Proves that `export` yields what the format's writer makes of the chosen runs, newest first, on every backend."""
+    """Proves that `export` yields the format writer's output for the chosen runs, newest first, on every backend."""
     store.put([run(number, workflow_name="a" if number % 2 else "b") for number in range(1, 8)])
     query = RunQuery(workflow="a", limit=None)
     assert ids(query_runs := list(store.iterate(query))) == [f"exec-{number:06d}" for number in (7, 5, 3, 1)]

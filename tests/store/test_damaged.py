@@ -34,7 +34,7 @@ DATABASES = ("sqlite", "postgresql")
         ({"tool_calls": [call(source="odd")]}, "of call c1 of echo are ('success', 'odd')"),
     ],
 )
-def test_made_up_status_or_type_is_refused_when_written(
+def test_invalid_status_or_type_is_refused_when_written(
     store: Any, facts: dict[str, Any], words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Proves that a value outside a closed set does not get into any store; the message names run, place and value. A
@@ -54,8 +54,8 @@ def test_made_up_status_or_type_is_refused_when_written(
     assert [each.execution_id for each in store.query(RunQuery()).runs] == ["exec-000008"]
 
 
-def test_made_up_status_is_counted_by_a_store_that_is_fed(tmp_path: Path) -> None:
-    """Proves that a record that cannot be kept is a `store_error`."""
+def test_invalid_status_is_counted_by_a_background_store(tmp_path: Path) -> None:
+    """Proves that a record that cannot be stored is a `store_error`."""
     lost: list[tuple[str, int]] = []
     store = QueuedStore(lambda: SqliteStore(tmp_path / "t.db"), on_drop=lambda *loss: lost.append(loss))
     store.finish_execution(run(1, status="done"))
@@ -77,7 +77,7 @@ def sql_store(store: Any) -> SqlBackend:
 
 
 @pytest.mark.parametrize("make_store", DATABASES, indirect=True)
-def test_row_with_a_made_up_status_is_skipped_named_and_counted_by_every_reader(
+def test_row_with_an_invalid_status_is_skipped_reported_and_counted_by_every_reader(
     sql_store: SqlBackend,
 ) -> None:
     """Proves list (in pages too), export and statistics give the eight others, each naming the damaged one."""
@@ -112,7 +112,7 @@ def test_row_with_a_made_up_status_is_skipped_named_and_counted_by_every_reader(
 
 
 @pytest.mark.parametrize("make_store", DATABASES, indirect=True)
-def test_call_with_a_made_up_status_is_left_out_of_statistics_by_tool(sql_store: SqlBackend) -> None:
+def test_call_with_an_invalid_status_is_left_out_of_statistics_by_tool(sql_store: SqlBackend) -> None:
     """Proves that the run of a damaged call is named, and that the other calls are summed up."""
     with sql_store.transaction() as transaction:
         transaction.run("UPDATE tool_calls SET status = 'odd' WHERE execution = 5")
@@ -123,7 +123,7 @@ def test_call_with_a_made_up_status_is_left_out_of_statistics_by_tool(sql_store:
 
 
 def test_text_in_a_column_of_numbers_is_skipped(tmp_path: Path) -> None:
-    """Proves the same for what SQLite takes in any column, at the beginning of the order too."""
+    """Proves the same for values that SQLite accepts in any column, also at the beginning of the order."""
     store = SqliteStore(tmp_path / "t.db")
     store.put(run(number) for number in range(1, 10))
     _run(store, "UPDATE executions SET started_us = 'yesterday'", 5)
@@ -137,6 +137,12 @@ def test_text_in_a_column_of_numbers_is_skipped(tmp_path: Path) -> None:
 
 
 # --- a malformed file -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def schema_pages(tmp_path_factory: pytest.TempPathFactory) -> int:
+    """The size of a store without a run: the schema and the root of each table, which come first in every file."""
+    return _filled(tmp_path_factory.mktemp("empty") / "t.db", 0)
 
 
 def _filled(path: Path, count: int = 300) -> int:
@@ -194,8 +200,8 @@ def test_no_value_in_a_damaged_row_hides_the_other_runs(tmp_path: Path, damage: 
     store.close()
 
 
-def test_owner_that_cannot_be_read_keeps_nobody_from_looking(tmp_path: Path) -> None:
-    """Proves that a run whose owner is no text counts as interrupted, and that the store opens for readers."""
+def test_unreadable_owner_does_not_block_readers(tmp_path: Path) -> None:
+    """Proves that a run whose owner is not text counts as interrupted, and that the store opens for readers."""
     store = SqliteStore(tmp_path / "telemetry.db")
     store.put([run(1, status="running", completed_at=None, owner="x")])
     with store.transaction() as transaction:
@@ -205,7 +211,7 @@ def test_owner_that_cannot_be_read_keeps_nobody_from_looking(tmp_path: Path) -> 
 
 
 def test_damaged_run_of_a_dead_process_can_be_deleted(tmp_path: Path) -> None:
-    """Proves that a run that nobody can read, and whose process was killed, does not stay in flight for ever."""
+    """Proves that an unreadable run, whose process was killed, does not stay in flight for ever."""
     store = SqliteStore(tmp_path / "telemetry.db")
     dead = this_process().rpartition("/")[0].rpartition("/")[0] + "/4194305/1"
     store.put([run(1, status="running", completed_at=None, owner=dead)])
@@ -217,11 +223,12 @@ def test_damaged_run_of_a_dead_process_can_be_deleted(tmp_path: Path) -> None:
     store.close()
 
 
-def test_malformed_file_says_what_to_do(tmp_path: Path) -> None:
+def test_malformed_file_is_reported_with_a_remedy(tmp_path: Path, schema_pages: int) -> None:
     """Proves that readers and writers of a file with damaged pages name the command that helps."""
     path = tmp_path / "t.db"
     pages = _filled(path)
-    _overwrite(path, 4, pages - 8)
+    # The pages of the schema would keep the file from being opened.
+    _overwrite(path, schema_pages + 1, pages - schema_pages - 8)
     store = SqliteStore(path)
     with pytest.raises(StoreDamagedError, match="malformed; `ael trace repair` copies what can be read"):
         list(store.iterate(RunQuery(limit=None)))
@@ -249,15 +256,12 @@ def test_repair_of_a_sound_store_copies_all_of_it(tmp_path: Path) -> None:
     assert sorted(each.name for each in tmp_path.iterdir()) == ["new.db", "t.db"]
 
 
-def test_repair_copies_readable_runs_and_names_the_rest(tmp_path: Path) -> None:
-    """Proves for damage at each place of a file that what is copied is whole and equal, what is not is named, and that
+def test_repair_copies_readable_runs_and_names_the_rest(tmp_path: Path, schema_pages: int) -> None:
+    """Proves for damage at each place of a file that copied runs are whole and equal, others are named, and that
     together they are all runs wherever an index or table still names them.
     """
     whole = tmp_path / "whole.db"
     pages = _filled(whole)
-    store = SqliteStore(whole)
-    roots = store.read("SELECT max(rootpage) FROM sqlite_master")[0][0]
-    store.close()
     most = 0
     for first in range(2, pages, max(1, pages // 12)):
         path, target = tmp_path / f"{first}.db", tmp_path / f"{first}.new.db"
@@ -266,7 +270,7 @@ def test_repair_copies_readable_runs_and_names_the_rest(tmp_path: Path) -> None:
         try:
             copied, unreadable, complete = repair(path, target)
         except StoreDamagedError:
-            assert first <= roots, "only where the root of the table of records is lost"
+            assert first <= schema_pages, "only where the schema or the root of the table of records is lost"
             assert not target.exists()
             continue
         copy = SqliteStore(target, create=False)
@@ -376,7 +380,7 @@ def test_text_of_the_schema_that_is_not_utf_8_is_a_damaged_file(tmp_path: Path) 
 
 @pytest.mark.parametrize("make_store", DATABASES, indirect=True)
 def test_figures_of_another_program_fit_every_backend(sql_store: SqlBackend) -> None:
-    """Proves that durations and attempts without measure are kept cut, and hide no other run."""
+    """Proves that huge durations and attempts are stored clamped, and hide no other run."""
     odd = run(1, duration_ms=1e308)
     odd.steps[0].attempt = 2**63
     odd.steps[0].tool_calls[0].duration_ms = float("nan")
@@ -398,12 +402,12 @@ def test_repair_overwrites_nothing_and_needs_a_store(tmp_path: Path) -> None:
         repair(path, target)
     assert target.read_text() == "mine"
     path.write_bytes(b"\0" * 100 + path.read_bytes()[100:])
-    with pytest.raises(StoreDamagedError, match="nothing of it can be read"):
+    with pytest.raises(StoreDamagedError, match="no content can be read"):
         repair(path, tmp_path / "other.db")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["new.db", "t.db"]
 
 
-def test_repair_verb_says_where_the_copy_is_and_what_is_missing(tmp_path: Path) -> None:
+def test_repair_verb_reports_the_copy_and_the_missing_runs(tmp_path: Path) -> None:
     """Proves output, names and exit codes of `ael trace repair`, and the warning of a verb that skips a run."""
     path = tmp_path / "telemetry.db"
     _filled(path, 9)

@@ -15,7 +15,7 @@ from tests.support.variables import EXPORT_NOTHING, clean_variables
 
 
 def _running(folder: Path) -> ExecutionRecord | None:
-    """The run that goes on, once its tool call does."""
+    """Return the running run, once its tool call runs."""
     try:
         store = open_reader(Settings(), environ={}, start=folder)
     except StoreNotFoundError:
@@ -29,7 +29,7 @@ def _running(folder: Path) -> ExecutionRecord | None:
 
 
 def test_an_engine_killed_in_the_middle_of_a_run_leaves_a_marked_run(tmp_path: Path) -> None:
-    """Proves with the real engine that another process sees a run while it goes on, and after kill -9 the whole one
+    """Proves with the real engine that another process sees a run while it runs, and after kill -9 the whole one
     before it and the killed one as interrupted, with the step it was in.
     """
     require("engine")

@@ -1,4 +1,4 @@
-"""Opening what the settings name, and the whole way from a frame to a row."""
+"""Opening the configured store, and the whole way from a frame to a row."""
 
 import asyncio
 import errno
@@ -45,7 +45,7 @@ def settings(**facts: Any) -> Settings:
 
 
 def test_sqlite_in_the_working_directory_is_the_default(tmp_path: Path) -> None:
-    """Proves that what one process feeds another one reads, where both are in folders of one project."""
+    """Proves that runs of one process are read by another one, if both are in folders of one project."""
     deep = tmp_path / "a" / "b"
     deep.mkdir(parents=True)
     store = open_store(settings(), environ={}, start=tmp_path)
@@ -70,8 +70,8 @@ def test_store_in_the_home_folder_is_the_last_resort(tmp_path: Path, home: Path)
     reader.close()
 
 
-def test_a_reader_makes_nothing_and_marks_the_dead(tmp_path: Path) -> None:
-    """Proves that asking where nothing was recorded says so and leaves no file, and that stale runs are marked."""
+def test_reader_creates_no_file_and_marks_interrupted_runs(tmp_path: Path) -> None:
+    """Proves that reading a missing store reports it and creates no file, and that stale runs are marked."""
     with pytest.raises(StoreNotFoundError):
         open_reader(settings(), environ={}, start=tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -85,13 +85,13 @@ def test_a_reader_makes_nothing_and_marks_the_dead(tmp_path: Path) -> None:
 
 
 def test_memory_is_for_one_process(tmp_path: Path) -> None:
-    """Proves that the memory backend is given to who runs, and refused with words to who only reads."""
+    """Proves that a runner gets the memory backend, and that a reader is refused with a message."""
     assert isinstance(open_store(settings(backend="memory")), MemoryStore)
-    with pytest.raises(StoreError, match="set sqlite to keep them"):
+    with pytest.raises(StoreError, match="set sqlite to store them"):
         open_reader(settings(backend="memory"))
 
 
-def test_memory_is_bounded_as_the_limits_say() -> None:
+def test_memory_is_bounded_by_the_limits() -> None:
     """Proves that `limits.memory_runs` and `limits.memory_mb` reach the store."""
     few = open_store(replace(settings(backend="memory"), limits=Limits(memory_runs=2)))
     small = open_store(replace(settings(backend="memory"), limits=Limits(memory_mb=1)))
@@ -122,7 +122,7 @@ def test_postgresql_is_opened_by_its_connection_string(dsn: str) -> None:
 
 
 def test_the_mirror_is_beside_the_store_and_pruned_after_it_was_switched_off(tmp_path: Path) -> None:
-    """Proves `json_mirror`, and that a reader's prune deletes files although nobody writes them any more."""
+    """Proves `json_mirror`, and that a reader's prune deletes files although no process writes them any more."""
     store = open_store(settings(json_mirror=True), environ={}, start=tmp_path)
     store.complete_execution(run(1))
     store.close()
@@ -134,7 +134,7 @@ def test_the_mirror_is_beside_the_store_and_pruned_after_it_was_switched_off(tmp
 
 
 @pytest.mark.parametrize(("form", "files", "lines"), [("files", 2, 0), ("lines", 0, 2), ("both", 2, 2)])
-def test_mirror_form_chooses_what_is_written_and_both_forget(
+def test_mirror_form_selects_the_files_and_both_forms_delete(
     tmp_path: Path, form: str, files: int, lines: int
 ) -> None:
     """Proves `mirror_form`, and that a reader's prune and delete reach either form although it is off by now."""
@@ -158,8 +158,8 @@ def test_mirror_form_chooses_what_is_written_and_both_forget(
     reader.close()
 
 
-def test_nothing_is_raised_where_no_store_can_be(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Proves that a path that cannot be made costs the records and a line in the log, nothing else."""
+def test_path_that_cannot_be_created_raises_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Proves that a path that cannot be created costs the records and a line in the log only."""
     (tmp_path / "file").write_text("in the way")
     lost: list[tuple[str, int]] = []
     store = open_store(
@@ -168,10 +168,10 @@ def test_nothing_is_raised_where_no_store_can_be(tmp_path: Path, caplog: pytest.
     store.complete_execution(run(1))
     store.close()
     assert sum(count for _, count in lost) == 1
-    assert "runs are not kept" in caplog.text
+    assert "runs are not recorded" in caplog.text
 
 
-# --- what cannot store is refused before the run ----------------------------------------------------------------------
+# --- a store that cannot work is refused before the run --------------------------------------------------------------
 
 
 def test_store_that_can_be_used_is_not_refused(tmp_path: Path) -> None:
@@ -196,12 +196,17 @@ def test_store_that_can_be_used_is_not_refused(tmp_path: Path) -> None:
         ({"path": "folder"}, {}, "telemetry.store.path: {tmp}/folder is a folder"),
         ({"path": "{tmp}/file/t.db"}, {}, "telemetry.store.path: {tmp}/file is a file"),
         ({}, {"AEL_TELEMETRY_DB": "file/x/t.db"}, "AEL_TELEMETRY_DB: {tmp}/file is a file"),
+        (
+            {},
+            {"AEL_TELEMETRY_DB": "postgresql://db/x"},
+            "AEL_TELEMETRY_DB: it names the file of a SQLite store",
+        ),
     ],
 )
 def test_store_that_cannot_keep_runs_is_refused_with_key_and_remedy(
     tmp_path: Path, facts: dict[str, Any], environ: dict[str, str], words: str
 ) -> None:
-    """Proves a ConfigError that names the key or variable, what is wrong there and what to set."""
+    """Proves a ConfigError that names the key or variable, the fault and a valid value."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("in the way")
     facts = {name: value.replace("{tmp}", str(tmp_path)) for name, value in facts.items()}
@@ -212,7 +217,7 @@ def test_store_that_cannot_keep_runs_is_refused_with_key_and_remedy(
 
 
 def test_postgresql_without_its_driver_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Proves that the message says what to install."""
+    """Proves that the message names the package to install."""
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(ConfigError, match=r"needs psycopg: install it with `pip install 'psycopg\[binary\]"):
         refuse_unusable(settings(backend="postgresql", dsn="postgresql://a@b/c"), environ={})
@@ -233,17 +238,19 @@ def test_pipe_or_loop_in_place_of_the_store_is_refused(tmp_path: Path) -> None:
 
 
 def test_folder_that_takes_no_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Proves the refusal where the mode of a folder allows what its file system does not, and none on a full disk."""
+    """Proves the refusal for a writable mode on a read-only file system, and that a full disk is not refused."""
     proc = Path("/proc")
     if proc.is_dir() and os.access(proc, os.W_OK):  # root may write there, by its mode
-        with pytest.raises(ConfigError, match=r"telemetry\.store\.path: the folder /proc takes no file \("):
+        with pytest.raises(
+            ConfigError, match=r"telemetry\.store\.path: the folder /proc does not accept a file \("
+        ):
             refuse_unusable(settings(path="/proc/x/t.db"), environ={})
     path = str(tmp_path / "below" / "t.db")
     for number, refused in ((errno.EROFS, True), (errno.ENOSPC, False), (errno.EDQUOT, False)):
         full = OSError(number, os.strerror(number))
         monkeypatch.setattr("ael_otel.store.factory.tempfile.TemporaryFile", Mock(side_effect=full))
         if refused:
-            with pytest.raises(ConfigError, match="takes no file"):
+            with pytest.raises(ConfigError, match="does not accept a file"):
                 refuse_unusable(settings(path=path), environ={})
         else:
             refuse_unusable(settings(path=path), environ={})
@@ -318,7 +325,7 @@ def _a_run_that_fails_in_its_code(recorder: Recorder, inputs: dict[str, Any]) ->
 
 
 def test_frames_fill_the_record_with_content(tmp_path: Path) -> None:
-    """Proves what each frame keeps: inputs, parameters, results, printed text, imports, exceptions; as it was then."""
+    """Proves the content of each frame: inputs, parameters, results, printed text, imports, exceptions; as of then."""
     store = SqliteStore(tmp_path / "telemetry.db")
     recorder = Recorder(metrics=AelMetrics(), store=store)
     recorder.capture_output = Capture(100)
@@ -347,7 +354,7 @@ def test_frames_fill_the_record_with_content(tmp_path: Path) -> None:
 
 
 def test_without_a_store_content_is_not_even_looked_at() -> None:
-    """Proves that content costs nothing and is kept nowhere when there is no store."""
+    """Proves that without a store content is neither copied nor stored."""
     recorder = Recorder(metrics=AelMetrics())
     with Execution(recorder, "w", execution_id="exec-1", inputs={"a": 1}) as frame:
         assert frame.execution is not None
@@ -355,7 +362,7 @@ def test_without_a_store_content_is_not_even_looked_at() -> None:
     recorder.stop_counting()
 
 
-def test_source_that_is_no_python_has_no_imports() -> None:
+def test_source_that_is_not_python_has_no_imports() -> None:
     """Proves that code the sandbox will refuse does not harm the record of it."""
     assert (
         imports_of("import (") == imports_of("\0") == imports_of("(" * 100_000) == imports_of("\ud800") == []
@@ -363,7 +370,7 @@ def test_source_that_is_no_python_has_no_imports() -> None:
 
 
 def test_inputs_and_outputs_can_be_blanked(tmp_path: Path) -> None:
-    """Proves that `redact_inputs` and `redact_outputs` reach what is stored, by the runtime's own wiring."""
+    """Proves that `redact_inputs` and `redact_outputs` apply to stored runs, by the runtime's own wiring."""
     done = _run_program(
         tmp_path, replace(settings(), redaction=Redaction(redact_inputs=True, redact_outputs=True))
     )
@@ -417,7 +424,7 @@ def test_the_runtime_opens_the_configured_store_and_writes_all_at_its_end(tmp_pa
 
 
 def test_a_hundred_runs_at_once_in_an_event_loop_are_not_held_up(tmp_path: Path) -> None:
-    """Proves that overlapping runs of one loop are all kept, and that telling the store takes microseconds."""
+    """Proves that overlapping runs of one loop are all stored, and that a call of the store takes microseconds."""
     store = open_store(settings(), environ={}, start=tmp_path)
     recorder = Recorder(metrics=AelMetrics(), store=store)
     spent = 0.0

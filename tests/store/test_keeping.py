@@ -1,4 +1,4 @@
-"""Retention and the JSON mirror: what is due is done once, and what is deleted is gone everywhere."""
+"""Retention and the JSON mirror: pruning runs once when due, and deleted runs are gone everywhere."""
 
 import json
 import multiprocessing
@@ -49,7 +49,7 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 @pytest.mark.parametrize("days", [1, 30, 365])
 def test_runs_older_than_the_days_go(store: SqliteStore, days: int) -> None:
-    """Proves the age at both ends of what can be set and at the default, to the run."""
+    """Proves the age at both ends of its range and at the default, exact to the run."""
     assert sum(Retention(days).steps(store, NOW)) == 400 - days
     oldest = store.info().oldest
     assert oldest is not None
@@ -59,7 +59,7 @@ def test_runs_older_than_the_days_go(store: SqliteStore, days: int) -> None:
 def test_it_is_done_once_a_day_and_caught_up_with_once(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Proves that the time of the last run is kept in the store: not twice a day, and once after a week away."""
+    """Proves that the time of the last pruning is stored: not twice a day, and once after a week away."""
     clock = NOW
     monkeypatch.setattr("ael_otel.store.pruning.now_us", lambda: int(clock.timestamp() * 1e6))
     done: list[bool] = []
@@ -152,14 +152,14 @@ def test_runs_whose_names_collide_all_have_files(tmp_path: Path) -> None:
 
 
 def _moved() -> tuple[int, int]:
-    """Bytes that this thread has read and written so far, as the kernel counts them, by whatever call."""
+    """Return the bytes that this thread has read and written so far, as the kernel counts them."""
     told = dict(line.split(": ") for line in Path("/proc/thread-self/io").read_text().splitlines())
     return int(told["rchar"]), int(told["wchar"])
 
 
 @pytest.mark.skipif(not Path("/proc/thread-self/io").exists(), reason="this kernel does not count")
 def test_an_entry_costs_the_same_after_many_runs(tmp_path: Path) -> None:
-    """Proves that an append works in place: same inode, and what is read and written is bounded, not the index."""
+    """Proves that an append works in place: same inode, and bounded reads and writes instead of the whole index."""
     mirror = Mirror(tmp_path / "traces")
     mirror.write([row(number, started_at=START) for number in range(2_000)])
     index = mirror.folder / "2026-01-31" / INDEX
@@ -209,7 +209,7 @@ def test_processes_that_mirror_together_lose_no_entry(tmp_path: Path) -> None:
     assert len(json.loads(next((tmp_path / "traces").rglob(INDEX)).read_bytes())) == 300
 
 
-def test_what_is_pruned_goes_from_the_mirror_too(tmp_path: Path) -> None:
+def test_pruned_runs_are_removed_from_the_mirror_too(tmp_path: Path) -> None:
     """Proves that files and entries of deleted runs are gone, whole days with their folder, and the others stay."""
     folder = tmp_path / ".ael"
     mirror = Mirror(folder / "traces")

@@ -1,4 +1,4 @@
-"""What holds for the PostgreSQL store only: its schema, several processes, a server that goes away."""
+"""The PostgreSQL store only: its schema, several processes, a server that goes away."""
 
 import multiprocessing
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ from ael_otel.store.migrations import SCHEMA_VERSION
 from ael_otel.store.postgresql import PostgresStore, _shown
 from tests.store.conftest import empty
 from tests.store.making import START, run
+from tests.support.version_0_1_0 import ENDED, KILLED, POSTGRESQL, rows_of
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -27,8 +28,8 @@ def store(dsn: str) -> Iterator[PostgresStore]:
     made.close()
 
 
-def test_everything_is_in_a_schema_of_its_own(store: PostgresStore) -> None:
-    """Proves that a shared database gets no table of ours beside the others."""
+def test_all_tables_are_in_their_own_schema(store: PostgresStore) -> None:
+    """Proves that other schemas of a shared database get no table of ours."""
     found = store.read(
         "SELECT DISTINCT table_schema FROM information_schema.tables WHERE table_name = 'executions'"
     )
@@ -89,7 +90,7 @@ def test_processes_open_a_new_database_together_and_write_together(dsn: str) -> 
     store.close()
 
 
-def test_a_connection_that_the_server_ended_is_made_again(store: PostgresStore, dsn: str) -> None:
+def test_connection_that_the_server_ended_is_reopened(store: PostgresStore, dsn: str) -> None:
     """Proves that a restart of the server costs a fed store no run."""
     queued = QueuedStore(lambda: store, linger_s=0.01)
     queued.complete_execution(run(1))
@@ -123,12 +124,12 @@ def test_pruned_rows_are_vacuumed(store: PostgresStore) -> None:
         ("dbname=runs", "postgresql://local/runs"),
     ],
 )
-def test_of_a_connection_string_only_the_place_is_shown(given: str, shown: str) -> None:
+def test_connection_string_is_printed_without_login(given: str, shown: str) -> None:
     """Proves that neither user nor password nor parameters come into messages."""
     assert _shown(given) == shown
 
 
-def test_a_closed_store_and_a_wrong_string_say_so(
+def test_closed_store_and_wrong_string_are_reported(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Proves the errors of a closed store, of a string that is none, and of a missing psycopg."""
@@ -146,3 +147,30 @@ def test_a_closed_store_and_a_wrong_string_say_so(
     monkeypatch.setattr("ael_otel.store.postgresql.import_module", missing)
     with pytest.raises(StoreError, match=r"pip install 'psycopg\[binary\]"):
         PostgresStore("host=127.0.0.1")
+
+
+def test_store_of_the_first_version_is_migrated(dsn: str) -> None:
+    """Proves that a database which 0.1.0 wrote has the present schema once opened, with its runs, and can be pruned."""
+    import psycopg
+
+    empty(dsn)
+    with psycopg.connect(dsn) as connection:
+        connection.execute(POSTGRESQL.encode())
+        for table in ("ael_versions", "executions", "bodies", "tool_calls", "errors", "redactions"):
+            rows = rows_of(table)
+            values = ", ".join(["%s"] * len(rows[0]))
+            connection.cursor().executemany(f"INSERT INTO {table} VALUES ({values})".encode(), rows)  # noqa: S608
+        connection.execute("SELECT setval('execution_ids', (SELECT max(id) FROM executions))")
+    store = PostgresStore(dsn)
+    assert store.info().schema_version == SCHEMA_VERSION
+    assert store.mark_interrupted() == [KILLED]
+    runs = [each.execution_id for each in store.iterate(RunQuery(limit=None))]
+    assert runs == [KILLED, *reversed(ENDED)]
+    retried = store.get(ENDED[1])
+    assert retried is not None
+    assert [step.attempt for step in retried.steps] == [3]
+    store.complete_execution(run(1))
+    assert store.get("exec-000001") == run(1)
+    assert store.prune(older_than=START).executions == 8
+    assert store.count(RunQuery()) == 1
+    store.close()

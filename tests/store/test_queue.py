@@ -1,4 +1,4 @@
-"""Feeding a store in the background: nothing waits, nothing raises, what is lost is counted, what ended is written."""
+"""Writing in the background: no caller waits, nothing raises, drops are counted, ended runs are written."""
 
 import logging
 import os
@@ -52,7 +52,7 @@ class Gate(SqliteStore):
 
 
 class Fed:
-    """A queued store over a gate, and what it lost."""
+    """A queued store over a gate, and its drops."""
 
     def __init__(self, path: Path, **options: Any) -> None:
         self.gate = Gate(path)
@@ -84,7 +84,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / ".ael" / "telemetry.db"
 
 
-# --- what is written --------------------------------------------------------------------------------------------------
+# --- written runs --------------------------------------------------------------------------------------------------
 
 
 def test_a_short_run_is_written_once(path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_short_run_is_written_once(path: Path) -> None:
         assert it.store.get("exec-000001") == record
 
 
-def test_a_long_run_shows_as_it_goes_on_without_being_written_each_time(path: Path) -> None:
+def test_long_run_is_visible_without_a_write_for_each_event(path: Path) -> None:
     """Proves that a running row appears without being asked for, and that 500 steps are a few snapshots."""
     with fed(path) as it:
         reader = SqliteStore(path)
@@ -130,7 +130,7 @@ def test_a_run_shows_soon_after_the_store_was_locked(path: Path) -> None:
         waiting = run(2, status="running", duration_ms=None)
         it.store.start_execution(waiting)
         assert writing.wait(10)
-        # Taken for work, it would keep the next runs out of sight for MOST_BETWEEN_SNAPSHOTS_S.
+        # Counted as work, it would hide the next runs for MOST_BETWEEN_SNAPSHOTS_S.
         time.sleep(MOST_BETWEEN_SNAPSHOTS_S / 10)  # wait: how long the store is locked
         other.execute("COMMIT")
         other.close()
@@ -141,8 +141,8 @@ def test_a_run_shows_soon_after_the_store_was_locked(path: Path) -> None:
         reader.close()
 
 
-def test_a_record_is_taken_as_it_is_at_its_end(path: Path) -> None:
-    """Proves that what the application does to a record after its end, before it is written, is not stored."""
+def test_record_is_stored_as_of_its_end(path: Path) -> None:
+    """Proves that changes by the application after a record's end, before it is written, are not stored."""
     with fed(path) as it:
         it.gate.open.clear()
         record = run(inputs={"list": [1]})
@@ -154,7 +154,7 @@ def test_a_record_is_taken_as_it_is_at_its_end(path: Path) -> None:
         assert (found.inputs, found.status) == ({"list": [1]}, "completed")
 
 
-def test_a_burst_of_two_thousand_runs_is_kept_whole(path: Path) -> None:
+def test_burst_of_two_thousand_runs_is_stored_in_full(path: Path) -> None:
     """Proves that 2,000 runs of five steps from four threads at full speed are all there, with all their parts."""
 
     def burst(start: int) -> None:
@@ -183,13 +183,13 @@ def test_a_burst_of_two_thousand_runs_is_kept_whole(path: Path) -> None:
         assert it.store.stats("tool", RunQuery())[0].count == 10_000
 
 
-# --- what is lost -----------------------------------------------------------------------------------------------------
+# --- drops -----------------------------------------------------------------------------------------------------
 
 
-def test_a_full_queue_loses_whole_runs_and_says_how_many(path: Path) -> None:
-    """Proves that what finds no room is counted, nothing of it stays as a run that never ends, and it goes on.
+def test_full_queue_drops_whole_runs_and_counts_them(path: Path) -> None:
+    """Proves that runs without room are counted, none of them stays as running for ever, and later runs are stored.
 
-    What has only begun takes no room: its end is what counts.
+    A run that has only begun takes no room: its end does.
     """
     with fed(path, capacity=10) as it:
         begun = run(99, status="running", duration_ms=None)
@@ -229,10 +229,8 @@ def test_room_is_counted_in_bytes_too(path: Path) -> None:
         assert it.store.count(RunQuery()) in (2, 3)
 
 
-def test_a_store_that_is_busy_is_tried_again_and_nothing_is_lost(
-    path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Proves that runs wait while the store cannot be used, in order; said once, and again when it is over."""
+def test_busy_store_is_retried_without_a_drop(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Proves that runs wait in order while the store cannot be used; logged once, and again when it is over."""
     caplog.set_level(logging.WARNING)
     with fed(path) as it:
         faults = iter([StoreBusyError("disk full")] * 3)
@@ -248,7 +246,7 @@ def test_a_store_that_is_busy_is_tried_again_and_nothing_is_lost(
     ]
 
 
-def test_one_run_that_cannot_be_kept_takes_no_other_with_it(path: Path) -> None:
+def test_run_that_cannot_be_stored_costs_no_other_run(path: Path) -> None:
     """Proves that of a batch with a row that the database refuses all others are written, and that one is counted."""
     with fed(path, linger_s=0.1) as it:
         it.gate.fault = lambda ids: ValueError("refused") if "exec-000003" in ids else None
@@ -260,10 +258,8 @@ def test_one_run_that_cannot_be_kept_takes_no_other_with_it(path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [SchemaTooNewError("newer"), RuntimeError("a fault of ours")])
-def test_a_store_that_cannot_be_opened_harms_nobody(
-    error: Exception, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Proves that writing neither raises nor waits, every run is counted, the reason logged once, readers told."""
+def test_store_that_cannot_be_opened_does_no_harm(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    """Proves that writing neither raises nor waits, every run is counted, the reason logged once, and reads raise."""
     lost: Counter[str] = Counter()
 
     def refuse() -> SqliteStore:
@@ -278,10 +274,10 @@ def test_a_store_that_cannot_be_opened_harms_nobody(
     store.finish_execution(run(11))
     store.close()
     assert lost == {"store_error": 11}
-    assert [each.getMessage() for each in caplog.records] == [f"runs are not kept: {error}"]
+    assert [each.getMessage() for each in caplog.records] == [f"runs are not recorded: {error}"]
 
 
-def test_a_store_that_opens_late_gets_what_waited(path: Path) -> None:
+def test_store_that_opens_late_gets_the_waiting_runs(path: Path) -> None:
     """Proves that a server that is away at the start costs no run."""
     faults = iter([StoreBusyError("away")] * 2)
 
@@ -300,8 +296,8 @@ def test_a_store_that_opens_late_gets_what_waited(path: Path) -> None:
 # --- ending -----------------------------------------------------------------------------------------------------------
 
 
-def test_closing_writes_what_waits_and_refuses_the_rest(path: Path) -> None:
-    """Proves that `close` loses nothing that came before it, counts what comes after it, and can be called again."""
+def test_closing_writes_waiting_runs_and_refuses_later_ones(path: Path) -> None:
+    """Proves that `close` writes all earlier runs, counts later ones as dropped, and can be called again."""
     with fed(path, linger_s=5) as it:
         for number in range(50):
             it.store.finish_execution(run(number))
@@ -331,8 +327,8 @@ class SqliteReader:
 
 
 def test_closing_waits_no_longer_than_it_may(path: Path) -> None:
-    """Proves that a store that hangs does not keep the process, and that what was left is counted, with what the
-    writer held; nothing of it is stored afterwards.
+    """Proves that a store that hangs does not delay the end, and that the remaining runs are counted, with those that
+    the writer held; none of them is stored afterwards.
     """
     with fed(path) as it:
         it.gate.open.clear()
@@ -352,7 +348,7 @@ def test_closing_waits_no_longer_than_it_may(path: Path) -> None:
 
 
 def test_a_busy_store_is_given_up_at_the_end(path: Path) -> None:
-    """Proves that what a store would not take until the end is counted, not retried for ever."""
+    """Proves that runs that a store refuses until the end are counted, not retried for ever."""
     with fed(path) as it:
         it.gate.fault = lambda _: StoreBusyError("locked")
         for number in range(5):
@@ -373,8 +369,8 @@ for number in range(200):
 """
 
 
-def test_a_program_that_just_ends_loses_nothing(path: Path) -> None:
-    """Proves that what is queued when the interpreter exits is written, by a program that never calls `close`."""
+def test_program_that_just_ends_stores_all_runs(path: Path) -> None:
+    """Proves that queued runs are written when the interpreter exits, in a program that never calls `close`."""
     root = Path(__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM, str(path)], cwd=root, capture_output=True, text=True, check=False
@@ -407,7 +403,7 @@ print(os.waitstatus_to_exitcode(status), *found)
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="beyond CI: there is no fork here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="beyond CI: no fork on this platform")
 def test_a_forked_child_writes_on_its_own(path: Path) -> None:
     """Proves that parent and child both keep their runs after a fork, each once."""
     root = Path(__file__).parents[2]
@@ -452,10 +448,10 @@ print(*codes, found)
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="beyond CI: there is no fork here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="beyond CI: no fork on this platform")
 def test_a_fork_waits_for_the_writer_of_its_parent(path: Path) -> None:
-    """Proves that a child which is forked while its parent writes inherits no database in the middle of its work, whose
-    locks nobody would let go of: it keeps its runs.
+    """Proves that a child which is forked while its parent writes does not inherit the open database, whose locks would
+    never be released: it stores its runs.
     """
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _FORK_BUSY, str(path)],
@@ -468,7 +464,7 @@ def test_a_fork_waits_for_the_writer_of_its_parent(path: Path) -> None:
 
 
 def test_runs_of_the_dead_are_marked_on_opening(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Proves that a process that opens the store marks what a dead one has left, without being asked."""
+    """Proves that a process that opens the store marks the runs of a dead one, without an explicit call."""
     store = SqliteStore(path)
     gone = this_process().rpartition("/")[0].rpartition("/")[0] + "/4194999/1"
     store.start_execution(run(7, status="running", owner=gone))
@@ -490,7 +486,7 @@ def test_old_runs_go_while_new_ones_come(path: Path) -> None:
     store.close()
 
 
-def test_the_mirror_gets_what_has_ended_and_its_faults_lose_no_run(path: Path, tmp_path: Path) -> None:
+def test_mirror_gets_ended_runs_and_its_faults_cost_no_run(path: Path, tmp_path: Path) -> None:
     """Proves that ended runs become files, running ones do not, and that a mirror that fails is only logged."""
     with fed(path, mirrors=(Mirror(tmp_path / "traces"),)) as it:
         it.store.start_execution(run(1, status="running"))
@@ -553,7 +549,7 @@ def test_run_that_is_deleted_before_it_is_mirrored_stays_deleted(
 
 
 def test_a_fault_of_ours_in_the_writer_does_not_stop_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Proves that the thread survives what nobody thought of."""
+    """Proves that the thread survives an unexpected exception."""
     with fed(path, mirrors=(Mirror(path.parent / "traces"),)) as it:
         calls = iter([True])
 

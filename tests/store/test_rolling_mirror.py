@@ -67,12 +67,12 @@ def test_a_file_of_its_size_is_followed_by_the_next_and_the_oldest_go(
         assert sum(sizes) <= 4 * MIB
     kept = sorted(int(each.removeprefix("exec-")) for each in lines(mirror.folder))
     assert kept == list(range(kept[0], 60)), "the newest, without a gap"
-    assert "runs-2026-01-30.jsonl is removed" in caplog.text
+    assert "runs-2026-01-30.jsonl was removed" in caplog.text
     assert "runs-2026-01-31.11.jsonl" in names(mirror.folder)
 
 
 def test_a_line_that_was_torn_is_ended_and_takes_no_other_with_it(tmp_path: Path) -> None:
-    """Proves that after a crash in the middle of a line the next run is a line of its own."""
+    """Proves that after a crash in the middle of a line the next run is a separate line."""
     mirror = RollingMirror(tmp_path / "traces")
     mirror.write([row(1), row(2)])
     path = mirror.folder / "runs-2026-01-31.jsonl"
@@ -158,7 +158,7 @@ def test_prune_by_size_removes_the_lines_of_exactly_the_runs_that_went(tmp_path:
 
 
 def test_delete_removes_the_lines_of_those_runs_and_torn_ones(tmp_path: Path) -> None:
-    """Proves that a deleted run is gone from every file of its day, with what a killed process left of a rewrite."""
+    """Proves that a deleted run is gone from every file of its day, with the leftovers of a killed rewrite."""
     mirror = RollingMirror(tmp_path / "traces", max_mb=8, file_mb=1)
     store = SqliteStore(tmp_path / "telemetry.db", copies=mirror)
     rows = [row(number, outputs=f"Marigold {number} " + "x" * 100_000) for number in range(20)]

@@ -34,7 +34,7 @@ from tests.support.variables import EXPORT_NOTHING, clean_variables
 
 
 class Told(msgspec.Struct):
-    """What the program of the demo writes."""
+    """The records that the demo program writes."""
 
     stored: list[ExecutionRecord]
     derived: list[ExecutionRecord]
@@ -61,7 +61,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
 def test_the_record_of_each_run_follows_from_its_spans(told: Told) -> None:
     """Proves, over every outcome of the demo, that store and spans agree in every field that spans can carry."""
     stored = {record.execution_id: record for record in told.stored}
-    # The MCP library has traces of its own: it asks a server for its tools when it connects.
+    # The MCP library makes separate traces: it asks a server for its tools when it connects.
     derived = {each.execution_id: each for each in told.derived if each.metadata.get("source") != "spans"}
     assert len(stored) == len(told.stored) >= 10
     assert stored.keys() == derived.keys()
@@ -189,9 +189,9 @@ def test_any_agent_is_a_run_with_steps_and_tool_calls() -> None:
     assert agent.store.find(record.trace_id[:8]) == [record.execution_id]
 
 
-def test_agents_and_models_are_who_spans_say() -> None:
-    """Proves that models are told with their providers by either convention, each once; that a call is an agent's only
-    below a span that says so, the nearest one; and that the name of a monitoring agent is nobody's.
+def test_agents_and_models_come_from_spans() -> None:
+    """Proves that models are listed with their providers in either convention, each once; that a call is an agent's
+    only below a span of that agent, the nearest one; and that the name of a monitoring agent is ignored.
     """
     agent = Agent()
     span = agent.tracer.start_as_current_span
@@ -232,7 +232,7 @@ def test_agents_and_models_are_who_spans_say() -> None:
         ("x", "failed", "error"),
     ],
 )
-def test_an_agent_that_fails_says_how(kind: str, status: str, call: str) -> None:
+def test_failed_agent_has_its_error(kind: str, status: str, call: str) -> None:
     """Proves that the end of a foreign run follows from its error's type."""
     agent = Agent()
     with agent.tracer.start_as_current_span("agent") as root:
@@ -249,7 +249,7 @@ def test_an_agent_that_fails_says_how(kind: str, status: str, call: str) -> None
 
 
 def test_traces_of_no_agent_are_not_kept() -> None:
-    """Proves that an HTTP server's spans make no runs, that `keep` can say otherwise, also below a remote parent."""
+    """Proves that an HTTP server's spans make no runs, and that `keep` can select them, also below a remote parent."""
     agent, all_of_them = Agent(), Agent(keep=lambda _name, _attributes: True)
     remote = SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(1))
     for each in (agent, all_of_them):
@@ -275,7 +275,7 @@ def test_our_own_runs_are_not_kept_twice() -> None:
 
 
 def test_memory_is_bounded_however_many_traces_never_end() -> None:
-    """Proves that the oldest open trace is given up and counted, and that what was given up does no harm later."""
+    """Proves that the oldest open trace is dropped and counted, and that its later spans do no harm."""
     lost: list[tuple[str, int]] = []
     agent = Agent(max_traces=2, on_drop=lambda reason, count: lost.append((reason, count)))
     spans = [
@@ -307,8 +307,8 @@ def test_trace_that_is_open_at_the_end_is_counted_and_its_run_ends() -> None:
     assert lost == [("shutdown_timeout", 1)]
 
 
-def test_a_span_that_outlives_its_root_is_counted_as_left_out() -> None:
-    """Proves that the run is complete when its root ends, and says that something was missing."""
+def test_span_that_outlives_its_root_is_counted_as_dropped() -> None:
+    """Proves that the run is complete when its root ends, and reports the missing span."""
     agent = Agent()
     with agent.tracer.start_as_current_span("agent", attributes={"gen_ai.agent.name": "a"}):
         late = agent.tracer.start_span("late")
@@ -318,7 +318,7 @@ def test_a_span_that_outlives_its_root_is_counted_as_left_out() -> None:
 
 
 def test_a_faulty_store_does_not_reach_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Proves that what the store raises stays with us."""
+    """Proves that an exception of the store does not reach the application."""
     monkeypatch.setenv("AEL_OTEL_RAISE_FAULTS", "0")
     agent = Agent()
     monkeypatch.setattr(agent.store, "start_execution", lambda _: 1 / 0)
@@ -334,8 +334,8 @@ def test_no_spans_are_no_runs() -> None:
 
 
 def test_big_foreign_spans_are_bounded_in_bytes_and_counted() -> None:
-    """Proves that open traces of other instrumentations hold no more than the bound, that the oldest are given up and
-    counted by reason, and that a run which showed already ends as interrupted.
+    """Proves that open traces of other instrumentations hold no more than the bound, that the oldest are dropped and
+    counted by reason, and that a run which was already visible ends as interrupted.
     """
     lost: Counter[str] = Counter()
     agent = Agent(max_bytes=1_000_000, on_drop=lambda reason, count: lost.update({reason: count}))
@@ -361,7 +361,7 @@ def test_big_foreign_spans_are_bounded_in_bytes_and_counted() -> None:
     assert agent.processor.level == (0, 0, 0.0)
 
 
-def test_trace_larger_than_the_bound_leaves_spans_out_and_says_how_many() -> None:
+def test_trace_larger_than_the_bound_drops_spans_and_counts_them() -> None:
     """Proves that one trace does not exceed the bound by itself: further spans are left out of its record."""
     agent = Agent(limits=Limits(foreign_mb=1, foreign_spans_per_trace=50))
     with agent.tracer.start_as_current_span("invoke_agent", attributes={"gen_ai.agent.name": "big"}):
@@ -374,7 +374,7 @@ def test_trace_larger_than_the_bound_leaves_spans_out_and_says_how_many() -> Non
 
 
 def test_error_of_a_failed_run_names_its_step_and_tool_with_the_engines_detail(told: Told) -> None:
-    """Proves on the real engine that a run's error says where it occurred, as its step does, and in more words."""
+    """Proves on the real engine that a run's error names where it occurred, as its step does, with more detail."""
     failed = [run for run in told.stored if run.status == "failed" and any(step.error for step in run.steps)]
     assert len(failed) >= 2
     for run in failed:

@@ -1,4 +1,4 @@
-"""What holds for the SQLite store only: its file, its versions, several processes, and that deleted is gone."""
+"""The SQLite store only: its file, its versions, several processes, and that deleted runs are erased."""
 
 # ruff: noqa: S608 - statements are made of names of this file
 
@@ -40,7 +40,7 @@ def raw(path: Path, sql: str) -> list[tuple[object, ...]]:
 
 
 def test_only_this_user_can_read_the_files(tmp_path: Path) -> None:
-    """Proves mode 0600 of database, log and shared memory and 0700 of the folder, whatever the umask."""
+    """Proves mode 0600 of database, log and shared memory and 0700 of the folder, for any umask."""
     before = os.umask(0)
     try:
         path = tmp_path / "project" / ".ael" / "telemetry.db"
@@ -56,7 +56,7 @@ def test_only_this_user_can_read_the_files(tmp_path: Path) -> None:
 
 
 def test_the_settings_of_the_file_are_those_that_the_design_rests_on(tmp_path: Path) -> None:
-    """Proves WAL, incremental vacuum, foreign keys, zeroing of what is replaced, and our mark in the header."""
+    """Proves WAL, incremental vacuum, foreign keys, zeroing of replaced data, and our mark in the header."""
     store = SqliteStore(tmp_path / "telemetry.db")
     names = ("journal_mode", "auto_vacuum", "foreign_keys", "synchronous", "secure_delete", "application_id")
     found = [store.read(f"PRAGMA {name}")[0][0] for name in names]
@@ -94,8 +94,8 @@ def test_a_person_can_ask_the_file_with_any_tool(tmp_path: Path) -> None:
     store.close()
 
 
-def test_what_cannot_be_opened_is_said(tmp_path: Path) -> None:
-    """Proves the errors for no file, a file that is no database, a database of others, and a folder in its place."""
+def test_file_that_cannot_be_opened_is_reported(tmp_path: Path) -> None:
+    """Proves the errors for no file, a file that is not a database, a foreign database, and a folder in its place."""
     with pytest.raises(StoreNotFoundError, match="no runs have been recorded here yet"):
         SqliteStore(tmp_path / "nothing.db", create=False)
     assert not (tmp_path / "nothing.db").exists()
@@ -157,8 +157,8 @@ def _look_as_somebody_else(path: Path, answers: "multiprocessing.Queue[object]")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork, no other user")
 @pytest.mark.parametrize("open_elsewhere", [False, True])
 def test_who_may_only_read_can_look(open_elsewhere: bool) -> None:
-    """Proves that a file on a disk or of a user that lets nobody write can be listed and shown, also while its owner
-    has it open, that nothing is made beside it, and that deleting is refused.
+    """Proves that a read-only file can be listed and printed, also while its owner has it open, that no file is created
+    beside it, and that deleting is refused.
     """
     # Not pytest's folder, which other users may not enter.
     with tempfile.TemporaryDirectory() as name:
@@ -185,11 +185,11 @@ def test_who_may_only_read_can_look(open_elsewhere: bool) -> None:
             store.close()
 
 
-def test_what_a_reader_keeps_in_the_log_is_told_and_goes_when_it_has_ended(
+def test_runs_that_a_reader_keeps_in_the_wal_are_reported_and_erased_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Proves that pruning beside an open read transaction says that the log still holds what was deleted, and that the
-    next prune, which finds nothing to delete, takes it out.
+    """Proves that pruning beside an open read transaction reports that SQLite's log still holds deleted runs, and that
+    the next prune, which has nothing to delete, erases them.
     """
     path = tmp_path / ".ael" / "telemetry.db"
     monkeypatch.setattr("ael_otel.store.sqlite.BUSY_S", 0.1)
@@ -209,7 +209,7 @@ def test_what_a_reader_keeps_in_the_log_is_told_and_goes_when_it_has_ended(
     store.close()
 
 
-def test_a_closed_store_says_so(tmp_path: Path) -> None:
+def test_closed_store_is_reported(tmp_path: Path) -> None:
     """Proves that use after `close` is a StoreError, not one of sqlite3."""
     store = SqliteStore(tmp_path / "telemetry.db")
     store.close()
@@ -221,7 +221,7 @@ def test_a_closed_store_says_so(tmp_path: Path) -> None:
 
 
 def test_a_newer_schema_is_refused_by_name_of_the_version_that_wrote_it(tmp_path: Path) -> None:
-    """Proves that a file of a later version is left alone, and that the message says what can read it."""
+    """Proves that a file of a later version is not changed, and that the message names the version that reads it."""
     path = tmp_path / "telemetry.db"
     SqliteStore(path).close()
     connection = sqlite3.connect(path, isolation_level=None)
@@ -406,7 +406,7 @@ def test_a_run_whose_engine_is_killed_is_marked_and_the_rest_can_be_read(tmp_pat
 
 
 def test_a_run_that_was_marked_too_early_may_still_end(tmp_path: Path) -> None:
-    """Proves that the end that the engine tells wins over the mark of one that could not see it."""
+    """Proves that the end recorded by the engine wins over the mark of a process that could not see it."""
     store = SqliteStore(tmp_path / "telemetry.db")
     gone = this_process().rpartition("/")[0].rpartition("/")[0] + "/4194999/1"
     store.start_execution(run(1, status="running", owner=gone))
@@ -428,17 +428,18 @@ def _bytes_below(folder: Path) -> bytes:
     return b"".join(each.read_bytes() for each in sorted(folder.rglob("*")) if each.is_file())
 
 
-@pytest.mark.parametrize("share", [2, 10])
-def test_what_is_pruned_is_gone_from_disk(tmp_path: Path, share: int) -> None:
+@pytest.mark.parametrize(("share", "longer"), [(2, 0), (10, 0), (2, 1), (2, 7), (3, 30)])
+def test_pruned_runs_are_erased_from_disk(tmp_path: Path, share: int, longer: int) -> None:
     """Proves that no copy of a deleted name, parameter, result or message is left in database, log or shared memory:
-    whole pages, parts of pages that stay, versions that were replaced while the run went on, and index entries.
+    whole pages, parts of pages that stay, versions that were replaced while the run went on, index entries, and
+    places from which rows of any length were moved to other pages.
     """
     path = tmp_path / ".ael" / "telemetry.db"
     store = SqliteStore(path)
     for number in range(1, 301):
         old = number % share == 0
         at = START - timedelta(days=40 if old else 1) + timedelta(seconds=number)
-        text = f"{SECRET} {number}" if old else f"harmless {number}"
+        text = (f"{SECRET} {number}" if old else f"harmless {number}") + "." * longer
         name = f"{text[:30]}-{number:05d}"
         facts = {
             "started_at": at,

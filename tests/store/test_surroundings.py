@@ -1,4 +1,4 @@
-"""A store whose file or disk changes beside it: deleted, replaced, restored, full; no run is lost uncounted."""
+"""A store whose file or disk changes beside it: deleted, replaced, restored, full; every dropped run is counted."""
 
 import logging
 import shutil
@@ -29,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 
 
 class Kept:
-    """A queued store, and what it counts as lost."""
+    """A queued store, and the drops it counts."""
 
     def __init__(self, path: Path, **options: Any) -> None:
         self.lost: Counter[str] = Counter()
@@ -48,7 +48,7 @@ class Kept:
             self.accepted += 1
 
     def conserved(self, stored: int) -> bool:
-        """Whether every run is stored, counted as lost, or still queued."""
+        """Return whether every run is stored, counted as dropped, or still queued."""
         return self.accepted == stored + sum(self.lost.values()) + self.store.queue.queued
 
 
@@ -116,7 +116,7 @@ _BACKUP = ["exec-000900", "exec-000901"]
         (_copy_over_and_rm_log, _BACKUP),
     ],
 )
-def test_later_runs_are_kept_when_the_file_is_changed_beside_the_engine(
+def test_later_runs_are_stored_when_the_file_is_changed_beside_the_engine(
     path: Path,
     kept: Kept,
     tmp_path: Path,
@@ -125,7 +125,7 @@ def test_later_runs_are_kept_when_the_file_is_changed_beside_the_engine(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Proves that a deleted, renamed-over or copied-over file (of another store) is noticed before the next write: the
-    new file is sound, holds its own runs and all later ones, nothing is counted as lost, and the log names the cause.
+    new file is sound, holds its own runs and all later ones, no drop is counted, and the log names the cause.
     """
     backup = tmp_path / "backup.db"
     other = SqliteStore(backup)
@@ -172,7 +172,7 @@ def test_older_copy_of_the_same_store_copied_over_it_is_noticed(
     store.close()
 
 
-def test_store_that_others_write_and_checkpoint_is_not_taken_for_another(
+def test_store_that_others_write_and_checkpoint_does_not_count_as_replaced(
     path: Path, kept: Kept, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Proves that checkpoints, VACUUM and writes of other processes are not a replacement: nothing is opened anew."""
@@ -190,7 +190,7 @@ def test_store_that_others_write_and_checkpoint_is_not_taken_for_another(
     assert len(ids(path)) == 1 + 18 + 18 + 1
 
 
-def test_vacuum_by_hand_loses_nothing(path: Path, kept: Kept) -> None:
+def test_manual_vacuum_loses_no_run(path: Path, kept: Kept) -> None:
     """Proves that a VACUUM of another process, which moves every page, costs at most a second look."""
     kept.finish(*range(2, 30))
     assert kept.store.flush()
@@ -228,7 +228,7 @@ def _limit(store: QueuedStore, pages: int) -> None:
     backend.read(f"PRAGMA max_page_count = {pages}")
 
 
-def test_full_database_is_tried_again_until_there_is_room(
+def test_full_database_is_retried_until_there_is_room(
     path: Path, kept: Kept, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Proves that SQLITE_FULL costs no run: they wait, can be read from the rest meanwhile, and are written later."""
@@ -353,9 +353,9 @@ def test_reading_and_pruning_work_on_a_full_disk(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="no unshare, no small disk")
-def test_pruning_beside_an_engine_on_a_full_disk_works_or_says_what_to_do(tmp_path: Path) -> None:
-    """Proves that reading works beside a store that is open and full, and that pruning either does its work in the log
-    that is there or says how to make room.
+def test_pruning_beside_an_engine_on_a_full_disk_works_or_names_a_remedy(tmp_path: Path) -> None:
+    """Proves that reading works beside a store that is open and full, and that pruning either works within the existing
+    log or names how to make room.
     """
     found = _on_a_small_disk(tmp_path, "held")
     assert found[:3] == ["full", "10 10", "5"]
@@ -381,7 +381,7 @@ def test_pruning_beside_an_engine_on_a_full_disk_works_or_says_what_to_do(tmp_pa
     ],
 )
 def test_errors_are_classified_by_code_not_by_text(code: int, kind: type[StoreError]) -> None:
-    """Proves which of SQLite's errors are tried again, whatever their text; only those are `StoreBusyError`."""
+    """Proves which of SQLite's errors are retried, for any text; only those are `StoreBusyError`."""
     from ael_otel.store.sqlite import error_of
 
     for text in ("", "database is locked", "disk is full"):
@@ -419,8 +419,8 @@ def test_every_run_is_stored_counted_or_queued_under_overload(path: Path) -> Non
 def test_every_run_is_stored_counted_or_queued_with_a_locked_store(
     path: Path, monkeypatch: pytest.MonkeyPatch, released: bool
 ) -> None:
-    """Proves the same while another process holds the lock: nothing is counted before its time, then all of it, once;
-    what is released in time is stored.
+    """Proves the same while another process holds the lock: no drop is counted before the time is over, then each run
+    once; if the lock is released in time, the runs are stored.
     """
     monkeypatch.setattr("ael_otel.store.sqlite.BUSY_S", 0.2)
     made = Kept(path, capacity=40)
@@ -449,7 +449,7 @@ def test_every_run_is_stored_counted_or_queued_with_a_locked_store(
 
 
 def test_every_run_is_stored_counted_or_queued_on_a_full_disk_at_shutdown(path: Path, kept: Kept) -> None:
-    """Proves the same where the disk stays full until the end: what fitted is stored, the rest is counted by reason."""
+    """Proves the same where the disk stays full until the end: runs that fit are stored, others counted by reason."""
     _limit(kept.store, 1)
     kept.finish(*range(2, 60), inputs="x" * 5_000)
     until(lambda: kept.store.trouble is not None)

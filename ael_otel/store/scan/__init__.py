@@ -1,1 +1,1 @@
-"""Looking for secrets in what is stored already, and rewriting it without them."""
+"""Find secrets in stored data, and rewrite it without them."""

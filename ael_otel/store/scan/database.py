@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ael_otel.privacy.redactor import Finding, Redactor
 from ael_otel.store.postgresql import PostgresStore
-from ael_otel.store.scan.values import NOT_CONTENT, Stored, judged, summed
+from ael_otel.store.scan.values import NOT_CONTENT, Stored, judged, owner_of, summed
 
 _ROWS: Final = 200
 
@@ -29,7 +29,7 @@ def scan_database(dsn: str, redactor: Redactor, *, fix: bool) -> list[Stored]:
         changed: set[str] = set()
         with store.transaction() as transaction:
             if fix:
-                # Whoever writes a run in the meantime waits: what it read before is not written back over this.
+                # A writer waits in the meantime, so that it does not overwrite this with what it read before.
                 transaction.run(f"LOCK TABLE {', '.join(tables)} IN SHARE ROW EXCLUSIVE MODE")
             for table, (keys, columns) in tables.items():
                 for statement, parameters in _changes(
@@ -76,8 +76,7 @@ def _changes(
     found: list[tuple[str, str, Finding]],
 ) -> list[tuple[str, list[Any]]]:
     """Return what must be written to a table, page by page of its rows; adds to `found`."""
-    named = "id" if table == "executions" else "execution"
-    run = f"(SELECT e.execution_id FROM executions e WHERE e.id = t.{named})"
+    run = owner_of(table, (*keys, *columns))
     order, marks = ", ".join(keys), ", ".join("?" * len(keys))
     where = " AND ".join(f"{key} = ?" for key in keys)
     changes: list[tuple[str, list[Any]]] = []

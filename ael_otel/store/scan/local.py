@@ -1,4 +1,4 @@
-"""Secrets in an SQLite store with its JSON files, and in files of any other kind."""
+"""Find secrets in an SQLite store with its JSON files, and in files of any other kind."""
 
 # ruff: noqa: S608 - what is put into statements are names of tables and columns; values are parameters
 
@@ -15,7 +15,7 @@ from ael_otel.store.factory import MIRROR_FOLDER
 from ael_otel.store.files import locked, write_file
 from ael_otel.store.mirror import INDEX
 from ael_otel.store.rolling_mirror import PATTERN
-from ael_otel.store.scan.values import NOT_CONTENT, Stored, judged, pieces, summed
+from ael_otel.store.scan.values import NOT_CONTENT, Stored, judged, owner_of, pieces, summed
 from ael_otel.store.sqlite import BUSY_S, SqliteStore, error_of
 
 _HEADER: Final = b"SQLite format 3\0"
@@ -23,11 +23,11 @@ _ROWS: Final = 200
 
 
 def scan(target: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
-    """Return what is found in a run store, with the JSON files beside it, or a file; with `fix` it is gone afterwards.
+    """Return the findings in a run store with the JSON files beside it, or in a file; with `fix` they are removed.
 
     Raises:
         StoreNotFoundError: there is no such file.
-        StoreError: it is a database of something else, a newer version's, or in use.
+        StoreError: it is another kind of database, or that of a newer version, or in use.
         AelOtelError: it cannot be read or written.
     """
     try:
@@ -51,7 +51,7 @@ def scan(target: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
 
 def _in_store(path: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
     found: list[tuple[str, str, Finding]] = []
-    # Opening it refuses what is not ours, and what is newer.
+    # Opening it raises for a database that is not ours or that is newer.
     with closing(SqliteStore(path, create=False)) as store:
         if not fix:
             with store.looking() as connection:
@@ -73,7 +73,7 @@ def _in_store(path: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
 
 
 def _tables(connection: sqlite3.Connection) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Yield each table with the columns that name a row and those that hold text."""
+    """Yield each table with the columns that identify a row and those that contain text."""
     names = connection.execute(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
     ).fetchall()
@@ -99,12 +99,7 @@ def _in_table(
     *,
     fix: bool,
 ) -> None:
-    named = "id" if table == "executions" else "execution"
-    run = (
-        f"(SELECT execution_id FROM executions e WHERE e.id = t.{named})"
-        if named in (*keys, *columns)
-        else "''"
-    )
+    run = owner_of(table, (*keys, *columns))
     cursor = connection.execute(f"SELECT {run}, {', '.join((*keys, *columns))} FROM {table} t")
     where = " AND ".join(f"{key} = ?" for key in keys)
     changes: list[tuple[str, list[Any]]] = []
@@ -124,23 +119,23 @@ def _in_table(
 
 
 def _forget(connection: sqlite3.Connection, path: Path) -> None:
-    """Write all pages anew and cut the log: what was overwritten or deleted is on none of them."""
+    """Rewrite all pages and truncate the log, so that neither contains overwritten or deleted content."""
     connection.execute("VACUUM")
     busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     if busy:
         raise StoreError(
-            f"{path}: the secrets are replaced, but another process reads the store, and its log still holds them; "
+            f"{path}: the secrets are replaced, but another process reads the store, and its log still contains them; "
             "run this again when it has ended"
         )
 
 
 def _in_mirror(path: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
-    """Return what is found in the files that `json_mirror` has written beside a store, by their names in the folder."""
+    """Return the findings in the files that `json_mirror` wrote beside a store, by their names in the folder."""
     folder = path.parent / MIRROR_FOLDER
     if not folder.is_dir():
         return []
     found: list[Stored] = []
-    # Entries come to an index one after the other; while it is written anew none may.
+    # Entries are appended to an index; while it is rewritten none may be appended.
     with locked(folder) if fix else nullcontext():
         for file in sorted([*folder.glob("*/*.json"), *folder.glob(PATTERN)]):
             if file.parent == folder:
@@ -156,7 +151,7 @@ def _in_mirror(path: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
 
 
 def _in_index(path: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
-    """Look through the index of a day, which has an entry a line."""
+    """Return the findings in the index of a day, which has one entry per line."""
     found: list[tuple[str, str, Finding]] = []
     lines: list[str] = []
     for line in path.read_text("utf-8").splitlines(keepends=True):
@@ -189,8 +184,8 @@ def _in_file(path: Path, redactor: Redactor, *, fix: bool) -> list[Stored]:
     if fix and found:
         if b"\0" in data:
             raise AelOtelError(
-                f"{path}: is no text (it holds NUL): a program or an archive would be broken by markers; "
-                "look at what was found without --fix, and remove the file or make it anew"
+                f"{path}: is not text (it contains NUL): markers would break a program or an archive; "
+                "list the findings without --fix, and remove the file or create it anew"
             )
         write_file(path, [clean.encode("utf-8", "surrogatepass") if isinstance(clean, str) else clean])
     return summed(found)
@@ -202,7 +197,7 @@ def _in_text(text: str, redactor: Redactor) -> tuple[list[tuple[str, str, Findin
     except (ValueError, RecursionError):
         document = None
     if document is not None:
-        # The text as well: a name that is there twice has a value that reading it does not give.
+        # The text as well: parsing returns only the last value of a repeated name.
         clean = redactor.value(document)
         findings = redactor.explain(document)
         written = json.dumps(clean, ensure_ascii=False, indent=2 if "\n" in text.strip() else None) + "\n"

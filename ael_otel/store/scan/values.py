@@ -1,20 +1,45 @@
-"""What is found in a stored value, and the value without it; the same for every kind of store."""
+"""Find secrets in a stored value and replace them, in the same way for every kind of store."""
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from ael_otel.privacy.redactor import MAX_CHARS, Finding, Redactor
 
 NOT_CONTENT: Final = frozenset(
-    {"execution_id", "trace_id", "status", "type", "code", "error_code", "owner", "key"}
+    {
+        "execution_id",
+        "trace_id",
+        "status",
+        "type",
+        "code",
+        "error_code",
+        "owner",
+        "key",
+        "outcome",
+        "contributor",
+        "hashes",
+        "authors",
+    }
 )
-"""Columns of words of our own and of keys that rows hang together by."""
+"""Enum and join-key columns, and hashes; never scanned."""
+
+
+def owner_of(table: str, columns: Collection[str]) -> str:
+    """Return the SQL expression for the run, or the session, of a row `t` in a table with `columns`."""
+    for owner, name, column in (
+        ("sessions", "session_id", "session"),
+        ("executions", "execution_id", "execution"),
+    ):
+        key = "id" if table == owner else column
+        if key in columns:
+            return f"(SELECT o.{name} FROM {owner} o WHERE o.id = t.{key})"  # noqa: S608 - names of ours
+    return "''"
 
 
 class Stored(NamedTuple):
-    """Where a rule found something: in which run or line, column and place, and how often; never what."""
+    """The location of findings of one rule: run or line, column and place, and their number; never the secret."""
 
     rule: str
     run: str
@@ -24,13 +49,13 @@ class Stored(NamedTuple):
 
 
 def summed(found: Sequence[tuple[str, str, Finding]]) -> list[Stored]:
-    """Return findings, each with its run or line and column, summed up."""
+    """Return findings, each with its run or line and column, summed up by location."""
     times = Counter((each.rule, run, column, each.where) for run, column, each in found)
     return [Stored(*place, number) for place, number in times.items()]
 
 
 def judged(value: str | bytes, redactor: Redactor) -> tuple[list[Finding], str | bytes]:
-    """Return what is found in a value and the value without it; a document of JSON stays one, however long."""
+    """Return the findings in a value and the redacted value; a JSON document remains one, however long."""
     if isinstance(value, str) and value[:1] in {"{", "["}:
         try:
             document = json.loads(value)
@@ -53,7 +78,7 @@ def judged(value: str | bytes, redactor: Redactor) -> tuple[list[Finding], str |
 
 
 def pieces(text: str) -> Iterator[tuple[int, str]]:
-    """Yield parts of a text that the redactor searches whole, cut between lines and never inside a key."""
+    """Yield parts of a text that the redactor searches completely, cut between lines and never inside a key."""
     at = 0
     while len(text) - at > MAX_CHARS:
         end = text.rfind("\n", at, at + MAX_CHARS) + 1 or at + MAX_CHARS

@@ -20,13 +20,13 @@ from ael_otel.store.times import EPOCH
 
 
 def kept(value: Any, *arguments: Any, **options: Any) -> Any:
-    """What comes back of a captured value."""
+    """Return a captured value as it is read back."""
     return msgspec.json.decode(msgspec.json.encode(Capture(*arguments, **options)(value)))
 
 
 @given(st.text(max_size=300), st.integers(1, 100))
-def test_text_is_cut_to_the_limit_and_says_how_long_it_was(text: str, limit: int) -> None:
-    """Proves for any text, escapes and wide characters included, that what is kept is its beginning and fits."""
+def test_text_is_cut_to_the_limit_with_its_original_length(text: str, limit: int) -> None:
+    """Proves for any text, escapes and wide characters included, that its beginning is stored and fits."""
     found = kept(text, limit)
     if isinstance(found, str):
         assert found == clean(text)
@@ -49,14 +49,14 @@ def test_no_value_is_an_exception(value: Any) -> None:
     msgspec.json.decode(msgspec.json.encode(as_plain(value)))
 
 
-def test_nothing_is_nothing() -> None:
+def test_none_stays_none() -> None:
     """Proves that None stays None: there was no value."""
     assert Capture()(None) is None
     assert Capture(blank=True)(None) is None
 
 
-def test_blank_keeps_only_that_there_was_a_value() -> None:
-    """Proves `redact_inputs` and `redact_outputs`: not even the size is kept."""
+def test_blank_stores_only_that_there_was_a_value() -> None:
+    """Proves `redact_inputs` and `redact_outputs`: not even the size is stored."""
     assert kept({"secret": 1}, blank=True) == REDACTED
 
 
@@ -109,14 +109,14 @@ class Model:
         ((1, 2), [1, 2]),
     ],
 )
-def test_values_with_a_plain_form_are_kept_in_it(value: Any, plain: Any) -> None:
+def test_values_with_a_plain_form_are_stored_in_it(value: Any, plain: Any) -> None:
     """Proves enumerations, data classes, models, decimals and tuples, on both ways."""
     assert kept(value) == plain
     assert kept({"v": value, "\ud800": 0})["v"] == plain
 
 
 def test_a_record_too_large_as_a_whole_keeps_most_of_its_content() -> None:
-    """Proves that a run of very many large calls keeps its steps, calls and times, and of each value what fits."""
+    """Proves that a run of very many large calls keeps steps, calls, times, and the part of each value that fits."""
     captured = Capture()("x" * 60_000)
     calls = [
         ToolCallRecord(str(n), "t", "tool_step", n, EPOCH, params=captured)
@@ -149,7 +149,7 @@ def test_a_field_that_this_version_does_not_know_is_passed_over() -> None:
 
 
 def test_content_of_a_run_is_bounded_and_the_newest_is_cut_first() -> None:
-    """Proves that earlier values stay whole, later ones are cut to what is left, and the reserve is for the run."""
+    """Proves that earlier values stay whole, later ones are cut to the rest, and the reserve is for the run."""
     content, freeze = RunContent(4_000), Capture(2_000)
     kept = [content.fit(freeze(f"{number} " + "x" * 998)) for number in range(5)]
     assert [len(each) for each in kept[:2]] == [1_002, 1_002]
@@ -164,7 +164,7 @@ def test_content_of_a_run_is_bounded_and_the_newest_is_cut_first() -> None:
 
 
 def test_value_that_was_cut_before_keeps_its_first_size() -> None:
-    """Proves that cutting twice leaves one mark that says how large the value was."""
+    """Proves that cutting twice leaves one mark with the value's original size."""
     found = msgspec.json.decode(cut_to(Capture(500)("x" * 90_000), 100))
     assert found[TRUNCATED] == {"bytes": 90_000}
     assert found[PREVIEW] == "x" * 100

@@ -24,7 +24,7 @@ def _file(path: Path) -> Path:
 
 
 def test_the_variable_wins(tmp_path: Path, home: Path) -> None:
-    """Proves that AEL_TELEMETRY_DB is taken as it stands, `~` and relative paths included."""
+    """Proves that AEL_TELEMETRY_DB is used unchanged, `~` and relative paths included."""
     _file(tmp_path / ".ael" / "telemetry.db")
     for given, expected in (
         ("/x/y.db", Path("/x/y.db")),
@@ -35,12 +35,12 @@ def test_the_variable_wins(tmp_path: Path, home: Path) -> None:
 
 
 def test_an_absolute_path_is_that_path(tmp_path: Path, home: Path) -> None:
-    """Proves that nothing is looked for when the settings say exactly where."""
+    """Proves that no folder is searched when the settings name the exact path."""
     assert locate(str(tmp_path / "a.db"), environ={}, start=home) == tmp_path / "a.db"
     assert locate("~/a.db", environ={}, start=tmp_path) == home / "a.db"
 
 
-def test_a_relative_path_is_found_upwards_then_at_home(tmp_path: Path, home: Path) -> None:
+def test_relative_path_is_searched_upwards_then_at_home(tmp_path: Path, home: Path) -> None:
     """Proves the order: here, above, at home, and here again where there is none yet."""
     deep = tmp_path / "project" / "a" / "b"
     deep.mkdir(parents=True)
@@ -54,10 +54,10 @@ def test_a_relative_path_is_found_upwards_then_at_home(tmp_path: Path, home: Pat
     assert locate("other.db", environ={}, start=deep) == deep / "other.db"
 
 
-def test_where_nothing_can_be_written_it_is_at_home(
+def test_store_is_at_home_if_the_folder_is_read_only(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Proves that a read-only working directory does not keep runs from being kept."""
+    """Proves that runs are stored also in a read-only working directory."""
     monkeypatch.setattr(os, "access", lambda path, _mode: str(path).startswith(str(home)))
     assert locate(environ={}, start=tmp_path) == home / ".ael" / "telemetry.db"
 
@@ -109,7 +109,7 @@ def test_closed_folder_above_or_at_home_is_named_too(
 
 
 def test_file_in_the_place_of_the_folder_is_named(tmp_path: Path, home: Path) -> None:
-    """Proves the line where `.ael` is a file, which keeps the store from being made there."""
+    """Proves the line where `.ael` is a file, so that the store cannot be created there."""
     (tmp_path / ".ael").write_text("x", "utf-8")
     path, line = find_store(environ={}, start=tmp_path)
     assert path == home / ".ael" / "telemetry.db"
@@ -117,7 +117,7 @@ def test_file_in_the_place_of_the_folder_is_named(tmp_path: Path, home: Path) ->
     assert "move it away, or set AEL_TELEMETRY_DB" in str(line)
 
 
-def test_usual_places_and_named_ones_say_nothing(
+def test_usual_and_named_places_give_no_notice(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Proves no line where a store is found or made as documented, where a path is named, and where no folder is."""
@@ -149,6 +149,6 @@ def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("homeless")
 def test_user_without_a_home_uses_the_working_directory(tmp_path: Path) -> None:
-    """No error where there is no home to look in; a `~` stays a folder's name."""
+    """No error without a home folder; a `~` stays a folder's name."""
     assert locate(environ={}, start=tmp_path) == tmp_path / ".ael" / "telemetry.db"
     assert locate("~/a.db", environ={}, start=tmp_path) == tmp_path / "~" / "a.db"

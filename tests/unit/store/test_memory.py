@@ -1,4 +1,4 @@
-"""The memory store: bounded, safe between threads, and it forgets what matters least."""
+"""The memory store: bounded, thread-safe, and it evicts the oldest ended runs first."""
 
 import sys
 import threading
@@ -33,8 +33,8 @@ def ids(store: MemoryStore, limit: int = 100) -> list[str]:
     return [record.execution_id for record in store.recent(limit)]
 
 
-def test_what_is_written_can_be_read() -> None:
-    """A run is there from its start, its steps show as they come, and what is given out is a copy."""
+def test_written_run_can_be_read() -> None:
+    """A run is readable from its start, with its steps so far, and reads return copies."""
     store: TelemetryStore = MemoryStore()
     record = run(1)
     store.start_execution(record)
@@ -63,7 +63,7 @@ def test_the_latest_come_first() -> None:
 
 
 def test_a_full_store_forgets_the_oldest_finished_run() -> None:
-    """Runs that go on are kept as long as there is a finished one to forget."""
+    """Running runs stay as long as there is a finished one to evict."""
     store = MemoryStore(3)
     store.start_execution(run(0))
     store.start_execution(run(1, "completed"))
@@ -76,8 +76,8 @@ def test_a_full_store_forgets_the_oldest_finished_run() -> None:
     assert ids(store) == ["exec-5", "exec-4", "exec-3"]
 
 
-def test_a_forgotten_run_that_ends_is_kept_again() -> None:
-    """The end of a run is worth keeping, also when it was pushed out while it went on; it keeps its place in time."""
+def test_evicted_run_that_ends_is_stored_again() -> None:
+    """The end of a run is stored, also if it was evicted while it ran; its start time decides its order."""
     store = MemoryStore(2)
     records = [run(number) for number in range(3)]
     for record in records:
@@ -91,7 +91,7 @@ def test_a_forgotten_run_that_ends_is_kept_again() -> None:
 
 
 def test_a_second_start_replaces_the_first() -> None:
-    """An id stands for one run: the later record counts, and nothing else is pushed out for it."""
+    """An id stands for one run: the later record replaces the first, and no other is evicted for it."""
     store = MemoryStore(2)
     store.start_execution(run(0))
     store.start_execution(run(1))
@@ -103,7 +103,7 @@ def test_a_second_start_replaces_the_first() -> None:
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_a_store_keeps_at_least_one(size: int) -> None:
-    """A size that keeps nothing is refused with what to set."""
+    """A size of zero is refused with the key to set."""
     with pytest.raises(ValueError, match=f"max_executions={size}, set 1 or more"):
         MemoryStore(size)
     store = MemoryStore(1)
@@ -135,7 +135,7 @@ def test_store_that_is_full_by_bytes_forgets_the_oldest_finished_runs() -> None:
 
 
 def test_run_larger_than_the_store_stays_alone() -> None:
-    """Proves that the latest run is kept whatever its size, and goes with the next one."""
+    """Proves that the latest run is stored for any size, and evicted with the next one."""
     store = MemoryStore(1000, 50_000)
     store.finish_execution(large(1, 100))
     assert ids(store) == ["exec-1"]
@@ -158,7 +158,7 @@ def test_room_of_replaced_deleted_and_pruned_runs_is_free_again() -> None:
         assert len(store) == 4
 
 
-def test_full_store_says_so_once_and_what_to_set(caplog: pytest.LogCaptureFixture) -> None:
+def test_full_store_is_reported_once_with_the_key_to_set(caplog: pytest.LogCaptureFixture) -> None:
     """Proves one line for many runs that are pushed out, with the keys that give more room."""
     caplog.set_level("INFO")
     store = MemoryStore(2)
@@ -197,7 +197,7 @@ def _with_calls(number: int) -> ExecutionRecord:
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_store_without_room_is_refused(size: int) -> None:
-    """Proves that a bound in bytes that holds nothing is refused with what to set."""
+    """Proves that a bound of zero bytes is refused with the key to set."""
     with pytest.raises(ValueError, match=f"max_bytes={size}, set 1 or more"):
         MemoryStore(1, size)
 
@@ -215,7 +215,7 @@ def test_threads_share_a_store() -> None:
                 store.start_execution(record)
                 record.status = "completed"
                 store.finish_execution(record)
-        except Exception as fault:  # noqa: BLE001 - a thread tells its test
+        except Exception as fault:  # noqa: BLE001 - a thread reports to its test
             faults.append(fault)
 
     def read() -> None:
@@ -224,7 +224,7 @@ def test_threads_share_a_store() -> None:
                 assert len(store.recent(100)) <= 50
                 assert len(store) <= 50
                 store.get("exec-1")
-        except Exception as fault:  # noqa: BLE001 - a thread tells its test
+        except Exception as fault:  # noqa: BLE001 - a thread reports to its test
             faults.append(fault)
 
     interval = sys.getswitchinterval()
@@ -307,6 +307,6 @@ def test_records_survive_being_written_out() -> None:
 
 
 def test_records_share_no_lists() -> None:
-    """A new record starts with lists of its own."""
+    """A new record has its own lists."""
     assert run(1).steps is not run(2).steps
     assert run(1).metadata is not run(2).metadata

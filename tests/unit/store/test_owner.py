@@ -25,7 +25,7 @@ def test_a_pid_of_another_boot_or_start_is_another_process(position: int, value:
 
 
 @pytest.mark.parametrize(("position", "value"), [(0, "another-host"), (2, "4026599999")])
-def test_what_cannot_be_seen_from_here_counts_as_gone_after_a_day(position: int, value: str) -> None:
+def test_owner_on_another_host_counts_as_dead_after_a_day(position: int, value: str) -> None:
     """Proves that the runs of other machines and containers are left alone for a day."""
     owner, now = _changed(position, value), now_us()
     assert not is_gone(owner, now - FOREIGN_US // 2, now)
@@ -35,14 +35,14 @@ def test_what_cannot_be_seen_from_here_counts_as_gone_after_a_day(position: int,
 @pytest.mark.parametrize(
     "owner", ["", "nonsense", "a/b/c", this_process().rpartition("/")[0].rpartition("/")[0] + "/x/y"]
 )
-def test_an_owner_that_is_none_is_no_error(owner: str) -> None:
-    """Proves that what an older or another writer left there is read without fault."""
+def test_invalid_owner_is_not_an_error(owner: str) -> None:
+    """Proves that values of an older or another writer are read without a fault."""
     assert is_gone(owner, 0, now_us())
     assert not is_gone(owner, now_us(), now_us())
 
 
-def test_an_interrupted_run_shows_what_went_on_in_it() -> None:
-    """Proves that run, open steps and open calls are marked, and what had ended stays as it was."""
+def test_interrupted_run_has_its_open_steps_and_calls_marked() -> None:
+    """Proves that run, open steps and open calls are marked, and ended ones are not changed."""
     calls = [
         ToolCallRecord(str(n), "t", "tool_step", n, EPOCH, status=status)
         for n, status in enumerate(("success", "running"))

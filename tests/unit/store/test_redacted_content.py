@@ -1,4 +1,4 @@
-"""Content is redacted before it is cut, and a secret that the rough cut halves is not kept."""
+"""Content is redacted before it is cut, and a secret that the rough cut halves is not stored."""
 
 import msgspec
 import pytest
@@ -20,11 +20,11 @@ def kept(value: object, limit: int = LIMIT, mode: str = "redacted") -> bytes:
 
 @settings(max_examples=60)
 @given(st.integers(-len(KEY) - 2, 2), st.sampled_from(["text", "list", "field", "json", "bytes"]))
-def test_no_half_of_a_secret_at_the_cut_is_kept(offset: int, shape: str) -> None:
-    """Proves for each place of a secret around the rough cut, also where what is before it shrinks to nothing, that no
-    six characters of it are kept.
+def test_half_of_a_secret_at_the_cut_is_not_stored(offset: int, shape: str) -> None:
+    """Proves for each position of a secret around the rough cut, also where the text before it shrinks to nothing, that
+    no six characters of it are stored.
     """
-    # The redacted text before the cut is short, so that what stands at the cut would be within the limit.
+    # The redacted text before the cut is short, so that the text at the cut would be within the limit.
     shrinks = PEM + "-----END PRIVATE KEY-----\n"
     room = max(4 * LIMIT, 2 * OVERLAP)
     before = (shrinks * (room // len(shrinks) + 1))[: room + offset - 1] + " "
@@ -44,7 +44,7 @@ def test_no_half_of_a_secret_at_the_cut_is_kept(offset: int, shape: str) -> None
 
 @pytest.mark.parametrize("size", [10_000, 70_000, 500_000, 5_000_000])
 def test_a_field_is_judged_by_its_name_in_json_of_any_length(size: int) -> None:
-    """Proves that text which holds JSON, too long to keep, shows no value whose name says that it is secret."""
+    """Proves that JSON in a text that is too long to store leaks no value under a secret's name."""
     value = '{"password": "lower-case-words", "note": "' + "x" * size + '"}'  # hygiene: made up
     found = kept(value)
     assert b"lower-case" not in found
@@ -52,7 +52,7 @@ def test_a_field_is_judged_by_its_name_in_json_of_any_length(size: int) -> None:
 
 
 def test_the_original_size_is_noted_and_the_cut_is_between_characters() -> None:
-    """Proves that a value whose redacted form is cut says how large it was, and is valid text."""
+    """Proves that a value whose redacted form is cut has its original size, and is valid text."""
     value = {"note": "é" * 5_000, "password": "x" * 500}  # hygiene: made up
     found = msgspec.json.decode(kept(value, 999))
     assert found[TRUNCATED]["bytes"] == len(msgspec.json.encode(value))
@@ -60,7 +60,7 @@ def test_the_original_size_is_noted_and_the_cut_is_between_characters() -> None:
     assert len(msgspec.json.encode(found[PREVIEW])) <= 999 + 2
 
 
-def test_what_the_policy_of_a_tool_keeps() -> None:
+def test_policy_of_a_tool_selects_stored_content() -> None:
     """Proves none, keys, redacted and full on one value, and that blanking goes before full."""
     value = {"city": "Oslo", "password": "words-of-mine", "list": [1, None, {"a": True}]}  # hygiene: made up
     capture = Capture(redact=Redactor().value)
@@ -76,7 +76,7 @@ def test_what_the_policy_of_a_tool_keeps() -> None:
 
 
 def test_bytes_are_redacted_as_the_text_that_they_are() -> None:
-    """Proves that a secret in bytes is not kept in base64 either."""
+    """Proves that a secret in bytes is not stored in base64 either."""
     import base64
 
     found = msgspec.json.decode(kept({"raw": f"key {KEY}".encode()}))

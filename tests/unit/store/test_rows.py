@@ -3,9 +3,11 @@
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from ael_otel.store import MemoryStore, RunQuery
+from ael_otel.store.content import TRUNCATED
 from ael_otel.store.database import Victim
 from ael_otel.store.query import ExecutionSummary
 from ael_otel.store.rows import CALL_COLUMNS, COLUMNS, SUMMARY, row_of, selected
@@ -14,7 +16,7 @@ from tests.support.store_columns import missing, sample, tables_of
 
 
 def test_tables_and_code_agree(tmp_path: Path) -> None:
-    """The check above, on the package as it is."""
+    """The check above, on the package itself."""
     with closing(SqliteStore(tmp_path / "telemetry.db")) as store:
         assert list(missing(tables_of(store))) == []
 
@@ -81,3 +83,16 @@ def test_select_of_other_names_than_the_fields_is_refused() -> None:
             trace_id="trace_id",
             size="bytes",
         )
+
+
+def test_size_of_an_agents_result_is_the_one_before_it_was_cut() -> None:
+    """A result is a Python value or, as a run leaves it, encoded JSON; either may have been cut to fit the store."""
+    record = sample(1)
+    (call,) = record.steps[0].tool_calls
+    call.source = "direct"
+    cut = {TRUNCATED: {"bytes": 9_000}, "preview": "x"}
+    for result, size in ((["abc"], len('["abc"]')), (cut, 9_000)):
+        for held in (result, msgspec.Raw(msgspec.json.encode(result))):
+            call.result = held
+            (row,) = row_of(record).calls
+            assert row[-1] == size, held
