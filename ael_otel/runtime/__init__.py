@@ -1,6 +1,6 @@
 """Telemetry of a whole process: SDK, instrumentation, run store and metrics endpoint, for `ael` and for other hosts.
 
-A module of this package is imported when something of it is asked for: `opentelemetry-instrument` loads the
+Each module of this package is imported only when one of its names is used: `opentelemetry-instrument` loads the
 instrumentor in every process that it starts, and most of them never run the engine.
 """
 

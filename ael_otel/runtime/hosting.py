@@ -1,6 +1,6 @@
 """Telemetry of an application that hosts the engine: prepared by the instrumentor, started when an engine opens.
 
-It starts late because many processes load the instrumentor and few run the engine: the supervisor of `uvicorn
+Telemetry starts late because many processes load the instrumentor and few run the engine: the supervisor of `uvicorn
 --workers`, tool servers and sandboxes must neither open the run store nor take the port of the metrics endpoint.
 """
 
@@ -27,6 +27,8 @@ from ael_otel.errors import AelOtelError, ConfigError
 from ael_otel.instrument.active import Active, activate, current
 from ael_otel.instrument.instrumentation import leave_engine_alone
 from ael_otel.lifecycle import Recorder
+from ael_otel.sessions import hooks
+from ael_otel.sessions.live import intake
 
 if TYPE_CHECKING:
     from ael_otel.runtime.assembly import Runtime
@@ -34,16 +36,16 @@ if TYPE_CHECKING:
     from ael_otel.store import TelemetryStore
 
 EXIT_SECONDS: Final = 1.8
-"""How long the end of a process may take; with the interpreter's own end that stays below 2 s."""
+"""Maximum duration of shutdown at process exit; with the interpreter's own exit that stays below 2 s."""
 
 NO_COLLECTOR_SECONDS: Final = 0.1
-"""How long to wait for an endpoint that does not answer: waiting longer would change nothing."""
+"""Seconds to wait for an endpoint that does not answer: waiting longer would change nothing."""
 
 LOGS_SECONDS: Final = 0.5
-"""How much of that is for log lines that are only noted, before the store gets the rest, and OTLP what is left then."""
+"""Share of `EXIT_SECONDS` for formatting noted log lines; the store gets the rest, and OTLP what then remains."""
 
 NOT_KEPT: Final = (
-    "runs are not kept and metrics are not served: no configuration is named; set "
+    "runs are not recorded and metrics are not served: no configuration is named; set "
     f"{PATH_VARIABLES[0]} (or {PATH_VARIABLES[1]}) to the engine's configuration file, "
     "or pass config= to AelInstrumentor().instrument()"
 )
@@ -51,7 +53,7 @@ NOT_KEPT: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostOptions:
-    """What the application has said; None leaves it to the configuration."""
+    """Choices of the application; None uses the configuration."""
 
     config: Settings | Path | str | None = None
     store: "TelemetryStore | None" = None
@@ -68,8 +70,8 @@ class Hosting:
     """The telemetry of this process as host of an engine, or of runs that the application records itself.
 
     Args:
-        options: what the application has said.
-        pipeline: the pipeline, where the wrapper's start of this process has built one already.
+        options: choices of the application.
+        pipeline: the pipeline, if `opentelemetry-instrument` has built one in this process already.
     """
 
     def __init__(self, options: HostOptions, pipeline: "Pipeline | None" = None) -> None:
@@ -98,9 +100,9 @@ class Hosting:
             active.native_store = options.native_store
 
     def settings(self) -> Settings | None:
-        """Return the configuration that is named, None if none is.
+        """Return the configuration, or None if none is named.
 
-        Named by the argument, by `-c` on the command line, then by the variables in `PATH_VARIABLES`.
+        It is named by the argument, else by `-c` on the command line, else by the variables in `PATH_VARIABLES`.
 
         Raises:
             ConfigError: the file that is named does not exist or is wrong.
@@ -114,7 +116,7 @@ class Hosting:
         return None if path is None else load_settings(path)
 
     def begin(self) -> None:
-        """Start what the configuration asks for, the first time; say in one line why nothing is kept."""
+        """Start what the configuration enables, on the first call; log one line if runs are not stored, and why."""
         with self._lock:
             if self.begun:
                 return
@@ -122,7 +124,7 @@ class Hosting:
             try:
                 settings = self.settings()
             except AelOtelError as error:
-                _say(f"runs are not kept and metrics are not served: {error}")
+                _say(f"runs are not recorded and metrics are not served: {error}")
                 return
             if settings is not None:
                 self._start(settings)
@@ -130,7 +132,7 @@ class Hosting:
                 _say(NOT_KEPT)
 
     def begin_now(self) -> None:
-        """Start at once, with the defaults where no configuration is named but a store is given.
+        """Start at once; if no configuration is named but a store is passed, start with the defaults.
 
         Raises:
             ConfigError: no configuration is named, or the one that is named is wrong.
@@ -149,15 +151,15 @@ class Hosting:
             self._start(settings)
 
     def open_pipeline(self) -> None:
-        """Send spans, metrics and logs from now on, in a process that the wrapper has prepared for us to do so.
+        """Send spans, metrics and logs from now on, in a process that `opentelemetry-instrument` has prepared for this.
 
-        Such a process has no exporters of the SDK's own, whether or not an engine opens in it.
+        Such a process has no exporters of the SDK, whether or not an engine opens in it.
         """
         with self._lock:
             try:
                 settings = self.settings()
             except AelOtelError:
-                return  # said when an engine opens
+                return  # reported when an engine opens
             if settings is not None and self.pipeline is None:
                 self._build(settings)
 
@@ -190,7 +192,7 @@ class Hosting:
         enabled = settings.enabled and not sdk_disabled(os.environ)
         if not enabled:
             leave_engine_alone()
-        # With telemetry disabled the engine prints its lines itself: from our handler each would come again.
+        # With telemetry disabled the engine prints its lines itself: our handler would print each a second time.
         if self.options.logs and enabled:
             pipeline.take_over_logs(sys.stdout)
         self.runtime = assemble(
@@ -202,12 +204,12 @@ class Hosting:
         )
         self._apply_options()
         if enabled and _exporters_came_first():
-            # Our own handler, where it has the log, shows the line by itself.
+            # If our handler writes the log, it prints this line too.
             say = logger.warning if pipeline.log_handler is not None else _say
             say(_other_exporters(settings, self.options))
 
     def server_stopped(self) -> None:
-        """Write and send what is queued: the process may end at once, by a signal's default action."""
+        """Write and send what is queued: the process may end at once, by the default action of a signal."""
         with fault_barrier("server_stopped"):
             runtime = self.runtime
             if runtime is None:
@@ -217,8 +219,8 @@ class Hosting:
             runtime.pipeline.write_logs(LOGS_SECONDS, through=True)
             if runtime.store is not None and not runtime.store.flush(self._left()):
                 logger.warning(
-                    "the run store did not take all runs before the server's end: those of the last moments may be"
-                    " missing; telemetry.limits.shutdown_seconds gives it longer"
+                    "the run store did not write all runs before the server ended: the most recent ones may be missing;"
+                    " telemetry.limits.shutdown_seconds allows more time"
                 )
             if runtime.otlp_reachable:
                 runtime.pipeline.flush(max(NO_COLLECTOR_SECONDS, self._left()))
@@ -227,12 +229,12 @@ class Hosting:
         return 0.0 if self._exit_by is None else max(0.0, self._exit_by - monotonic())
 
     def flush(self, timeout_s: float) -> bool:
-        """Write and send what is queued; returns whether all of it was taken within `timeout_s` seconds."""
+        """Write and send what is queued; return whether all of it was accepted within `timeout_s` seconds."""
         runtime = self.runtime
         return True if runtime is None else runtime.flush(timeout_s)
 
     def close(self, timeout_s: float | None = None) -> None:
-        """End telemetry within `timeout_s` seconds; by default within what the end of a process may take."""
+        """End telemetry within `timeout_s` seconds; the default is the time allowed at process exit."""
         with fault_barrier("hosting.close"):
             pipeline, runtime = self.pipeline, self.runtime
             if pipeline is None:
@@ -251,7 +253,7 @@ class Hosting:
 
 
 def _exporters_came_first() -> bool:
-    """Return whether the wrapper has made its exporters without knowing the configuration in force."""
+    """Return whether `opentelemetry-instrument` created its exporters before the configuration was named."""
     from ael_otel.sdk.otel_variables import SIGNALS_VARIABLE
     from ael_otel.sdk.providers import under_wrapper
 
@@ -259,7 +261,7 @@ def _exporters_came_first() -> bool:
 
 
 def _other_exporters(settings: Settings, options: HostOptions) -> str:
-    """Return the line on a configuration that came too late for the exporters of `opentelemetry-instrument`."""
+    """Return the warning that a configuration came too late for the exporters of `opentelemetry-instrument`."""
     passed = {"traces": options.tracer_provider, "metrics": options.meter_provider, "logs": None}
     signals = [signal for signal, provider in passed.items() if provider is None]
     remedy = "set these variables"
@@ -273,7 +275,7 @@ def _other_exporters(settings: Settings, options: HostOptions) -> str:
 
 
 def _say(line: str) -> None:
-    """Log one warning, and see to it that a person can read it where only an exporter handles the log."""
+    """Log one warning; print it too if only an exporter handles the log."""
     logger.warning("%s", line)
     handlers: list[logging.Handler] = []
     at: logging.Logger | None = logger
@@ -290,12 +292,14 @@ class _State:
 
 
 def prepare(options: HostOptions) -> Hosting:
-    """Prepare this process as a host, or prepare it again as long as no engine has opened in it."""
+    """Prepare this process as a host; a second call replaces the options as long as no engine has opened."""
     with _State.lock:
         host = _State.host
         if host is not None and host.begun:
             if options != host.options and options != HostOptions():
-                logger.warning("telemetry has started already: what instrument() names now has no effect")
+                logger.warning(
+                    "telemetry has started already: the arguments of this instrument() call have no effect"
+                )
             return host
         if host is not None:
             atexit.unregister(host.close)
@@ -306,7 +310,7 @@ def prepare(options: HostOptions) -> Hosting:
 
 
 def hand_over() -> "Pipeline | None":
-    """Leave this process to a command of ours; returns the pipeline if there is one already."""
+    """Leave this process to an `ael` command; return the pipeline if there is one already."""
     with _State.lock:
         host, _State.host = _State.host, None
         if host is None:
@@ -317,7 +321,7 @@ def hand_over() -> "Pipeline | None":
 
 
 def drop() -> None:
-    """Forget a host that has started nothing, since its instrumentation is being undone."""
+    """Remove a host that has started nothing, since its instrumentation is being undone."""
     with _State.lock:
         if _State.host is not None and _State.host.runtime is None and _State.host.pipeline is None:
             _State.host = None
@@ -380,23 +384,28 @@ def configure(
 
 
 def flush(timeout_s: float = 5.0) -> bool:
-    """Write and send what is queued; returns whether all of it was taken within `timeout_s` seconds.
+    """Write and send what is queued; return whether all of it was accepted within `timeout_s` seconds.
 
-    Telemetry is written in the background and once more when the process ends, so only a reader in the same process,
-    or an end that runs no exit handlers, needs this.
+    Telemetry is written in the background and once more when the process exits. Call this only if a reader is in the
+    same process, or if the process exits without running exit handlers.
 
         >>> import ael_otel
         >>> ael_otel.flush(timeout_s=1.0)
         True
     """
+    deadline = monotonic() + timeout_s
+    called = hooks.flush(timeout_s)
+    kept = intake()
+    stored = kept is None or kept.flush(max(0.0, deadline - monotonic()))
     host = _State.host
-    return True if host is None else host.flush(timeout_s)
+    sent = host is None or host.flush(max(0.0, deadline - monotonic()))
+    return called and stored and sent
 
 
 def shutdown(timeout_s: float = 1.5) -> None:
-    """Write and send what is queued and end telemetry for good, within `timeout_s` seconds and a little grace.
+    """Write and send what is queued and end telemetry permanently, within `timeout_s` seconds.
 
-    The end of the process does this by itself.
+    This happens by itself when the process exits.
 
         >>> import ael_otel
         >>> ael_otel.shutdown(timeout_s=1.0)
@@ -407,7 +416,7 @@ def shutdown(timeout_s: float = 1.5) -> None:
 
 
 def recorder() -> Recorder:
-    """Return the recorder of this process, started as for an engine that opens."""
+    """Return the recorder of this process; telemetry is started if it has not been."""
     active = current()
     if active is None:
         active = prepare(HostOptions()).active
@@ -430,6 +439,6 @@ if hasattr(os, "register_at_fork"):
 
 
 def is_command_of_ours(command: list[str] | None = None) -> bool:
-    """Return whether this process is an `ael` command, which starts its telemetry itself."""
+    """Return whether this process is an `ael` command, which starts its own telemetry."""
     words: list[Any] = list(sys.orig_argv if command is None else command)[:4]
     return any(Path(word).name == "ael" or word == "ael_otel.cli" for word in words)

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from ael_otel.store import TelemetryStore
 
 _INSTRUMENTS: Final = ("ploston-core >= 1.5, < 2",)
-"""What it is for; `pyproject.toml` says the same in the extra `instruments`."""
+"""What it instruments; `pyproject.toml` has the same requirement in the extra `instruments`."""
 
 
 class AelInstrumentor(BaseInstrumentor):  # type: ignore[misc]
-    """Instruments every engine that opens in this process, and keeps its runs.
+    """Instruments every engine that opens in this process, and records its runs.
 
     Call `instrument` once, where the application is imported; store, metrics endpoint and exporters start when an
     engine opens, so in the worker processes of a server and not in its supervisor:
@@ -53,15 +53,15 @@ class AelInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     Where processors are slow, give the workers time to open the engine: `--timeout-worker-healthcheck 60`.
 
-    Without the two lines of `ael_otel`, `opentelemetry-instrument python app.py -c ael-config.yaml` does the same, and
-    so does any command under `opentelemetry-instrument` with OTEL_PYTHON_AEL_CONFIG set.
+    Without the two lines of `ael_otel`, `opentelemetry-instrument python app.py -c ael-config.yaml` has the same
+    effect, as does any command under `opentelemetry-instrument` with OTEL_PYTHON_AEL_CONFIG set.
     """
 
     _instance = None
     _instrumentation: Instrumentation | None = None
 
     def instrumentation_dependencies(self) -> Collection[str]:
-        """Return what must be installed for this to do anything."""
+        """Return the requirements without which this instrumentor does nothing."""
         return _INSTRUMENTS
 
     def instrument(
@@ -80,27 +80,27 @@ class AelInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     ) -> None:
         """Instrument the engine; never raises: an instrumentor that raises keeps all later ones from loading.
 
-        A second call, as by an application that `opentelemetry-instrument` has started, replaces what the first one
-        said as long as no engine has opened.
+        A second call, such as one in an application that `opentelemetry-instrument` started, replaces the arguments of
+        the first one as long as no engine has opened.
 
         Args:
             config: settings or the path of the engine's configuration file; None takes the file that `-c` on the
                 command line names, else OTEL_PYTHON_AEL_CONFIG, AEL_CONFIG_PATH or PLOSTON_CONFIG_PATH. Where none is
-                named, runs are not kept and one line in the log says so. Under `opentelemetry-instrument` name it by
-                `-c` or a variable: with this argument alone, OTLP goes where the OTEL_* variables say.
-            store: where runs are kept; None opens the store that the configuration names.
+                named, runs are not recorded and one line in the log says so. Under `opentelemetry-instrument` name it
+                by `-c` or a variable: with this argument alone, OTLP goes where the OTEL_* variables say.
+            store: where runs are recorded; None opens the store that the configuration names.
             tracer_provider: where spans go; None takes the global one, which is made from the configuration if the
                 application has made none by the time an engine opens. Under `opentelemetry-instrument` the global one
-                is the wrapper's, and a provider of the application's own has to be passed here.
+                is that of the wrapper, so an application with a provider of its own has to pass it here.
             meter_provider: the same for metrics.
             serve_metrics: answer `GET /metrics` on `telemetry.metrics.port`. Of several processes the first has the
                 port; each of the others says so in one line.
             logs: write each record of the process's log once, as JSON on stdout and by OTLP, as `telemetry.logs`
                 says; False leaves logging as it is.
-            mcp_spans: whose span shows an MCP call; None does as `telemetry.traces.mcp_spans` says, `ael` by default.
-            native_spans: let the engine's own flat spans through; None does as `telemetry.engine.native_spans` says.
-            native_store: let the engine write its own telemetry database; None does as
-                `telemetry.engine.telemetry_store` says.
+            mcp_spans: whose span stands for an MCP call; None uses `telemetry.traces.mcp_spans`, by default `ael`.
+            native_spans: let the engine's own flat spans through; None uses `telemetry.engine.native_spans`.
+            native_store: let the engine write its own telemetry database; None uses
+                `telemetry.engine.telemetry_store`.
             kwargs: `skip_dep_check` and `raise_exception_on_conflict` of OpenTelemetry's loader.
         """
         options = HostOptions(
@@ -125,7 +125,7 @@ class AelInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         with fault_barrier("instrument"):
             host = hosting.prepare(kwargs.get("options", HostOptions()))
             self._instrumentation = Instrumentation()
-            # What a configuration says is known when an engine opens, in the process that opens it.
+            # The configuration is read when an engine opens, in the process that opens it.
             self._instrumentation.start(host.active, enabled=not sdk_disabled(os.environ))
             if _is_prepared():
                 host.open_pipeline()
@@ -139,7 +139,7 @@ class AelInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
 
 def _is_prepared() -> bool:
-    """Return whether the wrapper has built this process's SDK without exporters, since ours are to come."""
+    """Return whether `opentelemetry-instrument` built this process's SDK without exporters, for ours to be added."""
     if hosting.is_command_of_ours():
         return False
     from ael_otel.sdk.otel_variables import otlp_signals

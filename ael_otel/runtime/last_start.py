@@ -1,4 +1,4 @@
-"""The versions of the last start, kept beside the run store: a start with other ones is an event."""
+"""The versions at the last start, stored beside the run store: a start with other versions emits an event."""
 
 import json
 import logging
@@ -16,18 +16,20 @@ from ael_otel.store.files import make_store_folder, write_file
 from ael_otel.store.location import DEFAULT_PATH, locate
 
 SUFFIX: Final = ".started.json"
-"""What the name of the store's file ends in here; a store in PostgreSQL is taken for one at the default path."""
+"""Suffix of the file, after the name of the store's file; a PostgreSQL store uses the default path."""
 
 _LONGEST: Final = 200
 
-# Not below `ael_otel`: this line goes out by OTLP too.
+# A logger outside the `ael_otel` hierarchy: this line goes out by OTLP too.
 logger = logging.getLogger("ael.telemetry")
 
 
 def note_start(settings: Settings) -> None:
-    """Log an event if this package or the engine has another version than at the last start, and keep the new ones.
+    """Log an event if the version of this package or of the engine has changed since the last start; store the new
+    ones.
 
-    Nothing is kept with the memory store. A file that cannot be read or written is passed over: the next start does it.
+    With the memory store nothing is stored. A file that cannot be read or written is ignored: the next start tries
+    again.
     """
     if not settings.enabled or settings.store.backend == "memory":
         return
@@ -62,7 +64,7 @@ def note_start(settings: Settings) -> None:
 
 
 def _read(path: Path) -> dict[str, str] | None:
-    """Return what the last start has left; None where there is nothing usable."""
+    """Return the versions of the last start; None if the file has no usable content."""
     try:
         data: object = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -70,7 +72,7 @@ def _read(path: Path) -> dict[str, str] | None:
     if not isinstance(data, dict):
         return None
     kept = cast("dict[str, Any]", data)
-    # Anybody may have written there, and it goes out as telemetry.
+    # Other users may have written to the file, and its content goes out as telemetry.
     shown = {
         name: active_redaction().text(str(kept.get(name, ""))[:_LONGEST]) for name in ("ael_otel", "engine")
     }

@@ -1,4 +1,4 @@
-"""Starting the telemetry of a process of ours; `hosting` does it for an application that embeds the engine."""
+"""Start the telemetry of an `ael` process; `hosting` does this for an application that embeds the engine."""
 
 import os
 from collections.abc import Callable
@@ -31,15 +31,15 @@ def start(
     Args:
         settings: the configuration.
         log_stream: where log lines go; None writes none.
-        serve_metrics: answer `GET /metrics` on the configured address. A port in use is logged, not raised: metrics
-            still go out by OTLP.
-        store: where execution records go; None opens the configured one, which `Runtime.shutdown` closes.
-        ready: what `/readyz` answers.
-        synchronous_logs: have a log line written before the call that logs it returns, for who reads it between other
-            output.
+        serve_metrics: answer `GET /metrics` on the configured address. A port in use is logged, not raised: metrics are
+            still sent by OTLP.
+        store: where runs are recorded; None opens the configured store, which `Runtime.shutdown` closes.
+        ready: the answer of `/readyz`.
+        synchronous_logs: write a log line before the logging call returns, for output in which log lines and other
+            lines have to be in order.
     """
     set_active_redaction(ActiveRedaction(settings) if settings.enabled else DisabledRedaction(settings))
-    # The wrapper may have prepared this process for an application that hosts the engine.
+    # `opentelemetry-instrument` may have prepared this process for an application that hosts the engine.
     pipeline = hosting.hand_over()
     if pipeline is None:
         pipeline = start_pipeline(

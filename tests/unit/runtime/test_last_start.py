@@ -16,12 +16,12 @@ def settings(folder: Path, backend: str = "sqlite") -> Settings:
 
 
 def kept(folder: Path) -> Path:
-    """Where the versions are kept."""
+    """Path of the file with the versions."""
     return folder / "new" / f"runs.db{SUFFIX}"
 
 
 def events(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    """What was logged by the telemetry's own logger."""
+    """Records of the telemetry's own logger."""
     return [each for each in caplog.records if each.name == "ael.telemetry"]
 
 
@@ -34,7 +34,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> None:
 def test_first_start_and_one_with_the_same_versions_are_no_event(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The versions are kept beside the store, for its owner alone, and written once."""
+    """The versions are in a file beside the store, with mode 0600, and written once."""
     note_start(settings(tmp_path))
     assert set(json.loads(kept(tmp_path).read_text())) == {"ael_otel", "engine"}
     assert kept(tmp_path).stat().st_mode & 0o777 == 0o600
@@ -65,7 +65,7 @@ def test_start_with_another_version_is_one_event(
 def test_file_that_is_not_ours_is_written_anew(
     text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What cannot be read says nothing about the last start."""
+    """An unreadable file does not count as a last start."""
     kept(tmp_path).parent.mkdir()
     kept(tmp_path).write_bytes(text.encode("utf-8", "surrogateescape"))
     note_start(settings(tmp_path))
@@ -74,7 +74,7 @@ def test_file_that_is_not_ours_is_written_anew(
 
 
 def test_secret_in_the_file_does_not_go_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The line is telemetry: what somebody else wrote into the file is redacted and bounded."""
+    """The line is telemetry: text that somebody else wrote into the file is redacted and bounded."""
     kept(tmp_path).parent.mkdir()
     secret = "sk-" + "a1B2" * 12
     kept(tmp_path).write_text(json.dumps({"ael_otel": f"api_key={secret}" + "x" * 5_000, "engine": "1"}))

@@ -1,0 +1,71 @@
+"""From the hook's stdin to the author of a line: the real hook, the real worker, a real repository."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from ael_otel.attribution.ledger import Ledger
+from ael_otel.attribution.lines import Hashes
+from ael_otel.config import Settings
+from ael_otel.runtime.session_worker import Worker
+from ael_otel.sessions.events import trace_id_of
+from ael_otel.sessions.hook_files import write_hook_settings
+from ael_otel.sessions.spool import Spool
+from ael_otel.sessions.table import LINES, SessionTable, TotalKey
+from ael_otel.store.sqlite import SqliteStore
+from tests.process.hook.test_process import disk, run
+
+
+def test_line_that_an_agent_wrote_is_attributed_to_its_call(tmp_path: Path) -> None:
+    """With the model of the session; nothing is looked at where attribution is off."""
+    home, root = tmp_path / "home", tmp_path / "work"
+    root.mkdir()
+    subprocess.run(["git", "init", "-q", "-b", "main", str(root)], check=True)
+    (root / "a.py").write_text("first = 1\n")
+    write_hook_settings(home, ())
+
+    def hook(event: str, **more: object) -> None:
+        payload = {
+            "session_id": "s-1",
+            "hook_event_name": event,
+            "cwd": str(root),
+            "permission_mode": "default",
+        }
+        run(home, json.dumps({**payload, **more}).encode(), "claude-code")
+
+    shell = {"tool_name": "Bash", "tool_input": {"command": "make it"}}
+    hook("SessionStart", source="startup", model="claude-x")
+    hook("PreToolUse", **shell, tool_use_id="t-1")
+    (root / "a.py").write_text("first = 1\nline_of_the_agent = 2\n")
+    hook("PostToolUse", **shell, tool_use_id="t-1", tool_response={})
+    (root / "a.py").write_text("first = 1\nline_of_the_agent = 2\nline_of_somebody = 3\n")
+    hook("PreToolUse", **shell, tool_use_id="t-2")
+    hook("PostToolUse", **shell, tool_use_id="t-2", tool_response={})
+    hook("PreToolUse", **shell, tool_use_id="t-3")
+    hook("Stop")
+    assert b"line_of_somebody" in disk(home)
+
+    store = SqliteStore(home / "telemetry.db")
+    ledger = Ledger(store)
+    Worker(Spool(home), SessionTable(store), Settings(), ledger=ledger).run(quiet_s=0.5)
+    lines = (root / "a.py").read_text().splitlines()
+    authors = ledger.authors(str(root / ".git"), "a.py", Hashes.of(lines))
+    (change,) = ledger.changes()
+    assert authors == [(), (change.id,), None]
+    assert (change.agent, change.model_id, change.session_id, change.call_id, change.tool) == (
+        "claude-code",
+        "claude-x",
+        "s-1",
+        "t-1",
+        "Bash",
+    )
+    assert change.trace_id == trace_id_of("claude-code", "s-1")
+    lines_counted = {key: value for key, value in SessionTable(store).totals().items() if key.name == LINES}
+    assert lines_counted == {TotalKey(LINES, "claude-code", "ai"): 1}
+    store.close()
+    assert b"line_of" not in disk(home)
+
+    write_hook_settings(home, (), attribution=False)
+    before = sorted(home.rglob("*"))
+    hook("PreToolUse", **shell, tool_use_id="t-4")
+    assert not [path for path in set(home.rglob("*")) - set(before) if "snapshots" in path.parts]
