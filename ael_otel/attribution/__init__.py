@@ -1,4 +1,4 @@
-"""Who did what in one run, as far as its record tells: `attribution_of` is all of it."""
+"""Who did what in one run, as far as its record shows: `attribution_of` is all of it."""
 
 from ael_otel.attribution.run import Attribution, Contributor, NamedFile, Touch, attribution_of
 

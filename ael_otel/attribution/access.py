@@ -10,7 +10,8 @@ from typing import Any, Final, Literal, cast
 type Access = Literal["read", "write", "unknown"]
 
 _VERBS: Final = {
-    "read": "read view cat show get load list ls stat head tail grep search find glob exists inspect tree info hash",
+    "read": "read view cat show get load list ls stat head tail grep search find glob exists inspect tree info hash"
+    " fetch describe lookup",
     "write": "write create edit append delete remove rm update replace insert overwrite truncate touch mkdir save patch"
     " modify",
     "copy": "copy cp",

@@ -1,8 +1,8 @@
 """The attribution of one run: who took part in it, and which tool calls named which files.
 
 Everything is read from the record; nothing is looked up and nothing is guessed. Who wrote which lines of a file is not
-recorded, and neither is what a call did that its parameters do not name. A contributor is `ai` only where a span has
-told of a model or an agent, and `unknown` elsewhere; never `human`, for which a record has no evidence.
+recorded, and neither are files that a call used without naming them in its parameters. A contributor is `ai` only if a
+span names a model or an agent, and `unknown` otherwise; never `human`, for which a record has no evidence.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +14,8 @@ from typing import Any, Final, Literal, NamedTuple, cast
 import msgspec
 
 from ael_otel.attribution.access import Access, access, names_a_file, verb_of
+from ael_otel.attribution.changes import Change
+from ael_otel.attribution.written import Written, written_of
 from ael_otel.privacy.markers import EXCLUDED_PATH, FAULT, MARKERS, REDACTED
 from ael_otel.privacy.paths import as_path, paths_in
 from ael_otel.store import ExecutionRecord, StepRecord, ToolCallRecord
@@ -23,9 +25,10 @@ type ContributorKind = Literal["caller", "session", "agent", "model", "workflow"
 type ContributorType = Literal["ai", "unknown"]
 
 EXCLUDED: Final = MARKERS[EXCLUDED_PATH]
-"""Stands for every excluded file: which one it was is not told, nor how many they were."""
+"""Stands for every excluded file, so that neither its name nor the number of them is disclosed."""
 
 LINE_RANGES: Final = "not recorded"
+RECORDED: Final = "recorded"
 
 _TAKEN_OUT: Final = (REDACTED, FAULT)
 _LONGEST: Final = 4096
@@ -79,6 +82,7 @@ class Attribution(msgspec.Struct, kw_only=True):
     """Who did what in one run.
 
     Of `calls_unread` of its `calls` the parameters are not recorded, or not whole: files that they named are not here.
+    `written` are the lines of the ledger, and `line_ranges` says whether it has any.
     """
 
     contributors: list[Contributor]
@@ -86,6 +90,7 @@ class Attribution(msgspec.Struct, kw_only=True):
     calls: int
     calls_unread: int
     line_ranges: str = LINE_RANGES
+    written: list[Written] = msgspec.field(default_factory=list[Written])
 
 
 class _Named(NamedTuple):
@@ -97,12 +102,15 @@ class _Named(NamedTuple):
 
 
 def attribution_of(
-    run: ExecutionRecord, excluded: Callable[[str], bool] = lambda _text: False
+    run: ExecutionRecord,
+    excluded: Callable[[str], bool] = lambda _text: False,
+    changes: Iterable[Change] = (),
 ) -> Attribution:
     """Return who did what in a run.
 
     Args:
         run: as the store returns it.
+        changes: those of the run in the ledger of lines.
         excluded: whether a text names a file that is excluded now; one that was when it was recorded is a marker.
     """
     calls = [*run.tool_calls, *(call for step in _steps(run) for call in step.tool_calls)]
@@ -124,7 +132,10 @@ def attribution_of(
                 file.calls.append(touch)
     for file in files.values():
         file.calls.sort(key=lambda touch: touch.started_at)
+    written = [each for each in written_of(changes) if not excluded(each.path)]
     return Attribution(
+        line_ranges=RECORDED if written else LINE_RANGES,
+        written=written,
         contributors=list(_contributors(run, calls)),
         files=sorted(files.values(), key=lambda file: (file.calls[0].started_at, file.path)),
         calls=len(calls),
@@ -211,7 +222,7 @@ def _tools(calls: Iterable[ToolCallRecord]) -> Iterator[Contributor]:
 
 
 def _read(params: Any) -> tuple[Any, bool]:
-    """Return parameters as values, and whether they are recorded whole; agents of others send them as JSON text."""
+    """Return parameters as values, and whether they are recorded whole; other agents send them as JSON text."""
     if isinstance(params, msgspec.Raw):
         params = msgspec.json.decode(params)
     if params is None or params in _TAKEN_OUT or (isinstance(params, dict) and TRUNCATED in params):
@@ -220,6 +231,11 @@ def _read(params: Any) -> tuple[Any, bool]:
         with suppress(msgspec.DecodeError, RecursionError):
             params = msgspec.json.decode(params)
     return cast("Any", params), True
+
+
+def named_paths(params: Any, verb: str | None) -> list[str]:
+    """Return the files that parameters name, each in a parameter which is a file by its name."""
+    return list(dict.fromkeys(each.path for each in _named(params, verb) if each.by_name is not None))
 
 
 def _named(params: Any, verb: str | None) -> Iterator[_Named]:

@@ -1,4 +1,4 @@
-"""Who did what in a run: what the record holds, all of it, and nothing that it does not."""
+"""Attribution of a run lists exactly the files, commands and contributors that the record holds."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
@@ -48,7 +48,7 @@ def run(*calls: ToolCallRecord, **more: Any) -> ExecutionRecord:
 
 
 def files(*calls: ToolCallRecord) -> dict[str, list[str]]:
-    """The files that calls named, and what each was for."""
+    """The files that calls named, and how each was used."""
     return {file.path: [one.access for one in file.calls] for file in attribution_of(run(*calls)).files}
 
 
@@ -87,7 +87,7 @@ def test_contributors_are_all_that_took_part():
     assert (found[5].server, found[5].calls) == ("fs", 2)
 
 
-def test_ai_is_what_spans_told_of():
+def test_ai_contributors_come_from_spans():
     """Agents and models with their providers; a call is an agent's where its record says so, and unknown elsewhere."""
     record = run(
         call("write_file", {"path": "a"}, agent="coder"),
@@ -115,7 +115,7 @@ def test_ai_is_what_spans_told_of():
 @pytest.mark.parametrize(
     "metadata", [{"agents": 1, "models": "x"}, {"agents": [1], "models": [2, {"model": 3}]}]
 )
-def test_metadata_of_another_shape_is_nobody(metadata):
+def test_metadata_of_another_shape_names_no_contributor(metadata):
     """An imported file may hold anything."""
     found = attribution_of(run(metadata={**metadata, "session_id": 5}))
     assert [each.kind for each in found.contributors] == ["workflow"]
@@ -141,7 +141,7 @@ def test_a_file_has_all_calls_that_named_it():
 @pytest.mark.parametrize(
     ("tool", "params", "expected"),
     [
-        # what tools of this kind take
+        # parameters of tools of this kind
         ("read_file", {"path": "a"}, {"a": ["read"]}),
         ("read_multiple_files", {"paths": ["a", "b"]}, {"a": ["read"], "b": ["read"]}),
         ("listDirectory", {"dirPath": "a"}, {"a": ["read"]}),
@@ -157,19 +157,19 @@ def test_a_file_has_all_calls_that_named_it():
         ("open", {"filename": "a", "mode": "w"}, {"a": ["write"]}),
         ("open", {"filename": "a"}, {"a": ["unknown"]}),
         ("call_tool", {"name": "read", "arguments": {"path": "a"}}, {"a": ["unknown"]}),
-        # names that say both, or files of which only one can be meant
+        # names that mean read and write, or several files where only one is used
         ("get_or_create", {"path": "a"}, {"a": ["unknown"]}),
         ("write_file", {"path": "a", "other_path": "b"}, {"a": ["unknown"], "b": ["unknown"]}),
         ("write_file", {"path": "a", "output_file": "b"}, {"a": ["unknown"], "b": ["write"]}),
-        # command lines name files, and do not say what for
+        # command lines name files, but not how they are used
         ("bash", {"command": "sort /in > ./out"}, {"/in": ["unknown"], "out": ["unknown"]}),
         ("exec", {"args": ["cat", "/in", "and/or"]}, {"/in": ["unknown"]}),
-        # what is no file
+        # values that are not files
         ("write_file", {"path": "a", "content": "see /etc/hosts\n"}, {"a": ["write"]}),
         ("fetch", {"url": "https://host/path", "file": "http://host/a"}, {}),
         ("search", {"path": "a\nb", "file_type": "py", "file_content": "x"}, {}),
         ("echo", {"text": "and/or"}, {}),
-        # what an excluded file held, not its name
+        # the content of an excluded file, not its name
         ("echo", {"text": "got [EXCLUDED_PATH]"}, {}),
         ("write_file", {"path": "a", "content": "[EXCLUDED_PATH]"}, {"a": ["write"]}),
         ("read", {"uri": "file:///a%20b"}, {"/a b": ["unknown"]}),
@@ -179,8 +179,8 @@ def test_a_file_has_all_calls_that_named_it():
         ("read", {"path": 5}, {}),
     ],
 )  # fmt: skip
-def test_files_and_what_they_were_for(tool, params, expected):
-    """By the names of tools and parameters as tools in use have them; what they do not say is unknown."""
+def test_files_are_listed_with_how_they_were_used(tool, params, expected):
+    """Read or written is inferred from the names of tools and parameters in common use, else it is unknown."""
     assert files(call(tool, params)) == expected
 
 
@@ -293,7 +293,7 @@ def test_words_of_names():
 
 
 def test_the_small_decisions():
-    """A method word decides before the tool's name; a rehearsal is nothing; a path's last word says that it is one."""
+    """A method parameter decides before the tool's name; a dry run counts for nothing; a name in `path` is a path."""
     assert verb_of("edit", {"command": "view"}) == "read"
     assert verb_of("edit", {"dry_run": True}) is None
     assert verb_of("edit", {"dry_run": False}) == "write"
@@ -304,7 +304,7 @@ def test_the_small_decisions():
     assert access("read", "output_path", ["output_path"]) == "unknown"
 
 
-def test_the_shield_of_a_run_leaves_nothing_to_find():
+def test_redacted_parameters_name_no_file():
     """A tool whose parameters are kept as names only, or not at all, names no file."""
     redaction = ActiveRedaction(Settings(redaction=Redaction(tools={"write_*": "keys", "read_*": "none"})))
     capture = Capture(redact=redaction.content)

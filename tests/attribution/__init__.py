@@ -1,0 +1,1 @@
+"""Attribution of lines, against histories whose authors are known by construction."""
