@@ -23,7 +23,7 @@ PYTEST := $(PY) -m pytest
 STACK  := $(PY) deploy/stack.py
 SCHEMA := $(PY) -m tools.telemetry_schema
 # Python sources, as far as they exist.
-SRC    := $(wildcard ael_otel tools deploy dashboards tests)
+SRC    := $(wildcard ael_otel ael_hook.py tools deploy dashboards tests)
 
 .PHONY: help
 help: ## show this list
@@ -130,6 +130,22 @@ test-fast: setup ## run what needs nothing: unit tests, layering, types of the g
 test-hostile: setup ## run tests in random order, with odd HOME, TZ, COLUMNS and LC_ALL (PYTEST_ARGS=tests/...: only those)
 	@$(PY) -m tests.hostile -n $(WORKERS) $(PYTEST_ARGS)
 
+STRESS := limits paused switches
+STRESSED := tests/engine/test_matrix.py tests/engine/test_overlap.py tests/privacy/test_canaries.py tests/unit/lifecycle \
+  tests/unit/sdk/test_run_spans.py tests/unit/sdk/test_log_notes.py tests/unit/emit tests/unit/core/test_telemetry_thread.py \
+  tests/process/sdk/test_conservation.py tests/process/store/test_run_ends.py
+# It counts requests, of which random switches make two where 20 items are usually one batch.
+STRESSED += --deselect tests/process/sdk/test_conservation.py::test_refusals_are_counted_by_reason
+
+.PHONY: stress
+stress: setup ## run outcomes, overlap, canaries and comparisons with full queues, paused threads, random switches (7 minutes)
+	@status=0; for kind in $(STRESS); do echo "stress: $$kind"; \
+	STRESS_TELEMETRY=$$kind $(PYTEST) -q -n $(WORKERS) $(STRESSED) $(PYTEST_ARGS) || status=1; done; exit $$status
+
+.PHONY: attribution
+attribution: setup ## measure precision and recall of line attribution over 500 random histories (half an hour)
+	@$(PY) -m tests.attribution.measure $(PYTEST_ARGS)
+
 .PHONY: rules
 rules: setup ## check the alerts: unit tests, what breaks them, and live from fault to message (Docker)
 	@$(PYTEST) tests/rules $(PYTEST_ARGS)
@@ -143,9 +159,33 @@ e2e: setup ## pull the images that are absent, start the stack, drive it, check 
 bench: setup ## measure what the instrumentation costs
 	@if [ -f tests/bench/run.py ]; then $(PY) tests/bench/run.py; else $(PYTEST) -s tests/bench $(PYTEST_ARGS); fi
 
+.PHONY: bench-profile
+bench-profile: setup ## show where the time of a step and of a run over stdio goes (half a minute)
+	@$(PY) tests/bench/profile_run.py
+
+PEERS := logfire==5.1.1 openinference-instrumentation==0.1.72 opentelemetry-util-genai==1.3b0 \
+  traceloop-sdk==0.62.4 httpx
+MLFLOW := mlflow-tracing==3.17.2 opentelemetry-exporter-otlp-proto-http
+
+.PHONY: insights-proof
+insights-proof: setup ## look for planted causes in 200 generated histories each, and for none in 200 clean ones (minutes)
+	@AEL_INSIGHTS_HISTORIES=200 $(PYTEST) -rP -k 'planted or clean' tests/unit/insights
+
+.PHONY: bench-peers
+bench-peers: setup ## measure a run with this package and with others that trace agents; needs a package index
+	@[ -x build/peers/bin/python ] || $(BIN)/uv venv -q --python $(PY) build/peers
+	@$(BIN)/uv pip install -q --python build/peers/bin/python $(PEERS)
+	@[ -x build/mlflow/bin/python ] || $(BIN)/uv venv -q --python $(PY) build/mlflow
+	@$(BIN)/uv pip install -q --python build/mlflow/bin/python $(MLFLOW)
+	@$(PY) tests/bench/peers.py build/peers/bin/python build/mlflow/bin/python
+
 .PHONY: bench-load
 bench-load: setup ## measure an engine under load with telemetry and without: delay, runs a second, memory, end (5 minutes)
 	@$(PY) tests/bench/load.py load $(BENCH_ARGS)
+
+.PHONY: bench-health
+bench-health: setup ## measure /health of `ael serve` beside runs that return large values (2 minutes)
+	@$(PY) tests/bench/health.py $(BENCH_ARGS)
 
 .PHONY: soak
 soak: setup ## run an hour at 100 runs/s; fails if memory grows or something is dropped (BENCH_ARGS="--minutes 5")

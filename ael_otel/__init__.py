@@ -1,12 +1,15 @@
 """OpenTelemetry for the AEL workflow engine: one nested trace a run, metrics, JSON logs, and a store of runs.
 
 What is listed in `__all__` is the public interface, stable from one minor version to the next; everything else in this
-package is private and may change at any time. `docs/hosting.md` and `docs/api.md` have examples of all of it.
+package is private and may change at any time. Examples of all of it: `docs/how-to/hosting.md` and
+`docs/reference/api.md`.
 
-| to | use |
+| task | name |
 | --- | --- |
-| keep the runs of an engine in your own application | `AelInstrumentor` |
-| record runs that are not the engine's | `configure`, `execution`, `step`, `tool_call`, `code_block` |
+| record the runs of an engine in your own application | `AelInstrumentor` |
+| record runs of code that does not use the engine | `configure`, `execution`, `step`, `tool_call`, `code_block` |
+| record the session of an agent in this process | `session` |
+| call a function for each tool call and session event | `on` |
 | end or flush telemetry before the process ends | `flush`, `shutdown` |
 | open and query a store of runs | `open_reader`, `open_store`, `RunQuery`, `TelemetryStore`, `ExecutionRecord` |
 | replace secrets in a value | `redact` |
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
     from ael_otel.errors import AelOtelError
     from ael_otel.runtime.hosting import configure, flush, shutdown
     from ael_otel.runtime.instrumentor import AelInstrumentor
-    from ael_otel.runtime.recording import code_block, execution, step, tool_call
+    from ael_otel.runtime.recording import code_block, execution, session, step, tool_call
+    from ael_otel.sessions.hooks import on
     from ael_otel.store import ExecutionRecord, RunQuery, TelemetryStore, open_reader, open_store
 
 
@@ -42,9 +46,11 @@ __all__ = [
     "execution",
     "flush",
     "load_settings",
+    "on",
     "open_reader",
     "open_store",
     "redact",
+    "session",
     "shutdown",
     "step",
     "tool_call",
@@ -56,7 +62,8 @@ _MODULES = {
     "errors": "AelOtelError",
     "runtime.hosting": "configure flush shutdown",
     "runtime.instrumentor": "AelInstrumentor",
-    "runtime.recording": "code_block execution step tool_call",
+    "runtime.recording": "code_block execution session step tool_call",
+    "sessions.hooks": "on",
     "store": "ExecutionRecord RunQuery TelemetryStore open_reader open_store",
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}

@@ -1,9 +1,10 @@
-"""Variables of this package (entry point `opentelemetry_environment_variables`), and the file's part of them.
+"""Environment variables of this package, and those that the configuration file sets for the SDK.
 
-`opentelemetry-instrument` loads this module before it starts the command and reads its own flags afterwards. This is
-the moment at which the configuration file can still reach the SDK's configurator: what the file says becomes
-environment, unless the environment already says it. For the command `ael` that is the file that it will use itself, for
-another one the file that is named. A wrong file is left for the command, or the engine's opening, to report.
+This module is the entry point `opentelemetry_environment_variables`: `opentelemetry-instrument` loads it before it
+starts the command, and reads its own flags afterwards. Only at that point can the configuration file still reach the
+SDK's configurator: its settings become `OTEL_*` variables, unless these are set already. For the command `ael` the file
+is the one that the command itself will use, for other commands the one that an option or a variable names. An invalid
+file is reported later, by the command or when the engine opens.
 """
 
 import os
@@ -13,7 +14,7 @@ from pathlib import Path, PurePath
 from typing import Final
 
 OTEL_PYTHON_AEL_CONFIG: Final = "OTEL_PYTHON_AEL_CONFIG"
-"""The engine's configuration file, where the command line does not name it."""
+"""The engine's configuration file, if the command line does not name one."""
 
 _LOG_VARIABLE: Final = "OTEL_PYTHON_LOG_AUTO_INSTRUMENTATION"
 _COMMANDS_WITH_CONFIG: Final = frozenset({"serve", "run"})
@@ -21,12 +22,12 @@ _DEMO_CONFIG: Final = Path(__file__).with_name("demo") / "config.yaml"
 
 
 def wrapped_command(arguments: Sequence[str]) -> list[str] | None:
-    """Return the `ael` command line inside a wrapper's arguments, or None when the command is another one."""
+    """Return the `ael` command line in the arguments of `opentelemetry-instrument`, or None for another command."""
     if not arguments or PurePath(arguments[0]).name != "opentelemetry-instrument":
         return None
     start = 1
     while start < len(arguments) and arguments[start].startswith("-"):
-        # Past a flag goes its value, which may well be `ael` too: that is our service name.
+        # Skip the value of a flag: it may be `ael` too, which is the default service name.
         start += 1 if arguments[start] == "--" or "=" in arguments[start] else 2
     for index in range(start, len(arguments)):
         if PurePath(arguments[index]).name == "ael":
@@ -50,7 +51,7 @@ def _prepare() -> None:
             named = named_config(command_config(sys.argv[1:]))
             if named is None:
                 return
-            # The processes that this one starts have another command line; the path holds wherever they run.
+            # Child processes have other command lines; an absolute path is valid in each of them.
             os.environ[OTEL_PYTHON_AEL_CONFIG] = str(named.absolute())
             settings = load_settings(named)
         elif command[1:2] == ["demo"]:
@@ -64,12 +65,12 @@ def _prepare() -> None:
     before = os.environ.get(_LOG_VARIABLE)
     prepare(settings, os.environ)
     if command is None and before is None:
-        # The application's log goes by the stock handler until an engine opens, in many processes for good.
+        # Until an engine opens, which many processes never do, the SDK's handler writes the application's log.
         os.environ.pop(_LOG_VARIABLE, None)
 
 
 def _check_variables(*, reported_later: bool) -> None:
-    """Take out OTEL_* variables that the SDK could not read; `ael` reports them itself, for others it is done here."""
+    """Remove OTEL_* variables that the SDK cannot read; report them unless the command `ael` will do so."""
     from ael_otel.config.variables import drop_unusable
 
     for fault in drop_unusable(os.environ):

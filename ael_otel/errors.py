@@ -18,6 +18,7 @@ __all__ = [
     "StoreFullError",
     "StoreNotFoundError",
     "StoreReadOnlyError",
+    "WhereError",
     "WorkflowNotFoundError",
 ]
 
@@ -42,8 +43,9 @@ class AelOtelError(Exception):
 class ConfigError(AelOtelError):
     """The configuration is absent, unreadable or wrong.
 
-    `path` is the file concerned and `key` the dotted key, where known. The message never holds a secret. Several
-    mistakes are one error: `all_of` joins their messages with semicolons, and `mistakes` holds each as an error.
+    `path` is the file and `key` the dotted key, if there is one. The message never contains a secret. Several mistakes
+    are reported as one error: `all_of` joins their messages with semicolons, and `mistakes` holds each of them as an
+    error.
     """
 
     def __init__(self, message: str, *, path: Path | None = None, key: str | None = None) -> None:
@@ -54,7 +56,7 @@ class ConfigError(AelOtelError):
 
     @classmethod
     def all_of(cls, mistakes: "Sequence[ConfigError]") -> "ConfigError":
-        """Return one error for all of `mistakes`, one at least; its path and key are those of the first."""
+        """Return one error for `mistakes` (at least one); its path and key are those of the first."""
         first = mistakes[0]
         if len(mistakes) == 1:
             return first
@@ -77,12 +79,12 @@ class WorkflowNotFoundError(AelOtelError):
         elif self.known:
             hint = "known: " + ", ".join(self.known)
         else:
-            hint = "none is loaded; check `workflows.directory` in the configuration file"
+            hint = "no workflow is loaded; check `workflows.directory` in the configuration file"
         super().__init__(f"no workflow is named {name!r}; {hint}")
 
 
 class RunNotFoundError(AelOtelError):
-    """No stored run has this id, or one that begins so."""
+    """No stored run has an id that begins with the requested text."""
 
     def __init__(self, wanted: str) -> None:
         self.wanted = wanted
@@ -94,13 +96,18 @@ class RunNotFoundError(AelOtelError):
 
 
 class SessionNotFoundError(AelOtelError):
-    """No stored run is of this session."""
+    """No stored session has this id, or no stored run belongs to it."""
 
-    def __init__(self, wanted: str) -> None:
+    def __init__(self, wanted: str, hint: str | None = None) -> None:
         self.wanted = wanted
         super().__init__(
-            f"no run is of session {wanted!r}; `ael trace list --output json` shows the session of each run"
+            hint
+            or f"no run is of session {wanted!r}; `ael trace list --output json` shows the session of each run"
         )
+
+
+class AttributionError(AelOtelError):
+    """The lines of a file cannot be attributed: it is absent, binary, too large or excluded."""
 
 
 class EngineUnavailableError(AelOtelError):
@@ -120,23 +127,38 @@ class SchemaTooNewError(StoreError):
 
 
 class StoreBusyError(StoreError):
-    """The store cannot be used now but may be later: another process holds it, the disk is full, the server is away."""
+    """The store is unavailable now but may work later: it is locked, the disk is full, or the server is unreachable."""
 
 
 class StoreFullError(StoreBusyError):
-    """The disk takes no more, or fails: the store cannot be written until there is room."""
+    """The disk is full or fails: the store cannot be written until there is space."""
 
 
 class StoreReadOnlyError(StoreBusyError):
-    """The store may not be written by this user, or is on a file system that nobody can write to."""
+    """This user may not write to the store, or its file system is read-only."""
 
 
 class StoreDamagedError(StoreError):
-    """The store's file is malformed or not a database; the message names the command that copies what can be read."""
+    """The store's file is malformed or not a database; the message names the command that recovers readable records."""
 
 
 class QueryError(StoreError):
-    """A filter, time or cursor is not one: the message says what it must look like."""
+    """A filter, time or cursor is malformed; the message describes the expected form."""
+
+
+class WhereError(QueryError):
+    """An expression of the query language has a mistake; the message contains the mistake and its column.
+
+    `problem` is the message without the column, `expression` the text, `column` the position of the mistake, from 1.
+    """
+
+    def __init__(self, problem: str, expression: str, column: int) -> None:
+        rest = expression[column - 1 : column + 19]
+        place = f"at {rest!r}" if rest else "at the end"
+        super().__init__(f"column {column} of the expression, {place}: {problem}")
+        self.problem = problem
+        self.expression = expression
+        self.column = column
 
 
 class ExportError(AelOtelError):
@@ -144,4 +166,4 @@ class ExportError(AelOtelError):
 
 
 class ImportFormatError(AelOtelError):
-    """A file is not what can be read; the message says in which line and what is expected."""
+    """An imported file is malformed; the message names the line and what was expected."""

@@ -1,4 +1,4 @@
-"""What runs when `opentelemetry-instrument` has set everything up (entry point `opentelemetry_post_instrument`)."""
+"""The hook that `opentelemetry-instrument` calls after its setup (entry point `opentelemetry_post_instrument`)."""
 
 import atexit
 import os
@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Final
 
 EXIT_SECONDS: Final = 2.0
-"""How long a process may take to hand over its last telemetry; the SDK alone takes up to 16 s with no Collector."""
+"""Seconds that a process may take to send its last telemetry; the SDK alone takes up to 16 s with no Collector."""
 
 
 def post_instrument() -> None:
-    """Bound the time that the stock providers take at exit: all at once and at most `EXIT_SECONDS`.
+    """Limit the time that the SDK's providers take at exit: they shut down in parallel, within `EXIT_SECONDS`.
 
-    Registered last, so it runs before the providers' own exit handlers, which then find their work done.
+    Registered last, so it runs before the providers' own exit handlers, which then have nothing left to do.
     """
     from ael_otel.core.faults import fault_barrier
 

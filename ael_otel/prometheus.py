@@ -1,12 +1,13 @@
 """Prometheus names of OTel metrics and attributes.
 
-The rules are those of the translation strategy `UnderscoreEscapingWithSuffixes`: what the classic alphabet lacks
-becomes an underscore, the unit follows, then `_total` on a counter or `_ratio` on a gauge of unit 1.
+The rules are those of the translation strategy `UnderscoreEscapingWithSuffixes`: a character that Prometheus names
+cannot contain becomes an underscore; then the unit is appended, then `_total` for a counter or `_ratio` for a gauge of
+unit 1.
 """
 
 import re
 
-# Words Prometheus uses for UCUM units; a unit that is not here is appended as it stands.
+# Prometheus's words for UCUM units; a unit that is not listed is appended unchanged.
 _BYTES = {
     "K": "kilo",
     "M": "mega",
@@ -44,14 +45,14 @@ _RESERVED = re.compile(r"__(.*)__", re.DOTALL)
 
 
 def prometheus_name(name: str, unit: str, instrument: str) -> str:
-    """Prometheus name of an OTel metric.
+    """Return the Prometheus name of an OTel metric.
 
     `instrument` is counter, updowncounter, gauge or histogram. The suffixes of a histogram's series (`_bucket`,
-    `_sum`, `_count`) are not part of the result. Raises ValueError when nothing of the name is left.
+    `_sum`, `_count`) are not part of the result. Raises ValueError if no character of the name is usable.
     """
     tokens = [token for token in _BREAK.split(name) if token]
     if not tokens:
-        raise ValueError(f"{name!r} holds no character that a Prometheus name may hold")
+        raise ValueError(f"{name!r} contains no character that is allowed in a Prometheus name")
     unit_word, per_word = _unit_words(unit)
     tokens += [word for word in (unit_word, per_word) if word and word not in tokens]
     if instrument == "counter":
@@ -63,11 +64,11 @@ def prometheus_name(name: str, unit: str, instrument: str) -> str:
 
 
 def prometheus_label(key: str) -> str:
-    """Prometheus label of an OTel attribute key; raises ValueError when nothing of the key is left."""
+    """Return the Prometheus label of an OTel attribute key; raises ValueError if no character of the key is usable."""
     reserved = _RESERVED.fullmatch(key)
     label = _LABEL_BREAK.sub("_", reserved[1] if reserved else key)
     if not label.strip("_"):
-        raise ValueError(f"{key!r} holds no character that a Prometheus label may hold")
+        raise ValueError(f"{key!r} contains no character that is allowed in a Prometheus label")
     if reserved:
         return f"__{label}__"
     return f"key_{label}" if label[0].isdigit() else label
@@ -78,7 +79,7 @@ def _last(tokens: list[str], word: str) -> list[str]:
 
 
 def _unit_words(unit: str) -> tuple[str, str]:
-    """Suffixes of a UCUM unit: the unit itself and what it is per; an annotation in braces stands for neither."""
+    """Return the words of a UCUM unit: the unit and its divisor; an annotation in braces gives an empty word."""
     main, _, per = (part.strip() for part in unit.partition("/"))
     main_word = "" if re.search(r"[{}]", main) else _clean(_UNITS.get(main, main))
     per_word = "" if re.search(r"[{}]", per) else _clean(_PER.get(per, per))

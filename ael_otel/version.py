@@ -6,14 +6,14 @@ from typing import Final
 __version__: Final = "0.1.0"
 
 ON_INDEX: Final = False
-"""Whether the package can be installed by its name from a package index; hints and documents follow it."""
+"""Whether the package can be installed by name from a package index; hints and documents depend on it."""
 
 
 def install_command(extra: str) -> str:
-    """Return the command that installs what an extra needs, such as `pip install 'ploston-core<2,>=1.5'`.
+    """Return the command that installs the packages of an extra, such as `pip install 'ploston-core<2,>=1.5'`.
 
-    While the package is on no index, the command names the packages of the extra themselves: that works beside a
-    checkout and beside an installed wheel.
+    While the package is not on an index, the command names the packages of the extra themselves: this works in a
+    checkout and with an installed wheel.
     """
     if ON_INDEX:
         return f"pip install 'ael-otel[{extra}]'"
@@ -22,7 +22,7 @@ def install_command(extra: str) -> str:
     try:
         requirements = requires("ael-otel") or []
     except PackageNotFoundError:
-        # Run from a folder of sources: nothing says what its extras are.
+        # Imported from a source folder without metadata: the extras cannot be looked up.
         requirements = []
     wanted = [
         requirement.partition(";")[0].strip()

@@ -55,9 +55,9 @@ def update(
         root: the repository.
         files: path relative to `root` -> the text that it must have.
         check: write nothing; return 1 if a file would change, with its path on stderr.
-        source: what the files are made from, for the messages.
+        source: name of the files' source, for the messages.
         folders: see `stale`.
-        command: what a person runs to write them.
+        command: the command that writes them.
     """
     changed = (stale if check else write)(root, files, folders)
     listed = "".join(f"\n  {name}" for name in changed)
@@ -87,7 +87,7 @@ def between_marks(text: str, begin: str, end: str, content: str) -> str:
 def formatted_python(text: str, name: str) -> str:
     """Return Python source without unused imports and laid out as `ruff format` does it, by the settings here.
 
-    A line is broken only where it is too long, whatever commas the source has.
+    A line is broken only where it is too long; trailing commas of the source are ignored.
 
     Args:
         text: the source.

@@ -1,4 +1,4 @@
-"""A server that takes OTLP over gRPC and HTTP; subclasses define what becomes of a request."""
+"""A server that accepts OTLP over gRPC and HTTP; subclasses process the requests."""
 
 import base64
 import gzip
@@ -46,10 +46,10 @@ class OtlpServer(ABC):
 
     @abstractmethod
     def take(self, request: Any) -> None:
-        """Do with a request of any signal what this server is for; it is acknowledged when this returns."""
+        """Process a request of any signal; it is acknowledged when this returns."""
 
     def stop(self) -> None:
-        """Stop listening; what was taken stays readable."""
+        """Stop listening; received requests stay readable."""
         if self._grpc is not None:
             self._grpc.stop(grace=0.2).wait()
         if self._http is not None:
@@ -102,7 +102,7 @@ def _handler(take: Callable[[Any], None]) -> type[BaseHTTPRequestHandler]:
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
                 request = _parsed(signal, body, as_json=kind == "application/json")
-            except Exception:  # noqa: BLE001 - whatever was sent, the answer is that it is not OTLP
+            except Exception:  # noqa: BLE001 - any unreadable request is answered as not OTLP
                 self.send_error(400)
                 return
             take(request)

@@ -1,4 +1,4 @@
-"""`python -m tools.settings_reference`: write the tables of docs/configuration.md from the structs, or check them."""
+"""`python -m tools.settings_reference`: write or check the tables of docs/reference/configuration.md."""
 
 import argparse
 import json
@@ -17,7 +17,7 @@ from tools.generated_files import update
 __all__ = ["TABLES", "renew"]
 
 ROOT: Final = Path(__file__).parents[1]
-FILE: Final = "docs/configuration.md"
+FILE: Final = "docs/reference/configuration.md"
 
 _FIXED: Final = {
     "OTEL_METRIC_EXPORT_INTERVAL": "milliseconds between two exports of metrics",

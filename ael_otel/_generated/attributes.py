@@ -7,10 +7,18 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
+AEL_ATTRIBUTION_CONTRIBUTOR: Final = "ael.attribution.contributor"
+"""Who wrote lines, in the terms of the Agent Trace specification."""
+AEL_ATTRIBUTION_ORIGIN: Final = "ael.attribution.origin"
+"""Which calls wrote attributed lines."""
 AEL_CODE_SHA256: Final = "ael.code.sha256"
 """SHA-256 of the code of the step, in hex."""
 AEL_CONFIG_TRIGGER: Final = "ael.config.trigger"
 """What made the engine read its configuration again."""
+AEL_DECISION_KIND: Final = "ael.decision.kind"
+"""What was decided."""
+AEL_DECISION_OUTCOME: Final = "ael.decision.outcome"
+"""How it was decided; the condition itself is content and on no span."""
 AEL_ENGINE_PREVIOUS_VERSION: Final = "ael.engine.previous_version"
 """Version of the workflow engine at the last start that used this run store."""
 AEL_ENGINE_VERSION: Final = "ael.engine.version"
@@ -27,6 +35,28 @@ AEL_OTEL_VERSION: Final = "ael.otel.version"
 """Version of this package."""
 AEL_REDACTION_KIND: Final = "ael.redaction.kind"
 """What was taken out."""
+AEL_SESSION_AGENT: Final = "ael.session.agent"
+"""Name of the agent or client whose session it is."""
+AEL_SESSION_CALL_OUTCOME: Final = "ael.session.call.outcome"
+"""How a tool call of an agent ended."""
+AEL_SESSION_DECISION_ANSWER: Final = "ael.session.decision.answer"
+"""Answer to a question of permission, as the agent reports it."""
+AEL_SESSION_FAILED_CALLS: Final = "ael.session.failed_calls"
+"""Tool calls of the session that failed or ran into a time limit."""
+AEL_SESSION_IDLE_WAITING: Final = "ael.session.idle.waiting"
+"""Whether the agent waited for a person, its turn being over."""
+AEL_SESSION_ORIGIN: Final = "ael.session.origin"
+"""Who reported a session."""
+AEL_SESSION_OUTCOME: Final = "ael.session.outcome"
+"""How a session ended."""
+AEL_SESSION_REASON: Final = "ael.session.reason"
+"""Why the session ended, as the agent names it."""
+AEL_SESSION_SOURCE: Final = "ael.session.source"
+"""How the session began, as the agent names it."""
+AEL_SESSION_TOOL_CALLS: Final = "ael.session.tool_calls"
+"""Tool calls that the agent made in the session."""
+AEL_SESSION_TURNS: Final = "ael.session.turns"
+"""Turns of the session, each from a prompt to the agent's answer."""
 AEL_STEP_ATTEMPT: Final = "ael.step.attempt"
 """Number of the attempt, from 1."""
 AEL_STEP_INDEX: Final = "ael.step.index"
@@ -73,8 +103,14 @@ EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
 """Stack trace of the exception as text."""
 EXCEPTION_TYPE: Final = "exception.type"
 """Qualified name of the exception class."""
+GEN_AI_AGENT_NAME: Final = "gen_ai.agent.name"
+"""Name of the agent."""
+GEN_AI_CONVERSATION_ID: Final = "gen_ai.conversation.id"
+"""Id of the conversation, session or thread that the work belongs to."""
 GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"
 """Kind of GenAI operation."""
+GEN_AI_REQUEST_MODEL: Final = "gen_ai.request.model"
+"""Model that a request asks for."""
 GEN_AI_TOOL_CALL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
 """What the tool was given, as JSON."""
 GEN_AI_TOOL_CALL_RESULT: Final = "gen_ai.tool.call.result"
@@ -105,6 +141,8 @@ SERVICE_NAME: Final = "service.name"
 """Logical name of the service."""
 SERVICE_VERSION: Final = "service.version"
 """Version of the service."""
+SESSION_ID: Final = "session.id"
+"""Id of the session."""
 TELEMETRY_SDK_LANGUAGE: Final = "telemetry.sdk.language"
 """Language of the telemetry SDK."""
 TELEMETRY_SDK_NAME: Final = "telemetry.sdk.name"
@@ -112,10 +150,18 @@ TELEMETRY_SDK_NAME: Final = "telemetry.sdk.name"
 TELEMETRY_SDK_VERSION: Final = "telemetry.sdk.version"
 """Version of the telemetry SDK."""
 
+LABEL_AGENT: Final = "agent"
+"""Name of the agent or client whose session it is."""
 LABEL_COMPONENT: Final = "component"
 """Part of the engine the error, or the log line, comes from."""
+LABEL_CONTRIBUTOR: Final = "contributor"
+"""Who wrote the lines."""
 LABEL_KIND: Final = "kind"
 """What was taken out."""
+LABEL_ORIGIN: Final = "origin"
+"""Who reported the session."""
+LABEL_OUTCOME: Final = "outcome"
+"""How a session, or a tool call of one, ended."""
 LABEL_QUEUE: Final = "queue"
 """Buffer that telemetry waits in."""
 LABEL_REASON: Final = "reason"
@@ -133,9 +179,25 @@ LABEL_TYPE: Final = "type"
 LABEL_WORKFLOW: Final = "workflow"
 """Name of the workflow definition."""
 
+AttributionContributor = Literal["ai", "mixed", "unknown"]
+"""Who wrote lines, in the terms of the Agent Trace specification. Values of ael.attribution.contributor."""
+ATTRIBUTION_CONTRIBUTOR_VALUES: Final[tuple[AttributionContributor, ...]] = ("ai", "mixed", "unknown")
+
+AttributionOrigin = Literal["hooks", "engine"]
+"""Which calls wrote attributed lines. Values of ael.attribution.origin."""
+ATTRIBUTION_ORIGIN_VALUES: Final[tuple[AttributionOrigin, ...]] = ("hooks", "engine")
+
 ConfigTrigger = Literal["reload", "tool"]
 """What made the engine read its configuration again. Values of ael.config.trigger."""
 CONFIG_TRIGGER_VALUES: Final[tuple[ConfigTrigger, ...]] = ("reload", "tool")
+
+DecisionKind = Literal["when"]
+"""What was decided. Values of ael.decision.kind."""
+DECISION_KIND_VALUES: Final[tuple[DecisionKind, ...]] = ("when",)
+
+DecisionOutcome = Literal["met", "not_met"]
+"""How it was decided; the condition itself is content and on no span. Values of ael.decision.outcome."""
+DECISION_OUTCOME_VALUES: Final[tuple[DecisionOutcome, ...]] = ("met", "not_met")
 
 ErrorComponent = Literal["workflow_engine", "step", "tool", "mcp", "sandbox", "store", "telemetry"]
 """Part of the engine an error is counted for. Values of ael.error.component."""
@@ -261,6 +323,32 @@ REDACTION_KIND_VALUES: Final[tuple[RedactionKind, ...]] = (
     "custom",
 )
 
+SessionCallOutcome = Literal["success", "error", "timeout", "denied", "cancelled", "unknown"]
+"""How a tool call of an agent ended. Values of ael.session.call.outcome."""
+SESSION_CALL_OUTCOME_VALUES: Final[tuple[SessionCallOutcome, ...]] = (
+    "success",
+    "error",
+    "timeout",
+    "denied",
+    "cancelled",
+    "unknown",
+)
+
+SessionOrigin = Literal["hooks", "client", "hosted"]
+"""Who reported a session. Values of ael.session.origin."""
+SESSION_ORIGIN_VALUES: Final[tuple[SessionOrigin, ...]] = ("hooks", "client", "hosted")
+
+SessionOutcome = Literal["success", "error", "timeout", "cancelled", "abandoned", "unknown"]
+"""How a session ended. Values of ael.session.outcome."""
+SESSION_OUTCOME_VALUES: Final[tuple[SessionOutcome, ...]] = (
+    "success",
+    "error",
+    "timeout",
+    "cancelled",
+    "abandoned",
+    "unknown",
+)
+
 StepStatus = Literal["completed", "failed", "skipped"]
 """How the step ended. Values of ael.step.status."""
 STEP_STATUS_VALUES: Final[tuple[StepStatus, ...]] = ("completed", "failed", "skipped")
@@ -285,6 +373,8 @@ TelemetryDropReason = Literal[
     "keep_full",
     "keep_expired",
     "rate_limit",
+    "hook_error",
+    "not_understood",
     "internal",
 ]
 """Why a telemetry item was lost. Values of ael.telemetry.drop_reason."""
@@ -304,6 +394,8 @@ TELEMETRY_DROP_REASON_VALUES: Final[tuple[TelemetryDropReason, ...]] = (
     "keep_full",
     "keep_expired",
     "rate_limit",
+    "hook_error",
+    "not_understood",
     "internal",
 )
 
@@ -318,9 +410,17 @@ TELEMETRY_QUEUE_VALUES: Final[tuple[TelemetryQueue, ...]] = (
     "foreign",
 )
 
-TelemetrySignal = Literal["traces", "metrics", "logs", "store"]
+TelemetrySignal = Literal["traces", "metrics", "logs", "store", "sessions", "attribution", "hooks"]
 """Signal a lost telemetry item belonged to. Values of ael.telemetry.signal."""
-TELEMETRY_SIGNAL_VALUES: Final[tuple[TelemetrySignal, ...]] = ("traces", "metrics", "logs", "store")
+TELEMETRY_SIGNAL_VALUES: Final[tuple[TelemetrySignal, ...]] = (
+    "traces",
+    "metrics",
+    "logs",
+    "store",
+    "sessions",
+    "attribution",
+    "hooks",
+)
 
 ToolSource = Literal["tool_step", "code_block", "direct"]
 """Where the tool was called from. Values of ael.tool.source."""

@@ -15,10 +15,23 @@ from opentelemetry.trace import Span, SpanKind, Tracer
 from ael_otel._generated.attributes import (
     AEL_CODE_SHA256,
     AEL_CONFIG_TRIGGER,
+    AEL_DECISION_KIND,
+    AEL_DECISION_OUTCOME,
     AEL_ENGINE_PREVIOUS_VERSION,
     AEL_ERROR_TYPE,
     AEL_MCP_SERVER,
     AEL_OTEL_PREVIOUS_VERSION,
+    AEL_SESSION_AGENT,
+    AEL_SESSION_CALL_OUTCOME,
+    AEL_SESSION_DECISION_ANSWER,
+    AEL_SESSION_FAILED_CALLS,
+    AEL_SESSION_IDLE_WAITING,
+    AEL_SESSION_ORIGIN,
+    AEL_SESSION_OUTCOME,
+    AEL_SESSION_REASON,
+    AEL_SESSION_SOURCE,
+    AEL_SESSION_TOOL_CALLS,
+    AEL_SESSION_TURNS,
     AEL_STEP_ATTEMPT,
     AEL_STEP_INDEX,
     AEL_STEP_MAX_ATTEMPTS,
@@ -34,7 +47,10 @@ from ael_otel._generated.attributes import (
     AEL_WORKFLOW_STATUS,
     AEL_WORKFLOW_VERSION,
     ERROR_TYPE,
+    GEN_AI_AGENT_NAME,
+    GEN_AI_CONVERSATION_ID,
     GEN_AI_OPERATION_NAME,
+    GEN_AI_REQUEST_MODEL,
     GEN_AI_TOOL_CALL_ARGUMENTS,
     GEN_AI_TOOL_CALL_RESULT,
     GEN_AI_TOOL_NAME,
@@ -42,9 +58,15 @@ from ael_otel._generated.attributes import (
     LABEL_REASON,
     LABEL_SIGNAL,
     MCP_METHOD_NAME,
+    SESSION_ID,
     ConfigTrigger,
+    DecisionKind,
+    DecisionOutcome,
     ErrorComponent,
     ErrorType,
+    SessionCallOutcome,
+    SessionOrigin,
+    SessionOutcome,
     StepStatus,
     StepType,
     TelemetryDropReason,
@@ -62,18 +84,30 @@ from ael_otel._generated.events import (
     LOG_TOOL_NAME,
     LOG_WORKFLOW_ID,
 )
-from ael_otel._generated.spans import SPAN_EVENT_RETRY
+from ael_otel._generated.spans import SPAN_EVENT_DECISION, SPAN_EVENT_RETRY
 from ael_otel.emit.events import EventType
-from ael_otel.emit.spans import CACHED, Attributes, SpanType, add_event, fail, given
+from ael_otel.emit.spans import CACHED, Attributes, SpanType, add_event, fail, given, prepared
 
 _WORKFLOW: Final = SpanType("ael.workflow", SpanKind.INTERNAL)
 _STEP_TOOL_CALL: Final = SpanType("ael.step.tool_call", SpanKind.INTERNAL)
 _STEP_CODE: Final = SpanType("ael.step.code", SpanKind.INTERNAL)
 _MCP_REQUEST: Final = SpanType("ael.mcp.request", SpanKind.CLIENT)
 _CODE_EXEC: Final = SpanType("ael.code.exec", SpanKind.INTERNAL)
+_SESSION: Final = SpanType("ael.session", SpanKind.INTERNAL)
+_SESSION_TURN: Final = SpanType("ael.session.turn", SpanKind.INTERNAL)
+_SESSION_TOOL: Final = SpanType("ael.session.tool", SpanKind.INTERNAL)
+_SESSION_SUBAGENT: Final = SpanType("ael.session.subagent", SpanKind.INTERNAL)
+_SESSION_IDLE: Final = SpanType("ael.session.idle", SpanKind.INTERNAL)
+_SESSION_MESSAGE: Final = SpanType("ael.session.message", SpanKind.INTERNAL)
+_SESSION_DECISION: Final = SpanType("ael.session.decision", SpanKind.INTERNAL)
+_SESSION_ERROR: Final = SpanType("ael.session.error", SpanKind.INTERNAL)
 _EXECUTION_FAIL: Final = EventType("ael.execution.fail")
 _STEP_SKIP: Final = EventType("ael.step.skip")
 _STEP_RETRY: Final = EventType("ael.step.retry")
+_STEP_DECIDE: Final = EventType("ael.step.decide")
+_SESSION_START: Final = EventType("ael.session.start")
+_SESSION_END: Final = EventType("ael.session.end")
+_ENFORCEMENT_IDLE: Final = EventType("ael.enforcement.idle")
 _TELEMETRY_DROP: Final = EventType("ael.telemetry.drop")
 _CONFIG_RELOAD: Final = EventType("ael.config.reload")
 _VERSION_CHANGE: Final = EventType("ael.version.change")
@@ -90,7 +124,7 @@ def _workflow(
             GEN_AI_WORKFLOW_NAME: gen_ai_workflow_name,
         }
     )
-    return "Workflow Execution", attributes
+    return "Workflow Execution", prepared(attributes)
 
 
 def start_workflow(
@@ -100,6 +134,7 @@ def start_workflow(
     workflow_id: str | None,
     gen_ai_operation_name: str | None = None,
     gen_ai_workflow_name: str | None = None,
+    gen_ai_conversation_id: str | None = None,
     context: Context | None = None,
     start_time: int | None = None,
 ) -> Span:
@@ -107,8 +142,13 @@ def start_workflow(
 
     One run of a workflow.
     """
+    dropped = _WORKFLOW.dropped(tracer, context)
+    if dropped is not None:
+        return dropped
     name, attributes = _workflow(workflow_name, gen_ai_operation_name, gen_ai_workflow_name)
-    attributes = given({**attributes, AEL_WORKFLOW_ID: workflow_id})
+    attributes = given(
+        {**attributes, AEL_WORKFLOW_ID: workflow_id, GEN_AI_CONVERSATION_ID: gen_ai_conversation_id}
+    )
     return _WORKFLOW.start(tracer, name, attributes, context, start_time)
 
 
@@ -118,8 +158,9 @@ def update_workflow(
     workflow_id: str | None = None,
     workflow_version: str | None = None,
     workflow_status: WorkflowStatus | None = None,
+    session_id: str | None = None,
 ) -> None:
-    """Say what is known by now of a span `Workflow Execution`; None says nothing."""
+    """Set attributes of a started span `Workflow Execution`; None leaves one out."""
     if not span.is_recording():
         return
     if workflow_id is not None:
@@ -128,6 +169,8 @@ def update_workflow(
         span.set_attribute(AEL_WORKFLOW_VERSION, workflow_version)
     if workflow_status is not None:
         span.set_attribute(AEL_WORKFLOW_STATUS, workflow_status)
+    if session_id is not None:
+        span.set_attribute(SESSION_ID, session_id)
 
 
 @lru_cache(maxsize=CACHED)
@@ -151,7 +194,7 @@ def _step_tool_call(
             GEN_AI_TOOL_NAME: gen_ai_tool_name,
         }
     )
-    return f"Step {step_index}: tool_call", attributes
+    return f"Step {step_index}: tool_call", prepared(attributes)
 
 
 def start_step_tool_call(
@@ -171,6 +214,9 @@ def start_step_tool_call(
 
     One step that calls a tool, with all its attempts.
     """
+    dropped = _STEP_TOOL_CALL.dropped(tracer, context)
+    if dropped is not None:
+        return dropped
     name, attributes = _step_tool_call(
         step_name, step_index, step_type, tool_name, workflow_name, gen_ai_operation_name, gen_ai_tool_name
     )
@@ -187,7 +233,7 @@ def update_step_tool_call(
     step_max_attempts: int | None = None,
     error_type: ErrorType | None = None,
 ) -> None:
-    """Say what is known by now of a span `Step {ael.step.index}: tool_call`; None says nothing."""
+    """Set attributes of a started span `Step {ael.step.index}: tool_call`; None leaves one out."""
     if not span.is_recording():
         return
     if workflow_name is not None:
@@ -216,7 +262,7 @@ def _step_code(
             AEL_WORKFLOW_NAME: workflow_name,
         }
     )
-    return f"Step {step_index}: code_execution", attributes
+    return f"Step {step_index}: code_execution", prepared(attributes)
 
 
 def start_step_code(
@@ -233,6 +279,9 @@ def start_step_code(
 
     One step that runs Python in the sandbox, with all its attempts.
     """
+    dropped = _STEP_CODE.dropped(tracer, context)
+    if dropped is not None:
+        return dropped
     name, attributes = _step_code(step_name, step_index, step_type, workflow_name)
     return _STEP_CODE.start(tracer, name, attributes, context, start_time)
 
@@ -247,7 +296,7 @@ def update_step_code(
     step_max_attempts: int | None = None,
     error_type: ErrorType | None = None,
 ) -> None:
-    """Say what is known by now of a span `Step {ael.step.index}: code_execution`; None says nothing."""
+    """Set attributes of a started span `Step {ael.step.index}: code_execution`; None leaves one out."""
     if not span.is_recording():
         return
     if workflow_name is not None:
@@ -281,7 +330,7 @@ def _mcp_request(
             MCP_METHOD_NAME: mcp_method_name,
         }
     )
-    return "MCP Request", attributes
+    return "MCP Request", prepared(attributes)
 
 
 def start_mcp_request(
@@ -292,6 +341,7 @@ def start_mcp_request(
     tool_source: ToolSource | None = None,
     gen_ai_tool_name: str | None = None,
     mcp_method_name: str | None = None,
+    gen_ai_conversation_id: str | None = None,
     context: Context | None = None,
     start_time: int | None = None,
 ) -> Span:
@@ -299,7 +349,11 @@ def start_mcp_request(
 
     One call of a tool on its MCP server.
     """
+    dropped = _MCP_REQUEST.dropped(tracer, context)
+    if dropped is not None:
+        return dropped
     name, attributes = _mcp_request(tool_name, mcp_server, tool_source, gen_ai_tool_name, mcp_method_name)
+    attributes = given({**attributes, GEN_AI_CONVERSATION_ID: gen_ai_conversation_id})
     return _MCP_REQUEST.start(tracer, name, attributes, context, start_time)
 
 
@@ -311,8 +365,9 @@ def update_mcp_request(
     workflow_id: str | None = None,
     gen_ai_tool_call_arguments: str | None = None,
     gen_ai_tool_call_result: str | None = None,
+    session_id: str | None = None,
 ) -> None:
-    """Say what is known by now of a span `MCP Request`; None says nothing."""
+    """Set attributes of a started span `MCP Request`; None leaves one out."""
     if not span.is_recording():
         return
     if mcp_server is not None:
@@ -325,6 +380,8 @@ def update_mcp_request(
         span.set_attribute(GEN_AI_TOOL_CALL_ARGUMENTS, gen_ai_tool_call_arguments)
     if gen_ai_tool_call_result is not None:
         span.set_attribute(GEN_AI_TOOL_CALL_RESULT, gen_ai_tool_call_result)
+    if session_id is not None:
+        span.set_attribute(SESSION_ID, session_id)
 
 
 def start_code_exec(
@@ -338,20 +395,392 @@ def start_code_exec(
 
     One run of a step's code in the sandbox; tools called from the code are its children.
     """
+    dropped = _CODE_EXEC.dropped(tracer, context)
+    if dropped is not None:
+        return dropped
     attributes = given({AEL_CODE_SHA256: code_sha256})
     return _CODE_EXEC.start(tracer, "Python Exec", attributes, context, start_time)
 
 
 def update_code_exec(span: Span, *, code_sha256: str | None = None) -> None:
-    """Say what is known by now of a span `Python Exec`; None says nothing."""
+    """Set attributes of a started span `Python Exec`; None leaves one out."""
     if not span.is_recording():
         return
     if code_sha256 is not None:
         span.set_attribute(AEL_CODE_SHA256, code_sha256)
 
 
+@lru_cache(maxsize=CACHED)
+def _session(
+    session_agent: str | None,
+    session_outcome: SessionOutcome | None,
+    gen_ai_agent_name: str | None,
+    gen_ai_request_model: str | None,
+) -> tuple[str, Attributes]:
+    attributes = given(
+        {
+            AEL_SESSION_AGENT: session_agent,
+            AEL_SESSION_OUTCOME: session_outcome,
+            GEN_AI_AGENT_NAME: gen_ai_agent_name,
+            GEN_AI_REQUEST_MODEL: gen_ai_request_model,
+        }
+    )
+    return "session", prepared(attributes)
+
+
+def start_session(
+    tracer: Tracer,
+    *,
+    session_id: str | None,
+    session_agent: str | None,
+    session_outcome: SessionOutcome | None,
+    gen_ai_conversation_id: str | None = None,
+    gen_ai_agent_name: str | None = None,
+    gen_ai_request_model: str | None = None,
+    context: Context | None = None,
+    start_time: int | None = None,
+) -> Span:
+    """Start a span `session`.
+
+    One session of an agent, from start to end.
+    """
+    dropped = _SESSION.dropped(tracer, context)
+    if dropped is not None:
+        return dropped
+    name, attributes = _session(session_agent, session_outcome, gen_ai_agent_name, gen_ai_request_model)
+    attributes = given({**attributes, SESSION_ID: session_id, GEN_AI_CONVERSATION_ID: gen_ai_conversation_id})
+    return _SESSION.start(tracer, name, attributes, context, start_time)
+
+
+def update_session(
+    span: Span,
+    *,
+    session_id: str | None = None,
+    session_agent: str | None = None,
+    session_outcome: SessionOutcome | None = None,
+    session_source: str | None = None,
+    session_reason: str | None = None,
+    session_turns: int | None = None,
+    session_tool_calls: int | None = None,
+) -> None:
+    """Set attributes of a started span `session`; None leaves one out."""
+    if not span.is_recording():
+        return
+    if session_id is not None:
+        span.set_attribute(SESSION_ID, session_id)
+    if session_agent is not None:
+        span.set_attribute(AEL_SESSION_AGENT, session_agent)
+    if session_outcome is not None:
+        span.set_attribute(AEL_SESSION_OUTCOME, session_outcome)
+    if session_source is not None:
+        span.set_attribute(AEL_SESSION_SOURCE, session_source)
+    if session_reason is not None:
+        span.set_attribute(AEL_SESSION_REASON, session_reason)
+    if session_turns is not None:
+        span.set_attribute(AEL_SESSION_TURNS, session_turns)
+    if session_tool_calls is not None:
+        span.set_attribute(AEL_SESSION_TOOL_CALLS, session_tool_calls)
+
+
+@lru_cache(maxsize=CACHED)
+def _session_turn(session_agent: str | None) -> tuple[str, Attributes]:
+    attributes = given({AEL_SESSION_AGENT: session_agent})
+    return "turn", prepared(attributes)
+
+
+def start_session_turn(
+    tracer: Tracer,
+    *,
+    session_id: str | None,
+    session_agent: str | None,
+    context: Context | None = None,
+    start_time: int | None = None,
+) -> Span:
+    """Start a span `turn`.
+
+    One turn of an agent, from a prompt to its answer.
+    """
+    dropped = _SESSION_TURN.dropped(tracer, context)
+    if dropped is not None:
+        return dropped
+    name, attributes = _session_turn(session_agent)
+    attributes = given({**attributes, SESSION_ID: session_id})
+    return _SESSION_TURN.start(tracer, name, attributes, context, start_time)
+
+
+def update_session_turn(
+    span: Span, *, session_id: str | None = None, session_agent: str | None = None
+) -> None:
+    """Set attributes of a started span `turn`; None leaves one out."""
+    if not span.is_recording():
+        return
+    if session_id is not None:
+        span.set_attribute(SESSION_ID, session_id)
+    if session_agent is not None:
+        span.set_attribute(AEL_SESSION_AGENT, session_agent)
+
+
+@lru_cache(maxsize=CACHED)
+def _session_tool(
+    session_agent: str | None, session_call_outcome: SessionCallOutcome | None
+) -> tuple[str, Attributes]:
+    attributes = given({AEL_SESSION_AGENT: session_agent, AEL_SESSION_CALL_OUTCOME: session_call_outcome})
+    return "tool.execute", prepared(attributes)
+
+
+def start_session_tool(
+    tracer: Tracer,
+    *,
+    session_id: str | None,
+    session_agent: str | None,
+    session_call_outcome: SessionCallOutcome | None,
+    context: Context | None = None,
+    start_time: int | None = None,
+) -> Span:
+    """Start a span `tool.execute`.
+
+    One tool call of an agent.
+    """
+    dropped = _SESSION_TOOL.dropped(tracer, context)
+    if dropped is not None:
+        return dropped
+    name, attributes = _session_tool(session_agent, session_call_outcome)
+    attributes = given({**attributes, SESSION_ID: session_id})
+    return _SESSION_TOOL.start(tracer, name, attributes, context, start_time)
+
+
+def update_session_tool(
+    span: Span,
+    *,
+    session_id: str | None = None,
+    session_agent: str | None = None,
+    tool_name: str | None = None,
+    mcp_server: str | None = None,
+    session_call_outcome: SessionCallOutcome | None = None,
+    workflow_id: str | None = None,
+) -> None:
+    """Set attributes of a started span `tool.execute`; None leaves one out."""
+    if not span.is_recording():
+        return
+    if session_id is not None:
+        span.set_attribute(SESSION_ID, session_id)
+    if session_agent is not None:
+        span.set_attribute(AEL_SESSION_AGENT, session_agent)
+    if tool_name is not None:
+        span.set_attribute(AEL_TOOL_NAME, tool_name)
+    if mcp_server is not None:
+        span.set_attribute(AEL_MCP_SERVER, mcp_server)
+    if session_call_outcome is not None:
+        span.set_attribute(AEL_SESSION_CALL_OUTCOME, session_call_outcome)
+    if workflow_id is not None:
+        span.set_attribute(AEL_WORKFLOW_ID, workflow_id)
+
+
+@lru_cache(maxsize=CACHED)
+def _session_subagent(session_agent: str | None) -> tuple[str, Attributes]:
+    attributes = given({AEL_SESSION_AGENT: session_agent})
+    return "subagent", prepared(attributes)
+
+
+def start_session_subagent(
+    tracer: Tracer,
+    *,
+    session_id: str | None,
+    session_agent: str | None,
+    context: Context | None = None,
+    start_time: int | None = None,
+) -> Span:
+    """Start a span `subagent`.
+
+    One subagent of a session.
+    """
+    dropped = _SESSION_SUBAGENT.dropped(tracer, context)
+    if dropped is not None:
+        return dropped
+    name, attributes = _session_subagent(session_agent)
+    attributes = given({**attributes, SESSION_ID: session_id})
+    return _SESSION_SUBAGENT.start(tracer, name, attributes, context, start_time)
+
+
+def update_session_subagent(
+    span: Span, *, session_id: str | None = None, session_agent: str | None = None
+) -> None:
+    """Set attributes of a started span `subagent`; None leaves one out."""
+    if not span.is_recording():
+        return
+    if session_id is not None:
+        span.set_attribute(SESSION_ID, session_id)
+    if session_agent is not None:
+        span.set_attribute(AEL_SESSION_AGENT, session_agent)
+
+
+@lru_cache(maxsize=CACHED)
+def _session_idle(session_agent: str | None, session_idle_waiting: bool | None) -> tuple[str, Attributes]:
+    attributes = given({AEL_SESSION_AGENT: session_agent, AEL_SESSION_IDLE_WAITING: session_idle_waiting})
+    return "enforcement.idle", prepared(attributes)
+
+
+def start_session_idle(
+    tracer: Tracer,
+    *,
+    session_id: str | None,
+    session_agent: str | None,
+    session_idle_waiting: bool | None,
+    context: Context | None = None,
+    start_time: int | None = None,
+) -> Span:
+    """Start a span `enforcement.idle`.
+
+    Time in which an agent neither ran a tool nor reported anything.
+    """
+    dropped = _SESSION_IDLE.dropped(tracer, context)
+    if dropped is not None:
+        return dropped
+    name, attributes = _session_idle(session_agent, session_idle_waiting)
+    attributes = given({**attributes, SESSION_ID: session_id})
+    return _SESSION_IDLE.start(tracer, name, attributes, context, start_time)
+
+
+def update_session_idle(
+    span: Span,
+    *,
+    session_id: str | None = None,
+    session_agent: str | None = None,
+    session_idle_waiting: bool | None = None,
+) -> None:
+    """Set attributes of a started span `enforcement.idle`; None leaves one out."""
+    if not span.is_recording():
+        return
+    if session_id is not None:
+        span.set_attribute(SESSION_ID, session_id)
+    if session_agent is not None:
+        span.set_attribute(AEL_SESSION_AGENT, session_agent)
+    if session_idle_waiting is not None:
+        span.set_attribute(AEL_SESSION_IDLE_WAITING, session_idle_waiting)
+
+
+@lru_cache(maxsize=CACHED)
+def _session_message(session_agent: str | None) -> tuple[str, Attributes]:
+    attributes = given({AEL_SESSION_AGENT: session_agent})
+    return "enforcement.message", prepared(attributes)
+
+
+def start_session_message(
+    tracer: Tracer,
+    *,
+    session_id: str | None,
+    session_agent: str | None,
+    context: Context | None = None,
+    start_time: int | None = None,
+) -> Span:
+    """Start a span `enforcement.message`.
+
+    A message that sent an agent on which wanted to stop.
+    """
+    dropped = _SESSION_MESSAGE.dropped(tracer, context)
+    if dropped is not None:
+        return dropped
+    name, attributes = _session_message(session_agent)
+    attributes = given({**attributes, SESSION_ID: session_id})
+    return _SESSION_MESSAGE.start(tracer, name, attributes, context, start_time)
+
+
+def update_session_message(
+    span: Span, *, session_id: str | None = None, session_agent: str | None = None
+) -> None:
+    """Set attributes of a started span `enforcement.message`; None leaves one out."""
+    if not span.is_recording():
+        return
+    if session_id is not None:
+        span.set_attribute(SESSION_ID, session_id)
+    if session_agent is not None:
+        span.set_attribute(AEL_SESSION_AGENT, session_agent)
+
+
+@lru_cache(maxsize=CACHED)
+def _session_decision(session_agent: str | None) -> tuple[str, Attributes]:
+    attributes = given({AEL_SESSION_AGENT: session_agent})
+    return "decision", prepared(attributes)
+
+
+def start_session_decision(
+    tracer: Tracer,
+    *,
+    session_id: str | None,
+    session_agent: str | None,
+    context: Context | None = None,
+    start_time: int | None = None,
+) -> Span:
+    """Start a span `decision`.
+
+    A question of permission, or its answer.
+    """
+    dropped = _SESSION_DECISION.dropped(tracer, context)
+    if dropped is not None:
+        return dropped
+    name, attributes = _session_decision(session_agent)
+    attributes = given({**attributes, SESSION_ID: session_id})
+    return _SESSION_DECISION.start(tracer, name, attributes, context, start_time)
+
+
+def update_session_decision(
+    span: Span,
+    *,
+    session_id: str | None = None,
+    session_agent: str | None = None,
+    session_decision_answer: str | None = None,
+) -> None:
+    """Set attributes of a started span `decision`; None leaves one out."""
+    if not span.is_recording():
+        return
+    if session_id is not None:
+        span.set_attribute(SESSION_ID, session_id)
+    if session_agent is not None:
+        span.set_attribute(AEL_SESSION_AGENT, session_agent)
+    if session_decision_answer is not None:
+        span.set_attribute(AEL_SESSION_DECISION_ANSWER, session_decision_answer)
+
+
+@lru_cache(maxsize=CACHED)
+def _session_error(session_agent: str | None) -> tuple[str, Attributes]:
+    attributes = given({AEL_SESSION_AGENT: session_agent})
+    return "error", prepared(attributes)
+
+
+def start_session_error(
+    tracer: Tracer,
+    *,
+    session_id: str | None,
+    session_agent: str | None,
+    context: Context | None = None,
+    start_time: int | None = None,
+) -> Span:
+    """Start a span `error`.
+
+    An error that an agent reported of its session.
+    """
+    dropped = _SESSION_ERROR.dropped(tracer, context)
+    if dropped is not None:
+        return dropped
+    name, attributes = _session_error(session_agent)
+    attributes = given({**attributes, SESSION_ID: session_id})
+    return _SESSION_ERROR.start(tracer, name, attributes, context, start_time)
+
+
+def update_session_error(
+    span: Span, *, session_id: str | None = None, session_agent: str | None = None
+) -> None:
+    """Set attributes of a started span `error`; None leaves one out."""
+    if not span.is_recording():
+        return
+    if session_id is not None:
+        span.set_attribute(SESSION_ID, session_id)
+    if session_agent is not None:
+        span.set_attribute(AEL_SESSION_AGENT, session_agent)
+
+
 def fail_span(span: Span, *, error_type: ErrorType) -> None:
-    """Say that what a span of any type stands for failed, and with which kind of error."""
+    """Mark a span of any type as failed, with the kind of error."""
     fail(span, error_type, {AEL_ERROR_TYPE: error_type, ERROR_TYPE: error_type})
 
 
@@ -361,6 +790,16 @@ def add_retry(span: Span, *, step_attempt: int, error_type: ErrorType) -> None:
     An attempt of a step failed and another one follows.
     """
     add_event(span, SPAN_EVENT_RETRY, {AEL_STEP_ATTEMPT: step_attempt, AEL_ERROR_TYPE: error_type})
+
+
+def add_decision(span: Span, *, decision_kind: DecisionKind, decision_outcome: DecisionOutcome) -> None:
+    """Add the event `decision` to a span.
+
+    The condition of a step, its `when`, was evaluated.
+    """
+    add_event(
+        span, SPAN_EVENT_DECISION, {AEL_DECISION_KIND: decision_kind, AEL_DECISION_OUTCOME: decision_outcome}
+    )
 
 
 def emit_execution_fail(
@@ -464,6 +903,140 @@ def emit_step_retry(
             LOG_STEP_ID: step_id,
             LOG_ATTEMPT: attempt,
             LOG_ERROR_TYPE: error_type,
+        },
+    )
+
+
+def emit_step_decide(
+    logger: Logger,
+    severity: int,
+    message: str,
+    *,
+    component: str,
+    execution_id: str,
+    workflow_id: str,
+    step_id: str,
+    decision_kind: DecisionKind,
+    decision_outcome: DecisionOutcome,
+) -> None:
+    """Emit the event `ael.step.decide`.
+
+    The condition of a step, its `when`, was evaluated.
+    """
+    _STEP_DECIDE.emit(
+        logger,
+        severity,
+        message,
+        component,
+        {
+            LOG_EXECUTION_ID: execution_id,
+            LOG_WORKFLOW_ID: workflow_id,
+            LOG_STEP_ID: step_id,
+            AEL_DECISION_KIND: decision_kind,
+            AEL_DECISION_OUTCOME: decision_outcome,
+        },
+    )
+
+
+def emit_session_start(
+    logger: Logger,
+    severity: int,
+    message: str,
+    *,
+    component: str,
+    session_id: str,
+    session_agent: str,
+    session_origin: SessionOrigin,
+    session_source: str | None = None,
+) -> None:
+    """Emit the event `ael.session.start`.
+
+    A session of an agent has begun; trace_id and span_id are those of the session's own trace.
+    """
+    _SESSION_START.emit(
+        logger,
+        severity,
+        message,
+        component,
+        {
+            SESSION_ID: session_id,
+            AEL_SESSION_AGENT: session_agent,
+            AEL_SESSION_ORIGIN: session_origin,
+            AEL_SESSION_SOURCE: session_source,
+        },
+    )
+
+
+def emit_session_end(
+    logger: Logger,
+    severity: int,
+    message: str,
+    *,
+    component: str,
+    session_id: str,
+    session_agent: str,
+    session_origin: SessionOrigin,
+    session_outcome: SessionOutcome,
+    session_turns: int,
+    session_tool_calls: int,
+    session_failed_calls: int,
+    duration_ms: int,
+    session_source: str | None = None,
+    session_reason: str | None = None,
+) -> None:
+    """Emit the event `ael.session.end`.
+
+    A session of an agent has ended, or was abandoned; one that is resumed ends again.
+    """
+    _SESSION_END.emit(
+        logger,
+        severity,
+        message,
+        component,
+        {
+            SESSION_ID: session_id,
+            AEL_SESSION_AGENT: session_agent,
+            AEL_SESSION_ORIGIN: session_origin,
+            AEL_SESSION_OUTCOME: session_outcome,
+            AEL_SESSION_TURNS: session_turns,
+            AEL_SESSION_TOOL_CALLS: session_tool_calls,
+            AEL_SESSION_FAILED_CALLS: session_failed_calls,
+            LOG_DURATION_MS: duration_ms,
+            AEL_SESSION_SOURCE: session_source,
+            AEL_SESSION_REASON: session_reason,
+        },
+    )
+
+
+def emit_enforcement_idle(
+    logger: Logger,
+    severity: int,
+    message: str,
+    *,
+    component: str,
+    session_id: str,
+    session_agent: str,
+    session_origin: SessionOrigin,
+    session_idle_waiting: bool,
+    duration_ms: int,
+    session_source: str | None = None,
+) -> None:
+    """Emit the event `ael.enforcement.idle`.
+
+    An agent that was idle is active again.
+    """
+    _ENFORCEMENT_IDLE.emit(
+        logger,
+        severity,
+        message,
+        component,
+        {
+            SESSION_ID: session_id,
+            AEL_SESSION_AGENT: session_agent,
+            AEL_SESSION_ORIGIN: session_origin,
+            AEL_SESSION_IDLE_WAITING: session_idle_waiting,
+            LOG_DURATION_MS: duration_ms,
+            AEL_SESSION_SOURCE: session_source,
         },
     )
 

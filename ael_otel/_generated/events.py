@@ -148,6 +148,67 @@ STEP_RETRY: Final = EventSpec(
 )
 """An attempt of a step failed and another one follows."""
 
+STEP_DECIDE: Final = EventSpec(
+    name="ael.step.decide",
+    attributes=("execution_id", "workflow_id", "step_id", "ael.decision.kind", "ael.decision.outcome"),
+    required=("execution_id", "workflow_id", "step_id", "ael.decision.kind", "ael.decision.outcome"),
+)
+"""The condition of a step, its `when`, was evaluated."""
+
+SESSION_START: Final = EventSpec(
+    name="ael.session.start",
+    attributes=("session.id", "ael.session.agent", "ael.session.origin", "ael.session.source"),
+    required=("session.id", "ael.session.agent", "ael.session.origin"),
+)
+"""A session of an agent has begun; trace_id and span_id are those of the session's own trace."""
+
+SESSION_END: Final = EventSpec(
+    name="ael.session.end",
+    attributes=(
+        "session.id",
+        "ael.session.agent",
+        "ael.session.origin",
+        "ael.session.source",
+        "ael.session.outcome",
+        "ael.session.reason",
+        "ael.session.turns",
+        "ael.session.tool_calls",
+        "ael.session.failed_calls",
+        "duration_ms",
+    ),
+    required=(
+        "session.id",
+        "ael.session.agent",
+        "ael.session.origin",
+        "ael.session.outcome",
+        "ael.session.turns",
+        "ael.session.tool_calls",
+        "ael.session.failed_calls",
+        "duration_ms",
+    ),
+)
+"""A session of an agent has ended, or was abandoned; one that is resumed ends again."""
+
+ENFORCEMENT_IDLE: Final = EventSpec(
+    name="ael.enforcement.idle",
+    attributes=(
+        "session.id",
+        "ael.session.agent",
+        "ael.session.origin",
+        "ael.session.source",
+        "ael.session.idle.waiting",
+        "duration_ms",
+    ),
+    required=(
+        "session.id",
+        "ael.session.agent",
+        "ael.session.origin",
+        "ael.session.idle.waiting",
+        "duration_ms",
+    ),
+)
+"""An agent that was idle is active again."""
+
 TELEMETRY_DROP: Final = EventSpec(
     name="ael.telemetry.drop",
     attributes=("signal", "reason", "ael.telemetry.dropped_items"),
@@ -173,6 +234,10 @@ ALL: Final[tuple[EventSpec, ...]] = (
     EXECUTION_FAIL,
     STEP_SKIP,
     STEP_RETRY,
+    STEP_DECIDE,
+    SESSION_START,
+    SESSION_END,
+    ENFORCEMENT_IDLE,
     TELEMETRY_DROP,
     CONFIG_RELOAD,
     VERSION_CHANGE,

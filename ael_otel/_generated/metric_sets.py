@@ -12,10 +12,18 @@ from opentelemetry.metrics import Meter
 
 from ael_otel._generated import metrics
 from ael_otel._generated.attributes import (
+    ATTRIBUTION_CONTRIBUTOR_VALUES,
+    SESSION_CALL_OUTCOME_VALUES,
+    SESSION_OUTCOME_VALUES,
     WORKFLOW_STATUS_VALUES,
+    AttributionContributor,
+    AttributionOrigin,
     ErrorComponent,
     ErrorType,
     RedactionKind,
+    SessionCallOutcome,
+    SessionOrigin,
+    SessionOutcome,
     StepType,
     TelemetryDropReason,
     TelemetryQueue,
@@ -458,6 +466,191 @@ class RedactionMetrics(MetricSet[RedactionRow]):
         return self.row((kind,))
 
 
+class SessionRow(Row):
+    """One row of `ael.session`: sessions."""
+
+    __slots__ = ()
+
+    @property
+    def sessions(self) -> int:
+        """Sessions of agents that ended; one that is resumed counts again when it ends again.
+
+        The value so far, `{session}`.
+        """
+        return int(self.slots[0])
+
+    def add(self, *, sessions: int = 0, context: Context | None = None) -> None:
+        """Update sessions; a sampled `context` becomes the exemplar."""
+        lock = self.lock
+        try:
+            lock.acquire()
+            slots = self.slots
+            slots[0] += sessions
+            self.updates += 1
+            if context is not None:
+                self.context = context
+        finally:
+            lock.release()
+        if self.overflowed is not None:
+            self.overflowed((sessions,))
+
+
+class SessionMetrics(MetricSet[SessionRow]):
+    """The metric set `ael.session`: sessions."""
+
+    def __init__(self, meter: Meter, on_overflow: OnOverflow = ignore) -> None:
+        super().__init__(meter, SessionRow, counters=(metrics.SESSIONS,), on_overflow=on_overflow)
+
+    def bind(self, *, agent: str, origin: SessionOrigin, outcome: SessionOutcome) -> SessionRow:
+        """Return the row of these values, at zero when it is new; the same one each time."""
+        return self.row((agent, origin, outcome))
+
+    def expect(self, *, agent: str, origin: SessionOrigin) -> None:
+        """Emit zeros for these values and all that can follow, so that a first event is an increase."""
+        for outcome in SESSION_OUTCOME_VALUES:
+            self.bind(agent=agent, origin=origin, outcome=outcome)
+
+
+class SessionCallRow(Row):
+    """One row of `ael.session_call`: tool_calls."""
+
+    __slots__ = ()
+
+    @property
+    def tool_calls(self) -> int:
+        """Tool calls of agents that ended, in sessions.
+
+        The value so far, `{call}`.
+        """
+        return int(self.slots[0])
+
+    def add(self, *, tool_calls: int = 0, context: Context | None = None) -> None:
+        """Update tool_calls; a sampled `context` becomes the exemplar."""
+        lock = self.lock
+        try:
+            lock.acquire()
+            slots = self.slots
+            slots[0] += tool_calls
+            self.updates += 1
+            if context is not None:
+                self.context = context
+        finally:
+            lock.release()
+        if self.overflowed is not None:
+            self.overflowed((tool_calls,))
+
+
+class SessionCallMetrics(MetricSet[SessionCallRow]):
+    """The metric set `ael.session_call`: tool_calls."""
+
+    def __init__(self, meter: Meter, on_overflow: OnOverflow = ignore) -> None:
+        super().__init__(
+            meter, SessionCallRow, counters=(metrics.SESSION_TOOL_CALLS,), on_overflow=on_overflow
+        )
+
+    def bind(self, *, agent: str, origin: SessionOrigin, outcome: SessionCallOutcome) -> SessionCallRow:
+        """Return the row of these values, at zero when it is new; the same one each time."""
+        return self.row((agent, origin, outcome))
+
+    def expect(self, *, agent: str, origin: SessionOrigin) -> None:
+        """Emit zeros for these values and all that can follow, so that a first event is an increase."""
+        for outcome in SESSION_CALL_OUTCOME_VALUES:
+            self.bind(agent=agent, origin=origin, outcome=outcome)
+
+
+class SessionIdleRow(Row):
+    """One row of `ael.session_idle`: idle."""
+
+    __slots__ = ()
+
+    @property
+    def idle(self) -> float:
+        """Idle time of agents that is over, in sessions; that of waiting for a person included.
+
+        The value so far, `s`.
+        """
+        return float(self.slots[0])
+
+    def add(self, *, idle: float = 0, context: Context | None = None) -> None:
+        """Update idle; a sampled `context` becomes the exemplar."""
+        lock = self.lock
+        try:
+            lock.acquire()
+            slots = self.slots
+            slots[0] += idle
+            self.updates += 1
+            if context is not None:
+                self.context = context
+        finally:
+            lock.release()
+        if self.overflowed is not None:
+            self.overflowed((idle,))
+
+
+class SessionIdleMetrics(MetricSet[SessionIdleRow]):
+    """The metric set `ael.session_idle`: idle."""
+
+    def __init__(self, meter: Meter, on_overflow: OnOverflow = ignore) -> None:
+        super().__init__(meter, SessionIdleRow, counters=(metrics.SESSION_IDLE,), on_overflow=on_overflow)
+
+    def bind(self, *, agent: str, origin: SessionOrigin) -> SessionIdleRow:
+        """Return the row of these values, at zero when it is new; the same one each time."""
+        return self.row((agent, origin))
+
+    def expect(self, *, agent: str, origin: SessionOrigin) -> None:
+        """Emit zeros for these values and all that can follow, so that a first event is an increase."""
+        self.bind(agent=agent, origin=origin)
+
+
+class AttributionRow(Row):
+    """One row of `ael.attribution`: lines."""
+
+    __slots__ = ()
+
+    @property
+    def lines(self) -> int:
+        """Lines of files that tool calls and code steps wrote, by who wrote them.
+
+        The value so far, `{line}`.
+        """
+        return int(self.slots[0])
+
+    def add(self, *, lines: int = 0, context: Context | None = None) -> None:
+        """Update lines; a sampled `context` becomes the exemplar."""
+        lock = self.lock
+        try:
+            lock.acquire()
+            slots = self.slots
+            slots[0] += lines
+            self.updates += 1
+            if context is not None:
+                self.context = context
+        finally:
+            lock.release()
+        if self.overflowed is not None:
+            self.overflowed((lines,))
+
+
+class AttributionMetrics(MetricSet[AttributionRow]):
+    """The metric set `ael.attribution`: lines."""
+
+    def __init__(self, meter: Meter, on_overflow: OnOverflow = ignore) -> None:
+        super().__init__(
+            meter, AttributionRow, counters=(metrics.ATTRIBUTION_LINES,), on_overflow=on_overflow
+        )
+
+    def bind(
+        self, *, agent: str, origin: AttributionOrigin, contributor: AttributionContributor
+    ) -> AttributionRow:
+        """Return the row of these values, at zero when it is new; the same one each time."""
+        return self.row((agent, origin, contributor))
+
+    def expect(self, *, agent: str, origin: AttributionOrigin) -> None:
+        """Emit zeros for these values and all that can follow, so that a first event is an increase."""
+        for contributor in ATTRIBUTION_CONTRIBUTOR_VALUES:
+            self.bind(agent=agent, origin=origin, contributor=contributor)
+
+
 class MetricSets:
     """Every metric set, on one meter."""
 
@@ -471,6 +664,10 @@ class MetricSets:
         self.telemetry = TelemetryMetrics(meter, on_overflow)
         self.queue = QueueMetrics(meter, on_overflow)
         self.redaction = RedactionMetrics(meter, on_overflow)
+        self.session = SessionMetrics(meter, on_overflow)
+        self.session_call = SessionCallMetrics(meter, on_overflow)
+        self.session_idle = SessionIdleMetrics(meter, on_overflow)
+        self.attribution = AttributionMetrics(meter, on_overflow)
         self.all: tuple[MetricSet[Any], ...] = (
             self.workflow,
             self.tool,
@@ -481,4 +678,8 @@ class MetricSets:
             self.telemetry,
             self.queue,
             self.redaction,
+            self.session,
+            self.session_call,
+            self.session_idle,
+            self.attribution,
         )

@@ -11,9 +11,14 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from ael_otel._generated.attributes import (
+    ATTRIBUTION_CONTRIBUTOR_VALUES,
+    ATTRIBUTION_ORIGIN_VALUES,
     ERROR_COMPONENT_VALUES,
     ERROR_TYPE_VALUES,
     REDACTION_KIND_VALUES,
+    SESSION_CALL_OUTCOME_VALUES,
+    SESSION_ORIGIN_VALUES,
+    SESSION_OUTCOME_VALUES,
     STEP_TYPE_VALUES,
     TELEMETRY_DROP_REASON_VALUES,
     TELEMETRY_QUEUE_VALUES,
@@ -164,7 +169,7 @@ TELEMETRY_DROPPED: Final = MetricSpec(
     description="Telemetry items lost on their way, by signal and reason.",
     labels=("signal", "reason"),
     buckets=None,
-    max_series=64,
+    max_series=128,
     label_values=MappingProxyType(
         {"signal": TELEMETRY_SIGNAL_VALUES, "reason": TELEMETRY_DROP_REASON_VALUES}
     ),
@@ -218,6 +223,56 @@ REDACTION: Final = MetricSpec(
     label_values=MappingProxyType({"kind": REDACTION_KIND_VALUES}),
 )
 
+SESSIONS: Final = MetricSpec(
+    name="ael.sessions",
+    prometheus="ael_sessions_total",
+    instrument="counter",
+    unit="{session}",
+    description="Sessions of agents that ended; one that is resumed counts again when it ends again.",
+    labels=("agent", "origin", "outcome"),
+    buckets=None,
+    max_series=300,
+    label_values=MappingProxyType({"origin": SESSION_ORIGIN_VALUES, "outcome": SESSION_OUTCOME_VALUES}),
+)
+
+SESSION_TOOL_CALLS: Final = MetricSpec(
+    name="ael.session.tool_calls",
+    prometheus="ael_session_tool_calls_total",
+    instrument="counter",
+    unit="{call}",
+    description="Tool calls of agents that ended, in sessions.",
+    labels=("agent", "origin", "outcome"),
+    buckets=None,
+    max_series=300,
+    label_values=MappingProxyType({"origin": SESSION_ORIGIN_VALUES, "outcome": SESSION_CALL_OUTCOME_VALUES}),
+)
+
+SESSION_IDLE: Final = MetricSpec(
+    name="ael.session.idle",
+    prometheus="ael_session_idle_seconds_total",
+    instrument="counter",
+    unit="s",
+    description="Idle time of agents that is over, in sessions; that of waiting for a person included.",
+    labels=("agent", "origin"),
+    buckets=None,
+    max_series=100,
+    label_values=MappingProxyType({"origin": SESSION_ORIGIN_VALUES}),
+)
+
+ATTRIBUTION_LINES: Final = MetricSpec(
+    name="ael.attribution.lines",
+    prometheus="ael_attribution_lines_total",
+    instrument="counter",
+    unit="{line}",
+    description="Lines of files that tool calls and code steps wrote, by who wrote them.",
+    labels=("agent", "origin", "contributor"),
+    buckets=None,
+    max_series=200,
+    label_values=MappingProxyType(
+        {"origin": ATTRIBUTION_ORIGIN_VALUES, "contributor": ATTRIBUTION_CONTRIBUTOR_VALUES}
+    ),
+)
+
 ALL: Final[tuple[MetricSpec, ...]] = (
     WORKFLOW_EXECUTIONS,
     WORKFLOW_DURATION,
@@ -232,4 +287,8 @@ ALL: Final[tuple[MetricSpec, ...]] = (
     TELEMETRY_QUEUE_SIZE,
     TELEMETRY_QUEUE_FILL,
     REDACTION,
+    SESSIONS,
+    SESSION_TOOL_CALLS,
+    SESSION_IDLE,
+    ATTRIBUTION_LINES,
 )

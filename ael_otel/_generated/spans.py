@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+SPAN_EVENT_DECISION: Final = "decision"
 SPAN_EVENT_RETRY: Final = "retry"
 
 
@@ -41,9 +42,11 @@ WORKFLOW: Final = SpanSpec(
         "error.type",
         "gen_ai.operation.name",
         "gen_ai.workflow.name",
+        "session.id",
+        "gen_ai.conversation.id",
     ),
     required=("ael.workflow.name", "ael.workflow.id"),
-    opt_in=("gen_ai.operation.name", "gen_ai.workflow.name"),
+    opt_in=("gen_ai.operation.name", "gen_ai.workflow.name", "gen_ai.conversation.id"),
     events=(),
 )
 """One run of a workflow."""
@@ -69,7 +72,7 @@ STEP_TOOL_CALL: Final = SpanSpec(
     ),
     required=("ael.step.name", "ael.step.index", "ael.step.type", "ael.tool.name"),
     opt_in=("gen_ai.operation.name", "gen_ai.tool.name"),
-    events=(SPAN_EVENT_RETRY,),
+    events=(SPAN_EVENT_RETRY, SPAN_EVENT_DECISION),
 )
 """One step that calls a tool, with all its attempts."""
 
@@ -91,7 +94,7 @@ STEP_CODE: Final = SpanSpec(
     ),
     required=("ael.step.name", "ael.step.index", "ael.step.type"),
     opt_in=(),
-    events=(SPAN_EVENT_RETRY,),
+    events=(SPAN_EVENT_RETRY, SPAN_EVENT_DECISION),
 )
 """One step that runs Python in the sandbox, with all its attempts."""
 
@@ -110,9 +113,11 @@ MCP_REQUEST: Final = SpanSpec(
         "gen_ai.tool.call.arguments",
         "gen_ai.tool.call.result",
         "mcp.method.name",
+        "session.id",
+        "gen_ai.conversation.id",
     ),
     required=("ael.tool.name",),
-    opt_in=("gen_ai.tool.name", "mcp.method.name"),
+    opt_in=("gen_ai.tool.name", "mcp.method.name", "gen_ai.conversation.id"),
     events=(),
 )
 """One call of a tool on its MCP server."""
@@ -128,7 +133,127 @@ CODE_EXEC: Final = SpanSpec(
 )
 """One run of a step's code in the sandbox; tools called from the code are its children."""
 
-ALL: Final[tuple[SpanSpec, ...]] = (WORKFLOW, STEP_TOOL_CALL, STEP_CODE, MCP_REQUEST, CODE_EXEC)
+SESSION: Final = SpanSpec(
+    type="ael.session",
+    name="session",
+    kind="internal",
+    attributes=(
+        "session.id",
+        "ael.session.agent",
+        "ael.session.outcome",
+        "ael.session.source",
+        "ael.session.reason",
+        "ael.session.turns",
+        "ael.session.tool_calls",
+        "gen_ai.conversation.id",
+        "gen_ai.agent.name",
+        "gen_ai.request.model",
+    ),
+    required=("session.id", "ael.session.agent", "ael.session.outcome"),
+    opt_in=("gen_ai.conversation.id", "gen_ai.agent.name", "gen_ai.request.model"),
+    events=(),
+)
+"""One session of an agent, from start to end."""
+
+SESSION_TURN: Final = SpanSpec(
+    type="ael.session.turn",
+    name="turn",
+    kind="internal",
+    attributes=("session.id", "ael.session.agent"),
+    required=("session.id", "ael.session.agent"),
+    opt_in=(),
+    events=(),
+)
+"""One turn of an agent, from a prompt to its answer."""
+
+SESSION_TOOL: Final = SpanSpec(
+    type="ael.session.tool",
+    name="tool.execute",
+    kind="internal",
+    attributes=(
+        "session.id",
+        "ael.session.agent",
+        "ael.tool.name",
+        "ael.mcp.server",
+        "ael.session.call.outcome",
+        "ael.workflow.id",
+    ),
+    required=("session.id", "ael.session.agent", "ael.session.call.outcome"),
+    opt_in=(),
+    events=(),
+)
+"""One tool call of an agent."""
+
+SESSION_SUBAGENT: Final = SpanSpec(
+    type="ael.session.subagent",
+    name="subagent",
+    kind="internal",
+    attributes=("session.id", "ael.session.agent"),
+    required=("session.id", "ael.session.agent"),
+    opt_in=(),
+    events=(),
+)
+"""One subagent of a session."""
+
+SESSION_IDLE: Final = SpanSpec(
+    type="ael.session.idle",
+    name="enforcement.idle",
+    kind="internal",
+    attributes=("session.id", "ael.session.agent", "ael.session.idle.waiting"),
+    required=("session.id", "ael.session.agent", "ael.session.idle.waiting"),
+    opt_in=(),
+    events=(),
+)
+"""Time in which an agent neither ran a tool nor reported anything."""
+
+SESSION_MESSAGE: Final = SpanSpec(
+    type="ael.session.message",
+    name="enforcement.message",
+    kind="internal",
+    attributes=("session.id", "ael.session.agent"),
+    required=("session.id", "ael.session.agent"),
+    opt_in=(),
+    events=(),
+)
+"""A message that sent an agent on which wanted to stop."""
+
+SESSION_DECISION: Final = SpanSpec(
+    type="ael.session.decision",
+    name="decision",
+    kind="internal",
+    attributes=("session.id", "ael.session.agent", "ael.session.decision.answer"),
+    required=("session.id", "ael.session.agent"),
+    opt_in=(),
+    events=(),
+)
+"""A question of permission, or its answer."""
+
+SESSION_ERROR: Final = SpanSpec(
+    type="ael.session.error",
+    name="error",
+    kind="internal",
+    attributes=("session.id", "ael.session.agent"),
+    required=("session.id", "ael.session.agent"),
+    opt_in=(),
+    events=(),
+)
+"""An error that an agent reported of its session."""
+
+ALL: Final[tuple[SpanSpec, ...]] = (
+    WORKFLOW,
+    STEP_TOOL_CALL,
+    STEP_CODE,
+    MCP_REQUEST,
+    CODE_EXEC,
+    SESSION,
+    SESSION_TURN,
+    SESSION_TOOL,
+    SESSION_SUBAGENT,
+    SESSION_IDLE,
+    SESSION_MESSAGE,
+    SESSION_DECISION,
+    SESSION_ERROR,
+)
 
 
 def step_tool_call_name(index: int) -> str:

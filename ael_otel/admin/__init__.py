@@ -1,4 +1,4 @@
-"""What a running process says about itself over HTTP: metrics, health and the live schema; on loopback by default."""
+"""HTTP endpoints of a running process: metrics, health and the live schema; on loopback by default."""
 
 from ael_otel.admin.live_schema import LiveSchema
 from ael_otel.admin.server import AdminServer

@@ -1,4 +1,4 @@
-"""JSON answers of the admin endpoints, by WSGI."""
+"""JSON responses of the admin endpoints, for WSGI."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 def answer(
     start_response: "StartResponse", status: str, body: Mapping[str, Any], *headers: tuple[str, str]
 ) -> Iterable[bytes]:
-    """Answer with a document."""
+    """Start the response and return `body` as JSON, with a content type and a length."""
     return send(start_response, status, json.dumps(body).encode() + b"\n", *headers)
 
 
 def send(
     start_response: "StartResponse", status: str, content: bytes, *headers: tuple[str, str]
 ) -> Iterable[bytes]:
-    """Answer with a document that is JSON already."""
+    """Start the response and return `content`, which is JSON already."""
     common = [
         ("Content-Type", "application/json"),
         ("Content-Length", str(len(content))),

@@ -1,8 +1,9 @@
 """`GET /api/v1/telemetry/live-schema`: what this process may emit, and what it has emitted.
 
-The packaged registry with numbers of this process beside it. It shows names, counts and versions of packages: never a
-value of the configuration, of the environment or of a run. Off by default; without a token it answers this machine
-only, under one of this machine's names, so that a web page cannot ask for it through a name of its own.
+The response is the packaged registry, with counts of this process beside it. It contains names, counts and versions of
+packages, never a value of the configuration, of the environment or of a run. The endpoint is off by default. Without a
+token it answers only clients on this machine that use a loopback host name, so that a web page cannot reach it by DNS
+rebinding.
 """
 
 import hashlib
@@ -32,7 +33,7 @@ PATH: Final = "/api/v1/telemetry/live-schema"
 FILE_FORMAT: Final = "live-schema/1"
 BURST: Final = 10
 PER_SECOND: Final = 1.0
-"""Requests that are answered at once, and how fast that many come back."""
+"""Requests that are answered without a limit, and how many more are allowed per second after that."""
 
 PACKAGES: Final = ("ael-otel", "opentelemetry-api", "opentelemetry-sdk", ENGINE_DISTRIBUTION)
 
@@ -41,12 +42,12 @@ _OUR_SCOPES: Final = frozenset({scopes.AEL, scopes.AEL_LOG})
 
 
 class TokenBucket:
-    """Lets `burst` requests through at once and `per_second` more each second.
+    """Rate limiter: allows `burst` requests at once and `per_second` more each second.
 
     Args:
-        burst: how many at once.
-        per_second: how many a second in the long run.
-        clock: seconds that only go forward.
+        burst: requests allowed at once.
+        per_second: requests a second in the long run.
+        clock: returns monotonic seconds.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class TokenBucket:
         self._lock = Lock()
 
     def take(self) -> float:
-        """Take one; returns 0, or after how many seconds there will be one."""
+        """Take one request; return 0 if it is allowed, else the seconds until the next one is."""
         with self._lock:
             now = self._clock()
             self._left = min(self._burst, self._left + (now - self._at) * self._rate)
@@ -72,13 +73,13 @@ class TokenBucket:
 
 
 class LiveSchema:
-    """The endpoint, as a WSGI application.
+    """WSGI application that answers requests for the live schema.
 
     Args:
-        sets: the metric sets of this process.
-        pull: tells which metrics the SDK has, those of others included.
-        token: bearer token to ask for; empty asks for none and refuses everybody but this machine.
-        clock: for the rate limit.
+        sets: the metric sets that this process emits.
+        pull: lists the metrics of the SDK, including those of other instrumentations.
+        token: bearer token that a request must carry; if it is empty, only clients on this machine are answered.
+        clock: returns monotonic seconds, for the rate limit.
     """
 
     def __init__(
@@ -96,10 +97,10 @@ class LiveSchema:
         self._packages = {name: found for name in PACKAGES if (found := _version(name))}
         self._answered = TokenBucket(clock=clock)
         self._refused = TokenBucket(clock=clock)
-        """Of its own: whoever guesses tokens must not keep others from asking."""
+        """Rate limit of requests with a wrong token: a client that guesses tokens must not block the others."""
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Answer one request."""
+        """Answer one request: 200 or 304, else 401, 403, 405 or 429 with an error as JSON."""
         if environ["REQUEST_METHOD"] != "GET":
             return answer(start_response, "405 Method Not Allowed", {"error": "only GET"}, ("Allow", "GET"))
         problem = self._refusal(environ)
@@ -119,20 +120,23 @@ class LiveSchema:
         return send(start_response, "200 OK", content, ("ETag", tag), ("Cache-Control", "no-cache"))
 
     def _refusal(self, environ: "WSGIEnvironment") -> tuple[str, str] | None:
-        """Why this client gets no answer: status and text, or None."""
+        """Return the status and the error text for a client that must not be answered, or None."""
         if self._token:
             scheme, _, given = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-            # WSGI passes headers as Latin-1. Both sides are compared whole, however much of them is alike.
+            # WSGI passes headers as Latin-1. The comparison takes the same time however long the common prefix is.
             same = hmac.compare_digest(given.strip().encode("latin-1", "replace"), self._token)
             if scheme.lower() == "bearer" and same:
                 return None
-            return "401 Unauthorized", "a bearer token is needed"
+            return "401 Unauthorized", "a bearer token is required"
         if _is_loopback(environ.get("REMOTE_ADDR", "")) and _is_own_name(environ.get("HTTP_HOST", "")):
             return None
-        return "403 Forbidden", "without telemetry.admin.token only this machine is answered"
+        return (
+            "403 Forbidden",
+            "telemetry.admin.token is not set, so only clients on this machine are answered",
+        )
 
     def document(self) -> dict[str, Any]:
-        """What is answered: the registry, and for each signal what became of it."""
+        """Return the response: the registry, and for each signal how often it was emitted or dropped."""
         for scope, name in self._pull.names():
             if scope in _OUR_SCOPES and name not in _METRICS:
                 note_unknown("metrics", name)
@@ -176,7 +180,7 @@ class LiveSchema:
 
 
 def _emitted(kind: Kind, names: Iterable[str]) -> dict[str, Any]:
-    """The use of the signals of one kind; what was lost of them is known for the kind as a whole (`dropped`)."""
+    """Return how often each signal of one kind was emitted; drops are counted for the whole kind (`dropped`)."""
     known = activities(kind)
     return {
         name: {
@@ -213,7 +217,7 @@ def _is_loopback(address: str) -> bool:
 
 
 def _is_own_name(host: str) -> bool:
-    """Tell whether the client asked for this machine by a name that cannot point elsewhere."""
+    """Return whether the client used a name of this machine that cannot point elsewhere."""
     name = host.partition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
     return name.lower() == "localhost" or _is_loopback(name)
 

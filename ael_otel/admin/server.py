@@ -1,4 +1,4 @@
-"""A small HTTP server for `/metrics`, `/livez`, `/readyz` and, when asked for, the live schema."""
+"""A small HTTP server for `/metrics`, `/livez`, `/readyz` and, if it is enabled, the live schema."""
 
 import socket
 from collections.abc import Callable, Iterable
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 MAX_CONNECTIONS: Final = 16
 REQUEST_SECONDS: Final = 10
 POLL_SECONDS: Final = 0.05
-"""How long `close` may wait for the server's loop; the library's own default is 0.5 s."""
+"""Seconds between two checks for `close` in the server's loop; the library's default is 0.5 s."""
 
 
 class AdminServer:
     """Serves metrics and health on its own daemon threads until `close`.
 
     Args:
-        collector: gives the metrics (`Pipeline.pull`).
+        collector: returns the metrics (`Pipeline.pull`).
         host: address to listen on, default loopback.
-        port: 0 takes a free one; see `url`.
-        path: where the metrics are; OpenMetrics with exemplars for clients that accept it, else Prometheus text 0.0.4.
-        ready: tells whether the engine takes work (`/readyz` answers 503 until then).
-        live_schema: answers `GET /api/v1/telemetry/live-schema`; None leaves that path unknown.
+        port: port to listen on; 0 selects a free one, which `url` contains.
+        path: path of the metrics; OpenMetrics with exemplars for clients that accept it, else Prometheus text 0.0.4.
+        ready: whether the engine accepts work (`/readyz` answers 503 until it does).
+        live_schema: answers `GET /api/v1/telemetry/live-schema`; with None that path is a 404.
 
     Raises:
         AelOtelError: the address cannot be used.
@@ -74,7 +74,7 @@ class AdminServer:
         self._server.server_close()
 
     def abandon(self) -> None:
-        """Let go of the port in a forked child; the parent goes on serving."""
+        """Close the listening socket in a forked child; the parent continues to serve."""
         self._server.socket.close()
 
 
@@ -113,7 +113,7 @@ def _router(
 
 
 class _BoundedServer(ThreadingMixIn, WSGIServer):
-    """One thread per request, at most `MAX_CONNECTIONS`; a further client waits in the listen queue."""
+    """HTTP server with one thread per request, at most `MAX_CONNECTIONS`; further clients wait in the listen queue."""
 
     daemon_threads = True
     request_queue_size = MAX_CONNECTIONS
@@ -124,7 +124,7 @@ class _BoundedServer(ThreadingMixIn, WSGIServer):
         super().server_bind()
 
     def shutdown(self) -> None:
-        """End the loop, also while it waits for a client to make room."""
+        """End the loop, even while it waits for a free connection slot."""
         self._closing = True
         super().shutdown()
 
@@ -142,7 +142,7 @@ class _BoundedServer(ThreadingMixIn, WSGIServer):
             self._slots.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Stay silent: a client that went away is not worth a traceback on the engine's stderr."""
+        """Log nothing: a client that disconnected is not worth a traceback on the engine's stderr."""
 
 
 class _QuietHandler(WSGIRequestHandler):

@@ -1,10 +1,10 @@
-"""The `ael` command line: one module per verb, each thin over the rooms below.
+"""The `ael` command line: one module per verb, each a thin layer over the other rooms.
 
 Nothing heavier than click is imported here or at the top of a verb's module, so that `ael --help` and shell completion
-answer at once; importing the engine alone takes a second.
+respond at once; importing the engine alone takes a second.
 
-Exit codes: 0 success; 1 failure, also of a run; 2 usage or configuration; 3 no such workflow, run or store; 130
-interrupted, 143 terminated.
+Exit codes: 0 success; 1 failure, including a failed run; 2 usage or configuration; 3 no such workflow, run or store;
+130 interrupted, 143 terminated.
 """
 
 import os
@@ -40,7 +40,21 @@ def _print_versions(ctx: click.Context, _parameter: click.Parameter, wanted: boo
 
 @click.group(
     cls=VerbGroup,
-    verbs=("demo", "init", "run", "serve", "trace", "privacy", "schema"),
+    verbs=(
+        "demo",
+        "init",
+        "run",
+        "serve",
+        "trace",
+        "cost",
+        "insights",
+        "session",
+        "blame",
+        "attribution",
+        "hooks",
+        "privacy",
+        "schema",
+    ),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=examples(
         "ael demo",
@@ -69,10 +83,10 @@ def main() -> None:
         try:
             argument.encode("utf-8")
         except UnicodeEncodeError:
-            # Python keeps such bytes as half characters, which nothing behind this can encode again.
+            # Python represents such bytes as lone surrogates, which no later code can encode again.
             shown = argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
             click.echo(
-                f"ael: argument {number} is not UTF-8: {shown}; set a UTF-8 locale or mend its bytes",
+                f"ael: argument {number} is not UTF-8: {shown}; set a UTF-8 locale or correct its bytes",
                 err=True,
             )
             sys.exit(2)
@@ -84,6 +98,6 @@ def main() -> None:
     if any(name.startswith("OTEL_") for name in os.environ):
         from ael_otel.config.variables import drop_unusable
 
-        # Before anything of OpenTelemetry is imported: it reads some of them then.
+        # Before anything of OpenTelemetry is imported, since it reads some of them on import.
         drop_unusable(os.environ)
     cli(prog_name="ael")

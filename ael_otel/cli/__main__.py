@@ -2,6 +2,6 @@
 
 from ael_otel.cli import main
 
-# The sandbox's child processes import the main module: without the guard each would start the command line again.
+# The sandbox's child processes import the main module: without the guard, each would run the command line again.
 if __name__ == "__main__":
     main()

@@ -14,7 +14,7 @@ from ael_otel.cli.group import EXIT_FAILURE
 from ael_otel.cli.options import examples, really_a_number, run_until_interrupted
 
 if TYPE_CHECKING:
-    from ael_otel.cli.session import Destination
+    from ael_otel.cli.open_engine import Destination
     from ael_otel.demo.scenarios import Scenario
     from ael_otel.instrument.engine import RunOutcome
     from ael_otel.store import ExecutionRecord
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 DEFAULT_RUNS = 12
 
 LISTED: Final = 24
-"""With more runs than this, they are summed up by workflow and the last ones are listed."""
+"""Above this number of runs, a table sums them up by workflow, and only the last ones are listed."""
 
 KEPT: Final = 10_000
-"""How many runs are shown or summed up at most."""
+"""Maximum number of runs that are printed or summed up."""
 
 
 @click.command(
@@ -42,13 +42,13 @@ KEPT: Final = 10_000
 @click.option(
     "--runs",
     type=click.IntRange(min=1),
-    help=f"How many runs. Default: {DEFAULT_RUNS}, or no limit with --seconds.",
+    help=f"Number of runs. Default: {DEFAULT_RUNS}, or no limit with --seconds.",
 )
 @click.option(
     "--seconds",
     type=click.FloatRange(0, 86_400, min_open=True),
     callback=really_a_number,
-    help="Go on for this long.",
+    help="Repeat the workflows for this time.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with all runs instead.")
 @click.option(
@@ -59,10 +59,10 @@ KEPT: Final = 10_000
     help="Write configuration, workflows and tool server to DIR instead of running them.",
 )
 def command(runs: int | None, seconds: float | None, as_json: bool, directory: Path | None) -> None:
-    """Run bundled workflows on the real engine over a real MCP tool server, and show what was recorded.
+    """Run bundled workflows on the real engine over a real MCP tool server, and show the recorded runs.
 
-    Needs neither Docker nor a network. If a Collector answers on localhost:4317, the runs are sent there too. Exit
-    code 1 when a run ends otherwise than its workflow is made for.
+    Needs neither Docker nor a network. If a Collector answers on localhost:4317, the runs are sent there too. The exit
+    code is 1 if a run does not end as its workflow is designed to.
     """
     if directory is not None:
         _export(directory)
@@ -74,7 +74,7 @@ def command(runs: int | None, seconds: float | None, as_json: bool, directory: P
     else:
         show(shown)
     if shown.lost:
-        click.echo(f"ael: {shown.lost} of the runs could not be kept: `ael run -v` logs why", err=True)
+        click.echo(f"ael: {shown.lost} of the runs could not be stored: `ael run -v` logs why", err=True)
     for surprise in shown.surprises:
         click.echo(f"ael: unexpected: {surprise}", err=True)
     if shown.surprises:
@@ -92,9 +92,9 @@ def _export(directory: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """What the demo did: the runs in the order in which they ended, their records, where they were sent and kept.
+    """The result of the demo: the runs in the order of their ends, their records, and where they were sent and stored.
 
-    `lost` runs were to be kept and could not be.
+    `lost` is the number of runs that should have been stored but were not.
     """
 
     outcomes: "list[RunOutcome]"
@@ -109,13 +109,13 @@ class Demonstration:
 async def demonstrate(*, runs: int | None, seconds: float | None) -> Demonstration:
     """Run the scenarios on the real engine in a temporary folder, with a progress bar on stderr.
 
-    Raises ConfigError or EngineUnavailableError when the engine cannot be used.
+    Raises ConfigError or EngineUnavailableError if the engine cannot be used.
     """
     from tempfile import TemporaryDirectory
 
+    from ael_otel.cli.open_engine import engine, read_configuration, telemetry
     from ael_otel.cli.render.progress import DemoProgress
     from ael_otel.cli.render.terminal import console
-    from ael_otel.cli.session import engine, read_configuration, telemetry
     from ael_otel.cli.streams import nowhere, stdout_to_stderr
     from ael_otel.demo.example import write_example
     from ael_otel.demo.runner import run_scenarios
@@ -168,10 +168,10 @@ _NOT_FOR_THE_DEMO: Final = (
 
 @contextmanager
 def _apart_from_the_user(folder: Path) -> Generator[None]:
-    """Keep the demo's engine away from the user's own: from the home folder, its database and its Redis.
+    """Isolate the demo's engine from the user's home folder, database and Redis while it opens.
 
-    The engine keeps the schemas it learns below the home folder, and asks for all of these when it is opened. They are
-    changed for that moment only: the sandbox's processes must find what is installed below the home.
+    The engine stores the schemas that it learns below the home folder, and reads all of these when it opens. They are
+    changed only for that time: the sandbox's processes must find packages that are installed below the home folder.
     """
     before = {name: os.environ.pop(name, None) for name in ("HOME", *_NOT_FOR_THE_DEMO)}
     os.environ["HOME"] = str(folder)
@@ -183,7 +183,7 @@ def _apart_from_the_user(folder: Path) -> Generator[None]:
 
 
 def show(shown: Demonstration) -> None:
-    """Print the table of runs, the trees of the two that tell most, and where to look further."""
+    """Print the table of runs, the trees of the two most informative ones, and where to look further."""
     from ael_otel.cli.render import run_result as answer
     from ael_otel.cli.render import table, tree
     from ael_otel.cli.render.terminal import ascii_only, console
@@ -211,7 +211,7 @@ def show(shown: Demonstration) -> None:
 
 
 def telling(records: "Sequence[ExecutionRecord]") -> "list[ExecutionRecord]":
-    """Choose the run that went well and the one that did not which have most to tell, the latest of equals."""
+    """Return the most informative successful run and the most informative other run, the later one of equals."""
     good = [run for run in records if run.status == "completed" and not _trouble(run)]
     bad = [run for run in records if _trouble(run)]
     return [max(reversed(runs), key=_weight) for runs in (good, bad) if runs]
@@ -230,10 +230,10 @@ def _weight(run: "ExecutionRecord") -> tuple[int, int, int]:
 
 
 def show_json(shown: Demonstration) -> None:
-    """Print the runs as one JSON object: each as `ael run --json` gives it, with its steps where they are kept."""
+    """Print the runs as one JSON object: each in the form of `ael run --json`, with its steps if they are stored."""
     import msgspec
 
-    from ael_otel.cli.session import as_json
+    from ael_otel.cli.open_engine import as_json
     from ael_otel.cli.streams import print_json
 
     steps = {run.execution_id: msgspec.to_builtins(run.steps) for run in shown.records}

@@ -1,4 +1,4 @@
-"""When Python looks for garbage in reference cycles: hardly while a command starts, and not once more at its end."""
+"""Control Python's cyclic garbage collection: rare while a command starts, and skipped at its end."""
 
 import atexit
 import gc
@@ -8,14 +8,14 @@ _NORMAL: Final = gc.get_threshold()
 
 
 def postpone() -> None:
-    """Collect hardly ever from now on, and not at the end: what is imported stays, so that a search finds nothing.
+    """Make collections rare from now on, and skip the final one: imported modules stay, so a collection finds nothing.
 
-    With the engine, whose import makes some hundred thousand objects, that is a quarter of the time of a short run.
+    With the engine, whose import creates several hundred thousand objects, this saves a quarter of a short run's time.
     """
     gc.set_threshold(100_000)
     atexit.register(gc.freeze)
 
 
 def resume() -> None:
-    """Collect as often as Python does by itself, in a process that stays."""
+    """Collect as often as Python does by default, in a long-running process."""
     gc.set_threshold(*_NORMAL)

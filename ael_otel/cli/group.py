@@ -1,4 +1,4 @@
-"""The group behind `ael`: verbs are modules of this package, loaded when asked for; errors end as one line."""
+"""The group behind `ael`: verbs are modules of this package, loaded on first use; errors end as one line."""
 
 import errno
 import keyword
@@ -25,26 +25,26 @@ EXIT_TERMINATED: Final = 143
 
 
 _REMEDIES: Final = {
-    errno.ENOSPC: "make room on the disk",
-    errno.EDQUOT: "make room below the quota of this user",
-    errno.EACCES: "run this as a user who may use it",
-    errno.EPERM: "run this as a user who may use it",
-    errno.EROFS: "name a place on a file system that can be written",
+    errno.ENOSPC: "free space on the disk",
+    errno.EDQUOT: "free space within this user's quota",
+    errno.EACCES: "run this as a user with access",
+    errno.EPERM: "run this as a user with access",
+    errno.EROFS: "name a place on a writable file system",
     errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
     errno.ENFILE: "close files of other programs",
     errno.EIO: "check the disk",
 }
-"""What to do about an error of the operating system that comes from the surroundings, by its number."""
+"""Remedies for errors of the operating system, by error number."""
 
 
 class VerbGroup(click.Group):
-    """A click group whose verb `x` is `command` of the module `x` of a package (`x_` if Python has the word itself).
+    """A click group whose verb `x` is `command` in the module `x` of a package (`x_` if `x` is a Python keyword).
 
     Args:
         verbs: names of the verbs, in the order in which `--help` lists them.
-        package: where their modules are.
-        only_shows: whether nothing is lost where the reader of stdout has gone, as in `| head`: exit code 0 then.
-            Not for verbs whose exit code is an answer.
+        package: the package that contains their modules.
+        only_shows: whether a closed stdout (as with `| head`) loses nothing, so that the exit code is 0. Not for verbs
+            whose exit code is a result.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class VerbGroup(click.Group):
         self._only_shows = only_shows
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the verbs in their own order, which is that of a first use."""
+        """Return the verbs in the order in which a new user needs them."""
         return list(self._verbs)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
@@ -76,7 +76,7 @@ class VerbGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the verb, or say which one may have been meant."""
+        """Return the verb; raise a usage error that suggests the most similar one if there is none."""
         name = args[0]
         if not name.startswith("-") and name not in self._verbs:
             from difflib import get_close_matches
@@ -87,14 +87,14 @@ class VerbGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the verb; an error that a person can act on ends as one line and an exit code, without a traceback."""
+        """Run the verb; an error that a user can act on ends as one line and an exit code, without a traceback."""
         try:
             return super().invoke(ctx)
         except AelOtelError as error:
             click.echo(f"ael: {without_secrets(str(error))}", err=True)
             ctx.exit(exit_code(error))
         except click.UsageError as error:
-            # click declares the text final; a new error would have neither its parameter nor its form.
+            # click declares the text final; a new error would lack its parameter and its form.
             vars(error).update(message=without_secrets(error.message))
             raise
         except KeyboardInterrupt as error:
@@ -118,7 +118,7 @@ class VerbGroup(click.Group):
 
 
 def without_secrets(message: str) -> str:
-    """Return the message of an error without credentials: it quotes arguments and variables, and ends in logs of CI."""
+    """Return an error's message without credentials: it quotes arguments and variables, and appears in CI logs."""
     from ael_otel.privacy.policy import Policy
     from ael_otel.privacy.redactor import Redactor
 
@@ -126,7 +126,7 @@ def without_secrets(message: str) -> str:
 
 
 def exit_code(error: AelOtelError) -> int:
-    """Return the exit code that an error ends with."""
+    """Return the process's exit code for an error."""
     if isinstance(error, ConfigError | QueryError):
         return EXIT_CONFIGURATION
     if isinstance(

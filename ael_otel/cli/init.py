@@ -1,4 +1,4 @@
-"""`ael init`: a first project with a configuration, the MCP servers one has, and a workflow that runs at once."""
+"""`ael init`: a first project with a configuration, the user's MCP servers, and a workflow that runs at once."""
 
 import os
 import sys
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     metavar="FILE",
     multiple=True,
-    help="A client's file with MCP servers. Default: .mcp.json and the like in FOLDER.",
+    help="A client's file with MCP servers. Default: .mcp.json and similar files in FOLDER.",
 )
 @click.option(
     "--server",
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
     multiple=True,
     help="One MCP server: the command that starts it, or its address.",
 )
-@click.option("--only", metavar="NAME", multiple=True, help="Take this server of those files, and no other.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask; take the servers of FOLDER's own files.")
+@click.option("--only", metavar="NAME", multiple=True, help="Use only this server from the files.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask; use the servers in FOLDER's own files.")
 def command(
     folder: Path, sources: tuple[Path, ...], named: tuple[str, ...], only: tuple[str, ...], yes: bool
 ) -> None:
-    """Write a configuration and the workflow `hello` to FOLDER (here, unless it is named).
+    """Write a configuration and the workflow `hello` to FOLDER (by default the working directory).
 
     MCP servers come from the files of a client (Claude, Cursor, VS Code, Gemini, Windsurf, Zed, Codex), or from
     --server; on a terminal, `ael init` asks which. Secrets are not copied: the configuration refers to variables, and
@@ -62,7 +62,7 @@ def command(
     for file in sources:
         found = read_client_file(file, folder)
         if not found:
-            raise ConfigError(f"{file}: names no MCP servers", path=file)
+            raise ConfigError(f"{file}: contains no MCP servers", path=file)
         servers += found
     if not sources:
         servers += _found(folder, PROJECT_FILES, folder)
@@ -94,7 +94,7 @@ def command(
 
 
 def _found(where: Path, names: Sequence[str], folder: Path) -> "list[ClientServer]":
-    """Read the files of clients that are there; one that cannot be read is reported, for nobody has named it."""
+    """Return the servers in the client files that exist; one that cannot be read is reported, since it is a default."""
     from ael_otel.config.client_files import read_client_file
 
     servers: list[ClientServer] = []
@@ -103,7 +103,7 @@ def _found(where: Path, names: Sequence[str], folder: Path) -> "list[ClientServe
             try:
                 servers += read_client_file(file, folder)
             except ConfigError as error:
-                click.echo(f"ael: passed over: {error}", err=True)
+                click.echo(f"ael: ignored: {error}", err=True)
     return servers
 
 
@@ -148,7 +148,7 @@ def _only(servers: "Sequence[ClientServer]", only: Sequence[str]) -> "list[Clien
 
 
 def _choose(servers: "list[ClientServer]", own: set[str]) -> "list[ClientServer]":
-    """Ask which servers to use; without any, for the command or address of one."""
+    """Ask which servers to use; if there are none, ask for the command or address of one."""
     if not servers:
         what = click.prompt(
             "Command or URL of an MCP server (empty for none)", default="", show_default=False

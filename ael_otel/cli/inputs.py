@@ -1,4 +1,4 @@
-"""Inputs of a workflow as given on the command line: `-i key=value` and a file."""
+"""Inputs of a workflow on the command line: `-i key=value` and a file."""
 
 import json
 import sys
@@ -10,10 +10,11 @@ import click
 
 
 def parse_pairs(pairs: Iterable[str]) -> dict[str, Any]:
-    """Read `key=value` pairs; a later one wins.
+    """Return the inputs in `key=value` pairs; a later pair overrides an earlier one.
 
-    A value that is JSON is taken as such (`n=3`, `tags=["a"]`, `ok=true`), any other is text; `name='"3"'` is the text
-    3. Raises click.BadParameter for a pair without a key or an equals sign.
+    A value that is valid JSON is parsed (`n=3`, `tags=["a"]`, `ok=true`), any other is text; `name='"3"'` is the text
+    3.
+    Raises click.BadParameter for a pair without a key or an equals sign.
     """
     inputs: dict[str, Any] = {}
     for pair in pairs:
@@ -25,9 +26,9 @@ def parse_pairs(pairs: Iterable[str]) -> dict[str, Any]:
 
 
 def read_file(name: str) -> dict[str, Any]:
-    """Read inputs from a JSON or YAML file that holds one mapping; `-` is stdin.
+    """Return the inputs in a JSON or YAML file that contains one mapping; `-` is stdin.
 
-    Raises click.BadParameter for a file that cannot be read or holds anything else.
+    Raises click.BadParameter for a file that cannot be read or contains anything else.
     """
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
@@ -42,7 +43,7 @@ def read_file(name: str) -> dict[str, Any]:
     except RecursionError:
         _refuse(name, "nested too deep")
     if not isinstance(data, dict):
-        _refuse(name, "must hold one mapping of input names to values")
+        _refuse(name, "must contain one mapping of input names to values")
     return {str(key): value for key, value in cast("dict[object, Any]", data).items()}
 
 
@@ -71,5 +72,5 @@ def _value(text: str) -> Any:
 
 
 def _not_json(constant: str) -> NoReturn:
-    # Python's reader takes NaN and Infinity, which are not JSON: they are more likely meant as words.
+    # Python's parser accepts NaN and Infinity, which are not JSON: they are more likely meant as words.
     raise ValueError(constant)

@@ -1,4 +1,4 @@
-"""`ael schema live`: what a running engine may emit and what it has emitted, as a table."""
+"""`ael schema live`: a table of what a running engine may emit and what it has emitted."""
 
 import json
 import os
@@ -23,37 +23,37 @@ TIMEOUT_S: Final = 5.0
 MAX_ANSWER: Final = 4 * 1024 * 1024
 
 _MEANINGS: Final[Mapping[int, str]] = {
-    401: "it asks for a token: pass --token, or set AEL_ADMIN_TOKEN",
-    403: "it answers its own machine only: ask there, or set telemetry.admin.token",
-    404: "the live schema is off: set telemetry.admin.live_schema to true and restart",
-    429: "it has been asked too often: wait some seconds",
+    401: "it requires a token: pass --token, or set AEL_ADMIN_TOKEN",
+    403: "it answers only clients on its own machine: run this there, or set telemetry.admin.token",
+    404: "the live schema is disabled: set telemetry.admin.live_schema to true and restart",
+    429: "too many requests: wait some seconds",
 }
 
 
 @click.command(
     "live",
-    short_help="Show what a running engine has emitted of the registry.",
+    short_help="Show which signals of the registry a running engine has emitted.",
     epilog=examples("ael schema live", "ael schema live --url http://127.0.0.1:9464 --json"),
 )
 @config_option
 @click.option(
     "--url",
     metavar="URL",
-    help="Where the engine serves its metrics. Default: this machine, at the configured telemetry.metrics.port.",
+    help="Address of the engine's metrics. Default: this machine, at the configured telemetry.metrics.port.",
 )
 @click.option(
     "--token",
     envvar="AEL_ADMIN_TOKEN",
     default="",
     metavar="TOKEN",
-    help="Value of telemetry.admin.token. Better in $AEL_ADMIN_TOKEN: other users see a command line.",
+    help="Value of telemetry.admin.token. Prefer $AEL_ADMIN_TOKEN: other users can see a command line.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as it is.")
+@click.option("--json", "as_json", is_flag=True, help="Print the response as JSON.")
 def command(config: Path | None, url: str | None, token: str, as_json: bool) -> None:
-    """Ask a running engine for its live schema.
+    """Show the live schema of a running engine.
 
-    Shows for each signal how often it was emitted and when last, its series and their limit, what was lost and why,
-    and names that the registry does not have. The engine serves it with `telemetry.admin.live_schema: true`.
+    For each signal, shows how often it was emitted and when last, its series and their limit, and drops by reason; also
+    names that the registry does not have. The engine serves it with `telemetry.admin.live_schema: true`.
     """
     document = fetch(configured_url(config) if url is None else url, token)
     if as_json:
@@ -67,9 +67,10 @@ def command(config: Path | None, url: str | None, token: str, as_json: bool) -> 
 
 
 def configured_url(config: Path | None) -> str:
-    """Return where an engine with the configuration file serves its metrics; without a file, the default.
+    """Return the address at which an engine with this configuration file serves its metrics; the default without a
+    file.
 
-    Raises ConfigError for a file that is named and does not exist, or cannot be used.
+    Raises ConfigError for a named file that does not exist, or a file that cannot be used.
     """
     from ael_otel.cli.trace.place import Place
     from ael_otel.config import with_environment
@@ -84,21 +85,21 @@ def fetch(url: str, token: str = "") -> dict[str, Any]:
     """Return the live schema of the engine at `url`.
 
     Raises:
-        AelOtelError: there is none, or it does not answer us; the text says what to do.
+        AelOtelError: there is none, or it refuses the request; the message contains the remedy.
     """
     where = urlsplit(url if "//" in url else f"//{url}", scheme="http")
     try:
         port = where.port
     except ValueError as error:
-        raise AelOtelError(f"{url} is no address: {error}") from error
+        raise AelOtelError(f"{url} is not a URL: {error}") from error
     if where.scheme not in ("http", "https") or not where.hostname or where.username:
-        raise AelOtelError(f"{url} is no address of an engine; write it like {DEFAULT_URL}")
+        raise AelOtelError(f"{url} is not the URL of an engine; write it like {DEFAULT_URL}")
     make = HTTPSConnection if where.scheme == "https" else HTTPConnection
     connection = make(where.hostname, port, timeout=TIMEOUT_S)
     headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     try:
         connection.request("GET", PATH, headers=headers)
-        # No redirect is followed: the token is for this address.
+        # Redirects are not followed: the token is for this address only.
         answer = connection.getresponse()
         body = answer.read(MAX_ANSWER)
     except (OSError, HTTPException, ValueError) as error:
@@ -109,19 +110,19 @@ def fetch(url: str, token: str = "") -> dict[str, Any]:
     finally:
         connection.close()
     if answer.status != 200:
-        meaning = _MEANINGS.get(answer.status, "it is no engine with telemetry of ours")
+        meaning = _MEANINGS.get(answer.status, "it is not an engine with this telemetry")
         raise AelOtelError(f"{url} answers {answer.status}: {meaning}")
     try:
         document: Any = json.loads(body)
     except ValueError as error:
-        raise AelOtelError(f"{url} answers something that is no JSON") from error
+        raise AelOtelError(f"{url} returned something that is not JSON") from error
     if not isinstance(document, dict) or "signals" not in document:
-        raise AelOtelError(f"{url} answers something that is no live schema")
+        raise AelOtelError(f"{url} returned something that is not a live schema")
     return cast("dict[str, Any]", document)
 
 
 def tables(document: Mapping[str, Any], now: datetime) -> "list[Table]":
-    """Return the signals, then what was lost and the unknown names where there are any, then who says it."""
+    """Return tables of the signals, of drops and unknown names if there are any, and of the reporting process."""
     from ael_otel.cli.render.text import one_line
 
     signals = _mapping(document.get("signals"))
@@ -163,7 +164,7 @@ def tables(document: Mapping[str, Any], now: datetime) -> "list[Table]":
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]], title: str) -> "Table":
-    """Return a table without lines and with a title; its cells are text, not markup."""
+    """Return a table without borders and with a title; its cells are text, not markup."""
     from rich.text import Text
 
     from ael_otel.cli.render.table import bare_table

@@ -1,4 +1,4 @@
-"""Options that several verbs share."""
+"""Options shared by several verbs."""
 
 from collections.abc import Callable, Coroutine
 from math import isnan
@@ -9,13 +9,13 @@ import click
 
 
 def examples(*lines: str) -> str:
-    """Return the end of a verb's help text: command lines that work as they stand."""
-    # The mark keeps click from filling the lines to one paragraph.
+    """Return the end of a verb's help text: complete, working command lines."""
+    # The marker keeps click from joining the lines to one paragraph.
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def really_a_number(_ctx: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
-    """Refuse `nan`, which is outside every range without being less or more than its ends."""
+    """Return a number; raise an error for `nan`, which no range excludes since it compares as neither less nor more."""
     if value is not None and isnan(value):
         raise click.BadParameter("must be a number of seconds", param=parameter)
     return value
@@ -26,7 +26,7 @@ class Terminated(KeyboardInterrupt):
 
 
 def run_until_interrupted[T](work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end; SIGTERM ends it as Ctrl-C does, with everything closed and cleaned up.
+    """Run a coroutine to its end; SIGTERM ends it like Ctrl-C, with everything closed and cleaned up.
 
     Raises KeyboardInterrupt after Ctrl-C, Terminated after SIGTERM. A process in the background of a script ignores
     Ctrl-C, but not SIGTERM.
@@ -34,14 +34,14 @@ def run_until_interrupted[T](work: Coroutine[Any, Any, T]) -> T:
     import asyncio
     import signal
 
-    told = False
+    reported = False
 
-    async def until_told() -> T:
+    async def until_signalled() -> T:
         loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
 
         def end(_number: int, _frame: object) -> None:
-            nonlocal told
-            told = True
+            nonlocal reported
+            reported = True
             loop.call_soon_threadsafe(task.cancel)
 
         before = signal.signal(signal.SIGTERM, end)
@@ -51,9 +51,9 @@ def run_until_interrupted[T](work: Coroutine[Any, Any, T]) -> T:
             signal.signal(signal.SIGTERM, before)
 
     try:
-        return asyncio.run(until_told())
+        return asyncio.run(until_signalled())
     except asyncio.CancelledError:
-        if told:
+        if reported:
             raise Terminated from None
         raise
 

@@ -1,4 +1,4 @@
-"""Output on a terminal or in a file that is not UTF-8: what the encoding lacks is written in ASCII, never an error."""
+"""Output to a terminal or file that is not UTF-8: missing characters are written in ASCII, without an error."""
 
 import codecs
 import io
@@ -31,18 +31,18 @@ _LIKENESS: Final = str.maketrans(
 
 
 def degrade_output() -> None:
-    r"""Let stdout and stderr take every text, and open those that the process was started without on the null device.
+    r"""Make stdout and stderr accept every text, and open those that were closed at the start on the null device.
 
-    A character that their encoding lacks is written as the nearest ASCII text, else as an escape: `\u4e16`.
+    A character that is missing in their encoding is written as the nearest ASCII text, else as an escape: `\u4e16`.
     """
     codecs.register_error(_HANDLER, _legible)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
-            # Python has none where the descriptor was closed (`>&-`); libraries write to it all the same.
+            # Python has no stream if the descriptor was closed (`>&-`), but libraries write to it.
             setattr(sys, name, nowhere())
         elif isinstance(stream, io.TextIOWrapper):
-            # UTF-8 lacks halves of characters only.
+            # UTF-8 lacks only lone surrogates.
             stream.reconfigure(errors=_HANDLER)
 
 

@@ -1,7 +1,7 @@
-"""Checks before the engine starts of what otherwise fails late and obscurely: its part of the file, and the port.
+"""Check the engine's part of the configuration and its port before the engine starts.
 
-The engine starts without a word about a workflow folder that is not there, and reports a tool server whose program
-does not exist, or a workflow file that it cannot read, as one error line among hundreds.
+Without these checks, mistakes appear late: the engine silently accepts a missing workflow folder, and reports a tool
+server whose program does not exist, or a workflow file that it cannot read, as one error line among hundreds.
 """
 
 import errno
@@ -20,12 +20,12 @@ _DEFAULT_WORKFLOWS = "./workflows"
 
 
 def check(document: Document, environ: Mapping[str, str] = os_environ) -> tuple[str, ...]:
-    """Check workflow folder and tool servers of a configuration file that has been read.
+    """Check the workflow folder and the tool servers of a configuration file that has been read.
 
-    Returns one line for each workflow file that the engine will pass over: its place, and why, without its text.
+    Returns one line for each workflow file that the engine will skip: its location and the reason, without its content.
 
-    Raises ConfigError for a `workflows.directory` that does not exist, for an MCP server that has no address, a program
-    that cannot be found, or arguments in a key that the engine does not read, and for a section of a wrong type.
+    Raises ConfigError for a `workflows.directory` that does not exist, for an MCP server that has no address, whose
+    program cannot be found, or that has arguments in a key that the engine ignores, and for a section of a wrong type.
     """
     data = resolve_references(document.data, "", document.source, environ)
     source = document.source
@@ -39,10 +39,10 @@ def check(document: Document, environ: Mapping[str, str] = os_environ) -> tuple[
 
 
 def check_free(host: str, port: int) -> None:
-    """Check that `host:port` can be listened on.
+    """Check that this process can listen on `host:port`.
 
-    Raises ConfigError that names the port and the option to change it with: the port is in use, or may not be used;
-    the host is not an address of this machine.
+    Raises ConfigError that names the port and the option to change it: the port is in use or not allowed, or the host
+    is not an address of this machine.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -50,7 +50,7 @@ def check_free(host: str, port: int) -> None:
         raise ConfigError(f"cannot listen on {host}: {error.strerror or error}; set --host") from None
     family, kind, protocol, _name, address = found[0]
     with socket.socket(family, kind, protocol) as probe:
-        # As the server does it: a port whose last connections are just closing is free.
+        # The server sets this too: a port whose last connections are closing counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(address)
@@ -60,7 +60,7 @@ def check_free(host: str, port: int) -> None:
             ) from None
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                reason = f"port {port} on {host} is in use: stop what listens there, or set --port"
+                reason = f"port {port} on {host} is in use: stop the program that uses it, or set --port"
             else:
                 reason = f"cannot listen on {host}:{port}: {error.strerror}; set --host and --port"
             raise ConfigError(reason) from None
@@ -70,7 +70,7 @@ def _workflow_fault(file: Path) -> str | None:
     try:
         document = read_document(file)
     except ConfigError as error:
-        # Of these two, the reader speaks as of a configuration file.
+        # Two messages of the reader call the file a configuration file, which a workflow file is not.
         if str(error).startswith(f"{file}: the file "):
             return f"{file}: is not a mapping with the name and the steps of a workflow"
         return str(error)
@@ -110,7 +110,7 @@ def _check_server(key: str, server: Mapping[str, object], source: Source, enviro
         words = shlex.split(str(command))
     except ValueError as error:
         raise source.error(f"{key}.command", f"{key}.command: cannot be split into words: {error}") from None
-    # The engine gives the server's own PATH, where it sets one, to the search for the program.
+    # If the server's `env` sets PATH, the engine searches for its program there.
     path = str(_mapping(server.get("env"), f"{key}.env", source).get("PATH") or environ.get("PATH") or "")
     if not words or shutil.which(words[0], path=path) is None:
         program = words[0] if words else "(empty)"

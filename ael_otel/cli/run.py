@@ -1,4 +1,4 @@
-"""`ael run`: one run of one workflow in this process."""
+"""`ael run`: run one workflow in this process."""
 
 import sys
 from pathlib import Path
@@ -10,14 +10,14 @@ from ael_otel.cli.group import EXIT_FAILURE
 from ael_otel.cli.options import config_option, examples, really_a_number, run_until_interrupted
 
 if TYPE_CHECKING:
-    from ael_otel.cli.session import Ending
+    from ael_otel.cli.open_engine import Ending
 
 MAX_TIMEOUT_S = 7 * 24 * 3600
 
 
 @click.command(
     "run",
-    short_help="Run one workflow and show what came of it.",
+    short_help="Run one workflow and show its result.",
     epilog=examples(
         "ael run hello",
         "ael run hello -c ael-config.yaml -i name=Ada",
@@ -33,17 +33,19 @@ MAX_TIMEOUT_S = 7 * 24 * 3600
     "pairs",
     metavar="KEY=VALUE",
     multiple=True,
-    help="One input; JSON if it is JSON, else text.",
+    help="One input; VALUE is parsed as JSON if it is valid JSON, else it is text.",
 )
 @click.option(
-    "--inputs-file", metavar="FILE", help="Inputs from a JSON or YAML file, or `-` for stdin; -i wins."
+    "--inputs-file",
+    metavar="FILE",
+    help="Inputs from a JSON or YAML file, or `-` for stdin; -i overrides it.",
 )
 @click.option(
     "--timeout",
     metavar="SECONDS",
     type=click.FloatRange(0, MAX_TIMEOUT_S, min_open=True),
     callback=really_a_number,
-    help="Give the run up after this time.",
+    help="Stop the run after this time.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else on stdout.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the engine's log on stderr.")
@@ -65,7 +67,7 @@ def command(
     inputs: dict[str, Any] = read_file(inputs_file) if inputs_file is not None else {}
     inputs.update(parse_pairs(pairs))
 
-    from ael_otel.cli import session
+    from ael_otel.cli import open_engine
     from ael_otel.cli.streams import print_json
 
     started: list[tuple[str, str]] = []
@@ -75,7 +77,7 @@ def command(
 
     try:
         ending = run_until_interrupted(
-            session.run_once(config, workflow, inputs, timeout, verbose=verbose, on_start=note)
+            open_engine.run_once(config, workflow, inputs, timeout, verbose=verbose, on_start=note)
         )
     except KeyboardInterrupt:
         if started:
@@ -86,7 +88,7 @@ def command(
             )
         raise
     if as_json:
-        print_json(session.as_json(ending.outcome))
+        print_json(open_engine.as_json(ending.outcome))
         if ending.destination.reachable and ending.destination.dropped:
             from ael_otel.cli.render.run_result import where_to_look
 
@@ -94,7 +96,7 @@ def command(
     else:
         _show(ending)
     if ending.lost is not None:
-        click.echo(f"ael: this run could not be kept: {ending.lost}", err=True)
+        click.echo(f"ael: this run could not be stored: {ending.lost}", err=True)
     if ending.outcome.status != "completed":
         sys.exit(EXIT_FAILURE)
 

@@ -1,6 +1,6 @@
-"""`ael schema`: what a running engine has emitted of the telemetry registry.
+"""`ael schema`: what a running engine has emitted of the signals in the telemetry registry.
 
-The registry's toolchain is not shipped: its old verbs name the command that took their place.
+The registry's toolchain is not shipped: the verbs that used to run it name its new command.
 """
 
 from typing import Final
@@ -20,16 +20,16 @@ MOVED: Final = (
     "live-check",
     "lint-queries",
 )
-"""Verbs of earlier versions that are verbs of `python -m tools.telemetry_schema` now."""
+"""Verbs of earlier versions that are now verbs of `python -m tools.telemetry_schema`."""
 
 
 class _SchemaGroup(click.Group):
-    """A group in which a verb that moved is wrong usage, with the new command in the message."""
+    """A group in which a moved verb is a usage error with the new command in the message."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the verb; raise UsageError, which is exit code 2, for one that moved."""
+        """Return the verb; raise UsageError (exit code 2) for one that moved."""
         if args[0] in MOVED:
             ctx.fail(
                 f"`ael schema {args[0]}` is now `python -m tools.telemetry_schema {args[0]}`, "
@@ -42,10 +42,10 @@ class _SchemaGroup(click.Group):
     "schema",
     cls=_SchemaGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    short_help="Show what a running engine has emitted of the registry.",
+    short_help="Show which signals of the registry a running engine has emitted.",
 )
 def command() -> None:
-    """Show what a running engine has emitted of the telemetry registry."""
+    """Show which signals of the telemetry registry a running engine has emitted."""
 
 
 command.add_command(live)

@@ -1,6 +1,6 @@
 """`ael serve`: the engine over MCP, and REST, until it is stopped.
 
-Start, report the addresses, stop in bounded time with everything flushed.
+Start, report the addresses, and stop in bounded time after flushing telemetry.
 """
 
 import logging
@@ -23,16 +23,16 @@ from ael_otel.cli.options import config_option, examples
 if TYPE_CHECKING:
     import asyncio
 
-    from ael_otel.cli.session import Telemetry
+    from ael_otel.cli.open_engine import Telemetry
 
 GRACE_S: Final = 5.0
-"""How long requests that are being answered get to finish after a signal; then they are cancelled."""
+"""Seconds after a signal for open requests to finish; then they are cancelled."""
 
 CANCEL_S: Final = 1.0
-"""How long cancelled requests get to end."""
+"""Seconds for cancelled requests to end."""
 
 READY_S: Final = 30.0
-"""How long the start-up summary waits for the port to answer."""
+"""Seconds that the start-up summary waits for the port to answer."""
 
 
 @click.command(
@@ -64,15 +64,15 @@ def command(
 ) -> None:
     """Serve the engine's workflows and tools until Ctrl-C or SIGTERM.
 
-    Log lines are JSON, on stdout; traces, metrics and logs also go to the Collector. Both are the same with and
-    without opentelemetry-instrument, which takes `--config` for itself: write -c, or set AEL_CONFIG_PATH.
+    Log lines are JSON, on stdout; traces, metrics and logs are also sent to the Collector. Both are the same with and
+    without opentelemetry-instrument. That command uses `--config` for itself: write -c, or set AEL_CONFIG_PATH.
     """
     serve(config, Listen(transport=transport, host=host, port=port, rest=rest))
 
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """How the engine is served."""
+    """Address and transport of the server."""
 
     transport: Literal["http", "stdio"]
     host: str
@@ -89,18 +89,19 @@ class Listen:
 def serve(config: Path | None, listen: Listen, environ: Mapping[str, str] = os.environ) -> None:
     """Serve until SIGINT or SIGTERM, or until stdin ends; then flush telemetry and return.
 
-    Raises ConfigError for a configuration, a store or a port that cannot be used, EngineUnavailableError for an engine
-    that cannot.
+    Raises ConfigError for a configuration, a store or a port that cannot be used, EngineUnavailableError if the engine
+    cannot be used.
     """
     import asyncio
 
+    from ael_otel.cli.open_engine import read_configuration, refuse_roots, telemetry
     from ael_otel.cli.preflight import check_free
-    from ael_otel.cli.session import read_configuration, telemetry
     from ael_otel.cli.streams import keep_stdout_for_json_rpc
     from ael_otel.store import refuse_unusable
 
     read = read_configuration(config, environ)
     refuse_unusable(read.settings, environ=environ)
+    refuse_roots(read.settings)
     on_http = listen.transport == "http"
     if on_http:
         check_free(listen.host, listen.port)
@@ -127,14 +128,14 @@ async def _until_stopped(server: _Server) -> None:
 
     stop = asyncio.Event()
     _on_signals(stop)
-    # Opening and closing happen in one task, since the tool servers' connections must be closed by who opened them.
+    # Opening and closing happen in one task, since the task that opened a tool server's connection must close it.
     work = asyncio.create_task(_serve(server, stop))
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
     if not work.done():
         if server.ready.is_set():
-            # The HTTP server sees the signal too and ends by itself once the open requests are answered.
+            # The HTTP server receives the signal too and ends by itself once open requests are answered.
             await asyncio.wait({work}, timeout=GRACE_S)
         work.cancel()
     with suppress(asyncio.CancelledError):
@@ -142,7 +143,7 @@ async def _until_stopped(server: _Server) -> None:
 
 
 async def _serve(server: _Server, stop: "asyncio.Event") -> None:
-    from ael_otel.cli.session import engine
+    from ael_otel.cli.open_engine import engine
 
     listen = server.listen
     async with engine(
@@ -214,11 +215,11 @@ def _on_signals(stop: "asyncio.Event") -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         try:
-            # The HTTP server replaces this handler by its own while it serves. The loop learns of the signal all the
-            # same, by its wake-up descriptor, and gets it again when the server puts the handler back.
+            # The HTTP server replaces this handler by its own while it serves. The loop still receives the signal
+            # through its wake-up descriptor, and receives it again when the server restores the handler.
             loop.add_signal_handler(number, stop.set)
         except NotImplementedError:
-            # Windows has no such handlers in its loop.
+            # On Windows the loop has no signal handlers.
             signal.signal(number, _stopper(loop, stop))
 
 
@@ -230,7 +231,7 @@ def _stopper(loop: "asyncio.AbstractEventLoop", stop: "asyncio.Event") -> Callab
 
 
 async def _announce(app: Any, server: _Server) -> None:
-    """Say on stderr where everything is, once the port answers."""
+    """Print all addresses on stderr once the port answers."""
     import asyncio
 
     from ael_otel.cli.render import startup

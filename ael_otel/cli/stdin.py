@@ -11,11 +11,11 @@ _CHUNK: Final = 65_536
 class StoppableStdin(io.TextIOBase):
     """Reads lines from a file descriptor until it ends or `stop` is called.
 
-    The engine reads stdin on a thread, and a thread that blocks in the real stdin keeps the process from ending.
-    `readline` is for one thread; `stop` may be called from any.
+    The engine reads stdin on a thread, and a thread that blocks in the real stdin prevents the process from ending.
+    Call `readline` from one thread; `stop` may be called from any.
 
     Args:
-        descriptor: what is read; 0 is stdin.
+        descriptor: the file descriptor to read; 0 is stdin.
     """
 
     def __init__(self, descriptor: int = 0) -> None:
@@ -35,9 +35,9 @@ class StoppableStdin(io.TextIOBase):
         return True
 
     def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override]  # noqa: ARG002
-        """Return the next whole line with its end, the rest without one where the input ends, then empty text.
+        """Return the next line with its end, the rest without a line end at the end of the input, then empty text.
 
-        `size` is taken for compatibility and has no effect: a message is never cut.
+        `size` is accepted for compatibility and has no effect: a message is never cut.
         """
         end = 0
         while not self._stopped and (end := self._buffer.find(b"\n") + 1) == 0 and not self._ended:

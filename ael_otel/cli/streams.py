@@ -1,4 +1,4 @@
-"""Keeping stdout clean: it belongs to the answer of a verb, whatever the engine or a library prints meanwhile."""
+"""Reserve stdout for the output of a verb, even if the engine or a library prints in the meantime."""
 
 import io
 import os
@@ -14,7 +14,7 @@ import click
 
 @contextmanager
 def stdout_to_stderr() -> Generator[None]:
-    """Send everything that is written to stdout to stderr meanwhile, also by child processes and native code."""
+    """Redirect stdout to stderr until the end, also for child processes and native code."""
     sys.stdout.flush()
     saved = _duplicate_stdout()
     try:
@@ -27,12 +27,12 @@ def stdout_to_stderr() -> Generator[None]:
 
 
 def nowhere() -> TextIO:
-    """Open what swallows all that is written to it."""
+    """Open a stream that discards everything."""
     return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def give_up_stdout() -> None:
-    """Send what is still to be written to stdout nowhere, since nobody reads it; else Python complains as it ends."""
+    """Discard the remaining output to stdout, since no process reads it; otherwise Python reports an error at exit."""
     with suppress(OSError, ValueError), nowhere() as sink:
         os.dup2(sink.fileno(), sys.stdout.fileno())
 
@@ -42,17 +42,17 @@ def _duplicate_stdout() -> int | None:
         saved = os.dup(1)
         os.dup2(2, 1)
     except OSError:
-        # A process may be started without these files; then nothing can be written to them either.
+        # A process may be started without these files; then they cannot be written to either.
         return None
     return saved
 
 
 def keep_stdout_for_json_rpc() -> None:
-    """Let nothing but JSON-RPC messages reach stdout from now on; all else that is written there goes to stderr.
+    """Let only JSON-RPC messages reach stdout from now on; all other output to it goes to stderr.
 
-    That holds also for those who have taken hold of `sys.stdout` before, as a console exporter does when it is
-    imported, for child processes and for native code. It holds for the rest of the process, since an exporter may
-    write until its very end.
+    This includes output of code that has stored `sys.stdout` before (as a console exporter does when it is imported),
+    of child processes and of native code. It applies to the rest of the process, since an exporter may write until the
+    process exits.
     """
     sys.stdout.flush()
     messages = nowhere()
@@ -62,7 +62,7 @@ def keep_stdout_for_json_rpc() -> None:
 
 
 class JsonRpcOnly(io.TextIOBase):
-    """A stand-in for `sys.stdout` that lets JSON-RPC messages through and sends all other text to stderr.
+    """A replacement of `sys.stdout` that passes JSON-RPC messages on and sends all other text to stderr.
 
     The engine writes each message with one call. Anything else on stdout would break the client's connection.
     """
@@ -77,13 +77,13 @@ class JsonRpcOnly(io.TextIOBase):
         return True
 
     def write(self, text: str, /) -> int:
-        """Write one message, or pass the text on."""
-        # A span on the console may name the system "jsonrpc" too, over several lines.
+        """Write one message to stdout, or other text to stderr."""
+        # A span that a console exporter prints may contain the system "jsonrpc" too, but over several lines.
         is_message = text.startswith("{") and '"jsonrpc":' in text and "\n" not in text.rstrip("\n")
         return (self._messages if is_message else self._other).write(text)
 
     def flush(self) -> None:
-        """Flush both ways; a client that has gone away is noticed by the reader of stdin."""
+        """Flush both streams; a client that disconnected is detected by the reader of stdin."""
         with suppress(BrokenPipeError, ValueError):
             self._messages.flush()
         with suppress(BrokenPipeError, ValueError):
@@ -91,9 +91,9 @@ class JsonRpcOnly(io.TextIOBase):
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON in UTF-8, never truncated, whatever it holds.
+    """Print any value as JSON in UTF-8, without cutting it.
 
-    What JSON does not know becomes text; numbers that are not finite become null.
+    Types that JSON lacks become text; numbers that are not finite become null.
     """
     import json
 
@@ -101,7 +101,7 @@ def print_json(value: Any) -> None:
     try:
         encoded = text.encode("utf-8")
     except UnicodeEncodeError:
-        # Half of a surrogate pair, for which UTF-8 has no bytes but JSON has an escape.
+        # A lone surrogate: UTF-8 has no bytes for it, but JSON has an escape.
         encoded = json.dumps(_plain(value), indent=2).encode("ascii")
     click.echo(encoded)
 

@@ -1,7 +1,7 @@
 """The `telemetry:` section of the engine's own file, with OTEL_* variables applied, as frozen Settings.
 
-A module of this package is imported when something of it is asked for: `ael trace` mostly needs the defaults and where
-to look for a file, and answers sooner without the rest.
+Each module of this package is imported only when one of its names is used: `ael trace` mostly needs the defaults and
+the places of the file, and starts faster without the rest.
 """
 
 import os
@@ -85,14 +85,14 @@ def default_settings() -> "Settings":
 
 
 def load_settings(path: Path | str | None = None, environ: Mapping[str, str] = os.environ) -> "Settings":
-    """Find and read the configuration file and return its settings, as OTEL_* variables in `environ` change them.
+    """Find and read the configuration file; return its settings, with the OTEL_* variables in `environ` applied.
 
         >>> import ael_otel
         >>> ael_otel.load_settings("ael-config.yaml").store.backend
         'sqlite'
 
-    `path` None looks where the engine looks. Only the `telemetry:` section is resolved and checked. Raises
-    ConfigError: one line that names the file, the line and the key of each mistake.
+    With `path` None, the places are those in which the engine looks. Only the `telemetry:` section is resolved and
+    checked. Raises ConfigError: one line that names the file, the line and the key of each mistake.
     """
     from ael_otel.config.file import find_config, read_document
 
@@ -100,9 +100,9 @@ def load_settings(path: Path | str | None = None, environ: Mapping[str, str] = o
 
 
 def settings_from_document(document: "Document", environ: Mapping[str, str] = os.environ) -> "Settings":
-    """Return the settings of a configuration file that has been read, as OTEL_* variables in `environ` change them.
+    """Return the settings of a configuration file that has been read, with the OTEL_* variables in `environ` applied.
 
-    Raises ConfigError as `load_settings` does: one line for all that is wrong in the section and in the variables.
+    Raises ConfigError as `load_settings` does: one line for every mistake in the section and in the variables.
     """
     from ael_otel.config.environment import with_environment
     from ael_otel.config.file import nearest, resolve_references, shown_name
@@ -114,7 +114,7 @@ def settings_from_document(document: "Document", environ: Mapping[str, str] = os
     source = document.source
     wrong: list[ConfigError] = []
     if SECTION not in document.data:
-        # The engine passes over a section it does not know; a misspelt one must not silently mean defaults.
+        # The engine ignores an unknown section; a misspelt one must not silently mean the defaults.
         wrong.extend(
             source.error(name, f"{name} is not a known section; did you mean {SECTION}?")
             for name in map(shown_name, document.data)

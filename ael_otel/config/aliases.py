@@ -1,4 +1,4 @@
-"""Keys that are accepted beside ours: the engine's own, and short forms, each with the key that it sets."""
+"""Keys that are accepted in addition to ours: the engine's own, and short forms, each with the key that it sets."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -20,10 +20,10 @@ def _silent(_value: Any) -> str | None:
 
 
 class Alias(Struct, frozen=True):
-    """A key that is accepted beside ours: the engine's own, or a short form.
+    """A key that is accepted in addition to ours: one of the engine, or a short form.
 
-    `type` and `allowed` are as for a Key. `translate` gives the value for our key `target`, or None where the
-    given value says nothing; without a target, `notice` gives what to report about the given value, or None.
+    `type` and `allowed` are as in `Key`. `translate` returns the value for our key `target`, or None if the value of
+    the alias sets nothing; without a target, `notice` returns what to report about the value, or None.
     """
 
     type: Any
@@ -54,14 +54,14 @@ def _looked_up(values: Mapping[str, str]) -> Callable[[Any], object]:
 _BACKENDS: Final = {"memory": "memory", "file": "sqlite", "postgres": "postgresql"}
 _PROTOCOLS: Final = {"grpc": "grpc", "http": "http/protobuf", "http/protobuf": "http/protobuf"}
 
-# From the most to the least specific: where two keys give the same value of ours, the first one counts.
+# From the most to the least specific: if two keys set the same key of ours, the first one counts.
 ALIASES: Final[Mapping[str, Alias]] = MappingProxyType(
     {
         "export.enabled": _same("exporters.otlp.enabled", "short form"),
         "export.endpoint": Alias(
             str,
             "a URL such as http://localhost:4317",
-            "short form; empty says nothing",
+            "short form; empty sets nothing",
             "exporters.otlp.endpoint",
             lambda value: value or None,
             secret=True,
@@ -100,7 +100,7 @@ ALIASES: Final[Mapping[str, Alias]] = MappingProxyType(
             "engine key; `false` is reported: use `traces.enabled`",
             notice=_unless(
                 True,
-                f"to keep traces in the process use {SECTION}.traces.enabled or {SECTION}.exporters.otlp.enabled",
+                f"to export no traces use {SECTION}.traces.enabled or {SECTION}.exporters.otlp.enabled",
             ),
         ),
         "logging.enabled": _same("logs.enabled", "engine key"),

@@ -1,7 +1,7 @@
-"""Reading the MCP servers that the configuration files of MCP clients name.
+"""Read the MCP servers in the configuration files of MCP clients.
 
-Claude Code and Claude Desktop, Cursor, VS Code, Windsurf, Gemini CLI, Zed and Codex keep a table of servers each, under
-different keys and with small differences; here they become one form.
+Claude Code, Claude Desktop, Cursor, VS Code, Windsurf, Gemini CLI, Zed and Codex each have a table of servers, under
+different keys and with small differences; this module converts them to one form.
 """
 
 import json
@@ -18,7 +18,7 @@ from ael_otel.errors import ConfigError
 __all__ = ["HOME_FILES", "MAX_FILE_BYTES", "PROJECT_FILES", "ClientServer", "read_client_file"]
 
 PROJECT_FILES: Final = (".mcp.json", ".cursor/mcp.json", ".vscode/mcp.json", ".gemini/settings.json")
-"""Where clients keep the servers of one project, below its folder."""
+"""Files in which clients store the servers of one project, relative to its folder."""
 
 HOME_FILES: Final = (
     ".claude.json",
@@ -30,21 +30,21 @@ HOME_FILES: Final = (
     ".config/zed/settings.json",
     ".codex/config.toml",
 )
-"""Where clients keep the servers of a user, below the home folder."""
+"""Files in which clients store the servers of a user, relative to the home folder."""
 
 MAX_FILE_BYTES: Final = 32 * 1024 * 1024
-"""Claude Code keeps the history of its conversations in the same file."""
+"""Maximum bytes of a file; Claude Code stores the history of its conversations in the same file."""
 
 _TABLES: Final = (("mcpServers",), ("servers",), ("mcp_servers",), ("context_servers",), ("mcp", "servers"))
 """Keys of the table of servers: most clients; VS Code; Codex; Zed; the settings of VS Code."""
 
-# A string stays, also one that holds what looks like a comment.
+# A string is left unchanged, even if it contains something that looks like a comment.
 _COMMENT: Final = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*(?s:.*?)\*/')
 _TRAILING_COMMA: Final = re.compile(r'"(?:[^"\\]|\\.)*"|,(?=\s*[}\]])')
 
 
 class ClientServer(Struct, frozen=True):
-    """One MCP server as a client's configuration names it; references such as `${env:NAME}` are not resolved.
+    """One MCP server in a client's configuration; references such as `${env:NAME}` are not resolved.
 
     `words` are the program and its arguments (stdio), empty for a server with a `url` (HTTP). `headers` names the HTTP
     headers that the client sends, `directory` is where it starts the program.
@@ -61,13 +61,14 @@ class ClientServer(Struct, frozen=True):
 
 
 def read_client_file(path: Path, project: Path) -> list[ClientServer]:
-    """Return the servers that one file names, in its order.
+    """Return the servers in one file, in its order.
 
-    JSON may hold comments and trailing commas, as in the files of VS Code and Zed; a file that ends in `.toml` is TOML.
-    What Claude Code keeps for the folder `project` counts too, and comes first.
+    JSON may contain comments and trailing commas, as in the files of VS Code and Zed; a file that ends in `.toml` is
+    TOML.
+    Servers that Claude Code stores for the folder `project` are included, and come first.
 
     Raises ConfigError that names the file: it cannot be read, is longer than MAX_FILE_BYTES, is not JSON or TOML, or
-    describes a server in another way.
+    contains a server in an unknown form.
     """
     data = _read(path)
     own = _mapping(_mapping(data.get("projects")).get(str(project.absolute())))
@@ -101,7 +102,7 @@ def _read(path: Path) -> dict[str, object]:
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}:{error.lineno}: is not JSON: {error.msg}", path=path) from None
     except (tomllib.TOMLDecodeError, RecursionError):
-        # The message of the first may quote a value.
+        # The message of RecursionError or TOMLDecodeError may quote a value.
         raise ConfigError(f"{path}: is not {form}, or is nested too deeply", path=path) from None
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: is not a {form} object", path=path)
@@ -112,7 +113,7 @@ def _load_json(text: str) -> object:
     try:
         return json.loads(text)
     except json.JSONDecodeError:
-        # Line breaks stay, so that an error names the right line.
+        # Line breaks are kept, so that an error names the right line.
         bare = _COMMENT.sub(lambda m: m[0] if m[0][0] == '"' else "\n" * m[0].count("\n"), text)
         return json.loads(_TRAILING_COMMA.sub(lambda m: m[0] if m[0][0] == '"' else "", bare))
 
@@ -123,7 +124,7 @@ def _server(name: str, entry: object, path: Path) -> ClientServer:
     fields = cast("dict[str, object]", entry)
     command = fields.get("command")
     if isinstance(command, dict):
-        # Zed: the command is a mapping with the rest inside.
+        # Zed: the command is a mapping that contains the arguments.
         fields = {**fields, **cast("dict[str, object]", command)}
         command = fields.get("path") or ""
     url = next((str(fields[key]) for key in ("url", "serverUrl", "httpUrl") if fields.get(key)), "")
@@ -154,12 +155,12 @@ def _server(name: str, entry: object, path: Path) -> ClientServer:
 
 def _table(fields: Mapping[str, object], key: str, name: str, path: Path) -> dict[str, object]:
     value: object = fields.get(key)
-    # An empty list is how some writers of JSON write an empty table.
+    # Some writers of JSON write an empty table as an empty list.
     if value and not isinstance(value, dict):
         raise ConfigError(f"{path}: `{key}` of server {name!r} must be a mapping", path=path)
     return _mapping(fields.get(key))
 
 
 def _mapping(value: object) -> dict[str, object]:
-    """Return a mapping as it is, and an empty one for anything else."""
+    """Return a mapping unchanged, and an empty mapping for anything else."""
     return cast("dict[str, object]", value) if isinstance(value, dict) else {}

@@ -1,4 +1,4 @@
-"""The configuration file that a command line names, ours or that of an application that hosts the engine."""
+"""Find the configuration file on a command line: ours, or that of an application that hosts the engine."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ _LONGEST: Final = 1_048_576
 
 
 def config_argument(command: Sequence[str]) -> str | None:
-    """Return the file that `-c FILE`, `-cFILE`, `--config FILE` or `--config=FILE` names."""
+    """Return the file in `-c FILE`, `-cFILE`, `--config FILE` or `--config=FILE`; None if there is none."""
     words = iter(command)
     for word in words:
         if word in ("-c", "--config"):
@@ -25,7 +25,7 @@ def config_argument(command: Sequence[str]) -> str | None:
 
 
 def command_config(command: Sequence[str]) -> Path | None:
-    """Return the engine's configuration that the command line of another program names, None if it names none.
+    """Return the engine's configuration file on the command line of another program, None if there is none.
 
     `-c` means something else to many programs (`python -c CODE`, `gunicorn -c gunicorn.conf.py`), so only a YAML file
     with a section of the engine counts.

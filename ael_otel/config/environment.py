@@ -1,4 +1,4 @@
-"""Settings and the OTEL_* environment: what the variables change in the settings, and what settings add to them."""
+"""Apply OTEL_* variables to settings, and turn settings into OTEL_* variables."""
 
 from collections.abc import Mapping
 from typing import Final, Literal
@@ -16,17 +16,17 @@ from ael_otel.errors import ConfigError
 __all__ = ["RECORDING_SAMPLER", "SAMPLER_VARIABLE", "otel_environment", "with_environment"]
 
 SAMPLER_VARIABLE: Final = "AEL_OTEL_SAMPLER"
-"""The sampler that decides, where ours stands around it; `OTEL_TRACES_SAMPLER_ARG`, which others read, is its own."""
+"""The sampler that decides, if ours wraps it; it reads its own argument from `OTEL_TRACES_SAMPLER_ARG`."""
 
 RECORDING_SAMPLER: Final = "ael_record"
-"""Our sampler of `OTEL_TRACES_SAMPLER`: another one's decisions, with every span recorded all the same."""
+"""Our sampler for `OTEL_TRACES_SAMPLER`: it makes another sampler's decisions, but records every span."""
 
 _DEFAULT_ENDPOINT: Final = KEYS["exporters.otlp.endpoint"].default
 _HTTP_ENDPOINT: Final = "http://localhost:4318"
 _RATIO_SAMPLERS: Final = ("traceidratio", "parentbased_traceidratio")
 _ALL_SAMPLERS: Final = ("always_on", "parentbased_always_on")
 
-# Shorter than the SDK's defaults (60 s, 5 s, 5 s), so that what a person just ran is there when they look.
+# Shorter than the SDK's defaults (60 s, 5 s, 5 s), so that users find the data of a run soon after it.
 _INTERVALS: Final = {
     "OTEL_METRIC_EXPORT_INTERVAL": "10000",
     "OTEL_BSP_SCHEDULE_DELAY": "1000",
@@ -35,11 +35,11 @@ _INTERVALS: Final = {
 
 
 def otel_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the OTEL_* variables that `settings` stand for and `environ` does not set.
+    """Return the OTEL_* variables that correspond to `settings` and that `environ` does not set.
 
-    A variable that is set but empty counts as not set, as OpenTelemetry defines it. OTEL_RESOURCE_ATTRIBUTES is
-    the one variable that is returned although it is set: with `service.version` added to it. The result holds
-    the exporter headers, so it is as secret as they are.
+    A variable that is set but empty counts as not set, as OpenTelemetry defines it. OTEL_RESOURCE_ATTRIBUTES is the
+    only variable that is returned although it is set: with `service.version` added. The result contains the exporter
+    headers, so it is as secret as they are.
     """
     attributes = _resource_attributes(environ)
     otlp = settings.exporters.otlp
@@ -58,8 +58,8 @@ def otel_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str
     wanted["OTEL_EXPORTER_OTLP_PROTOCOL"] = protocol
     if not _set(environ, "OTEL_EXPORTER_OTLP_ENDPOINT"):
         wanted["OTEL_EXPORTER_OTLP_ENDPOINT"] = _endpoint(otlp.endpoint, protocol)
-        # Only beside our own endpoint: for one that the environment names, its scheme decides, and a default of
-        # ours must not take the TLS away from it.
+        # Only for our own endpoint: the scheme of an endpoint in the environment decides, and our default must not
+        # disable its TLS.
         tls = not otlp.insecure or otlp.endpoint.lower().startswith("https://")
         wanted["OTEL_EXPORTER_OTLP_INSECURE"] = "false" if tls else "true"
     if otlp.headers:
@@ -70,9 +70,9 @@ def otel_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str
         wanted["OTEL_TRACES_SAMPLER"] = "parentbased_traceidratio"
         wanted["OTEL_TRACES_SAMPLER_ARG"] = repr(round(settings.sampling.rate / 100, 9))
     wanted |= _INTERVALS
-    # `otel` reads OTEL_RESOURCE_ATTRIBUTES and comes last, so that the environment wins over what `ael` finds.
+    # `otel` reads OTEL_RESOURCE_ATTRIBUTES and comes last, so that the environment overrides the detector `ael`.
     wanted["OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"] = "ael,otel"
-    # Our own handler carries the log contract; the stock one would send every line a second time.
+    # Our own handler writes the log contract; the SDK's would send every line a second time.
     wanted["OTEL_PYTHON_LOG_AUTO_INSTRUMENTATION"] = "false"
     missing = {name: value for name, value in wanted.items() if not _set(environ, name)}
     if settings.service_version and attr.SERVICE_VERSION not in attributes:
@@ -88,10 +88,10 @@ def sdk_disabled(environ: Mapping[str, str]) -> bool:
 
 
 def with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings:
-    """Return `settings` as the OTEL_* variables in `environ` change them.
+    """Return `settings` with the OTEL_* variables in `environ` applied.
 
-    A variable whose value cannot be used counts as not set and adds a notice, and so does a sampler that no
-    percentage expresses. Raises ConfigError, all of them in one line, for variables that have no default instead.
+    A variable whose value cannot be used counts as not set and adds a notice, and so does a sampler that cannot be
+    expressed as a percentage. Raises one ConfigError for all variables that have no default instead.
     """
     environ = dict(environ)
     if settings.exporters.otlp.protocol != "grpc" and not _set(environ, "OTEL_EXPORTER_OTLP_PROTOCOL"):
@@ -148,7 +148,7 @@ def _set(environ: Mapping[str, str], name: str) -> str:
 
 
 def _endpoint(endpoint: str, protocol: str) -> str:
-    # The untouched default is gRPC's port; OTLP over HTTP has its own.
+    # The unchanged default is the port of gRPC; OTLP over HTTP has another one.
     return _HTTP_ENDPOINT if protocol == "http/protobuf" and endpoint == _DEFAULT_ENDPOINT else endpoint
 
 
@@ -184,10 +184,10 @@ def _sampling(sampling: Sampling, environ: Mapping[str, str]) -> tuple[Sampling,
         try:
             ratio = float(argument or "1")
         except ValueError:
-            ratio = 1.0  # what the SDK does with it, with a warning of its own
+            ratio = 1.0  # as in the SDK, which logs a warning
         if 0 < ratio <= 1:
             return msgspec.structs.replace(sampling, rate=round(ratio * 100, 9)), None
-    return sampling, "telemetry.sampling.rate is ignored: OTEL_TRACES_SAMPLER says otherwise"
+    return sampling, "telemetry.sampling.rate is ignored: OTEL_TRACES_SAMPLER overrides it"
 
 
 def _pairs(text: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Finding and reading the engine's configuration file: its places, its ${VAR} grammar, clearer errors."""
+"""Find and read the engine's configuration file: its places, its ${VAR} grammar, clearer errors."""
 
 import os
 import re
@@ -31,13 +31,13 @@ __all__ = [
 ]
 
 PATH_VARIABLES: Final = ("OTEL_PYTHON_AEL_CONFIG", "AEL_CONFIG_PATH", "PLOSTON_CONFIG_PATH")
-"""Variables that name the file, the first one that is set wins; the engine reads the last two, in the other order."""
+"""Variables that name the file; the first one that is set is used. The engine reads the last two in reverse order."""
 
 _LOCAL_NAMES: Final = ("ploston-config.yaml", "ael-config.yaml")
 _HOME_NAMES: Final = (".ploston/config.yaml", ".ael/config.yaml")
 
-# The engine's grammar: a pair of dollars is one literal dollar, also before a brace; a body that does not parse
-# stays as it is.
+# The engine's grammar: two dollar signs are one literal dollar sign, even before a brace; a reference that does not
+# parse is left unchanged.
 _REFERENCE: Final = re.compile(
     r"""
       \$\$
@@ -47,23 +47,23 @@ _REFERENCE: Final = re.compile(
 )
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-# PyYAML turns scalars to values with code that raises these too, for example for `!!int ""` or 2024-99-99.
+# PyYAML converts scalars with code that raises these errors too, for example for `!!int ""` or 2024-99-99.
 _YAML_VALUE_ERRORS: Final = (ValueError, LookupError, TypeError, AttributeError, OverflowError)
 
-# What a syntax error may quote: punctuation and the names of YAML's own tokens, such as '<stream end>'.
+# Allowed in a quoted syntax error: punctuation and the names of YAML's own tokens, such as '<stream end>'.
 _YAML_OWN: Final = re.compile(r"'(?:..?|<[a-z ]+>)'")
 
 
 class Substituted(str):
-    """Text that came out of a ${VAR} reference: an environment has only text, so it may stand for a number."""
+    """Text that a ${VAR} reference was replaced by: environment variables are text, so it may stand for a number."""
 
     __slots__ = ()
 
 
 class Source(Struct, frozen=True):
-    """Where a mapping comes from, so that an error can say it.
+    """The origin of a mapping, for error messages.
 
-    `lines` maps dotted keys to line numbers from 1; `repeated` maps each key that is given more than once to its lines.
+    `lines` maps dotted keys to line numbers from 1; `repeated` maps each key that occurs more than once to its lines.
     """
 
     path: Path | None = None
@@ -71,7 +71,7 @@ class Source(Struct, frozen=True):
     repeated: dict[str, tuple[int, ...]] = {}
 
     def line_of(self, key: str | None) -> int | None:
-        """Return the line of `key` or of the nearest key around it."""
+        """Return the line of `key` or of its nearest parent key; None if there is none."""
         line = None
         while key and line is None:
             line = self.lines.get(key)
@@ -79,7 +79,7 @@ class Source(Struct, frozen=True):
         return line
 
     def error(self, key: str | None, message: str) -> ConfigError:
-        """Build the error about `key`, led by the file and the line of the key or of the nearest one around it."""
+        """Return an error about `key`, after the file and the line of the key or of its nearest parent key."""
         if self.path is None:
             return ConfigError(message, key=key)
         line = self.line_of(key)
@@ -88,7 +88,7 @@ class Source(Struct, frozen=True):
 
 
 class Document(Struct, frozen=True):
-    """A configuration file as read, with its references unresolved."""
+    """A configuration file that has been read, with its references unresolved."""
 
     source: Source
     data: dict[str, object]
@@ -98,8 +98,8 @@ def find_config(explicit: Path | str | None = None, environ: Mapping[str, str] =
     """Find the configuration file in the places where the engine looks.
 
     The order: `explicit`, OTEL_PYTHON_AEL_CONFIG, AEL_CONFIG_PATH, PLOSTON_CONFIG_PATH, ./ploston-config.yaml,
-    ./ael-config.yaml, ~/.ploston/config.yaml, ~/.ael/config.yaml. Raises ConfigError when the file that is named does
-    not exist, or nothing is found.
+    ./ael-config.yaml, ~/.ploston/config.yaml, ~/.ael/config.yaml. Raises ConfigError if a named file does not exist, or
+    if no file is found.
     """
     if (named := named_config(explicit, environ)) is not None:
         return named
@@ -108,19 +108,19 @@ def find_config(explicit: Path | str | None = None, environ: Mapping[str, str] =
         if _exists(path):
             return path
     for path in (home / name for name in _HOME_NAMES):
-        # Nobody has named it: a home that this user may not enter, such as /root, has none for this user.
+        # A default place: a home that this user may not enter, such as /root, counts as one without a file.
         if os.path.exists(path):  # noqa: PTH110
             return path
     looked = ", ".join([f"./{name}" for name in _LOCAL_NAMES] + [f"~/{name}" for name in _HOME_NAMES])
     raise ConfigError(
-        f"no configuration file (looked for {looked}); give one with -c FILE or AEL_CONFIG_PATH=FILE"
+        f"no configuration file (looked for {looked}); name one with -c FILE or AEL_CONFIG_PATH=FILE"
     )
 
 
 def named_config(explicit: Path | str | None = None, environ: Mapping[str, str] = os.environ) -> Path | None:
-    """Return the configuration file that is named, None if none is: `explicit`, then the first of `PATH_VARIABLES`.
+    """Return the configuration file that is named by `explicit` or a variable of `PATH_VARIABLES`; None if none is.
 
-    Raises ConfigError when it does not exist.
+    Raises ConfigError if that file does not exist.
     """
     if explicit is not None:
         path = Path(explicit)
@@ -140,17 +140,18 @@ def _exists(path: Path) -> bool:
     try:
         return path.exists()
     except (OSError, ValueError):
-        # A name that no file can have, or a folder that may not be searched: reading it gives the reason.
+        # An invalid file name, or a folder that may not be searched: reading the file reports the reason.
         return True
 
 
 def read_document(path: Path) -> Document:
     """Read one configuration file.
 
-    Raises ConfigError for whatever is not a readable UTF-8 file holding one YAML mapping, with line and column
-    where YAML gives them. The message never holds text of the file beyond the names of keys.
+    Raises ConfigError if it is not a readable UTF-8 file with one YAML mapping, with line and column if YAML provides
+    them.
+    The message contains no text of the file except names of keys.
     """
-    # As long to import as the rest of this package, and a command that finds no file does without.
+    # The import takes as long as that of the rest of this package, and is not needed if no file is found.
     import yaml
 
     text = _read(path)
@@ -191,7 +192,7 @@ def _read(path: Path) -> str:
         if path.is_dir():
             raise ConfigError(f"{path}: is a directory, not a configuration file", path=path)
         if path.exists() and not path.is_file():
-            # The engine opens the file a second time: a pipe would be empty by then, a device may never end.
+            # The engine opens the file a second time: a pipe would be empty by then, and a device may never end.
             raise ConfigError(f"{path}: is not a regular file", path=path)
         return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
@@ -202,7 +203,7 @@ def _read(path: Path) -> str:
 
 
 def _problem(error: "yaml.MarkedYAMLError") -> str:
-    # Aliases and tags are quoted in it, and an unquoted secret that starts with `*` or `!` is read as one.
+    # PyYAML quotes aliases and tags in it, and an unquoted secret that starts with `*` or `!` is parsed as one.
     return re.sub(
         r"'[^']+'",
         lambda quoted: quoted[0] if _YAML_OWN.fullmatch(quoted[0]) else "'...'",
@@ -218,17 +219,17 @@ def _lines(root: "yaml.Node | None") -> tuple[dict[str, int], dict[str, tuple[in
     seen: set[int] = set()
 
     def walk(node: yaml.Node, prefix: str) -> None:
-        # Aliases make the tree a graph; each node is walked at its first place only.
+        # Aliases make the tree a graph; each node is visited at its first place only.
         if id(node) in seen:
             return
         seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
-            here: set[str] = set()  # a section that is repeated may hold a key of the same name each time
+            here: set[str] = set()  # a repeated section may contain the same key each time
             for key, value in cast("list[tuple[yaml.Node, yaml.Node]]", node.value):
                 if isinstance(key, yaml.ScalarNode):
                     name = f"{prefix}{key.value}"
                     line = key.start_mark.line + 1
-                    if name in here and key.value != "<<":  # merge keys may come one after another
+                    if name in here and key.value != "<<":  # merge keys may be repeated
                         repeated[name] = (*repeated.get(name, (lines[name],)), line)
                     here.add(name)
                     lines[name] = line
@@ -244,7 +245,7 @@ def _lines(root: "yaml.Node | None") -> tuple[dict[str, int], dict[str, tuple[in
 
 
 UNRESOLVED: Final = Substituted("unresolved")
-"""Stands for a text whose reference could not be replaced; compare by `is`."""
+"""Replaces a text whose reference could not be resolved; compare with `is`."""
 
 
 def resolve_references(
@@ -256,9 +257,9 @@ def resolve_references(
 ) -> object:
     """Replace ${VAR}, ${VAR:-default}, ${VAR:+other}, ${VAR:?message} and $$ in all text below `value`.
 
-    `key` is the dotted key of `value`; keys of mappings are left alone. Raises ConfigError that names the key and
-    the variable that is not set, or when the value holds itself. With `wrong`, errors of the first kind are added to
-    it instead, and `UNRESOLVED` stands for the text.
+    `key` is the dotted key of `value`; keys of mappings are not changed. Raises ConfigError that names the key and the
+    unset variable, or if the value contains itself. With `wrong`, errors of the first kind are added to it instead, and
+    `UNRESOLVED` replaces the text.
     """
     done: dict[int, object] = {}
     open_containers: set[int] = set()
@@ -338,7 +339,7 @@ def _resolve_text(text: str, key: str, source: Source, environ: Mapping[str, str
 
 
 def kind_of(value: object) -> str:
-    """Name the type of a YAML value in a person's words, without the value."""
+    """Return the type of a YAML value in plain words, without the value."""
     match value:
         case None:
             return "empty"
@@ -357,15 +358,15 @@ def kind_of(value: object) -> str:
 
 
 def shown_name(name: object) -> str:
-    """Return a key as it may stand in a message: one line, at most 60 characters, no value that slipped into it.
+    """Return a key in a form for messages: one line, at most 60 characters, without a value that is part of it.
 
-    With the space after the colon forgotten, `{token:abc}` is a key that holds the secret.
+    If the space after the colon is missing, `{token:abc}` is a key that contains the secret.
     """
     text = re.split(r"[:=\s]", str(name), maxsplit=1)[0][:60]
     return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 def nearest(name: str, valid: list[str]) -> str | None:
-    """Return the valid name most like `name`, or None when none is close."""
+    """Return the valid name that is most similar to `name`, or None if none is close."""
     near = get_close_matches(name, valid, n=1, cutoff=0.6)
     return near[0] if near else None

@@ -1,4 +1,4 @@
-"""The catalogue of keys, read off the settings structs: one entry for each value a person can write."""
+"""The list of configuration keys, derived from the settings structs: one entry for each value that a user can set."""
 
 from collections.abc import Iterator
 from types import MappingProxyType
@@ -12,7 +12,7 @@ from ael_otel.config.settings import Settings
 __all__ = ["KEYS", "SECTION", "Key"]
 
 SECTION: Final = "telemetry"
-"""The section of the engine's file that holds our keys."""
+"""The section of the engine's file that contains our keys."""
 
 _NOT_KEYS: Final = frozenset({"notices", "path"})
 
@@ -20,9 +20,10 @@ _NOT_KEYS: Final = frozenset({"notices", "path"})
 class Key(Struct, frozen=True):
     """One key of the section.
 
-    `name` is dotted and leaves out the leading `telemetry.`; `type` is what msgspec converts to; `allowed`
-    completes "must be ..."; `choices` is empty unless the key takes one of a closed set, `choices_within` unless it
-    takes a list or a mapping of such; `pattern` says that not every text is allowed; `env` names variables that win.
+    `name` is dotted, without the leading `telemetry.`; `type` is the type for msgspec; `allowed` completes "must be
+    ...";
+    `choices` is empty unless the value is one of a closed set, `choices_within` unless it is a list or a mapping of
+    such values; `pattern` is true if not every text is allowed; `env` names the variables that take precedence.
     """
 
     name: str
@@ -66,7 +67,7 @@ def _key(name: str, annotation: object, default: object) -> Key:
 
 
 def _words(annotation: object) -> tuple[str, ...]:
-    """Return the words of a closed set; none for any other type."""
+    """Return the words of a closed set; an empty tuple for any other type."""
     return cast("tuple[str, ...]", get_args(annotation)) if get_origin(annotation) is Literal else ()
 
 

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 SAMPLING_RATES: Final = MappingProxyType({"production": 1, "normal": 10, "debugging": 100})
-"""Names that `sampling.rate` takes, and the percentages that they stand for."""
+"""Names that are allowed for `sampling.rate`, with their percentages."""
 
 OPEN_METRICS: Final = "anyone who reaches it can read the metrics"
 
@@ -49,22 +49,22 @@ def _leaves() -> dict[str, str]:
     return {leaf: key for leaf, key in zip(last, KEYS, strict=True) if last.count(leaf) == 1}
 
 
-# The keys whose last part no other key has.
+# The keys whose last part is unique.
 _LEAVES: Final = _leaves()
 
 
 def settings_from_mapping(section: Mapping[str, object], *, path: Path | str | None = None) -> Settings:
-    """Build Settings from what stands under `telemetry:`, with ${VAR} references already resolved.
+    """Return Settings from the mapping under `telemetry:`, with ${VAR} references already resolved.
 
-    `path` is only said in errors and kept in the result. Raises ConfigError that names the dotted key.
+    `path` is used only in errors and in the result. Raises ConfigError that names the dotted key.
     """
     return build_settings(section, Source(Path(path) if path is not None else None))
 
 
 def settings_as_mapping(settings: Settings, *, show_secrets: bool = False) -> dict[str, object]:
-    """Return the mapping that stands for `settings` under `telemetry:`, every key written out.
+    """Return the mapping under `telemetry:` that corresponds to `settings`, with every key.
 
-    Secrets that are set appear as `***` unless `show_secrets`; only with them does the mapping load to equal
+    Secrets that are set are replaced by `***` unless `show_secrets`; only with them does the mapping load to equal
     settings.
     """
     root: dict[str, object] = {}
@@ -85,9 +85,9 @@ def settings_as_mapping(settings: Settings, *, show_secrets: bool = False) -> di
 
 
 def build_settings(section: object, source: Source, before: Sequence[ConfigError] = ()) -> Settings:
-    """Build Settings from the value under `telemetry:`; None, an empty section, gives the defaults.
+    """Return Settings from the value under `telemetry:`; None, an empty section, gives the defaults.
 
-    Raises ConfigError led by file and line where `source` knows them, for all mistakes and those found `before`.
+    Raises ConfigError that begins with file and line if `source` has them, for all mistakes and those in `before`.
     """
     given: dict[str, object] = {}
     wrong: list[ConfigError] = [*before, *_repeated(source)]
@@ -101,7 +101,7 @@ def build_settings(section: object, source: Source, before: Sequence[ConfigError
 
 
 def _assembled(ours: dict[str, object], others: Mapping[str, object], source: Source) -> Settings:
-    """Build Settings from checked values of our keys and of other spellings."""
+    """Return Settings from the checked values of our keys and of aliases."""
     notices: list[str] = []
     origin = {name: name for name in ours}
     for name, value in others.items():
@@ -117,7 +117,7 @@ def _assembled(ours: dict[str, object], others: Mapping[str, object], source: So
             ours[alias.target] = translated
             origin[alias.target] = name
         elif ours[alias.target] != translated:
-            notices.append(f"{SECTION}.{name} is ignored: {SECTION}.{origin[alias.target]} says otherwise")
+            notices.append(f"{SECTION}.{name} is ignored: {SECTION}.{origin[alias.target]} overrides it")
     settings = cast("Settings", _nest(ours, origin, source))
     notices.extend(_cautions(settings))
     return msgspec.structs.replace(
@@ -126,15 +126,15 @@ def _assembled(ours: dict[str, object], others: Mapping[str, object], source: So
 
 
 def _repeated(source: Source) -> list[ConfigError]:
-    """Return an error for each key of the file that is written more than once.
+    """Return an error for each key that occurs more than once in the file.
 
-    YAML forbids it (1.2.2, section 3.2.1.3), and PyYAML takes the last one silently: with a section that was pasted
-    twice, the first one's tool servers or settings are gone.
+    YAML forbids it (1.2.2, section 3.2.1.3), and PyYAML silently uses the last one: if a section has been pasted twice,
+    the tool servers or settings of the first one are ignored.
     """
     return [
         source.error(
             name,
-            f"{shown} is given more than once, in lines {', '.join(map(str, lines[:-1]))} and {lines[-1]}; "
+            f"{shown} occurs more than once, in lines {', '.join(map(str, lines[:-1]))} and {lines[-1]}; "
             "remove all but one",
         )
         for name, lines in source.repeated.items()
@@ -145,11 +145,11 @@ def _repeated(source: Source) -> list[ConfigError]:
 def _all_checked(
     names: Iterable[str], given: Mapping[str, object], source: Source, wrong: list[ConfigError]
 ) -> dict[str, object]:
-    """Return the values of `names` that are right, and add an error to `wrong` for each that is not."""
+    """Return the valid values of `names`, and add an error to `wrong` for each invalid one."""
     checked: dict[str, object] = {}
     for name in names:
         if _is_unresolved(given[name]):
-            continue  # reported where its reference was read
+            continue  # reported when its reference was resolved
         try:
             checked[name] = _check(name, given[name], source)
         except ConfigError as error:
@@ -188,14 +188,15 @@ def _collect(
 def _unknown(name: str, prefix: str, source: Source) -> ConfigError:
     shown = shown_name(name)
     dotted = f"{SECTION}.{prefix}{shown}"
-    # The name without its separators: `token:abc` is a key where the space after the colon was forgotten.
+    # The name without its separators: `token:abc` is a key if the space after the colon is missing.
     if shown != name and prefix + shown in _EVERY_NAME:
-        return source.error(dotted, f"{dotted} needs a space after its colon")
+        return source.error(dotted, f"{dotted} needs a space after the colon")
     if prefix + name in _EVERY_NAME:
-        return source.error(dotted, f"{dotted} is written with dots; write one key below the other")
+        return source.error(dotted, f"{dotted} contains dots; nest the keys instead")
     siblings = sorted({key[len(prefix) :].partition(".")[0] for key in _EVERY_NAME if key.startswith(prefix)})
     leaf = shown.lower()
-    # The right key at the wrong level (`telemetry.port` means `telemetry.metrics.port`) beats a similar one here.
+    # A valid key at the wrong level (`telemetry.port` for `telemetry.metrics.port`) is a better hint than a similar
+    # one.
     near = _LEAVES.get(leaf)
     if near is None and (sibling := nearest(leaf, siblings)):
         near = prefix + sibling
@@ -212,7 +213,7 @@ def _check(name: str, value: object, source: Source) -> object:
     entry = KEYS.get(name) or ALIASES[name]
     plain = _plain(value)
     if name == "logs.level" and isinstance(plain, str):
-        # The engine writes WARN, and case carries no meaning in a level.
+        # The engine writes WARN, and levels are not case-sensitive.
         plain = {"WARN": "WARNING"}.get(plain.upper(), plain.upper())
     plain = _in_short(name, plain)
     if name == "privacy.patterns" and (wrong := _items_fault(plain)):
@@ -224,7 +225,7 @@ def _check(name: str, value: object, source: Source) -> object:
     if name == "sampling.rate" and _reads_like_a_ratio(plain):
         raise source.error(
             f"{SECTION}.{name}",
-            f"{SECTION}.{name} 1.0 reads like a ratio, and it is a percentage: "
+            f"{SECTION}.{name} 1.0 looks like a ratio, but the value is a percentage: "
             "write 100 to export every trace, 1 for one in a hundred",
         )
     extra = _EXTRA_CHECKS.get(name)
@@ -233,13 +234,13 @@ def _check(name: str, value: object, source: Source) -> object:
     if isinstance(checked, str) and _NO_TEXT.search(checked):
         raise source.error(
             f"{SECTION}.{name}",
-            f"{SECTION}.{name} holds a NUL or half of a character, which no variable or address can; remove it",
+            f"{SECTION}.{name} contains a NUL or a lone surrogate, which no variable or address can hold; remove it",
         )
     return checked
 
 
 def _in_short(name: str, plain: object) -> object:
-    """Return what a short form stands for: the name of a rate, `keep` as one text."""
+    """Return the full form of a short form: the name of a rate, `keep` as one text."""
     if not isinstance(plain, str):
         return plain
     if name == "sampling.rate":
@@ -250,7 +251,7 @@ def _in_short(name: str, plain: object) -> object:
 
 
 def _plain(value: object) -> object:
-    # The marker class says how to convert the whole value; inside a container text is text.
+    # The marker class decides how the whole value is converted; inside a container, text is only text.
     if isinstance(value, list):
         return [_plain(item) for item in cast("list[object]", value)]
     if isinstance(value, dict):
@@ -259,18 +260,18 @@ def _plain(value: object) -> object:
 
 
 def _refused(name: str, value: object, entry: Key | Alias, source: Source) -> ConfigError:
-    """Say what is allowed and what was given: a number itself, of anything else only its kind."""
+    """Return an error with the allowed and the actual value: a number itself, the type of anything else."""
     shown, hint = kind_of(value), ""
     number = _number(value)
     if number is not None and isinstance(value, Substituted) and not _takes_number(entry):
-        # The wrong variable may hold a secret made of digits.
+        # A wrong variable may contain a secret that consists of digits.
         shown = "a number"
     elif number is not None:
         if not entry.secret and len(repr(number)) <= 24:
             shown = repr(number)
         hint = _rate_hint(name, number)
     elif value is None:
-        hint = "; give a value or remove the key"
+        hint = "; set a value or remove the key"
     elif isinstance(value, str):
         shown = "text" if value else "empty text"
         near = nearest(value.lower(), list(SAMPLING_RATES if name == "sampling.rate" else entry.choices))
@@ -278,7 +279,7 @@ def _refused(name: str, value: object, entry: Key | Alias, source: Source) -> Co
         if (entry.choices or entry.choices_within) and value:
             shown = "another text"
         elif entry.pattern and value:
-            shown = "another form of text"
+            shown = "text in another form"
     elif isinstance(value, list):
         found = cast("list[object]", value)
         shown = (
@@ -297,7 +298,7 @@ def _refused(name: str, value: object, entry: Key | Alias, source: Source) -> Co
 
 
 def _number(value: object) -> float | None:
-    # Text from the environment counts as the number that it spells.
+    # Text from the environment counts as a number if it is one.
     if isinstance(value, Substituted):
         try:
             number = float(value)
@@ -337,21 +338,21 @@ def _odd_one(items: list[object], what: str) -> str | None:
 
 
 def _odd_choice(items: list[object], what: str, entry: Key | Alias) -> str | None:
-    """Say which text within a list or a mapping is none of the words that the key takes, and which may be meant."""
+    """Return which text in a list or a mapping is not one of the key's valid words, with the nearest; None if none."""
     words = entry.choices_within
     for position, item in enumerate(map(str, items) if words else (), start=1):
         if item not in words:
             near = nearest(item.lower(), list(words))
-            return f"{what} {position} is another text" + (f"; did you mean {near}?" if near else "")
+            return f"{what} {position} is an unknown word" + (f"; did you mean {near}?" if near else "")
     return None
 
 
-# Checks that a type cannot state: each returns what is wrong, without the value, or None.
+# Checks that a type cannot express: each returns what is wrong, without the value, or None.
 
 
 def _endpoint_fault(value: Any) -> str | None:
     try:
-        # `localhost:4317`, which gRPC takes, would parse as the scheme "localhost".
+        # `localhost:4317`, which gRPC accepts, would parse as the scheme "localhost".
         url = str(value)
         parts = urlsplit(url if "://" in url else f"//{url}")
         port = parts.port
@@ -362,7 +363,7 @@ def _endpoint_fault(value: Any) -> str | None:
     if not parts.hostname or port == 0:
         return "must name a host, such as http://localhost:4317"
     if not parts.scheme and port is None:
-        # gRPC would take port 443 of it, and nothing says so while it waits.
+        # gRPC would use port 443 and wait for it silently.
         return "must name a port, such as http://localhost:4317 for gRPC or http://localhost:4318 for http/protobuf"
     return None
 
@@ -390,7 +391,7 @@ _ITEM_FIELDS: Final = {field.name: field.required for field in msgspec.structs.f
 
 
 def _items_fault(value: object) -> str | None:
-    """Return which item of a list of patterns has a wrong form, and what to set."""
+    """Return which item of a list of patterns has a wrong form, and what to set; None if all are valid."""
     if not isinstance(value, list):
         return None
     for position, item in enumerate(cast("list[object]", value), start=1):
@@ -425,7 +426,7 @@ def _custom_fault(value: Any) -> str | None:
     names: set[str] = set()
     for position, item in enumerate(cast("tuple[CustomPattern, ...]", value), start=1):
         if item.name in names:
-            return f"has two items with the name {item.name}"
+            return f"contains two items with the name {item.name}"
         names.add(item.name)
         if fault := text_pattern_fault(item.regex):
             return f"has an item ({position}, {item.name}) whose regex {_excerpt(item.regex)} {fault}"
@@ -433,7 +434,7 @@ def _custom_fault(value: Any) -> str | None:
 
 
 def _excerpt(pattern: str) -> str:
-    # A pattern is no secret: it names fields. Without it nobody finds it in a list of many.
+    # A pattern is not a secret: it matches names. The message quotes it, so that it can be located in a long list.
     return repr(pattern if len(pattern) <= _SHOWN_PATTERN else pattern[:_SHOWN_PATTERN] + "…")
 
 
@@ -458,6 +459,13 @@ def _paths_fault(value: Any) -> str | None:
     return None
 
 
+def _roots_fault(value: Any) -> str | None:
+    for position, path in enumerate(cast("tuple[str, ...]", value), start=1):
+        if not path.strip() or "\0" in path:
+            return f"has a path ({position}) that is empty or holds a NUL character"
+    return None
+
+
 _SHOWN_PATTERN: Final = 80
 
 _EXTRA_CHECKS: Final[Mapping[str, Callable[[Any], str | None]]] = {
@@ -470,6 +478,7 @@ _EXTRA_CHECKS: Final[Mapping[str, Callable[[Any], str | None]]] = {
     "redaction.allow_fields": _fields_fault,
     "redaction.tools": _tools_fault,
     "privacy.excluded_paths": _paths_fault,
+    "attribution.roots": _roots_fault,
     "privacy.patterns": _custom_fault,
 }
 
@@ -492,7 +501,7 @@ def _nest(values: Mapping[str, object], origin: Mapping[str, str], source: Sourc
                 f"{endpoint_key} must start with http:// or https:// with protocol http/protobuf",
             )
         if not otlp.insecure and not otlp.endpoint.lower().startswith("https://"):
-            # Over HTTP the scheme alone decides; sending in the clear although TLS was asked for would leak.
+            # Over HTTP only the scheme counts; sending in plain text although TLS was configured would leak data.
             raise source.error(
                 endpoint_key,
                 f"{endpoint_key} must start with https:// with protocol http/protobuf and insecure false",
@@ -502,8 +511,8 @@ def _nest(values: Mapping[str, object], origin: Mapping[str, str], source: Sourc
 
 def _cautions(settings: Settings) -> list[str]:
     cautions = [
-        f"{SECTION}.redaction.tools says full for {shown_name(tool)}: run records keep its parameters and results "
-        "as they are, secrets and all"
+        f"{SECTION}.redaction.tools is full for {shown_name(tool)}: run records contain its parameters and results "
+        "unredacted, with all secrets"
         for tool, mode in settings.redaction.tools.items()
         if mode == "full"
     ]
@@ -515,7 +524,7 @@ def _cautions(settings: Settings) -> list[str]:
 
 
 def serves_openly(metrics: Metrics) -> bool:
-    """Tell whether other machines may reach the pull endpoint."""
+    """Return whether other machines can reach the pull endpoint."""
     return metrics.enabled and metrics.prometheus_enabled and not _is_loopback(metrics.host)
 
 

@@ -1,13 +1,13 @@
-"""Judges what a user wrote to match names and paths before it is ever used: can it take forever, does it match all?"""
+"""Check patterns in the configuration before use: whether they can take too long, and whether they match everything."""
 
 import re
 from typing import Final
 
 LONGEST: Final = 500
-"""Characters that a pattern may have."""
+"""Maximum characters of a pattern."""
 
 MOST_OPEN: Final = 4
-"""Quantifiers without a bound that a pattern may have: each one more multiplies the worst time by a name's length."""
+"""Maximum number of unbounded quantifiers in a pattern: each one multiplies the worst time by a name's length."""
 
 _TOKEN: Final = re.compile(
     r"\\(?P<back>[1-9]|k)|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?P<named>\(\?P=)|(?P<open>\((?:\?(?:[aiLmsux-]*:|P<\w+>|<?[=!]|>|#))?)"
@@ -22,10 +22,10 @@ _EVERY_PATH: Final = frozenset({"*", "**", "/", "/*"})
 def pattern_fault(pattern: str) -> str | None:
     """Return why a pattern cannot be used, None if it can.
 
-    Refused are what is no regular expression, a pattern of more than 500 characters, a reference back to a group, a
-    repeated group that holds a repetition or a choice (`(a+)+`, `(a|aa)*`), and more than four repetitions without a
-    bound: these take exponential time, or a high power of it, on a name made for it. So is one that finds nothing in
-    particular: it would blank every field.
+    Invalid are texts that are not a regular expression, patterns of more than 500 characters, backreferences, a
+    repeated group that contains a repetition or an alternation (`(a+)+`, `(a|aa)*`), and more than four unbounded
+    repetitions: these take exponential time, or polynomial time of a high degree, on a crafted name. A pattern that
+    matches an empty text is invalid too: it would redact every field.
     """
     if len(pattern) > LONGEST:
         return f"is longer than {LONGEST} characters"
@@ -39,13 +39,14 @@ def pattern_fault(pattern: str) -> str | None:
 
 
 MOST_WAYS: Final = 10_000
-"""Ways in which a pattern for texts may be tried at one place: the product of what its repetitions leave open."""
+"""Maximum ways in which a pattern for texts can be tried at one position: the product of its repetitions' ranges."""
 
 
 def text_pattern_fault(pattern: str) -> str | None:
     """Return why a pattern cannot be searched for in texts, None if it can.
 
-    As `pattern_fault`, and every repetition has an upper bound: `a+b` takes quadratic time on a text of `a` alone.
+    The rules of `pattern_fault` apply, and every repetition needs an upper bound: `a+b` takes quadratic time on
+    `aaaa...`.
     """
     if fault := pattern_fault(pattern):
         return fault.replace("every name", "every text")
@@ -55,34 +56,36 @@ def text_pattern_fault(pattern: str) -> str | None:
         if not loop:
             continue
         if _most(loop) == _NO_BOUND:
-            return f"repeats without a bound ({loop}), which can take quadratic time: write one, such as {{1,100}}"
+            return f"has an unbounded repetition ({loop}), which can take quadratic time: bound it, such as {{1,100}}"
         ways *= _most(loop) - _least(loop) + 1
     if ways > MOST_WAYS:
-        return f"can be tried in more than {MOST_WAYS} ways at one place: lower the bounds of its repetitions"
+        return (
+            f"can be tried in more than {MOST_WAYS} ways at one position: lower the bounds of its repetitions"
+        )
     return None
 
 
 def path_fault(path: str) -> str | None:
     """Return why an excluded path cannot be used, None if it can."""
     if not path.strip() or "\0" in path:
-        return "is empty or holds a NUL character"
+        return "is empty or contains a NUL character"
     return "matches every path" if path.strip() in _EVERY_PATH else None
 
 
 def field_fault(name: str) -> str | None:
-    """Return why a name of a field, with `*` and `?`, cannot be used, None if it can."""
+    """Return why the name of a field (with wildcards `*` and `?`) cannot be used, None if it can."""
     return None if name.strip(" *?") else "matches every field"
 
 
 def _slow(pattern: str) -> str | None:
-    # Of each open group: whether it holds a repetition or a choice. The bottom one is the pattern itself.
+    # For each open group: whether it contains a repetition or an alternation. The bottom one is the pattern itself.
     groups = [False]
     closed = False
     unbounded = 0
     for token in _TOKEN.finditer(pattern):
         was_closed, closed = closed, False
         if token["back"] or token["named"]:
-            return "refers back to a group, which can take exponential time"
+            return "contains a backreference, which can take exponential time"
         if token["open"]:
             groups.append(False)
         elif token["close"]:
@@ -93,7 +96,7 @@ def _slow(pattern: str) -> str | None:
         elif token["loop"]:
             times = _most(token["loop"])
             if was_closed and times > 1:
-                return "repeats a group that holds a repetition or a choice, which can take exponential time"
+                return "repeats a group that contains a repetition or an alternation, which can take exponential time"
             if times > _BIG:
                 unbounded += 1
             if times > 1:
@@ -101,12 +104,12 @@ def _slow(pattern: str) -> str | None:
         elif token["maybe"]:
             groups[-1] = True
     if unbounded > MOST_OPEN:
-        return f"has more than {MOST_OPEN} repetitions without a bound, which can take too long"
+        return f"has more than {MOST_OPEN} unbounded repetitions, which can take too long"
     return None
 
 
 def _most(loop: str) -> int:
-    """Return how often a quantifier repeats at most; a number that no bound reaches when there is none."""
+    """Return the maximum repetitions of a quantifier; a number above every possible bound if it has none."""
     if loop in "*+":
         return _NO_BOUND
     inside = loop[1:-1]
@@ -115,7 +118,7 @@ def _most(loop: str) -> int:
 
 
 def _least(loop: str) -> int:
-    """Return how often a quantifier with bounds repeats at least."""
+    """Return the minimum repetitions of a quantifier with bounds."""
     inside = loop[1:-1]
     first, comma, _ = inside.partition(",")
     return int(first or 0) if comma else int(inside)

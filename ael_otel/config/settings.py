@@ -9,6 +9,7 @@ __all__ = [
     "MASK",
     "MEBIBYTE",
     "Admin",
+    "Cost",
     "CustomPattern",
     "Engine",
     "Exporters",
@@ -20,6 +21,7 @@ __all__ = [
     "Redaction",
     "Retention",
     "Sampling",
+    "Sessions",
     "Settings",
     "Store",
     "Traces",
@@ -27,7 +29,7 @@ __all__ = [
 ]
 
 MASK: Final = "***"
-"""Stands for the value of a secret wherever settings are shown."""
+"""Replaces secrets in printed settings."""
 
 
 def _about(
@@ -40,7 +42,7 @@ def _about(
     le: float | None = None,
     pattern: str | None = None,
 ) -> Meta:
-    """Describe one key: `allowed` completes "must be ..." in errors, `env` names variables that win over it."""
+    """Describe one key: `allowed` completes "must be ..." in errors, `env` names variables that take precedence."""
     extra: dict[str, object] = {"env": env, "secret": secret}
     if pattern is not None:
         return Meta(title=allowed, description=meaning, pattern=pattern, extra=extra)
@@ -48,16 +50,16 @@ def _about(
 
 
 def masked(name: str, value: object) -> object:
-    """Return what may be shown of the secret field `name`.
+    """Return the secret field `name` in a form that can be printed.
 
-    Of an endpoint that is the place without credentials and query, of a mapping its keys, of anything else `***`.
+    For an endpoint that is the URL without credentials and query, for a mapping its keys, for anything else `***`.
     """
     if name == "endpoint" and isinstance(value, str):
         scheme, separator, rest = value.rpartition("://")
         authority, slash, path = rest.partition("/")
         user, at, host = authority.rpartition("@")
         hidden = MASK + at if user else at
-        # A query may hold a key too; nothing in it says where the telemetry goes.
+        # A query may contain a key too, and is not needed to identify the endpoint.
         return f"{scheme}{separator}{hidden}{host.partition('?')[0]}{slash}{path.partition('?')[0]}"
     if isinstance(value, dict):
         return dict.fromkeys(cast("dict[str, str]", value), MASK)
@@ -65,7 +67,7 @@ def masked(name: str, value: object) -> object:
 
 
 class _Section(Struct, frozen=True, forbid_unknown_fields=True):
-    """One level of the section; `repr` masks secrets, so that a logged or asserted value leaks nothing."""
+    """One level of the section; `repr` masks secrets, so that a logged or asserted value leaks none."""
 
     secret_fields: ClassVar[frozenset[str]] = frozenset()
 
@@ -103,7 +105,7 @@ class Metrics(_Section, frozen=True, forbid_unknown_fields=True):
     host: Annotated[
         str,
         _about(
-            "address of the pull endpoint; anything but loopback is reported, since it has no password",
+            "address of the pull endpoint; any address but loopback is reported, since the endpoint has no password",
             allowed=_HOST,
             env="OTEL_EXPORTER_PROMETHEUS_HOST",
             pattern=r"^[^\s/]+\Z",
@@ -121,14 +123,14 @@ class Otlp(_Section, frozen=True, forbid_unknown_fields=True):
         bool,
         _about(
             "push by OTLP",
-            env="OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER, OTEL_LOGS_EXPORTER (each its own signal)",
+            env="OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER, OTEL_LOGS_EXPORTER (each for its own signal)",
         ),
     ] = True
-    # An endpoint may hold credentials (https://user:password@host), so it is never echoed.
+    # An endpoint may contain credentials (https://user:password@host), so it is never printed.
     endpoint: Annotated[
         str,
         _about(
-            "Collector or backend; with `http/protobuf` the untouched default means port 4318",
+            "Collector or backend; with `http/protobuf` the unchanged default means port 4318",
             allowed=_URL,
             env="OTEL_EXPORTER_OTLP_ENDPOINT",
             secret=True,
@@ -148,7 +150,7 @@ class Otlp(_Section, frozen=True, forbid_unknown_fields=True):
     headers: Annotated[
         dict[str, str],
         _about(
-            "sent with every export, for authentication",
+            "HTTP headers or gRPC metadata of every export, for authentication",
             allowed="a mapping of header names to text",
             env="OTEL_EXPORTER_OTLP_HEADERS",
             secret=True,
@@ -157,7 +159,7 @@ class Otlp(_Section, frozen=True, forbid_unknown_fields=True):
 
 
 class Exporters(_Section, frozen=True, forbid_unknown_fields=True):
-    """The ways out of the process."""
+    """The exporters of this process."""
 
     otlp: Otlp = Otlp()
 
@@ -168,7 +170,7 @@ class Traces(_Section, frozen=True, forbid_unknown_fields=True):
     enabled: Annotated[bool, _about("export traces", env="OTEL_TRACES_EXPORTER")] = True
     mcp_spans: Annotated[
         Literal["ael", "native", "both"],
-        _about("whose client span shows an MCP call: ours, that of the MCP library, or both"),
+        _about("which client span stands for an MCP call: ours, that of the MCP library, or both"),
     ] = "ael"
 
 
@@ -181,18 +183,18 @@ class Logs(_Section, frozen=True, forbid_unknown_fields=True):
         Literal["stdout", "otlp", "both"], _about("where the lines go", env="OTEL_LOGS_EXPORTER")
     ] = "both"
     level: Annotated[
-        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], _about("least severe level that is kept")
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], _about("least severe level that is logged")
     ] = "INFO"
 
 
 class Sampling(_Section, frozen=True, forbid_unknown_fields=True):
-    """How much is exported; run records are always kept."""
+    """How much is exported; run records are never sampled."""
 
     rate: Annotated[
         float,
         _about(
-            "percent of traces that are exported, or `production` (1), `normal` (10), `debugging` (100); metrics, logs "
-            "and run records are never sampled",
+            "percentage of traces that are exported, or `production` (1), `normal` (10), `debugging` (100); metrics, "
+            "logs and run records are never sampled",
             allowed="a percentage from 1 to 100",
             env="OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG (a ratio)",
             ge=1,
@@ -202,15 +204,15 @@ class Sampling(_Section, frozen=True, forbid_unknown_fields=True):
     keep: Annotated[
         tuple[Literal["errors", "slow"], ...],
         _about(
-            "export these traces although they are not sampled: those with a failed span, those whose topmost span "
-            "takes long",
+            "also export these unsampled traces: those with a failed span (`errors`), those whose root span takes "
+            "`slow_over` seconds or more (`slow`)",
             allowed="a list of errors and slow",
         ),
     ] = ()
     slow_over: Annotated[
         float,
         _about(
-            "seconds from which on `keep: [slow]` takes a trace for slow",
+            "duration in seconds from which `keep: [slow]` treats a trace as slow",
             allowed="a number of seconds from 0.001 to 86400",
             ge=0.001,
             le=86400,
@@ -223,7 +225,7 @@ class Store(_Section, frozen=True, forbid_unknown_fields=True):
 
     secret_fields: ClassVar[frozenset[str]] = frozenset({"dsn"})
 
-    backend: Annotated[Literal["sqlite", "memory", "postgresql"], _about("where run records are kept")] = (
+    backend: Annotated[Literal["sqlite", "memory", "postgresql"], _about("where run records are stored")] = (
         "sqlite"
     )
     path: Annotated[
@@ -241,13 +243,13 @@ class Store(_Section, frozen=True, forbid_unknown_fields=True):
     mirror_form: Annotated[
         Literal["files", "lines", "both"],
         _about(
-            "what `json_mirror` writes: a file for each run, files of a day with a run a line, or both",
+            "what `json_mirror` writes: one file per run, one file per day with one run per line, or both",
         ),
     ] = "files"
     mirror_max_mb: Annotated[
         int,
         _about(
-            "size in MiB of all files with a run a line, above which the oldest is removed",
+            "total size in MiB of the daily files, above which the oldest is removed",
             allowed="a whole number from 2 to 1048576",
             ge=2,
             le=1048576,
@@ -256,7 +258,7 @@ class Store(_Section, frozen=True, forbid_unknown_fields=True):
 
 
 class Retention(_Section, frozen=True, forbid_unknown_fields=True):
-    """How long run records are kept; applied daily at 03:00 UTC."""
+    """How long run records are stored; applied daily at 03:00 UTC."""
 
     days: Annotated[
         int,
@@ -265,7 +267,7 @@ class Retention(_Section, frozen=True, forbid_unknown_fields=True):
     max_mb: Annotated[
         int,
         _about(
-            "size in MiB above which the oldest records are deleted; 0 sets no limit",
+            "size in MiB above which the oldest records are deleted; 0 means no limit",
             allowed="a whole number from 0 to 1048576",
             ge=0,
             le=1048576,
@@ -273,8 +275,81 @@ class Retention(_Section, frozen=True, forbid_unknown_fields=True):
     ] = 0
 
 
+class Cost(_Section, frozen=True, forbid_unknown_fields=True):
+    """What model calls cost."""
+
+    prices: Annotated[
+        str,
+        _about(
+            "price file, which wins over the price table; relative to the folder of the configuration file",
+            allowed="a path",
+        ),
+    ] = ""
+    price_table: Annotated[
+        bool, _about("use the prices of the package `genai-prices` where it is installed (extra `cost`)")
+    ] = True
+
+
+class Sessions(_Section, frozen=True, forbid_unknown_fields=True):
+    """The sessions of coding agents, and of clients of an engine."""
+
+    idle_seconds: Annotated[
+        float,
+        _about(
+            "seconds without an event after which a session is idle",
+            allowed="a number of seconds from 1 to 86400",
+            ge=1,
+            le=86400,
+        ),
+    ] = 60.0
+    abandoned_hours: Annotated[
+        float,
+        _about(
+            "hours without an event after which a session is abandoned",
+            allowed="a number of hours from 0.1 to 720",
+            ge=0.1,
+            le=720,
+        ),
+    ] = 24.0
+    reopen: Annotated[
+        bool,
+        _about(
+            "let a later prompt, tool call or start open a session again that has ended or was abandoned; without, "
+            "they belong to it and it stays as it ended"
+        ),
+    ] = True
+    issue_ids: Annotated[
+        bool,
+        _about(
+            "answer `initialize` of an MCP client over HTTP that sends no session id with an `Mcp-Session-Id`, which "
+            "it repeats in its requests; without it, its calls belong to no session"
+        ),
+    ] = True
+    content: Annotated[
+        bool,
+        _about("also store prompts, messages, tool inputs and results of agents, redacted, in the run store"),
+    ] = False
+
+
+class Attribution(_Section, frozen=True, forbid_unknown_fields=True):
+    """The authors of lines: what tool calls of coding agents and of an engine write to files."""
+
+    enabled: Annotated[
+        bool,
+        _about("compare the workspace before and after tool calls of coding agents that may write files"),
+    ] = True
+    roots: Annotated[
+        tuple[str, ...],
+        _about(
+            "folders in which lines that runs of the engine write are attributed to run, step and caller; without, "
+            "nothing is added to a run",
+            allowed="a list of paths of folders",
+        ),
+    ] = ()
+
+
 class CustomPattern(_Section, frozen=True, forbid_unknown_fields=True):
-    """One item of `privacy.patterns`: a form of secret that only the user's organisation knows."""
+    """One item of `privacy.patterns`: a form of secret that is specific to the user's organisation."""
 
     name: Annotated[
         str,
@@ -298,11 +373,11 @@ class CustomPattern(_Section, frozen=True, forbid_unknown_fields=True):
 
 
 class Privacy(_Section, frozen=True, forbid_unknown_fields=True):
-    """What is not to be kept or to leave the process. Credentials never are, whatever stands here."""
+    """Personal data and excluded files. Credentials are always redacted, whatever is configured here."""
 
     scrub_pii: Annotated[
         bool,
-        _about("also replace personal data by markers: what `privacy.pii` names; false switches all off"),
+        _about("also replace personal data by markers: the kinds in `privacy.pii`; false disables all"),
     ] = True
     pii: Annotated[
         tuple[
@@ -329,47 +404,47 @@ class Privacy(_Section, frozen=True, forbid_unknown_fields=True):
             ...,
         ],
         _about(
-            "personal data that is replaced by markers (docs/privacy.md lists the detectors)",
+            "detectors of personal data to replace by markers (docs/explanation/privacy.md lists the detectors)",
             allowed="a list of names of detectors, such as email and iban",
         ),
     ] = ("email", "us_ssn", "payment_card")
     patterns: Annotated[
         tuple[CustomPattern, ...],
         _about(
-            "also replace what these find in any text; a group `secret` in `regex` limits what is replaced",
-            allowed="a list of mappings with name, regex and, if wanted, marker",
+            "also replace matches of these in any text; with a group `secret` in `regex`, only that group",
+            allowed="a list of mappings with name, regex and optionally marker",
         ),
     ] = ()
     excluded_paths: Annotated[
         tuple[str, ...],
         _about(
-            "replace names of these files by a marker, and what a tool gives back that is called with one",
+            "replace the names of these files, and the results of calls that name one, by a marker",
             allowed="a list of path patterns",
         ),
     ] = ("~/.ssh/*", "~/.aws/credentials")
 
 
 class Redaction(_Section, frozen=True, forbid_unknown_fields=True):
-    """What run records keep of inputs and outputs, and which fields are secret."""
+    """What run records contain of inputs and outputs, and which fields are secret."""
 
-    redact_inputs: Annotated[bool, _about("blank every input in run records")] = False
-    redact_outputs: Annotated[bool, _about("blank every output in run records")] = False
+    redact_inputs: Annotated[bool, _about("replace every input in run records by a marker")] = False
+    redact_outputs: Annotated[bool, _about("replace every output in run records by a marker")] = False
     sensitive_field_patterns: Annotated[
         tuple[str, ...],
         _about(
-            "also blank fields whose names one of these matches anywhere, upper or lower case, and the values of such "
-            "names in texts (`name: value`, `name=value`)",
+            "also redact fields whose names one of these matches anywhere, in upper or lower case, and the values of "
+            "such names in texts (`name: value`, `name=value`)",
             allowed="a list of regular expressions",
         ),
     ] = ()
     allow_fields: Annotated[
         tuple[str, ...],
-        _about("take nothing out of fields of these names", allowed="a list of names of fields"),
+        _about("never redact fields with these names", allowed="a list of names of fields"),
     ] = ()
     max_result_size: Annotated[
         int,
         _about(
-            "size in bytes to which an input or output is cut in run records, after redaction",
+            "maximum bytes of an input or output in run records, cut after redaction",
             allowed="a whole number from 1 to 16777216",
             ge=1,
             le=16777216,
@@ -378,8 +453,8 @@ class Redaction(_Section, frozen=True, forbid_unknown_fields=True):
     tools: Annotated[
         dict[str, Literal["none", "keys", "redacted", "full"]],
         _about(
-            "what run records keep of a tool's parameters and results; the first name that matches counts, "
-            "and `redacted` where none does",
+            "what run records contain of a tool's parameters and results; the first matching name counts, and "
+            "`redacted` if none matches",
             allowed="a mapping of names of tools to none, keys, redacted or full",
         ),
     ] = msgspec.field(default_factory=dict[str, Literal["none", "keys", "redacted", "full"]])
@@ -390,12 +465,12 @@ def _count(what: str, most: int) -> str:
 
 
 class Limits(_Section, frozen=True, forbid_unknown_fields=True):
-    """The bounds of every buffer, and how many series a name may make; defaults: docs/configuration.md."""
+    """The bounds of every buffer and of the series of each metric; defaults: docs/reference/configuration.md."""
 
     export_items: Annotated[
         int,
         _about(
-            "spans, and as many log records, that wait for export",
+            "maximum spans, and as many log records, queued for export",
             allowed=_count("items", 10_000_000),
             env="OTEL_BSP_MAX_QUEUE_SIZE (spans), OTEL_BLRP_MAX_QUEUE_SIZE (log records)",
             ge=1,
@@ -405,7 +480,7 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
     export_mb: Annotated[
         int,
         _about(
-            "MiB of spans, and as many of log records, that wait for export",
+            "maximum MiB of spans, and as many of log records, queued for export",
             allowed=_count("MiB", 65_536),
             ge=1,
             le=65_536,
@@ -414,7 +489,7 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
     request_mb: Annotated[
         int,
         _about(
-            "MiB of one OTLP request of spans or log records; below what the receiver takes",
+            "maximum MiB of one OTLP request of spans or log records; set it below the receiver's limit",
             allowed=_count("MiB", 1_024),
             ge=1,
             le=1_024,
@@ -423,7 +498,7 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
     export_seconds: Annotated[
         float,
         _about(
-            "seconds for which a batch of spans or log records is offered again while the receiver is away",
+            "seconds for which a batch of spans or log records is retried while the receiver does not answer",
             allowed="a number of seconds from 1 to 3600",
             env="OTEL_EXPORTER_OTLP_TIMEOUT",
             ge=1,
@@ -433,7 +508,7 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
     shutdown_seconds: Annotated[
         float,
         _about(
-            "seconds that the end of a process waits for what is queued",
+            "seconds that the exit of a process waits for queued telemetry",
             allowed="a number of seconds from 0.1 to 60",
             ge=0.1,
             le=60,
@@ -442,31 +517,31 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
     keep_traces: Annotated[
         int,
         _about(
-            "unsampled traces that wait for the decision of `sampling.keep`",
+            "maximum unsampled traces that wait for the decision of `sampling.keep`",
             allowed=_count("traces", 1_000_000),
             ge=1,
             le=1_000_000,
         ),
     ] = 1_000
     keep_spans_per_trace: Annotated[
-        int, _about("spans that wait of one of them", allowed=_count("spans", 1_000_000), ge=1, le=1_000_000)
+        int, _about("maximum spans of one such trace", allowed=_count("spans", 1_000_000), ge=1, le=1_000_000)
     ] = 1_000
     keep_spans: Annotated[
         int,
         _about(
-            "spans that wait of all of them together",
+            "maximum spans of all such traces together",
             allowed=_count("spans", 10_000_000),
             ge=1,
             le=10_000_000,
         ),
     ] = 20_000
     keep_mb: Annotated[
-        int, _about("MiB of spans that wait so", allowed=_count("MiB", 65_536), ge=1, le=65_536)
+        int, _about("maximum MiB of spans of all such traces", allowed=_count("MiB", 65_536), ge=1, le=65_536)
     ] = 64
     keep_seconds: Annotated[
         float,
         _about(
-            "seconds after which a trace that has not ended is given up",
+            "seconds after which such a trace is dropped if it has not ended",
             allowed="a number of seconds from 1 to 604800",
             ge=1,
             le=604_800,
@@ -475,7 +550,7 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
     foreign_traces: Annotated[
         int,
         _about(
-            "open traces of other instrumentations that `StoreSpanProcessor` holds",
+            "maximum open traces of other instrumentations that `StoreSpanProcessor` holds",
             allowed=_count("traces", 1_000_000),
             ge=1,
             le=1_000_000,
@@ -483,15 +558,17 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
     ] = 1_000
     foreign_spans_per_trace: Annotated[
         int,
-        _about("spans that it holds of one of them", allowed=_count("spans", 1_000_000), ge=1, le=1_000_000),
+        _about(
+            "maximum spans that it holds of one trace", allowed=_count("spans", 1_000_000), ge=1, le=1_000_000
+        ),
     ] = 10_000
     foreign_mb: Annotated[
-        int, _about("MiB of spans that it holds", allowed=_count("MiB", 65_536), ge=1, le=65_536)
+        int, _about("maximum MiB of spans that it holds", allowed=_count("MiB", 65_536), ge=1, le=65_536)
     ] = 64
     store_runs: Annotated[
         int,
         _about(
-            "runs that wait to be written to the store",
+            "maximum runs queued for the store",
             allowed=_count("runs", 10_000_000),
             ge=1,
             le=10_000_000,
@@ -500,7 +577,7 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
     store_mb: Annotated[
         int,
         _about(
-            "MiB of runs that wait to be written to the store",
+            "maximum MiB of runs queued for the store",
             allowed=_count("MiB", 65_536),
             ge=1,
             le=65_536,
@@ -509,7 +586,7 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
     memory_runs: Annotated[
         int,
         _about(
-            "runs that the `memory` store holds",
+            "maximum runs that the `memory` store holds",
             allowed=_count("runs", 10_000_000),
             ge=1,
             le=10_000_000,
@@ -518,7 +595,7 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
     memory_mb: Annotated[
         int,
         _about(
-            "MiB of runs that the `memory` store holds",
+            "maximum MiB of runs that the `memory` store holds",
             allowed=_count("MiB", 65_536),
             ge=1,
             le=65_536,
@@ -527,7 +604,7 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
     run_mb: Annotated[
         int,
         _about(
-            "MiB of inputs, outputs, parameters, results and printed text that the record of one run holds",
+            "maximum MiB of inputs, outputs, parameters, results and printed text in the record of one run",
             allowed="a whole number of MiB from 1 to 12",
             ge=1,
             le=12,
@@ -536,7 +613,7 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
     run_calls: Annotated[
         int,
         _about(
-            "tool calls that the record of one run holds",
+            "maximum tool calls in the record of one run",
             allowed=_count("calls", 1_000_000),
             ge=1,
             le=1_000_000,
@@ -545,7 +622,7 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
     note_items: Annotated[
         int,
         _about(
-            "log lines that are noted and wait to be redacted and written, and as many values of runs",
+            "maximum log lines, and as many values of runs, queued for redaction",
             allowed=_count("lines", 10_000_000),
             ge=1,
             le=10_000_000,
@@ -554,7 +631,7 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
     note_mb: Annotated[
         int,
         _about(
-            "MiB of log lines that wait so, and as many of values",
+            "maximum MiB of queued log lines, and as many of values",
             allowed=_count("MiB", 65_536),
             ge=1,
             le=65_536,
@@ -563,7 +640,7 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
     log_chars: Annotated[
         int,
         _about(
-            "characters of a log line's message, and as many of its stack trace",
+            "maximum characters of a log line's message, and as many of its stack trace",
             allowed="a whole number of characters from 256 to 65536",
             ge=256,
             le=65_536,
@@ -572,7 +649,7 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
     workflows: Annotated[
         int,
         _about(
-            "workflows that metrics count under their own names; further ones share one series",
+            "maximum workflows that metrics count under their own names; further ones share one series",
             allowed=_count("workflows", 10_000),
             ge=1,
             le=10_000,
@@ -581,7 +658,7 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
     tools: Annotated[
         int,
         _about(
-            "tools that metrics count under their own names; further ones share one series",
+            "maximum tools that metrics count under their own names; further ones share one series",
             allowed=_count("tools", 10_000),
             ge=1,
             le=10_000,
@@ -590,7 +667,7 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
     steps: Annotated[
         int,
         _about(
-            "steps of all workflows together that metrics count under their own names",
+            "maximum steps, of all workflows together, that metrics count under their own names",
             allowed=_count("steps", 100_000),
             ge=1,
             le=100_000,
@@ -607,7 +684,8 @@ class Admin(_Section, frozen=True, forbid_unknown_fields=True):
     token: Annotated[
         str,
         _about(
-            "bearer token that the live schema asks for; empty asks for none, and answers this machine only",
+            "bearer token that clients of the live schema must send; if it is empty, no token is required, and only "
+            "clients on this machine are answered",
             allowed="text",
             secret=True,
         ),
@@ -622,14 +700,14 @@ class Engine(_Section, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(_Section, frozen=True, forbid_unknown_fields=True):
-    """Everything the `telemetry:` section and the OTEL_* variables say, frozen; without arguments, the defaults.
+    """The values of the `telemetry:` section with OTEL_* variables applied, frozen; without arguments, the defaults.
 
         >>> import ael_otel
         >>> ael_otel.Settings().metrics.port
         9464
 
-    `notices` holds one line for each thing a person should know (a key without effect, two keys that
-    disagree, an endpoint open to the network); `path` is the file they come from, None without one.
+    `notices` contains one line for each thing that the user should check (a key without effect, two keys that disagree,
+    an endpoint open to the network); `path` is the file that the values come from, None without one.
     """
 
     enabled: Annotated[bool, _about("switch for all telemetry", env="OTEL_SDK_DISABLED")] = True
@@ -657,6 +735,9 @@ class Settings(_Section, frozen=True, forbid_unknown_fields=True):
     sampling: Sampling = Sampling()
     store: Store = Store()
     retention: Retention = Retention()
+    cost: Cost = Cost()
+    sessions: Sessions = Sessions()
+    attribution: Attribution = Attribution()
     privacy: Privacy = Privacy()
     redaction: Redaction = Redaction()
     limits: Limits = Limits()

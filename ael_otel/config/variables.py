@@ -1,9 +1,9 @@
-"""The OTEL_* variables, checked before the SDK reads them: people copy them from guides for other programs.
+"""Check the OTEL_* variables before the SDK reads them: users copy them from guides for other programs.
 
-OpenTelemetry's specification says what a value that cannot be read means: a warning, and the default for numbers and
-for words of a closed set (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/). The SDK
-raises for some, is silent about others, and names a wrong cause for the rest. What has no default that would be right,
-such as an endpoint or a certificate, is an error. An empty variable is one that is not set.
+OpenTelemetry's specification defines the handling of an invalid value: a warning, and the default for numbers and for
+words of a closed set (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/). The SDK
+raises for some, ignores others silently, and reports a wrong cause for the rest. A variable without a sensible default,
+such as an endpoint or a certificate, is an error. An empty variable counts as not set.
 """
 
 import json
@@ -19,17 +19,17 @@ from urllib.parse import unquote, urlsplit
 __all__ = ["FAULTS_VARIABLE", "Fault", "check_variables", "drop_unusable", "is_text"]
 
 FAULTS_VARIABLE: Final = "AEL_OTEL_VARIABLE_FAULTS"
-"""What `drop_unusable` has taken out of an environment, for code that reads its settings later, also after `exec`."""
+"""Variables that `drop_unusable` has removed, for code that reads its settings later, even after `exec`."""
 
 
 class Fault(NamedTuple):
-    """What is wrong with one variable.
+    """The mistake in one variable.
 
     Attributes:
         variable: its name.
         message: one sentence with variable, value and remedy; no secret.
-        fatal: whether telemetry cannot do what was asked without it.
-        instead: the value that is used; None means as if it were not set.
+        fatal: whether telemetry cannot do what was configured without the variable.
+        instead: the value that is used; None means that it counts as not set.
     """
 
     variable: str
@@ -39,7 +39,7 @@ class Fault(NamedTuple):
 
 
 def is_text(value: str) -> bool:
-    """Return whether UTF-8 can write a text: Python keeps other bytes of the environment as half characters."""
+    """Return whether a text can be encoded as UTF-8: Python decodes other bytes of variables as lone surrogates."""
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
@@ -50,7 +50,7 @@ def is_text(value: str) -> bool:
 type Check = Callable[[str, str], Fault | None]
 
 LARGEST: Final = 2_147_483_647
-"""The largest number that a variable may hold: threads cannot wait for longer, and lists hold no more."""
+"""The largest number in a variable: threads cannot wait for longer, and lists cannot contain more."""
 
 _LONGEST_SHOWN: Final = 60
 
@@ -68,7 +68,7 @@ def _whole(unit: str, smallest: int = 0) -> Check:
     """Return a check for whole numbers from `smallest` to `LARGEST`, in `unit`."""
 
     def check(variable: str, value: str) -> Fault | None:
-        # Python refuses to read a number of thousands of digits.
+        # Python refuses to parse a number of thousands of digits.
         digits = value.lstrip("0") or "0"
         if value.isascii() and value.isdigit() and len(digits) <= 10 and smallest <= int(digits) <= LARGEST:
             return None
@@ -83,7 +83,7 @@ def _whole(unit: str, smallest: int = 0) -> Check:
 
 def _delay(variable: str, value: str) -> Fault | None:
     if value.isascii() and value.isdigit() and not value.strip("0"):
-        return _ignored(variable, value, "is not above 0, which the SDK's own processors refuse", "1")
+        return _ignored(variable, value, "must be above 0 for the SDK's own processors", "1")
     return _whole("milliseconds", 1)(variable, value)
 
 
@@ -102,7 +102,7 @@ def _ratio(variable: str, value: str) -> Fault | None:
             return None
     except ValueError:
         pass
-    return _ignored(variable, value, "is not a share from 0 to 1", "1.0")
+    return _ignored(variable, value, "is not a ratio from 0 to 1", "1.0")
 
 
 def _flag(variable: str, value: str) -> Fault | None:
@@ -121,7 +121,7 @@ def _one_of(*words: str, remark: str = "") -> Check:
 
 
 _STAND_INS: Final = "ael_otel.core.absent_propagators:"
-"""What begins the entry points of our own in place of propagators that are not installed."""
+"""Prefix of our own entry points that stand in for propagators that are not installed."""
 
 
 @lru_cache
@@ -132,7 +132,7 @@ def _installed(group: str) -> frozenset[str]:
 
 
 def _from_list(group: str, built_in: str, what: str) -> Check:
-    """Return a check for a list of names, built in or of installed packages; the unknown ones are left out."""
+    """Return a check for a list of names, built in or of installed packages; unknown ones are left out."""
     known = frozenset(built_in.split())
 
     def check(variable: str, value: str) -> Fault | None:
@@ -143,7 +143,7 @@ def _from_list(group: str, built_in: str, what: str) -> Check:
         left = ",".join(name for name in names if name not in unknown)
         choice = ", ".join(sorted(known | _installed(group)))
         return _ignored(
-            variable, ",".join(unknown), f"is not an installed {what} (there are {choice})", left or None
+            variable, ",".join(unknown), f"is not an installed {what} (available: {choice})", left or None
         )
 
     return check
@@ -161,17 +161,17 @@ def _sampler(variable: str, value: str) -> Fault | None:
     if value.lower() in known or value in _installed("opentelemetry_traces_sampler"):
         return None
     choice = ", ".join(sorted(known | _installed("opentelemetry_traces_sampler")))
-    return _ignored(variable, value, f"is not an installed sampler (there are {choice})")
+    return _ignored(variable, value, f"is not an installed sampler (available: {choice})")
 
 
 def _file(variable: str, value: str) -> Fault | None:
     path = Path(value)
     try:
         with path.open("rb") as file:
-            # A pipe can be read once only, by the one who uses it.
+            # A pipe can be read only once, by the code that uses it.
             if not path.is_file() or b"-----BEGIN " in file.read(_LARGEST_PEM):
                 return None
-            reason = "holds no `-----BEGIN ...-----`"
+            reason = "contains no `-----BEGIN ...-----`"
     except (OSError, ValueError) as error:  # a value error is a NUL in the name
         reason = f"cannot be read ({getattr(error, 'strerror', None) or error})"
     return Fault(variable, f"{variable}: {_shown(value)} {reason}; name a PEM file or unset it", fatal=True)
@@ -183,7 +183,7 @@ def _provider(variable: str, value: str) -> Fault | None:
         return None
     choice = ", ".join(sorted(_installed(group))) or "none"
     message = (
-        f"{variable}: {_shown(value)} is not an installed credential provider (there are: {choice}); install its"
+        f"{variable}: {_shown(value)} is not an installed credential provider (available: {choice}); install its"
         " package or unset the variable"
     )
     return Fault(variable, message, fatal=True)
@@ -195,7 +195,7 @@ def _address(variable: str, value: str) -> Fault | None:
         parts = urlsplit(text)
         host = parts.hostname or ""
         usable = host and host.isprintable() and not any(map(str.isspace, host))
-        # gRPC would take port 443 of a host alone, and nothing says so while it waits.
+        # For a host without a port, gRPC would use port 443 and wait for it silently.
         if (
             usable
             and parts.port != 0
@@ -215,7 +215,7 @@ def _without_login(value: str) -> str:
 
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
 _HEADER_VALUE: Final = re.compile(r"[ !#-+\--:<-\[\]-~]*")
-"""What the SDK reads: printable ASCII without `"`, `,`, `;` and `\\`. It logs other values in clear."""
+"""Characters that the SDK accepts: printable ASCII without `"`, `,`, `;` and `\\`. It logs other values unredacted."""
 _PRINTABLE: Final = re.compile(r"[ -~]*")
 
 
@@ -225,7 +225,7 @@ def _is_header(item: str) -> bool:
     return bool(
         equals
         and _HEADER_NAME.fullmatch(decoded)
-        # gRPC takes bytes only for these.
+        # gRPC accepts bytes only for these names.
         and not decoded.lower().endswith("-bin")
         and _HEADER_VALUE.fullmatch(value.strip())
         and _PRINTABLE.fullmatch(unquote(value.strip()))
@@ -233,7 +233,7 @@ def _is_header(item: str) -> bool:
 
 
 def _headers(variable: str, value: str) -> Fault | None:
-    """Check `name=value` pairs; values are never shown."""
+    """Check `name=value` pairs; messages never contain values."""
     good: list[str] = []
     bad: list[int] = []
     for number, item in enumerate(value.split(","), 1):
@@ -267,7 +267,7 @@ def _declarative(variable: str, value: str) -> Fault | None:
     if find_spec("opentelemetry.configuration") is not None:
         return None
     message = (
-        f"{variable}: {_shown(value)} needs opentelemetry-configuration, which is not installed; the file is not read,"
+        f"{variable}: {_shown(value)} needs opentelemetry-configuration, which is not installed; the file is ignored,"
         " use the section `telemetry` of the configuration of ael instead"
     )
     return Fault(variable, message)
@@ -343,16 +343,16 @@ CHECKS: Final[Mapping[str, Check]] = {
         for signal in _SIGNALS
     },
 }
-"""What each variable may hold."""
+"""The check of each variable."""
 
 _RATIO_SAMPLERS: Final = ("traceidratio", "parentbased_traceidratio")
 _SDK_QUEUE: Final = 2_048
 _SDK_BATCH: Final = 512
-"""The SDK's defaults of the two sizes of a batch processor."""
+"""The SDK's defaults for the queue size and batch size of a batch processor."""
 
 
 def check_variables(environ: Mapping[str, str]) -> list[Fault]:
-    """Return what is wrong with the OTEL_* variables of `environ`, and what was before `drop_unusable`."""
+    """Return the mistakes in the OTEL_* variables of `environ`, including those that `drop_unusable` removed."""
     return drop_unusable(dict(environ))
 
 
@@ -363,13 +363,13 @@ def _check(environ: Mapping[str, str]) -> list[Fault]:
         if not value:
             continue
         if variable == "OTEL_TRACES_SAMPLER_ARG" and not _takes_a_ratio(environ):
-            continue  # another sampler's argument means what that sampler says
+            continue  # another sampler defines the meaning of its argument
         fault = CHECKS[variable](variable, value)
         if fault is not None:
             found.append(fault)
     wrong = {fault.variable for fault in found}
     for name in sorted(environ.keys() - wrong):
-        # Python keeps such bytes as half characters, which no exporter can encode: a whole signal would be lost.
+        # Python decodes such bytes as lone surrogates, which no exporter can encode: a whole signal would be lost.
         if name.startswith("OTEL_") and not is_text(environ[name]):
             found.append(Fault(name, f"{name}: its value is not UTF-8; set it in UTF-8; it is left out"))
             wrong.add(name)
@@ -377,7 +377,7 @@ def _check(environ: Mapping[str, str]) -> list[Fault]:
 
 
 def _together(environ: Mapping[str, str]) -> list[Fault]:
-    """Return what is wrong with variables that are usable by themselves and not together."""
+    """Return the mistakes in variables that are valid alone but not together."""
     found: dict[str, Fault] = {}
     for signal in _SIGNALS:
         for one, other in (("CLIENT_KEY", "CLIENT_CERTIFICATE"), ("CLIENT_CERTIFICATE", "CLIENT_KEY")):
@@ -395,19 +395,19 @@ def _together(environ: Mapping[str, str]) -> list[Fault]:
         queue, batch = f"OTEL_{kind}_MAX_QUEUE_SIZE", f"OTEL_{kind}_MAX_EXPORT_BATCH_SIZE"
         room, wanted = _number(environ, queue, _SDK_QUEUE), _number(environ, batch, _SDK_BATCH)
         if wanted > room and _value(environ, batch):
-            what = f"is above {queue} ({room}), which the SDK's own processors refuse"
+            what = f"is above {queue} ({room}), which the SDK's own processors do not accept"
             found[batch] = _ignored(batch, str(wanted), what, str(room))
     return list(found.values())
 
 
 def _in_force(environ: Mapping[str, str], signal: str, name: str) -> str:
-    """Return the variable that holds an OTLP setting of a signal: its own if that is set, else that of all signals."""
+    """Return the variable that applies to an OTLP setting of a signal: its own if set, else that of all signals."""
     own = f"OTEL_EXPORTER_OTLP_{signal}{name}"
     return own if _value(environ, own) else f"OTEL_EXPORTER_OTLP_{name}"
 
 
 def _alone(environ: Mapping[str, str], signal: str, name: str, other: str) -> Fault | None:
-    """Return a fault for a client's key without its certificate, or the reverse: gRPC ends the process for it."""
+    """Return a fault for a client key without its certificate, or the reverse: gRPC aborts the process for it."""
     variable = f"OTEL_EXPORTER_OTLP_{signal}{name}"
     value = _value(environ, variable)
     if not value or _value(environ, _in_force(environ, signal, other)):
@@ -439,12 +439,12 @@ def _noted(environ: Mapping[str, str]) -> list[Fault]:
 
 
 def drop_unusable(environ: MutableMapping[str, str]) -> list[Fault]:
-    """Take what the SDK could not read out of `environ`, empty variables too, and return all faults.
+    """Remove variables from `environ` that the SDK cannot read, and empty ones; return all faults.
 
-    They are noted in the environment: a second call, and `check_variables`, return them as well.
+    The faults are recorded in the environment: a second call, and `check_variables`, return them as well.
     """
     new: list[Fault] = []
-    # What is dropped can leave another one without its partner.
+    # Removing a variable can leave another one without its partner.
     while faults := _check(environ):
         for fault in faults:
             if fault.instead is None:
@@ -456,7 +456,7 @@ def drop_unusable(environ: MutableMapping[str, str]) -> list[Fault]:
         if not environ[variable].strip():
             del environ[variable]
     for kind in ("BSP", "BLRP"):
-        # The SDK raises where the queue is smaller than its own default of a batch.
+        # The SDK raises if the queue is smaller than its own default of a batch.
         room = _number(environ, f"OTEL_{kind}_MAX_QUEUE_SIZE", _SDK_QUEUE)
         if room < _SDK_BATCH:
             environ.setdefault(f"OTEL_{kind}_MAX_EXPORT_BATCH_SIZE", str(room))

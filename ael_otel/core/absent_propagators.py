@@ -1,9 +1,10 @@
-"""Stand-ins for the propagators that OpenTelemetry's specification names and that are packages of their own.
+"""Stand-ins for propagators that OpenTelemetry's specification names but that come in separate packages.
 
-`opentelemetry.propagate` loads what OTEL_PROPAGATORS names when it is imported, and raises for a name that no package
-has. Under `opentelemetry-instrument` that is before any code of this package or of the application can run, so an
-application with `OTEL_PROPAGATORS=tracecontext,b3` copied from a guide would not start. These are found in that place
-(entry points `opentelemetry_propagator`). Where the real propagator is installed too, it is used.
+`opentelemetry.propagate` loads the propagators in OTEL_PROPAGATORS when it is imported, and raises for a name that no
+installed package provides. Under `opentelemetry-instrument` that happens before any code of this package or of the
+application can run, so an application with `OTEL_PROPAGATORS=tracecontext,b3` copied from a guide would not start. The
+stand-ins are registered under those names (entry points `opentelemetry_propagator`). Where the real propagator is
+installed too, it is used.
 """
 
 import sys
@@ -27,22 +28,22 @@ PACKAGES: Final = {
     "ottrace": "opentelemetry-propagator-ot-trace",
     "xray": "opentelemetry-propagator-aws-xray",
 }
-"""The package of each, by its name in OTEL_PROPAGATORS."""
+"""The package of each propagator, by its name in OTEL_PROPAGATORS."""
 
 _WRAPPER: Final = "opentelemetry-instrument"
 
 
 def is_stand_in(entry: EntryPoint) -> bool:
-    """Return whether an entry point is one of this module."""
+    """Return whether an entry point is a stand-in of this module."""
     return entry.value.partition(":")[0] == __name__
 
 
 def _propagator(name: str) -> TextMapPropagator:
-    """Return the installed propagator of a name, or one that carries nothing."""
+    """Return the installed propagator with this name, or a stand-in that propagates nothing."""
     for entry in entry_points(group=GROUP, name=name):
         if not is_stand_in(entry):
             return cast("Callable[[], TextMapPropagator]", entry.load())()
-    # The wrapper reports it itself, and takes it out of the environment of the application.
+    # `opentelemetry-instrument` reports the name itself, and removes it from the environment of the application.
     if PurePath(sys.argv[0] if sys.argv else "").name != _WRAPPER:
         print(  # noqa: T201 - no log is set up when this is loaded
             f"ael-otel: warning: OTEL_PROPAGATORS: {name} is not installed; it is left out"

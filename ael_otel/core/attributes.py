@@ -6,14 +6,14 @@ from typing import Any, cast
 
 
 def readable_fast(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return attributes that are looked through quickly: the same object, or a copy as a plain dict.
+    """Return attributes that are quick to read: the same object, or a copy of it as a plain dict.
 
-    A span of the SDK shows a view of a mapping that is written in Python: each value is a call there, and takes five
-    times as long as in a dict, with the copy.
+    A span of the SDK returns a view of a mapping that is written in Python: reading each value is a call, and five
+    times as slow as in a dict, even with the time for the copy.
     """
     if type(cast("object", attributes)) is not MappingProxyType:
         return attributes
     try:
         return cast("MappingProxyType[str, Any]", attributes).copy()
-    except AttributeError:  # the view of a mapping that cannot be copied
+    except AttributeError:  # the viewed mapping has no `copy`
         return attributes

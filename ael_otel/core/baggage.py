@@ -1,4 +1,4 @@
-"""Baggage that leaves this process, redacted: callees get it in headers and in `_meta` of MCP requests."""
+"""Redact the baggage that leaves this process in headers and in `_meta` of MCP requests."""
 
 from opentelemetry import baggage, propagate
 from opentelemetry.context import Context
@@ -15,9 +15,10 @@ from ael_otel.core.redaction import active_redaction
 
 
 class CleanBaggage(TextMapPropagator):
-    """Hands baggage to `inner` without secrets, whatever its format; what comes in stays as it is for the application.
+    """Propagator that redacts baggage and passes it to `inner`; extracted baggage is left unchanged for the
+    application.
 
-    An entry whose name holds a secret is not passed on; of the others only what is secret in the value goes.
+    An entry whose name contains a secret is dropped; in the value of any other entry only the secret is replaced.
     """
 
     def __init__(self, inner: TextMapPropagator) -> None:
@@ -25,7 +26,7 @@ class CleanBaggage(TextMapPropagator):
 
     @property
     def fields(self) -> set[str]:
-        """The fields that `inner` writes."""
+        """The carrier fields that `inner` writes."""
         return self.inner.fields
 
     def extract(
@@ -34,7 +35,7 @@ class CleanBaggage(TextMapPropagator):
         context: Context | None = None,
         getter: Getter[CarrierT] = default_getter,
     ) -> Context:
-        """Read what a caller sent."""
+        """Extract the caller's baggage unchanged."""
         return self.inner.extract(carrier, context, getter)
 
     def inject(
@@ -43,12 +44,12 @@ class CleanBaggage(TextMapPropagator):
         context: Context | None = None,
         setter: Setter[CarrierT] = default_setter,
     ) -> None:
-        """Write what goes out."""
+        """Inject the baggage without secrets."""
         self.inner.inject(carrier, _clean(context), setter)
 
 
 def install() -> bool:
-    """Put `CleanBaggage` around the propagator of this process; returns False where it is there already."""
+    """Wrap the propagator of this process in `CleanBaggage`; return False if it is wrapped already."""
     current = propagate.get_global_textmap()
     if isinstance(current, CleanBaggage):
         return False
@@ -64,7 +65,7 @@ def remove() -> None:
 
 
 def _clean(context: Context | None) -> Context | None:
-    """Return a context without secrets in its baggage; the same where there are none."""
+    """Return a context with redacted baggage; the same object if nothing was redacted."""
     entries = baggage.get_all(context)
     if not entries:
         return context

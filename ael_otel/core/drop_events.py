@@ -1,4 +1,4 @@
-"""Lost telemetry, told: the event `ael.telemetry.drop`, at most once a minute for each signal and reason."""
+"""Rate-limited log events for dropped telemetry: `ael.telemetry.drop`, once a minute for each signal and reason."""
 
 import logging
 import os
@@ -10,40 +10,41 @@ from ael_otel._generated.attributes import TelemetryDropReason, TelemetrySignal
 from ael_otel._generated.emitters import emit_telemetry_drop
 
 QUIET_SECONDS: Final = 60.0
-"""How long a loss of the same kind is only counted."""
+"""How long after an event further drops with the same signal and reason are only counted."""
 
-# Not below `ael_otel`: this line goes out by OTLP too, once a minute, whatever the state of the queue.
+# A logger outside the `ael_otel` hierarchy: this line goes out by OTLP too, once a minute, whatever the queue's state.
 logger = logging.getLogger("ael.telemetry")
 
 
 class DropEvents:
-    """Adds losses up and logs them as an event when the last one of their kind is long enough ago."""
+    """Counts dropped items and logs them as events, at most once a minute for each signal and reason."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._pending: dict[tuple[str, str], int] = {}
-        self._told: dict[tuple[str, str], float] = {}
+        self._logged_at: dict[tuple[str, str], float] = {}
         self._totals: dict[tuple[str, str], int] = {}
-        os.register_at_fork(after_in_child=self.after_fork)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.after_fork)
 
     def lost(self, signal: TelemetrySignal, reason: TelemetryDropReason, count: int) -> None:
-        """Note that `count` items of `signal` were lost for `reason`."""
+        """Count `count` dropped items of `signal`, and log them unless such an event was logged recently."""
         kind = (signal, reason)
         now = monotonic()
         with self._lock:
             self._totals[kind] = self._totals.get(kind, 0) + count
             total = self._pending.get(kind, 0) + count
-            last = self._told.get(kind)
+            last = self._logged_at.get(kind)
             if last is not None and now - last < QUIET_SECONDS:
                 self._pending[kind] = total
                 return
-            # First, because logging may lose an item itself and come back here.
-            self._told[kind] = now
+            # Before the event is logged, because logging may itself drop an item and call this method.
+            self._logged_at[kind] = now
             self._pending[kind] = 0
         emit_telemetry_drop(
             logger,
             logging.WARNING,
-            f"telemetry lost: {total} items of {signal} ({reason})",
+            f"telemetry dropped: {total} items of {signal} ({reason})",
             component="telemetry",
             signal=signal,
             reason=reason,
@@ -56,6 +57,6 @@ class DropEvents:
             return dict(self._totals)
 
     def after_fork(self) -> None:
-        """Start anew in a child process, with a lock of its own: the parent's may have been held."""
+        """Reset the counts in a child process, and create a new lock, since the parent's may have been held."""
         self._lock = Lock()
-        self._pending, self._told, self._totals = {}, {}, {}
+        self._pending, self._logged_at, self._totals = {}, {}, {}

@@ -1,4 +1,4 @@
-"""Keeps our own faults away from the application: caught, logged once, counted; raised only under test.
+"""Contain faults of our own code: caught, logged once and counted; raised only in tests.
 
 The engine must behave the same with and without telemetry, so every entry point that runs inside an engine call goes
 through `fault_barrier`. Under pytest a swallowed fault would hide a bug of ours, therefore it is raised there;
@@ -33,14 +33,15 @@ def raises_faults() -> bool:
 
 
 def under_test() -> bool:
-    """Return whether a test of pytest runs in this process."""
+    """Return whether pytest is running a test in this process."""
     return "pytest" in sys.modules and "PYTEST_CURRENT_TEST" in os.environ
 
 
 def pause(seconds: float) -> None:
-    """Let other threads run for `seconds`, 0 for a moment: a thread of ours must not die of its own waiting.
+    """Let other threads run for `seconds` (0: yield once); never raises, so that a failed wait does not end our
+    threads.
 
-    `time.sleep` raises OSError (EINVAL) under libfaketime, with which people test what depends on the clock.
+    `time.sleep` raises OSError (EINVAL) under libfaketime, which people use to test code that depends on the clock.
     """
     if os.name == "posix":
         select.select((), (), (), seconds)
@@ -49,7 +50,7 @@ def pause(seconds: float) -> None:
 
 
 def count_faults_with(counter: Callable[[], None]) -> Callable[[], None]:
-    """Call `counter` once for each fault from now on; returns a function that stops that."""
+    """Call `counter` once for each fault from now on; return a function that ends this."""
     with _lock:
         _counters.append(counter)
 
@@ -62,9 +63,9 @@ def count_faults_with(counter: Callable[[], None]) -> Callable[[], None]:
 
 
 def report_fault(where: str, error: BaseException, *, component: str = "telemetry") -> None:
-    """Count a fault of ours and log the first of its kind at each place, with its traceback.
+    """Count a fault of our own code; log the first of its kind at each place, with its traceback.
 
-    A `component` other than ours has been counted by who reports it.
+    A fault with another `component` than "telemetry" has been counted by the caller.
 
     Raises:
         BaseException: `error` itself, when `raises_faults()` says so.
@@ -77,7 +78,7 @@ def report_fault(where: str, error: BaseException, *, component: str = "telemetr
         _seen.add(key)
         counters = tuple(_counters)
     for counter in counters if component == "telemetry" else ():
-        with suppress(Exception):  # the log line below is all that a fault of the counting gets
+        with suppress(Exception):  # if counting fails too, only the log line below reports it
             counter()
     if first:
         logger.error(
@@ -90,9 +91,9 @@ def report_fault(where: str, error: BaseException, *, component: str = "telemetr
 
 
 class fault_barrier:  # noqa: N801 - reads as a statement: `with fault_barrier("step"):`
-    """Context manager that lets no `Exception` of the code inside it out (see `report_fault`).
+    """Context manager that catches every `Exception` raised inside it and reports it with `report_fault`.
 
-    `KeyboardInterrupt`, `SystemExit` and cancellation pass: they are not ours.
+    `KeyboardInterrupt`, `SystemExit` and cancellation pass through, since they are not faults of ours.
     """
 
     __slots__ = ("_where",)
@@ -113,6 +114,6 @@ class fault_barrier:  # noqa: N801 - reads as a statement: `with fault_barrier("
 
 
 def forget_reported_faults() -> None:
-    """Log the first fault of each kind again; for tests and after a fork."""
+    """Log the first fault of each kind again; for tests, and for a child process after a fork."""
     with _lock:
         _seen.clear()

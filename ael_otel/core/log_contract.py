@@ -1,4 +1,4 @@
-"""Whether a handler of ours owns the log: asked by `instrument`, which loads without an SDK."""
+"""Detect whether our own handler writes the process's log; used by `instrument`, which loads without an SDK."""
 
 import logging
 from collections.abc import Mapping
@@ -10,15 +10,15 @@ from typing import Any, Final, Protocol, cast
 from ael_otel.privacy.engine_logs import ArgumentFilter
 
 TAKEOVER: Final = "ael_takeover"
-"""Attribute of a method of loggers that is this package's own: the method itself."""
+"""Attribute that marks a method of loggers as wrapped by this package; its value is the method itself."""
 
 
 def log_is_owned() -> bool:
     """Return whether the root logger has a handler that writes records in the log contract.
 
-    Such a handler has an attribute `writes_log_contract`, True.
+    Such a handler has an attribute `writes_log_contract` with the value True.
     """
-    # Asked for each line of the engine: `isinstance` of a protocol takes 10 us.
+    # Called for each line of the engine: `isinstance` with a protocol takes 10 us.
     for handler in logging.getLogger().handlers:  # noqa: SIM110 - `any` takes twice as long
         if getattr(handler, "writes_log_contract", False) is True:
             return True
@@ -26,22 +26,22 @@ def log_is_owned() -> bool:
 
 
 class ContractHandler(Protocol):
-    """A handler that writes the log contract."""
+    """A handler that writes log records in the log contract."""
 
     level: int
 
     def note_line(
         self, name: str, level: int, message: str, component: str, fields: Mapping[str, Any] | None
     ) -> None:
-        """Write a line of the logger `name` as a record of it would be written, without making one."""
+        """Write a line of the logger `name` as its record would be written, without creating the record."""
         ...
 
 
 def sole_reader(logger: logging.Logger) -> ContractHandler | None:
-    """Return the handler of ours that alone sees the records of `logger`; it redacts what it writes.
+    """Return our handler if nothing else reads the records of `logger`; it redacts them as it writes. Else None.
 
-    Anything of an application (a handler, also one that gets nothing at the moment, a filter, a record factory, a class
-    or a method of loggers that is not Python's) is taken for a reader: it gets texts that are redacted before.
+    Anything that belongs to an application (a handler, even one that receives nothing at the moment, a filter, a record
+    factory, a class or a method of loggers that is not Python's) counts as a reader: it must get redacted texts.
     """
     kind = type(logger)
     if kind is not logging.Logger or not _creates_only(logging.getLogRecordFactory()):
@@ -75,15 +75,15 @@ def _are_known(methods: tuple[Any, ...]) -> bool:
 
 
 def _is_known(method: Any) -> bool:
-    """Tell whether a method of loggers is Python's or our own."""
-    # Not its `__module__`, which a decorator copies; it copies attributes too, so the one here names its owner.
+    """Return whether a method of loggers is Python's or our own."""
+    # Not by `__module__`: a decorator copies it. It copies attributes too, so ours holds the method that it belongs to.
     if type(method) is not FunctionType:
         return False
     return method.__globals__.get("__name__") == "logging" or getattr(method, TAKEOVER, None) is method
 
 
 def _creates_only(factory: Any) -> bool:
-    """Tell whether a record factory is Python's, or OTel's around that one, which adds ids, without a hook."""
+    """Return whether a record factory is Python's, or OTel's wrapper of that one (it adds ids) without a hook."""
     if factory is logging.LogRecord:
         return True
     module = getattr(factory, "__globals__", {})

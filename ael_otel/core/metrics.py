@@ -1,4 +1,4 @@
-"""The metric sets of AEL on one meter: the seven metrics of the contract and the count of lost telemetry."""
+"""The metric sets of AEL on one meter: the seven metrics of the contract and the count of dropped telemetry."""
 
 import os
 from collections.abc import Iterable, MutableMapping
@@ -26,12 +26,12 @@ SCOPE = scopes.AEL
 
 
 class Level(NamedTuple):
-    """What a buffer holds.
+    """Fill level of a buffer.
 
     Attributes:
-        items: how many.
-        size: bytes, roughly.
-        fill: how full it is, 0 to 1, by the bound that it is nearest to.
+        items: number of items.
+        size: size in bytes, approximately.
+        fill: fraction in use, 0 to 1, of the bound (items or bytes) that is nearer.
     """
 
     items: int
@@ -40,11 +40,11 @@ class Level(NamedTuple):
 
 
 class Buffer(Protocol):
-    """A bounded buffer that telemetry waits in."""
+    """A bounded buffer of telemetry that is not sent or stored yet."""
 
     @property
     def level(self) -> Level:
-        """What it holds; read without a lock, since a reader must not make those wait who fill it."""
+        """Return the fill level; read without a lock, so that a reader never blocks threads that fill the buffer."""
         ...
 
 
@@ -52,13 +52,14 @@ class AelMetrics(MetricSets):
     """Every metric this project emits.
 
     Args:
-        provider: the meter provider to emit through; None takes the global one, whether set before or after.
+        provider: the meter provider to emit through; None uses the global one, even if it is set later.
     """
 
     def __init__(self, provider: MeterProvider | None = None) -> None:
         self._notice = DropEvents()
         self._listing = Lock()
-        os.register_at_fork(after_in_child=self.after_fork)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.after_fork)
         self._workflows: WeakKeyDictionary[object, frozenset[str]] = WeakKeyDictionary()
         self._tools: WeakKeyDictionary[object, frozenset[str]] = WeakKeyDictionary()
         super().__init__(
@@ -72,11 +73,11 @@ class AelMetrics(MetricSets):
         self.queue.refresh = self._read_levels
 
     def after_fork(self) -> None:
-        """Take a lock of its own in a child process: the parent's may have been held."""
+        """Create a new lock in a child process: the parent's may have been held."""
         self._listing = Lock()
 
     def watch(self, queue: TelemetryQueue, buffer: Buffer) -> None:
-        """Export how full `buffer` is, as long as it exists; several of one name are added up."""
+        """Export the fill level of `buffer` as long as the object exists; buffers with the same name are added up."""
         with self._listing:
             self._buffers.setdefault(queue, WeakSet()).add(buffer)
 
@@ -90,13 +91,13 @@ class AelMetrics(MetricSets):
             )
 
     def limit(self, limits: Limits) -> None:
-        """Count as many workflows, tools and steps under their own names as the configuration says."""
+        """Set how many workflows, tools and steps are counted under their own names, as the configuration says."""
         self.workflow.resize(limits.workflows, len(WORKFLOW_STATUS_VALUES))
         self.tool.resize(limits.tools, len(WORKFLOW_STATUS_VALUES))
         self.step.resize(limits.steps)
 
     def lost(self, signal: TelemetrySignal, reason: TelemetryDropReason, count: int = 1) -> None:
-        """Count telemetry that was lost, and log it at most once a minute for each signal and reason."""
+        """Count dropped telemetry, and log it at most once a minute for each signal and reason."""
         self.telemetry.bind(signal=signal, reason=reason).add(dropped=count)
         self._notice.lost(signal, reason, count)
 
@@ -120,9 +121,9 @@ class AelMetrics(MetricSets):
         self.tool.expect(tool=name)
 
     def list_workflows(self, registry: object, names: Iterable[str]) -> None:
-        """Emit zeros for the workflows that `registry` holds now, and end the rows of those that it held before.
+        """Emit zeros for the workflows in `registry`, and end the series of workflows that are no longer in it.
 
-        The rows of a workflow that another registry of this process still holds stay.
+        The series of a workflow that another registry of this process still holds are not ended.
         """
         with self._listing:
             now = list(names)
@@ -135,7 +136,7 @@ class AelMetrics(MetricSets):
                 self.step.subject_back(name)
 
     def list_tools(self, registry: object, names: Iterable[str]) -> None:
-        """Do for tools what `list_workflows` does."""
+        """Emit zeros for the tools in `registry`, and end series, as `list_workflows` does for workflows."""
         with self._listing:
             now = list(names)
             for name in _replaced(self._tools, registry, now):
@@ -151,7 +152,7 @@ class AelMetrics(MetricSets):
 def _replaced(
     held: MutableMapping[object, frozenset[str]], registry: object, names: Iterable[str]
 ) -> frozenset[str]:
-    """Note what `registry` holds now; returns the names it held before that no registry holds any more."""
+    """Record what `registry` holds now; return the names it held before that no registry holds any more."""
     before = held.get(registry, frozenset())
     held[registry] = frozenset(names)
     return before.difference(*held.values())
@@ -159,5 +160,5 @@ def _replaced(
 
 @cache
 def shared_metrics() -> AelMetrics:
-    """Return the metrics on the global meter provider: one object per process, or each would count for itself."""
+    """Return the metrics on the global meter provider: one object per process, since two would count separately."""
     return AelMetrics()

@@ -1,8 +1,8 @@
-"""The one redactor of this process, with what the configuration says of it: everything kept or sent passes here once.
+"""The active redactor of this process: everything that is stored or sent passes through it once.
 
-Content goes through `content` when it is captured, names through `name` (each is looked at once), texts of errors and
-log lines through `error_text` and `text`. What the SDK hands over, of others too, goes through `attributes` on its way
-out. No fault gets out of here: what cannot be examined is replaced by `[REDACTION_ERROR]` and counted.
+Content goes through `content` when it is captured, names through `name` (with a cache), texts of errors and log lines
+through `error_text` and `text`. Everything that the SDK exports, including foreign spans, goes through `attributes`. No
+method raises: a value that cannot be examined is replaced by `[REDACTION_ERROR]` and counted.
 """
 
 import logging
@@ -23,7 +23,7 @@ from ael_otel.privacy.policy import Policy
 from ael_otel.privacy.redactor import Redactor
 
 type Mode = str
-"""What is captured of a tool's parameters and results: `none`, `keys`, `redacted` or `full`."""
+"""How a tool's parameters and results are captured: `none`, `keys`, `redacted` or `full`."""
 
 CONTENT_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
@@ -37,11 +37,11 @@ logger = logging.getLogger("ael.privacy")
 
 
 class ActiveRedaction:
-    """What the configuration says about privacy, ready to be applied.
+    """Applies the privacy settings of the configuration.
 
     Args:
-        settings: the configuration; its `privacy` and `redaction` sections count.
-        metrics: where redactions are counted; None takes the rows on the global meter provider.
+        settings: the configuration; its `privacy` and `redaction` sections are used.
+        metrics: metric sets that count redactions; None uses those on the global meter provider.
 
     Attributes:
         redacts: whether anything is redacted.
@@ -62,7 +62,7 @@ class ActiveRedaction:
     # --- texts and values ---------------------------------------------------------------------------------------------
 
     def text(self, text: str) -> str:
-        """Return a text with what is secret in it replaced, also what the current run has shown to be secret."""
+        """Return a text with its secrets replaced, including secrets detected elsewhere in the current run."""
         try:
             found = self.redactor.text(text)
             run = current_run.get()
@@ -76,13 +76,14 @@ class ActiveRedaction:
         return found
 
     def log_text(self, text: str) -> str:
-        """Return the text of a log line that reports no fault, without what is secret or what a validator quotes."""
+        """Return the text of a log line that is not an error, without secrets and values quoted by a validator."""
         return self.text(without_quotes(text))
 
-    def error_text(self, text: str, *, told: bool = True) -> str:
-        """Return the text of an error without what is secret, what a validator quotes, and what the caller passed in.
+    def error_text(self, text: str, *, for_log: bool = True) -> str:
+        """Return the text of an error without secrets, values quoted by a validator, and values that the caller passed
+        in.
 
-        `told` False is for the run store, which keeps inputs: there they stay, unless `redact_inputs` blanks them.
+        With `for_log` False, for the run store, the caller's values are left in, unless `redact_inputs` replaces them.
         """
         try:
             run = current_run.get()
@@ -94,10 +95,10 @@ class ActiveRedaction:
             text = without_quotes(text)
         except Exception:
             return self.fault()
-        return self.text(self.without_given(text) if told or self.hides_inputs else text)
+        return self.text(self.without_given(text) if for_log or self.hides_inputs else text)
 
     def without_given(self, text: str) -> str:
-        """Return a text without what the caller of the current run or tool passed in; the same when none is in it."""
+        """Return a text without the values that the caller of the run or tool passed in; unchanged if it has none."""
         run = current_run.get()
         if run is None or run.given is None:
             return text
@@ -107,9 +108,9 @@ class ActiveRedaction:
             return self.fault()
 
     def content(self, value: Any) -> Any:
-        """Return plain JSON with what is secret in it replaced; the same object where there is nothing.
+        """Return plain JSON with its secrets replaced; the same object if there are none.
 
-        What is found is looked for in everything else that the current run says.
+        A secret that is detected here is masked everywhere else in the current run.
         """
         try:
             found = self.redactor.value(value)
@@ -125,7 +126,7 @@ class ActiveRedaction:
         return found
 
     def excludes(self, params: Any) -> bool:
-        """Return whether a call's parameters name a file that is not to be captured; True when that cannot be told."""
+        """Return whether a call's parameters name an excluded file; True if that cannot be decided."""
         try:
             return self.redactor.names_excluded(params)
         except Exception:
@@ -133,7 +134,7 @@ class ActiveRedaction:
             return True
 
     def excluded(self, result: Any) -> str:
-        """Count and return the marker of what an excluded file holds; the run says nothing of it from now on."""
+        """Count and return the marker for the content of an excluded file; the run masks the content from then on."""
         run = current_run.get()
         if run is not None and run.secrets is not None:
             run.secrets.learn_all(result, MARKERS[EXCLUDED_PATH])
@@ -141,9 +142,9 @@ class ActiveRedaction:
         return MARKERS[EXCLUDED_PATH]
 
     def mode(self, tool: str) -> Mode:
-        """Return what is captured of a tool's parameters and results: what the first matching pattern says.
+        """Return the capture mode of a tool's parameters and results, by the first matching pattern.
 
-        `full` is said in the log, once for each tool.
+        `full` is logged, once for each tool.
         """
         found = self._mode_of.get(tool)
         if found is None:
@@ -152,20 +153,20 @@ class ActiveRedaction:
                 self._mode_of[tool] = found
             if found == "full":
                 logger.warning(
-                    "NOT REDACTED: the run store keeps the parameters and results of %s as they are "
-                    "(telemetry.redaction.tools says full)",
+                    "NOT REDACTED: the run store contains the parameters and results of %s unredacted "
+                    "(telemetry.redaction.tools is full)",
                     self.name(tool),
                 )
         return found
 
     def stated_mode(self, tool: str) -> Mode:
-        """Return what the configuration says of a tool, as `mode` does, and say nothing in the log."""
+        """Return the capture mode of a tool like `mode`, without a log line."""
         return next((mode for glob, mode in self._modes if fnmatchcase(tool, glob)), "redacted")
 
-    # --- what is said again and again ---------------------------------------------------------------------------------
+    # --- texts that repeat --------------------------------------------------------------------------------------------
 
     def name(self, name: str) -> str:
-        """Return a name (of a workflow, step, tool) with what is secret in it replaced; clean ones are remembered."""
+        """Return a name (of a workflow, step, tool) with its secrets replaced; clean names are cached."""
         if name in self._clean:
             return name
         found = self.text(name)
@@ -174,14 +175,14 @@ class ActiveRedaction:
         return found
 
     def attributes(self, attributes: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-        """Return attributes with what is secret in them replaced; the same object where there is nothing."""
+        """Return attributes with their secrets replaced; the same object if there are none."""
         if not attributes:
             return attributes
         changed: dict[str, Any] = {}
         renamed = False
         try:
             for key, value in readable_fast(attributes).items():
-                # Asked here before `_attribute` asks: nearly all have been seen before.
+                # Looked up here before `_attribute` does: most attributes have been seen before.
                 known = type(value) in _PLAIN and (key, value) in self._clean
                 found = value if known else self._attribute(key, value)
                 if found is not value:
@@ -196,7 +197,7 @@ class ActiveRedaction:
         return {**attributes, **changed} if changed else attributes
 
     def _renamed(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """Return attributes under names without secrets; of those whose names are the same then, each stays."""
+        """Return attributes with redacted names; if two names become equal, both attributes are kept."""
         found: dict[str, Any] = {}
         for key, value in attributes.items():
             clean = name = self.name(key)
@@ -226,7 +227,7 @@ class ActiveRedaction:
     # --- counting -----------------------------------------------------------------------------------------------------
 
     def _count(self, kind: str, number: int = 1) -> None:
-        """Count redactions: for the process, and for the run that goes on here."""
+        """Count redactions: for the process, and for the current run."""
         run = current_run.get()
         if run is not None and run.counted and run.secrets is not None:
             run.secrets.count(kind, number)
@@ -234,43 +235,43 @@ class ActiveRedaction:
         metrics.redaction.bind(kind=cast("RedactionKind", kind)).add(redaction=number)
 
     def fault(self) -> str:
-        """Count a value that could not be examined, and return the marker that stands in its place."""
-        with suppress(Exception):  # the value is gone, which is what counts
+        """Count a value that could not be examined, and return the marker that replaces it."""
+        with suppress(Exception):  # the value is replaced even if counting fails
             self._count(ERROR)
         return FAULT
 
 
 class DisabledRedaction(ActiveRedaction):
-    """What applies with `telemetry.enabled: false`: nothing is captured, so nothing is examined.
+    """Redaction with `telemetry.enabled: false`: nothing is captured, so nothing is examined.
 
-    Log lines are the engine's own then, with the arguments that it puts into them.
+    Log lines are the engine's own in that case, with the arguments that the engine puts into them.
     """
 
     redacts = False
 
     def text(self, text: str) -> str:
-        """Return the text as it is."""
+        """Return the text unchanged."""
         return text
 
     def log_text(self, text: str) -> str:
-        """Return the text as it is."""
+        """Return the text unchanged."""
         return text
 
-    def error_text(self, text: str, *, told: bool = True) -> str:
-        """Return the text as it is."""
-        del told
+    def error_text(self, text: str, *, for_log: bool = True) -> str:
+        """Return the text unchanged."""
+        del for_log
         return text
 
     def without_given(self, text: str) -> str:
-        """Return the text as it is."""
+        """Return the text unchanged."""
         return text
 
     def name(self, name: str) -> str:
-        """Return the name as it is."""
+        """Return the name unchanged."""
         return name
 
     def content(self, value: Any) -> Any:
-        """Return the value as it is: nothing keeps it."""
+        """Return the value unchanged: it is not stored."""
         return value
 
     def excludes(self, params: Any) -> bool:
@@ -284,7 +285,7 @@ class DisabledRedaction(ActiveRedaction):
         return "none"
 
     def attributes(self, attributes: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-        """Return attributes as they are: nothing exports them."""
+        """Return attributes unchanged: they are not exported."""
         return attributes
 
 
@@ -293,7 +294,7 @@ class _InForce:
 
 
 def active_redaction() -> ActiveRedaction:
-    """Return what is in force; before `set_active_redaction`, what the defaults say."""
+    """Return the active redaction; before `set_active_redaction`, the one of the defaults."""
     found = _InForce.redaction
     if found is None:
         found = _InForce.redaction = ActiveRedaction(Settings())
@@ -301,16 +302,16 @@ def active_redaction() -> ActiveRedaction:
 
 
 def set_active_redaction(new: ActiveRedaction | None) -> None:
-    """Apply `new` from now on; None goes back to the defaults."""
+    """Make `new` the active redaction; None restores the defaults."""
     _InForce.redaction = new
 
 
 def redact(value: Any) -> Any:
-    """Return a value with every secret in it replaced by a marker, as everything that is stored or sent; never raises.
+    """Return a value with every secret replaced by a marker, like everything that is stored or sent; never raises.
 
-    The rules are those of the configuration in force, the defaults before telemetry has started. Fields are judged by
-    their names, texts by their content; a value without secrets comes back as the same object, and one that cannot be
-    examined as `[REDACTION_ERROR]`.
+    The rules are those of the active configuration, or the defaults before telemetry has started. Fields are redacted
+    by their names, texts by their content. A value without secrets is returned as the same object, and a value that
+    cannot be examined as `[REDACTION_ERROR]`.
 
         >>> import ael_otel
         >>> ael_otel.redact({"user": "ada", "password": "correct horse"})  # hygiene: made up
@@ -319,8 +320,8 @@ def redact(value: Any) -> Any:
         'mail [EMAIL] about it'
 
     Args:
-        value: text, numbers, or containers of them; what JSON has no word for becomes a dict or text if it held a
-            secret.
+        value: text, numbers, or containers of them; an object that JSON cannot represent becomes a dict or text if it
+            contained a secret.
     """
     active = active_redaction()
     # Not the methods of `active`: with telemetry disabled they return everything as it is.
@@ -330,6 +331,6 @@ def redact(value: Any) -> Any:
 
 
 def content_on_spans(environ: Mapping[str, str] = os.environ) -> bool:
-    """Return whether spans carry content: off unless the variable above asks for it."""
+    """Return whether spans carry content: only if the variable above enables it."""
     stated = environ.get(CONTENT_VARIABLE, "").strip().lower()
     return stated in ("true", "1", "span_only", "span_and_event")

@@ -1,4 +1,4 @@
-"""Which run the current code belongs to, for log lines: one context variable, read without locks."""
+"""The run that the current code belongs to, for log lines: one context variable, read without locks."""
 
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
@@ -8,7 +8,7 @@ from ael_otel.privacy.run_secrets import CallerInputs, RunSecrets
 
 
 class Exclusion:
-    """Whether the parameters of one call name a file that is not to be captured: `stated` once they are judged."""
+    """Whether the parameters of one call name an excluded file; `stated` is set once they have been checked."""
 
     __slots__ = ("stated",)
 
@@ -17,13 +17,13 @@ class Exclusion:
 
 
 class RunScope:
-    """The run, step and tool around the current code; ids are empty strings until they are known.
+    """The run, step and tool around the current code; ids are empty strings until they are assigned.
 
-    `secrets` is what the run has shown to be secret, `given` what was passed in, both None where nothing is kept of
-    it; `excluded` says that the current call reads a file that is not to be captured, which is known once the content
-    that waits in `secrets` is judged. `server` is the name of the MCP
-    server whose own output is being logged, empty for everything else. `counted` says whether the run's record counts
-    redactions made here: not those of log lines, since they may be made after the record is written.
+    `secrets` holds the secrets that were detected in this run, `given` the values that its caller passed in; both are
+    None where nothing is recorded. `excluded` says whether the current call reads an excluded file, which is clear once
+    the content that waits in `secrets` is checked. `server` is the name of the MCP server whose own output is being
+    logged, empty for everything else. `counted` says whether the run's record counts the redactions made here: those of
+    log lines are not counted, since they may be made after the record is written.
     """
 
     __slots__ = (
@@ -61,7 +61,7 @@ class RunScope:
 
     @property
     def excluded(self) -> bool:
-        """Whether nothing is to be captured of what is read here."""
+        """Whether content that is read here must not be recorded."""
         return any(each.stated for each in self.exclusions)
 
     @excluded.setter
@@ -74,16 +74,16 @@ current_run: ContextVar[RunScope | None] = ContextVar("ael_otel_run", default=No
 
 
 class LogOrigin(Protocol):
-    """Work that serves several runs at once, such as the tasks of a connection to an MCP server."""
+    """A task that serves several runs at once, such as the one of a connection to an MCP server."""
 
     def decides(self) -> bool:
-        """Return whether `entered` finds the run of a record logged here, instead of the context variable."""
+        """Return whether the run of a record logged here comes from `entered`, not from the context variable."""
         ...
 
     def entered(self) -> AbstractContextManager[None]:
-        """Make the run, the span and the server that a record logged here belongs to the current ones."""
+        """Make current the run, the span and the server that a record logged here belongs to."""
         ...
 
 
 log_origin: ContextVar[LogOrigin | None] = ContextVar("ael_otel_log_origin", default=None)
-"""Set in tasks that outlive the run in which they were started: its ids in `current_run` are stale there."""
+"""Set in tasks that outlive the run that started them: there, the ids in `current_run` are stale."""

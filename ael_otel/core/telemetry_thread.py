@@ -1,17 +1,17 @@
-"""Bounded queues of notes, each with one thread that works on them: what the caller's thread need not do itself.
+"""Bounded queues of notes, each with one thread that processes them, for work that the caller's thread need not do.
 
 The caller appends an immutable note; redaction, formatting and writing happen on the thread, in batches and in the
 order of the calls. A full queue never blocks: it drops by reason (`submit`), or leaves the work to the caller
-(`offer`). The law of the other queues holds: accepted = delivered + dropped + pending, at any time.
+(`offer`). The invariant is that of the other queues: accepted = delivered + dropped + pending, at any time.
 
-A process has two: one for log lines, and one for the content and the ends of runs, which reach the run store also
-while nobody reads the stream that log lines are written to.
+A process has two queues: one for log lines, and one for the content and the ends of runs, which are stored even if the
+stream of log lines is blocked.
 """
 
 import os
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from threading import Condition, RLock, Thread, get_ident
@@ -19,55 +19,59 @@ from time import monotonic
 from typing import Any, Final, Protocol
 
 from ael_otel._generated.attributes import TelemetryDropReason
-from ael_otel.core.faults import pause
+from ael_otel.core.faults import fault_barrier, pause
 from ael_otel.core.metrics import Level
+from ael_otel.privacy import turns
 
 MAX_NOTES: Final = 16_384
 MAX_BYTES: Final = 32 * 1024 * 1024
-"""Notes and bytes queued before the configuration is known (`limits.note_items`, `limits.note_mb`).
+"""Maximum notes and bytes queued before the configuration is read (`limits.note_items`, `limits.note_mb`).
 
 A note beyond either is dropped (`queue_full`).
 """
 
 RESERVE: Final = 64
-"""Notes beyond `MAX_NOTES` for the event that says that notes are dropped."""
+"""Notes beyond `MAX_NOTES`, reserved for the event that reports dropped notes."""
 
 GATHER_SECONDS: Final = 0.05
-"""How long the first note waits for others: what a kill loses of an idle process."""
+"""Seconds that the first note waits for others; a kill of an idle process loses the notes of this time."""
 
 HURRY: Final = 512
-"""So many notes do not wait."""
+"""From this number of notes on, the thread does not wait."""
 
-SLICE: Final = 32
-"""Notes worked on before the thread lets another one run: about a millisecond of the GIL."""
+SLICE: Final = 8
+"""Notes processed before the thread yields: less than half a millisecond of the GIL."""
 
 RUN_SLICE: Final = 4
-"""The same for values of runs, which take longer each."""
+"""The same for values of runs, each of which takes longer."""
+
+GIVE_WAY_SECONDS: Final = 0.0001
+"""Seconds the thread sleeps after each millisecond of work on a long value: with less, it would run next again."""
 
 FLUSH_SECONDS: Final = 2.0
-"""How long the end of a process waits for what is noted."""
+"""Seconds that the exit of a process waits for notes to be processed."""
 
 FORK_SECONDS: Final = 0.2
-"""How long a fork waits for the batch in hand, so that the child inherits no half-written stream."""
+"""Seconds that a fork waits for the current batch, so that the child inherits no half-written stream."""
 
 
 class Consumer[Note](Protocol):
-    """Works on notes; called by one thread at a time."""
+    """Processes notes; called by one thread at a time."""
 
     def take(self, notes: Sequence[Note], /) -> None:
-        """Work on notes in their order; what it raises loses all of them (`internal`)."""
+        """Process notes in order; if it raises, all of them are dropped (`internal`)."""
         ...
 
     def dropped(self, reason: TelemetryDropReason, count: int, /) -> None:
-        """Count notes that were not worked on; called without a lock held."""
+        """Count notes that were dropped; called without a lock held."""
         ...
 
 
 class WorkLock:
     """A re-entrant lock that a thread holds while it works, and that a fork waits for, 0.2 s at most.
 
-    A forked child would otherwise inherit what is half done, with locks that nobody there lets go of. The hooks of
-    `os.register_at_fork` are its owner's to register; the child makes a new one.
+    Otherwise a forked child would inherit half-done work, with locks that no thread of the child releases. The owner of
+    the lock registers the hooks with `os.register_at_fork`; the child creates a new lock.
     """
 
     def __init__(self) -> None:
@@ -75,28 +79,28 @@ class WorkLock:
         self._forking: set[int] = set()
 
     def acquire(self, timeout: float = -1) -> bool:
-        """Take the lock as `threading.RLock` does; returns whether it was taken within `timeout` seconds."""
+        """Acquire the lock like `threading.RLock`; return whether that succeeded within `timeout` seconds."""
         return self._lock.acquire(timeout=timeout)
 
     def release(self) -> None:
-        """Let go of the lock."""
+        """Release the lock."""
         self._lock.release()
 
     def __enter__(self) -> None:
-        """Take the lock."""
+        """Acquire the lock."""
         self._lock.acquire()
 
     def __exit__(self, *_: object) -> None:
-        """Let go of the lock."""
+        """Release the lock."""
         self._lock.release()
 
     def before_fork(self) -> None:
-        """Wait for the work in hand."""
+        """Wait for the current work."""
         if self._lock.acquire(timeout=FORK_SECONDS):
             self._forking.add(get_ident())
 
     def after_fork_in_parent(self) -> None:
-        """Let the work go on."""
+        """Let the work continue."""
         if get_ident() in self._forking:
             self._forking.discard(get_ident())
             self._lock.release()
@@ -106,11 +110,13 @@ class TelemetryThread:
     """Bounded queue with a thread that starts with the first note, and again in a forked child.
 
     Args:
-        max_notes: notes queued.
-        max_bytes: bytes queued.
-        gather_s: how long the first note waits for others.
-        notes_at_once: notes worked on before the thread lets another one run.
+        max_notes: maximum notes queued.
+        max_bytes: maximum bytes queued.
+        gather_s: seconds that the first note waits for others.
+        notes_at_once: notes processed before the thread yields.
         name: the thread's name.
+        alarm: called by the thread after it has processed notes, and when the number of seconds that it returned has
+            passed; with None the thread only waits for notes.
     """
 
     def __init__(
@@ -121,18 +127,20 @@ class TelemetryThread:
         gather_s: float = GATHER_SECONDS,
         notes_at_once: int = SLICE,
         name: str = "ael-telemetry",
+        alarm: Callable[[], float | None] | None = None,
     ) -> None:
         self._max_notes = max_notes
         self._max_bytes = max_bytes
         self._gather_s = gather_s
         self._notes_at_once = notes_at_once
         self._name = name
+        self._alarm = alarm
         self._finalized_in = 0
         self._closed = False
         self._begin()
 
     def _begin(self) -> None:
-        """Start empty, also in a forked child: what the parent has queued is the parent's."""
+        """Start empty, also in a forked child: notes in the parent's queue are left to the parent."""
         # Re-entrant, since a signal handler or a finalizer may log in the middle of a call.
         self._lock = RLock()
         self._changed = Condition(self._lock)
@@ -144,13 +152,14 @@ class TelemetryThread:
         self._busy = False
         self._waiting = False
         self._hurry = False
+        self._rings_at: float | None = None
         self._worker: Thread | None = None
         self.accepted = 0
         self.delivered = 0
         self.dropped = 0
 
     def limit(self, max_notes: int, max_bytes: int) -> None:
-        """Queue as much as the configuration says."""
+        """Set the maximum notes and bytes, as the configuration says."""
         with self._changed:
             self._max_notes, self._max_bytes = max_notes, max_bytes
 
@@ -159,10 +168,10 @@ class TelemetryThread:
     def submit[Note](
         self, consumer: Consumer[Note], note: Note, size: int, *, reserved: bool = False
     ) -> bool:
-        """Queue a note of `size` bytes for `consumer`; returns False, and counts a drop, if the queue is full.
+        """Queue a note of `size` bytes for `consumer`; return False, and count a drop, if the queue is full.
 
-        `reserved` is for what reports the drops: it has `RESERVE` places of its own. Where no thread can be started the
-        caller does the work.
+        `reserved` is for the report of drops, for which `RESERVE` places are kept free. If no thread can be started,
+        the caller does the work.
         """
         with self._lock:
             started = self._append(consumer, note, size, RESERVE if reserved else 0)
@@ -176,7 +185,7 @@ class TelemetryThread:
         return started is not None
 
     def offer[Note](self, consumer: Consumer[Note], note: Note, size: int) -> bool:
-        """Queue a note as `submit` does, but count nothing if the queue is full: the caller does the work then."""
+        """Queue a note like `submit`, but count nothing if the queue is full: the caller then does the work."""
         with self._lock:
             started = self._append(consumer, note, size, 0)
         if started is False:
@@ -208,14 +217,14 @@ class TelemetryThread:
         worker = Thread(target=self._work, name=self._name, daemon=True)
         try:
             worker.start()
-        except RuntimeError:  # the interpreter is going down, or the process may have no more threads
+        except RuntimeError:  # the interpreter is exiting, or the process has reached its limit of threads
             return False
         self._worker = worker
         self._flush_when_multiprocessing_ends()
         return True
 
     def _flush_when_multiprocessing_ends(self) -> None:
-        """Have a child of `multiprocessing` do what is noted: it runs the finalizers of that module, and no others."""
+        """Process notes at the exit of a `multiprocessing` child, which runs only the finalizers of that module."""
         util: Any = sys.modules.get("multiprocessing.util")
         if util is not None and self._finalized_in != os.getpid():
             self._finalized_in = os.getpid()
@@ -223,20 +232,20 @@ class TelemetryThread:
 
     @property
     def pending(self) -> int:
-        """How many notes are queued or being worked on."""
+        """How many notes are queued or being processed."""
         with self._changed:
             return len(self._notes) + self._in_hand
 
     @property
     def level(self) -> Level:
-        """What is queued or worked on; read without a lock, so it may be one note off."""
+        """The fill level with notes in progress; read without a lock, so it may be off by one note."""
         items, size = len(self._notes) + self._in_hand, self._bytes + self._in_hand_bytes
         return Level(items, size, min(1.0, max(items / self._max_notes, size / self._max_bytes)))
 
     def flush(self, timeout_s: float) -> bool:
-        """Have the thread work on what is queued now; returns whether all of it was done within `timeout_s` seconds.
+        """Process on the thread what is queued now; return whether all of it was done within `timeout_s` seconds.
 
-        Without a thread the caller does it. A flush from within that work returns False at once.
+        Without a thread the caller does it. A flush from within a consumer returns False at once.
         """
         changed = self._changed
         with changed:
@@ -249,10 +258,10 @@ class TelemetryThread:
         return self.drain(timeout_s)
 
     def drain(self, timeout_s: float | None = None) -> bool:
-        """Work on what is queued now, on the caller's thread.
+        """Process what is queued now, on the caller's thread.
 
-        Returns False where that, or another thread's batch before it, is not done within `timeout_s` seconds (None:
-        no limit), or where the caller is in the middle of this work: then its note is next.
+        Returns False if that, or a batch of another thread before it, is not done within `timeout_s` seconds (None: no
+        limit), or if the caller is a consumer at work: then its note is processed next.
         """
         target = self.accepted
         deadline = None if timeout_s is None else monotonic() + timeout_s
@@ -263,9 +272,9 @@ class TelemetryThread:
         return self._settled >= target
 
     def close(self, timeout_s: float) -> bool:
-        """Flush and end the thread; callers of `submit` do the work from now on. Returns whether time sufficed.
+        """Flush and end the thread; later callers of `submit` do the work. Return whether time sufficed.
 
-        For a queue of one's own: that of the process lives as long as the process.
+        For a private queue: that of the process lives as long as the process.
         """
         done = self.flush(timeout_s)
         with self._changed:
@@ -280,39 +289,62 @@ class TelemetryThread:
     # --- the work -----------------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        """Wait for notes and work on them, as long as the process has not forked."""
+        """Wait for notes and process them, as long as the process has not forked."""
         changed = self._changed
         try:
             while True:
                 with changed:
-                    while not self._notes:
+                    while not self._notes and not self._rings():
                         if self._closed:
-                            # Under the lock: the next caller of `submit` does the work.
+                            # Under the lock: from now on the next caller of `submit` does the work.
                             self._worker = None
                             return
                         self._hurry = False
                         self._waiting = True
-                        changed.wait()
-                    if not self._hurry and not self._closed and len(self._notes) < HURRY:
+                        changed.wait(
+                            None if self._rings_at is None else max(0.0, self._rings_at - monotonic())
+                        )
+                    if self._notes and not self._hurry and not self._closed and len(self._notes) < HURRY:
                         self._waiting = True
                         changed.wait(self._gather_s)
                     self._waiting = False
+                turns.begin(self._give_way)
                 while self._step(None):
                     # Another thread waits up to 5 ms for the GIL otherwise.
-                    pause(0)
+                    if self._notes:
+                        self._give_way()
+                    else:
+                        pause(0)
+                    turns.begin(self._give_way)
+                if self._alarm is not None and changed is self._changed:
+                    self._ring(self._alarm)
         finally:
             if changed is self._changed:
                 self._worker = None
 
+    def _give_way(self) -> None:
+        """Let other threads run, without a sleep where one waits for this work: a flush, the end of the process."""
+        pause(0 if self._hurry or self._closed else GIVE_WAY_SECONDS)
+
+    def _rings(self) -> bool:
+        return not self._closed and self._rings_at is not None and monotonic() >= self._rings_at
+
+    def _ring(self, alarm: Callable[[], float | None]) -> None:
+        """Call the alarm if it is due, and set when it is due next."""
+        self._rings_at = None
+        with fault_barrier("telemetry_thread.alarm"):
+            seconds = alarm()
+            self._rings_at = None if seconds is None else monotonic() + seconds
+
     def _step(self, timeout_s: float | None) -> bool:
-        """Work on the next notes; False where there are none, or where this cannot be begun in time."""
+        """Process the next notes; return False if there are none, or if this cannot begin in time."""
         working, changed = self._working, self._changed
         if not working.acquire(timeout=-1 if timeout_s is None else timeout_s):
             return False
         try:
             if self._busy:
                 return False
-            # Set before the notes are taken: a signal handler that drains in between would write later notes first.
+            # Set before the notes are removed: a signal handler that drains in between would write later notes first.
             self._busy = True
             try:
                 taken = self._take()
@@ -325,7 +357,7 @@ class TelemetryThread:
         return taken is not None
 
     def _take(self) -> tuple[Consumer[Any], list[Any]] | None:
-        """Take the next notes of one consumer, `SLICE` at most; None where there are none."""
+        """Return the next notes of one consumer, `SLICE` at most; None if there are none."""
         with self._changed:
             notes = self._notes
             if not notes:
@@ -351,7 +383,7 @@ class TelemetryThread:
                 consumer.dropped("internal", count)
         finally:
             with changed:
-                if changed is self._changed:  # else this is a child that was forked in the middle
+                if changed is self._changed:  # otherwise this is a child that was forked in the meantime
                     self._in_hand = self._in_hand_bytes = 0
                     self.dropped += count if failed else 0
                     self.delivered += 0 if failed else count
@@ -360,15 +392,15 @@ class TelemetryThread:
     # --- forks --------------------------------------------------------------------------------------------------------
 
     def before_fork(self) -> None:
-        """Wait for the batch in hand: the child would inherit a stream with half of it in its buffer, locked."""
+        """Wait for the current batch: the child would inherit a locked stream with half of the batch in its buffer."""
         self._working.before_fork()
 
     def after_fork_in_parent(self) -> None:
-        """Let the thread go on."""
+        """Let the thread continue."""
         self._working.after_fork_in_parent()
 
     def after_fork_in_child(self) -> None:
-        """Start anew, with locks of its own; the thread begins with the first note."""
+        """Start empty, with new locks; the thread starts with the first note."""
         self._begin()
 
 
@@ -380,7 +412,7 @@ def telemetry_thread() -> TelemetryThread:
 
 @cache
 def run_thread() -> TelemetryThread:
-    """Return the queue of this process for what its runs have shown and for their ends."""
+    """Return the queue of this process for the values of its runs and for their ends."""
     return _forgetting(TelemetryThread(notes_at_once=RUN_SLICE, name="ael-runs"))
 
 

@@ -1,4 +1,4 @@
-"""Writing the demo to a folder: a configuration, its workflows and its tool server, to run and to change."""
+"""Write the demo to a folder: a configuration, its workflows and its tool server, to run and to change."""
 
 import json
 import shlex
@@ -17,14 +17,15 @@ _HERE: Final = Path(__file__).parent
 
 
 def write_example(directory: Path, *, server_environment: Mapping[str, str] | None = None) -> Path:
-    """Write the demo to `directory`, which is made if need be, and return the path of its configuration file.
+    """Write the demo to `directory`, created if it is missing; return the path of its configuration file.
 
-    The paths in the configuration are absolute, so that it works from everywhere; the tool server runs with this
-    Python.
+    The paths in the configuration are absolute, so that it works from every folder; the tool server runs with the
+    current
+    Python interpreter.
 
     Args:
         directory: where to write.
-        server_environment: variables that the tool server gets besides the few that MCP passes on.
+        server_environment: environment variables for the tool server, besides the few that MCP passes on.
 
     Raises:
         ConfigError: one of the files exists already (nothing is written then), or writing fails.
@@ -48,9 +49,9 @@ def write_example(directory: Path, *, server_environment: Mapping[str, str] | No
 
 
 def write_new_files(files: Mapping[Path, str]) -> None:
-    """Write files that are not there yet, all or, where one is there already, none.
+    """Write new files: all of them, or none if one exists.
 
-    Raises ConfigError that names the file: it is there already, or cannot be written.
+    Raises ConfigError that names the file: it exists, or cannot be written.
     """
     for path in files:
         if path.exists() or path.is_symlink():
@@ -65,13 +66,13 @@ def write_new_files(files: Mapping[Path, str]) -> None:
 
 
 def _fill_in(config: str, *, command: str, workflows: str, env: Mapping[str, str]) -> str:
-    """Replace the three values of the bundled configuration that depend on where it is."""
+    """Replace the three values of the bundled configuration that depend on its folder."""
     for bundled, value in (
         ('"${AEL_DEMO_COMMAND:-python -m ael_otel.demo.tools}"', command),
         ('"${AEL_DEMO_WORKFLOWS:-ael_otel/demo/workflows}"', workflows),
         ("{}", env),
     ):
-        # JSON is YAML, and its quoting takes every path; the engine reads `$$` as one dollar.
+        # JSON is YAML, and its quoting works for every path; the engine reads `$$` as one dollar sign.
         config = config.replace(bundled, json.dumps(value, ensure_ascii=False).replace("$", "$$"), 1)
     head = [line for line in config.splitlines() if "from the root of a checkout" not in line]
     return "\n".join(head) + "\n"

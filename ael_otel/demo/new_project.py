@@ -1,4 +1,4 @@
-"""Writing a first project: a commented configuration with MCP servers, and one workflow that runs at once.
+"""Write a first project: a commented configuration with MCP servers, and one workflow that runs at once.
 
 Paths are relative or start with ${HOME} where that is possible, and no secret is copied: a value that the redaction
 rules recognise becomes a reference to a variable.
@@ -82,14 +82,14 @@ outputs:
 
 
 class NewProject(Struct, frozen=True):
-    """A project that is ready to be written.
+    """A project to be written.
 
     Attributes:
-        files: path to text.
+        files: text of each file, by path.
         servers: names of the MCP servers that are active in it.
-        variables: variables of the environment that it reads and that are not set, each with the server that needs it.
-        left_out: one sentence for each server that is there as a comment only.
-        notes: one sentence for each thing that a person should look at.
+        variables: environment variables that it reads and that are not set, each with the server that needs it.
+        left_out: one sentence for each server that is written as a comment only.
+        notes: one sentence for each thing that the user should check.
     """
 
     files: Mapping[Path, str]
@@ -102,10 +102,10 @@ class NewProject(Struct, frozen=True):
 def plan_project(
     folder: Path, servers: Sequence[ClientServer], environ: Mapping[str, str], redactor: Redactor
 ) -> NewProject:
-    """Return the project that `servers` make in `folder`; nothing is written.
+    """Return the project for `servers`; nothing is written.
 
-    A server stays a comment if it cannot work as it is: it is disabled where it comes from, its program is not
-    installed, the engine lacks what it needs (HTTP headers), or its address is a secret that is not set.
+    A server becomes a comment if it cannot work as it is: it is disabled in the client's configuration, its program is
+    not installed, it needs something that the engine lacks (HTTP headers), or its address contains an unset secret.
     """
     folder = folder.absolute()
     active: list[str] = []
@@ -126,7 +126,7 @@ def plan_project(
         variables.update({name: server.name for name in writing.variables if not environ.get(name)})
     indented = "".join(f"\n{line}" for block in blocks for line in block.splitlines())
     config = _CONFIG % {
-        # An empty table, also where every server is a comment.
+        # An empty table, even where every server is a comment.
         "servers": (" {}" if not active else "") + indented,
         "service": _quoted(_NOT_IN_A_NAME.sub("-", folder.name).strip("-").lower() or "ael"),
     }
@@ -144,7 +144,7 @@ def plan_project(
 
 
 class _Writing:
-    """Turns one server of a client into lines of YAML, and notes what a person has to know."""
+    """Converts one server of a client into lines of YAML, and collects notes for the user."""
 
     def __init__(
         self, folder: Path, environ: Mapping[str, str], redactor: Redactor, server: ClientServer
@@ -158,7 +158,7 @@ class _Writing:
         self.notes: list[str] = []
 
     def block(self) -> str:
-        """Return the lines of the server, indented as they stand in the file."""
+        """Return the lines of the server, indented as in the file."""
         server = self._server
         lines = [f"    {_key(server.name)}:"]
         if server.words:
@@ -179,10 +179,10 @@ class _Writing:
         return "\n".join(lines)
 
     def reason_to_leave_out(self) -> str | None:
-        """Return why the server cannot be active as it is; None if it can."""
+        """Return why the server cannot be active as it is, or None if it can."""
         server = self._server
         if server.disabled:
-            return "it is disabled there"
+            return "it is disabled in the client's configuration"
         if server.headers:
             return f"the engine sends no HTTP headers, and it needs {', '.join(server.headers)}"
         if server.words:
@@ -191,7 +191,7 @@ class _Writing:
             if "${" not in program and shutil.which(program, path=path) is None:
                 return f"its program {program} is not installed"
         elif unset := [name for name in self.variables if not self._environ.get(name)]:
-            return f"its address needs {', '.join(unset)}, which is not set"
+            return f"its address contains {', '.join(unset)}, which is not set"
         return None
 
     def _command(self) -> str:
@@ -202,7 +202,9 @@ class _Writing:
             words.append(self._argument(argument, option, number))
             option = argument.lstrip("-") if argument.startswith("-") and "=" not in argument else ""
         if self._server.directory and self._relative(self._server.directory) != ".":
-            self.notes.append(f"it is started in this folder, there in {self._shown(self._server.directory)}")
+            self.notes.append(
+                f"it is started in this folder, while the client starts it in {self._shown(self._server.directory)}"
+            )
         return " ".join(shlex.quote(word) for word in words)
 
     def _argument(self, argument: str, option: str, number: int) -> str:
@@ -212,7 +214,7 @@ class _Writing:
         return self._value(argument, option or f"argument {number}")
 
     def _value(self, value: str, field: str, *, variable: str | None = None) -> str:
-        """Return a value with the engine's references in place of secrets, of the clients' references and of paths."""
+        """Return a value with references of the engine in place of secrets, references of the client and paths."""
         bare = _REFERENCE.sub(lambda match: match["default"] or "", value)
         if bare and self._is_secret(field, bare):
             name = variable or f"{self._server.name} {field}"
@@ -257,12 +259,12 @@ class _Writing:
         return _escaped(value)
 
     def _short_program(self, program: str) -> str:
-        """Return the bare name of a program that PATH leads to."""
+        """Return the bare name of a program if PATH finds it, else its path."""
         name = Path(program).name
         if not program.startswith("/") or not name:
             return program
         found = shutil.which(name, path=self._environ.get("PATH", ""))
-        # /bin and /usr/bin are often one folder.
+        # /bin and /usr/bin are often the same folder.
         return name if found and Path(found).resolve() == Path(program).resolve() else program
 
     def _shown(self, path: str) -> str:
@@ -277,14 +279,14 @@ def _escaped(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    # JSON is YAML, but YAML wants the characters that cannot be printed as escapes.
+    # JSON is YAML, but YAML requires escapes for characters that cannot be printed.
     return "".join(
         char if char.isprintable() else f"\\U{ord(char):08X}" for char in json.dumps(text, ensure_ascii=False)
     )
 
 
 def _key(name: str) -> str:
-    # `no`, `null` and the like are values in YAML.
+    # YAML reads `no`, `null` and similar words as values.
     return name if _PLAIN_KEY.fullmatch(name) and yaml.safe_load(name) == name else _quoted(name)
 
 
@@ -294,5 +296,5 @@ def _commented(block: str, reason: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Return a text that cannot end a comment or steer a terminal: names come from files that others wrote."""
+    """Return a text that cannot end a comment or send control codes to a terminal: names come from foreign files."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())

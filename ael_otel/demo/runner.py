@@ -1,4 +1,4 @@
-"""Running scenarios on an open engine, group by group, and telling what came of each."""
+"""Run scenarios on an open engine, group by group, and report unexpected results."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,15 +7,15 @@ from typing import Final, Protocol
 from ael_otel.demo.scenarios import Scenario, schedule
 
 PAUSE_SECONDS: Final = 0.2
-"""Between groups when the demo runs for a time: a steady trickle rather than as much as the machine can do."""
+"""Seconds between groups if the demo runs for a time: a steady load below the machine's capacity."""
 
 
 class Outcome(Protocol):
-    """The part of a run's outcome that the runner looks at."""
+    """The part of a run's outcome that the runner needs."""
 
     @property
     def status(self) -> str:
-        """How the run ended: `completed` or something else."""
+        """The final status of the run: `completed` or another one."""
         ...
 
 
@@ -30,12 +30,12 @@ async def run_scenarios[O: Outcome](
 
     Args:
         run: runs one scenario.
-        runs: how many; None sets no number.
-        seconds: for how long; None sets no time. A group that has begun is finished.
-        on_done: told of each run when it ends.
+        runs: number of runs; None means no limit.
+        seconds: duration; None means no limit. A group that has begun is finished.
+        on_done: called with each run when it ends.
 
     Returns:
-        One line for each run that ended otherwise than its scenario says; empty when the demo is as it should be.
+        One line for each run with another status than its scenario expects; empty if all runs are as expected.
     """
     loop = asyncio.get_running_loop()
     deadline = None if seconds is None else loop.time() + seconds

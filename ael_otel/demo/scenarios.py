@@ -1,4 +1,4 @@
-"""What the demo runs: each way a run can go, some of them at the same time."""
+"""The runs of the demo: every way in which a run can end, some of them at the same time."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One run: the workflow, its inputs, how long the caller waits (seconds, None: for ever), how it must end."""
+    """One run: the workflow, its inputs, how long the caller waits (seconds, None: no limit), how it must end."""
 
     workflow: str
     inputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -20,8 +20,8 @@ _HELLO = Scenario("hello")
 _MIXED = Scenario("mixed")
 _SLOW = Scenario("too_slow", timeout_s=2, expected="failed")
 
-# The engine runs the steps of a workflow one after the other, so what goes on at the same time are runs: those in one
-# inner tuple start together. The first code step comes early and alone, since it also starts the sandbox.
+# The engine runs the steps of a workflow one after the other, so only runs overlap: the runs in one inner tuple start
+# together. The first code step comes early and alone, since it also starts the sandbox.
 ROUND: Final[tuple[tuple[Scenario, ...], ...]] = (
     (_HELLO,),
     (Scenario("tools_in_code"),),
@@ -38,7 +38,7 @@ WORKFLOWS: Final = frozenset(scenario.workflow for group in ROUND for scenario i
 
 
 def schedule(runs: int | None) -> Iterator[tuple[Scenario, ...]]:
-    """Yield groups of scenarios that start together, `runs` scenarios in all; None goes on for ever."""
+    """Yield groups of scenarios that start together, `runs` scenarios in all; None yields without end."""
     left = runs
     for number in count():
         group = ROUND[number % len(ROUND)]

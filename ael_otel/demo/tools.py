@@ -16,7 +16,7 @@ _calls: Counter[str] = Counter()
 
 @server.tool
 def echo(text: str) -> str:
-    """Give the text back."""
+    """Return the text."""
     return text
 
 
@@ -28,7 +28,7 @@ def add(a: float, b: float) -> float:
 
 @server.tool
 def flaky(key: str, failures: int, text: str) -> str:
-    """Fail the first `failures` calls with this key, then give the text back."""
+    """Fail the first `failures` calls with this key, then return the text."""
     _calls[key] += 1
     if _calls[key] <= failures:
         raise ToolError("connection reset by peer")
@@ -45,15 +45,15 @@ def charge(card: str, amount: float) -> str:
 
 @server.tool
 async def wait(seconds: float) -> str:
-    """Answer after a while, without keeping other calls waiting."""
+    """Return after `seconds`, without delaying other calls."""
     await asyncio.sleep(seconds)
     return f"waited {seconds:g} s"
 
 
 def main() -> None:
     """Serve the tools on stdin and stdout until stdin closes."""
-    # Each failure here is part of a scenario and reaches the caller as an answer; a copy on stderr would land in the
-    # middle of whatever the caller shows on its terminal.
+    # Each failure here is part of a scenario and reaches the caller as a result; a copy on stderr would appear in the
+    # middle of the caller's output on the terminal.
     logging.disable(logging.CRITICAL)
     server.run(transport="stdio", show_banner=False)
 

@@ -1,4 +1,4 @@
-"""How often each signal was emitted and when last, without a lock on the way; for the live schema."""
+"""Count how often each signal was emitted and when last, without locks; for the live schema."""
 
 import os
 from itertools import count
@@ -9,13 +9,13 @@ type Kind = Literal["spans", "events"]
 type Unknown = Literal["spans", "events", "metrics", "attributes"]
 
 MAX_UNKNOWN: Final = 100
-"""How many unknown names are kept: they come from elsewhere and are not bounded."""
+"""Maximum number of unknown names that are recorded: other code chooses them, so their number is not bounded."""
 
 MAX_NAME: Final = 200
 
 
 class Activity:
-    """The use of one signal: how often, and the Unix time of the last one (0 for never)."""
+    """The use of one signal: the number of emissions, and the Unix time of the last one (0 for never)."""
 
     __slots__ = ("_next", "emitted", "last", "name")
 
@@ -26,7 +26,7 @@ class Activity:
         self._next = count(1)
 
     def note(self) -> None:
-        """Count one; a step of `count` is atomic where `+=` is not."""
+        """Count one emission; advancing an `itertools.count` is atomic, `+=` is not."""
         self.emitted = next(self._next)
         self.last = time()
 
@@ -42,17 +42,17 @@ _unknown: dict[Unknown, dict[str, Activity]] = {"spans": {}, "events": {}, "metr
 
 
 def activity(kind: Kind, name: str) -> Activity:
-    """Return the activity of a signal of the registry, the same one for each caller."""
+    """Return the activity of a signal in the registry, the same object for each caller."""
     return _known[kind].setdefault(name, Activity(name))
 
 
 def activities(kind: Kind) -> dict[str, Activity]:
-    """Return the activity of each signal that has been asked for, by name."""
+    """Return the activity of each signal that `activity` was called for, by name."""
     return dict(_known[kind])
 
 
 def note_unknown(kind: Unknown, name: str) -> None:
-    """Note a name that the registry does not have; beyond `MAX_UNKNOWN` names nothing new is kept."""
+    """Count a name that is not in the registry; beyond `MAX_UNKNOWN` names, further ones are ignored."""
     name = name[:MAX_NAME]
     seen = _unknown[kind]
     found = seen.get(name)
@@ -69,7 +69,7 @@ def unknown(kind: Unknown) -> dict[str, Activity]:
 
 
 def reset() -> None:
-    """Start from zero, as a forked child does: what its parent emitted is not its own."""
+    """Reset all counts, as a forked child does, since its parent's emissions are not its own."""
     for signals in _known.values():
         for signal in signals.values():
             signal.reset()

@@ -1,7 +1,7 @@
-"""Emitting events: log records that carry an `event_name`, by way of Python's logging.
+"""Emit events: log records with an `event_name`, through Python's logging.
 
-A record goes to whichever handlers its logger has; the pipeline's turns it into a line of the log contract and an OTLP
-record. What it must know rides on the record as extras, named here.
+A record goes to every handler of its logger; the pipeline's handler turns it into a line of the log contract and an
+OTLP record. The values that the handler needs are extra attributes of the record, which are named here.
 """
 
 import logging
@@ -11,11 +11,11 @@ from typing import Any, Final
 from ael_otel.emit.activity import activity
 
 COMPONENT: Final = "ael_component"
-"""Part of the engine that says it."""
+"""Extra attribute: the component of the engine that logs the line."""
 EVENT: Final = "ael_event"
-"""Name of the event that the record is; empty for a line that is none."""
+"""Extra attribute: the name of the event; empty for a line that is not an event."""
 FIELDS: Final = "ael_fields"
-"""Further fields: nothing else of a record's extras is taken, since it may hold arguments or results."""
+"""Extra attribute: further fields. Any other extra of a record is ignored, since it may hold arguments or results."""
 ERROR_TYPE: Final = "ael_error_type"
 ERROR_MESSAGE: Final = "ael_error_message"
 
@@ -32,7 +32,7 @@ def line(
     error_message: str | None = None,
     exception: BaseException | None = None,
 ) -> None:
-    """Log one line; a field without a value is left out."""
+    """Log one line; a field with the value None is left out."""
     extra: dict[str, Any] = {COMPONENT: component, EVENT: event}
     if fields is not None:
         extra[FIELDS] = {key: value for key, value in fields.items() if value is not None}
@@ -64,7 +64,7 @@ class EventType:
         error_message: str | None = None,
         exception: BaseException | None = None,
     ) -> None:
-        """Log the event, if its logger takes that severity."""
+        """Log the event, if its logger is enabled for that severity."""
         if not logger.isEnabledFor(severity):
             return
         self._activity.note()

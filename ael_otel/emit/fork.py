@@ -1,8 +1,8 @@
-"""Forget what the SDK keeps for a histogram: all of it in a forked child, one series when its subject is gone.
+"""Remove a histogram's state from the SDK: all of it in a forked child, or one unused series.
 
-The API has no call for this, and the SDK offers none, so the functions here go by names of the SDK's that are
-not public; where a version has other names, the sums stay (docs/adr/0004). Tests fork and end series for real and fail
-then.
+Neither the API nor the SDK has a public call for this, so these functions use private names of the SDK. With a version
+of the SDK that has other names, the state remains (docs/adr/0004). Tests fork and end series with the real SDK and fail
+in that case.
 """
 
 from collections.abc import Mapping, MutableMapping
@@ -14,24 +14,24 @@ from opentelemetry.metrics import Histogram
 
 
 def forget_inherited(histogram: Histogram) -> None:
-    """Let every reader begin at zero for this histogram, with fresh locks; for a child that has no other thread yet.
+    """Reset this histogram to zero for every reader, with fresh locks; for a child that has no second thread yet.
 
-    Without effect on anything that is not the SDK's, such as a histogram without a provider.
+    Has no effect on an object that is not the SDK's, such as a histogram without a provider.
     """
-    # The global provider hands out a proxy when it is asked before it is set.
+    # The global provider returns a proxy when it is asked before the provider is set.
     real: Any = getattr(histogram, "_real_instrument", None) or histogram
     with suppress(AttributeError):
         for storage in real._measurement_consumer._reader_storages.values():  # noqa: SLF001
             kept: MutableMapping[Any, Any] = storage._instrument_view_instrument_matches  # noqa: SLF001
             kept.pop(real, None)
-            # It is taken to make the storage anew, and another thread of the parent may have held it.
+            # Creating the storage anew acquires this lock, and a thread of the parent may have held it at the fork.
             storage._lock = RLock()  # noqa: SLF001
 
 
 def forget_series(histogram: Histogram, attributes: Mapping[str, str | bool | int]) -> None:
-    """Let every reader export nothing more of one series of this histogram; recording to it begins a new one.
+    """Stop exporting one series of this histogram in every reader; recording to it starts a new one.
 
-    Without effect on anything that is not the SDK's.
+    Has no effect on an object that is not the SDK's.
     """
     real: Any = getattr(histogram, "_real_instrument", None) or histogram
     with suppress(AttributeError):

@@ -1,9 +1,9 @@
-"""Histograms whose values are added up here, and handed to the SDK when a reader collects.
+"""Histograms whose values are summed up here and handed to the SDK when a reader collects.
 
 Recording a value is a comparison, a bisection and a few additions under a lock. The first value of a series goes
-through the SDK, which thereby makes its own storage of the series, with the start time that it has anyway; later ones
-wait here until the next collection (`Histogram.hand_over`). Where that cannot be done (`Aggregations.of`), each value
-goes through the SDK.
+through the SDK, which creates its storage of the series with the right start time; later values are summed up here
+until the next collection (`Histogram.hand_over`). If that is not possible (`Aggregations.of`), each value goes through
+the SDK.
 """
 
 from bisect import bisect_left
@@ -26,11 +26,11 @@ _NEVER: Final = object()
 
 
 class Point:
-    """One series of a histogram; the rows that differ only in labels it does not have share it.
+    """One series of a histogram; rows that differ only in labels that it does not have share the series.
 
     Args:
         of: the histogram.
-        attributes: those of the series.
+        attributes: attributes of the series.
         on_record: called for each value, for the overflow series.
     """
 
@@ -51,12 +51,12 @@ class Point:
     def __init__(self, of: "Histogram", attributes: Attributes, on_record: OnRecord | None = None) -> None:
         self._of = of
         self.attributes = attributes
-        """Those of the series."""
+        """Attributes of the series."""
         self._on_record = on_record
         self.reset()
 
     def reset(self) -> None:
-        """Forget every value."""
+        """Remove all values."""
         self.recorded = 0
         """How many values were recorded, whether or not a reader has collected them."""
         self._target: Aggregations | None = None
@@ -70,7 +70,7 @@ class Point:
         self._samples: dict[int, Sample] = {}
 
     def record(self, amount: float, context: Context | None) -> None:
-        """Record one value; `context` carries the span that an exemplar points at, None takes the current one."""
+        """Record one value; `context` contains the span for an exemplar, None uses the current one."""
         if self._on_record is not None:
             self._on_record()
         target = self._target
@@ -88,7 +88,7 @@ class Point:
             sample = self._sampled(target, amount, context)
         histogram = self._of
         lock = histogram.lock
-        # Acquired inside the try: a Ctrl-C that comes right after must not leave it locked for ever.
+        # Acquired inside the try: a Ctrl-C that comes right after it must not leave the lock acquired.
         try:
             lock.acquire()
             bucket = bisect_left(target.bounds, amount)
@@ -118,7 +118,7 @@ class Point:
 
     def _through_sdk(self, amount: float, context: Context | None) -> None:
         histogram = self._of
-        # A value that the SDK refuses makes no storage, and no series.
+        # A value that the SDK rejects creates no storage, and no series.
         target = histogram.aggregations() if 0 <= amount < inf else self._target
         if target is not None and target is not self._target:
             # Series reach the SDK in the order of their first values: those above a limit share one there.
@@ -131,35 +131,36 @@ class Point:
                 self._empty()
 
     def take(self) -> tuple[Aggregations, Attributes, Batch] | None:
-        """Return what waits to be handed over, and where to, and start anew; under the histogram's lock."""
+        """Return the values to be handed over, and their target, and start from zero; under the histogram's lock."""
         target, batch = self._target, Batch(self._counts, self._total, self._low, self._high, self._samples)
         self._empty()
-        # Nothing waits where an interrupt has ended the recording.
+        # There are no values if an interrupt has ended the recording.
         return (target, self.attributes, batch) if target is not None and any(batch.counts) else None
 
 
 class Histogram:
-    """One instrument of the API, and the values that wait to be handed to it.
+    """One instrument of the API, and the values that are not handed to it yet.
 
     Args:
-        meter: where the instrument is made.
-        collected_by: the callback of an observable instrument of the same meter that calls `hand_over`; None for none.
+        meter: the meter that creates the instrument.
+        collected_by: callback of an observable instrument of the same meter that calls `hand_over`; None if there is
+            none.
         options: name, unit, description and buckets of the instrument.
     """
 
     def __init__(self, meter: metrics.Meter, collected_by: object | None, **options: Any) -> None:
         self.instrument = meter.create_histogram(**options)
         self.lock = Lock()
-        """Held while a value is added up, and for nothing that takes long."""
+        """Acquired while a value is summed up, and never for long."""
         self.waiting: list[Point] = []
-        """The series with values that wait, in the order of their first ones."""
+        """The series with values that are not handed over, in the order of their first values."""
         self._collected_by = collected_by
         self._handing_over = Lock()
         self._known: Aggregations | None = None
         self._asked: tuple[object, object] = (_NEVER, _NEVER)
 
     def aggregations(self) -> Aggregations | None:
-        """Return where the SDK adds up this histogram now, None where its values must go through the SDK."""
+        """Return the SDK's sums of this histogram, or None if its values must go through the SDK."""
         if self._collected_by is None:
             return None
         asked = self._state()
@@ -177,14 +178,14 @@ class Histogram:
         return real, getattr(consumer, "_reader_storages", None)
 
     def forget(self, point: Point) -> None:
-        """Forget the values of a series, and what the SDK has summed up of it; its next value begins a new one."""
+        """Remove the values of a series here and in the SDK; its next value begins a new series."""
         with self._handing_over:
             with self.lock:
                 point.reset()
             forget_series(self.instrument, point.attributes)
 
     def hand_over(self) -> None:
-        """Add everything that waits to the SDK's sums; called before a reader collects them."""
+        """Add all values to the SDK's sums; called before a reader collects them."""
         with self._handing_over:
             with self.lock:
                 points = self.waiting[:]
@@ -196,7 +197,7 @@ class Histogram:
                     target.add(attributes, batch)
 
     def reset_after_fork(self) -> None:
-        """Start from zero in a child process, with locks of its own: the SDK's sums are forgotten as well."""
+        """Start from zero in a child process, with new locks: the SDK's sums are reset as well."""
         self.lock, self._handing_over = Lock(), Lock()
         self.waiting = []
         self._known, self._asked = None, (_NEVER, _NEVER)

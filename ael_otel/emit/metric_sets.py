@@ -10,7 +10,7 @@ process would count everything before the fork twice (docs/adr/0004 says how tha
 
 A row whose subject is gone (a workflow that was removed) ends: it is exported for `GONE_SECONDS` more, so that its last
 counts arrive, and then no longer, as a series ends in Prometheus when its target stops exposing it. Its place is free
-for another one. Counters of a subject that comes back go on from where they were; its histograms begin again.
+for another one. Counters of a subject that comes back continue from their old value; its histograms begin again.
 
 Trade-offs: a counter's value appears when a reader collects, and its exemplar is the last sampled context of its row.
 """
@@ -80,7 +80,7 @@ class Spec(Protocol):
 
     @property
     def max_series(self) -> int:
-        """How many combinations of values are kept."""
+        """How many combinations of values are cached."""
         ...
 
 
@@ -91,7 +91,7 @@ class Row:
 
     def __init__(self, lock: Lock, attributes: Attributes) -> None:
         self.overflowed: Callable[[Sequence[Number | None]], None] | None = None
-        """Told of each update, one amount for each slot; set in the overflow row only."""
+        """Called with each update, one amount for each slot; set in the overflow row only."""
         self.lock = lock
         self.attributes = attributes
         self.slots: list[Number] = []
@@ -269,9 +269,9 @@ class MetricSet[R: Row]:
         return {name: (emitted, series, self._seen[name][1]) for name, (emitted, series) in found.items()}
 
     def reset_after_fork(self) -> None:
-        """Start from zero in a child process, with a lock of its own: the parent's may have been held.
+        """Start from zero in a child process, with a new lock: the parent's may have been held.
 
-        Rows stay bound for whoever holds them, and are not exported before the child itself uses them.
+        Rows stay bound for the code that holds them, and are not exported before the child itself uses them.
         """
         self._lock = Lock()
         self.dropped, self._seen = {}, {}
@@ -342,7 +342,7 @@ class _Points:
         return sum(point.recorded for point in points), sum(1 for point in points if point.recorded)
 
     def reset_after_fork(self) -> None:
-        """Start from zero in a child process, with locks of its own: the SDK's sums are forgotten as well."""
+        """Start from zero in a child process, with new locks: the SDK's sums are reset as well."""
         self._lock = Lock()
         self.dropped = 0
         self.histogram.reset_after_fork()

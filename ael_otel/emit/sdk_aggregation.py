@@ -1,10 +1,10 @@
-"""Where the SDK adds up the values of one histogram, and how a batch of them gets there already added up.
+"""Pass a batch of values to the aggregation of one SDK histogram, already added up.
 
 Recording a value through the SDK costs 5 us and more: it copies, cleans and hashes the attributes, looks for views and
 makes two objects. Here many values of one series are added to the SDK's own aggregations in one go, shortly before a
 reader collects them. Temporality, start times, views, cardinality limits and exemplars stay the SDK's in this way.
 
-The API has no call for this, so it goes by names of the SDK's that are not public (docs/adr/0010). They are tried out
+The API has no call for this, so it uses private attributes of the SDK (docs/adr/0010). They are tried out
 on a spare aggregation first; where a version of the SDK works otherwise, or a view or a reader adds values up in
 another way than by these buckets, `Aggregations.of` returns None and each value goes through the SDK.
 """

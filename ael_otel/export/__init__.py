@@ -1,5 +1,5 @@
-"""Runs in the formats of other tools, and back: files, pushes to a server, a page for a browser.
+"""Convert runs to formats of other tools and back: files, pushes to a server, a page for a browser.
 
-`spans` turns a record into the spans that it had; the formats are pure functions from there. Only `push` uses the
+`spans` converts a record to the spans of the run; each format is a pure function of these. Only `push` uses the
 network, and only when it is called.
 """

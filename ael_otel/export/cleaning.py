@@ -1,4 +1,4 @@
-"""Runs that another program has written, without their secrets: nothing redacted them before they come here."""
+"""Redact runs that another program has written: nothing has redacted them before they are imported."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ from ael_otel.store.span_content import calls_of
 
 
 def cleaned(record: ExecutionRecord, redactor: Redactor) -> ExecutionRecord:
-    """Return a run without secrets in any of its texts and contents; the same object when there are none.
+    """Return a run with all texts and contents redacted; the same object if nothing was redacted.
 
-    Of a call that names an excluded file the result is a marker, as it is when the run is recorded here.
+    The result of a call that names an excluded file is replaced by a marker, as in a run that is recorded here.
 
     Raises:
-        ImportFormatError: what is left of it without secrets is no run any more.
+        ImportFormatError: after redaction it is not a valid run.
     """
     excluded = [
         call for call in calls_of(record) if call.result is not None and redactor.names_excluded(call.params)
@@ -32,14 +32,14 @@ def cleaned(record: ExecutionRecord, redactor: Redactor) -> ExecutionRecord:
     try:
         return decode(msgspec.json.encode(clean))
     except msgspec.ValidationError as error:
-        raise ImportFormatError(f"a run cannot be read any more without its secrets: {error}") from None
+        raise ImportFormatError(f"a run is not valid after redaction: {error}") from None
 
 
 def captured(record: ExecutionRecord, redaction: ActiveRedaction) -> ExecutionRecord:
-    """Return a run with as much of its content as the configuration lets runs keep that are recorded here.
+    """Return a run with only the content that the configuration allows for recorded runs.
 
-    `redact_inputs`, `redact_outputs` and the modes of tools count; what a tool's mode `full` would keep is redacted all
-    the same, and nothing is cut that was kept before.
+    `redact_inputs`, `redact_outputs` and the modes of tools are applied; values of tools with the mode `full` are
+    redacted as well, and nothing that was imported uncut is cut.
     """
     keep_in = Capture(MAX_CONTENT, blank=redaction.hides_inputs, redact=_as_it_is)
     keep_out = Capture(MAX_CONTENT, blank=redaction.hides_outputs, redact=_as_it_is)

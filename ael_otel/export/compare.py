@@ -1,4 +1,4 @@
-"""What differed between two runs of a workflow: what they did, what they were given and gave, how long they took."""
+"""Compare two runs of a workflow: steps, inputs, outputs and durations."""
 
 from collections.abc import Iterator
 from typing import Any, Final, cast
@@ -9,14 +9,14 @@ from ael_otel.store import ErrorRecord, ExecutionRecord, StepRecord
 
 
 class _Absent:
-    """Stands for what one of two runs does not have."""
+    """A value that one of two runs lacks."""
 
 
 ABSENT: Final = _Absent()
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One value that differs: where it is, and what it is in each run; `in_a`, `in_b` say whether it is there."""
+    """One value that differs: its path, and the value in each run; `in_a`, `in_b` say whether the run has it."""
 
     path: str
     a: Any = None
@@ -26,7 +26,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Timing(msgspec.Struct, frozen=True):
-    """How long a step took in each run, in milliseconds; None where it did not run or has not ended."""
+    """The duration of a step in each run, in milliseconds; None if it did not run or has not ended."""
 
     step: str
     a_ms: float | None
@@ -36,7 +36,7 @@ class Timing(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """Two runs side by side. Durations are in `timings`: they always differ, so they are no differences."""
+    """The differences of two runs. Durations are in `timings`: they always differ, so they are not differences."""
 
     a: str
     b: str
@@ -46,9 +46,9 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 def compare(a: ExecutionRecord, b: ExecutionRecord) -> Comparison:
-    """Compare two runs; steps belong together by their names."""
+    """Return the differences of two runs; steps are matched by their names."""
     steps_a, steps_b = ({step.step_id: step for step in run.steps} for run in (a, b))
-    # In the order of the first run; what only the second one has follows.
+    # In the order of the first run; steps of the second run only come last.
     names = list(dict.fromkeys([*steps_a, *steps_b]))
     timings = [Timing("", a.duration_ms, b.duration_ms, a.status, b.status)]
     timings += [_timing(name, steps_a.get(name), steps_b.get(name)) for name in names]
@@ -122,7 +122,7 @@ def _error(error: ErrorRecord | None) -> Any:
 
 
 def _between(a: Any, b: Any, path: str) -> Iterator[Difference]:
-    """Yield the differences of two values, each as deep inside as it can be named."""
+    """Yield the differences of two values, each with the deepest path that identifies it."""
     if isinstance(a, dict) and isinstance(b, dict):
         one, other = cast("dict[str, Any]", a), cast("dict[str, Any]", b)
         for key in dict.fromkeys([*one, *other]):
@@ -148,5 +148,5 @@ def _between(a: Any, b: Any, path: str) -> Iterator[Difference]:
 
 
 def _same(a: Any, b: Any) -> bool:
-    # To Python 1 is 1.0 is True; to JSON they are not.
+    # In Python 1 == 1.0 == True; in JSON they differ.
     return type(a) is type(b) and bool(a == b)

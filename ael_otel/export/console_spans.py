@@ -1,4 +1,4 @@
-"""Spans as OpenTelemetry's console exporter prints them: an indented JSON object for each."""
+"""Read spans that OpenTelemetry's console exporter printed: an indented JSON object for each."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -14,12 +14,12 @@ _STATUSES: Final = cast("tuple[SpanStatus, ...]", get_args(SpanStatus.__value__)
 
 
 def is_console_span(document: Mapping[str, Any]) -> bool:
-    """Whether a document is one span of the console exporter."""
+    """Return whether a document is one span of the console exporter."""
     return "trace_id" in _map(document.get("context")) and "start_time" in document
 
 
 def span_in(document: Mapping[str, Any]) -> Span:
-    """Return the span. Raises ImportFormatError."""
+    """Return the span in a document. Raises ImportFormatError."""
     context, status = _map(document.get("context")), _map(document.get("status"))
     kind = str(document.get("kind") or "").removeprefix("SpanKind.").lower()
     code = str(status.get("status_code") or "").lower()

@@ -1,4 +1,4 @@
-"""Every form in which runs leave as a file, under the name that `--format` gives it."""
+"""The export formats of runs, by their name in `--format`."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import batched
@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from ael_otel.export import jaeger, otlp, sheet, zipkin
+from ael_otel.export import chrome, jaeger, ocel, otlp, sheet, zipkin
 from ael_otel.export.span_tree import SERVICE, spans_of
 from ael_otel.store import ExecutionRecord
 from ael_otel.store.codec import encode
@@ -53,20 +53,34 @@ def write_jaeger(runs: Runs, service: str = SERVICE) -> Iterator[bytes]:
     yield from _array(traces, b'{"data":[', b"]}\n")
 
 
+def write_chrome(runs: Runs, service: str = SERVICE) -> Iterator[bytes]:
+    """Yield one JSON object of Chrome trace events, each run a process."""
+    found = (
+        msgspec.json.encode(event)
+        for number, run in enumerate(runs, 1)
+        for event in chrome.events(
+            spans_of(run, service), number, f"{run.workflow_name or '(direct)'} {run.execution_id}"
+        )
+    )
+    yield from _array(found, b'{"traceEvents":[', b"]}\n")
+
+
 RECORD_FORMATS: Final[dict[str, Callable[[Runs], Iterator[bytes]]]] = {
     "json": write_json,
     "jsonl": write_jsonl,
     "csv": write_csv,
+    "ocel": ocel.written,
 }
 SPAN_FORMATS: Final[dict[str, Callable[[Runs, str], Iterator[bytes]]]] = {
     "otlp": write_otlp,
     "zipkin": write_zipkin,
     "jaeger": write_jaeger,
+    "chrome": write_chrome,
 }
 
 
 def write(form: str, runs: Runs, service: str = SERVICE) -> Iterator[bytes]:
-    """Yield the runs in one of these forms; spans say that they are of `service`."""
+    """Yield the runs in one of these formats; spans have the service name `service`."""
     if form in RECORD_FORMATS:
         return RECORD_FORMATS[form](runs)
     return SPAN_FORMATS[form](runs, service)

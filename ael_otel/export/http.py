@@ -1,4 +1,4 @@
-"""One HTTP request with the standard library: bounded, retried where the server asks for it, never redirected."""
+"""Send one HTTP request with the standard library: bounded, retried if the server asks for it, never redirected."""
 
 import base64
 import time
@@ -24,16 +24,16 @@ _LOOPBACK: Final = ("localhost", "::1")
 
 
 class _Message(msgspec.Struct):
-    """The body of a refusal as OTLP servers write it."""
+    """The body of an error response of an OTLP server."""
 
     message: str = ""
 
 
 class _NoRedirects(HTTPRedirectHandler):
-    """A redirected POST loses its body, and its headers would go to whoever is named."""
+    """Refuses redirects: a redirected POST loses its body, and its headers would go to another host."""
 
     def redirect_request(self, *_arguments: object, **_more: object) -> None:
-        """Refuse, which leaves the answer as an error."""
+        """Return None, so that the response becomes an error."""
 
 
 def request(
@@ -44,9 +44,9 @@ def request(
     headers: Mapping[str, str] | None = None,
     timeout_s: float = 10.0,
 ) -> bytes:
-    """Return the body of the answer.
+    """Return the body of the response.
 
-    Credentials in the URL are sent as basic authentication. Answers that ask for patience (429, 502, 503, 504) and
+    Credentials in the URL are sent as basic authentication. Responses that ask for a retry (429, 502, 503, 504) and
     failed connections are tried again, four times in all.
 
     Raises ExportError that names the server without credentials, and the reason.
@@ -55,7 +55,7 @@ def request(
     try:
         asked = _request(method, url, body, headers or {})
     except ValueError as error:
-        raise ExportError(f"{shown} is no URL to send to: {error}") from None
+        raise ExportError(f"{shown} is not a URL to send to: {error}") from None
     opener = _opener(urlsplit(url).hostname or "")
     for attempt in range(1, ATTEMPTS + 1):
         last = attempt == ATTEMPTS
@@ -95,7 +95,7 @@ def _request(method: str, url: str, body: bytes | None, headers: Mapping[str, st
 
 
 def _opener(host: str) -> OpenerDirector:
-    # A proxy cannot reach what listens on this machine only.
+    # A proxy cannot reach a server that listens on this machine only.
     local = host in _LOOPBACK or host.startswith("127.")
     return build_opener(_NoRedirects, *([ProxyHandler({})] if local else []))
 
@@ -108,7 +108,7 @@ def _retry_after(error: HTTPError) -> float | None:
 
 
 def _said(error: HTTPError) -> str:
-    """Return the server's own words, as far as they are a short text."""
+    """Return the message in the server's response after a colon, if it is a short text; else an empty text."""
     try:
         text = error.read(2_000).decode("utf-8", "replace").strip()
     except (OSError, HTTPException):
@@ -124,5 +124,5 @@ def _said(error: HTTPError) -> str:
 def _reason(error: BaseException) -> str:
     reason = error.reason if isinstance(error, URLError) else error
     if isinstance(reason, TimeoutError):
-        return "no answer in time"
+        return "no response in time"
     return (reason.strerror if isinstance(reason, OSError) else None) or str(reason) or type(reason).__name__

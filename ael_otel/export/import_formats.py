@@ -1,6 +1,6 @@
-"""Reading files of runs: OTLP/JSON of any writer, answers of trace servers, and the JSON that we wrote ourselves.
+"""Read files of runs: OTLP/JSON of any writer, responses of trace servers, and the JSON that we export ourselves.
 
-What can be read is read, and the rest is counted with a reason.
+Agent Trace records may be among them. Items that cannot be read are skipped and counted by reason.
 """
 
 import json
@@ -11,12 +11,15 @@ import msgspec
 
 from ael_otel._generated import attributes as attr
 from ael_otel._generated import spans as names
+from ael_otel.attribution.agent_trace import VENDOR, TraceRecord
+from ael_otel.attribution.agent_trace_reader import is_record, read_record
 from ael_otel.errors import ImportFormatError
 from ael_otel.export import console_spans, jaeger
 from ael_otel.export.otlp import spans_in
 from ael_otel.export.span_tree import Span
 from ael_otel.store import INTERRUPTED, ErrorRecord, ExecutionRecord
 from ael_otel.store.derive import derive
+from ael_otel.store.model_calls import add_call_result
 from ael_otel.store.span_content import calls_of, input_of, output_of
 
 _OTHER_SIGNALS: Final = (
@@ -24,7 +27,7 @@ _OTHER_SIGNALS: Final = (
     ("resourceMetrics", "metric", ("scopeMetrics", "metrics")),
     ("resourceProfiles", "profile", ("scopeProfiles", "profiles")),
 )
-"""Field of OTLP/JSON, what it holds, and the fields below it."""
+"""Field of OTLP/JSON, its signal, and the fields below it."""
 
 _NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _OTHER_FILES: Final = {
@@ -34,11 +37,11 @@ _OTHER_FILES: Final = {
     b"\xff\xfe": "it is UTF-16: convert it to UTF-8",
     b"\xfe\xff": "it is UTF-16: convert it to UTF-8",
 }
-"""How files begin that people take for JSON, and what to do."""
+"""First bytes of files that users mistake for JSON, and what to do with each."""
 
 
 class LeftOut(NamedTuple):
-    """What a file has that no run was made of: how many of what, and why."""
+    """The parts of a file that did not become a run: how many of each kind, and why."""
 
     number: int
     noun: str
@@ -46,31 +49,35 @@ class LeftOut(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """The runs in a file, and what else it has, each kind once."""
+    """The runs in a file, the parts that were left out (each kind once), and the Agent Trace records in it."""
 
     runs: list[ExecutionRecord]
     left_out: list[LeftOut]
+    traces: list[TraceRecord] = []  # noqa: RUF012 - never changed
 
 
 def read(data: bytes) -> list[ExecutionRecord]:
-    """Return the runs in a file, as `read_with_rest` does."""
+    """Return the runs in a file; errors as in `read_with_rest`."""
     return read_with_rest(data).runs
 
 
-def read_with_rest(data: bytes) -> Reading:
-    """Return the runs in a file, and a count of items that are not runs or cannot be read.
+def read_with_rest(data: bytes, root: Callable[[], str] | None = None) -> Reading:
+    """Return the runs and Agent Trace records in a file, and a count of items that are neither or cannot be read.
 
-    It may be one JSON document, a document a line, or documents one after another. Each is OTLP/JSON of any version, an
-    answer of Tempo's or Jaeger's API, a span of the console exporter, or what `ael trace export` wrote. Spans of one
-    trace may be anywhere in it, as a Collector that writes batches leaves them.
+    It may be one JSON document, one document per line, or several documents in sequence. Each is OTLP/JSON of any
+    version, a response of Tempo's or Jaeger's API, a span of the console exporter, or output of `ael trace export`.
+    Spans of one trace may be anywhere in it, as in the batches that a Collector writes. Absolute paths in Agent Trace
+    records become relative to the folder of the repository, which `root` returns.
 
-    Raises ImportFormatError with the first reason where nothing in it is any of these.
+    Raises ImportFormatError with the first reason if the file contains none of these.
     """
-    return _Reader().read(data)
+    return _Reader(root).read(data)
 
 
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, root: Callable[[], str] | None) -> None:
+        self._root = root
+        self._traces: list[TraceRecord] = []
         self._records: list[ExecutionRecord] = []
         self._spans: list[Span] = []
         self._left: dict[tuple[str, str], list[Any]] = {}
@@ -89,7 +96,7 @@ class _Reader:
                         "document", "nested too deep", f"line {line}", error=f"line {line}: nested too deep"
                     )
         if not self._recognised:
-            raise ImportFormatError(self._first_reason or "there is no run in it")
+            raise ImportFormatError(self._first_reason or "it contains no run")
         made = records_of(
             map(_with_end, self._spans), lambda error: self._leave("trace", "without a run", str(error))
         )
@@ -97,17 +104,17 @@ class _Reader:
             LeftOut(count, noun, f"{why} ({detail})" if detail else why)
             for (noun, why), (count, detail) in self._left.items()
         ]
-        return Reading([*self._records, *made], left)
+        return Reading([*self._records, *made], left, self._traces)
 
     def _leave(self, noun: str, why: str, detail: str = "", *, count: int = 1, error: str = "") -> None:
-        """Count what is left out; the detail of the first of a kind is kept, and the first error for all."""
+        """Count an item that is left out; store the detail of the first one of each kind, and the first error."""
         self._first_reason = self._first_reason or error or detail
         if count:
             self._left.setdefault((noun, why), [0, detail])[0] += count
 
     def _take(self, part: Any, line: int) -> None:
         def bad(error: ImportFormatError) -> None:
-            self._leave("span", "impossible to read", f"line {line}: {error}")
+            self._leave("span", "that cannot be read", f"line {line}: {error}")
 
         found = cast("dict[str, Any]", part) if isinstance(part, dict) else {}
         if "execution_id" in found:
@@ -119,8 +126,12 @@ class _Reader:
                     "run",
                     "not as `ael trace export` writes it",
                     f"line {line}: {error}",
-                    error=f"line {line}: no run as `ael trace export` writes it: {error}",
+                    error=f"line {line}: not a run as `ael trace export` writes it: {error}",
                 )
+            return
+        if is_record(found):
+            self._recognised = True
+            self._take_trace(found, line)
             return
         recognised = True
         if "resourceSpans" in found or "resource_spans" in found:
@@ -136,7 +147,7 @@ class _Reader:
         elif jaeger.is_jaeger(found):
             self._spans += jaeger.spans_in_trace(found, bad)
         elif isinstance(found.get("data"), list):
-            self._recognised = self._recognised or not found["data"]  # an answer without traces
+            self._recognised = self._recognised or not found["data"]  # a response without traces
             for trace in _list(found["data"]):
                 self._take(trace, line)
             return
@@ -158,8 +169,19 @@ class _Reader:
                 "document",
                 "without OTLP/JSON of traces",
                 f"line {line}: {_about(part)}",
-                error=f"line {line}: no OTLP/JSON of traces: {_about(part)}",
+                error=f"line {line}: not OTLP/JSON of traces: {_about(part)}",
             )
+
+    def _take_trace(self, found: dict[str, Any], line: int) -> None:
+        try:
+            record, not_understood = read_record(found, None if self._root is None else self._root())
+        except ImportFormatError as error:
+            self._leave("record", "that cannot be read", f"line {line}: {error}")
+            return
+        self._traces.append(record)
+        foreign = {f"metadata.{name[:40]}": 1 for name in record.metadata if name != VENDOR}
+        for part, count in (not_understood | foreign).items():
+            self._leave("part", f"of Agent Trace records that cannot be read: {part}", count=count)
 
     def _otlp(self, found: dict[str, Any], bad: Callable[[ImportFormatError], None]) -> list[Span]:
         try:
@@ -180,7 +202,7 @@ class _Reader:
         try:
             first = msgspec.json.decode(lines[0][1])
         except _NOT_JSON as error:
-            # Not a document a line, so one that has several lines, or several of these.
+            # Not one document per line: one document with several lines, or several such documents.
             try:
                 yield 1, msgspec.json.decode(data)
                 return
@@ -197,7 +219,7 @@ class _Reader:
                         yield begins, document
                 return
             self._leave(
-                "line", "without valid JSON", f"line {lines[0][0]}: {error}", error=f"no JSON: {error}"
+                "line", "without valid JSON", f"line {lines[0][0]}: {error}", error=f"not JSON: {error}"
             )
         else:
             yield lines[0][0], first
@@ -214,12 +236,12 @@ class _Reader:
 
 
 def _with_end(span: Span) -> Span:
-    """Return a span that had not ended as one that was last seen at its start."""
+    """Return a span that had not ended with its start as its end."""
     return span if span.end_ns else msgspec.structs.replace(span, end_ns=span.start_ns)
 
 
 def _one_after_another(text: str) -> Iterator[tuple[int | None, Any]]:
-    """Yield each document with the line on which it begins; None where one cannot be read, which ends it."""
+    """Yield each document with the line on which it begins; ends with None at one that cannot be read."""
     decoder, at, line = json.JSONDecoder(), 0, 1
     while True:
         begin = at
@@ -247,7 +269,7 @@ def _snake(name: str) -> str:
 
 
 def _count(resources: list[Any], inner: tuple[str, str]) -> int:
-    """Count the items two levels below resources: by scope, then themselves."""
+    """Return the number of items two levels below resources: resource, scope, item."""
 
     def below(items: list[Any], name: str) -> list[Any]:
         found: list[Any] = []
@@ -262,7 +284,7 @@ def _count(resources: list[Any], inner: tuple[str, str]) -> int:
 
 
 def _about(part: Any) -> str:
-    """Say what a document is by its keys or its type, without its values."""
+    """Return a description of a document by its keys or its type, without its values."""
     if not isinstance(part, dict):
         return f"a JSON {type(part).__name__}"
     keys = [str(key)[:40] for key in cast("dict[str, Any]", part)]
@@ -272,9 +294,9 @@ def _about(part: Any) -> str:
 def records_of(
     spans: Iterable[Span], on_bad: Callable[[ImportFormatError], None] | None = None
 ) -> list[ExecutionRecord]:
-    """Return a record for each run in the spans, which may be of many traces and in any order, and there twice.
+    """Return a record for each run in the spans, which may be of several traces, in any order, and repeated.
 
-    Raises ImportFormatError for spans that no run can be made of, unless `on_bad` takes it.
+    Raises ImportFormatError for spans that cannot form a run, unless `on_bad` is passed, which is called instead.
     """
     traces: dict[str, list[Span]] = {}
     for span in spans:
@@ -284,7 +306,7 @@ def records_of(
         try:
             found += derive(some)
         except (ValueError, OverflowError, RecursionError) as error:
-            why = ImportFormatError(f"no run can be made of the trace {trace_id}: {error}")
+            why = ImportFormatError(f"trace {trace_id} cannot be converted to a run: {error}")
             if on_bad is None:
                 raise why from None
             on_bad(why)
@@ -300,7 +322,7 @@ def records_of(
     for record in found:
         _add_content(record, attributes)
         if record.span_id not in ended:
-            # It had not ended when it was exported, and can never end here.
+            # It had not ended when it was exported, and will not end here.
             record.status = "failed"
             record.error = ErrorRecord(
                 INTERRUPTED, "spans", "the run had not ended when its trace was written"
@@ -309,9 +331,10 @@ def records_of(
 
 
 def _add_content(record: ExecutionRecord, attributes: Mapping[str, Mapping[str, Any]]) -> None:
-    """Add the inputs and outputs that the spans of a run carry, where its writer put them there."""
+    """Add the inputs and outputs in the spans of a run, if its writer stored them there."""
     root = attributes.get(record.span_id, {})
     record.inputs, record.outputs = input_of(root), output_of(root)
     for call in calls_of(record):
         facts = attributes.get(call.span_id, {})
         call.params, call.result = input_of(facts), output_of(facts)
+        add_call_result(record, call, call.result)

@@ -1,6 +1,6 @@
-"""Jaeger's JSON, written and read: what its interface opens as a file, and what its `/api/traces` answers.
+"""Write and read Jaeger's JSON: the files that its interface opens, and the responses of its `/api/traces`.
 
-Jaeger takes OTLP on the wire: to send runs there, push OTLP to its port 4318.
+Jaeger accepts OTLP: to send runs there, push OTLP to its port 4318.
 """
 
 import math
@@ -16,7 +16,7 @@ _LARGEST_EXACT = 2**53
 
 
 def as_jaeger(spans: Sequence[Span]) -> dict[str, Any]:
-    """Return the spans of one trace; times are microseconds."""
+    """Return the spans of one trace as a document; times are microseconds."""
     processes = {
         service: f"p{number}" for number, service in enumerate({span.service: 0 for span in spans}, 1)
     }
@@ -64,7 +64,7 @@ def _tag(key: str, value: Any) -> dict[str, Any]:
     match value:
         case bool():
             return {"key": key, "type": "bool", "value": value}
-        case int() if abs(value) < _LARGEST_EXACT:  # a browser reads it
+        case int() if abs(value) < _LARGEST_EXACT:  # a browser can represent it
             return {"key": key, "type": "int64", "value": value}
         case float() if math.isfinite(value):
             return {"key": key, "type": "float64", "value": value}
@@ -86,19 +86,19 @@ _OWN_TAGS: Final = frozenset(
         "otel.library.version",
     }
 )
-"""Tags that stand for fields of a span."""
+"""Tags that correspond to fields of a span."""
 
 _KINDS: Final = cast("tuple[Kind, ...]", get_args(Kind.__value__))
 _STATUSES: Final = cast("tuple[SpanStatus, ...]", get_args(SpanStatus.__value__))
 
 
 def is_jaeger(document: Mapping[str, Any]) -> bool:
-    """Whether a document is one trace in Jaeger's JSON."""
+    """Return whether a document is one trace in Jaeger's JSON."""
     return isinstance(document.get("spans"), list) and ("processes" in document or "traceID" in document)
 
 
 def spans_in_trace(trace: Mapping[str, Any], on_bad: Callable[[ImportFormatError], None]) -> list[Span]:
-    """Return the spans of one trace; `on_bad` gets the reason for each that cannot be read."""
+    """Return the spans of one trace; `on_bad` is called with the reason for each one that cannot be read."""
     found: list[Span] = []
     processes = _map(trace.get("processes"))
     for span in _maps(trace.get("spans")):
@@ -147,7 +147,7 @@ def _parent(span: Mapping[str, Any]) -> str:
 
 
 def _read_id(value: Any, digits: int, field: str) -> str:
-    """Return an id in full length: Jaeger leaves out leading zeros, and half of the trace id where it is zero."""
+    """Return an id in full length: Jaeger omits leading zeros, and the first half of a trace id if it is zero."""
     if isinstance(value, str) and 0 < len(value) <= digits and value.isascii() and value.isalnum():
         number = int(value, 16)
         if number:

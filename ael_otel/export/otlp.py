@@ -1,7 +1,7 @@
-"""OTLP/JSON: spans as the OpenTelemetry protocol writes them in JSON, and back.
+"""Write and read OTLP/JSON, the JSON form of the OpenTelemetry protocol.
 
-The protocol's JSON differs from that of protobuf in three ways, which is why no protobuf library writes it: ids are
-hex, enumerations are integers, and 64-bit integers are text.
+The protocol's JSON differs from protobuf's JSON in three ways, so no protobuf library can write it: ids are hex,
+enumerations are integers, and 64-bit integers are text.
 (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding)
 """
 
@@ -21,10 +21,10 @@ from ael_otel.export.span_tree import SCOPE, Kind, Span, SpanEvent, SpanStatus
 from ael_otel.store.content import clean
 
 KINDS: Final[tuple[Kind, ...]] = ("internal", "server", "client", "producer", "consumer")
-"""In the order of the protocol, which counts from 1; 0 is unspecified."""
+"""Kinds in the order of the protocol, which counts from 1; 0 is unspecified."""
 
 STATUSES: Final[tuple[SpanStatus, ...]] = ("unset", "ok", "error")
-"""In the order of the protocol, from 0."""
+"""Statuses in the order of the protocol, from 0."""
 
 _INT64: Final = 2**63
 _SAMPLED: Final = 1
@@ -38,8 +38,8 @@ def encode(spans: Iterable[Span]) -> bytes:
 def _resources(spans: Iterable[Span]) -> Iterator[dict[str, Any]]:
     for (service, scope), group in groupby(spans, key=lambda span: (span.service, span.scope)):
         ours = scope == SCOPE
-        # The spans stand first: readers of growing files tell one file from another by its first bytes, and a trace id
-        # is not in two of them.
+        # The spans come first: readers of growing files identify a file by its first bytes, and two files never begin
+        # with the same trace id.
         yield {
             "scopeSpans": [
                 {
@@ -86,7 +86,7 @@ def _attributes(values: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def any_value(value: Any) -> dict[str, Any]:
-    """Return a value as the protocol's `AnyValue`; what it has no word for becomes text."""
+    """Return a value as the protocol's `AnyValue`; a value without a JSON type becomes text."""
     match value:
         case None:
             return {}
@@ -119,14 +119,14 @@ def _not_finite(value: float) -> str:
 
 
 def decode(data: bytes | str) -> list[Span]:
-    """Return the spans of one JSON object, whoever wrote it: unknown fields are passed over, as the protocol asks.
+    """Return the spans of one JSON object of any writer; unknown fields are ignored, as the protocol requires.
 
     Enumerations may be names and integers may be numbers, as protobuf libraries write them.
 
-    Ids may be hex, as the protocol asks, or base64, as protobuf libraries write them.
+    Ids may be hex, as the protocol requires, or base64, as protobuf libraries write them.
 
     Raises:
-        ImportFormatError: it is no OTLP/JSON of traces.
+        ImportFormatError: it is not OTLP/JSON of traces.
     """
     try:
         document = msgspec.json.decode(data)
@@ -136,13 +136,13 @@ def decode(data: bytes | str) -> list[Span]:
 
 
 def spans_in(document: Any, on_bad: Callable[[ImportFormatError], None] | None = None) -> list[Span]:
-    """Return the spans of a parsed `TracesData`, also as it was before 2022 (`instrumentationLibrarySpans`).
+    """Return the spans of a parsed `TracesData`, including its form before 2022 (`instrumentationLibrarySpans`).
 
-    Raises ImportFormatError; for a span that cannot be read only without `on_bad`, which else gets the reason.
+    Raises ImportFormatError; an unreadable span raises only without `on_bad`, which is called with the reason instead.
     """
     found = _get(_mapping(document), "resourceSpans")
     if not isinstance(found, list):
-        raise ImportFormatError("no OTLP/JSON of traces: `resourceSpans` is missing")
+        raise ImportFormatError("not OTLP/JSON of traces: `resourceSpans` is missing")
     spans: list[Span] = []
     for resource in _mappings(found):
         known = _read_attributes(_get(_mapping(_get(resource, "resource")), "attributes"))
@@ -170,7 +170,7 @@ def _unreadable(error: Exception) -> ImportFormatError:
 def _read_span(span: dict[str, Any], service: str, scope: str) -> Span:
     status = _mapping(_get(span, "status"))
     start = _integer(_get(span, "startTimeUnixNano"), "startTimeUnixNano")
-    # A span that had not ended has no end, or 0.
+    # A span that had not ended when it was exported has no end, or 0.
     end = _integer(_get(span, "endTimeUnixNano") or 0, "endTimeUnixNano")
     return Span(
         trace_id=_hex(_get(span, "traceId"), 32, "traceId"),
@@ -197,7 +197,7 @@ def _read_span(span: dict[str, Any], service: str, scope: str) -> Span:
 
 
 def _get(mapping: Mapping[str, Any], name: str) -> Any:
-    """Return a field by its name, or by the one that it has in the .proto file."""
+    """Return a field by its JSON name, or by its name in the .proto file."""
     if name in mapping:
         return mapping[name]
     return mapping.get("".join(f"_{c.lower()}" if c.isupper() else c for c in name))
@@ -232,7 +232,7 @@ def _hex(value: Any, digits: int, field: str, *, optional: bool = False) -> str:
 
 
 def _base64_length(digits: int) -> int:
-    """Return the characters of base64 for as many bytes as that many hex digits are."""
+    """Return the number of base64 characters for the bytes that `digits` hex digits encode."""
     return -(-digits // 6) * 4
 
 
@@ -252,7 +252,7 @@ def _integer(value: Any, field: str) -> int:
 
 
 def _choice[T: str](value: Any, choices: Sequence[T], prefix: str, first: int) -> T:
-    """Return one of an enumeration by number or name; what a newer protocol may add is taken as the first."""
+    """Return a value of an enumeration by number or name; an unknown one, as of a newer protocol, is the first."""
     if isinstance(value, str) and not value.lstrip("-").isdigit():
         name = value.removeprefix(prefix).lower()
         return next((choice for choice in choices if choice == name), choices[0])
@@ -267,7 +267,7 @@ def _read_attributes(value: Any) -> dict[str, Any]:
 
 
 def read_value(value: Mapping[str, Any]) -> Any:
-    """Return what `any_value` wrote; None for what is unknown."""
+    """Return the value that `any_value` converted; None for an unknown one."""
     for field, found in value.items():
         match field.replace("_v", "V"):
             case "stringValue":

@@ -1,4 +1,4 @@
-"""Sending stored runs to a server: OTLP over HTTP (a Collector, Tempo, Jaeger, any backend), or Zipkin."""
+"""Send stored runs to a server: OTLP over HTTP (a Collector, Tempo, Jaeger, any backend), or Zipkin."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, Literal
@@ -21,7 +21,7 @@ _GRPC_PORT: Final = 4317
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """What was sent: runs, spans, requests, and the spans that the server refused."""
+    """The result of a push: numbers of runs, spans and requests, and of spans that the server rejected."""
 
     runs: int
     spans: int
@@ -38,17 +38,17 @@ def push(
     headers: Mapping[str, str] | None = None,
     on_sent: Callable[[int], None] = lambda _runs: None,
 ) -> Sent:
-    """Send the spans of runs, some at a time; a run is never cut in two requests.
+    """Send the spans of runs in several requests; the spans of one run are never split.
 
     Args:
         runs: the runs.
-        endpoint: the server; a URL without a path gets that of the protocol.
+        endpoint: the server; a URL without a path gets the default path of the protocol.
         protocol: `otlp` or `zipkin`.
-        service: name of the service that the spans are of.
-        headers: sent with every request, for authentication.
-        on_sent: told how many runs have been sent so far.
+        service: service name of the spans.
+        headers: headers of every request, for authentication.
+        on_sent: called with the number of runs sent so far.
 
-    Raises ExportError: the server cannot be reached or refuses; what was sent before stays sent.
+    Raises ExportError if the server cannot be reached or rejects a request; earlier requests are not undone.
     """
     url = address(endpoint, protocol)
     totals = [0, 0, 0, 0]
@@ -62,12 +62,12 @@ def push(
 
 
 def address(endpoint: str, protocol: Protocol) -> str:
-    """Return the URL to send to. Raises ExportError for one that cannot be meant."""
+    """Return the URL to send to. Raises ExportError for an unusable one."""
     try:
         parts = urlsplit(endpoint)
         port = parts.port
     except ValueError as error:
-        raise ExportError(f"the endpoint is no URL: {error}") from None
+        raise ExportError(f"the endpoint is not a URL: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ExportError("the endpoint must be a URL such as http://localhost:4318")
     if protocol == "otlp" and port == _GRPC_PORT:
@@ -106,7 +106,7 @@ class _Answer(msgspec.Struct):
 
 
 def _rejected(answer: bytes) -> int:
-    """Return how many spans the server refused; an answer in another form says nothing."""
+    """Return how many spans the server rejected; 0 if the response has another form."""
     try:
         partial = msgspec.json.decode(answer, type=_Answer).partial if answer.strip() else None
         return int(partial.rejected) if partial is not None else 0

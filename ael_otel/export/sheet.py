@@ -1,4 +1,4 @@
-"""CSV for spreadsheets: one row for each run, step and tool call, with no cell that a spreadsheet would execute."""
+"""Write CSV for spreadsheets: one row for each run, step and tool call, without cells that a spreadsheet executes."""
 
 import csv
 import io
@@ -30,10 +30,10 @@ COLUMNS: Final = (
     "input",
     "output",
 )
-"""`row` says what the row is: `run`, `step` or `call`. `input` and `output` are JSON."""
+"""Columns. `row` is the kind of the row: `run`, `step` or `call`. `input` and `output` are JSON."""
 
-# A spreadsheet takes a cell that begins so for a formula, also after a tab or a line break; the wide ones are what some
-# East Asian input methods make of the narrow ones.
+# A spreadsheet treats a cell with one of these first characters as a formula, even after a tab or a line break; the
+# wide ones are variants that some East Asian input methods produce.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", *(chr(ord(mark) + 0xFEE0) for mark in "=+-@"))
 
 
@@ -46,9 +46,9 @@ def lines(rows: Iterable[Sequence[Any]]) -> Iterator[str]:
 
 
 def cell(value: Any) -> Any:
-    """Return a value as one cell: numbers as they are, times in RFC 3339, content as JSON, text made harmless.
+    """Return a value as one cell: numbers unchanged, times in RFC 3339, content as JSON, text that is not a formula.
 
-    Text that a spreadsheet would take for a formula gets an apostrophe before it.
+    Text that a spreadsheet would treat as a formula gets a leading apostrophe.
     """
     match value:
         case None:
@@ -74,7 +74,7 @@ def moment(value: datetime) -> str:
 
 
 def rows(run: ExecutionRecord) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of one run: itself, then each step followed by its calls."""
+    """Yield the rows of one run: the run, then each step followed by its calls."""
     yield _row(
         run,
         "run",

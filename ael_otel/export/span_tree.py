@@ -1,7 +1,7 @@
-"""A stored run as the spans it had: the same ids, names, attributes and times that telemetry sent while it ran.
+"""Convert a stored run to its spans: the ids, names, attributes and times that telemetry sent while it ran.
 
-Content (inputs, parameters, results, printed text, messages of errors) is never on a span. A run that was recorded
-without a trace gets ids made from its execution id, so that exporting it twice gives the same trace.
+Content (inputs, parameters, results, printed text, error messages) is never on a span. A run that was recorded without
+a trace gets ids derived from its execution id, so that exporting it twice gives the same trace.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ _TIMEOUT: Final = "TIMEOUT"
 
 
 class SpanEvent(msgspec.Struct, frozen=True):
-    """Something that happened at a moment within a span."""
+    """An event at one time within a span."""
 
     name: str
     time_ns: int
@@ -37,9 +37,10 @@ class SpanEvent(msgspec.Struct, frozen=True):
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
-    """One span, free of any format. Times are nanoseconds since 1970; ids are lower-case hex, "" where there is none.
+    """One span, independent of any format. Times are nanoseconds since 1970; ids are lower-case hex, "" if there is
+    none.
 
-    Attribute values are text, truth values, whole numbers, floats, bytes, None, and lists and mappings of those.
+    Attribute values are text, booleans, integers, floats, bytes, None, and lists and mappings of those.
     """
 
     trace_id: str
@@ -58,7 +59,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def spans_of(run: ExecutionRecord, service: str = SERVICE) -> list[Span]:
-    """Return the spans of a run, each after its parent; those of a run that goes on end where it was last seen."""
+    """Return the spans of a run, each after its parent; those of a run in flight end at its last recorded time."""
     return list(_Builder(run, service).spans())
 
 
@@ -72,15 +73,16 @@ class _Builder:
     def spans(self) -> Iterator[Span]:
         run = self._run
         if run.type == "direct" and run.tool_calls:
-            # The call is the root: there is no workflow around it.
+            # The call is the root: no workflow contains it.
             for call in run.tool_calls:
-                yield self._call(call, "", f"call {call.call_id}", {attr.AEL_WORKFLOW_ID: run.execution_id})
+                more = {attr.AEL_WORKFLOW_ID: run.execution_id} | _session(run)
+                yield self._call(call, "", f"call {call.call_id}", more)
             return
         root = run.span_id or self._id("run")
         facts: dict[str, Any] = {
             attr.AEL_WORKFLOW_NAME: run.workflow_name or "",
             attr.AEL_WORKFLOW_ID: run.execution_id,
-        }
+        } | _session(run)
         if run.workflow_version:
             facts[attr.AEL_WORKFLOW_VERSION] = run.workflow_version
         if (status := _workflow_status(run)) is not None:
@@ -106,7 +108,7 @@ class _Builder:
             0.0 if step.status == "skipped" and step.duration_ms is None else step.duration_ms,
             self._step_facts(step),
             step.error if step.status == "failed" else None,
-            events=list(_retries(step)),
+            events=[*_decisions(step), *_retries(step)],
         )
         inner = own
         if step.code is not None:
@@ -211,7 +213,7 @@ def _ns(milliseconds: float) -> int:
 
 
 def _moments(run: ExecutionRecord) -> Iterator[int]:
-    """Yield each time in nanoseconds at which the run is known to have been alive."""
+    """Yield each time in nanoseconds for which the record shows that the run was active."""
     yield to_us(run.started_at) * 1000
     if run.completed_at is not None:
         yield to_us(run.completed_at) * 1000
@@ -228,8 +230,21 @@ def _workflow_status(run: ExecutionRecord) -> str | None:
     return {"completed": "success", "cancelled": "cancelled"}.get(run.status)
 
 
+def _session(run: ExecutionRecord) -> dict[str, Any]:
+    """Return the attribute with the session of the run's caller, if there is one."""
+    session_id = run.metadata.get("session_id")
+    return {attr.SESSION_ID: session_id} if isinstance(session_id, str) and session_id else {}
+
+
+def _decisions(step: StepRecord) -> Iterator[SpanEvent]:
+    """Yield the event of the condition that was evaluated before the step ran."""
+    if step.decision is not None:
+        facts = {attr.AEL_DECISION_KIND: "when", attr.AEL_DECISION_OUTCOME: step.decision}
+        yield SpanEvent(names.SPAN_EVENT_DECISION, to_us(step.started_at) * 1000, facts)
+
+
 def _retries(step: StepRecord) -> Iterator[SpanEvent]:
-    """Yield the event of each attempt after the first, as far as the calls of a tool step tell when it was."""
+    """Yield the event of each attempt after the first, as far as the times of a tool step's calls are recorded."""
     if not step.retried:
         return
     for before, call in zip(step.tool_calls, step.tool_calls[1:], strict=False):

@@ -1,4 +1,4 @@
-"""Zipkin v2 JSON: the body of `POST /api/v2/spans`, and what Zipkin's own interface opens as a file.
+"""Write Zipkin v2 JSON: the body of `POST /api/v2/spans`, and a file that Zipkin's own interface opens.
 
 Follows OpenTelemetry's mapping (https://opentelemetry.io/docs/specs/otel/trace/sdk_exporters/zipkin/): attributes are
 text tags, events are annotations, an error is the tag `error`.
@@ -22,7 +22,7 @@ _KINDS: Final[dict[Kind, str]] = {
 
 
 def as_zipkin(span: Span) -> dict[str, Any]:
-    """Return one span as Zipkin has it; times are microseconds, and nothing is shorter than one."""
+    """Return one span in Zipkin's form; times are microseconds, and the minimum duration is 1."""
     written: dict[str, Any] = {"traceId": span.trace_id, "id": span.span_id}
     if span.parent_id:
         written["parentId"] = span.parent_id
@@ -51,7 +51,7 @@ def as_zipkin(span: Span) -> dict[str, Any]:
 
 
 def text(value: Any) -> str:
-    """Return an attribute as a tag: text as it is, all else as JSON."""
+    """Return an attribute as a tag: text unchanged, everything else as JSON."""
     return clean(value) if isinstance(value, str) else to_json(value, sys.maxsize).decode()
 
 

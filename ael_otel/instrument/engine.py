@@ -1,4 +1,4 @@
-"""Opening the engine in this process and running workflows in it: what `ael serve`, `ael run` and `ael demo` need."""
+"""Open the engine in this process and run workflows in it, for `ael serve`, `ael run` and `ael demo`."""
 
 import contextlib
 import io
@@ -35,10 +35,10 @@ class RunOutcome:
 
 
 def refuse_without_engine() -> None:
-    """Check that the engine is installed, without importing it: a command then leaves no empty store behind.
+    """Check that the engine is installed, without importing it, so that a failing command leaves no empty store behind.
 
     Raises:
-        EngineUnavailableError: it is not; the message names the command that installs it.
+        EngineUnavailableError: it is not installed; the message names the command that installs it.
     """
     if "ploston_core" not in sys.modules and find_spec("ploston_core") is None:
         raise EngineUnavailableError(f"the engine is not installed: `{install_command('engine')}`")
@@ -57,7 +57,7 @@ async def open_application(
 
     Raises:
         EngineUnavailableError: the engine is not installed or too old.
-        ConfigError: the engine does not accept the file, or cannot start what it names; its user has no home.
+        ConfigError: the engine rejects the file or cannot start what it configures, or the user has no home directory.
     """
     try:
         from ploston_core.application import PlostApplication
@@ -68,18 +68,19 @@ async def open_application(
             f"the engine cannot be imported ({error}): install it with `{install_command('engine')}`"
         ) from error
     except RuntimeError as error:
-        # FastMCP's settings look for a home when they are imported; a container's arbitrary user id has none.
+        # FastMCP's settings look up the home directory when they are imported; a container's arbitrary user id has
+        # none.
         if _has_a_home():
             raise
         raise ConfigError(
-            "the engine's libraries need a home directory and this user has none: set HOME to a folder that "
-            f"may be written ({error})",
+            "the engine's libraries need a home directory and this user has none: set HOME to a writable "
+            f"folder ({error})",
             key="HOME",
         ) from error
     _log_through_root()
     application = PlostApplication(
         config_path=str(config),
-        # What the engine prints it also logs: where our handler has the log, each line would be there twice.
+        # The engine logs everything that it prints: if our handler writes the log, each line would appear twice.
         log_output=_Nowhere() if log_is_owned() else log_output or sys.stderr,
         transport=MCPTransport.STDIO if transport == "stdio" else MCPTransport.HTTP,
         http_host=host,
@@ -90,9 +91,9 @@ async def open_application(
         with engine_opening():
             await application.initialize()
     except AELError as error:
-        raise ConfigError(f"{config}: {_told(error)}", path=config) from error
+        raise ConfigError(f"{config}: {_without_secrets(error)}", path=config) from error
     except (TypeError, ValueError, AttributeError, KeyError) as error:
-        # The engine checks little of its file: a wrong type shows as whatever Python says about it.
+        # The engine checks little of its file: a wrong type results in an arbitrary Python error.
         raise ConfigError(
             f"{config}: the engine does not accept this file: {active_redaction().text(text_of(error))}",
             path=config,
@@ -103,10 +104,10 @@ async def open_application(
 
 
 class _Nowhere(io.StringIO):
-    """A stream that swallows what is written to it."""
+    """A stream that discards what is written to it."""
 
     def write(self, text: str, /) -> int:
-        """Return the number of characters, as if they had been written."""
+        """Return the number of characters, as `write` of a real stream does."""
         return len(text)
 
 
@@ -114,20 +115,20 @@ def _has_a_home() -> bool:
     return os.path.expanduser("~") != "~"  # noqa: PTH111 - no error without a home
 
 
-def _told(error: BaseException) -> str:
+def _without_secrets(error: BaseException) -> str:
     detail = getattr(error, "detail", None)
     message, detail = active_redaction().text(text_of(error)), active_redaction().text(str(detail or ""))
     return message if not detail or detail in message else f"{message}: {detail}"
 
 
 QUIET_LOGGERS: Final = ("ploston.chain_detection", "httpx", "httpcore", "mcp.client.streamable_http")
-"""Loggers whose lines below WARNING say nothing of use, or too much."""
+"""Loggers whose lines below WARNING are useless or too many."""
 
 
 def _log_through_root() -> None:
     """Let uvicorn's records reach the root logger: by default it prints its own lines, some of them on stdout.
 
-    One line per HTTP request, served or sent, says nothing that the engine's own lines do not, and shows a URL whose
+    A line for each HTTP request, received or sent, adds nothing to the engine's own lines, and contains a URL whose
     query may hold a key; the engine's line for each collection of its metrics has no content at all. The MCP client
     logs the id of each HTTP session, with which others could take part in it.
     """
@@ -168,8 +169,8 @@ def disconnected_servers(application: Any) -> dict[str, str]:
     for name, status in statuses.items():
         state = getattr(getattr(status, "status", None), "value", "")
         if state != "connected":
-            told = str(getattr(status, "error", None) or getattr(status, "last_error", None) or state)
-            broken[name] = active_redaction().text(told)
+            reason = str(getattr(status, "error", None) or getattr(status, "last_error", None) or state)
+            broken[name] = active_redaction().text(reason)
     return broken
 
 
@@ -180,13 +181,13 @@ async def run_workflow(
     timeout_s: float | None = None,
     on_start: Callable[[str, str], None] | None = None,
 ) -> RunOutcome:
-    """Run one workflow and return how it ended; a failed run is an outcome, not an exception.
+    """Run one workflow and return its outcome; a failed run is an outcome, not an exception.
 
     Args:
-        application: from `open_application`.
+        application: the result of `open_application`.
         name: the workflow's name.
         inputs: its inputs.
-        timeout_s: seconds until the engine calls the run off; None leaves it to the steps' own limits.
+        timeout_s: seconds after which the engine cancels the run; None leaves it to the steps' own limits.
         on_start: called with the execution id and the trace id as soon as the run has them.
 
     Raises:
@@ -207,7 +208,7 @@ async def run_workflow(
     try:
         result = await application.workflow_engine.execute(name, inputs, timeout_seconds=timeout_s)
     except Exception as error:
-        # The engine raises only for what happens around the steps: a time-out of the whole run, above all.
+        # The engine raises only for errors outside the steps, mainly a time-out of the whole run.
         status, outputs = "failed", dict[str, Any]()
         failure: dict[str, Any] | None = _error_of(error)
     else:

@@ -19,7 +19,7 @@ ARGUMENT_LOGGERS: Final = (
     "ploston_core.mcp_frontend.server",
     "ploston_core.api.routers.runner_static",
 )
-"""Loggers of the engine that write a call's full arguments, all versions up to 1.7."""
+"""Loggers of the engine that write the full arguments of calls, in all versions up to 1.7."""
 
 BRIDGE_LOGGER: Final = "ploston.execution"
 """The logger to which the engine copies each line that it prints, with the line's context as extras."""
@@ -28,15 +28,15 @@ _EXTRA: Final = "ael_"
 
 
 class ContextFilter(logging.Filter):
-    """Makes the context of the engine's lines fields of the log contract, for a handler of ours; drops no record.
+    """Turns the context of the engine's lines into fields of the log contract, for a handler of ours; drops no record.
 
-    The engine puts `ael_` before each key, so that some of its extras have the names of ours, such as `ael_event`.
-    Workflow and execution id are the engine's then, which keeps those of the latest run on one shared object: lines of
-    runs that overlap may carry each other's.
+    The engine puts `ael_` before each key, so some of its extras have the names of ours, such as `ael_event`. Workflow
+    and execution id are then the engine's, which keeps those of the latest run on one shared object: lines of
+    overlapping runs may carry each other's ids.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Move the engine's extras into one."""
+        """Move the engine's extras into one extra."""
         context = {
             name.removeprefix(_EXTRA): value
             for name, value in vars(record).items()
@@ -56,10 +56,10 @@ class Instrumentation:
         self._filters: list[tuple[str, logging.Filter]] = []
         self._baggage = False
         self.leaves_engine_alone = False
-        """Whether telemetry is disabled: the engine's functions are its own."""
+        """Whether telemetry is disabled, so that the engine's functions are not wrapped."""
 
     def start(self, active: Active, *, enabled: bool = True) -> None:
-        """Wrap the engine and record what it does with `active`, until `stop`; wrap nothing if not `enabled`."""
+        """Wrap the engine and record its runs with `active`, until `stop`; wrap nothing if not `enabled`."""
         with fault_barrier("instrument"):
             activate(active)
             argument_filter = ArgumentFilter(lambda: active_redaction().redacts)
@@ -69,17 +69,17 @@ class Instrumentation:
             if not enabled:
                 self.leave_engine_alone()
                 return
-            # Also where the engine is part of an application, which starts no pipeline of ours.
+            # Also if the engine is part of an application, in which no pipeline of ours starts.
             self._baggage = baggage.install()
             self._wrapping = Wrapping(TARGETS)
             self._wrapping.apply()
 
     def leave_engine_alone(self, *, owns_log: bool = False) -> None:
-        """Put every original back and wrap nothing from now on, since telemetry is disabled.
+        """Restore every original and wrap nothing from now on, since telemetry is disabled.
 
         Args:
-            owns_log: a handler of ours writes the log. Without our wrapper around the engine's logger its lines come
-                there by way of logging, context and all.
+            owns_log: a handler of ours writes the log. Without our wrapper around the engine's logger, its lines reach
+                that handler through logging, with their context.
         """
         self.leaves_engine_alone = True
         self._undo()
@@ -87,7 +87,7 @@ class Instrumentation:
             self._add_filter(BRIDGE_LOGGER, ContextFilter())
 
     def stop(self) -> None:
-        """Put every original back."""
+        """Restore every original."""
         with fault_barrier("uninstrument"):
             self._undo()
             if _InForce.instrumentation is self:
@@ -115,10 +115,10 @@ class _InForce:
 
 
 def leave_engine_alone(*, owns_log: bool = False) -> None:
-    """Put every function of the engine back and wrap none from now on: what `telemetry.enabled: false` stands for.
+    """Restore every function of the engine and wrap none from now on, as `telemetry.enabled: false` requires.
 
     Args:
-        owns_log: a handler of ours writes the log, as in a command of ours.
+        owns_log: a handler of ours writes the log, as in an `ael` command.
     """
     instrumentation = _InForce.instrumentation
     if instrumentation is not None:
@@ -128,9 +128,9 @@ def leave_engine_alone(*, owns_log: bool = False) -> None:
 
 @contextmanager
 def engine_opening() -> Generator[None]:
-    """Keep the engine's own telemetry down while it opens, where nothing else of it is wrapped; undone at the end.
+    """Disable the engine's own telemetry while it opens, if nothing else of it is wrapped; undone at the end.
 
-    The engine's own database fails a run whose step is retried, so a command of ours does not let it be opened, also
+    The engine's own database fails a run whose step is retried, so an `ael` command does not let it be opened, even
     with telemetry disabled.
     """
     instrumentation = _InForce.instrumentation

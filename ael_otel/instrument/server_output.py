@@ -1,10 +1,10 @@
-"""What MCP servers say besides answers: log messages of the protocol, and lines on stderr.
+"""The output of MCP servers other than responses: log messages of the protocol, and lines on stderr.
 
 Each becomes one record of the log contract, redacted, with the server's name and the ids of the run that it belongs to.
-Neither carries an id of its call, so the calls that the server has open decide. With one call open it is that call's.
-With several, it is that of the only call whose inputs the text repeats; else what they have in common: the run, where
-it is the same, or no ids, since a wrong id is worse than none. What the callers of all open calls passed in, and what
-their runs have shown to be secret, is redacted in each case.
+Neither carries an id of its call, so the open calls of the server determine it. With one open call, the record belongs
+to that call. With several, it belongs to the only call whose inputs the text repeats; otherwise it gets what the calls
+have in common: the run if it is the same, or no ids, since a wrong id is worse than none. The inputs of all open calls,
+and the secrets that were detected in their runs, are redacted in each case.
 """
 
 import json
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
 KIBIBYTES_PER_SECOND: Final = 200
 BURST_KIBIBYTES: Final = 2_000
-"""What one server may log: a line costs 1 and another 1 for each KiB. More is dropped and counted (`rate_limit`)."""
+"""Log allowance of one server: a line costs 1, and 1 more for each KiB. Excess is dropped (`rate_limit`)."""
 
 MAX_DATA: Final = 65_536
-"""Characters of a log message's data that are looked at."""
+"""Characters of a log message's data that are logged; the rest is ignored."""
 
 MAX_COMPARED: Final = 64
-"""Calls at once whose inputs are looked for in a text, to tell whose it is."""
+"""Maximum number of open calls whose inputs are searched for in a text, to find the call that it belongs to."""
 
 _LEVELS: Final = {
     "debug": logging.DEBUG,
@@ -57,13 +57,18 @@ _LEVELS: Final = {
 }
 
 message_logger: Final = logging.getLogger("fastmcp.client.from_server")
-"""FastMCP's own logger for these messages, so that its level and `FASTMCP_LOG_LEVEL` decide as before."""
+"""FastMCP's own logger for these messages, so that its level and `FASTMCP_LOG_LEVEL` apply as before."""
+
+_PLAIN_LOG: Final = "FASTMCP_ENABLE_RICH_LOGGING"
+"""FastMCP's servers on stdio get this variable: Rich would wrap a line at 80 columns, and a secret in it, and draw
+frames
+around stack traces that contain source lines. A value in the server's configuration takes precedence."""
 
 stderr_logger: Final = logging.getLogger("ael.mcp.stderr")
 
 
 class ServerConnection:
-    """One connection of the engine to an MCP server, as its tasks and its stderr see it.
+    """One connection of the engine to an MCP server, for the connection's tasks and for its stderr.
 
     Args:
         server: the server's name in the configuration.
@@ -83,12 +88,12 @@ class ServerConnection:
     # --- calls --------------------------------------------------------------------------------------------------------
 
     def begin(self, call: Frame) -> None:
-        """Note that the server is asked to answer a call; what it has written so far is not about this call."""
+        """Record that a call of the server begins; earlier output of the server is not about this call."""
         with self._lock:
             self._set_calls((*self._calls, call))
 
     def end(self, call: Frame) -> None:
-        """Note that the call is over; what the server has written so far may be about it."""
+        """Record that the call has ended; earlier output of the server may be about it."""
         with self._lock:
             self._set_calls(tuple(each for each in self._calls if each is not call))
 
@@ -100,16 +105,16 @@ class ServerConnection:
     # --- LogOrigin ----------------------------------------------------------------------------------------------------
 
     def decides(self) -> bool:
-        """Return False while connecting, where the caller's run is right, and inside any run begun since."""
+        """Return False while connecting, when the caller's run is correct, and inside any run begun since."""
         return not self.connecting and current_run.get() is self._born_in
 
     def entered(self) -> AbstractContextManager[None]:
-        """Make the run of the open calls, and this server, the current ones."""
+        """Make current the run of the open calls, and this server."""
         calls = self._calls_here()
         return self._about(calls, calls)
 
     def _calls_here(self) -> tuple[Frame, ...]:
-        """Return the open calls; the one that the context is in, where the client library keeps it (HTTP, mcp 2)."""
+        """Return the open calls; only the one of the current context if the client library keeps it (HTTP, mcp 2)."""
         call = current_frame.get()
         if current_run.get() is not self._born_in and call in self._calls:
             return (call,)
@@ -117,7 +122,7 @@ class ServerConnection:
 
     @contextmanager
     def _about(self, calls: tuple[Frame, ...], whose: tuple[Frame, ...]) -> Generator[None]:
-        """Make the run of `whose`, and this server, the current ones; what is hidden is that of all `calls`."""
+        """Make current the run of `whose`, and this server; values of all `calls` are redacted."""
         scope, context = self._place(calls, whose)
         run = current_run.set(scope)
         token = attach(context)
@@ -128,7 +133,7 @@ class ServerConnection:
             current_run.reset(run)
 
     def _place(self, calls: tuple[Frame, ...], whose: tuple[Frame, ...]) -> tuple[RunScope, Context]:
-        """Return the scope and the context of what the calls `whose` have in common."""
+        """Return the scope and the context that the calls `whose` have in common."""
         frame = _innermost_common(whose)
         scope = None if frame is None else frame.scope
         context = Context()
@@ -163,7 +168,7 @@ class ServerConnection:
     # --- records ------------------------------------------------------------------------------------------------------
 
     def message(self, level: str, logger_name: str | None, data: Any) -> None:
-        """Log one message of the protocol, unless its logger does not take the level or the server says too much."""
+        """Log one message of the protocol, unless its level is disabled or the server exceeds its allowance."""
         number = _LEVELS.get(level.lower(), logging.INFO)
         if not message_logger.isEnabledFor(number):
             return
@@ -175,11 +180,11 @@ class ServerConnection:
             return
         calls = self._calls_here()
         with self._about(calls, _repeated_by(text, calls)):
-            # For handlers of the application too, which redact nothing themselves.
+            # For handlers of the application too, which do not redact.
             self._log(message_logger, number, active_redaction().error_text(text))
 
     def lines(self, text: str, calls: tuple[Frame, ...]) -> None:
-        """Log lines of stderr that were written while `calls` were open; secrets that span lines are found."""
+        """Log lines of stderr that were written while `calls` were open; a secret that spans lines is redacted too."""
         if not stderr_logger.isEnabledFor(logging.INFO):
             return
         for whose, block in groupby(text.split("\n"), lambda each: _repeated_by(each, calls)):
@@ -192,7 +197,7 @@ class ServerConnection:
         line(logger, level, text, component=f"mcp.{self.server}")
 
     def allows(self, size: int) -> bool:
-        """Take a line of `size` bytes off the server's allowance; returns whether there was enough."""
+        """Subtract a line of `size` bytes from the server's allowance; return False if the allowance is too small."""
         now = monotonic()
         with self._lock:
             earned = (now - self._refilled) * KIBIBYTES_PER_SECOND
@@ -222,7 +227,7 @@ class ServerConnection:
 
 
 def _text_of(data: Any) -> str:
-    """Return the data of a log message as text: FastMCP's servers send `msg` and `extra`, others what they like."""
+    """Return the data of a log message as text: FastMCP's servers send `msg` and `extra`, others any JSON value."""
     if isinstance(data, dict):
         fields = cast("dict[str, Any]", data)
         if isinstance(fields.get("msg"), str) and not fields.keys() - {"msg", "extra"}:
@@ -233,7 +238,7 @@ def _text_of(data: Any) -> str:
 
 
 def _repeated_by(text: str, calls: tuple[Frame, ...]) -> tuple[Frame, ...]:
-    """Return the only call whose caller's inputs `text` repeats; all calls where there is not exactly one."""
+    """Return the only call whose caller's inputs `text` repeats; all calls if there is not exactly one."""
     if not 1 < len(calls) <= MAX_COMPARED:
         return calls
     found = [
@@ -245,7 +250,7 @@ def _repeated_by(text: str, calls: tuple[Frame, ...]) -> tuple[Frame, ...]:
 
 
 def _innermost_common(calls: tuple[Frame, ...]) -> Frame | None:
-    """Return the innermost frame that all calls are in; None for calls of several runs, and for none."""
+    """Return the innermost frame that contains all calls; None for calls of several runs, and for no calls."""
     if len(calls) == 1:
         return calls[0]
     common: list[Frame] | None = None
@@ -268,7 +273,7 @@ _connections: WeakKeyDictionary[Any, ServerConnection] = WeakKeyDictionary()
 
 
 async def connect(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """`MCPConnection._connect_once`: the tasks that the client starts here say which server they serve."""
+    """`MCPConnection._connect_once`: mark the tasks that the client starts here with their server."""
     connection = None
     token = None
     if recorder() is not None:
@@ -285,11 +290,11 @@ async def connect(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -
 
 
 def stdio_transport(wrapped: Any, instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """`MCPConnection._create_stdio_transport`: the server's stderr is logged, unless the engine has a file for it."""
+    """`MCPConnection._create_stdio_transport`: log the server's stderr, unless the engine writes it to a file."""
     transport = wrapped(*args, **kwargs)
     with fault_barrier("stdio_transport"):
         connection = _connections.get(instance)
-        # On Windows a pipe can neither be waited for nor asked how much it holds.
+        # On Windows a pipe can neither be waited for nor queried for its content.
         if (
             connection is not None
             and os.name == "posix"
@@ -297,11 +302,12 @@ def stdio_transport(wrapped: Any, instance: Any, args: Args, kwargs: Kwargs) -> 
             and getattr(transport, "log_file", transport) is None
         ):
             transport.log_file = connection.stderr()
+            transport.env = {_PLAIN_LOG: "false", **(transport.env or {})}
     return transport
 
 
 async def server_call(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """`MCPConnection.call_tool`: until the call ends, the server's output is about it."""
+    """`MCPConnection.call_tool`: assign the server's output to this call until it ends."""
     connection = _connections.get(instance)
     call = current_frame.get()
     if connection is None or not isinstance(call, ToolCall) or call.ended:
@@ -316,7 +322,7 @@ async def server_call(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwarg
 
 
 async def server_message(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """`default_log_handler` of FastMCP's client: one record of a server's log message instead of its wrapped text."""
+    """`default_log_handler` of FastMCP's client: log one record of a server's message instead of its wrapped text."""
     connection = log_origin.get()
     if isinstance(connection, ServerConnection) and recorder() is not None:
         with fault_barrier("server_message"):

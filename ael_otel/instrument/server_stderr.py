@@ -215,7 +215,7 @@ def open_stderr[Mark](to: Lines[Mark], mark: Mark) -> tuple[StderrStream, Stderr
     """Make a pipe for a server's stderr and read it until every process that has its end is gone.
 
     Raises:
-        OSError: no pipe can be made.
+        OSError: no pipe can be opened.
     """
     reading, writing = os.pipe()
     os.set_blocking(reading, False)

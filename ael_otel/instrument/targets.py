@@ -1,7 +1,7 @@
 """The table of everything that is wrapped in the engine; it drives wrapping and unwrapping.
 
-Module and attribute names are the engine's; a target that an engine version does not have is left out (which features
-then lack is said by `feature`).
+Module and attribute names are the engine's; a target that an engine version does not have is left out; `feature` names
+the part of the telemetry that is then missing.
 """
 
 from collections.abc import Callable
@@ -69,6 +69,12 @@ TARGETS: tuple[Target, ...] = (
         wrap_engine.add_step_result,
         "skipped steps",
     ),
+    Target(
+        "ploston_core.template.engine",
+        "TemplateEngine.render_string",
+        wrap_engine.render_string,
+        "outcomes of conditions",
+    ),
     Target("ploston_core.invoker.invoker", "ToolInvoker.invoke", wrap_engine.invoke, "tool calls"),
     Target(
         "ploston_core.mcp.manager", "MCPClientManager.call_tool", wrap_engine.call_tool, "MCP server names"
@@ -105,6 +111,24 @@ TARGETS: tuple[Target, ...] = (
         "MCPFrontend._handle_tools_call",
         wrap_frontend.handle_tools_call,
         "joined traces",
+    ),
+    Target(
+        "ploston_core.mcp_frontend.server",
+        "MCPFrontend._handle_initialize",
+        wrap_frontend.handle_initialize,
+        "sessions of clients",
+    ),
+    Target(
+        "ploston_core.mcp_frontend.server",
+        "MCPFrontend._start_stdio",
+        wrap_frontend.start_stdio,
+        "sessions of clients over stdio",
+    ),
+    Target(
+        "ploston_core.mcp_frontend.http_transport",
+        "HTTPTransport._create_app",
+        wrap_frontend.create_app,
+        "sessions of clients over HTTP",
     ),
     Target(
         "ploston_core.mcp_frontend.server",
@@ -186,6 +210,18 @@ TARGETS: tuple[Target, ...] = (
         "native telemetry database switched off",
     ),
     Target(
+        "ploston_core.telemetry.store.collector",
+        "TelemetryCollector.__init__",
+        wrap_native_telemetry.collector_opens,
+        "linear redaction of the engine's own records",
+    ),
+    Target(
+        "ploston_core.telemetry.store.redactor",
+        "Redactor.redact",
+        wrap_native_telemetry.redact_records,
+        "linear redaction of the engine's own records",
+    ),
+    Target(
         "ploston_core.telemetry.store.redactor",
         "Redactor._redact_patterns",
         wrap_native_telemetry.redact_patterns,
@@ -210,4 +246,4 @@ OPENING: Final = tuple(
     for target in TARGETS
     if target.wrapper in (wrap_native_telemetry.quiet_setup, wrap_native_telemetry.store_in_memory)
 )
-"""What decides, while an engine opens, which telemetry of its own it sets up."""
+"""Targets that decide, while an engine opens, which native telemetry it sets up."""

@@ -1,19 +1,23 @@
-"""Wrappers around the running of workflows: they say to the lifecycle what the engine does.
+"""Wrappers around the engine's functions that run workflows; they open and close the frames of the lifecycle.
 
-Each wrapper calls the wrapped function exactly once, with its own arguments, and returns or raises what that does.
-Whatever goes wrong in between is ours and stays here (`fault_barrier`, and the frames' own barriers).
+Each wrapper calls the wrapped function exactly once, with the same arguments, and returns or raises what that does.
+Faults of our own code do not leave a wrapper (`fault_barrier`, and the frames' own barriers).
 """
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, Final
 
 from ael_otel._generated.attributes import ErrorType, StepType
+from ael_otel.core.caller import Caller
 from ael_otel.core.faults import fault_barrier
 from ael_otel.instrument.active import current
+from ael_otel.instrument.clients import current_request
 from ael_otel.lifecycle import CodeBlock, Execution, Failure, Recorder, Step, ToolCall, current_frame
 from ael_otel.lifecycle.failure import carried_by, classify, mark, text_of
+from ael_otel.sessions.callers import caller_now, caller_of, clean_id
 
 type Wrapped = Callable[..., Awaitable[Any]]
 type Args = tuple[Any, ...]
@@ -22,7 +26,7 @@ type Kwargs = dict[str, Any]
 PYTHON_EXEC: Final = "python_exec"
 
 _handed_over: ContextVar[Execution | None] = ContextVar("ael_otel_handed_over", default=None)
-"""The run that `execute` has opened for the `execute_workflow` that it calls; taken once."""
+"""The run that `execute` has opened for the `execute_workflow` that it calls; read once."""
 
 
 def recorder() -> Recorder | None:
@@ -32,10 +36,25 @@ def recorder() -> Recorder | None:
 
 
 def argument(args: Args, kwargs: Mapping[str, Any], position: int, name: str, default: Any = None) -> Any:
-    """Return an argument however it was passed."""
+    """Return an argument, whether it was passed by position or by name."""
     if len(args) > position:
         return args[position]
     return kwargs.get(name, default)
+
+
+def run_caller(kwargs: Mapping[str, Any]) -> Caller | None:
+    """Return the caller of a run that begins now; None inside a run, which already has its caller."""
+    found: Caller | None = None
+    with fault_barrier("run_caller"):
+        frame = current_frame.get()
+        if frame is not None and not frame.ended:
+            return None
+        found = caller_now()
+        if found is None and (request := current_request.get()) is not None:
+            found = request.caller
+        if found is None and (bridge := clean_id(kwargs.get("bridge_session_id"))) is not None:
+            found = caller_of(None, bridge, None)
+    return found
 
 
 async def execute(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
@@ -48,6 +67,7 @@ async def execute(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -
         str(argument(args, kwargs, 0, "workflow_id", "")),
         execution_id=kwargs.get("parent_execution_id") or "",
         inputs=argument(args, kwargs, 1, "inputs"),
+        caller=run_caller(kwargs),
     )
     token = _handed_over.set(frame)
     try:
@@ -60,8 +80,8 @@ async def execute(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -
                         frame.workflow_unknown()
                     elif error.args == _TIMED_OUT_BEFORE_1_7:
                         seconds = argument(args, kwargs, 2, "timeout_seconds")
-                        told = f"Workflow timed out after {seconds}s"
-                        mark(error, Failure("WORKFLOW_TIMEOUT", "workflow_engine", told, error=error))
+                        message = f"Workflow timed out after {seconds}s"
+                        mark(error, Failure("WORKFLOW_TIMEOUT", "workflow_engine", message, error=error))
                 raise
             with fault_barrier("execute"):
                 _observe_run(frame, result)
@@ -75,7 +95,7 @@ _TIMED_OUT_BEFORE_1_7: Final = ("Unknown error code: EXECUTION_TIMEOUT",)
 
 
 async def execute_workflow(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """`WorkflowEngine.execute_workflow`: the same run where `execute` has opened it, else one of its own."""
+    """`WorkflowEngine.execute_workflow`: the same run where `execute` has opened it, else a new one."""
     record = recorder()
     if record is None:
         return await wrapped(*args, **kwargs)
@@ -90,6 +110,7 @@ async def execute_workflow(wrapped: Wrapped, instance: Any, args: Args, kwargs: 
         execution_id=kwargs.get("parent_execution_id") or "",
         inputs=argument(args, kwargs, 1, "inputs"),
         version=_text(getattr(workflow, "version", None)),
+        caller=run_caller(kwargs),
     ) as frame:
         result = await wrapped(*args, **kwargs)
         with fault_barrier("execute_workflow"):
@@ -169,6 +190,7 @@ def _step_frame(record: Recorder, args: Args, kwargs: Kwargs) -> Step:
         code=_text(getattr(step, "code", None)) if kind == "code" else None,
         max_attempts=_max_attempts(step, argument(args, kwargs, 1, "context")),
         literals=getattr(step, "params", None),
+        when=_text(getattr(step, "when", None)) or None,
     )
 
 
@@ -202,6 +224,22 @@ async def execute_step_once(wrapped: Wrapped, instance: Any, args: Args, kwargs:
     return result
 
 
+def render_string(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
+    """`TemplateEngine.render_string`: the outcome of a step's condition, which the engine reports only if it skips."""
+    rendered = wrapped(*args, **kwargs)
+    frame = current_frame.get()
+    if isinstance(frame, Step) and frame.when is not None:
+        with fault_barrier("render_string"):
+            if argument(args, kwargs, 0, "template_str") == "{{ " + frame.when + " }}":
+                # From 1.7 on the text "false" is false; before, the engine takes any text for true.
+                truth = getattr(sys.modules.get(_ENGINE), "_coerce_when_truthy", bool)
+                frame.decided(bool(truth(rendered)))
+    return rendered
+
+
+_ENGINE: Final = "ploston_core.engine.engine"
+
+
 def add_step_result(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
     """`ExecutionContext.add_step_result`: the only place where a cascade-skipped step is visible."""
     outcome = wrapped(*args, **kwargs)
@@ -220,32 +258,35 @@ def add_step_result(wrapped: Callable[..., Any], instance: Any, args: Args, kwar
 
 
 async def invoke(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """`ToolInvoker.invoke`: every tool call, whoever makes it; running code is not one."""
+    """`ToolInvoker.invoke`: every tool call of any caller; running code is not one."""
     record = recorder()
     name = str(argument(args, kwargs, 0, "tool_name", ""))
     if record is None or name == PYTHON_EXEC:
         return await wrapped(*args, **kwargs)
     runner, tool = split_runner(name)
-    with ToolCall(record, tool, server=runner) as frame:
-        with fault_barrier("invoke"):
-            frame.called_with(argument(args, kwargs, 1, "params"))
-        try:
-            result = await wrapped(*args, **kwargs)
-        except Exception as raised:
+    params = argument(args, kwargs, 1, "params")
+    async with record.around_tool(tool, params) as watched:
+        with ToolCall(record, tool, server=runner, caller=run_caller(kwargs)) as frame:
+            watched.entered(frame)
             with fault_barrier("invoke"):
-                registry = getattr(instance, "_registry", None)
-                unavailable = getattr(raised, "code", None) == "TOOL_UNAVAILABLE"
-                if unavailable and (
-                    runner is not None or (registry is not None and registry.get(name) is None)
-                ):
-                    frame.tool_unknown()
-            raise
-        with fault_barrier("invoke"):
-            frame.returned(getattr(result, "output", None))
-            if not getattr(result, "success", True):
-                error = getattr(result, "error", None)
-                frame.failed(error if isinstance(error, BaseException) else RuntimeError(str(error)))
-        return result
+                frame.called_with(params)
+            try:
+                result = await wrapped(*args, **kwargs)
+            except Exception as raised:
+                with fault_barrier("invoke"):
+                    registry = getattr(instance, "_registry", None)
+                    unavailable = getattr(raised, "code", None) == "TOOL_UNAVAILABLE"
+                    if unavailable and (
+                        runner is not None or (registry is not None and registry.get(name) is None)
+                    ):
+                        frame.tool_unknown()
+                raise
+            with fault_barrier("invoke"):
+                frame.returned(getattr(result, "output", None))
+                if not getattr(result, "success", True):
+                    error = getattr(result, "error", None)
+                    frame.failed(error if isinstance(error, BaseException) else RuntimeError(str(error)))
+            return result
 
 
 async def call_tool(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
@@ -256,13 +297,16 @@ async def call_tool(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs)
     server = str(argument(args, kwargs, 0, "server_name", ""))
     frame = current_frame.get()
     if not isinstance(frame, ToolCall) or frame.ended:
-        with ToolCall(record, str(argument(args, kwargs, 1, "tool_name", "")), server=server) as own:
-            with fault_barrier("call_tool"):
-                own.called_with(argument(args, kwargs, 2, "arguments"))
-            result = await _transport(wrapped, args, kwargs, own)
-            with fault_barrier("call_tool"):
-                own.returned(getattr(result, "content", None))
-            return result
+        tool, params = str(argument(args, kwargs, 1, "tool_name", "")), argument(args, kwargs, 2, "arguments")
+        async with record.around_tool(tool, params) as watched:
+            with ToolCall(record, tool, server=server, caller=run_caller(kwargs)) as own:
+                watched.entered(own)
+                with fault_barrier("call_tool"):
+                    own.called_with(params)
+                result = await _transport(wrapped, args, kwargs, own)
+                with fault_barrier("call_tool"):
+                    own.returned(getattr(result, "content", None))
+                return result
     with fault_barrier("call_tool"):
         frame.served_by(server)
     return await _transport(wrapped, args, kwargs, frame)
@@ -286,26 +330,29 @@ async def sandbox_execute(wrapped: Wrapped, instance: Any, args: Args, kwargs: K
     record = recorder()
     if record is None:
         return await wrapped(*args, **kwargs)
-    with CodeBlock(record, code=_text(argument(args, kwargs, 0, "code"))) as frame:
-        result = await wrapped(*args, **kwargs)
-        with fault_barrier("sandbox_execute"):
-            frame.printed(*(getattr(result, name, None) for name in ("stdout", "stderr", "result")))
-            if not getattr(result, "success", True):
-                text = str(getattr(result, "error", "") or "code failed")
-                nested = frame.child_failure
-                if nested is not None and _LOST_ON_THE_WAY in text:
-                    frame.failure = nested
-                else:
-                    frame.failed_as(code_failure(text))
-        return result
+    code = _text(argument(args, kwargs, 0, "code"))
+    async with record.around_code(code) as watched:
+        with CodeBlock(record, code=code) as frame:
+            watched.entered(frame)
+            result = await wrapped(*args, **kwargs)
+            with fault_barrier("sandbox_execute"):
+                frame.printed(*(getattr(result, name, None) for name in ("stdout", "stderr", "result")))
+                if not getattr(result, "success", True):
+                    text = str(getattr(result, "error", "") or "code failed")
+                    nested = frame.child_failure
+                    if nested is not None and _LOST_ON_THE_WAY in text:
+                        frame.failure = nested
+                    else:
+                        frame.failed_as(code_failure(text))
+            return result
 
 
 _LOST_ON_THE_WAY: Final = "AELError.__init__() missing"
-"""What code in a process of its own gets instead of a tool's error: the engine's errors cannot be unpickled there."""
+"""The error that sandboxed code in another process gets for a tool's error: the engine's cannot be unpickled there."""
 
 
 def mcp_failure(error: Exception) -> Failure:
-    """Classify what the MCP client raised: the tool said no, or the connection did not work.
+    """Classify an error of the MCP client: the tool returned an error, or the connection failed.
 
     The engine's own errors keep their code; a tool's error result is TOOL_FAILED in `tool`; a lost or refused
     connection is MCP_CONNECTION_FAILED in `mcp`; any other fault of protocol or client is TOOL_FAILED in `mcp`.
@@ -350,7 +397,7 @@ _CONNECTION_ERRORS: Final = frozenset(
 
 
 def code_failure(message: str) -> Failure:
-    """Classify what the sandbox says, in the versions' own words: it has only text."""
+    """Classify a failure of the sandbox by its text, in the wording of each engine version: it reports text only."""
     kind: ErrorType = "CODE_RUNTIME"
     for start, meaning in _SANDBOX_WORDS:
         if message.startswith(start):
@@ -389,7 +436,7 @@ def split_runner(name: str) -> tuple[str | None, str]:
 
 
 def step_type_of(step: Any) -> StepType:
-    """Return the contract's word for a step definition's type."""
+    """Return the value of `ael.step.type` for the type in a step definition."""
     return "code" if _value(getattr(step, "step_type", None)) == "code" else "tool_call"
 
 

@@ -1,6 +1,6 @@
-"""Wraps the table's targets when their modules are imported, and puts every original back.
+"""Wrap the table's targets when their modules are imported, and restore every original.
 
-The engine is never imported from here: a hook waits for the application to do it (importing it costs a second).
+This module never imports the engine: a hook waits for the application to do it (the import takes a second).
 """
 
 import logging
@@ -21,10 +21,10 @@ logger = logging.getLogger("ael_otel")
 
 
 class Wrapping:
-    """One round of wrapping; `undo` ends it for good.
+    """One round of wrapping; `undo` ends it permanently.
 
     Args:
-        targets: what to wrap.
+        targets: the functions to wrap.
     """
 
     def __init__(self, targets: Iterable[Target]) -> None:
@@ -38,12 +38,12 @@ class Wrapping:
         self.missing: list[Target] = []
 
     def apply(self) -> None:
-        """Wrap what is imported now and whatever is imported later."""
+        """Wrap the targets in modules that are imported now or later."""
         for module in self._by_module:
             wrapt.register_post_import_hook(self._on_import, module)
 
     def undo(self) -> None:
-        """Put the originals back; hooks that have not fired yet will do nothing."""
+        """Restore the originals; hooks that have not fired yet then do nothing."""
         with self._lock:
             self._active = False
             for owner, name, original in reversed(self._originals):
@@ -63,7 +63,7 @@ class Wrapping:
         if missing:
             self.missing.extend(missing)
             logger.warning(
-                "%s %s has no %s: without it there are no %s",
+                "%s %s has no %s: telemetry lacks %s",
                 _distribution(module.__name__),
                 _version(module.__name__),
                 ", ".join(target.attribute for target in missing),
@@ -80,7 +80,7 @@ class Wrapping:
         if original is None:
             return False
         if any(original is wrapper for wrapper in self._wrappers):
-            # A name that this module has taken from another one, after it was wrapped there.
+            # A name that this module imported from another one after it was wrapped there.
             original = original.__wrapped__
         else:
             self._wrappers.append(wrapt.wrap_function_wrapper(module, target.attribute, target.wrapper))

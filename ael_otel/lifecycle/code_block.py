@@ -10,22 +10,25 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from ael_otel._generated.emitters import start_code_exec
+from ael_otel.core.faults import fault_barrier
 from ael_otel.core.redaction import ActiveRedaction, active_redaction
 from ael_otel.core.run_context import RunScope
 from ael_otel.lifecycle.failure import Failure, classify, log_failure
 from ael_otel.lifecycle.frame import Frame
 from ael_otel.lifecycle.recorder import Recorder
-from ael_otel.lifecycle.step import Step, hash_of
+from ael_otel.lifecycle.step import Step, hash_of, step_around
 from ael_otel.privacy.run_secrets import CallerInputs, RunSecrets
 from ael_otel.store import CodeRecord
+from ael_otel.store.content import MAX_FROZEN, as_plain
+from ael_otel.store.model_calls import add_results
 
 
 class CodeBlock(Frame):
     """One run of sandboxed Python: span `Python Exec`; tools called from the code nest in it.
 
     Args:
-        recorder: where it is recorded.
-        code: the source; its SHA-256 and the names of the modules it imports are kept.
+        recorder: the recorder that writes it.
+        code: the source; its SHA-256 and the names of the modules it imports are stored.
     """
 
     __slots__ = ("code", "record")
@@ -46,7 +49,7 @@ class CodeBlock(Frame):
             self.record.span_id = self._span_id()
 
     def _scope_alone(self) -> RunScope:
-        """Return the scope of code that a client runs by itself: what stands in it was passed in."""
+        """Return the scope of code that a client runs directly: values in its source count as passed in by a caller."""
         return RunScope("", "", secrets=RunSecrets(), given=CallerInputs(_QUOTED.findall(self.code or "")))
 
     def _start_span(self, context: Context | None) -> Span:
@@ -59,25 +62,41 @@ class CodeBlock(Frame):
         )
 
     def printed(self, stdout: Any, stderr: Any, result: Any) -> None:
-        """Say what the code printed and gave back; kept in the store only."""
+        """Record what the code printed and returned; it goes to the store only."""
         record = self.record
         if record is None:
             return
 
-        def keep(said: Any, redaction: ActiveRedaction, exact: bool) -> None:
+        def keep(content: Any, redaction: ActiveRedaction, exact: bool) -> None:
             out, fit = self.recorder.content_out, self.content.fit
             record.stdout, record.stderr, record.result = (
-                fit(out(each, redaction, exact=exact)) for each in said
+                fit(out(each, redaction, exact=exact)) for each in content
             )
+            self._count_usage(content[-1], redaction, exact=exact)
 
         self.recorder.notes.content(keep, (stdout or None, stderr or None, result), self.scope)
 
+    def _count_usage(self, result: Any, redaction: ActiveRedaction, *, exact: bool) -> None:
+        """Record the model calls whose responses the code returned, other than those of calls of the run."""
+        execution, step = self.execution, step_around(self.parent)
+        if execution is None or self.recorder.store is None or result is None:
+            return
+        with fault_barrier("usage"):
+            add_results(
+                execution,
+                result if exact else as_plain(result, MAX_FROZEN),
+                self.clock.now(),
+                redaction,
+                passed_on=True,
+                step_id=None if step is None else step.step_id,
+            )
+
     def failed(self, error: BaseException) -> None:
-        """Say that the sandbox itself raised."""
+        """Record that the sandbox itself raised."""
         self.failure = classify(error, "sandbox")
 
     def failed_as(self, failure: Failure) -> None:
-        """Say why the code failed; a tool's error that the code let through stays that tool's failure."""
+        """Record why the code failed; a tool's error that the code let through stays that tool's failure."""
         inner = self.child_failure
         if inner is not None and inner.message and inner.message in failure.message:
             self.failure = inner
@@ -100,7 +119,7 @@ class CodeBlock(Frame):
         if not (failure.cancelled and self.parent is not None):
             self.recorder.count(failure)
         if self.parent is None:
-            # A client ran code without a workflow: nobody above tells the failure.
+            # A client ran code outside a workflow: no outer frame logs the failure.
             log_failure(failure, "sandbox", f"code failed: {failure.type}")
 
 
@@ -108,7 +127,7 @@ _QUOTED: Final = re.compile(r"""(?s)(?<=['"])[^'"\\]{4,}(?=['"])""")
 
 
 def imports_of(code: str) -> list[str]:
-    """Return the modules that Python source names in its imports, sorted; none where it is no Python."""
+    """Return the modules that Python source imports, sorted; empty if it does not parse."""
     return [active_redaction().name(name) for name in _imports_of(code)]
 
 

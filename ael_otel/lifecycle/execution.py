@@ -2,9 +2,9 @@
 
 import logging
 import re
-import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
+from os import urandom
 from typing import Any, Final
 
 from opentelemetry.context import Context
@@ -12,6 +12,7 @@ from opentelemetry.trace import Span
 
 from ael_otel._generated.attributes import StepType
 from ael_otel._generated.emitters import emit_execution_fail, start_workflow, update_workflow
+from ael_otel.core.caller import Caller
 from ael_otel.core.faults import fault_barrier
 from ael_otel.core.redaction import ActiveRedaction, active_redaction
 from ael_otel.core.run_context import RunScope
@@ -26,22 +27,23 @@ from ael_otel.store import ErrorRecord, ExecutionRecord, StepRecord
 run_observer: ContextVar[Callable[[str, str], None] | None] = ContextVar(
     "ael_otel_run_observer", default=None
 )
-"""Told the execution id and trace id of a run as soon as both are known, for whoever started it in this context."""
+"""Called with the execution id and trace id of a run that this context started, as soon as both exist."""
 
 
 _OWN_ID: Final = re.compile(r"exec-[0-9a-f]{8,32}")
-"""Ids of the engine and of this package: random, so that no text of the run need be compared with them."""
+"""Ids made by the engine or this package: they are random, so texts of the run need not be searched for them."""
 
 
 class Execution(Frame):
     """One run of a workflow: span `Workflow Execution`, executions, duration, active runs, one record.
 
     Args:
-        recorder: where it is recorded.
-        workflow: the workflow's name as the caller gave it.
-        execution_id: the run's id where it is already known; else `identify` says it later.
-        inputs: what the run was given, kept in the store only.
+        recorder: the recorder that writes it.
+        workflow: the workflow's name as the caller passed it.
+        execution_id: the run's id if it is assigned already; else `identify` sets it later.
+        inputs: the inputs of the run; they go to the store only.
         version: the workflow's version.
+        caller: who caused the run.
     """
 
     __slots__ = ("_known", "_own_scope", "_secrets", "steps_seen", "version", "workflow")
@@ -55,8 +57,9 @@ class Execution(Frame):
         execution_id: str = "",
         inputs: dict[str, Any] | None = None,
         version: str | None = None,
+        caller: Caller | None = None,
     ) -> None:
-        super().__init__(recorder)
+        super().__init__(recorder, caller)
         guard = active_redaction()
         self.workflow = workflow = guard.name(workflow)
         self.steps_seen: set[str] = set()
@@ -72,7 +75,7 @@ class Execution(Frame):
             workflow_name=workflow,
             workflow_version=None if version is None else guard.name(version),
         )
-        # What is found secret in the inputs is looked for in all that the run says.
+        # A secret that is detected in the inputs is masked everywhere in the run.
         if inputs is not None and recorder.store is not None:
             recorder.notes.content(self._keep_inputs, inputs, self._own_scope)
 
@@ -84,6 +87,7 @@ class Execution(Frame):
         record = self._record
         self._enter_context(self._own_scope)
         record.trace_id, record.span_id = self._trace_id(), self._span_id()
+        self._note_caller(record, update_workflow)
         self.recorder.metrics.engine.bind().add(active_workflows=1)
         if record.execution_id:
             self._announce()
@@ -96,6 +100,7 @@ class Execution(Frame):
             workflow_id=self._record.execution_id or None,
             gen_ai_operation_name="invoke_workflow" if genai else None,
             gen_ai_workflow_name=self.workflow if genai else None,
+            gen_ai_conversation_id=self._session_id() if genai else None,
             context=context,
             start_time=self.clock.now_ns(),
         )
@@ -106,7 +111,7 @@ class Execution(Frame):
         return self.execution
 
     def identify(self, execution_id: str, *, version: str | None = None) -> None:
-        """Say the run's id as soon as the engine has chosen it; the first one counts."""
+        """Set the run's id once the engine has assigned it; later calls have no effect."""
         record = self._record
         if version is not None:
             record.workflow_version = active_redaction().name(version)
@@ -129,11 +134,11 @@ class Execution(Frame):
                 observer(self._record.execution_id, self._record.trace_id)
 
     def workflow_unknown(self) -> None:
-        """Say that no such workflow exists: its name stays out of the metrics' labels."""
+        """Mark the workflow as nonexistent: its name is then not used as a label of metrics."""
         self._known = False
 
     def finished(self, outputs: dict[str, Any] | None) -> None:
-        """Say what the run returned."""
+        """Record the outputs of the run; they go to the store only."""
         if self.recorder.store is None:
             return
         if outputs is None:
@@ -146,28 +151,28 @@ class Execution(Frame):
         self._record.outputs = self.content.fit(kept, of_run=True)
 
     def failed(self, error: BaseException) -> None:
-        """Say why the run failed."""
+        """Record why the run failed."""
         self.failure = classify(error, "workflow_engine")
 
     def step_begins(self, step: str) -> None:
-        """Note a step of this run."""
+        """Record the id of a step of this run that begins."""
         self.steps_seen.add(step)
 
     def skip_step(self, step: str, step_type: StepType, tool: str | None, reason: str) -> None:
-        """Record a step that the engine passed over without running it: a span of zero length."""
+        """Record a step that the engine skipped without running it: a span of zero length."""
         if step in self.steps_seen:
             return
         with Step(self.recorder, step, step_type, index=len(self._record.steps), tool=tool) as frame:
             frame.skipped(reason)
 
     def _failed_step(self) -> StepRecord | None:
-        """The step that failed the run: the last one that failed, None where the run failed outside any step."""
+        """Return the step that made the run fail: the last failed one; None if the run failed outside any step."""
         return next((step for step in reversed(self._record.steps) if step.status == "failed"), None)
 
     def _end(self, seconds: float) -> None:
         record, failure, metrics = self._record, self.failure, self.recorder.metrics
         if not record.execution_id:
-            self.identify(f"exec-{uuid.uuid4().hex[:12]}")
+            self.identify(f"exec-{urandom(6).hex()}")
         label = self.workflow if self._known else UNKNOWN_WORKFLOW
         status = status_of(failure)
         metrics.engine.bind().add(active_workflows=-1)
@@ -203,6 +208,10 @@ class Execution(Frame):
                 step_id=None if step is None else step.step_id,
                 duration_ms=round(seconds * 1e3),
                 exception=shown(failure),
-                exception_message=failure.told,
+                exception_message=failure.log_message,
             )
+        caller = self._caller
+        if caller is not None and caller.on_end is not None:
+            with fault_barrier("execution.caller"):
+                caller.on_end(record, status, None if failure is None else failure.type)
         self._keep_end(record, self._secrets, completed_at, seconds, error)

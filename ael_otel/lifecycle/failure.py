@@ -1,8 +1,8 @@
-"""One failure, from where it is born to where it ends: classified once, counted once, the same type on every frame.
+"""One failure, from where it occurs to where it ends: classified once, counted once, the same type on every frame.
 
 An error travels tool -> step -> workflow, and the engine replaces the exception on the way (an MCP time-out becomes
-TOOL_FAILED). The innermost frame that sees it decides its type and component; the exception object then carries the
-`Failure`, so that the outer frames show the same type and nobody counts it again.
+TOOL_FAILED). The innermost frame that handles it decides its type and component; the exception object then carries the
+`Failure`, so that the outer frames use the same type and do not count it again.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from ael_otel.store import ErrorRecord
 from ael_otel.store.records import MAX_CAUSE_DEPTH
 
 MAX_MESSAGE: Final = 2_000
-"""How many characters of an error's text are kept."""
+"""Maximum characters of an error's text."""
 
 logger: Final = logging.getLogger("ael.lifecycle")
 
@@ -31,11 +31,11 @@ _TIMEOUTS: Final = frozenset({"WORKFLOW_TIMEOUT", "TOOL_TIMEOUT", "CODE_TIMEOUT"
 
 
 class Failure:
-    """Why a frame failed: an error type of the registry's closed set, the component where it was born, its text.
+    """Why a frame failed: an error type of the registry's closed set, the component where it occurred, and its text.
 
-    `message` is the text as the run store keeps it, redacted; `told` the same for logs, without what the caller of the
-    run or the tool passed in. Where the failure is born it is known what that was. `step_id` and `tool_name` are those
-    in which it was born, or those that the engine's error names.
+    `message` is the redacted text for the run store; `log_message` is the same for logs, without the values that the
+    caller of the run or the tool passed in: those are available only where the failure is created. `step_id` and
+    `tool_name` are those of the scope in which it was created, or those that the engine's error contains.
     """
 
     __slots__ = (
@@ -46,11 +46,11 @@ class Failure:
         "component",
         "counted",
         "error",
+        "log_message",
         "message",
         "retryable",
         "settled",
         "step_id",
-        "told",
         "tool_name",
         "type",
     )
@@ -74,7 +74,7 @@ class Failure:
         self._wrapped_in: BaseException | None = None
         self.message = bounded(message)
         hidden = active_redaction().without_given(message)
-        self.told = self.message if hidden == message else bounded(hidden)
+        self.log_message = self.message if hidden == message else bounded(hidden)
         self.error = error
         self.category = category or component
         self.retryable = retryable
@@ -83,16 +83,16 @@ class Failure:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the work was called off rather than failing by itself."""
+        """Whether the work was cancelled rather than failing by itself."""
         return self.type == "cancelled"
 
     @property
     def timed_out(self) -> bool:
-        """Whether the work ran out of time."""
+        """Whether the work exceeded a time limit."""
         return self.type in _TIMEOUTS
 
     def clean(self, text: str) -> str:
-        """Return a text of this failure as logs may show it."""
+        """Return a text of this failure redacted for logs."""
         token = current_run.set(self._run)
         try:
             return active_redaction().error_text(text)
@@ -103,11 +103,11 @@ class Failure:
         """Return the failure as a record for the store, with up to three causes.
 
         Args:
-            step_id: the step that reports it; default the one in which it was born.
-            tool_name: the tool of the call that reports it; default the one in which it was born.
+            step_id: the step that reports it; by default the step in which it occurred.
+            tool_name: the tool of the call that reports it; by default the tool in which it occurred.
         """
         if self._record is None:
-            # Redacted in the scope of its birth: what is excluded there is not known to the frames around it.
+            # Redacted in the scope in which it occurred: outer frames lack that scope's excluded values.
             token = current_run.set(self._run)
             try:
                 self._record = ErrorRecord(
@@ -127,25 +127,25 @@ class Failure:
         )
 
     def wrapped_in(self, error: BaseException) -> None:
-        """Note the error that replaced this one on its way out: it may have a detail where this one has none."""
+        """Store the error that replaced this one on its way out: it may have a detail where this one has none."""
         if error is not self.error and self._wrapped_in is None:
             self._wrapped_in = error
             self._record = None
 
 
 def bounded(text: str) -> str:
-    """Return the text of an error, redacted and cut to `MAX_MESSAGE` characters, saying how long it was."""
-    text = active_redaction().error_text(text, told=False)
+    """Return the text of an error, redacted and cut to `MAX_MESSAGE` characters, followed by its original length."""
+    text = active_redaction().error_text(text, for_log=False)
     if len(text) <= MAX_MESSAGE:
         return text
     return f"{text[:MAX_MESSAGE]}… ({len(text)} characters)"
 
 
 def classify(error: BaseException, component: ErrorComponent) -> Failure:
-    """Return the failure an exception already carries, or a new one born in `component`.
+    """Return the failure that an exception already carries, or a new one that occurred in `component`.
 
-    The type is the engine's error code where the exception has one that is in the registry (`other` when it has one
-    that is not), `timeout` and `cancelled` for asyncio's, and `internal` for everything else.
+    The type is the engine's error code if the exception has one (`other` if that code is not in the registry),
+    `timeout` and `cancelled` for asyncio's exceptions, and `internal` for everything else.
     """
     carried = carried_by(error)
     if carried is not None:
@@ -173,9 +173,9 @@ def classify(error: BaseException, component: ErrorComponent) -> Failure:
 
 
 def text_of(error: BaseException) -> str:
-    """Return what an exception says, or its class when it says nothing; never raises.
+    """Return the text of an exception, or its class name if the text is empty; never raises.
 
-    The engine's validation errors say what is wrong only in their detail, all others say it in their message.
+    The engine's validation errors have their text only in `detail`, all others in `message`.
     """
     message = getattr(error, "message", None)
     detail = getattr(error, "detail", None)
@@ -190,7 +190,7 @@ def text_of(error: BaseException) -> str:
 
 
 def shows_input(error: BaseException) -> bool:
-    """Return whether the text of an exception, or of one that led to it, quotes what a caller passed in."""
+    """Return whether the text of an exception, or of one of its causes, quotes a value that a caller passed in."""
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
@@ -207,7 +207,7 @@ def _category_of(error: BaseException) -> str:
 
 
 def mark(error: BaseException, failure: Failure) -> None:
-    """Make `error` carry `failure`; an exception that takes no attributes stays unmarked."""
+    """Make `error` carry `failure`; an exception that does not accept attributes is left unchanged."""
     failure.wrapped_in(error)
     try:
         setattr(error, _MARK, failure)
@@ -216,23 +216,23 @@ def mark(error: BaseException, failure: Failure) -> None:
 
 
 def carried_by(error: BaseException) -> Failure | None:
-    """Return the failure `error` carries, if any, and if the run it ended in still goes on.
+    """Return the failure that `error` carries, if any, and only while its run is in flight.
 
-    A client may raise one exception object again and again (a lost connection): each run that it ends is a failure of
-    its own.
+    A client may raise one exception object again and again (a lost connection): in each run that it ends, it is a
+    separate failure.
     """
     found = last_carried_by(error)
     return None if found is None or found.settled else found
 
 
 def last_carried_by(error: BaseException) -> Failure | None:
-    """Return the failure `error` carries, also when its run has ended."""
+    """Return the failure that `error` carries, even if its run has ended; None if it carries none."""
     found = getattr(error, _MARK, None)
     return found if isinstance(found, Failure) else None
 
 
 def _cause_of(error: BaseException | None, depth: int) -> ErrorRecord | None:
-    """Return what led to an exception, as the engine's `cause` says it or else as Python's chain does."""
+    """Return the cause of an exception as a record: the engine's `cause` attribute, else Python's exception chain."""
     if error is None or depth == 0:
         return None
     cause = getattr(error, "cause", None)
@@ -259,16 +259,16 @@ def _detail_of(error: BaseException | None) -> str | None:
 
 
 def _named(error: BaseException | None, attribute: str) -> str:
-    """Return a name that the engine's error carries, redacted; empty where it has none."""
+    """Return an attribute of the engine's error, a step or tool name, redacted; empty if there is none."""
     name = getattr(error, attribute, None)
     return active_redaction().name(name) if isinstance(name, str) and name else ""
 
 
 def shown(failure: Failure) -> BaseException | None:
-    """Return the exception that goes with the failure's line; none whose text quotes what a validator was given.
+    """Return the exception to log with the failure; None if its text quotes a validator's input.
 
-    A handler of the record prints its text, and those of its causes. Where one must not be printed, a stand-in of
-    the same class name and traceback says what may be.
+    A handler of the log record prints its text and those of its causes. If one of them must not be printed, the result
+    is a stand-in with the same class name and traceback, and a redacted text.
     """
     error = failure.error
     if error is None or shows_input(error):
@@ -279,7 +279,7 @@ def shown(failure: Failure) -> BaseException | None:
 def log_failure(
     failure: Failure, component: ErrorComponent, message: str, severity: int = logging.ERROR
 ) -> None:
-    """Log a failure that is not an event by itself."""
+    """Log a failure for which no event is emitted."""
     if logger.isEnabledFor(severity):
         events.line(
             logger,
@@ -287,6 +287,6 @@ def log_failure(
             message,
             component=component,
             error_type=failure.type,
-            error_message=failure.told,
+            error_message=failure.log_message,
             exception=shown(failure),
         )

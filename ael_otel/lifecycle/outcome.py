@@ -1,4 +1,4 @@
-"""How a frame ended, in the words of the metrics and of the records, and the bounded names of what does not exist."""
+"""Status values of metrics and of records, and the bounded labels of workflows and tools that do not exist."""
 
 from typing import Final
 
@@ -7,14 +7,14 @@ from ael_otel.lifecycle.failure import Failure
 from ael_otel.store import ExecutionStatus
 
 UNKNOWN_WORKFLOW: Final = "unknown"
-"""Label of runs whose workflow does not exist: their names come from callers and are not bounded."""
+"""Label of runs of a nonexistent workflow: such names come from callers and are not bounded."""
 
 UNKNOWN_TOOL: Final = "unknown"
-"""Label of calls that a client or code made of a tool that does not exist, for the same reason."""
+"""Label of calls of a nonexistent tool by a client or code, for the same reason."""
 
 
 def status_of(failure: Failure | None) -> WorkflowStatus:
-    """Return the metrics' word for the end of a run or of a call."""
+    """Return the `status` label of a run or call that has ended; `failure` is None if it succeeded."""
     if failure is None:
         return "success"
     if failure.cancelled:
@@ -23,7 +23,7 @@ def status_of(failure: Failure | None) -> WorkflowStatus:
 
 
 def execution_status(failure: Failure | None) -> ExecutionStatus:
-    """Return the records' word for the end of a run."""
+    """Return the status in the record of a run that has ended; `failure` is None if it succeeded."""
     if failure is None:
         return "completed"
     return "cancelled" if failure.cancelled else "failed"

@@ -1,4 +1,4 @@
-"""What the frames write to: one tracer, one set of metrics, one store, decided when telemetry starts."""
+"""The targets of the frames: one tracer, one set of metrics and one store, chosen when telemetry starts."""
 
 import os
 from collections.abc import Callable
@@ -12,7 +12,9 @@ from ael_otel.core.faults import count_faults_with, report_fault, under_test
 from ael_otel.core.metrics import SCOPE, AelMetrics, shared_metrics
 from ael_otel.core.redaction import ActiveRedaction, active_redaction, content_on_spans
 from ael_otel.core.telemetry_thread import TelemetryThread
+from ael_otel.emit.spans import RunTracer
 from ael_otel.lifecycle.failure import Failure
+from ael_otel.lifecycle.observers import UNWATCHED, CallWatch, Unwatched
 from ael_otel.lifecycle.run_notes import RunNotes
 from ael_otel.store import Capture, ExecutionRecord, StepRecord, TelemetryStore, ToolCallRecord
 from ael_otel.store.content import DEFAULT_RUN_BYTES, DEFAULT_RUN_CALLS
@@ -23,22 +25,22 @@ GENAI_OPT_IN: Final = "gen_ai_latest_experimental"
 
 
 def redacted(value: Any) -> Any:
-    """Return plain JSON as the configuration in force lets it be kept."""
+    """Redact a JSON value with the active configuration."""
     return active_redaction().content(value)
 
 
 class Recorder:
-    """Everything a frame needs to record itself.
+    """The providers, metrics and store that frames write to.
 
     Args:
-        tracer_provider: where spans go; None takes the global provider, whether it is set before or after.
-        metrics: the metric rows; None takes the rows on the global meter provider.
-        store: where execution records go; None keeps none.
+        tracer_provider: provider of the spans; None uses the global one, even if it is set later.
+        metrics: the metric sets; None uses those on the global meter provider.
+        store: the run store; None stores nothing.
         mcp_spans: `ael` (our `MCP Request` span), `native` (the MCP client library's span) or `both`; default `ael`.
-        genai: also write the GenAI semantic-convention attributes; default: what `OTEL_SEMCONV_STABILITY_OPT_IN` says.
-        synchronous: whether content is judged and runs are kept before the calls return. None: in a test of pytest, and
-            for a store that does not say that another thread may feed it.
-        queue: where notes of runs wait; None takes that of the process.
+        genai: whether to set the GenAI attributes too; default: by `OTEL_SEMCONV_STABILITY_OPT_IN`.
+        synchronous: whether content is redacted and runs are stored before the calls return. None: only in a test of
+            pytest, and for a store that does not declare that another thread may write to it.
+        queue: queue for the notes of runs; None uses that of the process.
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class Recorder:
         synchronous: bool | None = None,
         queue: TelemetryThread | None = None,
     ) -> None:
-        self.tracer: Tracer = get_tracer(SCOPE, __version__, tracer_provider, SCHEMA_URL)
+        self.tracer: Tracer = RunTracer(get_tracer(SCOPE, __version__, tracer_provider, SCHEMA_URL))
         self.metrics = metrics if metrics is not None else shared_metrics()
         self._synchronous = under_test() if synchronous is None else synchronous
         self.notes = RunNotes(later=False, queue=queue)
@@ -63,12 +65,13 @@ class Recorder:
         self.max_run_calls = DEFAULT_RUN_CALLS
         self.spans_carry_content = content_on_spans()
         self.mcp_spans = mcp_spans
+        self.watch: CallWatch | None = None
         self._genai = genai
         self.stop_counting = count_faults_with(self._count_fault)
 
     @property
     def store(self) -> TelemetryStore | None:
-        """Where execution records go; None keeps none."""
+        """The run store; None stores nothing."""
         return self._store
 
     @store.setter
@@ -83,7 +86,7 @@ class Recorder:
 
     @cached_property
     def genai(self) -> bool:
-        """Whether GenAI semantic-convention attributes are written beside ours."""
+        """Whether GenAI attributes are set in addition to ours."""
         if self._genai is not None:
             return self._genai
         return GENAI_OPT_IN in {part.strip() for part in os.environ.get(SEMCONV_OPT_IN, "").split(",")}
@@ -91,7 +94,7 @@ class Recorder:
     def content_in(
         self, value: Any, redaction: ActiveRedaction, mode: str = "redacted", *, exact: bool = False
     ) -> Any:
-        """Return what the store keeps of inputs or parameters, redacted; None without a store."""
+        """Return the redacted form of inputs or parameters for the store; None without a store."""
         if self._store is None:
             return None
         return self.capture_input(value, mode, redact=redaction.content, exact=exact)
@@ -99,10 +102,18 @@ class Recorder:
     def content_out(
         self, value: Any, redaction: ActiveRedaction, mode: str = "redacted", *, exact: bool = False
     ) -> Any:
-        """Return what the store keeps of outputs, results or printed text."""
+        """Return the redacted form of outputs, results or printed text for the store; None without a store."""
         if self._store is None:
             return None
         return self.capture_output(value, mode, redact=redaction.content, exact=exact)
+
+    def around_tool(self, tool: str, params: Any) -> Unwatched:
+        """Return the observer's context manager for a tool call of the engine."""
+        return UNWATCHED if self.watch is None else self.watch.tool(tool, params)
+
+    def around_code(self, code: str | None) -> Unwatched:
+        """Return the observer's context manager for code that the engine runs."""
+        return UNWATCHED if self.watch is None else self.watch.code(code)
 
     def count(self, failure: Failure) -> None:
         """Count a failure in `ael_errors_total`, once however many frames it passes."""
@@ -111,28 +122,32 @@ class Recorder:
             self.metrics.error.bind(type=failure.type, component=failure.component).add(errors=1)
 
     def execution_started(self, record: ExecutionRecord) -> None:
-        """Tell the store that a run began."""
+        """Store a run that began."""
         if self.store is not None:
-            self._tell(self.store.start_execution, record)
+            self._write(self.store.start_execution, record)
 
     def step_changed(self, record: ExecutionRecord, step: StepRecord) -> None:
-        """Tell the store that a step began or ended."""
-        if self.store is not None:
-            self._tell(self.store.step_changed, record, step)
+        """Store a step that began or ended, once the run has an id."""
+        store = self._store
+        if store is not None and record.execution_id:
+            try:
+                store.step_changed(record, step)
+            except Exception as error:
+                self._store_failed(error)
 
     def tool_call_finished(self, record: ExecutionRecord, call: ToolCallRecord) -> None:
-        """Tell the store that a tool call ended."""
-        if self.store is not None:
-            self._tell(self.store.tool_call_finished, record, call)
+        """Store a tool call that ended, once the run has an id."""
+        if self.store is not None and record.execution_id:
+            self._write(self.store.tool_call_finished, record, call)
 
     def execution_finished(self, record: ExecutionRecord) -> None:
-        """Tell the store that a run ended."""
+        """Store a run that ended."""
         if self.store is not None:
-            self._tell(self.store.finish_execution, record)
+            self._write(self.store.finish_execution, record)
 
-    def _tell[*Told](self, keep: Callable[[*Told], None], *told: *Told) -> None:
+    def _write[*Arguments](self, write: Callable[[*Arguments], None], *arguments: *Arguments) -> None:
         try:
-            keep(*told)
+            write(*arguments)
         except Exception as error:
             self._store_failed(error)
 

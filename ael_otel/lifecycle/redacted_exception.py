@@ -7,10 +7,11 @@ _DEEPEST: Final = 16
 
 
 def stand_in(error: BaseException, clean: Callable[[str], str]) -> BaseException:
-    """Return `error` itself where `clean` changes neither its text nor that of what led to it.
+    """Return an exception that can be printed: `error` itself if `clean` changes neither its text nor its causes'
+    texts.
 
-    Else an exception whose class has the same name, with the same traceback, and clean texts. It is for printing: it
-    is no instance of the class that it is named after.
+    Otherwise the result is an exception whose class has the same name, with the same traceback and redacted texts. It
+    is not an instance of the original class.
     """
     return _of(error, clean, 0, {})
 
@@ -18,7 +19,7 @@ def stand_in(error: BaseException, clean: Callable[[str], str]) -> BaseException
 def _of(
     error: BaseException, clean: Callable[[str], str], depth: int, known: dict[int, BaseException]
 ) -> BaseException:
-    # What `raise from` names is the context too: without this, each link would double the work.
+    # The cause that `raise from` sets is the context too: without this, each link would double the work.
     if id(error) not in known:
         known[id(error)] = _made(error, clean, depth, known)
     return known[id(error)]

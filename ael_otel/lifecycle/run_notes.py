@@ -1,11 +1,11 @@
-"""What the frames of a run leave to another thread: to judge content, and to keep a run that has ended.
+"""Work of frames that another thread does: redacting content, and storing a run that has ended.
 
-The thread of the engine freezes a value and notes what is to be done with it. Judging it (redaction, what is cut, what
-the run has shown to be secret) and encoding the record is done by the thread of runs, in the order of the run. A text
-of the run that is to be masked meanwhile has the content before it judged first, by whichever thread needs it.
+The thread of the engine freezes a value and queues a note with the work to do. The thread of runs redacts and cuts the
+value, collects the secrets of the run, and encodes the record, in the order of the run. If a text of the run must be
+masked in the meantime, the thread that does this first processes the content that was queued before it.
 
 If the queue is full, or a value belongs to no run, the caller does the work itself, so nothing is lost. Content must
-not be dropped unjudged: its secrets would stay unknown, and could not be masked in the run's log lines.
+not be dropped unprocessed: its secrets would stay undetected, and could not be masked in the run's log lines.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,10 +20,10 @@ from ael_otel.privacy.run_secrets import RunSecrets
 from ael_otel.store.content import frozen, thawed
 
 type Judge = Callable[[Any, ActiveRedaction, bool], None]
-"""Does what is to be done with content: the value, the redaction in force when it was captured, whether it is exact."""
+"""Processes content: the value, the redaction that was active when it was captured, whether it is exact."""
 
 _NOTE_BYTES: Final = 1_024
-"""What a note holds in memory besides the value itself."""
+"""Bytes that a note needs in memory besides the value itself."""
 
 
 class _Work(Protocol):
@@ -31,10 +31,10 @@ class _Work(Protocol):
 
 
 class _Workers:
-    """Works on the notes of all runs."""
+    """Processes the notes of all runs."""
 
     def take(self, notes: Sequence[_Work]) -> None:
-        """Do what is noted, each on its own: a fault costs its own note."""
+        """Process each note separately: a fault drops only its own note."""
         for note in notes:
             with fault_barrier("run_notes"):
                 note.work()
@@ -47,7 +47,7 @@ _WORKERS: Final = _Workers()
 
 
 class _Content:
-    """One value of a run, judged with the content that was captured before it."""
+    """One value of a run, processed after the content that was captured before it."""
 
     __slots__ = ("_data", "_judge", "_redaction", "_scope", "_secrets")
 
@@ -62,7 +62,7 @@ class _Content:
         self._secrets.settle()
 
     def judge(self) -> None:
-        """Judge this value, as the run's own scope; called once, in its turn."""
+        """Process this value in the run's own scope; called once, after all earlier values."""
         token = current_run.set(self._scope)
         try:
             with fault_barrier("content"):
@@ -72,7 +72,7 @@ class _Content:
 
 
 class _End:
-    """The end of a run: what is to be done when all of its content is judged."""
+    """The end of a run: the work that follows when all of its content is processed."""
 
     __slots__ = ("_keep", "_secrets")
 
@@ -86,11 +86,11 @@ class _End:
 
 
 class RunNotes:
-    """Does the work of frames on another thread, or at once.
+    """Queues the work of frames for another thread, or does it at once.
 
     Args:
-        later: whether another thread does it.
-        queue: where notes wait; None takes that of the process.
+        later: whether another thread does the work.
+        queue: queue for the notes; None uses that of the process.
     """
 
     __slots__ = ("_queue", "later")
@@ -100,7 +100,7 @@ class RunNotes:
         self._queue = run_thread() if queue is None else queue
 
     def content(self, judge: Judge, value: Any, scope: RunScope | None) -> None:
-        """Have `judge` called with `value` as it is now; with a copy, unless this thread does it at once."""
+        """Call `judge` with the current state of `value`: later with a copy, or at once with the value itself."""
         secrets = None if scope is None else scope.secrets
         if scope is not None and secrets is not None and self.later:
             data = frozen(value)
@@ -119,7 +119,7 @@ class RunNotes:
             current_run.reset(token)
 
     def end(self, keep: Callable[[], None], secrets: RunSecrets, size: int) -> None:
-        """Have `keep` called once all content of the run is judged; `size` is what the run holds in bytes."""
+        """Call `keep` once all content of the run is processed; `size` is the run's size in bytes."""
         end = _End(keep, secrets)
         if not self.later or not self._queue.offer(_WORKERS, end, _NOTE_BYTES + size):
             end.work()

@@ -3,14 +3,16 @@
 import logging
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
-from ael_otel._generated.attributes import StepStatus, StepType
+from ael_otel._generated.attributes import DecisionOutcome, StepStatus, StepType
 from ael_otel._generated.emitters import (
+    add_decision,
     add_retry,
+    emit_step_decide,
     emit_step_retry,
     emit_step_skip,
     start_step_code,
@@ -20,25 +22,30 @@ from ael_otel._generated.emitters import (
 )
 from ael_otel.core.redaction import active_redaction
 from ael_otel.core.run_context import RunScope
+from ael_otel.emit.spans import DroppedSpan
 from ael_otel.lifecycle.failure import Failure, carried_by, classify, logger, mark, shown
 from ael_otel.lifecycle.frame import Frame
 from ael_otel.lifecycle.outcome import UNKNOWN_TOOL
 from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.store import StepRecord
 
+MAX_REASON: Final = 1_024
+"""Maximum characters of the reason for a skip; the length of a condition depends on the workflow's author."""
+
 
 class Step(Frame):
     """One logical step: span `Step <n>: <type>`, one count however often it is retried, one record.
 
     Args:
-        recorder: where it is recorded.
+        recorder: the recorder that writes it.
         step: the step's id in its workflow.
         step_type: `tool_call` or `code`.
         index: position in the run, from 0.
         tool: name of the tool of a tool step.
-        code: source of a code step; only its SHA-256 is kept.
+        code: source of a code step; only its SHA-256 is stored.
         max_attempts: how often the engine may try it.
-        literals: what the definition of the step says of its parameters: no caller passed that in.
+        literals: the parameters in the step's definition: values that do not come from a caller.
+        when: the condition of the step; only compared with the expression that the engine evaluates, never recorded.
     """
 
     __slots__ = (
@@ -50,6 +57,7 @@ class Step(Frame):
         "record",
         "step",
         "step_type",
+        "when",
         "workflow",
     )
     where = "step"
@@ -65,11 +73,13 @@ class Step(Frame):
         code: str | None = None,
         max_attempts: int = 1,
         literals: Any = None,
+        when: str | None = None,
     ) -> None:
         super().__init__(recorder)
         guard = active_redaction()
         self.step = step = guard.name(step)
         self.literals = literals
+        self.when = when
         self.step_type: StepType = step_type
         self.workflow = ""
         self._attempt = 0
@@ -135,7 +145,7 @@ class Step(Frame):
         )
 
     def attempt(self) -> None:
-        """Say that the engine tries the step (again): from the second time on an event `retry` with the last error."""
+        """Record that an attempt begins; from the second one on, emit an event `retry` with the last error."""
         self._attempt += 1
         self.record.attempt = self._attempt
         last, self.child_failure = self.child_failure, None
@@ -159,23 +169,43 @@ class Step(Frame):
             error_type=last.type,
         )
 
+    def decided(self, met: bool) -> None:
+        """Record the outcome of the step's condition; a repeated evaluation with the same outcome is recorded once."""
+        outcome: DecisionOutcome = "met" if met else "not_met"
+        if self.record.decision == outcome:
+            return
+        self.record.decision = outcome
+        if self.span is not None:
+            add_decision(self.span, decision_kind="when", decision_outcome=outcome)
+        emit_step_decide(
+            logger,
+            logging.INFO,
+            f"step {self.step}: condition {'met' if met else 'not met'}",
+            component="step",
+            execution_id=self._execution_id(),
+            workflow_id=self.workflow,
+            step_id=self.step,
+            decision_kind="when",
+            decision_outcome=outcome,
+        )
+
     def attempt_failed(self, error: BaseException) -> None:
-        """Say why one attempt failed; whether the step did is said by `failed`."""
+        """Record the error of one attempt; `failed` records that of the step."""
         self.child_failure = self._classify(error)
 
     def skipped(self, reason: str, *, ran: bool = False) -> None:
-        """Say that the step was passed over (`ran` False) or that its failure was tolerated (`ran` True)."""
-        self._skip_reason = active_redaction().name(reason)
+        """Record that the step was skipped (`ran` False) or that its failure was tolerated (`ran` True)."""
+        self._skip_reason = active_redaction().name(reason)[:MAX_REASON]
         self._ran = ran
 
     def failed(self, error: BaseException) -> None:
-        """Say why the step failed."""
+        """Record the error of the step."""
         self.failure = self._classify(error)
 
     def _classify(self, error: BaseException) -> Failure:
         failure = carried_by(error)
         if failure is None and self.child_failure is not None and not self.child_failure.cancelled:
-            # The engine wraps what the sandbox or a tool said in an exception of its own: same failure.
+            # The engine wraps an error of the sandbox or of a tool in its own exception: the same failure.
             failure = self.child_failure
             mark(error, failure)
         return classify(error, "step") if failure is None else failure
@@ -191,7 +221,7 @@ class Step(Frame):
                 executions=1, context=self._context
             )
         tolerated = self.child_failure if self._ran and self._skip_reason is not None else None
-        if span is not None:
+        if span is not None and type(span) is not DroppedSpan:
             update = update_step_code if self.step_type == "code" else update_step_tool_call
             update(
                 span,
@@ -199,7 +229,7 @@ class Step(Frame):
                 step_skip_reason=self._skip_reason,
                 step_attempt=self._attempt if self._attempt > 1 else None,
                 step_max_attempts=record.max_attempts if record.max_attempts > 1 else None,
-                # Its kind, without the status ERROR: the step is none that failed.
+                # The error's type but not the status ERROR, since the step did not fail.
                 error_type=None if tolerated is None else tolerated.type,
             )
         if failure is not None:
@@ -208,7 +238,7 @@ class Step(Frame):
             if not (failure.cancelled and self.parent is not None):
                 self.recorder.count(failure)
         elif tolerated is not None and self._skip_reason is not None:
-            # The run goes on, so nobody above reports it: this is the outermost frame that saw the failure.
+            # The run continues, so no outer frame reports the failure: this is the outermost one that it reaches.
             self.recorder.count(tolerated)
             record.error = tolerated.record(step_id=self.step, tool_name=record.tool_name)
             self._log_skip(self._skip_reason, tolerated)
@@ -229,7 +259,7 @@ class Step(Frame):
             step_skip_reason=reason,
             error_type=None if tolerated is None else tolerated.type,
             exception=None if tolerated is None else shown(tolerated),
-            exception_message=None if tolerated is None else tolerated.told,
+            exception_message=None if tolerated is None else tolerated.log_message,
         )
 
     def _execution_id(self) -> str:
@@ -242,14 +272,14 @@ class Step(Frame):
 
     def _leave(self) -> None:
         if not self._ran and self.span is not None:
-            # A step that did not run takes no time, also when the engine slept between "attempts" to skip it.
+            # A skipped step has no duration, even if the engine slept between "attempts" to skip it.
             self.span.end(getattr(self.span, "start_time", None))
             self.span = None
         super()._leave()
 
 
 def step_around(frame: Frame | None) -> StepRecord | None:
-    """Return the record of the innermost step, `frame` included."""
+    """Return the record of the innermost step, starting at `frame`; None outside a step."""
     while frame is not None:
         if isinstance(frame, Step):
             return frame.record

@@ -1,47 +1,55 @@
 """The frame of a tool call."""
 
 import logging
-import uuid
+from os import urandom
 from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from ael_otel._generated.emitters import emit_execution_fail, start_mcp_request, update_mcp_request
+from ael_otel.core.caller import Caller
+from ael_otel.core.faults import fault_barrier
 from ael_otel.core.redaction import ActiveRedaction, active_redaction
 from ael_otel.core.run_context import Exclusion, RunScope
 from ael_otel.lifecycle.code_block import CodeBlock
 from ael_otel.lifecycle.failure import Failure, carried_by, classify, logger, mark, shown
 from ael_otel.lifecycle.frame import Frame
+from ael_otel.lifecycle.observers import tool_call_observed
 from ael_otel.lifecycle.outcome import UNKNOWN_TOOL, status_of
 from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.lifecycle.step import Step, step_around
 from ael_otel.privacy.run_secrets import CallerInputs, RunSecrets
 from ael_otel.store import ExecutionRecord, ToolCallRecord, ToolCallSource
-from ael_otel.store.content import CALLS_LEFT_OUT, as_plain
+from ael_otel.store.content import CALLS_LEFT_OUT, MAX_FROZEN, as_plain
+from ael_otel.store.model_calls import add_results
 
 
 class ToolCall(Frame):
     """One call of a tool: span `MCP Request`, invocations, duration, one record in its step or run.
 
     Args:
-        recorder: where it is recorded.
+        recorder: the recorder that writes it.
         tool: the tool's name.
-        server: the MCP server or runner, where it is already known.
+        server: the MCP server or runner, if it is known when the call begins.
+        caller: who makes the call, if it is not made by a run.
     """
 
-    __slots__ = ("_label", "_origin", "direct", "record", "tool")
+    __slots__ = ("_announced", "_label", "_origin", "direct", "record", "tool")
     where = "tool_call"
 
-    def __init__(self, recorder: Recorder, tool: str, *, server: str | None = None) -> None:
-        super().__init__(recorder)
+    def __init__(
+        self, recorder: Recorder, tool: str, *, server: str | None = None, caller: Caller | None = None
+    ) -> None:
+        super().__init__(recorder, caller)
         guard = active_redaction()
         self.tool = tool = guard.name(tool)
         self.direct = False
+        self._announced = False
         self._label = tool
         self._origin: Failure | None = None
         self.record = ToolCallRecord(
-            call_id=uuid.uuid4().hex[:16],
+            call_id=urandom(8).hex(),
             tool_name=tool,
             source="direct",
             sequence=1,
@@ -56,7 +64,7 @@ class ToolCall(Frame):
         if parent is None:
             self.direct = True
             self.execution = ExecutionRecord(
-                execution_id=f"exec-{uuid.uuid4().hex[:12]}",
+                execution_id=f"exec-{urandom(6).hex()}",
                 type="direct",
                 status="running",
                 started_at=record.started_at,
@@ -84,6 +92,7 @@ class ToolCall(Frame):
         record.execution_id = execution.execution_id
         if self.direct:
             execution.trace_id, execution.span_id = self._trace_id(), record.span_id
+            self._note_caller(execution, update_mcp_request)
             if self.span is not None:
                 update_mcp_request(self.span, workflow_id=execution.execution_id)
             execution.tool_calls.append(record)
@@ -109,12 +118,13 @@ class ToolCall(Frame):
             tool_source=record.source,
             gen_ai_tool_name=self.tool if genai else None,
             mcp_method_name="tools/call" if genai else None,
+            gen_ai_conversation_id=self._session_id() if genai and self.parent is None else None,
             context=context,
             start_time=self.clock.now_ns(),
         )
 
     def served_by(self, server: str) -> None:
-        """Say which MCP server or runner takes the call."""
+        """Set the MCP server or runner that executes the call."""
         record, server = self.record, active_redaction().name(server)
         if record.server == server:
             return
@@ -126,7 +136,7 @@ class ToolCall(Frame):
             update_mcp_request(self.span, mcp_server=server)
 
     def called_with(self, params: Any) -> None:
-        """Say what the tool is given: kept in the store, and on the span where content is asked for."""
+        """Record the parameters: in the store, and on the span if content capture is on."""
         guard, scope, recorder = active_redaction(), self.scope, self.recorder
         exclusion = Exclusion()
         if scope is not None:
@@ -139,6 +149,7 @@ class ToolCall(Frame):
             self.record.params = self.content.fit(recorder.content_in(params, redaction, mode, exact=exact))
 
         recorder.notes.content(keep, params, scope)
+        self._announced = tool_call_observed("before", self)
         if recorder.spans_carry_content and self.span is not None:
             self._settle()
             shown = self.record.params
@@ -147,15 +158,16 @@ class ToolCall(Frame):
             update_mcp_request(self.span, gen_ai_tool_call_arguments=_text_of(shown))
 
     def returned(self, result: Any) -> None:
-        """Say what the tool gave back: kept in the store, and on the span where content is asked for.
+        """Record the result: in the store, and on the span if content capture is on.
 
-        Of what a call gives back that names a file which is not to be captured, only that is kept; and it is taken out
-        of whatever the run says later.
+        If the call touched an excluded path, its result is replaced by a marker, and its lines are masked everywhere
+        else in the run.
         """
         guard, scope, recorder = active_redaction(), self.scope, self.recorder
         mode = guard.mode(self.tool)
 
         def keep(result: Any, redaction: ActiveRedaction, exact: bool) -> None:
+            self._count_usage(result, redaction, exact=exact)
             if scope is not None and scope.excluded:
                 marker = redaction.excluded(as_plain(result))
                 self.record.result = None if mode == "none" or result is None else marker
@@ -172,13 +184,29 @@ class ToolCall(Frame):
                 shown = recorder.capture_output(result, "redacted" if mode == "full" else mode)
             update_mcp_request(self.span, gen_ai_tool_call_result=_text_of(shown))
 
+    def _count_usage(self, result: Any, redaction: ActiveRedaction, *, exact: bool) -> None:
+        """Record the model calls whose responses the result holds: their counts are no content."""
+        record, execution = self.record, self.execution
+        if execution is None or self.recorder.store is None or result is None:
+            return
+        with fault_barrier("usage"):
+            add_results(
+                execution,
+                result if exact else as_plain(result, MAX_FROZEN),
+                self.clock.now(),
+                redaction,
+                step_id=record.step_id,
+                tool_name=record.tool_name,
+                call_id=record.call_id,
+            )
+
     def _settle(self) -> None:
-        """Have what this call was given and gave back judged now."""
+        """Redact the parameters and the result of this call immediately."""
         if self.scope is not None and self.scope.secrets is not None:
             self.scope.secrets.settle()
 
     def _literals(self) -> Any:
-        """Return what the definition says, not a caller: a step's parameters, or the source around a call from code."""
+        """Return the parameters in a step's definition, or the source of a code block: values not from a caller."""
         parent = self.parent
         if isinstance(parent, Step):
             return parent.literals
@@ -187,19 +215,19 @@ class ToolCall(Frame):
         return None
 
     def tool_unknown(self) -> None:
-        """Say that no such tool exists: a name that a client or code made up stays out of the metrics' labels.
+        """Mark the tool as nonexistent: a name invented by a client or by code is not used as a label of metrics.
 
-        The name in a tool step stays: definitions are bounded, and it says which tool is missing.
+        The name in a tool step is used: definitions are bounded, and it identifies the missing tool.
         """
         if self.record.source != "tool_step":
             self._label = UNKNOWN_TOOL
 
     def originally(self, failure: Failure) -> None:
-        """Keep the failure as the transport saw it, before the engine turns it into one of its own."""
+        """Set the failure as the transport reported it, before the engine converts it into its own."""
         self._origin = failure
 
     def failed(self, error: BaseException) -> None:
-        """Say why the call failed."""
+        """Set why the call failed."""
         failure = carried_by(error) or self._origin
         if failure is None:
             failure = classify(error, "tool")
@@ -219,7 +247,7 @@ class ToolCall(Frame):
         if failure is not None:
             record.error = failure.record(step_id=record.step_id, tool_name=self.tool)
             self._show_failure(failure)
-            # A cancelled run cancels its calls: one event, counted by the run.
+            # A cancelled run cancels its calls: that is one event, which the run counts.
             if not (failure.cancelled and self.parent is not None):
                 self.recorder.count(failure)
             if self.direct:
@@ -234,8 +262,11 @@ class ToolCall(Frame):
                     error_type=failure.type,
                     duration_ms=round(seconds * 1e3),
                     exception=shown(failure),
-                    exception_message=failure.told,
+                    exception_message=failure.log_message,
                 )
+        # A call without parameters has not been announced yet.
+        if self._announced or tool_call_observed("before", self):
+            tool_call_observed("after", self)
         execution = self.execution
         if execution is None:
             return
@@ -245,7 +276,7 @@ class ToolCall(Frame):
 
 
 def _text_of(frozen: Any) -> str | None:
-    """Return content as spans carry it: JSON, redacted also where the run store keeps it in full."""
+    """Return content in the form for spans: JSON, redacted even if the run store records it in full."""
     return None if frozen is None else frozen if isinstance(frozen, str) else bytes(frozen).decode()
 
 

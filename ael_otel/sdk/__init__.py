@@ -1,1 +1,1 @@
-"""How telemetry leaves the process: the SDK's providers, bounded exporters, metric rows, the log handler, shutdown."""
+"""Send telemetry out of the process: SDK providers, bounded exporters, metric sets, the log handler, shutdown."""

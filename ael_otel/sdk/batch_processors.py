@@ -1,36 +1,36 @@
-"""Span and log record processors on an export queue: they never block, and count what they lose by reason."""
+"""Span and log record processors with an export queue: they never block, and count drops by reason."""
 
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
-from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
 from ael_otel.core.attributes import readable_fast
 from ael_otel.sdk.export_queue import Delivery, DropCounter, ExportQueue
+from ael_otel.sdk.run_spans import starter
 
 __all__ = ["BoundedLogProcessor", "BoundedSpanProcessor", "DropCounter", "queue_items"]
 
 QUEUE_SIZE: Final = 16_384
-"""Items queued per signal while the Collector is slow or away.
+"""Maximum items queued per signal while the Collector is slow or unreachable.
 
-`OTEL_BSP_MAX_QUEUE_SIZE` and `OTEL_BLRP_MAX_QUEUE_SIZE` win.
+`OTEL_BSP_MAX_QUEUE_SIZE` and `OTEL_BLRP_MAX_QUEUE_SIZE` take precedence.
 """
 
 QUEUE_BYTES: Final = 64 * 1024 * 1024
-"""Bytes queued per signal, as `span_size` and `log_size` count them."""
+"""Maximum bytes queued per signal, as `span_size` and `log_size` count them."""
 
 INTERVAL_SECONDS: Final = 1.0
-"""How long an item waits for others; `OTEL_BSP_SCHEDULE_DELAY`, `OTEL_BLRP_SCHEDULE_DELAY` (milliseconds) win."""
+"""Seconds an item waits for a batch; `OTEL_BSP_SCHEDULE_DELAY`, `OTEL_BLRP_SCHEDULE_DELAY` (ms) take precedence."""
 
 SHUTDOWN_SECONDS: Final = 5.0
-"""How long a provider's own `shutdown` waits; `ael_otel` closes the queue earlier, with another bound."""
+"""Seconds that a provider's own `shutdown` waits; `ael_otel` closes the queue earlier, with another bound."""
 
 _LARGEST: Final = 2_147_483_647
-"""Where nobody has checked the variables: threads cannot wait for much longer in milliseconds."""
+"""Upper bound of an unchecked variable: threads cannot wait for many more milliseconds."""
 
 _ITEM: Final = 512
 _VALUE: Final = 32
@@ -50,7 +50,7 @@ def _size(attributes: Mapping[str, Any] | None) -> int:
 
 
 def span_size(span: ReadableSpan) -> int:
-    """Return roughly how many bytes a span holds in memory."""
+    """Return the approximate bytes of a span in memory."""
     size = _ITEM + len(span.name) + _size(span.attributes)
     for event in span.events:
         size += _ITEM + _size(event.attributes)
@@ -60,21 +60,23 @@ def span_size(span: ReadableSpan) -> int:
 
 
 def log_size(record: ReadableLogRecord) -> int:
-    """Return roughly how many bytes a log record holds in memory."""
+    """Return the approximate bytes of a log record in memory."""
     inner = record.log_record
     body = inner.body
     return _ITEM + (len(body) if isinstance(body, str | bytes) else len(repr(body))) + _size(inner.attributes)
 
 
 class BoundedSpanProcessor(SpanProcessor):
-    """Queues sampled spans as they end.
+    """Queues sampled spans when they end.
 
     Args:
-        delivery: where spans go.
-        on_drop: called with each loss.
-        max_items: spans queued; default `OTEL_BSP_MAX_QUEUE_SIZE` or 16,384.
-        max_bytes: bytes queued.
+        delivery: sends the spans.
+        on_drop: called for each drop.
+        max_items: maximum spans queued; default `OTEL_BSP_MAX_QUEUE_SIZE` or 16,384.
+        max_bytes: maximum bytes queued.
     """
+
+    run_span_starter = staticmethod(starter)
 
     def __init__(
         self,
@@ -93,9 +95,6 @@ class BoundedSpanProcessor(SpanProcessor):
             interval_s=_number("OTEL_BSP_SCHEDULE_DELAY", int(INTERVAL_SECONDS * 1e3)) / 1e3,
         )
 
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Do nothing."""
-
     def on_end(self, span: ReadableSpan) -> None:
         """Queue an ended span if it is sampled."""
         context = span.context
@@ -103,11 +102,11 @@ class BoundedSpanProcessor(SpanProcessor):
             self.queue.put(span)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Send what is queued; returns whether that was done in time."""
+        """Send what is queued; return whether that finished in time."""
         return self.queue.flush(timeout_millis / 1e3)
 
     def shutdown(self) -> None:
-        """Send what is queued within `SHUTDOWN_SECONDS`, and count the rest as lost."""
+        """Send what is queued within `SHUTDOWN_SECONDS`, and count the rest as dropped."""
         self.queue.close(SHUTDOWN_SECONDS)
 
 
@@ -115,10 +114,10 @@ class BoundedLogProcessor(LogRecordProcessor):
     """Queues log records.
 
     Args:
-        delivery: where log records go.
-        on_drop: called with each loss.
-        max_items: records queued; default `OTEL_BLRP_MAX_QUEUE_SIZE` or 16,384.
-        max_bytes: bytes queued.
+        delivery: sends the log records.
+        on_drop: called for each drop.
+        max_items: maximum records queued; default `OTEL_BLRP_MAX_QUEUE_SIZE` or 16,384.
+        max_bytes: maximum bytes queued.
     """
 
     def __init__(
@@ -150,21 +149,21 @@ class BoundedLogProcessor(LogRecordProcessor):
         )
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Send what is queued; returns whether that was done in time."""
+        """Send what is queued; return whether that finished in time."""
         return self.queue.flush(timeout_millis / 1e3)
 
     def shutdown(self) -> None:
-        """Send what is queued within `SHUTDOWN_SECONDS`, and count the rest as lost."""
+        """Send what is queued within `SHUTDOWN_SECONDS`, and count the rest as dropped."""
         self.queue.close(SHUTDOWN_SECONDS)
 
 
 def queue_items(variable: str, default: int) -> int:
-    """Return how many items a queue takes: what `variable` says, else `default`."""
+    """Return the maximum items of a queue: the value of `variable`, else `default`."""
     return _number(variable, default)
 
 
 def _number(variable: str, default: int) -> int:
-    """Return a positive whole number of a variable, 2147483647 at most; the default where it says none."""
+    """Return the positive whole number in a variable, 2147483647 at most; `default` if there is none."""
     try:
         return min(max(1, int(os.environ.get(variable, ""))), _LARGEST)
     except ValueError:

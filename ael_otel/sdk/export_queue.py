@@ -1,8 +1,9 @@
-"""A queue to the outside that never blocks its callers: each item is delivered, dropped by a counted reason, or queued.
+"""An export queue that never blocks callers: each item is delivered, dropped by a counted reason, or queued.
 
-The SDK's batch processors drop the oldest item when their queue is full and lose the rest when shutdown runs out of
-time, counting neither, bound the number of items only, and hold a whole batch in a call that nothing ends. Here `put`
-costs one lock and an append; one thread takes batches and hands them to `deliver`, which says what became of each part.
+The SDK's batch processors drop the oldest item if their queue is full, lose the rest if shutdown runs out of time
+(without counting either), bound only the number of items, and hold a whole batch in a call that cannot be interrupted.
+Here `put` costs one lock and an append; one thread takes batches and passes them to `deliver`, which reports the
+outcome of each part.
 """
 
 import logging
@@ -23,29 +24,29 @@ logger = logging.getLogger("ael_otel")
 
 BATCH_SIZE: Final = 512
 BATCH_BYTES: Final = 4 * 1024 * 1024
-"""A batch ends with the item that reaches this; one larger item is a batch by itself."""
+"""Bytes at which a batch ends; one larger item is a batch by itself."""
 
 GRACE_SECONDS: Final = 0.2
-"""What an aborted delivery may take to return after the deadline."""
+"""Seconds that an aborted delivery may take to return after the deadline."""
 
 
 class DropCounter(Protocol):
-    """Takes the number of items that a signal lost and the reason."""
+    """Called with a signal, a reason, and the number of items that were dropped."""
 
     def __call__(self, signal: TelemetrySignal, reason: TelemetryDropReason, count: int, /) -> None:
-        """Count a loss."""
+        """Count dropped items."""
         ...
 
 
 class Delivery[T](Protocol):
-    """Carries batches out; used by the queue's thread."""
+    """Sends batches; used by the queue's thread."""
 
     def deliver(self, batch: Sequence[T], settled: Callable[[int, TelemetryDropReason | None], None]) -> None:
-        """Send `batch`, and call `settled` with each number of items and why they were lost (None: delivered)."""
+        """Send `batch`, and call `settled` with each number of items and the drop reason (None: delivered)."""
         ...
 
     def hurry(self) -> None:
-        """Make a `deliver` that pauses before its next attempt try now; called from another thread."""
+        """Make a `deliver` that pauses before a retry continue now; called from another thread."""
         ...
 
     def abort(self) -> None:
@@ -54,16 +55,16 @@ class Delivery[T](Protocol):
 
 
 class ExportQueue[T]:
-    """Bounded by items and bytes, with exact books: accepted = delivered + lost + pending, at any time.
+    """Queue bounded by items and bytes, with exact counts: accepted = delivered + dropped + pending, at any time.
 
     Args:
-        signal: for the drop counter.
-        delivery: takes the batches.
-        on_drop: called with each loss.
-        size_of: the bytes that an item holds in memory, roughly; must be cheap and give the same again.
-        max_items: items queued.
-        max_bytes: bytes queued; one item that is larger than this is `too_large`.
-        interval_s: how long an item waits for others.
+        signal: the signal for the drop counter.
+        delivery: sends the batches.
+        on_drop: called for each drop.
+        size_of: returns the approximate bytes of an item in memory; must be fast and deterministic.
+        max_items: maximum items queued.
+        max_bytes: maximum bytes queued; one larger item is dropped (`too_large`).
+        interval_s: seconds that an item waits for a batch.
     """
 
     def __init__(
@@ -87,10 +88,11 @@ class ExportQueue[T]:
         self._forked = False
         self._begin()
         ours = weakref.ref(self)
-        os.register_at_fork(after_in_child=lambda: _after_fork(ours()))
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=lambda: _after_fork(ours()))
 
     def _begin(self) -> None:
-        """Start empty, also in a forked child: what the parent has queued is the parent's."""
+        """Start empty, also in a forked child: items in the parent's queue are left to the parent."""
         self._lock = RLock()
         self._changed = Condition(self._lock)
         self._items: deque[tuple[T, int]] = deque()
@@ -109,10 +111,10 @@ class ExportQueue[T]:
     # --- callers ------------------------------------------------------------------------------------------------------
 
     def put(self, item: T) -> bool:
-        """Queue an item; False, and counted, when there is no room for it."""
+        """Queue an item; if there is no room for it, return False and count a drop."""
         size = self._size_of(item)
         reason: TelemetryDropReason
-        with self._lock:  # not by the condition, whose way in and out is Python
+        with self._lock:  # not through the condition, whose methods are Python code
             self._accepted += 1
             if self._closing:
                 reason = "shutdown_timeout"
@@ -135,12 +137,12 @@ class ExportQueue[T]:
 
     def _start(self) -> None:
         worker = Thread(target=self._work, name=f"ael-otel-{self.signal}", daemon=True)
-        with suppress(RuntimeError):  # the interpreter is going down: `close` counts what is queued
+        with suppress(RuntimeError):  # the interpreter is exiting: `close` counts queued items
             worker.start()
             self._worker = worker
 
     def after_fork(self) -> None:
-        """Start anew in a child process; its thread begins with its first item."""
+        """Start empty in a child process; its thread starts with its first item."""
         self._forked = True
         self._begin()
 
@@ -152,17 +154,17 @@ class ExportQueue[T]:
 
     @property
     def level(self) -> Level:
-        """What is queued; read without a lock, so it may be one item off."""
+        """The fill level; read without a lock, so it may be off by one item."""
         items, size = len(self._items), self._bytes
         return Level(items, size, max(items / self._max_items, size / self._max_bytes))
 
     @property
     def fill(self) -> float:
-        """How full the queue is, 0 to 1, by items or by bytes, whichever is fuller."""
+        """How full the queue is, 0 to 1, by items or by bytes, whichever is greater."""
         return self.level.fill
 
     def flush(self, timeout_s: float) -> bool:
-        """Deliver what is queued now; returns whether all of it was settled within `timeout_s` seconds."""
+        """Deliver what is queued now; return whether all of it was settled within `timeout_s` seconds."""
         with self._changed:
             if self._worker is not None and get_ident() == self._worker.ident:
                 return False  # a delivery that flushes would wait for itself
@@ -173,21 +175,21 @@ class ExportQueue[T]:
             return self._changed.wait_for(lambda: self._settled >= target or self._closed, timeout_s)
 
     def begin_close(self) -> None:
-        """Accept nothing more and start to deliver what is queued, without waiting."""
+        """Accept no further items and start to deliver the queued ones, without waiting."""
         with self._changed:
             self._closing = True
             self._hurry()
             self._changed.notify_all()
 
     def _hurry(self) -> None:
-        # After an outage the next attempt may be seconds away, more than `flush` and `close` have.
+        # After an outage the next attempt may be seconds away, longer than `flush` and `close` may take.
         if self._in_flight:
             self.delivery.hurry()
 
     def close(self, timeout_s: float) -> bool:
-        """Accept nothing more, deliver what is queued, and count the rest after `timeout_s` seconds as lost.
+        """Accept no further items, deliver the queued ones, and count the rest after `timeout_s` seconds as dropped.
 
-        Returns whether time sufficed. A second call waits for the first one's end at most.
+        Returns whether time sufficed. A second call only waits for the first one to end.
         """
         self.begin_close()
         with self._changed:
@@ -199,7 +201,7 @@ class ExportQueue[T]:
         return self.abandon() == 0 and done
 
     def abandon(self) -> int:
-        """Count what is pending, and whatever comes later, as lost to the end of the process; returns how many."""
+        """Count pending and all later items as dropped by the process's exit; return the number of pending ones."""
         with self._changed:
             left = len(self._items) + self._in_flight
             self._items.clear()
@@ -234,11 +236,11 @@ class ExportQueue[T]:
             self.delivery.deliver(batch, settled)
         except Exception as error:
             logger.error("a fault in the export of %s: %s", self.signal, type(error).__name__)
-        if left > 0:  # a faulty delivery has not said what became of them
+        if left > 0:  # a faulty delivery has not reported their outcome
             self._settle(left, "internal")
 
     def _next(self) -> list[T]:
-        """Wait for a batch and take it; empty when the queue has ended."""
+        """Wait for a batch and return it; empty when the queue has ended."""
         with self._changed:
             while not self._closed:
                 if not self._items:
@@ -273,7 +275,7 @@ class ExportQueue[T]:
             return
         with self._changed:
             if self._closed:
-                return  # `abandon` has counted them: nobody waits for this delivery any more
+                return  # `abandon` has counted them, and no caller waits for this delivery
             self._in_flight -= count
             self._settled += count
             self.lost += 0 if lost is None else count

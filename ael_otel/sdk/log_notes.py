@@ -1,7 +1,8 @@
-"""What is noted of a log record on the thread that logs it, and the fields that the telemetry thread makes of it.
+"""Notes of log records, taken on the thread that logs, and the fields that the telemetry thread makes of them.
 
-Noted is what may change later: the text, the ids, the exception, what the run's caller passed in. What the run shows to
-be secret until the fields are made is redacted too, since the note holds the run's own secrets and not a copy.
+A note holds everything that may change later: the text, the ids, the exception, the inputs of the run's caller. It
+refers to the run's own set of secrets, not to a copy, so secrets that are detected before the fields are made are
+redacted too.
 """
 
 import logging
@@ -22,10 +23,10 @@ from ael_otel.emit.activity import note_unknown
 from ael_otel.privacy.run_secrets import CallerInputs
 
 MAX_MESSAGE: Final = 16_384
-"""Characters kept of a message and of a stack trace: an entry stays far below Loki's 64 KB of structured metadata."""
+"""Maximum characters of a message and a stack trace: an entry stays far below Loki's 64 KB of structured metadata."""
 
 MAX_READ: Final = 65_536
-"""Characters of a message or a stack trace that are looked at: a tool server may send megabytes in one line."""
+"""Maximum characters of a message or a stack trace that are redacted: a tool server may send megabytes in one line."""
 
 _EVENT_NAMES: Final = frozenset(spec.name for spec in events.ALL)
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
@@ -37,10 +38,10 @@ _FRAME_BYTES: Final = 640
 class LogNote(msgspec.Struct, frozen=True, gc=False):
     """A log record as it was when it was logged.
 
-    `fields` are the extras of the instrumentation, already redacted where `fields_redacted` says so. `stack` is
-    formatted later; it holds no frame. `scope` is the run's own object, for its names and its secrets; what may have
-    changed in it since is in `execution_id`, `given` and `exclusions`. `echo` says that work on another note logged
-    this, `sends` that it is to go out by OTLP.
+    `fields` are the extras of the instrumentation, already redacted if `fields_redacted` is set. `stack` is formatted
+    later and holds no frame. `scope` is the run's own object, for its names and its secrets; the parts of it that may
+    change are copied to `execution_id`, `given` and `exclusions`. `echo` says that the record was logged during work on
+    another note, `sends` that it is to be sent by OTLP.
     """
 
     created: float
@@ -68,10 +69,10 @@ class LogNote(msgspec.Struct, frozen=True, gc=False):
 
 
 def note_of(record: logging.LogRecord, *, echo: bool = False, sends: bool = False) -> LogNote:
-    """Return the note of a record that is logged now, by this thread.
+    """Return the note of a record that this thread logs now.
 
-    Only what the instrumentation put there on purpose (`ael_*`) is taken from a record's extras: anything else may hold
-    arguments or results. `ael_event` is the name of the event that the record is.
+    Of a record's extras, only those of the instrumentation (`ael_*`) are read: any other may hold arguments or results.
+    `ael_event` is the name of the event, if the record is one.
     """
     extra = record.__dict__.get
     component, error_message = extra(extras.COMPONENT) or record.name, extra(extras.ERROR_MESSAGE, "")
@@ -86,7 +87,7 @@ def note_of(record: logging.LogRecord, *, echo: bool = False, sends: bool = Fals
         text = _text_of(error)
         exception_text = readable(text)
         if trace is not None:
-            # Neither frames nor what they hold live on with the note; lines of source are read when it is formatted.
+            # The note keeps neither frames nor their variables alive; source lines are read when it is formatted.
             stack = traceback.TracebackException(kind, error, trace, lookup_lines=False, compact=True)
             if len(text) > MAX_READ:
                 stack = _readable_end("".join(stack.format()))
@@ -143,7 +144,7 @@ def _note(
     stack: traceback.TracebackException | str | None = None,
     size: int = 0,
 ) -> LogNote:
-    """Return a note with the run, context and redaction of this moment; `size` is that of the exception, in bytes."""
+    """Return a note with the current run, context and redaction; `size` is that of the exception, in bytes."""
     scope, redaction = current_run.get(), active_redaction()
     size += _NOTE_BYTES + len(message) + (0 if message.isascii() else 3 * len(message))
     fields_redacted = False
@@ -180,7 +181,7 @@ def _note(
 
 
 def _frozen(fields: Any, redaction: ActiveRedaction) -> tuple[Mapping[str, Any], bool]:
-    """Return fields that no longer change, and whether they are redacted: values that may change are made text now."""
+    """Return immutable fields, and whether they are redacted: values that may change are converted to text now."""
     if isinstance(fields, Mapping):
         fields = fixed = dict(cast("Mapping[str, Any]", fields))
         if _SCALARS.issuperset(map(type, fixed.values())):
@@ -190,9 +191,9 @@ def _frozen(fields: Any, redaction: ActiveRedaction) -> tuple[Mapping[str, Any],
 
 
 def fields_of(note: LogNote, max_chars: int = MAX_MESSAGE) -> dict[str, Any]:
-    """Return a note's fields without time, level and trace ids: the contract's first, then known extras.
+    """Return a note's fields without time, level and trace ids: the contract's fields first, then the other extras.
 
-    The run of the note becomes the current one, which redaction reads; the caller restores the previous one.
+    This sets the current run to that of the note, which redaction reads; the caller restores the previous one.
     """
     scope, guard = note.scope, note.redaction
     server = ""
@@ -212,8 +213,8 @@ def fields_of(note: LogNote, max_chars: int = MAX_MESSAGE) -> dict[str, Any]:
         run.exclusions = note.exclusions
         run.counted = False
         current_run.set(run)
-    # What a caller passed in comes back in complaints, and in whatever a tool's server says of its calls; an ordinary
-    # line that has the same word in it stays whole.
+    # Error messages, and the output of tool servers about their calls, repeat the caller's inputs: those are redacted
+    # there. An ordinary line that contains the same word is left whole.
     complains = note.level >= logging.WARNING or server != ""
     message = guard.error_text(note.message) if complains else guard.log_text(note.message)
     fields: dict[str, Any] = {
@@ -245,7 +246,7 @@ def fields_of(note: LogNote, max_chars: int = MAX_MESSAGE) -> dict[str, Any]:
             text = guard.error_text(
                 note.stack if isinstance(note.stack, str) else "".join(note.stack.format())
             )
-            # The end of a stack trace tells where it broke, so the beginning goes.
+            # The end of a stack trace contains the failing line, so the beginning is cut.
             fields[events.LOG_EXCEPTION_STACKTRACE] = (
                 text if len(text) <= max_chars else "…" + text[-max_chars:]
             )
@@ -256,7 +257,7 @@ def fields_of(note: LogNote, max_chars: int = MAX_MESSAGE) -> dict[str, Any]:
 
 
 def _message_of(record: logging.LogRecord) -> str:
-    """Return a record's text; as it stands, without its arguments, when they do not fit it."""
+    """Return a record's text; if its arguments do not fit the format, the format alone."""
     try:
         text = record.getMessage()
     except Exception:
@@ -265,7 +266,7 @@ def _message_of(record: logging.LogRecord) -> str:
 
 
 def readable(text: str) -> str:
-    """Return the beginning of a text, as much of it as is redacted: cut at a blank, not inside a secret."""
+    """Return the beginning of a text, of the length that is redacted: cut at a blank, not inside a secret."""
     if len(text) <= MAX_READ:
         return text
     cut = text[:MAX_READ]
@@ -273,14 +274,14 @@ def readable(text: str) -> str:
 
 
 def _readable_end(text: str) -> str:
-    """Return the end of a text, as much of it as is redacted: cut at a blank, not inside a secret."""
+    """Return the end of a text, of the length that is redacted: cut at a blank, not inside a secret."""
     cut = text[-MAX_READ:]
     starts = [at + 1 for at in (cut.find(" "), cut.find("\n")) if 0 <= at < MAX_READ - MAX_MESSAGE]
     return cut[min(starts, default=MAX_READ - MAX_MESSAGE) :]
 
 
 def _size_of(stack: traceback.TracebackException | str) -> int:
-    """Return roughly how many bytes a stack holds in memory, with those of the exceptions that caused it."""
+    """Return the approximate bytes of a stack in memory, including its causes."""
     if isinstance(stack, str):
         return len(stack)
     size = 0
@@ -306,9 +307,9 @@ def _text_of(value: object) -> str:
 
 
 def _plain(value: object) -> str | int | float:
-    """Return what both ends take and show alike: a finite 64-bit number, or text that is valid Unicode.
+    """Return a value that stdout and OTLP represent the same: a finite 64-bit number, or valid Unicode text.
 
-    A lone surrogate (a cut emoji, a file name) is no UTF-8: it would cost this line here and a whole batch there.
+    A lone surrogate (a cut emoji, a file name) is not UTF-8: it would drop this line on stdout and a whole OTLP batch.
     """
     if isinstance(value, float) and isfinite(value):
         return value

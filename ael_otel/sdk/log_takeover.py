@@ -1,9 +1,9 @@
-"""Every record of the process in one handler, also those of loggers that have handlers of their own.
+"""Route every record of the process to one handler, including those of loggers with handlers of their own.
 
-Libraries log past the root logger: FastMCP's loggers do not propagate and print on stderr with handlers of their own,
-set up anew whenever a level is set. So the place where a logger looks for its handlers is replaced
-(`logging.Logger.callHandlers`): a handler that writes to the console is passed over, and the record ends once in ours,
-whatever is added or switched off later. All other handlers get the record as before.
+Libraries bypass the root logger: FastMCP's loggers do not propagate and print on stderr with their own handlers, which
+are set up again whenever a level is set. Therefore the method in which a logger looks up its handlers is replaced
+(`logging.Logger.callHandlers`): a handler that writes to the console is skipped, and the record reaches ours exactly
+once, whatever handlers are added or disabled later. All other handlers get the record as before.
 """
 
 import logging
@@ -21,11 +21,11 @@ _by_descriptor: WeakKeyDictionary[logging.Handler, tuple[object, bool]] = WeakKe
 
 
 def take_over(ours: logging.Handler) -> Callable[[], None]:
-    """Send every record of the process to `ours` exactly once; returns what undoes it.
+    """Send every record of the process to `ours` exactly once; return a function that undoes this.
 
-    A record reaches `ours` where the root logger would pass it on, where a console handler on its way would have
-    printed it (its level and filters count), or where a logger that does not propagate has another handler that is not
-    a `NullHandler`. A logger that was silenced (only such handlers, no propagation) stays silent.
+    A record reaches `ours` in three cases: the root logger would pass it on; a console handler on its way would have
+    printed it (subject to its level and filters); or a logger that does not propagate has another handler that is not a
+    `NullHandler`. A silenced logger (only such handlers, no propagation) stays silent.
     """
     stock = logging.Logger.callHandlers
 
@@ -47,7 +47,7 @@ def take_over(ours: logging.Handler) -> Callable[[], None]:
                     wanted = wanted or not isinstance(handler, logging.NullHandler)
             logger = logger.parent if logger.propagate else None
         if not count:
-            # Python's own last resort prints these on stderr.
+            # Python's handler of last resort prints these on stderr.
             wanted = record.levelno >= logging.WARNING
         if wanted and not reached and record.levelno >= ours.level:
             ours.handle(record)
@@ -72,7 +72,7 @@ def is_replaced(handler: logging.Handler) -> bool:
         return False
     stream: Any = getattr(handler, "stream", None)
     if stream is None:
-        # A RichHandler writes to what its console has at the moment.
+        # A RichHandler writes to the current file of its console.
         stream = getattr(getattr(handler, "console", None), "file", None)
     if stream is None:
         return False
@@ -85,14 +85,14 @@ def is_replaced(handler: logging.Handler) -> bool:
 
 
 def _descriptor_of(stream: Any) -> int | None:
-    """Return the descriptor behind a stream, None where there is none: a stream kept from before a redirection."""
+    """Return the file descriptor of a stream; None if there is none, as for one saved before a redirection."""
     with suppress(Exception):
         return int(stream.fileno())
     return None
 
 
 def _prints(handler: logging.Handler, record: logging.LogRecord) -> bool:
-    """Return whether a handler that is passed over would have written the record."""
+    """Return whether a skipped handler would have written the record."""
     try:
         return record.levelno >= handler.level and bool(handler.filter(record))
     except Exception:

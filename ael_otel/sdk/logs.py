@@ -1,6 +1,6 @@
-"""Every log line once, in the log contract: one JSON object on the stream and the same record to the Collector.
+"""Write every log line once, in the log contract: one JSON object on the stream and the same record by OTLP.
 
-One handler on the root logger does both, so that a record is formatted, bounded and given its ids in one place. The
+One handler on the root logger does both, so that a record gets its format, bounds and ids in one place. The
 thread that logs only notes the record; the telemetry thread redacts, formats, writes and sends it. Ids come from the
 current span when the record is noted, also when its trace is not sampled.
 """
@@ -51,22 +51,23 @@ __all__ = [
     "LogContractFormatter",
     "RunLogHandler",
     "install",
+    "log_record",
     "readable",
 ]
 
 _LOGIN: Final = re.compile(r"(^|[\s/'\"])[^\s/@'\"]+:[^\s/@'\"]*@")
 
 QUIET_SECONDS: Final = 60.0
-"""How long a message of the SDK is not repeated."""
+"""Seconds in which a repeated message of the SDK is suppressed."""
 
 THROUGH_SECONDS: Final = 1.0
-"""How long a line waits for those before it, where it is to be written before the call returns."""
+"""Seconds a line waits for earlier ones, if it has to be written before the call returns."""
 
 PIPE_BYTES: Final = getattr(select, "PIPE_BUF", 512)
-"""What is written at once, unless one line is longer: processes that share a pipe must not tear each other's lines."""
+"""Maximum bytes of one write, unless one line is longer, so that processes sharing a pipe do not interleave lines."""
 
 INTERNAL_LOGGERS: Final = ("opentelemetry", "ael_otel")
-"""Not sent by OTLP: a failing exporter reports itself here, and would feed its own queue."""
+"""Loggers whose records are not sent by OTLP: a failing exporter reports itself here, and would feed its own queue."""
 
 _SEVERITIES: Final[Mapping[int, tuple[str, SeverityNumber]]] = {
     logging.DEBUG: ("DEBUG", SeverityNumber.DEBUG),
@@ -86,26 +87,26 @@ class LogContractFormatter(MsgspecFormatter):
     def format_fields(self, fields: dict[str, Any]) -> str:
         """Return the line of `fields`, without its line break.
 
-        Not by `format`: renaming, defaults and a record's extras are the library's generic part, and as dear as all of
-        the rest.
+        This does not use `format`: the library's generic part (renaming, defaults, a record's extras) costs as much as
+        all the rest.
         """
         return self.jsonify_log_record(fields)
 
 
 class _Sender:
-    """Sends records by OTLP: into our own queue where nothing else sees them, else by the provider.
+    """Sends records by OTLP: into our own queue if no other processor receives them, else through the provider.
 
     Args:
-        provider: where they go.
+        provider: the provider of the records.
     """
 
     def __init__(self, provider: LoggerProvider) -> None:
         self._logger: Logger = get_logger(scopes.AEL_LOG, __version__, provider, SCHEMA_URL)
-        # By names that are not public; where a version of the SDK has others, everything goes by the provider.
+        # Private names; with a version of the SDK that has others, everything goes through the provider.
         self._all: Any = getattr(provider, "_multi_log_record_processor", None)
         limits = getattr(self._logger, "_log_record_limits", None)
         self._limits = limits if isinstance(limits, LogRecordLimits) else LogRecordLimits()
-        # The SDK's own metrics count what goes by the provider.
+        # The SDK's own metrics count what goes through the provider.
         self._counts = os.environ.get(OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED, "").strip().lower() == "true"
         self._seen: object = None
         self._queue: ExportQueue[ReadableLogRecord] | None = None
@@ -113,7 +114,7 @@ class _Sender:
 
     @property
     def foreign(self) -> bool:
-        """Whether a processor that is not ours sees the records: it is called by the thread that logs, as ever."""
+        """Whether a processor that is not ours receives the records: it must be called by the thread that logs."""
         processors: Any = getattr(self._all, "_log_record_processors", None)
         if processors is not self._seen or processors is None:
             found = cast("tuple[object, ...] | None", processors if type(processors) is tuple else None)
@@ -125,7 +126,7 @@ class _Sender:
         return self._foreign
 
     def send(self, records: Sequence[LogRecord]) -> int:
-        """Send records in their order, under the limits of the provider; returns how many of them could not be."""
+        """Send records in order, under the limits of the provider; return how many of them failed."""
         failed = 0
         emit: Callable[[LogRecord], object] = self._logger.emit
         if not self.foreign and self._queue is not None:
@@ -140,7 +141,7 @@ class _Sender:
         return failed
 
     def _put(self, record: LogRecord) -> None:
-        """Do what the provider does: limit the attributes, and pass the record on with whose it is."""
+        """Do what the provider does: limit the attributes, and pass the record on with its resource and scope."""
         assert self._queue is not None
         limits, attributes = self._limits, record.attributes or {}
         most, longest = limits.max_log_record_attributes, limits.max_log_record_attribute_length
@@ -151,20 +152,21 @@ class _Sender:
 
 
 class RunLogHandler(logging.Handler):
-    """Writes each record as the log contract has it.
+    """Writes each record in the log contract.
 
-    The thread that logs waits for the line in these cases: `synchronous`, a stream that is a terminal or in memory, a
-    test of pytest, a processor on `provider` that is not ours, a line of level FATAL, and after `write_through`.
+    The thread that logs waits for the line to be written in these cases: `synchronous`, a stream that is a terminal or
+    in memory, a test of pytest, a processor on `provider` that is not ours, a line of level FATAL, and after
+    `write_through`.
 
     Args:
-        stream: where JSON lines (or text lines) go; None writes none.
-        provider: where OTLP records go; None sends none.
-        as_json: one JSON object per line; else one readable line.
+        stream: stream for JSON lines (or text lines); None writes none.
+        provider: provider for OTLP records; None sends none.
+        as_json: write one JSON object per line; else one readable line.
         level: the lowest level handled.
-        on_drop: called with records that could not be written.
-        max_chars: characters kept of a message, and as many of a stack trace.
-        synchronous: whether the thread that logs does all the work; None decides as above.
-        queue: where notes wait; None takes that of the process.
+        on_drop: called for records that could not be written.
+        max_chars: maximum characters of a message, and of a stack trace.
+        synchronous: whether the thread that logs does all the work; None decides by the cases above.
+        queue: queue of notes; None uses the queue of the process.
     """
 
     writes_log_contract: Literal[True] = True
@@ -198,14 +200,14 @@ class RunLogHandler(logging.Handler):
     # --- the thread that logs -----------------------------------------------------------------------------------------
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Handle a record, without the handler's lock: notes need none."""
+        """Handle a record without the handler's lock, which notes do not need; return what Python's handler returns."""
         found: Any = self.filter(record)
         if found:
             self.emit(found if isinstance(found, logging.LogRecord) else record)
         return cast("bool", found)  # a record, as Python's own returns it
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note one record, or write it at once; a failure is counted and otherwise silent."""
+        """Note one record, or write it at once; a failure is counted and not reported otherwise."""
         try:
             if record.name.startswith("opentelemetry.") and (self._closing or self._repeats(record)):
                 return
@@ -216,7 +218,7 @@ class RunLogHandler(logging.Handler):
     def note_line(
         self, name: str, level: int, message: str, component: str, fields: Mapping[str, Any] | None
     ) -> None:
-        """Note a line of the logger `name` that nobody else sees, without the record that others would see."""
+        """Note a line of the logger `name` that no other handler reads, without creating a log record."""
         try:
             self._note(name, partial(note_of_line, name, level, message, component, fields))
         except Exception:
@@ -224,7 +226,7 @@ class RunLogHandler(logging.Handler):
 
     def _note(self, name: str, make: Callable[..., LogNote]) -> None:
         """Queue the note that `make` returns, or write it at once."""
-        # What the work on a record logs is written; what the work on that logs would never end.
+        # A record that is logged while another one is processed is written; one logged while processing that is not.
         echo = self._working_thread != 0 and self._working_thread == get_ident()
         if echo and self._works_on_echo:
             self.dropped("internal", 1)
@@ -237,7 +239,7 @@ class RunLogHandler(logging.Handler):
                 note = make(echo=echo, sends=sends)
         else:
             note = make(echo=echo, sends=sends)
-        # Not for an echo, which comes from the telemetry thread: the holder of the lock may wait for that thread.
+        # Not for an echo, which comes from the telemetry thread: the lock's owner may be waiting for that thread.
         if self._synchronous or (sender is not None and sender.foreign and not echo):
             with cast("Any", self.lock):
                 self.take((note,))
@@ -251,7 +253,7 @@ class RunLogHandler(logging.Handler):
                 self._queue.flush(THROUGH_SECONDS)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - name of logging.Handler
-        """Count the lost record instead of printing a traceback into a stream that may be the one that fails."""
+        """Count the dropped record instead of printing a traceback to a stream that may be the one that fails."""
         del record
         self.dropped("internal", 1)
 
@@ -261,7 +263,7 @@ class RunLogHandler(logging.Handler):
             self._on_drop("logs", reason, count)
 
     def _repeats(self, record: logging.LogRecord) -> bool:
-        """Tell whether the SDK said the same within a minute: with the Collector away it says so every second."""
+        """Return whether the SDK logged the same within a minute: without a Collector it repeats it every second."""
         key = (record.name, record.levelno, record.lineno)
         last = self._said.get(key)
         if last is not None and record.created - last < QUIET_SECONDS:
@@ -270,21 +272,21 @@ class RunLogHandler(logging.Handler):
         return False
 
     def flush(self) -> None:
-        """Wait until what is noted is written, for 2 s at most."""
+        """Wait until all notes are written, for 2 s at most."""
         self.write_noted(FLUSH_SECONDS)
 
     def write_noted(self, timeout_s: float) -> bool:
-        """Wait until what is noted is written; returns whether it was within `timeout_s` seconds."""
+        """Wait until all notes are written; return whether that took less than `timeout_s` seconds."""
         return self._queue.flush(timeout_s)
 
     def close(self) -> None:
-        """Write what is noted, and at the end of the process from now on each record before its call returns.
+        """Write all notes; if the process is exiting, write each later record before its call returns.
 
-        `logging.config.dictConfig` closes all handlers too, those that stay in use as well: uvicorn calls it when it
-        starts, and would have every later line written and redacted on the thread of its event loop.
+        `logging.config.dictConfig` closes all handlers too, even those that stay in use: uvicorn calls it when it
+        starts, which would have every later line redacted and written on the thread of its event loop.
 
-        A stream that nobody reads holds this up, as it holds up every program that ends: the interpreter flushes it
-        too, and aborts where another thread is in the middle of writing.
+        A stream that is not read blocks this, as it blocks the exit of every program: the interpreter flushes it too,
+        and aborts if another thread is in the middle of writing.
         """
         if main_thread().is_alive():
             self.write_noted(FLUSH_SECONDS)
@@ -296,16 +298,16 @@ class RunLogHandler(logging.Handler):
     def write_through(self, timeout_s: float) -> bool:
         """Write each record before its call returns, from now on: the process may end without notice.
 
-        Returns whether everything before is written, for which it waits `timeout_s` seconds at most.
+        Returns whether everything before is written; it waits `timeout_s` seconds at most.
         """
         self._through = True
         return self._queue.flush(timeout_s)
 
     def stop_sending(self, timeout_s: float = 0.0) -> None:
-        """Send nothing by OTLP from now on; what is logged while telemetry shuts down goes to the stream only.
+        """Stop sending by OTLP; records that are logged while telemetry shuts down go to the stream only.
 
-        What is noted goes out first, within `timeout_s` seconds; records that are not sent by then are counted. The
-        SDK's own remarks on being shut down are left out: the pipeline says in one line what was lost.
+        Notes are sent first, within `timeout_s` seconds; records that are not sent by then are counted as dropped. The
+        SDK's own messages about the shutdown are left out: the pipeline logs one line with the number of drops.
         """
         self.write_through(timeout_s)
         self._sender = None
@@ -314,7 +316,7 @@ class RunLogHandler(logging.Handler):
     # --- the telemetry thread -----------------------------------------------------------------------------------------
 
     def take(self, notes: Sequence[LogNote]) -> None:
-        """Redact, format, write and send what is noted; a failure costs its own line."""
+        """Redact, format, write and send notes; a failure drops only the line concerned."""
         before = current_run.get()
         outer = self._working_thread, self._works_on_echo
         self._working_thread = get_ident()
@@ -327,7 +329,7 @@ class RunLogHandler(logging.Handler):
                     self._make(note, lines, unsent)
                 except Exception:
                     self.dropped("internal", 1)
-            # A stream that is gone must not keep the records from the Collector.
+            # A closed stream must not keep the records from the Collector.
             self._write(lines)
             if unsent:
                 self._send(unsent)
@@ -336,32 +338,19 @@ class RunLogHandler(logging.Handler):
             current_run.set(before)
 
     def _make(self, note: LogNote, lines: list[str], unsent: list[LogRecord]) -> None:
-        """Add to `lines` and `unsent` what a note becomes there."""
+        """Add the line and the OTLP record of a note to `lines` and `unsent`."""
         fields = fields_of(note, self._max_chars)
         if note.name.startswith("opentelemetry."):
-            # An exporter names the endpoint as it was configured, with its user and password.
+            # An exporter logs the endpoint as it is configured, with user and password.
             fields[events.LOG_MESSAGE] = _LOGIN.sub(r"\1***@", fields[events.LOG_MESSAGE])
-        severity, number = _severity(note.level)
+        severity, _ = _severity(note.level)
         if self._stream is not None:
             try:
                 lines.append(self._line(note, severity, fields))
             except Exception:
                 self.dropped("internal", 1)
         if note.sends:
-            message = fields.pop(events.LOG_MESSAGE)
-            event_name = fields.pop(events.LOG_EVENT_NAME, None)
-            unsent.append(
-                LogRecord(
-                    timestamp=int(note.created * 1e9),
-                    observed_timestamp=time_ns(),
-                    context=note.context,
-                    severity_text=severity,
-                    severity_number=number,
-                    body=message,
-                    event_name=event_name,
-                    attributes={key: value for key, value in fields.items() if value != ""},
-                )
-            )
+            unsent.append(_record(note, fields))
 
     def _line(self, note: LogNote, severity: str, fields: dict[str, Any]) -> str:
         time = datetime.fromtimestamp(note.created, UTC)
@@ -392,7 +381,7 @@ class RunLogHandler(logging.Handler):
                 stream.write("".join(block))
                 stream.flush()
             except UnicodeError:
-                # The encoding of the stream lacks a character of one line: nothing of the block is written.
+                # The encoding of the stream lacks a character of one line: nothing of the block has been written.
                 if len(block) == 1:
                     self.dropped("internal", 1)
                 else:
@@ -409,8 +398,33 @@ class RunLogHandler(logging.Handler):
             self.dropped("internal", failed)
 
 
+def log_record(note: LogNote) -> LogRecord:
+    """Return the OTLP log record of a note."""
+    before = current_run.get()
+    try:
+        return _record(note, fields_of(note))
+    finally:
+        current_run.set(before)
+
+
+def _record(note: LogNote, fields: dict[str, Any]) -> LogRecord:
+    message = fields.pop(events.LOG_MESSAGE)
+    event_name = fields.pop(events.LOG_EVENT_NAME, None)
+    severity, number = _severity(note.level)
+    return LogRecord(
+        timestamp=int(note.created * 1e9),
+        observed_timestamp=time_ns(),
+        context=note.context,
+        severity_text=severity,
+        severity_number=number,
+        body=message,
+        event_name=event_name,
+        attributes={key: value for key, value in fields.items() if value != ""},
+    )
+
+
 def _is_read_at_once(stream: TextIO | None) -> bool:
-    """Return whether a stream is a terminal, or no file of the operating system: this process reads it then."""
+    """Return whether a stream is a terminal, or not a file of the operating system: this process reads it then."""
     if stream is None:
         return False
     try:
@@ -420,7 +434,7 @@ def _is_read_at_once(stream: TextIO | None) -> bool:
 
 
 def _blocks(lines: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Yield lines in their order, as many together as are written at once."""
+    """Yield the lines in order, grouped into blocks of at most the size of one write."""
     if len(lines) == 1:
         yield lines
         return
@@ -438,10 +452,10 @@ def _blocks(lines: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def install(handler: RunLogHandler, level: int) -> Callable[[], None]:
-    """Make `handler` the only way of every logger to the stream and to OTLP; returns what undoes it.
+    """Make `handler` the only way of every logger to the stream and to OTLP; return a function that undoes this.
 
-    Handlers that others put on loggers for files or their own purposes stay; console handlers and the OTLP handler of
-    `opentelemetry-instrumentation-logging` get nothing, since each would write the record a second time.
+    Other handlers, for files or for an application's purposes, are left in place; console handlers and the OTLP handler
+    of `opentelemetry-instrumentation-logging` get nothing, since each would write the record a second time.
     """
     root = logging.getLogger()
     displaced = [other for other in root.handlers if is_replaced(other)]

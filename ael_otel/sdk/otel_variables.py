@@ -1,9 +1,9 @@
-"""From settings to the environment that the SDK's own configurator reads, before it reads it.
+"""Turn settings into the environment variables that the SDK's own configurator reads, before it reads them.
 
-The stock configurator builds the providers, with or without `opentelemetry-instrument`: resource, sampler, limits, ids
-and propagators stay standard and every OTEL_* variable means what it always means. Only the OTLP exporters are left to
-us (`AEL_OTEL_OTLP_SIGNALS` names their signals), because the stock batch processors neither count what they drop nor
-end in bounded time.
+The SDK's configurator builds the providers, with or without `opentelemetry-instrument`: resource, sampler, limits, ids
+and propagators are standard and every OTEL_* variable has its standard meaning. Only the OTLP exporters are ours
+(`AEL_OTEL_OTLP_SIGNALS` names their signals), because the SDK's batch processors neither count drops nor shut down in
+bounded time.
 """
 
 from collections.abc import Mapping, MutableMapping
@@ -20,10 +20,11 @@ _OTLP_NAMES: Final = frozenset({"otlp", *_OTLP_PROTOCOLS})
 
 
 def prepare(settings: Settings, environ: MutableMapping[str, str]) -> None:
-    """Set what the settings ask for and `environ` leaves open; a second call changes nothing."""
+    """Set the variables that the settings require and `environ` does not have; a second call changes nothing."""
     if SIGNALS_VARIABLE in environ:
         return
-    # The settings' notices have said what is dropped here; the SDK would raise, or name a wrong cause.
+    # The settings' notices have reported the variables that are removed here; the SDK would raise, or name a wrong
+    # cause.
     drop_unusable(environ)
     environ.update(otel_environment(settings, environ))
     ours: list[str] = []
@@ -42,22 +43,22 @@ def prepare(settings: Settings, environ: MutableMapping[str, str]) -> None:
 
 
 def _record_everything(environ: MutableMapping[str, str]) -> None:
-    """Put our sampler around the one in force: what is not sampled is recorded, for whoever looks at spans here."""
+    """Wrap the active sampler in ours: unsampled spans are recorded, for the span processors of this process."""
     sampler = environ.get("OTEL_TRACES_SAMPLER", "").strip() or "parentbased_always_on"
     environ["OTEL_TRACES_SAMPLER"] = RECORDING_SAMPLER
     environ[SAMPLER_VARIABLE] = sampler
 
 
 def settle(environ: MutableMapping[str, str]) -> None:
-    """Name the sampler that was asked for again, once the providers are built.
+    """Restore the original sampler's name once the providers are built.
 
-    Who makes a provider of its own later, in this process (the engine does) or in one that it starts, knows ours as
-    little as it needs it, and would warn.
+    A provider that is created later, in this process (the engine does so) or in a child process, has no use for our
+    sampler and would log a warning.
     """
     if environ.get("OTEL_TRACES_SAMPLER") == RECORDING_SAMPLER and environ.get(SAMPLER_VARIABLE):
         environ["OTEL_TRACES_SAMPLER"] = environ.pop(SAMPLER_VARIABLE)
 
 
 def otlp_signals(environ: Mapping[str, str]) -> frozenset[str]:
-    """Return the signals whose OTLP exporter is ours; none where `prepare` did not run before the SDK was built."""
+    """Return the signals whose OTLP exporter is ours; none if `prepare` did not run before the SDK was built."""
     return frozenset(name for name in environ.get(SIGNALS_VARIABLE, "").split(",") if name)

@@ -1,12 +1,12 @@
-"""OTLP exporters that know what became of every item: redacted, encoded by the stock encoders, sent, tried again.
+"""OTLP exporters that redact items, encode them with the SDK's encoders, send and retry, and count every drop.
 
-A batch that cannot be encoded or is too large is halved until the one item to blame is alone: it must not take the
-others with it. A batch is offered again while the receiver asks for it and patience lasts.
+A batch that cannot be encoded or is too large is halved until the faulty item is alone, so that the others are still
+sent. A batch is retried while the receiver asks for it and `patience_s` lasts.
 """
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import uniform
 from threading import Event
 from time import monotonic
@@ -20,23 +20,38 @@ from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult,
 from opentelemetry.sdk.trace import ReadableSpan
 
 from ael_otel._generated.attributes import TelemetryDropReason
+from ael_otel.core.faults import pause
 from ael_otel.core.redaction import active_redaction
+from ael_otel.privacy import turns
 from ael_otel.sdk.export_queue import DropCounter
 from ael_otel.sdk.metric_preferences import aggregation, temporality
 from ael_otel.sdk.otlp_transport import ATTEMPT_SECONDS, Answer, Signal, Transport
 from ael_otel.sdk.redacting_exporters import Resources, clean_log, clean_metrics, clean_span
 
 PATIENCE_SECONDS: Final = 60.0
-"""How long spans and logs are offered again while the Collector restarts; `OTEL_EXPORTER_OTLP_TIMEOUT` wins.
+"""Seconds that spans and logs are retried while the Collector restarts; `OTEL_EXPORTER_OTLP_TIMEOUT` overrides it.
 
-The SDK's default of 10 s ends its retries after 7, so an outage of a few seconds more cost the batch in hand although
-the queue behind it had room for minutes. Metrics keep the default: the next export has the same sums.
+The SDK's default of 10 s ends its retries after 7 s, so an outage of a few seconds more lost the current batch although
+the queue had room for minutes. Metrics use the default: the next export contains the same sums.
 """
 
 MAX_REQUEST_BYTES: Final = 15 * 1024 * 1024
-"""Just below what the stack's Collector takes (16 MiB)."""
+"""Maximum bytes of a request, just below the limit of the stack's Collector (16 MiB)."""
+
+SLICE: Final = 32
+"""Items redacted or encoded before other threads run: less than a millisecond of the GIL.
+
+The event loop waits up to 5 ms for a computing thread, each time it needs the GIL.
+"""
+
+GIVE_WAY_SECONDS: Final = 0.0001
+"""Seconds that the exporting thread sleeps after a slice: with less, it would run next again."""
 
 QUIET_SECONDS: Final = 60.0
+_NESTED: Final[Mapping[Signal, Sequence[tuple[str, str]]]] = {
+    "traces": (("resource_spans", "resource"), ("scope_spans", "scope"), ("spans", "")),
+    "logs": (("resource_logs", "resource"), ("scope_logs", "scope"), ("log_records", "")),
+}
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
 _LONGEST_MESSAGE: Final = 300
@@ -45,7 +60,7 @@ logger = logging.getLogger("ael_otel")
 
 
 class Attempts:
-    """Sends one request as often as its answers and the time allow.
+    """Sends one request, and retries it while the responses and the time allow.
 
     Args:
         signal: for the log.
@@ -65,7 +80,7 @@ class Attempts:
         return self._aborted.is_set()
 
     def send(self, body: bytes, deadline: float) -> Answer:
-        """Return the last answer; `timeout` where an earlier one was lost, since that request may have arrived."""
+        """Return the last answer, or `timeout` if an earlier answer was lost, since that request may have arrived."""
         pause = _FIRST_PAUSE
         unanswered = False
         while True:
@@ -80,13 +95,15 @@ class Attempts:
             unanswered = unanswered or answer.reason == "timeout"
             wait = uniform(0.8, 1.2) * pause  # noqa: S311 - jitter
             if answer.after_s is not None:
-                wait = max(answer.after_s, _FIRST_PAUSE)  # "at once" would flood a receiver that is full
+                wait = max(
+                    answer.after_s, _FIRST_PAUSE
+                )  # no pause at all would flood a receiver that is full
             left = deadline - monotonic()
             if not answer.again or wait >= left:
                 self._log(answer.reason, "given up", answer)
                 return answer._replace(reason="timeout") if unanswered else answer
             self._log(f"{answer.reason}, again", f"trying again for {left:.0f} s", answer)
-            # A pause that the receiver has asked for is kept, also in a hurry.
+            # A pause that the receiver asks for is respected, also at shutdown.
             asked = answer.after_s is not None
             hurried = (self._aborted if asked else self._hurried).wait(wait)
             if self._aborted.is_set():
@@ -95,17 +112,27 @@ class Attempts:
             pause = _FIRST_PAUSE if hurried else min(2 * pause, _LONGEST_PAUSE)
 
     def hurry(self) -> None:
-        """End the pause before the next attempt, or skip the next pause: the time of the sender is short."""
+        """End the pause before the next attempt, or skip the next one, because little time is left."""
         self._hurried.set()
 
+    def end_hurry(self) -> None:
+        """Give way and pause again: what `hurry` was called for has been sent."""
+        self._hurried.clear()
+        if self._aborted.is_set():
+            self._hurried.set()
+
+    def give_way(self) -> None:
+        """Let other threads run, unless little time is left."""
+        pause(0 if self._hurried.is_set() else GIVE_WAY_SECONDS)
+
     def abort(self) -> None:
-        """End what is going on: no further attempt, and the connection is closed."""
+        """Close the connection and make no further attempt."""
         self._aborted.set()
         self._hurried.set()
         self._transport.close()
 
     def _log(self, kind: str, what: str, answer: Answer) -> None:
-        """Log the first answer of its kind in a minute; with the Collector away there is one a second."""
+        """Log a response, at most once a minute for each kind: without a Collector there is one each second."""
         now = monotonic()
         last = self._said.get(kind)
         if last is not None and now - last < QUIET_SECONDS:
@@ -122,14 +149,14 @@ class Attempts:
 
 
 class OtlpDelivery[T]:
-    """Carries batches of spans or log records to an OTLP receiver.
+    """Sends batches of spans or log records to an OTLP receiver.
 
     Args:
         signal: `traces` or `logs`.
         transport: the connection.
         clean: redacts one item; raises nothing.
-        encode: makes a request of items.
-        patience_s: how long a batch is offered again.
+        encode: encodes items into one request.
+        patience_s: how long a batch is retried, in seconds.
         max_request_bytes: the largest request that is sent.
     """
 
@@ -143,6 +170,7 @@ class OtlpDelivery[T]:
         patience_s: float = PATIENCE_SECONDS,
         max_request_bytes: int = MAX_REQUEST_BYTES,
     ) -> None:
+        self._signal: Signal = signal
         self._attempts = Attempts(signal, transport)
         self._clean = clean
         self._encode = encode
@@ -150,17 +178,33 @@ class OtlpDelivery[T]:
         self._max_request_bytes = max_request_bytes
 
     def deliver(self, batch: Sequence[T], settled: Callable[[int, TelemetryDropReason | None], None]) -> None:
-        """Redact, encode and send a batch."""
-        clean: list[T] = []
-        for item in batch:
-            if self._attempts.aborted:
+        """Redact, encode and send a batch; a call of `hurry` counts to its end at most."""
+        try:
+            clean = self._redacted(batch)
+            if clean is None:
                 settled(len(batch), "shutdown_timeout")
                 return
-            clean.append(self._clean(item))
-        self._send(clean, settled, monotonic() + self._patience_s)
+            self._send(clean, settled, monotonic() + self._patience_s)
+        finally:
+            self._attempts.end_hurry()
+
+    def _redacted(self, batch: Sequence[T]) -> list[T] | None:
+        """Redact a batch, and give way between items and inside long ones; None if the delivery was aborted."""
+        clean: list[T] = []
+        turns.begin(self._attempts.give_way)
+        try:
+            for count, item in enumerate(batch, 1):
+                if self._attempts.aborted:
+                    return None
+                clean.append(self._clean(item))
+                if not count % SLICE:
+                    self._attempts.give_way()
+        finally:
+            turns.begin(None)
+        return clean
 
     def hurry(self) -> None:
-        """Have a delivery that pauses try again now."""
+        """Make a delivery that pauses retry now."""
         self._attempts.hurry()
 
     def abort(self) -> None:
@@ -179,7 +223,7 @@ class OtlpDelivery[T]:
             reason = "shutdown_timeout"
         else:
             try:
-                body: bytes = self._encode(items).SerializeToString()
+                body = self._body(items)
             except Exception:
                 reason = "serialization"
             else:
@@ -196,11 +240,42 @@ class OtlpDelivery[T]:
         settled(len(items) - rejected, reason)
         settled(rejected, "rejected")
 
+    def _body(self, items: Sequence[T]) -> bytes:
+        """Encode items into one request, a slice at a time."""
+        whole = self._encode(items[:SLICE])
+        for start in range(SLICE, len(items), SLICE):
+            self._attempts.give_way()
+            _append(whole, self._encode(items[start : start + SLICE]), _NESTED[self._signal])
+        body: bytes = whole.SerializeToString()
+        return body
+
+
+def _append(whole: Any, part: Any, fields: Sequence[tuple[str, str]]) -> None:
+    """Append one message to another; items of the same resource and scope join those that are there.
+
+    Args:
+        whole: the message that grows.
+        part: the message to append.
+        fields: of each level, the list and what its elements are the same by; empty for the items themselves.
+    """
+    (name, key), *inner = fields
+    there = getattr(whole, name)
+    if not key:
+        there.extend(getattr(part, name))
+        return
+    for new in getattr(part, name):
+        for old in there:
+            if old.schema_url == new.schema_url and getattr(old, key) == getattr(new, key):
+                _append(old, new, inner)
+                break
+        else:
+            there.append(new)
+
 
 def span_delivery(
     transport: Transport, patience_s: float = PATIENCE_SECONDS, max_request_bytes: int = MAX_REQUEST_BYTES
 ) -> OtlpDelivery[ReadableSpan]:
-    """Return what carries spans over `transport`, each batch for `patience_s` seconds."""
+    """Return the delivery of spans over `transport`, which retries each batch for `patience_s` seconds."""
     resources = Resources()
     return OtlpDelivery(
         "traces",
@@ -215,7 +290,7 @@ def span_delivery(
 def log_delivery(
     transport: Transport, patience_s: float = PATIENCE_SECONDS, max_request_bytes: int = MAX_REQUEST_BYTES
 ) -> OtlpDelivery[ReadableLogRecord]:
-    """Return what carries log records over `transport`, each batch for `patience_s` seconds."""
+    """Return the delivery of log records over `transport`, which retries each batch for `patience_s` seconds."""
     resources = Resources()
     return OtlpDelivery(
         "logs",
@@ -283,11 +358,11 @@ class OtlpMetricExporter(MetricExporter):
         self._on_drop("metrics", reason, 1)
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        """Return True: nothing is kept here."""
+        """Return True: nothing is buffered here."""
         return True
 
     def hurry(self) -> None:
-        """Have an export that pauses try again now."""
+        """Make an export that pauses retry now."""
         self._attempts.hurry()
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:

@@ -1,8 +1,8 @@
-"""One OTLP request over gRPC or HTTP, and what the receiver answered, in the words of the drop reasons.
+"""Send one OTLP request over gRPC or HTTP, and return the receiver's response as a drop reason.
 
-The stock exporters report success or failure only: a partial success counts as success, and a refused credential, a
-full Collector and an absent one look alike. Their encoders are used, their transports are not. Which answers may be
-tried again follows https://opentelemetry.io/docs/specs/otlp/#failures and #failures-1.
+The SDK's exporters report only success or failure: a partial success counts as success, and a rejected credential, a
+full Collector and a missing one look alike. Their encoders are used, their transports are not. Which responses may be
+retried follows https://opentelemetry.io/docs/specs/otlp/#failures and #failures-1.
 """
 
 import gzip
@@ -32,27 +32,27 @@ type Compression = Literal["none", "gzip", "deflate"]
 _COMPRESSIONS: Final[Mapping[str, Compression]] = {"none": "none", "gzip": "gzip", "deflate": "deflate"}
 
 ATTEMPT_SECONDS: Final = 10.0
-"""How long one attempt may wait for its answer."""
+"""Seconds that one attempt may wait for its response."""
 
 _RECONNECT: Final[Any] = (
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 1000),
-    # The answer is small; the request is bounded by the sender.
+    # The response is small; the sender bounds the request.
     ("grpc.max_send_message_length", -1),
     ("grpc.primary_user_agent", f"ael-otel/{__version__}"),
 )
-"""gRPC's own pauses grow to two minutes, and an export that falls into one fails although the Collector is back."""
+"""gRPC's own pauses grow to two minutes, and an export during one fails although the Collector is back."""
 
 
 class Answer(NamedTuple):
-    """What became of one request.
+    """The outcome of one request.
 
     Attributes:
-        reason: None if the receiver took it; otherwise why not.
-        again: whether the same request may be sent again.
-        after_s: how long the receiver asks to wait before that; None if it does not say.
-        rejected: items that it refused of a request that it took (partial success).
-        message: what it said, for the log; unbounded and not redacted.
+        reason: None if the receiver accepted it; otherwise the reason why not.
+        again: whether the same request may be retried.
+        after_s: seconds that the receiver asks to wait before a retry; None if it does not ask for it.
+        rejected: items of an accepted request that the receiver rejected (partial success).
+        message: text of the response, for the log; unbounded and not redacted.
     """
 
     reason: TelemetryDropReason | None = None
@@ -67,20 +67,20 @@ class Transport(Protocol):
 
     @property
     def address(self) -> str:
-        """Where requests go, for the log: host and port, without credentials."""
+        """The target of requests, for the log: host and port, without credentials."""
         ...
 
     def send(self, body: bytes, timeout_s: float) -> Answer:
-        """Send one request and wait for its answer, at most `timeout_s` seconds; raises nothing."""
+        """Send one request and wait for its response, at most `timeout_s` seconds; never raises."""
         ...
 
     def close(self) -> None:
-        """Give the connection back; a `send` on another thread ends soon."""
+        """Close the connection; a `send` on another thread then ends soon."""
         ...
 
 
 class Target(NamedTuple):
-    """Where one signal goes, from the `OTEL_EXPORTER_OTLP_*` variables; those of the signal win."""
+    """The target of one signal, from the `OTEL_EXPORTER_OTLP_*` variables; those of the signal take precedence."""
 
     signal: Signal
     protocol: Protocols
@@ -155,7 +155,7 @@ class Target(NamedTuple):
 
 
 def _provided(target: Target) -> Any:
-    """Return what the credential provider of the variables gives; None without one."""
+    """Return the credentials of the credential provider in the variables; None without one."""
     if not target.credential_provider:
         return None
     found = entry_points(group="opentelemetry_otlp_credential_provider", name=target.credential_provider)
@@ -168,7 +168,7 @@ def _provided(target: Target) -> Any:
 
 
 def _taken(response: Any) -> Answer:
-    """Return the answer of a receiver that took a request, perhaps in part."""
+    """Return the answer for a request that the receiver accepted, perhaps in part."""
     partial = response.partial_success
     rejected: int = next(
         (
@@ -254,14 +254,14 @@ class GrpcTransport:
             return _taken(self._call(body, timeout=timeout_s, metadata=self._headers))
         except grpc.RpcError as error:
             if _code_of(error) in _CONNECT_AGAIN and not self._closed:
-                # A receiver in a container that was killed leaves connections that nothing ends.
+                # A receiver in a killed container leaves connections that no peer closes.
                 self._channel.close()
                 self._connect()
             return _refusal(error)
         except ValueError as error:  # the channel was closed
             return Answer("unavailable", message=str(error))
         except Exception as error:
-            # A header that gRPC does not take: nothing that waiting would change.
+            # A header that gRPC does not accept: retrying would not help.
             return Answer("invalid", message=str(error))
 
     def close(self) -> None:
@@ -281,7 +281,7 @@ def _credentials(target: Target) -> grpc.ChannelCredentials:
         assert isinstance(provided, grpc.ChannelCredentials)
         return provided
     if (target.client_key is None) != (target.client_certificate is None):
-        # gRPC ends the process for it.
+        # gRPC would abort the process for it.
         raise ValueError(
             "a client needs both or neither of OTEL_EXPORTER_OTLP_CLIENT_KEY and ..._CLIENT_CERTIFICATE"
         )
@@ -300,7 +300,7 @@ def _refusal(error: Any) -> Answer:
             delay = RetryInfo.FromString(value).retry_delay
             after_s = delay.seconds + delay.nanos / 1e9
     message = f"{code.name}: {error.details()}"
-    # Exhausted with a time to wait is a full receiver; without one, the request is larger than it takes.
+    # "Exhausted" with a time to wait is a full receiver; without one, the request exceeds the receiver's limit.
     if code is _Code.RESOURCE_EXHAUSTED and after_s is not None:
         return Answer("unavailable", again=True, after_s=after_s, message=message)
     return Answer(_REASONS.get(code, "rejected"), again=code in _AGAIN, after_s=after_s, message=message)
@@ -358,7 +358,7 @@ class HttpTransport:
         except requests.exceptions.InvalidHeader as error:  # it is an OSError too
             return Answer("invalid", message=str(error))
         except requests.exceptions.ConnectionError as error:
-            # The receiver may have taken a request after which it hung up.
+            # The receiver may have accepted a request after which it closed the connection.
             reason: TelemetryDropReason = "timeout" if _was_sent(error) else "unavailable"
             return Answer(reason, again=True, message=str(error))
         except OSError as error:
@@ -373,12 +373,12 @@ class HttpTransport:
             try:
                 content = _beginning(response)
             except requests.exceptions.RequestException as error:
-                # Taken, but how much of it the rest of the answer would have said.
+                # Accepted; the missing rest of the answer would have counted the rejected items.
                 return Answer("timeout", again=True, message=str(error))
             try:
                 return _taken(self._response.FromString(content))
             except Exception:
-                return Answer()  # a receiver that answers otherwise has taken it all the same
+                return Answer()  # a receiver that answers otherwise has accepted it all the same
         message = f"HTTP {status} {response.reason}"
         if status in _HTTP_AGAIN:
             return Answer("unavailable", again=True, after_s=_wait(response), message=message)

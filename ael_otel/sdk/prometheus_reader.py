@@ -1,4 +1,4 @@
-"""Metrics for whoever asks: the SDK's state as Prometheus families, with exemplars where the format has them.
+"""Metrics for scrapers: the SDK's state as Prometheus families, with exemplars where the format has them.
 
 `opentelemetry-exporter-prometheus` drops exemplars and adds scope labels to every series; here the series have the
 contract's labels only, the same as through the Collector.
@@ -48,7 +48,7 @@ _SERIES: Final[Mapping[type[_Kind], tuple[str, ...]]] = {
 
 
 class _Snapshot(MetricReader):
-    """Keeps what it was last given."""
+    """Holds the batch that it received last."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class _Snapshot(MetricReader):
 
 
 class PrometheusReader(Collector):
-    """A `prometheus_client` collector over the SDK: it collects when it is asked.
+    """A `prometheus_client` collector over the SDK: it collects on each scrape.
 
     `reader` is the metric reader to add to the meter provider. Two scrapes at once are served one after the other.
     """

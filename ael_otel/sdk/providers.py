@@ -1,4 +1,4 @@
-"""Building the pipeline: the SDK by its own configurator, then our processors, readers and the log handler on it."""
+"""Build the pipeline: the SDK by its own configurator, then our processors, readers and the log handler."""
 
 import logging
 import os
@@ -19,7 +19,7 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.trace import get_tracer_provider, set_tracer_provider
 
 from ael_otel._generated import attributes as attr
@@ -45,17 +45,17 @@ if TYPE_CHECKING:
     from ael_otel.sdk.tail_sampling import TailSampler
 
 WRAPPER_FOLDER: Final = "auto_instrumentation"
-"""The folder that `opentelemetry-instrument` puts on PYTHONPATH, for its `sitecustomize`."""
+"""The folder that `opentelemetry-instrument` adds to PYTHONPATH, for its `sitecustomize`."""
 
 PROBE_SECONDS: Final = 0.3
 QUEUES_SHARE: Final = 0.6
-"""How much of that time the last metric export waits for spans and log records, whose losses it reports."""
+"""Seconds that the last metric export waits for spans and log records to end, to report their drops."""
 
 LAST_EXPORT_SECONDS: Final = 0.3
-"""What is left of that time for the last metric export once the run store, whose losses it reports too, has ended."""
+"""Seconds reserved for the last metric export after the run store has ended, to report its drops too."""
 
 NOTES_SHARE: Final = 0.4
-"""How much of that time log lines that are only noted get, before the queues are closed that they go to."""
+"""Seconds to format noted log lines before the queues that they go to are closed."""
 
 _LEVELS: Final = {
     "DEBUG": logging.DEBUG,
@@ -68,12 +68,12 @@ _LEVELS: Final = {
 
 
 class Pipeline:
-    """The running pipeline of one process; made by `start`.
+    """The running pipeline of one process; created by `start`.
 
     Args:
-        settings: the configuration in force.
-        metrics: the metric rows.
-        parts: what `start` has put on the SDK's providers.
+        settings: the active configuration.
+        metrics: the metric sets.
+        parts: our parts on the SDK's providers.
     """
 
     def __init__(self, settings: Settings, metrics: AelMetrics, parts: "_Parts") -> None:
@@ -97,8 +97,18 @@ class Pipeline:
             metrics.watch("notes", notes)
 
     @property
+    def span_resource(self) -> Resource | None:
+        """The resource of the spans that this pipeline exports; None if it exports none."""
+        return self._parts.resource
+
+    def export_span(self, span: ReadableSpan) -> None:
+        """Queue an ended span that no tracer created: it is redacted, and sampled by its flags."""
+        if self._parts.spans is not None:
+            self._parts.spans.on_end(span)
+
+    @property
     def otlp_reachable(self) -> bool:
-        """Whether something answers at the OTLP endpoint: a TCP connection within 0.3 s."""
+        """Whether the OTLP endpoint accepts a TCP connection within 0.3 s."""
         url = urlsplit(self.settings.exporters.otlp.endpoint)
         address = (url.hostname or "localhost", url.port or (443 if url.scheme == "https" else 4317))
         try:
@@ -108,7 +118,7 @@ class Pipeline:
             return False
 
     def flush(self, timeout_s: float = 5.0) -> bool:
-        """Send what is queued now; returns whether all of it was taken within `timeout_s` seconds."""
+        """Send what is queued; return whether all of it was accepted within `timeout_s` seconds."""
         deadline = monotonic() + timeout_s
         written = self.write_logs(timeout_s)
         timeout_s = max(0.0, deadline - monotonic())
@@ -122,9 +132,9 @@ class Pipeline:
         return ParallelShutdown(flushes, []).run(timeout_s) and self._lost() == before and written
 
     def write_logs(self, timeout_s: float, *, through: bool = False) -> bool:
-        """Write the log lines that are noted and queue their records; returns whether `timeout_s` seconds sufficed.
+        """Write the noted log lines and queue their records; return whether `timeout_s` seconds sufficed.
 
-        `through` has each later line written before the call that logs it returns: the process may end without notice.
+        With `through`, each later line is written before its logging call returns: the process may end without notice.
         """
         handler = self.log_handler
         if handler is None:
@@ -134,12 +144,12 @@ class Pipeline:
     def shutdown(
         self, timeout_s: float | None = None, *, close_store: Callable[[float], object] | None = None
     ) -> None:
-        """Send what is queued and end all signals at once, within `timeout_s` seconds and 0.2 s of grace.
+        """Send what is queued and end all signals in parallel, within `timeout_s` seconds.
 
         The default is `telemetry.limits.shutdown_seconds`.
-        What cannot be delivered by then is counted as dropped (`shutdown_timeout`). A second call does nothing.
-        `close_store` ends the run store within the seconds that it is called with; it is called before the last metric
-        export, if there is one and time for both, so that this has the runs that were lost.
+        Items that cannot be delivered by then are counted as dropped (`shutdown_timeout`). A second call does nothing.
+        `close_store` ends the run store within the seconds that it is passed; it is called before the last metric
+        export, if there is one and time for both, so that the export reports the store's drops.
         """
         if self._closed:
             return
@@ -147,12 +157,13 @@ class Pipeline:
         self._close_store = close_store
         if timeout_s is None:
             timeout_s = self.settings.limits.shutdown_seconds
-        self._deadline = monotonic() + timeout_s
+        grace = self._shutdown.grace_of(timeout_s)
+        self._deadline = monotonic() + timeout_s - grace
         if self.log_handler is not None:
             self.log_handler.stop_sending(timeout_s * NOTES_SHARE)
         _say_stopped(self.metrics)
         before = self._lost()
-        self._shutdown.run(self._left())
+        self._shutdown.run(self._left() + grace)
         for queue in self._parts.queues:
             queue.abandon()
         if self._parts.exporter is not None:
@@ -160,7 +171,7 @@ class Pipeline:
         left = self._lost() - before
         if left:
             logger.warning(
-                "%d spans, log records and metric exports were not delivered: nothing took them at %s within %g s",
+                "%d spans, log records and metric exports were not delivered: not accepted at %s within %g s",
                 left,
                 masked("endpoint", self.settings.exporters.otlp.endpoint),
                 timeout_s,
@@ -180,7 +191,7 @@ class Pipeline:
         self._queues_closed.set()
 
     def _close_reader(self) -> None:
-        # Last, so that it reports what the others lost; with time of its own where they need theirs.
+        # Last, so that it reports the drops of the others; with reserved time, in case they use all of theirs.
         self._hurry_metrics()
         self._queues_closed.wait(self._left() * QUEUES_SHARE)
         left = self._left() - LAST_EXPORT_SECONDS
@@ -190,7 +201,7 @@ class Pipeline:
         reader.shutdown()
 
     def _hurry_metrics(self) -> None:
-        # An export that waits for its next attempt since an outage would keep the last one waiting.
+        # An export that waits for a retry since an outage would delay the last one.
         if self._parts.exporter is not None:
             self._parts.exporter.hurry()
 
@@ -198,9 +209,10 @@ class Pipeline:
         return max(0.0, self._deadline - monotonic())
 
     def take_over_logs(self, stream: TextIO | None, *, synchronous: bool = False) -> None:
-        """Write every record of the process once, to `stream` and by OTLP as the settings say; once is enough.
+        """Write every record of the process once, to `stream` and by OTLP as the settings say; a second call does
+        nothing.
 
-        `synchronous` has a line written before the call that logs it returns, as it always is on a terminal.
+        With `synchronous` a line is written before its logging call returns, as it always is on a terminal.
         """
         settings = self.settings
         if settings.logs.enabled and self.log_handler is None:
@@ -212,7 +224,7 @@ class Pipeline:
             self.log_handler = self._parts.log_handler
 
     def detach(self) -> None:
-        """Shut down and give the root logger back; for tests and for a process that continues without telemetry."""
+        """Shut down and restore the root logger; for tests and for a process that continues without telemetry."""
         self.shutdown()
         if self.log_handler is not None:
             self._parts.give_back_log()
@@ -221,9 +233,11 @@ class Pipeline:
 
 @dataclass(slots=True)
 class _Parts:
-    """What is on the providers; each is flushed, closed and, when it hangs, aborted."""
+    """Our parts on the providers; each is flushed, closed and, if it hangs, aborted."""
 
     queues: list[ExportQueue[Any]] = field(default_factory=list[ExportQueue[Any]])
+    spans: BoundedSpanProcessor | None = None
+    resource: Resource | None = None
     sampler: "TailSampler | None" = None
     reader: PeriodicExportingMetricReader | None = None
     exporter: OtlpMetricExporter | None = None
@@ -248,14 +262,14 @@ def start(
 
     Args:
         settings: the configuration.
-        log_stream: where log lines go; None writes none (they still go to OTLP if the settings say so).
-        pull: also offer the metrics to callers of `Pipeline.pull`.
+        log_stream: stream for log lines; None writes none (they are still sent by OTLP if the settings say so).
+        pull: also make the metrics available through `Pipeline.pull`.
         logs: take over the root logger now; else `Pipeline.take_over_logs` does it, or nothing.
-        synchronous_logs: have a log line written before the call that logs it returns.
-        instrumentors: where no SDK has been built, also load every instrumentor that is installed.
-        tracer_provider: the application's own; None takes the global one, which is made if there is none.
+        synchronous_logs: write a log line before its logging call returns.
+        instrumentors: if no SDK has been built, also load every installed instrumentor.
+        tracer_provider: the application's provider; None uses the global one, which is created if there is none.
         meter_provider: the same for metrics.
-        metrics: the metric sets; None takes those on the global meter provider.
+        metrics: the metric sets; None uses those on the global meter provider.
     """
     enabled = settings.enabled and not sdk_disabled(os.environ)
     providers = _providers(
@@ -284,7 +298,7 @@ def start(
 
 @dataclass(frozen=True, slots=True)
 class _Providers:
-    """The providers of this process, and the signals whose OTLP exporters are ours to add."""
+    """The providers of this process, and the signals for which we add OTLP exporters."""
 
     tracer: object
     meter: object
@@ -299,9 +313,9 @@ class _Configured:
 def _providers(
     settings: Settings, tracer: object | None, meter: object | None, *, enabled: bool, instrumentors: bool
 ) -> _Providers:
-    """Return the providers; those that neither the application nor the wrapper has built are built here.
+    """Return the providers; those that neither the application nor `opentelemetry-instrument` has built are built here.
 
-    A provider of the application has its exporters: another pair would send everything twice.
+    A provider of the application has its own exporters: ours would send everything twice.
     """
     theirs = {name for name, given in (("traces", tracer), ("metrics", meter)) if given is not None}
     configured = _Configured.by_us or under_wrapper()
@@ -329,13 +343,13 @@ def _providers(
 
 
 def under_wrapper() -> bool:
-    """Return whether `opentelemetry-instrument` has built the SDK of this process before the application began."""
+    """Return whether `opentelemetry-instrument` built the SDK of this process before the application started."""
     file = getattr(sys.modules.get("sitecustomize"), "__file__", None) or ""
     return PurePath(file).parent.name == WRAPPER_FOLDER
 
 
 def _build_missing(theirs: set[str], tracer_provider: object) -> None:
-    """Build the providers that the application has not, under the resource of its own tracer provider."""
+    """Build the missing providers, with the resource of the application's tracer provider."""
     resource = Resource.create()
     given = getattr(tracer_provider, "resource", None)
     if isinstance(given, Resource):
@@ -364,8 +378,8 @@ def _say_running(metrics: AelMetrics) -> None:
 
 
 def _say_stopped(metrics: AelMetrics) -> None:
-    # Before the last export, which tells an end in order from a kill. Zero and not one less: a forked child begins at
-    # zero and never said that it runs.
+    # Before the final export, so that a clean exit differs from a kill. Set to 0, not decremented by 1: a forked child
+    # starts at 0 and never reported that it runs.
     row = metrics.process.bind()
     row.add(running=-row.running)
 
@@ -386,6 +400,7 @@ def _export_traces(parts: _Parts, settings: Settings, providers: _Providers, met
             limits.export_mb * MEBIBYTE,
         )
         provider.add_span_processor(processor)
+        parts.spans, parts.resource = processor, provider.resource
         parts.queues.append(processor.queue)
         metrics.watch("traces", processor.queue)
         if settings.sampling.keep:
@@ -436,7 +451,7 @@ def _export_metrics(parts: _Parts, providers: _Providers, on_drop: DropCounter, 
 
 
 def _open(signal: Signal, limits: Limits) -> tuple[Transport, float, int]:
-    """Return the connection of a signal, how long a batch is offered to it, and the bytes of the largest request."""
+    """Return the transport of a signal, the seconds a batch is retried, and the maximum bytes of a request."""
     target = Target.of(signal)
     patience = limits.export_seconds if target.timeout_s is None else target.timeout_s
     return target.open(), patience, limits.request_mb * MEBIBYTE
@@ -444,14 +459,14 @@ def _open(signal: Signal, limits: Limits) -> tuple[Transport, float, int]:
 
 def _initialize_sdk() -> None:
     # The same path as under opentelemetry-instrument, so that both give the same telemetry: distro, configurator, and
-    # every instrumentor that is installed.
+    # every installed instrumentor.
     from opentelemetry.instrumentation.auto_instrumentation import initialize
 
     initialize()
 
 
 def _configure_sdk() -> None:
-    # The stock configurator alone: which other libraries are instrumented is the application's to say.
+    # The SDK's configurator alone: the application decides which other libraries are instrumented.
     from opentelemetry.distro import OpenTelemetryConfigurator, OpenTelemetryDistro
 
     for each in (OpenTelemetryDistro, OpenTelemetryConfigurator):
@@ -485,7 +500,7 @@ def _add_reader(provider: MeterProvider, reader: object) -> None:
     add = getattr(provider, "add_metric_reader", None)
     if add is None:
         logger.error(
-            "this opentelemetry-sdk cannot take another metric reader: metrics are not exported; install a newer one"
+            "this opentelemetry-sdk accepts only one metric reader: metrics are not exported; install a newer one"
         )
         return
     add(reader)

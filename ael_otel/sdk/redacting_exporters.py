@@ -114,13 +114,13 @@ class RedactingMetricExporter(MetricExporter):
 
 
 class Resources:
-    """Clean resources; a process has one for each provider, and the same object with each item."""
+    """Redacts resources with a cache; a process has one resource for each provider, the same object in each item."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[Resource, ActiveRedaction, Resource]] = {}
 
     def __call__(self, resource: Resource, guard: ActiveRedaction) -> Resource:
-        """Return a resource without secrets, remembered by identity."""
+        """Return a redacted resource, cached by identity."""
         known = self._known.get(id(resource))
         if known is not None and known[0] is resource and known[1] is guard:
             return known[2]
@@ -132,7 +132,7 @@ class Resources:
 
 
 def clean_resource(resource: Resource, guard: ActiveRedaction) -> Resource:
-    """Return a resource without secrets; the same object when there are none."""
+    """Return a redacted resource; the same object if nothing was redacted."""
     attributes = dict(resource.attributes)
     arguments = attributes.get(_COMMAND_ARGUMENTS)
     if isinstance(arguments, (list, tuple)):
@@ -144,7 +144,7 @@ def clean_resource(resource: Resource, guard: ActiveRedaction) -> Resource:
 
 
 def _clean_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
-    """Return a command line without what follows a flag that says it is a secret (`--token abc`)."""
+    """Return a command line without the values of flags whose names mark a secret (`--token abc`)."""
     clean: list[str] = []
     for argument in arguments:
         flag = _FLAG.match(clean[-1]) if clean else None
@@ -158,7 +158,7 @@ def clean_span(
     guard: ActiveRedaction,
     resource: Callable[[Resource, ActiveRedaction], Resource] = clean_resource,
 ) -> ReadableSpan:
-    """Return a span without secrets: the same object when there are none, and nothing but ids when that fails."""
+    """Return a redacted span: the same object if nothing was redacted, and only ids if redaction fails."""
     try:
         return _clean_span(span, guard, resource)
     except Exception:
@@ -179,7 +179,7 @@ def _clean_span(
     span: ReadableSpan, guard: ActiveRedaction, resource: Callable[[Resource, ActiveRedaction], Resource]
 ) -> ReadableSpan:
     name, status = guard.name(span.name), span.status
-    # The SDK makes a new view of the attributes each time.
+    # The SDK returns a new view of the attributes each time.
     given, attributes = _looked_at(span.attributes, guard)
     events = [_clean_event(event, guard) for event in span.events] if span.events else span.events
     links = [_clean_link(link, guard) for link in span.links] if span.links else span.links
@@ -212,12 +212,12 @@ def _clean_span(
 def _looked_at(
     attributes: Mapping[str, Any] | None, guard: ActiveRedaction
 ) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
-    """Return attributes as they are and as they go out: the same object twice where they are clean."""
+    """Return (original, redacted) attributes; the same object twice if nothing was redacted."""
     return attributes, guard.attributes(attributes)
 
 
 def _bounded(attributes: Mapping[str, Any] | None, dropped: int) -> Mapping[str, Any] | None:
-    """Return attributes that still say how many the SDK's limits took away."""
+    """Return attributes that still report how many the SDK's limits dropped."""
     if not dropped:
         return attributes
     found = BoundedAttributes(attributes=dict(attributes or {}))
@@ -239,7 +239,7 @@ def _clean_link(link: Link, guard: ActiveRedaction) -> Link:
 
 
 def _clean_library(scope: InstrumentationScope, guard: ActiveRedaction) -> InstrumentationScope:
-    """Return whose telemetry it is, without secrets in name and attributes; the same object when there are none."""
+    """Return an instrumentation scope with redacted name and attributes; the same object if nothing was redacted."""
     name, attributes = guard.name(scope.name), guard.attributes(scope.attributes)
     if name is scope.name and attributes is scope.attributes:
         return scope
@@ -251,7 +251,7 @@ def clean_log(
     guard: ActiveRedaction,
     resource: Callable[[Resource, ActiveRedaction], Resource] = clean_resource,
 ) -> ReadableLogRecord:
-    """Return a log record without secrets: the same object when there are none."""
+    """Return a redacted log record: the same object if nothing was redacted."""
     try:
         origin = resource(record.resource, guard)
         scope = record.instrumentation_scope
@@ -286,10 +286,10 @@ def clean_metrics(
     guard: ActiveRedaction,
     resource: Callable[[Resource, ActiveRedaction], Resource] = clean_resource,
 ) -> MetricsData:
-    """Return metrics without secrets in labels, exemplars and resources; a metric where that fails is left out.
+    """Return metrics with redacted labels, exemplars and resources; a metric whose redaction fails is left out.
 
-    Points whose labels are the same once they are redacted become one: added up where they are sums or histograms of
-    the same bounds, else the last one counts.
+    Points with equal labels after redaction are merged: added up if they are sums or histograms with the same bounds;
+    otherwise the last one is used.
     """
     old = data.resource_metrics
     found = _each(lambda one: _clean_resource_metrics(one, guard, resource), old, guard)
@@ -299,7 +299,7 @@ def clean_metrics(
 def _each[Item](
     clean: Callable[[Item], Item], items: Sequence[Item], guard: ActiveRedaction
 ) -> Sequence[Item]:
-    """Return what `clean` makes of each item, without those where it fails; the same object where all stay."""
+    """Return the results of `clean` without items for which it fails; the same object if all are unchanged."""
     found: list[Item] = []
     for item in items:
         try:
@@ -329,13 +329,13 @@ def _clean_scope(data: ScopeMetrics, guard: ActiveRedaction) -> ScopeMetrics:
 
 def _clean_metric(metric: Metric, guard: ActiveRedaction) -> Metric:
     name = guard.name(metric.name)
-    told = guard.name(metric.description) if metric.description else metric.description
+    description = guard.name(metric.description) if metric.description else metric.description
     old: Sequence[Any] = metric.data.data_points
     points = [_clean_point(point, guard) for point in old]
-    if name is metric.name and told == metric.description and all(map(_is, points, old)):
+    if name is metric.name and description == metric.description and all(map(_is, points, old)):
         return metric
     data: Any = metric.data
-    return Metric(name, told, metric.unit, replace(data, data_points=_merged(points, data)))
+    return Metric(name, description, metric.unit, replace(data, data_points=_merged(points, data)))
 
 
 def _is(one: object, other: object) -> bool:

@@ -1,4 +1,4 @@
-"""Who emits: the resource attributes that this project adds to the SDK's own."""
+"""The resource attributes that this project adds to the SDK's own."""
 
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -15,7 +15,7 @@ class AelResourceDetector(ResourceDetector):
     """Adds the versions of the engine and of this package (resource detector `ael`)."""
 
     def detect(self) -> Resource:
-        """Return the attributes; the engine's version is left out where the engine is not installed."""
+        """Return the attributes; the engine's version is left out if the engine is not installed."""
         attributes = {attr.AEL_OTEL_VERSION: __version__}
         with suppress(PackageNotFoundError):
             attributes[attr.AEL_ENGINE_VERSION] = version(ENGINE_DISTRIBUTION)

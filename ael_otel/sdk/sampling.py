@@ -1,8 +1,8 @@
-"""Recording what is not sampled: a sampler that takes another one's decisions and turns DROP into RECORD_ONLY.
+"""Record unsampled spans: a sampler that wraps another one and turns DROP into RECORD_ONLY.
 
-A span that is dropped is no span: no processor sees it. Recorded only, it is seen here and exported nowhere, its
-`traceparent` says "not sampled", and no exemplar points at it. `AlwaysRecordSampler` of the SDK (1.45) would lose the
-attributes that the span was started with, and older SDKs have none.
+No processor receives a dropped span. One that is recorded only reaches our processors and is exported nowhere, its
+`traceparent` says "not sampled", and no exemplar refers to it. `AlwaysRecordSampler` of the SDK (1.45) would lose the
+attributes that the span was started with, and older SDKs do not have it.
 """
 
 import os
@@ -32,7 +32,7 @@ _BY_RATIO: Final[dict[str, Callable[[float], Sampler]]] = {
 
 
 class RecordingSampler(Sampler):
-    """Samples as `inner` does, and records all the same what that one would drop."""
+    """Samples as `inner` does, but records spans that `inner` would drop."""
 
     def __init__(self, inner: Sampler) -> None:
         self._inner = inner
@@ -47,7 +47,7 @@ class RecordingSampler(Sampler):
         links: Sequence[Link] | None = None,
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
-        """Return the inner decision, RECORD_ONLY in the place of DROP."""
+        """Return the decision of `inner`, with RECORD_ONLY in place of DROP."""
         result = self._inner.should_sample(
             parent_context, trace_id, name, kind, attributes, links, trace_state
         )
@@ -61,7 +61,7 @@ class RecordingSampler(Sampler):
 
 
 def recording_sampler(argument: str | None) -> Sampler:
-    """Make the sampler that `OTEL_TRACES_SAMPLER=ael_record` names; entry point `opentelemetry_traces_sampler`.
+    """Create the sampler that `OTEL_TRACES_SAMPLER=ael_record` names; entry point `opentelemetry_traces_sampler`.
 
     Args:
         argument: `OTEL_TRACES_SAMPLER_ARG`, for the sampler that `AEL_OTEL_SAMPLER` names.
@@ -70,12 +70,12 @@ def recording_sampler(argument: str | None) -> Sampler:
 
 
 def _named(name: str, argument: str) -> Sampler:
-    """Return a sampler as the SDK would; one that cannot be made samples everything, as it does there."""
+    """Return the sampler that the SDK would create; if it cannot be created, one that samples everything."""
     if make := _BY_RATIO.get(name):
         try:
             return make(float(argument))
         except ValueError:
-            logger.warning("OTEL_TRACES_SAMPLER_ARG is no ratio from 0 to 1: every trace is sampled")
+            logger.warning("OTEL_TRACES_SAMPLER_ARG is not a ratio from 0 to 1: every trace is sampled")
             return make(1.0)
     if known := _FIXED.get(name):
         return known
@@ -83,6 +83,6 @@ def _named(name: str, argument: str) -> Sampler:
         (found,) = entry_points(group="opentelemetry_traces_sampler", name=name)
         made: Any = found.load()(argument or None)
     except Exception as error:
-        logger.warning("OTEL_TRACES_SAMPLER=%s cannot be made, every trace is sampled: %s", name, error)
+        logger.warning("OTEL_TRACES_SAMPLER=%s cannot be created, every trace is sampled: %s", name, error)
         return sampling.DEFAULT_ON
     return made if isinstance(made, Sampler) else sampling.DEFAULT_ON

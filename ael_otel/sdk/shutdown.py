@@ -1,7 +1,7 @@
-"""Ending telemetry in bounded time: all signals at once, on threads that exist before they are needed.
+"""End telemetry in bounded time: all signals in parallel, on threads that are started before they are needed.
 
-The SDK shuts its signals down one after the other, each waiting for a retry deadline: 14 to 16 s with the Collector
-away. Threads are started early because Python 3.12.0 to 3.12.2 refuse to start any while the interpreter exits.
+The SDK shuts its signals down one after the other, each waiting for a retry deadline: 14 to 16 s without a Collector.
+Threads are started early because Python 3.12.0 to 3.12.2 refuse to start one while the interpreter exits.
 """
 
 import os
@@ -10,12 +10,15 @@ from threading import Event, Thread
 from time import monotonic
 from typing import Final
 
-GRACE_SECONDS: Final = 0.2
-"""What an aborted export may take to return after the deadline."""
+GRACE_SECONDS: Final = 0.1
+"""Seconds before the deadline at which exports are aborted, so that they have returned by then."""
+
+GRACE_SHARE: Final = 0.25
+"""The same as a maximum share of a short time-out."""
 
 
 class ParallelShutdown:
-    """Runs closing functions side by side and stops waiting at a deadline.
+    """Runs closing functions in parallel and stops waiting at a deadline.
 
     Args:
         closers: one function per signal; each may block, and may raise, which is ignored.
@@ -40,17 +43,24 @@ class ParallelShutdown:
             ).start()
 
     def run(self, timeout_s: float) -> bool:
-        """Close everything; returns whether all closers ended within `timeout_s` seconds. A second call only waits."""
+        """Close everything; return whether all closers returned without an abort within `timeout_s` seconds.
+
+        The aborts are called `grace_of(timeout_s)` before that. A second call only waits.
+        """
         if self._process != os.getpid():
-            self._start()  # a forked child has none of the threads
+            self._start()  # a forked child does not have the threads
         self._go.set()
         deadline = monotonic() + timeout_s
-        finished = self._wait(deadline)
+        finished = self._wait(deadline - self.grace_of(timeout_s))
         if not finished:
             for abort in self._aborts:
                 _quietly(abort)
-            self._wait(monotonic() + GRACE_SECONDS)
+            self._wait(deadline)
         return finished
+
+    def grace_of(self, timeout_s: float) -> float:
+        """Return how many seconds of a time-out are for closers that have been aborted."""
+        return min(GRACE_SECONDS, timeout_s * GRACE_SHARE) if self._aborts else 0.0
 
     def _wait(self, deadline: float) -> bool:
         for done in self._done:

@@ -1,4 +1,4 @@
-"""A copy of a recorded span in which some parts are others: spans that have ended are shared."""
+"""Copy an ended span with some attributes replaced: processors share an ended span, so it must not change."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 
 class SpanCopy(ReadableSpan):
-    """A copy of `span` that has `changes` instead of its own parts.
+    """A copy of `span` with the attributes in `changes` replaced.
 
-    It tells as `span` does how many attributes, events and links the SDK's limits took away.
+    It reports the same numbers of dropped attributes, events and links as `span`.
     """
 
     def __init__(self, span: ReadableSpan, **changes: Any) -> None:
@@ -31,15 +31,15 @@ class SpanCopy(ReadableSpan):
 
     @property
     def dropped_attributes(self) -> int:
-        """How many attributes found no room in the span."""
+        """How many attributes the SDK's limit dropped."""
         return self._left_out[0]
 
     @property
     def dropped_events(self) -> int:
-        """How many events found no room in the span."""
+        """How many events the SDK's limit dropped."""
         return self._left_out[1]
 
     @property
     def dropped_links(self) -> int:
-        """How many links found no room in the span."""
+        """How many links the SDK's limit dropped."""
         return self._left_out[2]

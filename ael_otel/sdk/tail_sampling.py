@@ -1,11 +1,11 @@
-"""Keeping traces that were not sampled: failed and slow ones are exported whole, decided when their topmost span ends.
+"""Tail sampling: export unsampled traces that failed or were slow, decided when their root span ends.
 
-The spans of an unsampled trace wait in memory until its last topmost span in this process (one without a parent, or
-whose parent is remote) has ended. Then they are exported or forgotten. Memory is bounded by traces, spans and age; what
-finds no room is counted, by the reasons `keep_full` and `keep_expired`: it might have been worth exporting.
+The spans of an unsampled trace wait in memory until its last local root span (one without a parent, or with a remote
+parent) has ended. Then they are exported or discarded. Memory is bounded by traces, spans and age; spans without room
+are counted with the reasons `keep_full` and `keep_expired`, since they might have been exported.
 
-Exported copies say "sampled", or a Collector that samples by that flag would drop them. The caller and the processes
-that were called have been told otherwise, so of their part of the trace nothing is exported on account of this.
+Exported copies have the flag "sampled", or a Collector that samples by that flag would drop them. The caller and the
+called processes received the flag "not sampled", so their part of the trace is not exported.
 """
 
 import os
@@ -22,6 +22,7 @@ from opentelemetry.trace import SpanContext, StatusCode, TraceFlags
 from ael_otel.core.faults import fault_barrier
 from ael_otel.core.metrics import Level
 from ael_otel.sdk.batch_processors import DropCounter, span_size
+from ael_otel.sdk.run_spans import starter
 from ael_otel.sdk.span_copy import SpanCopy
 
 type Kind = Literal["errors", "slow"]
@@ -29,23 +30,23 @@ type Verdict = Literal["keep", "leave", "keep_full", "keep_expired"]
 
 MAX_TRACES: Final = 1_000
 MAX_SPANS: Final = 1_000
-"""Spans kept of one trace; its topmost spans always find room."""
+"""Maximum spans of one trace; its root spans are always added."""
 
 MAX_TOTAL: Final = 20_000
-"""Spans kept of all traces together: about 20 MB."""
+"""Maximum spans of all traces together: about 20 MB."""
 
 MAX_AGE: Final = 3_600.0
-"""Seconds after which a trace whose topmost span has not ended is given up."""
+"""Seconds after which a trace whose root span has not ended is dropped."""
 
 MAX_BYTES: Final = 64 * 1024 * 1024
-"""Bytes kept of all traces together, as `span_size` counts them."""
+"""Maximum bytes of all traces together, as `span_size` counts them."""
 
 _DECIDED: Final = 4_096
-"""Verdicts that are remembered for spans that end after the topmost one, or after their trace was given up."""
+"""Maximum number of decisions in memory, for spans that end after the root span or after a drop of their trace."""
 
 
 def _sampled(span: ReadableSpan) -> ReadableSpan:
-    """Return a copy of a recorded span that says it is sampled."""
+    """Return a copy of a recorded span with the flag "sampled"."""
     context = span.context
     assert context is not None
     flags = TraceFlags(context.trace_flags | TraceFlags.SAMPLED)
@@ -69,22 +70,24 @@ class _Trace:
 
 
 class TailSampler(SpanProcessor):
-    """Exports unsampled traces that failed or took long.
+    """Exports unsampled traces that failed or were slow.
 
     Args:
-        export: takes each span of such a trace, marked as sampled.
-        keep: which traces: `errors` (a span of it has failed), `slow` (a topmost span took `slow_over` or longer).
+        export: called with each span of such a trace, with the flag "sampled".
+        keep: traces to export: `errors` (one of their spans failed), `slow` (a root span took `slow_over` or longer).
         slow_over: seconds.
-        on_drop: told of spans that were given up undecided, or left out of a trace that was exported.
-        max_traces: traces that may be open at a time; the oldest is given up for one more.
-        max_spans: spans kept of one trace.
-        max_total: spans kept of all; the oldest traces are given up for more.
+        on_drop: called for spans that were dropped undecided, or left out of an exported trace.
+        max_traces: maximum open traces; one more drops the oldest.
+        max_spans: maximum spans of one trace.
+        max_total: maximum spans of all; more drop the oldest traces.
         max_bytes: their bytes, as `span_size` counts them.
-        max_age: seconds that a trace may stay open; looked at when another one begins.
-        clock: seconds.
+        max_age: seconds that a trace may stay open; checked when another one begins.
+        clock: returns monotonic seconds.
 
-    It only sees what is recorded: the sampler must be a `RecordingSampler`.
+    It receives only recorded spans: the sampler must be a `RecordingSampler`.
     """
+
+    run_span_starter = staticmethod(starter)
 
     def __init__(
         self,
@@ -112,7 +115,8 @@ class TailSampler(SpanProcessor):
         self._total = 0
         self._bytes = 0
         self._lock = Lock()
-        os.register_at_fork(after_in_child=self.after_fork)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.after_fork)
 
     @property
     def waiting(self) -> int:
@@ -121,14 +125,14 @@ class TailSampler(SpanProcessor):
 
     @property
     def level(self) -> Level:
-        """What waits for a decision; read without a lock."""
+        """The fill level of spans that wait for a decision; read without a lock."""
         max_traces, _, max_total, _ = self._limits
         items, size = self._total, self._bytes
         fill = max(len(self._traces) / max_traces, items / max_total, size / self._max_bytes)
         return Level(items, size, fill)
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Note a topmost span of an unsampled trace."""
+        """Record a root span of an unsampled trace."""
         context = span.context
         if context is None or context.trace_flags.sampled or not _is_topmost(span):
             return
@@ -136,7 +140,7 @@ class TailSampler(SpanProcessor):
             self._begin(context.trace_id)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Keep a span of an unsampled trace; decide when its last topmost one has ended."""
+        """Store a span of an unsampled trace; decide when its last root span has ended."""
         context = span.context
         if context is None or context.trace_flags.sampled:
             return
@@ -187,7 +191,7 @@ class TailSampler(SpanProcessor):
         with self._lock:
             trace = self._traces.get(trace_id)
             if trace is None:
-                # A trace of which nothing is remembered was given up long ago: counted, since it might have failed.
+                # A trace without a stored decision was dropped long ago: counted, since it might have failed.
                 verdict = self._verdicts.get(trace_id, "keep_full")
             else:
                 if topmost or len(trace.spans) < max_spans:
@@ -232,7 +236,7 @@ class TailSampler(SpanProcessor):
         self._count(trace.left_out)
 
     def shutdown(self) -> None:
-        """Export what is already known to have failed, and count the undecided rest as lost to the end."""
+        """Export traces that have failed already, and count the undecided rest as dropped by the exit."""
         with self._lock:
             traces = list(self._traces.values())
             self._traces.clear()
@@ -247,11 +251,11 @@ class TailSampler(SpanProcessor):
             self._on_drop("traces", "shutdown_timeout", undecided)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Do nothing: an open trace is not decided yet."""
+        """Do nothing: open traces cannot be decided yet."""
         return True
 
     def after_fork(self) -> None:
-        """Start anew in a child process: the parent's traces are its own to decide."""
+        """Start empty in a child process: the parent decides its own traces."""
         self._lock = Lock()
         self._traces, self._verdicts = OrderedDict(), OrderedDict()
         self._total = self._bytes = 0

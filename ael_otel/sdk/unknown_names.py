@@ -1,4 +1,4 @@
-"""Names that reach the SDK under our scopes and that the registry does not have; on only with the live schema."""
+"""Detect span names and attributes under our scopes that the registry lacks; enabled only with the live schema."""
 
 import re
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from ael_otel._generated import scopes, spans
 from ael_otel.core.redaction import active_redaction
 from ael_otel.emit.activity import note_unknown
+from ael_otel.sdk.run_spans import starter
 
 _SCOPES: Final = frozenset({scopes.AEL, scopes.AEL_LOG})
 _ATTRIBUTES: Final = frozenset(key for spec in spans.ALL for key in spec.attributes)
@@ -17,10 +18,12 @@ _NAMES: Final = tuple(re.compile(re.sub(r"\\\{.*?\\\}", ".+", re.escape(spec.nam
 
 
 class UnknownNames(SpanProcessor):
-    """Notes span names and attributes of ours that are not in the registry; keeps and changes nothing."""
+    """Counts span names and attributes of ours that are not in the registry; changes nothing."""
+
+    run_span_starter = staticmethod(starter)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Look at one span."""
+        """Count the unknown names of one span."""
         scope = span.instrumentation_scope
         if scope is None or scope.name not in _SCOPES:
             return

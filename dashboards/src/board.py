@@ -23,8 +23,8 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableType,
 )
 
-from ael_otel._generated.attributes import LABEL_TOOL, LABEL_WORKFLOW
-from ael_otel._generated.metrics import TOOL_INVOCATIONS, WORKFLOW_EXECUTIONS, MetricSpec
+from ael_otel._generated.attributes import LABEL_AGENT, LABEL_TOOL, LABEL_WORKFLOW
+from ael_otel._generated.metrics import SESSION_TOOL_CALLS, TOOL_INVOCATIONS, WORKFLOW_EXECUTIONS, MetricSpec
 from dashboards.src import links
 from dashboards.src.queries import values_of
 
@@ -80,6 +80,11 @@ def workflow_variable() -> VariableModel:
 def tool_variable() -> VariableModel:
     """`$tool`: one, several or all tools."""
     return _choice("tool", "Tool", TOOL_INVOCATIONS, LABEL_TOOL)
+
+
+def agent_variable() -> VariableModel:
+    """`$agent`: one, several or all agents that had sessions."""
+    return _choice("agent", "Agent", SESSION_TOOL_CALLS, LABEL_AGENT)
 
 
 def list_variable(name: str, label: str, description: str, values: Sequence[str]) -> VariableModel:

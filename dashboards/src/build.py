@@ -10,13 +10,14 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards.src.logs import logs
 from dashboards.src.overview import overview
+from dashboards.src.sessions import sessions
 from dashboards.src.tools import tools
 from dashboards.src.traces import traces
 from dashboards.src.workflows import workflows
 
 FOLDER: Final = Path(__file__).resolve().parents[1]
 
-BOARDS: Final[tuple[Callable[[], Dashboard], ...]] = (overview, workflows, tools, logs, traces)
+BOARDS: Final[tuple[Callable[[], Dashboard], ...]] = (overview, workflows, tools, logs, traces, sessions)
 """A new board is one module and one name here."""
 
 

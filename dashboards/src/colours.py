@@ -8,7 +8,7 @@ from typing import Final, cast
 
 from grafana_foundation_sdk.models.dashboard import FieldColor, FieldColorModeId
 
-from ael_otel._generated.attributes import StepType, WorkflowStatus
+from ael_otel._generated.attributes import AttributionContributor, StepType, WorkflowStatus
 from ael_otel._generated.events import STEP_RETRY, STEP_SKIP
 
 GOOD: Final = "green"
@@ -22,6 +22,12 @@ OUTCOMES: Final[Mapping[WorkflowStatus, str]] = {
     "error": "dark-red",
     "timeout": "dark-orange",
     "cancelled": "purple",
+}
+
+CONTRIBUTORS: Final[Mapping[AttributionContributor, str]] = {
+    "ai": "light-blue",
+    "mixed": "dark-orange",
+    "unknown": "dark-purple",
 }
 
 LEVELS: Final[Mapping[str, str]] = {

@@ -18,6 +18,7 @@ WORKFLOWS: Final = "ael-workflows"
 TOOLS: Final = "ael-tools"
 LOGS: Final = "ael-logs"
 TRACES: Final = "ael-traces"
+SESSIONS: Final = "ael-sessions"
 
 VALUE: Final = "${__value.raw}"
 """The value that was clicked."""

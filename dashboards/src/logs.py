@@ -39,7 +39,7 @@ _NO_LINE = "No line in this range is of this choice"
 
 def logs() -> Dashboard:
     """Make the board AEL Logs."""
-    question = "What did the engine say, about which run, and what came before an error?"
+    question = "What did the engine log, about which run, and what came before an error?"
     return board(
         uid=links.LOGS,
         title="AEL Logs",

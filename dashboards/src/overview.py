@@ -478,7 +478,7 @@ def _telemetry() -> list[Panel]:
             title="Buffers in the application",
             description="How full each buffer of ael_otel is: spans and log lines that wait for export, unsampled "
             "spans whose trace goes on, runs that wait for the run store, spans of other instrumentations. When one is "
-            "full, what comes next is dropped and counted. docs/limits.md has the bounds.",
+            "full, what comes next is dropped and counted. docs/reference/limits.md has the bounds.",
             unit="percentunit",
             bounds=(0, 1),
             no_value="No process is reporting",
@@ -520,11 +520,12 @@ def _processes() -> Panel:
         prometheus_label, (AEL_ENGINE_VERSION, AEL_OTEL_VERSION, TELEMETRY_SDK_VERSION)
     )
     by = ("service_name", "instance", engine, package, sdk)
+    engines = series(foreign.TARGET_INFO, (engine, "!=", ""), (sdk, "!=", ""))
     return ranking(
         number=68,
         width=24,
         title="Processes and versions",
-        description="The processes that report now, with the versions of the engine, of ael_otel and of the telemetry "
+        description="The engines that report now, with the versions of the engine, of ael_otel and of the telemetry "
         "SDK. The instance leads to the process's log lines.",
         unit="locale",
         no_value="No process is reporting",
@@ -546,7 +547,7 @@ def _processes() -> Panel:
             Column(name="SDK", label=sdk, width=120),
             Column(
                 name="Processes",
-                query=f"count by ({', '.join(by)}) ({series(foreign.TARGET_INFO, (package, '!=', ''))})",
+                query=f"count by ({', '.join(by)}) ({engines})",
                 decimals=0,
                 width=100,
             ),

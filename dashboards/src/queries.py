@@ -71,6 +71,22 @@ def events(selected: str, window: Window) -> str:
     )
 
 
+def continued_events(metric: MetricSpec, *matchers: Matcher, lasting: Matcher, window: Window) -> str:
+    """Count as `events` does, where the series of `lasting` are continued by one process after another.
+
+    Such a series may return after a gap longer than `BEFORE`. Its first sample is what was counted before, also where
+    it is new (zero), so that it counts its last value less its first one inside the window.
+    """
+    selected, continued = series(metric, *matchers), series(metric, *matchers, lasting)
+    inside, again = f"{selected}[{window}]", f"{continued}[{window}]"
+    return (
+        f"\n  (increase({inside}) and resets({inside}) > 0)"
+        f"\n  or (last_over_time({inside}) - last_over_time({selected}[{BEFORE}] offset {window}) >= 0)"
+        f"\n  or (last_over_time({again}) - min_over_time({again}))"
+        f"\n  or last_over_time({inside})\n"
+    )
+
+
 def per_second(selected: str) -> str:
     """Return the rate of a counter that a long-lived program counts steadily; for anything rarer there is `events`."""
     return f"rate({selected}[$__rate_interval])"

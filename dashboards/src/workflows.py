@@ -28,7 +28,7 @@ from ael_otel.prometheus import prometheus_label
 from dashboards.src import links
 from dashboards.src.board import Section, board, workflow_variable
 from dashboards.src.colours import PASSED_OVER, STEP_TYPES
-from dashboards.src.foreign import SPAN_LATENCY
+from dashboards.src.foreign import SPAN_FAILED, SPAN_LATENCY
 from dashboards.src.panels import Line, bars, distribution, note, ranking
 from dashboards.src.panels_logs import log_bars, log_ranking
 from dashboards.src.parts import Column, Field, words
@@ -83,6 +83,7 @@ def workflows() -> Dashboard:
             ),
             Section(number=40, title="Steps", height=9, panels=_steps()),
             Section(number=50, title="Retries and skips", height=9, panels=_retries_and_skips()),
+            Section(number=60, title="Insights", height=8, panels=_insights()),
         ],
     )
 
@@ -366,5 +367,83 @@ def _retries_and_skips() -> list[Panel]:
                 Field(name="Error", field=LOG_ERROR_TYPE, width=140),
                 Field(name="Reason", field=loki_name(AEL_STEP_SKIP_REASON)),
             ],
+        ),
+    ]
+
+
+def _insights() -> list[Panel]:
+    by = (_WORKFLOW,)
+    of_steps: tuple[Matcher, ...] = ((_STEP, "!=", ""), _OF_CHOICE)
+    seconds = events(series(SPAN_LATENCY, *of_steps, part="sum"), "$__range")
+    failed = series(SPAN_LATENCY, *of_steps, ("status_code", "=", SPAN_FAILED), part="sum")
+    lost = total(events(failed, "$__range"), by)
+    of_row: Matcher = (LOG_WORKFLOW_ID, "=", links.column("Workflow"))
+    recovered = log_lines(
+        (LOG_EVENT_NAME, "=~", f"{STEP_RETRY.name}|{STEP_SKIP.name}"),
+        (LOG_ERROR_TYPE, "!=", ""),
+        chosen(LOG_WORKFLOW_ID, "workflow"),
+    )
+    return [
+        ranking(
+            number=61,
+            width=9,
+            title="Time lost in failed steps",
+            description="Seconds that steps took which then failed, all their attempts included, and their share of "
+            "the time of all steps in the time range. Counted from the spans.",
+            unit="s",
+            no_value="Tempo has counted no failed step in this range",
+            order_by="Lost",
+            limit=50,
+            query=[
+                Column(
+                    name="Workflow",
+                    label=_WORKFLOW,
+                    links=[
+                        links.traces(
+                            "Traces with failed steps of this workflow",
+                            spans(attribute(AEL_WORKFLOW_NAME, "=", links.VALUE), "status = error"),
+                        )
+                    ],
+                ),
+                Column(name="Lost", query=f"{lost} > 0", width=90),
+                Column(
+                    name="Share",
+                    query=f"{lost}\n/\n({total(seconds, by)} > 0) > 0",
+                    unit="percentunit",
+                    decimals=1,
+                    width=90,
+                ),
+            ],
+        ),
+        log_ranking(
+            number=62,
+            width=9,
+            title="Recovered errors",
+            description="Errors after which a step was tried again or the run went on without it, in the time range; "
+            "from the log.",
+            unit="locale",
+            no_value="No run recovered from an error in this range",
+            query=line_totals(recovered, (LOG_WORKFLOW_ID, LOG_ERROR_TYPE)),
+            count="Times",
+            fields=[
+                Field(name="Workflow", field=LOG_WORKFLOW_ID),
+                Field(
+                    name="Error",
+                    field=LOG_ERROR_TYPE,
+                    width=160,
+                    links=[
+                        links.logs(
+                            "Log lines of these", log_lines(of_row, (LOG_ERROR_TYPE, "=", links.VALUE))
+                        )
+                    ],
+                ),
+            ],
+        ),
+        note(
+            number=63,
+            width=6,
+            content="What precedes failures, what got slower since a version or a day, where the slowest runs lose "
+            "their time, flaky steps and retry storms need whole runs: `ael insights --since 7d` looks at them in "
+            "the run store, and names two runs to compare for each.",
         ),
     ]

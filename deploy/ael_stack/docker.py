@@ -48,7 +48,7 @@ class Docker:
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def run(self, *arguments: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
-        """Run `docker ...` from the root of the repository and return what it said; never raises on its failure."""
+        """Run `docker ...` from the root of the repository and return its output; never raises on its failure."""
         command = ["docker", *arguments]
         return subprocess.run(
             command,
@@ -174,7 +174,7 @@ def require_docker(docker: Docker) -> None:
 
 
 def compose_is_old(version: str) -> bool:
-    """Whether this Compose cannot read compose.yaml; a version that is no number, as of a development build, can."""
+    """Whether this Compose cannot read compose.yaml; a version that is not a number, as of a development build, can."""
     numbers = re.match(r"v?(\d+)\.(\d+)", version)
     return numbers is not None and (int(numbers[1]), int(numbers[2])) < COMPOSE_MINIMUM
 

@@ -8,7 +8,7 @@ class Exit(IntEnum):
 
     OK = 0
     FAILED = 1
-    """A service did not become ready, a build failed, or the person said no."""
+    """A service did not become ready, a build failed, or the user declined."""
     USAGE = 2
     """The command line or a setting is wrong."""
     MISSING = 3

@@ -36,7 +36,7 @@ class Recipe:
     """The sources of the Collector's main module are generated from a manifest first."""
     module: str = ""
     page: str = ""
-    """A file that upstream's build makes and its module lacks; a page that says so is put in its place."""
+    """A file that upstream's build creates and its module lacks; a page that explains this replaces it."""
 
     @property
     def folder(self) -> Path:
@@ -83,7 +83,7 @@ NO_PAGE = (
 
 @dataclass(frozen=True)
 class Go:
-    """A Go toolchain, and what it is told to build for."""
+    """A Go toolchain, and the platform that it builds for."""
 
     command: str
     version: str

@@ -76,7 +76,7 @@ def unavailable(choice: Choice, reason: str) -> str:
 
 
 def require_all(refused: Mapping[str, str], usable: Sequence[Choice], *, available: bool) -> None:
-    """Decide whether to go on without the services whose image cannot be had.
+    """Decide whether to continue without the services whose image is not available.
 
     Raises:
         StackError: services are missing and the person did not ask for the rest alone, or nothing is left.
@@ -281,7 +281,7 @@ def clean_data(docker: Docker, *, yes: bool) -> None:
     """Delete the volumes of the stack, after asking.
 
     Raises:
-        StackError: the person said no or cannot be asked, or Docker failed.
+        StackError: the user declined or cannot be asked, or Docker failed.
     """
     volumes = docker.volumes()
     if not volumes:

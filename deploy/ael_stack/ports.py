@@ -1,4 +1,4 @@
-"""Which ports are taken, and by whom."""
+"""Find the ports that are in use, and the processes that use them."""
 
 import shutil
 import socket
@@ -50,7 +50,7 @@ def process_with(inodes: set[str]) -> str:
 
 
 def holder(number: int) -> str:
-    """Name the process that listens on a port, empty when that cannot be told."""
+    """Name the process that listens on a port, empty when that cannot be determined."""
     inodes = listening_inodes(number)
     if inodes:
         return process_with(inodes)
@@ -73,7 +73,7 @@ def require_free(services: Iterable[str], environment: Mapping[str, str]) -> Non
     """Make sure that the ports of these services can be had.
 
     Raises:
-        StackError: one line for each port that is taken twice or in use.
+        StackError: one line for each port that is configured twice or in use.
     """
     wanted = set(services)
     ports = [(port, port_number(port, environment)) for port in PORTS if port.service in wanted]

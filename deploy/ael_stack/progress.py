@@ -20,7 +20,7 @@ class Progress:
         self._started = time.monotonic()
         self._text = ""
         self._ended = threading.Event()
-        # The seconds go on counting while the block waits for a command that says nothing.
+        # The seconds continue to count while the block waits for a command without output.
         self._ticker = threading.Thread(target=self._tick, daemon=True)
         self._writing = threading.Lock()
 

@@ -28,7 +28,7 @@ Every command, with its options and with examples that run in the test suite. `a
 
 def reference() -> str:
     """Return the page: a section for each command, in the order of `--help`."""
-    # Settings reach a command by its parent. A command keeps its help option from the first context that it sees.
+    # A command inherits settings from its parent context, and caches the help option of its first context.
     root = click.Context(cli, info_name="ael", terminal_width=110, **cli.context_settings)
     return "\n".join([_HEAD, *(_section(context) for context in _contexts(root))])
 
@@ -49,7 +49,7 @@ def _section(context: click.Context) -> str:
     lines = [f"{'#' * (1 + len(words))} {' '.join(words)}", ""]
     text = re.split(r"\n\s*\n", (command.help or "").strip())
     lines += [paragraph for part in text for paragraph in (_escaped(" ".join(part.split())), "")]
-    lines += ["```", command.get_usage(context).removeprefix("Usage: "), "```", ""]
+    lines += ["```text", command.get_usage(context).removeprefix("Usage: "), "```", ""]
     rows = [record for parameter in command.params if (record := parameter.get_help_record(context))]
     if rows:
         lines += ["| option | meaning |", "| --- | --- |"]
@@ -69,12 +69,12 @@ def _section(context: click.Context) -> str:
             )
         lines.append("")
     if command.epilog:
-        lines += ["```", *(line.strip() for line in command.epilog.splitlines()[2:]), "```", ""]
+        lines += ["```sh", *(line.strip() for line in command.epilog.splitlines()[2:]), "```", ""]
     return "\n".join(lines)
 
 
 def _escaped(text: str) -> str:
-    """Return a text that Markdown shows as it is written; what looks like a placeholder is not HTML."""
+    """Return a text escaped for Markdown; a placeholder such as `<NAME>` is not read as HTML."""
     return re.sub(r"([|<>*_\[\]])", r"\\\1", text)
 
 

@@ -28,11 +28,11 @@ OUTSIDE: Final = {
     "outside/contributing.md": "CONTRIBUTING.md",
     "outside/changelog.md": "CHANGELOG.md",
 }
-"""Pages that are written beside what they describe: their place in the site, and the file."""
+"""Pages that lie beside the code they describe: path in the site -> file."""
 
 _PAGE_OF: Final = {source: page for page, source in OUTSIDE.items()}
 
-# Code stays as it is: blocks, then spans; then links and pictures, whose text may hold a span.
+# Code is not changed: blocks, then spans; then links and pictures, whose text may hold a span.
 _LINK: Final = re.compile(
     r"""
       ^(?P<fence>`{3,}|~{3,}) [^\n]* \n .*? ^(?P=fence) `* [ \t]* $

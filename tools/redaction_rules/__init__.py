@@ -1,1 +1,1 @@
-"""Writes what is made from the table of rules: the tables of docs/privacy.md and the Collector's redaction."""
+"""Generate the tables of docs/explanation/privacy.md and the Collector's redaction from the table of rules."""

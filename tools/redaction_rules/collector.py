@@ -47,7 +47,7 @@ def _condition(form: CollectorForm, *, run: bool) -> str:
 
     Args:
         form: the form.
-        run: whether a run of letters and digits follows each word, which keeps words of a language out.
+        run: whether letters and digits follow each word, which excludes words of a language.
     """
     tests: list[str] = []
     for group in _groups(form.words):
@@ -82,7 +82,7 @@ def _single(statement: str) -> str:
 
 
 def _keys() -> str:
-    """Return the statement that deletes what is below a credential's name.
+    """Return the statement that deletes the values below a credential's name.
 
     The condition looks for the ends of such names, with the `":` that follows a name in the record's text: the pattern
     alone, tried on every name, took a third of the processor's time.
@@ -104,7 +104,7 @@ class _Statements:
 
 
 def _ordered() -> Sequence[Rule]:
-    """Return the rules with forms: credentials first, so that an address with a password is not taken for an e-mail's."""
+    """Return the rules with forms: credentials first, so that a URL with a password does not match as an e-mail address."""
     with_forms = [rule for rule in RULES if rule.collector]
     return sorted(with_forms, key=lambda rule: (rule.kind in PII, rule.kind == "email"))
 
@@ -133,7 +133,7 @@ _ADDED: Final = "ael.collector."
 def statements() -> str:
     """Return the lines between the marks: the lists of statements of the three signals.
 
-    Every place is treated alike: its values are copied to cache["v"], the rules run on that, the result goes back.
+    Every place is processed in the same way: its values are copied to cache["v"], the rules run on that, the result goes back.
     """
     made = rules()
     order = ", ".join(f"*{anchor}" for anchor in ("text", *made))

@@ -1,4 +1,4 @@
-"""The tables of docs/privacy.md."""
+"""The tables of docs/explanation/privacy.md."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -7,7 +7,7 @@ from ael_otel.privacy.policy import Policy
 from ael_otel.privacy.redactor import Redactor
 from ael_otel.privacy.rules import DETECTORS, FORMATS, RULES, collector_formats, left_out
 
-FILE: Final = "docs/privacy.md"
+FILE: Final = "docs/explanation/privacy.md"
 
 
 def tables() -> dict[str, str]:

@@ -20,7 +20,7 @@ _VERSIONED = ("pyproject.toml", "ael_otel/version.py")
 
 
 def prepare(version: str) -> None:
-    """Write the version and close the changelog's section; what is changed is left to be committed."""
+    """Write the version and close the changelog's section; the changes are not committed."""
     changelog = ROOT / "CHANGELOG.md"
     texts = {changelog: close_section(changelog.read_text("utf-8"), version, datetime.now(UTC).date())}
     texts |= {ROOT / name: with_version((ROOT / name).read_text("utf-8"), version) for name in _VERSIONED}
@@ -31,7 +31,7 @@ def prepare(version: str) -> None:
 
 
 def check(version: str) -> None:
-    """Build the release from what is committed, look into it, install it everywhere and try it; write its notes."""
+    """Build the release from the last commit, check it, install it everywhere and try it; write its notes."""
     with step("what is committed"):
         if _git("status", "--porcelain"):
             raise ReleaseError("the checkout has changes that are not committed; commit or stash them")

@@ -1,4 +1,4 @@
-"""Wheel and sdist: built twice from what is committed, compared byte by byte, and looked into."""
+"""Wheel and sdist: built twice from the last commit, compared byte by byte, and checked."""
 
 import io
 import os
@@ -42,7 +42,7 @@ def build_twice(root: Path, commit: str, target: Path) -> list[Path]:
 
 
 def _build(root: Path, commit: str) -> dict[str, bytes]:
-    """Build from a copy of the commit in a folder of its own: what lies about in the checkout cannot help."""
+    """Build from a copy of the commit in a separate folder: untracked files of the checkout cannot help."""
     epoch = _run("git", "show", "--no-patch", "--format=%ct", commit, cwd=root).decode().strip()
     archive = _run("git", "archive", "--format=tar", commit, cwd=root)
     with tempfile.TemporaryDirectory(prefix="release-") as name:
@@ -56,7 +56,7 @@ def _build(root: Path, commit: str) -> dict[str, bytes]:
 def check_contents(path: Path) -> None:
     """Check that a wheel or an sdist has the licence and the marker of types, and nothing of the checkout.
 
-    Raises ReleaseError that names what is missing or too much.
+    Raises ReleaseError that names the missing or extra files.
     """
     if path.suffix == ".whl":
         with zipfile.ZipFile(path) as archive:
@@ -64,7 +64,7 @@ def check_contents(path: Path) -> None:
     else:
         with tarfile.open(path) as archive:
             names = archive.getnames()
-    for wanted in ("LICENSE", "ael_otel/py.typed", "ael_otel/_generated/registry.json"):
+    for wanted in ("LICENSE", "ael_hook.py", "ael_otel/py.typed", "ael_otel/_generated/registry.json"):
         if not any(name.endswith(wanted) for name in names):
             raise ReleaseError(f"{path.name} lacks {wanted}")
     if found := [name for name in names if _UNWANTED.search(name)]:

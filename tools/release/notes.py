@@ -11,11 +11,11 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?")
 
 
 class ReleaseError(AelOtelError):
-    """A release cannot be made as things are; the message says what to mend."""
+    """A release cannot be made; the message names the fault and the remedy."""
 
 
 def close_section(changelog: str, version: str, day: date) -> str:
-    """Return the changelog with what is unreleased under `version` and `day`, and an empty section above it.
+    """Return the changelog with the unreleased section under `version` and `day`, and an empty one above it.
 
     Raises ReleaseError: the version is not one, has a section already, or nothing is unreleased.
     """
@@ -32,7 +32,7 @@ def close_section(changelog: str, version: str, day: date) -> str:
 def release_notes(changelog: str, version: str) -> str:
     """Return the section of one version, without its heading.
 
-    Raises ReleaseError: there is no such section, or it has no part "Telemetry" (which may say that nothing changed).
+    Raises ReleaseError: there is no such section, or it has no part "Telemetry" (which may state that nothing changed).
     """
     _, mark, rest = changelog.partition(f"\n## [{version}] - ")
     if not mark:

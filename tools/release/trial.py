@@ -40,7 +40,7 @@ print(json.dumps(found))
 def interpreters(root: Path) -> dict[str, str]:
     """Return the supported versions of Python that this machine has, each with the path of its program.
 
-    Looked for on PATH, among what uv manages, and below pyenv's folder. Raises ReleaseError: there is none.
+    Searched on PATH, in uv's installations, and below pyenv's folder. Raises ReleaseError: there is none.
     """
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path(os.path.expanduser("~")) / ".pyenv")  # noqa: PTH111
     found: dict[str, str] = {}
@@ -168,7 +168,7 @@ def _ael(environment: Path, folder: Path, *arguments: str) -> str:
 
 
 def _variables(environment: Path, home: Path) -> dict[str, str]:
-    """Return the variables of a new user: a home of its own, nothing of this checkout, nowhere to send telemetry."""
+    """Return the variables of a new user: an empty home, nothing of this checkout, nowhere to send telemetry."""
     dropped = ("OTEL_", "AEL_", "PLOSTON_", "PYTHON", "VIRTUAL_ENV")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     path = f"{environment / 'bin'}{os.pathsep}{kept['PATH']}"

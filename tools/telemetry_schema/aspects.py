@@ -1,4 +1,4 @@
-"""What others rely on in each item of a registry, as facts that two versions can be compared by."""
+"""The facts of each registry item that users rely on, for comparing two versions."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple
@@ -17,7 +17,7 @@ from tools.telemetry_schema.model import (
 )
 
 Kind = Literal["fixed", "growing", "open"]
-"""`fixed`: any change breaks its users; `growing`: only a loss does; `open`: a change is seen and breaks nobody."""
+"""`fixed`: any change breaks its users; `growing`: only a removal does; `open`: a change breaks nobody."""
 Value = str | tuple[float, ...] | frozenset[str] | None
 
 
@@ -29,7 +29,7 @@ class Aspect(NamedTuple):
 
 
 class Thing(NamedTuple):
-    """An item by section and name, with what its users rely on."""
+    """An item by section and name, with the facts that its users rely on."""
 
     section: str
     name: str

@@ -22,7 +22,7 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 @click.group(context_settings=HELP)
 def command() -> None:
-    """The registry of everything this project emits: its rules, what is made from it, and what must match it."""
+    """Check the registry of this project's telemetry, generate from it, and compare telemetry and queries with it."""
 
 
 def _root_option[F: Callable[..., Any]](function: F) -> F:
@@ -186,7 +186,7 @@ def promql(names: tuple[str, ...]) -> None:
 @click.option(
     "--require-coverage",
     is_flag=True,
-    help="Fail if a recommended signal was not seen and is no declared gap.",
+    help="Fail if a recommended signal was not seen and is not a declared gap.",
 )
 @click.option(
     "--canary", "canaries", multiple=True, metavar="TEXT", help="Text that must not be in telemetry."
@@ -201,7 +201,7 @@ def live_check(
     require_coverage: bool,
     canaries: tuple[str, ...],
 ) -> None:
-    """Check telemetry that was really emitted: OTLP/JSON files, or what is sent here meanwhile.
+    """Check emitted telemetry: OTLP/JSON files, or telemetry that is sent here meanwhile.
 
     Fails on a violation, and when there was nothing to check.
     """
@@ -243,8 +243,8 @@ def live_check(
 def lint_queries(root: Path | None, paths: tuple[Path, ...], every_metric: bool) -> None:
     """Check the queries in files or folders: dashboards, alert rules and their tests, documents, plain queries.
 
-    Every metric, label, closed value, span, event and field that a query names must be in the registry, or be known of
-    another program. PromQL is parsed, for which promql-parser must be installed.
+    Every metric, label, closed value, span, event and field that a query names must be in the registry, or in the table
+    of other programs' metrics. PromQL is parsed, for which promql-parser must be installed.
     """
     from tools.telemetry_schema.query.lint import lint_queries as lint
 
@@ -312,7 +312,7 @@ def _print_json(value: Any) -> None:
 
 
 def _show(*parts: Any) -> None:
-    """Print with rich, as wide as the terminal; text that is not shown in a terminal keeps its lines whole."""
+    """Print with rich, as wide as the terminal; outside a terminal, lines are not wrapped."""
     from rich.console import Console
 
     console = Console(markup=False, highlight=False, emoji=False)

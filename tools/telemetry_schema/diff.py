@@ -1,7 +1,7 @@
-"""What changed between two versions of the registry, what that does to its users, and what it asks of the author.
+"""Changes between two versions of the registry, their effect on users, and the version and notes they require.
 
-What is stable is a promise at any version: breaking it takes a new major version. What is not stable may change with a
-minor version. Whatever a user must react to is told in the notes on migration.
+A stable item is a promise at any version: breaking it takes a new major version. Other items may change with a
+minor version. The notes on migration list every change that a user must react to.
 """
 
 import re
@@ -16,7 +16,7 @@ Impact = Literal["major", "minor"]
 
 
 class Change(NamedTuple):
-    """One difference: what happened to which item, and the version part that has to grow for it."""
+    """One difference: the change, its item, and the version part that has to grow for it."""
 
     what: What
     section: str
@@ -26,12 +26,12 @@ class Change(NamedTuple):
 
     @property
     def needs_note(self) -> bool:
-        """Whether users have to be told: all but what is new."""
+        """Whether users must be informed: of every change except an addition."""
         return self.what != "added" and self.detail != ""
 
 
 class Verdict(NamedTuple):
-    """The comparison of two versions: the changes, and what is missing for them."""
+    """The comparison of two versions: the changes, and the missing version or notes."""
 
     base: str
     version: str
@@ -60,7 +60,7 @@ def compare(base: Registry, current: Registry) -> list[Change]:
 
 
 def judge(base: Registry, current: Registry, migrations: str) -> Verdict:
-    """Compare two versions and say what the changes ask for and is not there: a version, or a note in `migrations`."""
+    """Compare two versions and report the missing version or note in `migrations`."""
     changes = compare(base, current)
     problems: list[str] = []
     was, now = Version.parse(base.version), Version.parse(current.version)
@@ -80,12 +80,12 @@ def judge(base: Registry, current: Registry, migrations: str) -> Verdict:
                 f"ael_otel/registry/manifest.yaml to {needed}, then `make generate`"
             )
         # A version that is still to come is where the note belongs, also while the old one is set.
-        told = _told(migrations, was)
+        noted = _noted_names(migrations, was)
         problems += [
             f"{change.section}: {change.name}: is {change.what} without a note; say under "
             f"`## {max(now, needed)}` in ael_otel/registry/MIGRATIONS.md what users of `{change.name}` do"
             for change in changes
-            if change.needs_note and change.name not in told
+            if change.needs_note and change.name not in noted
         ]
     return Verdict(base.version, current.version, tuple(changes), tuple(dict.fromkeys(problems)))
 
@@ -138,7 +138,7 @@ def _change(what: What, thing: Thing, detail: str, breaking: bool) -> Change:
 
 
 def _successor(gone: Thing, new: dict[tuple[str, str], Thing]) -> str | None:
-    """The new name of an item: the one that was announced, else a new item that says the same of itself."""
+    """The new name of an item: the announced one, else a new item with the same description."""
     if gone.deprecated is not None and gone.deprecated.renamed_to:
         return gone.deprecated.renamed_to
     for thing in sorted(new.values()):
@@ -147,11 +147,11 @@ def _successor(gone: Thing, new: dict[tuple[str, str], Thing]) -> str | None:
     return None
 
 
-def _told(migrations: str, since: Version) -> set[str]:
+def _noted_names(migrations: str, since: Version) -> set[str]:
     """Names that the notes of versions after `since` mention in backquotes."""
-    told: set[str] = set()
+    noted: set[str] = set()
     for section in re.split(r"^## ", migrations, flags=re.MULTILINE)[1:]:
         version = Version.parse(section.split(maxsplit=1)[0] if section.strip() else "")
         if version is not None and version > since:
-            told |= set(re.findall(r"`([^`]+)`", section))
-    return told
+            noted |= set(re.findall(r"`([^`]+)`", section))
+    return noted

@@ -4,7 +4,7 @@ from ael_otel.errors import AelOtelError
 
 
 class SchemaError(AelOtelError):
-    """A registry that cannot be used; the text names the file, the item and what to set."""
+    """A registry that cannot be used; the text names the file, the item and the remedy."""
 
     def __init__(self, source: str, item: str, problem: str) -> None:
         super().__init__(": ".join(part for part in (source, item, problem) if part))

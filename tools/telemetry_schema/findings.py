@@ -1,4 +1,4 @@
-"""What a rule finds, and the lists of items that most rules go through."""
+"""Findings of a rule, and the lists of items that most rules iterate over."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ class Finding(NamedTuple):
 
 
 type Broken = tuple[str, str, str]
-"""What a rule yields: section and name of the item that breaks it, and what to set."""
+"""A finding of a rule: section and name of the item that breaks it, and the remedy."""
 
 
 def named(sources: Sources) -> list[tuple[str, str]]:

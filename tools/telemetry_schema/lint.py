@@ -1,4 +1,4 @@
-"""Rules a registry must keep; each finding names the file, the item and what to set.
+"""Rules of a registry; each finding names the file, the item and the remedy.
 
 The rules fall in two stages: the first looks at the definitions and proves that every reference leads somewhere, the
 second looks at the resolved registry. A rule is one generator; the tuples below list them.
@@ -46,7 +46,7 @@ REGISTRY_RULES: tuple[Callable[[Registry], Iterator[Broken]], ...] = (
 
 
 def lint(sources: Sources) -> list[Finding]:
-    """Every rule the registry breaks, in the order of the rules; empty when it keeps them all."""
+    """Return the findings of all rules, in the order of the rules; empty if there is none."""
 
     def found[T](rules: tuple[Callable[[T], Iterator[Broken]], ...], subject: T) -> list[Finding]:
         return [
@@ -57,5 +57,5 @@ def lint(sources: Sources) -> list[Finding]:
 
     findings = found(SOURCE_RULES, sources)
     if any(finding.rule == rules_definitions.unknown_ref.__name__ for finding in findings):
-        return findings  # what refers to nothing cannot be resolved
+        return findings  # a reference without a target cannot be resolved
     return findings + found(REGISTRY_RULES, resolve(sources))

@@ -70,7 +70,7 @@ _NESTED = (
     SignalNotes,
     SpanEvent,
 )
-# What a key may be set to, for the message about a value that it may not.
+# Allowed values of a key, for the message about a wrong value.
 _CHOICES: dict[str, tuple[str, ...]] = {
     "goal": get_args(Goal),
     "instrument": get_args(Instrument),
@@ -89,7 +89,7 @@ _OTHER = re.compile(r"(?P<text>.*?)(?: - at `\$?\.?(?P<path>[^`]*)`)?$", re.DOTA
 
 
 def load(registry: Path, upstream: Path | None = None, scopes: Path | None = None) -> Sources:
-    """Definitions of the registry in `registry`; what it may refer to is in `upstream`, its scopes in `scopes`.
+    """Load the definitions in `registry`, those it may refer to in `upstream`, and its scopes in `scopes`.
 
     Raises SchemaError when the folder holds no registry, a file does not parse, or an item is not of the format.
     """
@@ -124,7 +124,7 @@ def load(registry: Path, upstream: Path | None = None, scopes: Path | None = Non
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML loader that refuses a key given twice, which plain YAML loading would silently let win."""
+    """YAML loader that refuses a duplicate key, of which plain YAML loading silently uses the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         # The stubs leave this method partly untyped.
@@ -208,7 +208,7 @@ def _convert[T: Strict](entry: object, kind: type[T], source: str, item: str) ->
 
 
 def _advice(message: str, kind: type[Strict]) -> str:
-    """What to set, from the decoder's message."""
+    """Return the remedy for the decoder's message."""
     if match := _MISSING.search(message):
         return f"{_under(match['path'])}{match['field']} is missing; set `{match['field']}:`"
     if match := _UNKNOWN.search(message):
@@ -226,7 +226,7 @@ def _advice(message: str, kind: type[Strict]) -> str:
 def _nearest_key(match: re.Match[str], kind: type[Strict]) -> str:
     if not match["path"]:
         return _nearest(match["field"], [field.name for field in msgspec.structs.fields(kind)])
-    # The decoder does not say which type the path leads to, so any key of the format is a candidate.
+    # The decoder does not report the type at the path, so any key of the format is a candidate.
     known = {field.name for value in _NESTED for field in msgspec.structs.fields(value)}
     close = difflib.get_close_matches(match["field"], sorted(known), n=1)
     return f"; did you mean {close[0]}?" if close else ""

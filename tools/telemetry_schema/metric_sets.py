@@ -1,8 +1,8 @@
 """Metric sets: metrics that share their attributes and are updated in one call (`annotations.ael.metric_set`).
 
 The counters, up-down counters and gauges of a set have the same labels; a histogram may have fewer. Of those labels,
-the open ones are known when a workflow or tool is loaded (registration); those with a closed set of values are known
-when something has happened (measurement).
+the open ones are set when a workflow or tool is loaded (registration); those with a closed set of values when a
+value is recorded (measurement).
 """
 
 from collections.abc import Iterable
@@ -30,12 +30,12 @@ class MetricSet:
 
     @property
     def slots(self) -> tuple[Metric, ...]:
-        """The metrics whose values are kept in a row."""
+        """The metrics whose values are stored in a row."""
         return tuple(metric for metric in self.metrics if metric.instrument != "histogram")
 
     @property
     def histograms(self) -> tuple[Metric, ...]:
-        """The metrics that the SDK keeps."""
+        """The metrics whose values the SDK stores."""
         return tuple(metric for metric in self.metrics if metric.instrument == "histogram")
 
     @property
@@ -45,12 +45,12 @@ class MetricSet:
 
     @property
     def registration(self) -> tuple[Attribute, ...]:
-        """Labels known beforehand: open ones, and those that follow from them."""
+        """Labels set at registration: open ones, and those that follow from them."""
         return tuple(label for label in self.labels if not label.values or label.ael.follows_from)
 
     @property
     def measurement(self) -> tuple[Attribute, ...]:
-        """Labels known when something has happened: their values are a closed set."""
+        """Labels set at measurement: their values are a closed set."""
         return tuple(label for label in self.labels if label.values and not label.ael.follows_from)
 
 

@@ -1,6 +1,6 @@
-"""Values of the registry: what the YAML files say, and the same with every reference resolved.
+"""Types of the registry: the YAML files' items, and the same with every reference resolved.
 
-The definitions follow weaver's `definition/2`; only the parts this project uses are known, and an unknown key is
+The definitions follow weaver's `definition/2`; only the parts this project uses are accepted, and an unknown key is
 an error. Everything of our own sits in `annotations.ael`, which weaver passes through.
 """
 
@@ -89,7 +89,7 @@ class SpanEvent(Strict, frozen=True):
 class SignalNotes(Strict, frozen=True):
     """`annotations.ael` of a metric, span, event, entity or attribute group.
 
-    `goal`: what the signal serves. `query`: one example in the language of its backend.
+    `goal`: purpose of the signal. `query`: one example in the language of its backend.
     `remove_in`: version of the interface in which a deprecated signal goes.
     `metric_set` (metrics that are updated together), `max_series`, `buckets` (upper bounds, in the metric's unit):
     metrics only. `span_event`: events only.
@@ -124,7 +124,7 @@ class SignalAnnotations(Struct, frozen=True, omit_defaults=True):
 
 
 class Deprecated(Strict, frozen=True):
-    """Why an item is on its way out, and what takes its place."""
+    """Why an item is deprecated, and its replacement."""
 
     reason: Reason
     note: str = ""
@@ -151,7 +151,7 @@ class Conditional(Strict, frozen=True):
 
 
 class AttributeRef(Strict, frozen=True):
-    """Use of an attribute by a signal; what is set here wins over the definition."""
+    """Use of an attribute by a signal; values set here win over the definition."""
 
     ref: str
     requirement_level: Level | Conditional
@@ -184,7 +184,7 @@ class EntityDef(Strict, frozen=True):
 
 
 class SignalDef(Strict, frozen=True, kw_only=True):
-    """What the definitions of all signals have."""
+    """Fields that the definitions of all signals have."""
 
     stability: Stability
     requirement_level: SignalLevel
@@ -225,7 +225,7 @@ class EventDef(SignalDef, frozen=True, kw_only=True):
 
 
 class GroupDef(Strict, frozen=True):
-    """Definition of a set of attributes that is no signal by itself."""
+    """Definition of a set of attributes that is not a signal by itself."""
 
     id: str
     visibility: Literal["public", "internal"]
@@ -237,7 +237,7 @@ class GroupDef(Strict, frozen=True):
 
 
 class Imports(Strict, frozen=True):
-    """What of another registry is emitted here as it stands; a name may end in *."""
+    """Names of another registry that are emitted here unchanged; a name may end in *."""
 
     entities: tuple[str, ...] = ()
 
@@ -275,7 +275,7 @@ class Manifest(Strict, frozen=True):
 
 
 class Sources(Struct, frozen=True, kw_only=True):
-    """The definitions of a registry in the order of its files; `files` tells where each one stands."""
+    """The definitions of a registry in the order of its files; `files` has the file of each."""
 
     manifest: Manifest
     attributes: tuple[AttributeDef, ...] = ()
@@ -319,7 +319,7 @@ class Attribute(Strict, frozen=True):
 
     @property
     def max_values(self) -> int | None:
-        """How many values it can have: the size of the closed set, else what the registry expects, else unknown."""
+        """Return how many values it can have: the size of the closed set, else the expected number, else None."""
         return len(self.values) or (2 if self.type == "boolean" else self.ael.max_values)
 
 
@@ -359,7 +359,7 @@ class Span(Strict, frozen=True):
 
     @property
     def error_attributes(self) -> tuple[Attribute, ...]:
-        """The attributes that say which kind of error there was; a span whose status is ERROR has all of them."""
+        """The attributes of the kind of error; a span whose status is ERROR has all of them."""
         return tuple(attribute for attribute in self.attributes if attribute.key.endswith("error.type"))
 
     @property

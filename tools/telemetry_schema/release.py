@@ -18,7 +18,7 @@ def released_versions(root: Path) -> list[Version]:
 
 
 def read_release(root: Path, base: str = "") -> Registry:
-    """The registry of a release: a version, a file, or the last one when nothing is given."""
+    """The registry of a release: a version, a file, or the last one by default."""
     folder = root / RELEASED
     if not base:
         versions = released_versions(root)
@@ -34,13 +34,14 @@ def read_release(root: Path, base: str = "") -> Registry:
     try:
         return read_document(path.read_bytes())
     except msgspec.MsgspecError as error:
-        raise SchemaError(path.name, "", f"is no resolved registry: {error}") from error
+        raise SchemaError(path.name, "", f"is not a resolved registry: {error}") from error
 
 
 def write_release(registry: Registry, root: Path, *, again: bool = False) -> tuple[Path, bool]:
-    """Write the snapshot of this version; returns where, and whether it changed.
+    """Write the snapshot of this version; return its path, and whether it changed.
 
-    Raises SchemaError when the version is released already and differs, unless `again` says that nobody has it yet.
+    Raises SchemaError when the version is released already and differs, unless `again` is set, for a version that
+    nobody has yet.
     """
     if Version.parse(registry.version) is None:
         raise SchemaError(

@@ -1,6 +1,6 @@
 """Render the resolved registry: one Jinja2 template for each file that is made from it.
 
-A template writes what is there in the right order; `ruff` lays Python out and drops unused imports, and the tables of a
+A template writes the items in order; `ruff` formats Python and drops unused imports, and the tables of a
 page are aligned afterwards.
 """
 
@@ -22,7 +22,7 @@ from tools.telemetry_schema.model import Attribute, Entity, Event, Metric, Regis
 from tools.telemetry_schema.names import constant_name, signal_constant, type_name, values_name
 
 CODE = "ael_otel/_generated"
-DOCS = "docs/telemetry"
+DOCS = "docs/reference/telemetry"
 TARGETS = (
     *(
         f"{CODE}/{name}.py"
@@ -161,7 +161,7 @@ def _context(registry: Registry) -> dict[str, Any]:
 
 
 class _Moments:
-    """The attributes of a span by the moment at which they are known.
+    """The attributes of a span by the moment at which they are set.
 
     `known`: every span starts with them. `due`: every span has them in the end, from the start where possible.
     `optional`: may be set at the start. `later`: may be set once the span has started. `cached`: those of the start
@@ -216,8 +216,8 @@ class _EventFields:
 
 
 def _common_errors(spans: Sequence[Span]) -> list[Attribute]:
-    """The error attributes that every span has."""
-    by_span = [{each.key: each for each in span.error_attributes} for span in spans]
+    """Return the error attributes that every span has which has any."""
+    by_span = [{each.key: each for each in span.error_attributes} for span in spans if span.error_attributes]
     return [
         each for key, each in (by_span[0] if by_span else {}).items() if all(key in one for one in by_span)
     ]

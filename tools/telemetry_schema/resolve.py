@@ -155,7 +155,7 @@ class _Resolver:
         return self.definition(key)
 
     def part(self, entity: str, ref: EntityRef, level: Level) -> Attribute:
-        """An attribute of an entity; `level` is what holds where the entity does not say."""
+        """An attribute of an entity; `level` is the default."""
         attribute = self.lookup("entities", entity, ref.ref)
         return msgspec.structs.replace(attribute, requirement_level=ref.requirement_level or level)
 

@@ -1,6 +1,6 @@
-"""Rules over the definitions as the files have them; they prove that every reference leads somewhere.
+"""Rules over the definitions before resolution; they prove that every reference has a target.
 
-A rule yields section and name of the item that breaks it, and what to set.
+A rule yields section and name of the item that breaks it, and the remedy.
 """
 
 import re
@@ -148,7 +148,7 @@ def closed_set(sources: Sources) -> Iterator[Broken]:
 
 
 def missing_examples(sources: Sources) -> Iterator[Broken]:
-    """An attribute that is not a closed set shows what it looks like."""
+    """An attribute that is not a closed set has examples."""
     for attribute in sources.attributes:
         if not isinstance(attribute.type, Enum) and attribute.type != "boolean" and not attribute.examples:
             yield "attributes", attribute.key, "set examples"
@@ -166,7 +166,7 @@ def copied_trace_id(sources: Sources) -> Iterator[Broken]:
 
 
 def missing_namespace(sources: Sources) -> Iterator[Broken]:
-    """Our names start with `ael.`; a label or log field whose name is fixed elsewhere says so in `bare_key`."""
+    """Our names start with `ael.`; a label or log field whose name is fixed elsewhere has the reason in `bare_key`."""
     places = ("attribute_groups", "metrics")
     bare_places = {ref.ref for section, _, refs in referring(sources) if section in places for ref in refs}
     for section, name in named(sources):
@@ -202,7 +202,7 @@ def unused_attribute(sources: Sources) -> Iterator[Broken]:
 
 
 def missing_sensitivity(sources: Sources) -> Iterator[Broken]:
-    """Every attribute, borrowed ones included, says how far it can reveal what a person wrote."""
+    """Every attribute, borrowed ones included, has a `sensitivity`."""
     for attribute in (*sources.attributes, *sources.upstream):
         if attribute.annotations.ael.sensitivity is None:
             yield "attributes", attribute.key, "set annotations.ael.sensitivity to system, named or content"
@@ -241,7 +241,7 @@ def _foreign_scope(scope: ScopeDef) -> Iterator[str]:
 
 
 def bad_deprecation(sources: Sources) -> Iterator[Broken]:
-    """A renamed item names what takes its place, and a signal on its way out says in which version it goes."""
+    """A renamed item names its replacement, and a deprecated signal the version that removes it."""
     now = Version.parse(sources.manifest.version)
     items: list[tuple[str, str, Deprecated | None, str | None]] = [
         *(("attributes", item.key, item.deprecated, None) for item in sources.attributes),

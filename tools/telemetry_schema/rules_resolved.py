@@ -1,6 +1,6 @@
 """Rules over the resolved registry: names, units, goals, queries, labels, and how many series a metric can make.
 
-A rule yields section and name of the item that breaks it, and what to set.
+A rule yields section and name of the item that breaks it, and the remedy.
 """
 
 import math
@@ -19,7 +19,21 @@ HARD_MAX_SERIES = 2000
 """Series of one instrument at which the SDK starts to fold new ones into one overflow series."""
 UNITS = ("s", "By", "1")
 """Units a metric may have besides an annotation such as {item}."""
-VERBS = ("start", "complete", "fail", "cancel", "skip", "retry", "drop", "timeout", "change", "reload")
+VERBS = (
+    "start",
+    "complete",
+    "fail",
+    "cancel",
+    "skip",
+    "retry",
+    "drop",
+    "timeout",
+    "change",
+    "reload",
+    "decide",
+    "end",
+    "idle",
+)
 """Last words an event name may have."""
 
 ID = re.compile(r"(?:^|[._])(?:id|uuid|guid|execution|session|call|request|message|trace|span)$")
@@ -43,14 +57,14 @@ _UNIT_OR_TYPE_WORDS = {
 
 
 def unit_in_name(registry: Registry) -> Iterator[Broken]:
-    """The name of a metric says neither its unit nor its type: translation to Prometheus appends them."""
+    """The name of a metric has neither its unit nor its type: translation to Prometheus appends them."""
     for metric in registry.metrics:
         for word in sorted(set(re.split(r"[._]", metric.name)) & _UNIT_OR_TYPE_WORDS):
             yield "metrics", metric.name, f"remove {word}: it is added in translation"
 
 
 def bad_unit(registry: Registry) -> Iterator[Broken]:
-    """A metric has a unit: seconds, bytes, 1, or what it counts in braces."""
+    """A metric has a unit: seconds, bytes, 1, or the counted thing in braces."""
     for metric in registry.metrics:
         if metric.unit not in UNITS and not re.fullmatch(r"\{[a-z_]+\}", metric.unit):
             found = f"unit {metric.unit!r} is not known" if metric.unit else "has no unit"
@@ -68,7 +82,7 @@ def name_collision(registry: Registry) -> Iterator[Broken]:
 
 
 def missing_goal(registry: Registry) -> Iterator[Broken]:
-    """Every signal, group and entity of our own says what it is for."""
+    """Every signal, group and entity of ours has a goal."""
     items: list[tuple[str, str, Metric | Span | Event | Group | Entity]] = [
         *signals(registry),
         *(("attribute_groups", group.id, group) for group in registry.attribute_groups),
@@ -147,7 +161,7 @@ def max_series(registry: Registry) -> Iterator[Broken]:
 
 
 def unstable_in_stable(registry: Registry) -> Iterator[Broken]:
-    """What a stable signal always carries is stable too."""
+    """The required attributes of a stable signal are stable too."""
     for section, name, signal in signals(registry):
         for attribute in signal.attributes:
             fixed = attribute.requirement_level == "required" or section == "metrics"
@@ -156,7 +170,7 @@ def unstable_in_stable(registry: Registry) -> Iterator[Broken]:
 
 
 def resource_on_signal(registry: Registry) -> Iterator[Broken]:
-    """What the resource says is not said again by each signal."""
+    """A signal does not repeat an attribute of the resource."""
     resource = {
         attribute.key for entity in registry.entities for attribute in (*entity.identity, *entity.description)
     }
@@ -178,14 +192,14 @@ def bad_span_name(registry: Registry) -> Iterator[Broken]:
 
 
 def bad_event_name(registry: Registry) -> Iterator[Broken]:
-    """An event name ends in a verb that says what happened."""
+    """An event name ends in a verb."""
     for event in registry.events:
         if event.name.rpartition(".")[2] not in VERBS:
             yield "events", event.name, f"must end in one of {', '.join(VERBS)}"
 
 
 def content_on_metric(registry: Registry) -> Iterator[Broken]:
-    """A metric label never holds what a person or a tool wrote."""
+    """A metric label never holds text of a person or a tool."""
     for metric in registry.metrics:
         for attribute in metric.attributes:
             if attribute.ael.sensitivity == "content":
@@ -197,7 +211,7 @@ def content_on_metric(registry: Registry) -> Iterator[Broken]:
 
 
 def id_on_metric(registry: Registry) -> Iterator[Broken]:
-    """A metric label never names one run, call, session or message, whatever bound its definition claims."""
+    """A metric label never names one run, call, session or message, for any bound in its definition."""
     for metric in registry.metrics:
         for attribute in metric.attributes:
             if ID.search(attribute.key):

@@ -8,7 +8,7 @@ from tools.telemetry_schema.project import REGISTRY
 
 
 def ask_weaver(root: Path) -> tuple[bool, str]:
-    """Run `weaver registry check` on the registry below `root`; return whether it found no fault, and what to print.
+    """Run `weaver registry check` on the registry below `root`; return whether it found no fault, and its report.
 
     A weaver that is not on PATH finds no fault.
     """

@@ -15,7 +15,7 @@ _SUFFIXES = ("_bucket", "_sum", "_count", "_total")
 
 
 def find(registry: Registry, name: str) -> str:
-    """What to print for a name: YAML of each item that has it; raises SchemaError with the nearest names for none."""
+    """Return the YAML of each item with this name; raise SchemaError with the nearest names if there is none."""
     index = list(_index(registry))
     found = [(section, item) for key, section, item in index if key == name]
     if not found:

@@ -17,7 +17,7 @@ class Version(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Version | None:
-        """The version a text says, or None when it is none."""
+        """Return the version in a text, or None."""
         match = _VERSION.fullmatch(text)
         return None if match is None else cls(*(int(part) for part in match.groups()))
 
@@ -26,10 +26,10 @@ class Version(NamedTuple):
 
     @property
     def next_major(self) -> Version:
-        """The first version that may break what is stable."""
+        """Return the first version that may break stable items."""
         return Version(self.major + 1, 0, 0)
 
     @property
     def next_minor(self) -> Version:
-        """The first version that may add, and change what is not stable."""
+        """Return the first version that may add items, and change unstable ones."""
         return Version(self.major, self.minor + 1, 0)

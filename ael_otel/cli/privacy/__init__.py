@@ -1,6 +1,6 @@
-"""`ael privacy`: what is redacted and why, the rules, and secrets that are stored already; one module per verb.
+"""`ael privacy`: what is redacted and why, the rules, and secrets in stored data; one module per verb.
 
-Exit codes: 0 success; 1 failure, or something was found and not removed; 2 usage or configuration; 3 no such file.
+Exit codes: 0 success; 1 failure, or a secret was found and not removed; 2 usage or configuration; 3 no such file.
 """
 
 from ael_otel.cli.group import VerbGroup
@@ -13,10 +13,10 @@ command = VerbGroup(
     verbs=("test", "rules", "scan"),
     package="ael_otel.cli.privacy",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    short_help="Show what is redacted, and find secrets that are stored.",
-    help="""Show what is redacted and why, list the rules, and find secrets in what is stored already.
+    short_help="Show what is redacted, and find stored secrets.",
+    help="""Show what is redacted and why, list the rules, and find secrets in stored data.
 
-    The rules are those that runs are recorded with: the engine's configuration adds fields and files to them.
+    Runs are recorded with the same rules; the engine's configuration adds fields and files to them.
     """,
     epilog=examples(
         'ael privacy test "write to ada@example.org"',

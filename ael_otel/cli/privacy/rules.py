@@ -1,4 +1,4 @@
-"""`ael privacy rules`: what is looked for."""
+"""`ael privacy rules`: list the redaction rules."""
 
 import re
 from typing import TYPE_CHECKING, Final
@@ -22,10 +22,10 @@ _LONG: Final = re.compile(r"[\w+/=~-]{12,}")
 )
 @output_option("text", "json")
 def command(output: str) -> None:
-    """List the rules: what each finds, what that looks like and becomes, and what is left alone.
+    """List the rules: what each detects, an example, its marker, and similar text that it does not match.
 
-    Letters are shown as x, digits as 0, and long words as an ellipsis, so that no example can be taken for a secret.
-    docs/privacy.md says what no rule finds.
+    In the examples, letters are x, digits are 0, and long words are shortened, so that no example can be taken for a
+    secret. docs/explanation/privacy.md lists what no rule detects.
     """
     from ael_otel.privacy.markers import MARKERS
     from ael_otel.privacy.redactor import Redactor
@@ -64,13 +64,13 @@ def command(output: str) -> None:
     for rule in rules:
         table.add_row(*(Text(rule[name].replace("\n", " ")) for name in columns.values()))
     out.print(table)
-    click.echo('\nNames of fields are judged as well: `ael privacy test \'{"api_key": "x"}\'`.')
+    click.echo('\nNames of fields are checked as well: `ael privacy test \'{"api_key": "x"}\'`.')
 
 
 def looks_like(rule: "Rule", start: int, end: int) -> str:
-    """Return the example of a rule with no more than the shape of the secret in it, and how long a cut one is."""
+    """Return a rule's example with only the shape of the secret in it, and the length of a shortened one."""
     secret = rule.example[start:end]
-    # What a match begins with is what it is known by; the secret itself may begin some letters before.
+    # The rule recognises a match by its first characters; the secret itself may begin some characters earlier.
     at, anchor = min(
         ((at, word) for word in rule.anchors if (at := secret.lower().find(word.lower())) >= 0),
         key=lambda found: (found[0], -len(found[1])),

@@ -1,4 +1,4 @@
-"""`ael privacy scan`: secrets in a run store or a file, and removing them for good."""
+"""`ael privacy scan`: find secrets in a run store or a file, and remove them permanently."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,7 +19,7 @@ _ADDRESSES: Final = ("postgresql://", "postgres://")
 
 @click.command(
     "scan",
-    short_help="Find secrets that are stored already; --fix removes them.",
+    short_help="Find stored secrets; --fix removes them.",
     epilog=examples(
         "ael privacy scan",
         "ael privacy scan .ael/telemetry.db",
@@ -28,18 +28,18 @@ _ADDRESSES: Final = ("postgresql://", "postgres://")
     ),
 )
 @click.argument("target", metavar="[DB|FILE]", default="")
-@click.option("--fix", is_flag=True, help="Put markers in their place, for good.")
+@click.option("--fix", is_flag=True, help="Replace them by markers permanently.")
 @output_option("text", "json")
 @config_option
 def command(target: str, fix: bool, output: str, config: Path | None) -> None:
     """Look for secrets in a run store, or in a file of JSON, JSON lines or text.
 
-    DB is a SQLite file or postgresql://...; without it, it is the store that the configuration names, which keeps a
+    DB is a SQLite file or postgresql://...; without it, the store in the configuration is scanned, which keeps a
     password out of the list of processes.
 
-    Said are the rule, the run or line, and the place; never what was found. The exit code is 1 if something was found
-    and is still there. With --fix a store is rewritten without a trace on its pages or in its log, and a file is
-    replaced by one that only its owner can read.
+    Reports the rule, the run or line, and the location; never prints the secret. The exit code is 1 if a secret was
+    found and not removed. With --fix, a store is rewritten so that neither its pages nor its log contain the secret,
+    and a file is replaced by one that only its owner can read.
     """
     found = _found(target, Place(config).settings, fix=fix)
     if output == "json":
@@ -94,7 +94,9 @@ def _store_of(settings: "Settings") -> str:
 
     store = settings.store
     if store.backend == "memory":
-        raise StoreError("telemetry.store.backend is memory: nothing is kept that could be scanned")
+        raise StoreError(
+            "telemetry.store.backend is memory, which stores nothing to scan: set sqlite or postgresql, or name a file"
+        )
     if store.backend == "postgresql":
         if not store.dsn:
             raise StoreError("telemetry.store.dsn is empty: set it to the connection string of the database")

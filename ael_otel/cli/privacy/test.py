@@ -1,4 +1,4 @@
-"""`ael privacy test`: what would be redacted in a text, and by which rule."""
+"""`ael privacy test`: show what would be redacted in a text, and by which rule."""
 
 import re
 import sys
@@ -12,7 +12,7 @@ from ael_otel.cli.trace.options import output_option
 from ael_otel.cli.trace.place import Place
 from ael_otel.errors import AelOtelError
 
-# Nobody has a text like this in mind.
+# A text that no user would enter.
 _FILE: Final = re.compile(
     r"(?:\.{0,2}|~)(?:/[^/\s]+)+|[\w.~/-]+\.(?:jsonl?|txt|log|md|csv|ya?ml|db|sqlite3?|html|py)"
 )
@@ -32,10 +32,10 @@ _FILE: Final = re.compile(
 @output_option("text", "json")
 @config_option
 def command(source: str, output: str, config: Path | None) -> None:
-    """Redact a TEXT, what stdin has (-, the default), or a FILE, and say which rule took what; JSON is read as JSON.
+    """Redact a TEXT, stdin (-, the default) or a FILE, and name the rule of each match; JSON is parsed.
 
-    What was found is never shown, neither in the text nor in the table. Places are JSON paths, and characters in the
-    text there.
+    A secret is never printed, neither in the text nor in the table. Locations are JSON paths, and character positions
+    in the text at that path.
     """
     from ael_otel.privacy.policy import Policy
     from ael_otel.privacy.redactor import Redactor
@@ -43,7 +43,7 @@ def command(source: str, output: str, config: Path | None) -> None:
     chosen = Redactor(Policy.of(Place(config).settings))
     text = _text(source)
     if text == source and _FILE.fullmatch(source):
-        click.echo(f"{source}: no such file; it is judged as a text", err=True)
+        click.echo(f"{source}: no such file; the argument is redacted as a text", err=True)
     clean, found = chosen.text(text), chosen.explain(text)
     if output == "json":
         from ael_otel.cli.streams import print_json
@@ -79,7 +79,7 @@ def _text(source: str) -> str:
         if path.is_file():
             return path.read_bytes().decode("utf-8", "replace")
     except (OSError, ValueError) as error:
-        # A text may be longer than any name of a file.
+        # A text may be longer than the longest file name.
         if isinstance(error, PermissionError):
             raise AelOtelError(f"{path}: cannot be read: {error.strerror}") from None
     return source

@@ -1,4 +1,4 @@
-"""What a run looks like on a terminal: pure functions from records to rich renderables.
+"""Render runs for a terminal: pure functions from records to rich renderables.
 
-Nothing here reads a clock, an environment variable or a store, so that every look can be tested with made-up records.
+Nothing here reads a clock, an environment variable or a store, so that all output can be tested with made-up records.
 """

@@ -1,4 +1,4 @@
-"""`ael trace show`: one run as its tree, what it was given and gave, its ids; its spans; what its code printed."""
+"""Render one run for `ael trace show`: its tree, inputs, outputs, ids and spans, and the output of its code."""
 
 from collections.abc import Sequence
 from typing import Any, Final, cast
@@ -13,12 +13,13 @@ from ael_otel.cli.render import tree
 from ael_otel.cli.render.run_result import labelled, readable
 from ael_otel.cli.render.table import bare_table
 from ael_otel.cli.render.zone import UTC_ZONE, Zone
+from ael_otel.cost.wording import usage_of
 from ael_otel.export.span_tree import Span
 from ael_otel.store import ExecutionRecord
 
 MAX_LINES: Final = 16
 MAX_COLUMNS: Final = 1_000
-"""How much of one value is shown; the JSON has all of it."""
+"""Maximum lines and characters of one value; the JSON contains all of it."""
 
 _ROOM_FOR_WHAT: Final = 72
 _TIME, _SPAN_ID = 8, 16
@@ -27,7 +28,7 @@ _TIME, _SPAN_ID = 8, 16
 def run(
     record: ExecutionRecord, *, width: int = 100, ascii_only: bool = False, zone: Zone = UTC_ZONE
 ) -> RenderableType:
-    """Show one run."""
+    """Return one run for a terminal."""
     parts: list[RenderableType] = [tree.tree(record, width=width, ascii_only=ascii_only), Text()]
     facts: list[tuple[str, str, str]] = []
     for name, value in (("inputs", record.inputs), ("outputs", record.outputs)):
@@ -35,6 +36,8 @@ def run(
             facts.append((name, shortened(value), ""))
     if record.error is not None:
         facts.append(("error", words.whole_error(record.error), "red"))
+    if used := usage_of(record.model_calls):
+        facts.append(("models", used, ""))
     facts.append(("started", zone.full(record.started_at), "dim"))
     if record.workflow_version:
         facts.append(("version", words.one_line(record.workflow_version), "dim"))
@@ -50,23 +53,23 @@ def run(
 
 
 def shortened(value: Any) -> str:
-    """Write a value as a person reads it, with what is left out counted."""
+    """Return a value in readable form, cut to a maximum, with the number of lines that were left out."""
     lines = readable(value).splitlines()
     shown = [line if len(line) <= MAX_COLUMNS else f"{line[:MAX_COLUMNS]}…" for line in lines[:MAX_LINES]]
     if len(lines) > MAX_LINES:
-        shown.append(f"… {words.plural(len(lines) - MAX_LINES, 'line')} more: --output json has them")
+        shown.append(f"… {words.plural(len(lines) - MAX_LINES, 'line')} more: see --output json")
     return "\n".join(shown)
 
 
 def _is_nothing(value: Any) -> bool:
-    """Whether a value holds nothing; the outputs that a failed run could not compute are None each."""
+    """Return whether a value is empty; each output that a failed run could not compute is None."""
     if isinstance(value, dict):
         return all(item is None for item in cast("dict[str, Any]", value).values())
     return value is None or value == ""
 
 
 def spans(found: Sequence[Span], *, width: int = 100) -> Table:
-    """List the spans of a run, each below its parent, with their ids; a narrow terminal does without what they did."""
+    """Return a table of a run's spans, each below its parent, with ids; a narrow one lacks the column `what`."""
     wide = width >= _ROOM_FOR_WHAT
     table = bare_table(gap=2 if wide else 1)
     table.add_column("span", overflow="fold")
@@ -100,7 +103,7 @@ def _what(span: Span) -> str:
 
 
 def printed(record: ExecutionRecord) -> list[tuple[str, str, str]]:
-    """Return what the code of each step printed: the step, `stdout` or `stderr`, the text."""
+    """Return the printed output of each step's code: the step, `stdout` or `stderr`, the text."""
     return [
         (step.step_id, name, readable(text))
         for step in record.steps

@@ -1,4 +1,4 @@
-"""`ael trace diff`: two runs side by side."""
+"""Render the comparison of two runs for `ael trace diff`."""
 
 from typing import Any, Final, cast
 
@@ -14,17 +14,17 @@ from ael_otel.export.compare import Comparison, Difference, Timing
 from ael_otel.store import ExecutionRecord
 
 MAX_SHOWN: Final = 50
-"""Differences in the table; the JSON has all."""
+"""Maximum differences in the table; the JSON contains all."""
 
 _ROOM_FOR_DATES: Final = 80
 _NOTABLE: Final = 1.5
-"""How many times longer is coloured, and only if it is milliseconds."""
+"""Ratio of durations from which the longer one is coloured, if it is at least some milliseconds."""
 
 
 def comparison(
     found: Comparison, a: ExecutionRecord, b: ExecutionRecord, *, width: int = 100
 ) -> RenderableType:
-    """Show how both went, how long each step took, and every value that differs; a narrow terminal has no dates."""
+    """Return the outcome of both runs, the duration of each step, and the differing values; no dates if narrow."""
     dates = width >= _ROOM_FOR_DATES
     heads = bare_table(gap=2)
     for heading in ("", "workflow", "status", *(["started (UTC)"] if dates else []), "duration", "id"):
@@ -47,7 +47,7 @@ def comparison(
     parts.append(_values(found.differences[:MAX_SHOWN]))
     if len(found.differences) > MAX_SHOWN:
         left = words.plural(len(found.differences) - MAX_SHOWN, "difference")
-        parts.append(Text(f"{left} more: --output json has them", style="dim"))
+        parts.append(Text(f"{left} more: see --output json", style="dim"))
     return Group(*parts)
 
 
@@ -92,7 +92,7 @@ def _values(found: list[Difference]) -> Table:
     for row in found:
         a, b = row.a, row.b
         if row.in_a != row.in_b and row.path.startswith("steps."):
-            # A step that one run has and the other has not: that it is there says enough.
+            # For a step that only one run has, its presence is enough information.
             a, b = _in_a_word(a), _in_a_word(b)
         table.add_row(Text(words.one_line(row.path)), _value(a, there=row.in_a), _value(b, there=row.in_b))
     return table

@@ -8,9 +8,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 
 class DemoProgress:
-    """The line that is shown while the demo runs: a bar on a terminal, nothing elsewhere.
+    """The progress display of the demo: a bar on a terminal, nothing elsewhere.
 
-    It ends with the runs, or with the time where only that is limited.
+    The bar is full when all runs are done, or when the time is up if only the time is limited.
     """
 
     def __init__(self, out: Console, engine: str, runs: int | None, seconds: float | None) -> None:
@@ -28,7 +28,7 @@ class DemoProgress:
             TimeElapsedColumn(),
             console=out,
             disable=not out.is_terminal,
-            # The verb itself says where stdout goes meanwhile.
+            # The verb decides where stdout goes in the meantime.
             redirect_stdout=False,
             redirect_stderr=False,
         )
@@ -42,7 +42,7 @@ class DemoProgress:
         self._bar.stop()
 
     def begin(self) -> None:
-        """Say that the engine is open and the runs begin."""
+        """Show that the engine is open and the runs begin."""
         self._started = time.monotonic()
         self._bar.update(
             self._task,
@@ -57,7 +57,7 @@ class DemoProgress:
         self._show()
 
     def end(self) -> None:
-        """Say that all runs are done."""
+        """Show that all runs are done."""
         self.seconds = time.monotonic() - self._started
 
     def _show(self) -> None:

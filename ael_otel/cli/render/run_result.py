@@ -1,4 +1,4 @@
-"""What `ael run` answers: the steps of the run, its outputs, its ids, and where to look at it."""
+"""Render the result of `ael run`: the steps of the run, its outputs, its ids, and where to find it."""
 
 import json
 from collections.abc import Mapping
@@ -12,15 +12,15 @@ from ael_otel.cli.render import tree
 from ael_otel.store import ExecutionRecord
 
 if TYPE_CHECKING:
-    from ael_otel.cli.session import Destination
+    from ael_otel.cli.open_engine import Destination
 
 GRAFANA_URL = "http://localhost:3000/d/ael-overview"
 _ITEMS: Final = {"traces": "span", "logs": "log record", "metrics": "metric export"}
-"""What is dropped of each signal, in the order in which it is shown."""
+"""Order in which the drops of each signal are shown."""
 
 
 class Outcome(Protocol):
-    """The part of a run's outcome that is shown."""
+    """The part of a run's outcome that is displayed."""
 
     @property
     def execution_id(self) -> str:
@@ -29,32 +29,32 @@ class Outcome(Protocol):
 
     @property
     def workflow(self) -> str:
-        """The workflow's name."""
+        """The name of the workflow."""
         ...
 
     @property
     def status(self) -> str:
-        """How the run ended."""
+        """The final status of the run."""
         ...
 
     @property
     def outputs(self) -> Mapping[str, Any]:
-        """What it put out."""
+        """The outputs of the run."""
         ...
 
     @property
     def error(self) -> Mapping[str, Any] | None:
-        """Why it failed."""
+        """The error of a failed run, else None."""
         ...
 
     @property
     def trace_id(self) -> str:
-        """The id of its trace, empty when there is none."""
+        """The id of its trace, empty if there is none."""
         ...
 
     @property
     def duration_ms(self) -> float:
-        """How long it took."""
+        """The duration in milliseconds."""
         ...
 
 
@@ -66,10 +66,10 @@ def run(
     width: int = 100,
     ascii_only: bool = False,
 ) -> RenderableType:
-    """Show one run: its tree, its outputs, its ids in full, and `hint`.
+    """Return one run for a terminal: its tree, its outputs, its ids in full, and `hint`.
 
-    Errors and outputs are shown whole; those that a failed run could not compute are left out. Without a record,
-    which is when telemetry is off, the tree is one line.
+    Errors and outputs are not cut; outputs that a failed run could not compute are left out. Without a record (if
+    telemetry is disabled) the tree is one line.
     """
     if record is not None:
         head = tree.tree(record, width=width, ascii_only=ascii_only)
@@ -85,7 +85,7 @@ def run(
     shown = {name: value for name, value in outcome.outputs.items() if value is not None or completed}
     label = max(len(name) for name in [*shown, "execution"])
     if record is not None and record.error is not None:
-        # The tree cuts it to a line, and leaves it out where a step failed too: a run that ran out of time.
+        # The tree cuts it to one line, and omits it if a step failed too, as in a run that exceeded its time limit.
         parts.append(labelled("error", words.whole_error(record.error), label, style="red"))
     for name, value in shown.items():
         parts.append(labelled(name, readable(value), label))
@@ -96,7 +96,7 @@ def run(
 
 
 def where_to_look(destination: "Destination", *, what: str) -> Text:
-    """Say where `what`, for example `this run`, can be looked at."""
+    """Return a line that says where the telemetry of `what`, for example `this run`, can be viewed."""
     if not destination.enabled:
         return Text(f"OTLP export is off: {what} is not sent anywhere.", style="dim")
     if destination.reachable and destination.dropped:
@@ -106,7 +106,7 @@ def where_to_look(destination: "Destination", *, what: str) -> Text:
         )
     if destination.reachable:
         return Text.assemble(f"Sent to {destination.endpoint}. Grafana: ", (GRAFANA_URL, "cyan"))
-    # What could not be delivered is gone: a stack that is started now sees later runs only.
+    # Items that could not be delivered are gone: a stack that is started now receives later runs only.
     if not destination.is_default:
         return Text(f"Nothing answers at {destination.endpoint}: the telemetry of {what} was dropped.")
     return Text(
@@ -115,7 +115,7 @@ def where_to_look(destination: "Destination", *, what: str) -> Text:
 
 
 def dropped(counts: Mapping[tuple[str, str], int]) -> str:
-    """Write how many items were dropped, by signal and reason."""
+    """Return the number of dropped items as text, by signal and reason."""
     return ", ".join(
         f"{words.plural(number, item)} ({reason})"
         for signal, item in _ITEMS.items()
@@ -125,10 +125,10 @@ def dropped(counts: Mapping[tuple[str, str], int]) -> str:
 
 
 def kept(location: str, record: ExecutionRecord) -> Text:
-    """Say where runs are kept, and how to look at one of them again."""
+    """Return a line with the place where runs are stored, and the command that shows one of them."""
     name = words.short_id(record.trace_id or record.execution_id)
     return Text.assemble(
-        f"Kept in {location}:  ",
+        f"Stored in {location}:  ",
         ("ael trace list", "cyan"),
         " | ",
         (f"ael trace show {name} [--web]", "cyan"),
@@ -136,7 +136,7 @@ def kept(location: str, record: ExecutionRecord) -> Text:
 
 
 def labelled(name: str, value: str, width: int, style: str = "") -> Text:
-    """Write a value beside its name, which takes `width` columns; further lines are indented."""
+    """Return a value beside its name, which takes `width` columns; further lines are indented."""
     first, *more = value.splitlines() or [""]
     text = Text.assemble((name.ljust(width), "dim"), "  ", (first, style))
     for line in more:
@@ -145,7 +145,7 @@ def labelled(name: str, value: str, width: int, style: str = "") -> Text:
 
 
 def readable(value: Any) -> str:
-    """Write a value as a person reads it: text as it is, without what steers a terminal; all else as JSON."""
+    """Return a value in readable form: text without terminal control codes, everything else as JSON."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, default=str)
     return "\n".join(
         "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in line)

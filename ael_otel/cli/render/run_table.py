@@ -1,4 +1,4 @@
-"""The table of `ael trace list`: runs as the store sums them up, and any fields of them."""
+"""Render the tables of `ael trace list`: summaries of runs, or the fields that `--fields` names."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ _SHORTEST_WORDS: Final = len("what happened")
 _SHORTEST_NAME: Final = 8
 _ROOM_FOR_NAME: Final = 24
 MAX_CELL: Final = 200
-"""Characters of one value in a table of fields; the other forms have all of it."""
+"""Maximum characters of one value in a table of fields; the other output formats do not cut."""
 
 
 def runs(
@@ -31,22 +31,22 @@ def runs(
     zone: Zone = UTC_ZONE,
     whole: Mapping[str, ExecutionRecord] = MappingProxyType({}),
 ) -> Table:
-    """List runs, one a row, one line each.
+    """Return a table with one line for each run.
 
     Args:
         found: the runs.
-        width: columns of the terminal; None, for a pipe, cuts nothing. A narrow one has the time of today's runs and
-            the day of others, with their time where that has room, and neither where names, ids and what happened
-            leave none.
-        now: what today is; the current time by default.
-        zone: of the times.
-        whole: records of runs whose summary does not tell all, by execution id.
+        width: columns of the terminal; None, for a pipe, cuts nothing. A narrow table shows only the time for runs of
+            today and only the day for older ones (with the time if it fits), and no times at all if names, ids and
+            `what happened` leave no room.
+        now: the current time, which decides what today is.
+        zone: the time zone of the table.
+        whole: records, by execution id, of the runs for which `needs_record` is true.
     """
     wide = width is None or width >= _ROOM_FOR_DATES
     headings = ["workflow", "status", "steps", "duration", "what happened", "id"]
     rows = [_cells(run, whole.get(run.execution_id)) for run in found]
     if width is not None:
-        # One long name would leave the ids of all runs no room.
+        # Otherwise one long name would push the ids of all runs out of the table.
         others = _taken(headings[1:], [cells[1:] for cells in rows], gap=1, words_at_least=0)
         most = max(_SHORTEST_NAME, min(max(_ROOM_FOR_NAME, width * 2 // 5), width - others - 2))
         for cells in rows:
@@ -75,7 +75,7 @@ def runs(
 
 
 def _fit(headings: list[str], rows: Sequence[Sequence[Text]], width: int, gap: int) -> None:
-    """Cut what happened to the columns that the others leave it."""
+    """Cut the column `what happened` to the width that the other columns leave."""
     at = headings.index("what happened")
     room = max(width - _taken(headings, rows, gap, words_at_least=0), 1)
     for cells in rows:
@@ -96,7 +96,7 @@ def _cells(run: ExecutionSummary, record: ExecutionRecord | None) -> list[Text]:
 
 
 def _taken(headings: Sequence[str], rows: Sequence[Sequence[Text]], gap: int, words_at_least: int) -> int:
-    """Return how wide the columns are with a gap after each, what happened at its least."""
+    """Return the width of all columns with a gap after each, with `what happened` at its minimum."""
     widths = [
         words_at_least
         if heading == "what happened"
@@ -107,7 +107,7 @@ def _taken(headings: Sequence[str], rows: Sequence[Sequence[Text]], gap: int, wo
 
 
 def _times(found: Sequence[ExecutionSummary], now: datetime, room: int, zone: Zone) -> list[str]:
-    """Write when runs started as well as there is room for; nothing where there is none."""
+    """Return the starting times, as exact as the width allows; an empty list without room for them."""
     for other_day in ("%m-%d %H:%M:%S", "%m-%d"):
         times = [_short(zone.at(run.started_at), zone.at(now), other_day) for run in found]
         if max(map(len, [f"at ({zone.name})", *times])) < room:
@@ -122,7 +122,7 @@ def _short(moment: datetime, now: datetime, other_day: str) -> str:
 
 
 def fields(names: Sequence[str], rows: Sequence[Sequence[Any]], *, cut: bool = True) -> Table:
-    """List the fields that were asked for, as they are, one line a run; `cut` makes long ones fit a terminal."""
+    """Return a table of the requested fields, one line for each run; `cut` shortens long values for a terminal."""
     table = bare_table(gap=2)
     for name in names:
         table.add_column(name, no_wrap=True, overflow="ellipsis")
@@ -132,7 +132,7 @@ def fields(names: Sequence[str], rows: Sequence[Sequence[Any]], *, cut: bool = T
 
 
 def value(item: Any, *, cut: bool = True) -> str:
-    """Write a value on one line, cut to `MAX_CELL` characters unless `cut` is False."""
+    """Return a value on one line, cut to `MAX_CELL` characters unless `cut` is False."""
     match item:
         case None:
             return "-"
@@ -147,12 +147,12 @@ def value(item: Any, *, cut: bool = True) -> str:
 
 
 def identifier(trace_id: str, execution_id: str) -> str:
-    """Return the short id of a run, which every verb takes."""
+    """Return the short id of a run, which every verb accepts."""
     return words.short_id(trace_id or execution_id.removeprefix("exec-"))
 
 
 def name(run: ExecutionSummary, record: ExecutionRecord | None = None) -> str:
-    """Return the workflow of a run, or `(direct call)` with the tool where the record is there to tell it."""
+    """Return the workflow of a run, or `(direct call)`, with the tool if the record is available."""
     if run.workflow_name is not None or record is None or not record.tool_calls:
         return words.one_line(run.workflow_name or "(direct call)")
     call = record.tool_calls[0]
@@ -160,7 +160,7 @@ def name(run: ExecutionSummary, record: ExecutionRecord | None = None) -> str:
 
 
 def steps(run: ExecutionSummary) -> str:
-    """Count the steps of a run: `3 ok`, `2 ok, 3 skip`, or `1 of 3, 1 skip` where one failed; or its calls."""
+    """Return the number of steps by outcome: `3 ok`, `2 ok, 3 skip`, `1 of 3, 1 skip` if one failed; else calls."""
     if not run.steps:
         return words.plural(run.tool_calls, "call") if run.tool_calls else "-"
     if run.status in ("pending", "running"):
@@ -171,14 +171,14 @@ def steps(run: ExecutionSummary) -> str:
 
 
 def needs_record(run: ExecutionSummary, *, cut: bool) -> bool:
-    """Whether a summary tells less of a run than its line shows: the tool, steps without harm, a long error."""
+    """Return whether a run's line needs more than its summary has: the tool, tolerated steps, a long error."""
     if run.type == "direct" or run.skipped or (run.error_code is None and (run.failed or run.retries)):
         return True
     return not cut and len(run.error_message or "") >= MAX_ERROR_TEXT
 
 
 def what_happened(run: ExecutionSummary, record: ExecutionRecord | None = None) -> str:
-    """Say in one line what was not plain success: the error, then skipped steps, retries, failures that did no harm.
+    """Return one line on everything except success: the error, then skipped steps, retries, tolerated failures.
 
     Without the record, steps are counted instead of named.
     """

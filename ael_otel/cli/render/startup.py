@@ -1,4 +1,4 @@
-"""What `ael serve` tells the person who started it."""
+"""The start-up summary of `ael serve`."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ from rich.text import Text
 from ael_otel.cli.render import text as words
 
 if TYPE_CHECKING:
-    from ael_otel.cli.session import Destination
+    from ael_otel.cli.open_engine import Destination
 
 
 def summary(
@@ -23,17 +23,17 @@ def summary(
     metrics_wanted: bool,
     destination: "Destination",
 ) -> Table:
-    """List what is served where, and where its telemetry goes.
+    """Return a table of what is served at which address, and where telemetry is sent.
 
     Args:
         workflows: names of the workflows that were loaded.
         tools: names of the tools that the engine lists.
-        broken: MCP servers that are not connected, each with the reason.
-        base_url: where the engine listens.
-        rest: whether the REST API is served too.
-        metrics_url: where the metrics can be pulled; None: nowhere.
-        metrics_wanted: whether the configuration asks for that.
-        destination: where telemetry goes.
+        broken: MCP servers that are not connected, with the reason.
+        base_url: address at which the engine listens.
+        rest: whether the REST API is served.
+        metrics_url: address of the metrics; None if they are not served.
+        metrics_wanted: whether the configuration enables the metrics endpoint.
+        destination: where telemetry is sent.
     """
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
@@ -61,7 +61,7 @@ def _otlp(destination: "Destination") -> Text:
     return Text.assemble(
         f"{destination.endpoint} ",
         ("does not answer", "yellow"),
-        ": `make up` starts a Collector; until then all is dropped, and counted"
+        ": `make up` starts a Collector; until then, all is dropped and counted"
         if destination.is_default
-        else ": until it does, all is dropped, and counted",
+        else ": until it does, all is dropped and counted",
     )

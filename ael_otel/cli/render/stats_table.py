@@ -1,4 +1,4 @@
-"""`ael trace stats`: the table of figures or of errors, and one line about the store."""
+"""Render `ael trace stats`: the table of figures or of errors, and one line about the store."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ _ROOM_FOR_ALL: Final = 76
 _NARROW: Final = ("failed", "p50", "p95")
 _ROOM_FOR_FIRST: Final = 110
 _LONGEST_NAME: Final = 80
-"""Characters of a name on a terminal, or as many as it has columns; it folds into some lines."""
+"""Maximum characters of a name on a terminal, at most its width; a longer name is folded."""
 
 
 def table(
@@ -26,9 +26,9 @@ def table(
     width: int | None = 100,
     zone: Zone = UTC_ZONE,
 ) -> Table:
-    """List the figures of each workflow, tool, day or error; a narrow terminal has those that tell most.
+    """Return a table of the figures of each workflow, tool, day or error; a narrow one has the most important figures.
 
-    `width` is the columns of the terminal; None, for a pipe, is wide enough for all.
+    `width` is the columns of the terminal; None, for a pipe, includes all figures.
     """
     errors = [row for row in rows if isinstance(row, ErrorRow)]
     if errors:
@@ -42,6 +42,8 @@ def _sums(by: str, rows: Sequence[StatsRow], width: int | None) -> Table:
     found.add_column(by, overflow="fold")
     found.add_column("calls" if by == "tool" else "runs", no_wrap=True, justify="right")
     shown = ("failed", "rate", "p50", "p95", "p99", "size") if wide else _NARROW
+    if by == "tool" and any(row.context_bytes for row in rows):
+        shown = (*shown, "context")
     for heading in shown:
         found.add_column(heading, no_wrap=True, justify="right")
     for row in rows:
@@ -51,14 +53,14 @@ def _sums(by: str, rows: Sequence[StatsRow], width: int | None) -> Table:
             key.truncate(max(width, _LONGEST_NAME), overflow="ellipsis")
         found.add_row(
             key,
-            Text(f"{row.count:,}" + (f" ({row.running} going on)" if row.running else "")),
+            Text(f"{row.count:,}" + (f" ({row.running} in flight)" if row.running else "")),
             *(figures[heading] for heading in shown),
         )
     return found
 
 
 def _errors(rows: Sequence[ErrorRow], width: int | None, zone: Zone) -> Table:
-    """List errors; a narrow terminal has the last time only, a very narrow one none."""
+    """Return a table of errors; a narrow one has only the time of the last one, a very narrow one no time."""
     wide = width is None or width >= _ROOM_FOR_FIRST
     found = bare_table(gap=2 if wide else 1)
     for heading in ("error", "tool", "step"):
@@ -97,6 +99,7 @@ def _figures(row: StatsRow) -> dict[str, Text]:
         "p95": Text(_took(row.p95_ms)),
         "p99": Text(_took(row.p99_ms)),
         "size": Text(words.size(row.bytes), style="dim"),
+        "context": Text(words.size(row.context_bytes) if row.context_bytes else "-"),
     }
 
 
@@ -105,12 +108,12 @@ def _took(milliseconds: float | None) -> str:
 
 
 def summary(info: StoreInfo, bytes_per_day: float | None, zone: Zone = UTC_ZONE) -> Text:
-    """Say what the store holds, and what it grows by where runs of a day or more tell that."""
+    """Return a line with the content of the store, and its growth per day if runs span a day or more."""
     if not info.executions:
         return Text(f"{_place(info)} holds no runs.", style="dim")
     text = f"{_place(info)}: {info.executions:,} {'run' if info.executions == 1 else 'runs'}"
     if info.running:
-        text += f" ({info.running} going on)"
+        text += f" ({info.running} in flight)"
     text += f", {words.size(info.bytes)}"
     if info.oldest is not None:
         text += f", since {zone.when(info.oldest)[:16]} {zone.name}"
@@ -120,9 +123,9 @@ def summary(info: StoreInfo, bytes_per_day: float | None, zone: Zone = UTC_ZONE)
 
 
 def taken_out(counts: Mapping[str, int]) -> Text:
-    """Say how many secrets of each kind were taken out."""
-    told = ", ".join(f"{number:,} {words.one_line(kind)}" for kind, number in counts.items())
-    return Text(f"Taken out before they were kept: {told}.", style="dim")
+    """Return a line with the number of redactions of each kind."""
+    kinds = ", ".join(f"{number:,} {words.one_line(kind)}" for kind, number in counts.items())
+    return Text(f"Redacted before they were stored: {kinds}.", style="dim")
 
 
 def _place(info: StoreInfo) -> str:

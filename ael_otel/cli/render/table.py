@@ -1,4 +1,4 @@
-"""The table of runs, and the table of sums for when there are too many runs to list."""
+"""The table of runs, and the table of sums that replaces it if there are too many runs to list."""
 
 from collections.abc import Iterable, Sequence
 
@@ -22,11 +22,11 @@ _ROOM_FOR_STARTED = 96
 
 
 def runs(records: Sequence[ExecutionRecord], *, width: int = 100) -> Table:
-    """List runs, one a row, in the order given.
+    """Return a table with a row for each run, in the order of `records`.
 
     Args:
         records: the runs.
-        width: columns of the terminal; a narrow one does without the starting time. Starting times are local.
+        width: columns of the terminal; a narrow table has no starting times. Times are local.
     """
     table = bare_table(gap=2 if width >= _ROOM_FOR_STARTED else 1)
     started = width >= _ROOM_FOR_STARTED
@@ -55,7 +55,7 @@ def runs(records: Sequence[ExecutionRecord], *, width: int = 100) -> Table:
 
 
 def sums(records: Iterable[ExecutionRecord]) -> Table:
-    """Sum runs up by workflow: how many, how many failed, the middle and the longest duration."""
+    """Return a table with a row for each workflow: runs, failed runs, median and longest duration."""
     from statistics import median
 
     groups: dict[str, list[ExecutionRecord]] = {}

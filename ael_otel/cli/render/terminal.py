@@ -1,4 +1,4 @@
-"""Consoles for stdout and stderr: colour and width as the terminal has them, and NO_COLOR kept."""
+"""Consoles for stdout and stderr, with the colour and width of the terminal; NO_COLOR is respected."""
 
 import errno
 import os
@@ -9,33 +9,33 @@ from rich.table import Table
 from rich.text import Text
 
 _WIDEST: Final = 1_000_000
-"""Columns of a table in a pipe, at most."""
+"""Maximum columns of a table in a pipe."""
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Leave it to the group of the verb what that means; rich would end the process as a failure."""
+        """Let the verb's group decide the exit code; rich would end the process as a failure."""
         self.quiet = True
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console that neither guesses at markup nor highlights numbers in what workflows put out."""
+    """Return a console that neither interprets markup nor highlights numbers in the output of workflows."""
     return _Console(stderr=stderr, markup=False, highlight=False, emoji=False)
 
 
 def ascii_only(target: Console) -> bool:
-    """Whether a console cannot show more than ASCII."""
+    """Return whether a console can display only ASCII."""
     return not target.encoding.lower().startswith("utf")
 
 
 def is_pipe(target: Console) -> bool:
-    """Whether a console writes into a pipe or a file, also where colour is forced: nothing is cut or folded there."""
+    """Return whether a console writes to a pipe or a file, even if colour is forced: nothing is cut or folded there."""
     return not target.file.isatty()
 
 
 def print_table(target: Console, table: Table) -> None:
-    """Print a table; into a pipe or a file a row is a line, as wide as it is and without spaces at its end."""
+    """Print a table; in a pipe each row is one line, without a maximum width or trailing spaces."""
     if not is_pipe(target):
         target.print(table)
         return

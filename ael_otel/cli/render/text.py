@@ -1,20 +1,20 @@
-"""Short texts of a run: durations, ids, errors, what happened."""
+"""Short texts about a run: durations, ids, errors, what happened."""
 
 from collections.abc import Sequence
 
 from ael_otel.store import ErrorRecord, ExecutionRecord, StepRecord
 
 SHORT_ID = 8
-"""How many characters of a trace id are shown; a unique prefix is enough wherever an id is asked for."""
+"""Number of characters of a displayed trace id; a unique prefix is enough wherever an id is expected."""
 
 _WHEN = "when condition not met: "
 _BY_ERROR = "Skipped due to error: "
 
 
 def duration(milliseconds: float | None) -> str:
-    """Write a duration with about three digits and its unit: `4.1 ms`, `118 ms`, `2.00 s`, `1 m 05 s`.
+    """Return a duration with about three digits and its unit: `4.1 ms`, `118 ms`, `2.00 s`, `1 m 05 s`.
 
-    None, which is work that goes on, is `...`.
+    None, the duration of work in progress, is `...`.
     """
     if milliseconds is None:
         return "..."
@@ -32,24 +32,24 @@ def duration(milliseconds: float | None) -> str:
 
 
 def lasted(status: str, milliseconds: float | None) -> str:
-    """Write how long a run or step took; `-` where nobody knows, since its process died before it ended."""
+    """Return how long a run or step took as text; `-` if it is unknown, since its process died before it ended."""
     ended = status not in ("pending", "running")
     return "-" if ended and milliseconds is None else duration(milliseconds)
 
 
 def size(count: float) -> str:
-    """Write a number of bytes with about three digits: `812 B`, `6.7 kB`, `666 MB`."""
+    """Return a number of bytes with about three digits: `812 B`, `6.7 kB`, `666 MB`."""
     if count < 1000:
         return f"{count:.0f} B"
     for unit in ("kB", "MB", "GB"):
         count /= 1000
         if count < 999.5 or unit == "GB":
             return f"{count:.1f} {unit}" if count < 99.95 else f"{count:.0f} {unit}"
-    raise AssertionError  # the loop returns
+    raise AssertionError  # unreachable: the loop returns
 
 
 def one_line(text: str) -> str:
-    """Fold `text` to one line and make control characters harmless, so that no tool's answer can steer a terminal."""
+    """Return `text` on one line without control characters, so that a tool's output cannot control the terminal."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
 
 
@@ -59,15 +59,15 @@ def short_id(identifier: str) -> str:
 
 
 def error(record: ErrorRecord, took_ms: float | None = None) -> str:
-    """Write an error as its code and its message: `TOOL_FAILED "card declined"`.
+    """Return an error as its code and its message: `TOOL_FAILED "card declined"`.
 
-    A time-out says how long it took instead, and a cancellation nothing: their messages say no more.
+    A time-out has its duration in place of the message, and a cancellation has neither: their messages add nothing.
     """
     return error_text(record.code, record.message, took_ms)
 
 
 def whole_error(record: ErrorRecord) -> str:
-    """Write an error with where it occurred, its detail, and what caused it."""
+    """Return an error with the place where it occurred, its detail, and its causes."""
     lines = [error(record)]
     where = [
         f"{what} {one_line(name)}"
@@ -86,13 +86,13 @@ def whole_error(record: ErrorRecord) -> str:
 
 
 def _detail(record: ErrorRecord) -> list[str]:
-    """Return the lines of an error's detail, unless its message says the same."""
+    """Return the lines of an error's detail, unless its message contains the same."""
     detail = one_line(record.detail or "")
     return [] if not detail or detail in one_line(record.message) else [f"detail: {detail}"]
 
 
 def error_text(code: str, message: str, took_ms: float | None = None) -> str:
-    """Write an error as `error` does, from its parts."""
+    """Return an error in the form of `error`, from its parts."""
     if code == "cancelled":
         return code
     if took_ms is not None and code.upper().endswith("TIMEOUT"):
@@ -102,19 +102,19 @@ def error_text(code: str, message: str, took_ms: float | None = None) -> str:
 
 
 def tool(name: str, server: str | None) -> str:
-    """Write a tool with the MCP server it is on: `echo@demo`."""
+    """Return a tool with its MCP server: `echo@demo`."""
     return f"{name}@{server}" if server else name
 
 
 def step_type(step: StepRecord) -> str:
-    """Return the type as traces and metrics name it, `tool_call` or `code`; `step` for other foreign spans."""
+    """Return the type as in traces and metrics, `tool_call` or `code`; `step` for other foreign spans."""
     if step.step_type == "code":
         return "code"
     return "step" if step.tool_name is None and step.status != "skipped" else "tool_call"
 
 
 def skip_reason(step: StepRecord) -> str:
-    """Say in few words why a step was skipped."""
+    """Return in few words why a step was skipped."""
     reason = one_line(step.skip_reason or "")
     if reason.startswith(_WHEN):
         return f"skipped: not when {reason.removeprefix(_WHEN)}"
@@ -124,7 +124,7 @@ def skip_reason(step: StepRecord) -> str:
 
 
 def steps(run: ExecutionRecord) -> str:
-    """Count the steps of a run: `3 ok`, `2 ok, 3 skip`, or `1 of 2` where one did not get through."""
+    """Return the number of steps by outcome: `3 ok`, `2 ok, 3 skip`, or `1 of 2` if one did not complete."""
     if not run.steps:
         return "-"
     done = sum(step.status == "completed" for step in run.steps)
@@ -135,14 +135,14 @@ def steps(run: ExecutionRecord) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """Write a count with its noun: `1 run`, `2,000 runs`, `2 retries`."""
+    """Return a count with its noun: `1 run`, `2,000 runs`, `2 retries`."""
     if count == 1:
         return f"1 {noun}"
     return f"{count:,} {noun[:-1]}ies" if noun.endswith("y") else f"{count:,} {noun}s"
 
 
 def what_happened(run: ExecutionRecord) -> str:
-    """Say in one line what was not plain success: the error, retries, tolerated errors, skips, handled tool errors."""
+    """Return one line on everything except success: error, retries, tolerated errors, skips, handled tool errors."""
     notes: list[str] = []
     if run.error is not None:
         step_id = run.error.step_id or _step_of(run.error, run.steps)
@@ -162,12 +162,12 @@ def what_happened(run: ExecutionRecord) -> str:
 
 
 def _tolerated(step: StepRecord, run: ExecutionRecord) -> bool:
-    """Whether a step failed and its run continued: `on_error` skipped it, or the run completed all the same."""
+    """Return whether a step failed and its run continued: `on_error` skipped it, or the run completed anyway."""
     return step.status == "skipped" or (step.status == "failed" and run.status == "completed")
 
 
 def _step_of(failure: ErrorRecord, steps: Sequence[StepRecord]) -> str | None:
-    # A step that was called off because the run ran out of time did not cause the failure: its code is another one.
+    # A step that was cancelled because the run ran out of time did not cause the failure: its error code differs.
     return next(
         (step.step_id for step in steps if step.error is not None and step.error.code == failure.code), None
     )

@@ -1,4 +1,4 @@
-"""One run as a tree of steps, attempts and tool calls, each with a bar that shows when it ran within the run."""
+"""Render one run as a tree of steps, attempts and tool calls, each with a bar for its place in the run's time."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,10 +9,11 @@ from rich.text import Text
 
 from ael_otel.cli.render import text as words
 from ael_otel.cli.render.table import STATUS_STYLE
+from ael_otel.cost.wording import count_of, figures_of
 from ael_otel.store import ExecutionRecord, StepRecord, ToolCallRecord
 
 MIN_WIDTH, MAX_WIDTH = 40, 120
-"""Bounds of the tree in columns: narrower has no room for a bar, and wider bars say no more."""
+"""Minimum and maximum columns of the tree: less leaves no room for a bar, and a wider bar adds no information."""
 
 _GAP = "  "
 _MIN_BAR = 8
@@ -33,7 +34,7 @@ _ASCII = _Marks(branch="|- ", last="`- ", through="|  ", empty="   ", bar="#")
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One line. `name`, `kind` and `tool` are columns of a step; a child of a step has a `name` only, across them."""
+    """One line. `name`, `kind` and `tool` are columns of a step; the `name` of a child spans all columns."""
 
     guide: str
     below: str
@@ -48,12 +49,12 @@ class _Row:
 
 
 def tree(run: ExecutionRecord, *, width: int = 100, ascii_only: bool = False) -> Text:
-    """Draw one run.
+    """Return one run as a tree.
 
     Args:
-        run: the run; one that goes on is drawn as far as it got.
+        run: the run; one in flight is drawn up to now.
         width: columns of the terminal.
-        ascii_only: draw with plain ASCII, for terminals that cannot show more.
+        ascii_only: draw with plain ASCII, for terminals that cannot display more.
     """
     width = max(min(width, MAX_WIDTH), MIN_WIDTH)
     marks = _ASCII if ascii_only else _UNICODE
@@ -67,7 +68,7 @@ def tree(run: ExecutionRecord, *, width: int = 100, ascii_only: bool = False) ->
 
 
 def headline(workflow: str, status: str, duration_ms: float | None) -> Text:
-    """Return the first words about a run: `mixed  completed in 41.2 ms`."""
+    """Return the first part of a run's header: `mixed  completed in 41.2 ms`."""
     joint = "in" if status == "completed" else "after"
     styled = (status, STATUS_STYLE.get(status, ""))
     took = words.lasted(status, duration_ms)
@@ -102,16 +103,26 @@ def _rows(run: ExecutionRecord, marks: _Marks) -> Iterator[_Row]:
     for step, last in _with_last(sorted(run.steps, key=lambda step: step.index)):
         below = marks.empty if last else marks.through
         yield _step_row(step, scale, marks.last if last else marks.branch, below)
+        used = [call for call in run.model_calls if call.step_id == step.step_id]
         for call, last_call in _with_last(_calls_below(step)):
-            guide = below + (marks.last if last_call else marks.branch)
-            below_call = below + (marks.empty if last_call else marks.through)
+            ends = last_call and not used
+            guide = below + (marks.last if ends else marks.branch)
+            below_call = below + (marks.empty if ends else marks.through)
             label = f"attempt {call.sequence}" if step.retried else ""
             remark = " (called from the code)" if call.source == "code_block" else ""
             yield _call_row(call, scale, guide, below_call, label, remark)
+        if used:
+            yield _Row(
+                guide=below + marks.last,
+                below=below + marks.empty,
+                name=count_of(used),
+                status="completed",
+                note=figures_of(used),
+            )
 
 
 def _calls_below(step: StepRecord) -> list[ToolCallRecord]:
-    """Return the calls that have a line of their own: all but the one that a tool step, or a foreign span, is."""
+    """Return the calls with a separate line: all except the one that a tool step, or a foreign span, represents."""
     if step.step_type == "tool" and step.tool_name is not None and len(step.tool_calls) == 1:
         return []
     return [call for call in step.tool_calls if not call.span_id or call.span_id != step.span_id]
@@ -158,7 +169,7 @@ def _call_row(call: ToolCallRecord, scale: "_Scale", guide: str, below: str, lab
 
 
 class _Scale:
-    """Places moments on the run's own time, 0 at its start and 1 at its end."""
+    """Maps times to positions in the run: 0 is its start and 1 its end."""
 
     def __init__(self, run: ExecutionRecord) -> None:
         self._start = run.started_at
@@ -178,7 +189,7 @@ def _lines(rows: Sequence[_Row], width: int, marks: _Marks) -> Iterator[Text]:
     kinds = max((len(row.kind or "") for row in steps), default=0)
     tools = max((cell_len(row.tool) for row in steps), default=0)
     took = max(len(row.took) for row in rows)
-    # What stands before the duration. The text of a child may take all of it, and widens it up to half of the line.
+    # The text before the duration. That of a child may use all of it, and widens it up to half of the line.
     head = names + len(_GAP) + kinds + len(_GAP) + tools if steps else 0
     longest = max(cell_len(row.guide + row.name) + (0 if row.kind else _inline(row)) for row in rows)
     head = min(max(head, min(longest, width // 2)), width - took - _MIN_BAR - 2 * len(_GAP))
@@ -187,7 +198,7 @@ def _lines(rows: Sequence[_Row], width: int, marks: _Marks) -> Iterator[Text]:
         inline = row.kind is None and cell_len(row.guide + row.name) + _inline(row) <= head
         line = _head(row, names, kinds, head, row.trouble if inline else "")
         if row.note:
-            line.append(_GAP + row.note, style="yellow")
+            line.append(_GAP + row.note, style="dim" if row.kind is None else "yellow")
         else:
             line.append(_GAP + row.took.rjust(took))
             if row.span is not None:

@@ -1,4 +1,4 @@
-"""`ael trace calls`: tool calls one a line, with their arguments, from the stored records."""
+"""`ael trace calls`: list tool calls, one per line, with their arguments, from the stored records."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -30,7 +30,7 @@ _SHORTEST_NAME = 12
 
 
 class CallRow(msgspec.Struct, frozen=True):
-    """One tool call with the run that made it; content as the record keeps it."""
+    """One tool call and its run; content as it is in the record."""
 
     started_at: datetime
     tool: str
@@ -53,20 +53,28 @@ class CallRow(msgspec.Struct, frozen=True):
     "calls",
     short_help="List tool calls with their arguments.",
     epilog=examples(
-        "ael trace calls --tool echo", "ael trace calls --status error --since 7d --output jsonl"
+        "ael trace calls --tool echo",
+        "ael trace calls --status error --since 7d --output jsonl",
+        "ael trace calls --where 'call.tool = echo and call.duration > 5ms'",
     ),
 )
 @call_filter_options
 @click.option(
-    "--limit", "-n", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most."
+    "--limit",
+    "-n",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Maximum number of calls.",
 )
 @output_option("table", "json", "jsonl", "csv")
 @zone_option
 @store_options
 def command(filters: Filters, limit: int, output: str, zone: "Zone", place: Place) -> None:
-    """List tool calls of the latest runs, newest run first, one line each with arguments and error.
+    """List tool calls of the latest runs, newest run first, one line for each with arguments and error.
 
-    --tool, --status, --error and --min-duration choose calls, the other filters choose runs.
+    --tool, --status, --error and --min-duration select calls, the other filters select runs; --where selects runs too,
+    and its `call.` fields select calls.
     """
     from ael_otel.cli import streams
     from ael_otel.cli.trace.store_access import opened
@@ -93,13 +101,19 @@ def command(filters: Filters, limit: int, output: str, zone: "Zone", place: Plac
 
 
 def calls(store: "TelemetryStore", filters: Filters) -> "Iterator[CallRow]":
-    """Yield the calls that match, those of the newest run first, each run's in the order of their starts."""
+    """Yield the matching calls, those of the newest run first, and those of one run ordered by start."""
     from dataclasses import replace
 
-    # These are of a call: a run that matches may have others, and a failed call does not fail its run.
+    # These filters apply to calls: a matching run may have others, and a failed call does not fail its run.
     of_runs = replace(filters, status=None, min_duration=None)
     for run in store.iterate(of_runs.query()):
         found = [*run.tool_calls, *(call for step in run.steps for call in step.tool_calls)]
+        if filters.where is not None:
+            from ael_otel.store.rows import row_of
+            from ael_otel.store.where.predicate import calls_that_match
+
+            chosen = calls_that_match(row_of(run), filters.where)
+            found = [call for call, matches in zip(found, chosen, strict=True) if matches]
         for call in sorted(found, key=lambda call: call.started_at):
             if _matches(call, filters):
                 yield CallRow(
@@ -131,10 +145,10 @@ def _matches(call: "ToolCallRecord", wanted: Filters) -> bool:
 
 
 def table(rows: list[CallRow], zone: "Zone", *, width: int | None) -> "Table":
-    """Return the table, one line a call.
+    """Return a table with one line for each call.
 
-    `width` is the columns of the terminal, which long values are cut to; None, for a pipe, cuts nothing. A narrow
-    terminal has neither start nor duration.
+    `width` is the columns of the terminal, to which long values are cut; None, for a pipe, cuts nothing. A narrow table
+    has neither start nor duration.
     """
     from rich.text import Text
 
@@ -158,7 +172,7 @@ def table(rows: list[CallRow], zone: "Zone", *, width: int | None) -> "Table":
     def name(text: str) -> Text:
         shown = Text(words.one_line(text))
         if width is not None:
-            # One long name would leave the others' arguments and errors no room.
+            # One long name would leave no space for the arguments and errors of the other rows.
             shown.truncate(max(_SHORTEST_NAME, width // 4), overflow="ellipsis")
         return shown
 

@@ -1,4 +1,4 @@
-"""`ael trace delete`: deleting the runs that a person names, for good."""
+"""`ael trace delete`: delete runs by id, session, or all, permanently."""
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from ael_otel.store import DeleteReport, RunQuery, TelemetryStore
 
 _NAMED: Final = 20
-"""How many ids one line names."""
+"""Maximum number of ids in one message."""
 
 _PAGE: Final = 1_000
 
 
 class _Chosen(NamedTuple):
-    """What is to be deleted: execution ids, those in flight among them, trace ids, the bytes of the records."""
+    """What is to be deleted: execution ids, the ids of runs in flight, trace ids, and the bytes of the records."""
 
     ids: list[str]
     running: list[str]
@@ -28,7 +28,7 @@ class _Chosen(NamedTuple):
 
 @click.command(
     "delete",
-    short_help="Delete runs for good: those named, of a session, or all.",
+    short_help="Delete runs permanently: by id, of a session, or all.",
     epilog=examples(
         "ael trace delete a0f63b41 --yes",
         "ael trace delete exec-7f3a91c2 a0f63b41 --yes --output json",
@@ -36,7 +36,7 @@ class _Chosen(NamedTuple):
     ),
 )
 @click.argument("identifiers", metavar="[ID]...", nargs=-1, shell_complete=run_id)
-@click.option("--session", metavar="ID", help="All runs of this session of an agent.")
+@click.option("--session", metavar="ID", help="Delete all runs of this agent session.")
 @click.option("--all", "everything", is_flag=True, help="All runs.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @output_option("text", "json")
@@ -44,14 +44,14 @@ class _Chosen(NamedTuple):
 def command(
     identifiers: tuple[str, ...], session: str | None, everything: bool, yes: bool, output: str, place: Place
 ) -> None:
-    """Delete the runs that ID... name, those of a session, or all, from the store and everything beside it.
+    """Delete the runs that ID... name, those of a session, or all, from the store and from all files beside it.
 
-    They are gone from the store's file and its log, from the JSON mirrors and from the pages of `show --web`. What was
-    sent to a server stays there: the answer names the traces. A run in flight is not deleted, and ends the command
-    with 1; of several IDs none is deleted then.
+    They are removed from the store's file and its log, from the JSON mirrors and from the pages of `show --web`.
+    Telemetry that was sent to a server remains there: the output lists the traces. A run in flight is not deleted, and
+    the exit code is 1; if one of several IDs is in flight, none is deleted.
     """
     if sum((bool(identifiers), session is not None, everything)) != 1:
-        raise click.UsageError("name the runs, or write --session ID, or --all: one of the three")
+        raise click.UsageError("give exactly one of ID..., --session ID, --all")
     from ael_otel.cli.render import text as words
     from ael_otel.cli.trace.pages import remove_of
     from ael_otel.cli.trace.prune import ask, refuse_log_in_use
@@ -67,8 +67,8 @@ def command(
             )
         deletable = len(chosen.ids) - len(chosen.running)
         if deletable and not yes:
-            ask(f"Delete {words.plural(deletable, 'run')} (about {words.size(chosen.size)}) for good?")
-        # Also when there is nothing to delete: what was deleted before may still be in the log.
+            ask(f"Delete {words.plural(deletable, 'run')} (about {words.size(chosen.size)}) permanently?")
+        # Also if there is nothing to delete: runs that were deleted before may still be in the log.
         report = store.delete(chosen.ids)
         gone = set(chosen.ids).difference(report.running, report.unknown)
         pages = remove_of(gone)
@@ -86,7 +86,7 @@ def command(
             }
         )
     else:
-        _tell(report, pages, chosen.traces)
+        _print_report(report, pages, chosen.traces)
     if report.running:
         raise StoreBusyError(f"in flight, and not deleted: {_some(report.running)}")
     refuse_log_in_use(forgotten=report.forgotten)
@@ -99,7 +99,7 @@ def _chosen(store: "TelemetryStore", identifiers: tuple[str, ...], session: str 
 
     if identifiers:
         ids = tuple(dict.fromkeys(find_id(store, wanted) for wanted in identifiers))
-        # A damaged run is in no list, and can be deleted all the same.
+        # A damaged run is in no list, but can be deleted.
         return _listed(store, RunQuery(ids=ids, limit=_PAGE), list(ids))
     chosen = _listed(store, RunQuery(session=session, limit=_PAGE), [])
     if session is not None and not chosen.ids:
@@ -132,7 +132,7 @@ def _listed(store: "TelemetryStore", query: "RunQuery", ids: list[str]) -> _Chos
     return _Chosen(list(found), running, traces, size)
 
 
-def _tell(report: "DeleteReport", pages: int, traces: list[str]) -> None:
+def _print_report(report: "DeleteReport", pages: int, traces: list[str]) -> None:
     from ael_otel.cli.render import text as words
 
     if not report.executions:
@@ -142,11 +142,11 @@ def _tell(report: "DeleteReport", pages: int, traces: list[str]) -> None:
     click.echo(f"Deleted {words.plural(report.executions, 'run')}, {words.size(report.bytes)}{also}.")
     if traces:
         click.echo(
-            "If they were sent to a server, it keeps until its own retention ends, in Tempo the spans and in Loki"
+            "If they were sent to a server, it keeps, until its own retention ends, in Tempo the spans and in Loki"
             f" the log lines with trace_id {_some(traces)}."
         )
 
 
 def _some(ids: list[str]) -> str:
-    more = f" and {len(ids) - _NAMED:,} more (--output json names all)" if len(ids) > _NAMED else ""
+    more = f" and {len(ids) - _NAMED:,} more (--output json lists all)" if len(ids) > _NAMED else ""
     return ", ".join(ids[:_NAMED]) + more

@@ -1,4 +1,4 @@
-"""`ael trace diff`: what differed between two runs."""
+"""`ael trace diff`: show what differs between two runs."""
 
 import click
 
@@ -9,7 +9,7 @@ from ael_otel.cli.trace.place import Place
 
 @click.command(
     "diff",
-    short_help="Show what differed between two runs of a workflow.",
+    short_help="Show what differs between two runs of a workflow.",
     epilog=examples("ael trace diff a0f63b41 b1e29c07", "ael trace diff a0f63b41 b1e29c07 --output json"),
 )
 @click.argument("first", metavar="A", shell_complete=run_id)
@@ -17,9 +17,9 @@ from ael_otel.cli.trace.place import Place
 @output_option("table", "json")
 @store_options
 def command(first: str, second: str, output: str, place: Place) -> None:
-    """Show what differed between the runs A and B: inputs, steps, parameters, results, errors, durations.
+    """Show what differs between the runs A and B: inputs, steps, parameters, results, errors, durations.
 
-    Steps belong together by their names. Exit code 0 whether or not they differ.
+    Steps are matched by their names. The exit code is 0 whether or not the runs differ.
     """
     from ael_otel.cli.trace.store_access import find, opened
     from ael_otel.export.compare import compare
@@ -36,6 +36,6 @@ def command(first: str, second: str, output: str, place: Place) -> None:
     from ael_otel.cli.render.terminal import console
 
     if not found.same_workflow:
-        click.echo("These are runs of two workflows; steps are compared by their names.", err=True)
+        click.echo("These are runs of different workflows; steps are matched by their names.", err=True)
     out = console()
     out.print(differences.comparison(found, a, b, width=out.width))

@@ -1,4 +1,4 @@
-"""`ael trace export`: runs as a file in another tool's format, or sent to a server."""
+"""`ael trace export`: write runs to a file in another tool's format, or send them to a server."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,25 +13,27 @@ from ael_otel.cli.trace.place import Place
 if TYPE_CHECKING:
     from ael_otel.store import ExecutionRecord, ExportFormat, TelemetryStore
 
-FORMATS = ("json", "jsonl", "csv", "otlp", "zipkin", "jaeger", "html")
+AGENT_TRACE = "agent-trace"
+FORMATS = ("json", "jsonl", "csv", "otlp", "zipkin", "jaeger", "chrome", "ocel", "html", AGENT_TRACE)
 
 
 @click.command(
     "export",
-    short_help="Write runs as JSON, CSV, OTLP, Zipkin, Jaeger or HTML, or send them to a server.",
+    short_help="Write runs as JSON, CSV, OTLP, Zipkin, Jaeger, Chrome trace, OCEL, HTML or agent-trace; or send them.",
     epilog=examples(
         "ael trace export a0f63b41",
         "ael trace export a0f63b41 exec-7f3a91c2 --format otlp --output runs.otlp.jsonl",
         "ael trace export --all --since 7d --format csv --output runs.csv",
         "ael trace export --all --status failed --format jsonl --output -",
         "ael trace export a0f63b41 --format html --output run.html",
+        "ael trace export --all --format agent-trace --output traces.jsonl",
         "ael trace export --all --endpoint http://localhost:4318",
         "ael trace export --all --format zipkin --endpoint http://localhost:9411",
     ),
 )
 @click.argument("identifiers", metavar="[ID]...", nargs=-1, shell_complete=run_id)
 @click.option(
-    "--all", "everything", is_flag=True, help="All runs that match the filters instead of those of ID."
+    "--all", "everything", is_flag=True, help="Export all runs that match the filters, instead of ID...."
 )
 @filter_options
 @click.option(
@@ -39,13 +41,13 @@ FORMATS = ("json", "jsonl", "csv", "otlp", "zipkin", "jaeger", "html")
     "-f",
     "form",
     type=click.Choice(FORMATS, case_sensitive=False),
-    help="Default: json, or otlp with --endpoint. Only json, jsonl, csv and html hold content.",
+    help="Default: json, or otlp with --endpoint. Only json, jsonl, csv and html contain inputs and results.",
 )
-@click.option("--output", "-o", metavar="FILE", help="Where to; - is stdout, the default.")
+@click.option("--output", "-o", metavar="FILE", help="File to write; - is stdout, the default.")
 @click.option(
     "--endpoint",
     metavar="URL",
-    help="Send them there instead: OTLP over HTTP, or Zipkin with --format zipkin.",
+    help="Send the runs to this URL instead: OTLP over HTTP, or Zipkin with --format zipkin.",
 )
 @click.option(
     "--header", "headers", metavar="NAME=VALUE", multiple=True, help="Sent with each request to the endpoint."
@@ -64,9 +66,18 @@ def command(
     """Export the runs that ID... name, or with --all those that match the filters, newest first.
 
     json and jsonl are whole records and can be imported again; csv has a row for each run, step and call; otlp is a
-    file that the Collector's otlpjsonfile receiver reads; zipkin and jaeger are what their interfaces open.
+    file that the Collector's otlpjsonfile receiver reads; zipkin and jaeger are what their interfaces open,
+    chrome is for Perfetto and speedscope, ocel is OCEL 2.0 for tools of process mining.
+
+    agent-trace exports the changes of files instead, one Agent Trace record per line, including those of coding agents;
+    ID may then be a session.
     """
     _check(identifiers, everything, filters, form, output, endpoint, headers)
+    if form == AGENT_TRACE:
+        from ael_otel.cli.trace.agent_trace import written
+
+        _put(written(place, identifiers, filters), output)
+        return
     from ael_otel.cli.trace.store_access import opened, service_of
 
     with opened(place) as store:
@@ -76,17 +87,20 @@ def command(
             runs = _chosen(store, identifiers) if identifiers else store.iterate(filters.query())
             _send(runs, endpoint, form or "otlp", service, headers, total)
             return
-        parts = _written(store, identifiers, filters, form or "json", service)
-        if output is None or output == "-":
-            from ael_otel.cli.streams import print_bytes
+        _put(_written(store, identifiers, filters, form or "json", service), output)
 
-            print_bytes(parts)
-            return
-        from ael_otel.cli.render import text as words
-        from ael_otel.store.files import write_file
 
-        size = write_file(Path(output), parts)
-        click.echo(f"Wrote {output} ({words.size(size)}).", err=True)
+def _put(parts: Iterator[bytes], output: str | None) -> None:
+    if output is None or output == "-":
+        from ael_otel.cli.streams import print_bytes
+
+        print_bytes(parts)
+        return
+    from ael_otel.cli.render import text as words
+    from ael_otel.store.files import write_file
+
+    size = write_file(Path(output), parts)
+    click.echo(f"Wrote {output} ({words.size(size)}).", err=True)
 
 
 def _check(
@@ -99,27 +113,29 @@ def _check(
     headers: tuple[str, ...],
 ) -> None:
     if everything == bool(identifiers):
-        raise click.UsageError("name the runs, or write --all" if not everything else "either ID or --all")
+        raise click.UsageError(
+            "name the runs by ID, or use --all" if not everything else "either ID or --all"
+        )
     if filters.any() and not everything:
-        raise click.UsageError("filters choose among all runs: write --all instead of an ID")
+        raise click.UsageError("filters select among all runs: use --all instead of an ID")
     if endpoint is not None and output is not None:
         raise click.UsageError("either --output or --endpoint")
     if endpoint is not None and form not in (None, "otlp", "jaeger", "zipkin"):
         raise click.UsageError(
-            f"{form} cannot be sent: --endpoint takes otlp, which Jaeger takes too, or zipkin"
+            f"{form} cannot be sent: --endpoint supports otlp, which Jaeger accepts too, and zipkin"
         )
     if headers and endpoint is None:
-        raise click.UsageError("--header goes with --endpoint")
+        raise click.UsageError("--header needs --endpoint")
     for header in headers:
         name, equals, _ = header.partition("=")
         if not name.strip() or not equals or "\n" in header or "\r" in header:
-            raise click.UsageError("--header takes NAME=VALUE on one line")
+            raise click.UsageError("--header must be NAME=VALUE on one line")
     if form == "html" and (everything or len(identifiers) > 1):
         raise click.UsageError("html is the page of one run: name one ID")
 
 
 def _chosen(store: "TelemetryStore", identifiers: tuple[str, ...]) -> "Iterator[ExecutionRecord]":
-    """Return the runs in the order of the ids; all of them are looked for before anything is written."""
+    """Return the runs in the order of the ids; all are looked up before anything is written."""
     from ael_otel.cli.trace.store_access import find
 
     return iter({run.execution_id: run for run in [find(store, wanted) for wanted in identifiers]}.values())

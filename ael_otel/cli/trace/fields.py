@@ -1,4 +1,4 @@
-"""`--fields a,b.c`: picking values out of runs by their names in JSON."""
+"""`--fields a,b.c`: select values of runs by their names in JSON."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -15,28 +15,30 @@ _RECORD = frozenset(ExecutionRecord.__struct_fields__)
 def parse(text: str) -> list[str]:
     """Return the names in `a,b.c`.
 
-    Raises QueryError for a name that a run does not have, with the nearest one that it has.
+    Raises QueryError for a name that a run does not have; the message suggests the nearest one.
     """
     names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     if not names:
         raise QueryError(
-            f"--fields {text!r} names no field; there are: {', '.join(sorted(_SUMMARY | _RECORD))}"
+            f"--fields {text!r} contains no field name; the fields are: {', '.join(sorted(_SUMMARY | _RECORD))}"
         )
     for name in names:
         first, dot, _ = name.partition(".")
         if first not in _RECORD if dot else first not in _SUMMARY | _RECORD:
             near = nearest(first, sorted(_RECORD if dot else _SUMMARY | _RECORD))
             hint = (
-                f"did you mean {near!r}?" if near else f"there are: {', '.join(sorted(_SUMMARY | _RECORD))}"
+                f"did you mean {near!r}?"
+                if near
+                else f"the fields are: {', '.join(sorted(_SUMMARY | _RECORD))}"
             )
             raise QueryError(f"a run has no field {first!r}; {hint}")
     return names
 
 
 def pick(store: TelemetryStore, run: ExecutionSummary, names: Sequence[str]) -> list[Any]:
-    """Return the value of each name; the whole run is read only where its summary is not enough.
+    """Return the value of each name; the complete run is read only if its summary does not have them all.
 
-    A path into a list gives the list of what is found in each item; what is not there is None.
+    A path into a list returns the list of values in its items; a value that does not exist is None.
     """
     if all(name in _SUMMARY for name in names):
         return [getattr(run, name) for name in names]
@@ -52,7 +54,7 @@ def _at(value: Any, path: Sequence[str]) -> Any:
         items = [_at(item, path) for item in cast("Sequence[Any]", value)]
         return [item for item in items if item is not None]
     if isinstance(value, dict):
-        # A name of an input may itself hold dots: the longest one that is there counts.
+        # A name of an input may itself contain dots: the longest one that exists is used.
         mapping = cast("dict[str, Any]", value)
         for length in range(len(path), 0, -1):
             name = ".".join(path[:length])

@@ -1,4 +1,4 @@
-"""`ael trace list`: the latest runs, or those that match."""
+"""`ael trace list`: list the latest runs, or those that match."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 MAX_COUNTED: Final = 10_000
-"""Counting more of what is left than this would take longer than listing."""
+"""Maximum number of further runs that are counted: counting more would take longer than listing."""
 
 
 @click.command(
@@ -32,16 +32,19 @@ MAX_COUNTED: Final = 10_000
         "ael trace list --workflow mixed --min-duration 5ms --limit 5",
         "ael trace list --from 2026-01-01 --to 2126-01-01T12:00:00+01:00 --tool echo",
         "ael trace list --text declined --output json",
+        "ael trace list --where 'step.tool = echo and step.status = completed and duration > 1ms'",
         "ael trace list --fields workflow_name,status,error.message,steps.step_id --output csv",
     ),
 )
 @filter_options
 @click.option(
-    "--limit", "-n", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most."
+    "--limit", "-n", type=click.IntRange(min=1), default=20, show_default=True, help="Maximum number of runs."
 )
-@click.option("--cursor", metavar="CURSOR", help="Go on where a list before ended.")
+@click.option("--cursor", metavar="CURSOR", help="Continue after the last run of an earlier list.")
 @output_option("table", "json", "jsonl", "csv")
-@click.option("--fields", metavar="A,B.C", help="Only these fields of the run, by their names in its JSON.")
+@click.option(
+    "--fields", metavar="A,B.C", help="Show only these fields of the run, by their names in its JSON."
+)
 @zone_option
 @store_options
 def command(
@@ -53,9 +56,9 @@ def command(
     zone: "Zone",
     place: Place,
 ) -> None:
-    """List runs, newest first, one line each: cut to the width of a terminal, whole in a pipe.
+    """List runs, newest first, one line for each: cut to the width of a terminal, complete in a pipe.
 
-    What is left is told on stderr, with the cursor that goes on there; stdout holds the runs and nothing else.
+    If there are more runs, stderr contains the cursor for the next page; stdout contains only the runs.
     """
     from ael_otel.cli.trace.store_access import opened
 
@@ -95,9 +98,9 @@ def _show(store: "TelemetryStore", page: "Page", output: str, zone: "Zone") -> N
 
 
 def records_of(store: "TelemetryStore", page: "Page", *, cut: bool) -> "dict[str, ExecutionRecord]":
-    """Return the records of the runs on a page whose summary does not tell all that a line shows.
+    """Return the records of those runs on a page whose summary lacks something that their line shows.
 
-    A damaged record is left out: the summary still has its line.
+    A damaged record is left out: its line is made from the summary.
     """
     from ael_otel.cli.render.run_table import needs_record
     from ael_otel.errors import StoreError
@@ -115,7 +118,7 @@ def records_of(store: "TelemetryStore", page: "Page", *, cut: bool) -> "dict[str
 
 
 def listing_fields() -> tuple[str, ...]:
-    """Return the names of what a list knows of a run."""
+    """Return the names of the fields in a run's summary."""
     from ael_otel.store import ExecutionSummary
 
     return ExecutionSummary.__struct_fields__
@@ -152,10 +155,10 @@ def _tell_what_is_left(store: "TelemetryStore", page: "Page", filters: Filters, 
     if page.cursor is None:
         return
     if searched:
-        # Counting them would read every run.
+        # Counting them would need to read every run.
         click.echo(f"More match: --cursor {page.cursor}", err=True)
         return
     left = store.count(filters.query(cursor=page.cursor), MAX_COUNTED + 1)
-    # Some may have been deleted since the page was read.
-    told = f"{MAX_COUNTED:,}+" if left > MAX_COUNTED else str(max(left, 1))
-    click.echo(f"{told} more: --cursor {page.cursor}", err=True)
+    # Some of them may have been deleted since the page was read.
+    number = f"{MAX_COUNTED:,}+" if left > MAX_COUNTED else str(max(left, 1))
+    click.echo(f"{number} more: --cursor {page.cursor}", err=True)

@@ -1,4 +1,4 @@
-"""The log of one run: what its code printed, from the store, and its log lines, from Loki where one answers."""
+"""Show the log of one run: what its code printed, from the store, and its log lines, from Loki if it answers."""
 
 import json
 import os
@@ -22,7 +22,7 @@ _LEVELS: Final = {"ERROR": "red", "CRITICAL": "bold red", "WARNING": "yellow", "
 
 
 def show_logs(out: Console, run: ExecutionRecord) -> None:
-    """Print the log of a run; where lines cannot be had, say why."""
+    """Print the log of a run; if its lines are not available, print the reason."""
     shown = False
     for step, name, text in printed(run):
         shown = True
@@ -49,7 +49,7 @@ def show_logs(out: Console, run: ExecutionRecord) -> None:
 def fetch(base: str, run: ExecutionRecord) -> list[tuple[datetime, str, str]]:
     """Return the run's log lines in order: time, level, message.
 
-    Raises ExportError when Loki does not answer, or answers with something else.
+    Raises ExportError if Loki does not answer, or sends an unknown response.
     """
     end = run.completed_at or datetime.now(UTC)
     query = {
@@ -70,7 +70,7 @@ def fetch(base: str, run: ExecutionRecord) -> list[tuple[datetime, str, str]]:
             for value in cast("list[list[str]]", stream["values"])
         ]
     except (ValueError, KeyError, TypeError, IndexError):
-        raise ExportError(f"{base}: this does not answer as Loki does") from None
+        raise ExportError(f"{base}: the response is not one of Loki") from None
     return sorted(found, key=lambda line: line[0])
 
 

@@ -1,4 +1,4 @@
-"""Options that the verbs of `ael trace` share: which store, and which runs in it."""
+"""Options shared by the verbs of `ael trace`: which store, and which runs in it."""
 
 import os
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 
-from ael_otel.cli.options import config_option
+from ael_otel.cli.options import config_option, really_a_number
 from ael_otel.cli.trace.place import Place
-from ael_otel.errors import AelOtelError, QueryError
+from ael_otel.errors import AelOtelError, QueryError, WhereError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ael_otel.store import RunQuery
 
 _ZONE: Final = "ael_otel.zone"
-"""Key of the zone in click's context, from the option to the filters."""
+"""Key of the zone in click's context, which passes it from the option to the filters."""
 
 CALL_STATUSES = ("running", "success", "error", "timeout", "cancelled")
 STATUSES = ("pending", "running", "completed", "failed", "cancelled")
@@ -29,7 +29,7 @@ STATUSES = ("pending", "running", "completed", "failed", "cancelled")
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which runs, as the command line says it."""
+    """The runs that the options on the command line select."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -40,9 +40,11 @@ class Filters:
     min_duration: float | None = None
     text: str | None = None
     session: str | None = None
+    caller: str | None = None
+    where: str | None = None
 
     def query(self, *, limit: int | None = None, cursor: str | None = None) -> "RunQuery":
-        """Return the question to the store."""
+        """Return the query for the store."""
         from ael_otel.store import RunQuery
 
         return RunQuery(
@@ -57,15 +59,17 @@ class Filters:
             min_duration_ms=self.min_duration,
             text=self.text,
             session=self.session,
+            caller=self.caller,
+            where=self.where,
         )
 
     def any(self) -> bool:
-        """Whether there is any filter."""
+        """Return whether any filter is set."""
         return self != Filters()
 
 
 def _zone(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> "Zone":
-    """Return the zone of --local, or of AEL_TIMEZONE, and keep it for the filters."""
+    """Return the zone of --local, or of AEL_TIMEZONE, and store it for the filters."""
     from ael_otel.cli.render.zone import LOCAL
 
     ctx.meta[_ZONE] = LOCAL if wanted else _zone_of_environment()
@@ -79,18 +83,19 @@ def _zone_of_environment() -> "Zone":
 
 
 def zone_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--local`; the verb gets the zone of its times as `zone`."""
+    """Add `--local`; the verb gets the zone of its times as the argument `zone`."""
     return click.option(
         "--local",
         "zone",
         is_flag=True,
-        is_eager=True,  # the filters read times in this zone
+        is_eager=True,  # the filters parse times in this zone
         callback=_zone,
-        help="Times of this machine's zone instead of UTC or $AEL_TIMEZONE, in the answer and the filters.",
+        help="Use this machine's time zone instead of UTC or $AEL_TIMEZONE, in the output and the filters.",
     )(function)
 
 
-def _when(ctx: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+def when(ctx: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+    """Return a time, parsed in the zone of `--local`."""
     if value is None:
         return None
     from ael_otel.store.times import parse_when
@@ -103,7 +108,7 @@ def _when(ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
 
 
 def duration(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    """Read a duration in milliseconds."""
+    """Return a duration in milliseconds."""
     if value is None:
         return None
     from ael_otel.store.times import parse_duration_ms
@@ -115,51 +120,89 @@ def duration(_ctx: click.Context, parameter: click.Parameter, value: str | None)
 
 
 def _code(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    """Write an error code as records do, in whatever case it was typed; one that the engine does not have stays."""
+    """Return an error code in the case that records use; one that the engine does not have is left unchanged."""
     if value is None:
         return None
     from ael_otel._generated.attributes import ERROR_TYPE_VALUES
     from ael_otel.store.records import INTERRUPTED
 
-    # Runs of other agents have codes of their own, of which two may differ in case only.
+    # Runs of other agents have their own codes, of which two may differ in case only.
     written = {code.casefold(): code for code in (*ERROR_TYPE_VALUES, INTERRUPTED)}
     typed = value.strip()
     return written.get(typed.casefold(), typed)
 
 
+def _where(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Return a valid expression; raise an error with a mark below the mistake for an invalid one."""
+    if value is None:
+        return None
+    from ael_otel.store.where import parse
+
+    try:
+        parse(value)
+    except WhereError as error:
+        raise click.BadParameter(_pointed_at(error), param=parameter) from None
+    return value
+
+
+_BEFORE, _AFTER = 48, 24
+"""Number of characters of an expression that are printed around its mistake."""
+
+
+def _pointed_at(error: WhereError) -> str:
+    """Return the problem, the expression around it, and a mark below its column."""
+    at = error.column - 1
+    start = max(0, at - _BEFORE)
+    # A line break or a wide character would shift the mark.
+    around = "".join(sign if sign.isprintable() else " " for sign in error.expression[start : at + _AFTER])
+    return f"column {error.column}: {error.problem}\n  {around}\n  {' ' * (at - start)}^"
+
+
 _STATUS = click.option(
-    "--status", "-s", type=click.Choice(STATUSES, case_sensitive=False), help="That stand so."
+    "--status", "-s", type=click.Choice(STATUSES, case_sensitive=False), help="Runs with this status."
 )
 _FILTERS = (
     click.option(
-        "--from", "--since", "since", metavar="TIME", callback=_when, help="Started at this time or later."
+        "--from", "--since", "since", metavar="TIME", callback=when, help="Started at this time or later."
     ),
-    click.option(
-        "--to", "--until", "until", metavar="TIME", callback=_when, help="Started before this time."
-    ),
-    click.option("--workflow", "-w", metavar="NAME", help="Of this workflow."),
-    click.option("--tool", metavar="NAME", help="That called this tool, from a step or from code."),
+    click.option("--to", "--until", "until", metavar="TIME", callback=when, help="Started before this time."),
+    click.option("--workflow", "-w", metavar="NAME", help="Runs of this workflow."),
+    click.option("--tool", metavar="NAME", help="Runs that called this tool, from a step or from code."),
     click.option(
         "--error",
         metavar="CODE",
         callback=_code,
-        help="With this error, of the run, a step or a call: TOOL_FAILED.",
+        help="Runs with this error, of the run, a step or a call: TOOL_FAILED.",
     ),
     click.option(
         "--min-duration",
         metavar="DURATION",
         callback=duration,
-        help="That took as long or longer: 250ms, 1.5s, 2m.",
+        help="Runs (or calls) that took as long or longer: 250ms, 1.5s, 2m.",
     ),
-    click.option("--text", metavar="TEXT", help="With this text in a name, a message, an input or a result."),
-    click.option("--session", metavar="ID", help="Of this session of an agent."),
+    click.option(
+        "--text", metavar="TEXT", help="Runs with this text in a name, a message, an input or a result."
+    ),
+    click.option("--session", metavar="ID", help="Runs of this session of an agent."),
+    click.option(
+        "--caller", metavar="NAME", help="Runs that this client of the engine, or this agent, caused."
+    ),
+    click.option(
+        "--where",
+        metavar="EXPRESSION",
+        callback=_where,
+        help="Runs that match an expression: 'step.tool = \"x\" and duration > 2s'.",
+    ),
 )
 
 
 def call_filter_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the filters with the statuses of calls instead of those of runs."""
+    """Add the filters, with the statuses of calls instead of those of runs."""
     status = click.option(
-        "--status", "-s", type=click.Choice(CALL_STATUSES, case_sensitive=False), help="That ended so."
+        "--status",
+        "-s",
+        type=click.Choice(CALL_STATUSES, case_sensitive=False),
+        help="Calls with this status.",
     )
     return filter_options(function, status)
 
@@ -167,7 +210,7 @@ def call_filter_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def filter_options(
     function: Callable[..., Any], status: Callable[[Any], Any] = _STATUS
 ) -> Callable[..., Any]:
-    """Add the filters; the verb gets them as `filters`."""
+    """Add the filters; the verb gets them as the argument `filters`."""
 
     @wraps(function)
     def collected(*args: Any, **options: Any) -> Any:
@@ -180,32 +223,52 @@ def filter_options(
 
 
 def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `-c/--config` and `--db`; the verb gets them as `place`."""
+    """Add `-c/--config` and `--db`; the verb gets them as the argument `place`."""
 
     @wraps(function)
     def collected(*args: Any, **options: Any) -> Any:
         return function(*args, place=Place(options.pop("config"), options.pop("db")), **options)
 
     db = click.option(
-        "--db", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="This SQLite store."
+        "--db", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Use this SQLite store."
     )
     return config_option(db(collected))
 
 
 def output_option(*choices: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add `-o/--output`, the first choice being the default."""
+    """Add `-o/--output` with these choices; the first one is the default."""
     return click.option(
         "--output",
         "-o",
         type=click.Choice(choices, case_sensitive=False),
         default=choices[0],
         show_default=True,
-        help="Form of the answer.",
+        help="Output format.",
     )
 
 
+def follow_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--seconds` and `--interval`, for verbs that poll the store."""
+    interval = click.option(
+        "--interval",
+        type=click.FloatRange(0.05, 60),
+        callback=really_a_number,
+        default=0.5,
+        show_default=True,
+        metavar="SECONDS",
+        help="Time between two polls.",
+    )
+    seconds = click.option(
+        "--seconds",
+        type=click.FloatRange(0, min_open=True),
+        callback=really_a_number,
+        help="Stop after this time.",
+    )
+    return seconds(interval(function))
+
+
 def run_id(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> "list[CompletionItem]":
-    """Offer ids of stored runs that begin so, the latest first; nothing where there is no store."""
+    """Return the ids of stored runs that begin with the text, the latest first; none without a store."""
     from click.shell_completion import CompletionItem
 
     from ael_otel.cli.render import run_table as listing

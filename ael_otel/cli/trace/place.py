@@ -1,4 +1,4 @@
-"""Where the store of a verb is, and the configuration behind it."""
+"""The location of a verb's store, and its configuration."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the store is: a configuration file, a database file, or where the engine looks."""
+    """The location of the store: by a configuration file, a database file, or the engine's default places."""
 
     config: Path | None
     db: Path | None = None
 
     @cached_property
     def settings(self) -> "Settings":
-        """The settings of the configuration file, read once; the defaults where there is none, or with `db`.
+        """The settings of the configuration file, read once; the defaults if there is none, or with `db`.
 
-        Raises ConfigError for a file that is named and does not exist, or cannot be used.
+        Raises ConfigError for a named file that does not exist, or a file that cannot be used.
         """
         from ael_otel.config import default_settings, find_config, load_settings
 

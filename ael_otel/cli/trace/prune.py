@@ -1,4 +1,4 @@
-"""`ael trace prune`: deleting old runs, for good."""
+"""`ael trace prune`: delete old runs permanently."""
 
 import re
 import sys
@@ -12,11 +12,11 @@ from ael_otel.cli.trace.options import output_option, store_options
 from ael_otel.cli.trace.place import Place
 
 MIN_AGE: Final = timedelta(days=1)
-"""The least age of runs that are pruned, as of the configured retention."""
+"""Minimum age of pruned runs, the same as for the configured retention."""
 
 
 def _age(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
-    """Read an age: a number of days, or one with a unit."""
+    """Return an age: a number of days, or a number with a unit."""
     if value is None:
         return None
     from ael_otel.errors import QueryError
@@ -34,7 +34,7 @@ def _age(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
         ) from None
     if now - before < MIN_AGE:
         raise click.BadParameter(
-            f"{value!r} is less than 1 day, which would delete the runs of now: the minimum is 1",
+            f"{value!r} is less than 1 day, which would delete current runs: the minimum is 1 day",
             param=parameter,
         )
     return before
@@ -42,7 +42,7 @@ def _age(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
 
 @click.command(
     "prune",
-    short_help="Delete old runs for good.",
+    short_help="Delete old runs permanently.",
     epilog=examples(
         "ael trace prune --dry-run",
         "ael trace prune --older-than 7 --dry-run",
@@ -55,22 +55,25 @@ def _age(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
     "before",
     metavar="DAYS",
     callback=_age,
-    help="Those that started as long ago, 1 day at least; 36h and 8w work too.",
+    help="Delete runs that started this many days ago or earlier (minimum 1); 36h and 8w work too.",
 )
 @click.option(
-    "--max-mb", type=click.IntRange(min=1), metavar="N", help="The oldest, until the store is N MiB or less."
+    "--max-mb",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Delete the oldest runs until the store has N MiB or less.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@click.option("--dry-run", is_flag=True, help="Only print what would be deleted.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @output_option("text", "json")
 @store_options
 def command(
     before: datetime | None, max_mb: int | None, dry_run: bool, yes: bool, output: str, place: Place
 ) -> None:
-    """Delete runs and give their space back; without options those that the configuration's retention is over for.
+    """Delete runs and free their space; without options, those beyond the configured retention.
 
-    What is deleted is gone from disk too, its JSON files with it, and so are all pages that `show --web` has left. Runs
-    that go on stay.
+    Deleted runs cannot be restored. Their JSON files, and all pages of `show --web`, are deleted too. Runs in flight
+    are not deleted.
     """
     from ael_otel.cli.render import text as words
     from ael_otel.cli.trace.pages import sweep
@@ -84,10 +87,10 @@ def command(
     with opened(place) as store:
         plan = store.prune(older_than=before, max_mb=max_mb, dry_run=True)
         if not dry_run:
-            # Also when there is nothing to delete: what was deleted before may still be in the log.
+            # Also if there is nothing to delete: runs that were deleted before may still be in the log.
             if plan.executions and not yes:
                 ask(
-                    f"Delete {words.plural(plan.executions, 'run')} (about {words.size(plan.bytes)}) for good?"
+                    f"Delete {words.plural(plan.executions, 'run')} (about {words.size(plan.bytes)}) permanently?"
                 )
             plan = store.prune(older_than=before, max_mb=max_mb)
             pages = sweep(older_than_s=0)
@@ -107,20 +110,20 @@ def command(
 
 
 def refuse_log_in_use(*, forgotten: bool) -> None:
-    """Raise StoreBusyError where what was deleted is still in the store's log."""
+    """Raise StoreBusyError if deleted content is still in the store's log."""
     from ael_otel.errors import StoreBusyError
 
     if not forgotten:
         raise StoreBusyError(
-            "another process reads the store, so the file's -wal still holds what was deleted: run this again when it "
-            "has ended"
+            "another process reads the store, so the file's -wal still contains what was deleted: run this again "
+            "when that process has ended"
         )
 
 
 def ask(question: str) -> None:
-    """Go on if a person says yes; nobody there is wrong usage, and no is no failure."""
+    """Ask for confirmation: `no` ends without a failure; without a terminal it is a usage error."""
     if not sys.stdin.isatty():
-        raise click.UsageError("nobody is there to ask: write --yes, or --dry-run to only look")
+        raise click.UsageError("no terminal to ask on: use --yes, or --dry-run to delete nothing")
     if not click.confirm(question, err=True):
         click.echo("Nothing was deleted.", err=True)
         raise click.exceptions.Exit(0)

@@ -1,4 +1,4 @@
-"""`ael trace repair`: copying what can be read of a damaged store into a new file."""
+"""`ael trace repair`: copy the readable records of a damaged store into a new file."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from ael_otel.cli.trace.place import Place
 
 @click.command(
     "repair",
-    short_help="Copy what can be read of a damaged store into a new file.",
+    short_help="Copy the readable runs of a damaged store into a new file.",
     epilog=examples("ael trace repair --check", "ael trace repair", "ael trace repair --output saved.db"),
 )
 @click.option(
@@ -22,12 +22,12 @@ from ael_otel.cli.trace.place import Place
     type=click.Path(dir_okay=False, path_type=Path),
     help="The new file, never an existing one; default telemetry.repaired.db beside the store.",
 )
-@click.option("--check", is_flag=True, help="Only say what is wrong with the store, and copy nothing.")
+@click.option("--check", is_flag=True, help="Report what is wrong with the store, and copy nothing.")
 @store_options
 def command(output: Path | None, check: bool, place: Place) -> None:
-    """Copy each run that can be read from a damaged SQLite store into a new file, and name those that cannot.
+    """Copy each readable run of a damaged SQLite store into a new file, and list the unreadable ones.
 
-    With --check each row is looked up in each index: one that misses rows would hide runs from `list` without an
+    With --check each row is looked up in each index: an index without some rows would hide runs from `list` without an
     error. The whole file is read.
 
     The damaged file is not changed. Exit code 0 if every run was copied or the store is sound, 1 if a run could not be
@@ -43,7 +43,7 @@ def command(output: Path | None, check: bool, place: Place) -> None:
         environ[VARIABLE] = str(place.db.absolute())
     elif place.settings.store.backend != "sqlite":
         raise ConfigError(
-            "only a store in SQLite is a file that can be repaired: telemetry.store.backend is "
+            "only an SQLite store can be repaired: telemetry.store.backend is "
             f"{place.settings.store.backend}; name a file with --db",
             key="telemetry.store.backend",
         )
@@ -53,7 +53,7 @@ def command(output: Path | None, check: bool, place: Place) -> None:
             for line in found:
                 click.echo(line)
             raise StoreDamagedError(
-                f"{source} is damaged; `ael trace repair` copies what can be read into a new file"
+                f"{source} is damaged; `ael trace repair` copies the readable runs into a new file"
             )
         click.echo(f"{source} is sound.")
         return
@@ -65,7 +65,7 @@ def command(output: Path | None, check: bool, place: Place) -> None:
         click.echo(f"To use it, {use_it}", err=True)
         return
     named = ", ".join(report.unreadable[:20]) + (", ..." if len(report.unreadable) > 20 else "")
-    others = "" if report.complete else " and others that no readable page names"
+    others = "" if report.complete else " and others whose ids cannot be read"
     raise StoreDamagedError(
         f"{words.plural(len(report.unreadable), 'run')}{others} could not be read: {named}; to use the copy,"
         f" {use_it}"

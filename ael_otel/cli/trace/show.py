@@ -1,7 +1,6 @@
-"""`ael trace show`: one run as a tree, as JSON, as spans, as a page in the browser."""
+"""`ael trace show`: show one run as a tree, as JSON, as spans, or as a page in the browser."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,10 +11,7 @@ from ael_otel.cli.trace.place import Place
 if TYPE_CHECKING:
     from ael_otel.attribution import Attribution
     from ael_otel.cli.render.zone import Zone
-    from ael_otel.store import ExecutionRecord
-
-_NAME_CHARS: Final = 60
-"""What the name of a page has of its workflow's; file systems take 255 bytes."""
+    from ael_otel.store import ExecutionRecord, TelemetryStore
 
 
 @click.command(
@@ -31,7 +27,7 @@ _NAME_CHARS: Final = 60
     ),
 )
 @click.argument("identifier", metavar="[ID]", default="latest", shell_complete=run_id)
-@click.option("--spans", is_flag=True, help="List its spans with their ids too.")
+@click.option("--spans", is_flag=True, help="Also list its spans with their ids.")
 @click.option(
     "--logs",
     is_flag=True,
@@ -40,12 +36,12 @@ _NAME_CHARS: Final = 60
 @click.option(
     "--attribution",
     is_flag=True,
-    help="Show who did what: callers, models, code, tools, and the files that parameters of calls name.",
+    help="Show callers, models, code, tools, the files that calls name, and the lines that they wrote.",
 )
 @click.option(
     "--web",
     is_flag=True,
-    help="Write it as a page that needs no network, open that in the browser, and remove it after a day.",
+    help="Write it as a page that needs no network, and open it in the browser; it is removed after a day.",
 )
 @click.option("--no-open", is_flag=True, help="With --web: only write the page and print its name.")
 @output_option("tree", "json")
@@ -62,16 +58,16 @@ def command(
     zone: "Zone",
     place: Place,
 ) -> None:
-    """Show the run that ID names: its execution id or trace id, or any beginning of one that only it has.
+    """Show the run with this ID: its execution id or trace id, or the first characters of one if no other run has them.
 
-    Without ID, or with `latest`, it is the run that started last.
+    Without ID, or with `latest`, show the run that started last.
     """
     _check(spans, logs, web, output)
     from ael_otel.cli.trace.store_access import find, opened
 
     with opened(place) as store:
         run = find(store, identifier)
-    who = _attribution(run, place) if attribution else None
+        who = _attribution(run, store, place) if attribution else None
     if web:
         _page(run, who, browse=not no_open)
         return
@@ -114,40 +110,34 @@ def _check(spans: bool, logs: bool, web: bool, output: str) -> None:
         raise click.UsageError("either --web or --output json")
     if web and (spans or logs):
         raise click.UsageError(
-            "the page has neither a list of spans nor log lines: --spans and --logs are not for --web"
+            "the page contains neither a list of spans nor log lines: use --spans and --logs without --web"
         )
     if logs and output == "json":
         raise click.UsageError(
-            "what its code printed is in the JSON anyway, and its log lines are in Loki: no --logs"
+            "--logs cannot be used with JSON, which contains what the code printed; log lines are in Loki"
         )
 
 
-def _attribution(run: "ExecutionRecord", place: Place) -> "Attribution":
+def _attribution(run: "ExecutionRecord", store: "TelemetryStore", place: Place) -> "Attribution":
     from ael_otel.attribution import attribution_of
+    from ael_otel.cli.ledgers import ledger_of
+    from ael_otel.core.redaction import ActiveRedaction
     from ael_otel.privacy.policy import Policy
     from ael_otel.privacy.redactor import Redactor
 
-    # What has been excluded since the run was recorded is not told either.
-    return attribution_of(run, Redactor(Policy.of(place.settings)).names_excluded)
+    # Paths that were excluded after the run was recorded are removed too.
+    ledger = ledger_of(store, ActiveRedaction(place.settings))
+    changes = [] if ledger is None else ledger.changes(execution_id=run.execution_id)
+    return attribution_of(run, Redactor(Policy.of(place.settings)).names_excluded, changes)
 
 
 def _page(run: "ExecutionRecord", who: "Attribution | None", *, browse: bool) -> None:
     from ael_otel.cli.render import attribution
-    from ael_otel.cli.trace.pages import new_folder
+    from ael_otel.cli.trace.pages import file_name, new_folder, show
     from ael_otel.export.page import page
     from ael_otel.store.files import write_file
 
-    folder = new_folder()
-    name = f"{(run.workflow_name or 'call')[:_NAME_CHARS]}-{run.trace_id[:8] or 'run'}.html"
-    path = folder / "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in name)
+    path = new_folder() / file_name(run.workflow_name or "call", run.trace_id or "run")
     sections = [] if who is None else [attribution.section(who)]
     write_file(path, [page(run, sections).encode("utf-8")])
-    click.echo(str(path))
-    if browse and not _opened(path):
-        click.echo("No browser could be opened here: open the file by hand.", err=True)
-
-
-def _opened(path: Path) -> bool:
-    import webbrowser
-
-    return webbrowser.open(path.as_uri())
+    show(path, browse=browse)

@@ -1,4 +1,4 @@
-"""`ael trace stats`: how many, how long, how often they fail, by workflow, tool or day; and errors by place."""
+"""`ael trace stats`: counts, durations and error rates by workflow, tool or day; and errors by place."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -38,21 +38,23 @@ if TYPE_CHECKING:
     type=click.Choice(["workflow", "tool", "day", "error"], case_sensitive=False),
     default="workflow",
     show_default=True,
-    help="Figures of each.",
+    help="Group by this.",
 )
 @filter_options
 @output_option("table", "json", "jsonl", "csv")
 @zone_option
 @store_options
 def command(by: "By", filters: Filters, output: str, zone: "Zone", place: Place) -> None:
-    """Sum runs up by workflow or day, the tool calls of runs by tool, or errors by code, tool and step.
+    """Summarise runs by workflow or day, the tool calls of runs by tool, or errors by code, tool and step.
 
     By error: each error once, at the call or step where it occurred, with its count, its first and last time, and
-    the share that a retry recovered; --error and --tool choose errors, the other filters choose runs.
+    the share that a retry recovered; --error and --tool select errors, the other filters select runs.
 
-    Percentiles are of what ended (nearest rank). The lines below the table tell the size of the store and
-    its growth, and what was taken out of these runs before they were kept, by kind; in JSON they are `store`
-    and `redactions`. JSON Lines and CSV are the rows alone.
+    By tool, `context` is what the results of calls that an agent made brought into its context, at their full size.
+
+    Percentiles count ended runs and calls only (nearest rank). Below the table are the size of the store, its
+    growth, and the number of redactions in these runs by kind; in JSON they are `store` and `redactions`. JSON
+    Lines and CSV contain only the rows.
     """
     from ael_otel.cli import streams
     from ael_otel.cli.trace.store_access import opened
@@ -90,7 +92,7 @@ def command(by: "By", filters: Filters, output: str, zone: "Zone", place: Place)
 def _rows(
     store: "TelemetryStore", by: "By", filters: Filters, zone: "Zone"
 ) -> "list[StatsRow] | list[ErrorRow]":
-    """Return the figures; the store has those of UTC days only."""
+    """Return the figures; figures by day in another zone than UTC are computed here, not in the store."""
     from ael_otel.cli.render.zone import UTC_ZONE
 
     if by == "error":
@@ -114,9 +116,9 @@ def _rows(
 
 
 def growth(days: "Sequence[StatsRow]", info: "StoreInfo") -> float | None:
-    """Return the bytes a day since the first UTC day that is still stored, the days without runs counted.
+    """Return the average bytes a day since the first UTC day that is still stored, including days without runs.
 
-    None where the runs are of less than 24 hours: minutes do not tell what a day brings. 0 for a store without runs.
+    None if the runs span less than 24 hours, which is too short for an average. 0 for a store without runs.
     """
     if not days or info.oldest is None or info.newest is None:
         return 0.0

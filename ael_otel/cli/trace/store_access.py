@@ -1,4 +1,4 @@
-"""Opening the store for one verb, and finding the run that a person means."""
+"""Open the store for one verb, and find a run by its id."""
 
 import os
 from collections.abc import Generator
@@ -14,14 +14,14 @@ from ael_otel.store.location import VARIABLE
 CANDIDATES: Final = 6
 
 LATEST: Final = "latest"
-"""Names the run that started last, wherever an id is asked for."""
+"""Stands for the run that started last, wherever an id is expected."""
 
 
 @contextmanager
 def opened(place: Place, *, create: bool = False) -> Generator[TelemetryStore]:
-    """Open the store, and close it again; pages that `show --web` left more than a day ago are removed.
+    """Open the store, and close it at the end; remove pages of `show --web` that are older than a day.
 
-    Raises StoreNotFoundError where nothing has been recorded (unless `create`), ConfigError or StoreError.
+    Raises StoreNotFoundError if nothing has been recorded (unless `create`), ConfigError or StoreError.
     """
     sweep()
     environ = dict(os.environ)
@@ -36,8 +36,10 @@ def opened(place: Place, *, create: bool = False) -> Generator[TelemetryStore]:
 
 
 def _name_damaged(store: TelemetryStore) -> None:
-    """Report on stderr which runs the verb has skipped because they cannot be read."""
-    damaged: dict[str, str] = getattr(store, "damaged", {})  # of a backend; other stores skip none
+    """Report on stderr which runs the verb skipped because they cannot be read."""
+    damaged: dict[str, str] = getattr(
+        store, "damaged", {}
+    )  # an attribute of the backends; other stores skip no runs
     if damaged:
         import click
 
@@ -53,7 +55,7 @@ def _name_damaged(store: TelemetryStore) -> None:
 
 
 def service_of(place: Place) -> str:
-    """Return the name of the service whose runs these are, as the configuration and OTEL_* variables have it now."""
+    """Return the service name of the runs, as the configuration and OTEL_* variables currently set it."""
     from ael_otel.config import with_environment
 
     settings = place.settings
@@ -61,9 +63,9 @@ def service_of(place: Place) -> str:
 
 
 def find(store: TelemetryStore, wanted: str) -> ExecutionRecord:
-    """Return the run that an id, or the beginning of one, names; `latest` is the run that started last.
+    """Return the run whose id begins with `wanted`; `latest` is the run that started last.
 
-    Raises RunNotFoundError, or QueryError where several runs begin so.
+    Raises RunNotFoundError, or QueryError if several runs match.
     """
     run = store.get(find_id(store, wanted))
     if run is None:
@@ -72,7 +74,7 @@ def find(store: TelemetryStore, wanted: str) -> ExecutionRecord:
 
 
 def find_id(store: TelemetryStore, wanted: str) -> str:
-    """Return the execution id of the run that `find` returns, also of one whose record cannot be read."""
+    """Return the execution id of the run that `find` returns, even if its record cannot be read."""
     wanted = wanted.strip()
     if wanted == LATEST:
         found = [run.execution_id for run in store.query(RunQuery(limit=1)).runs]
@@ -88,7 +90,7 @@ def find_id(store: TelemetryStore, wanted: str) -> str:
 
 
 def _as_asked(store: TelemetryStore, wanted: str, execution_id: str) -> str:
-    """Return the id that a person began to write: that of the run, or that of its trace."""
+    """Return the id whose beginning was entered: that of the run, or that of its trace."""
     if execution_id.startswith((wanted, f"exec-{wanted}")):
         return execution_id
     run = store.get(execution_id)

@@ -1,4 +1,4 @@
-"""`ael trace tail`: runs as they begin and end, from a second process."""
+"""`ael trace tail`: follow runs as they begin and end, from a second process."""
 
 import time
 from collections.abc import Generator, Iterator
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
-from ael_otel.cli.options import examples, really_a_number
+from ael_otel.cli.options import examples
 from ael_otel.cli.trace.options import (
     Filters,
     filter_options,
+    follow_options,
     output_option,
     store_options,
     zone_option,
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
     from ael_otel.store import ExecutionRecord, ExecutionSummary, RunQuery, TelemetryStore
 
 WAITING: Final = "No runs are stored yet; waiting."
-"""The same without a store and in an empty one, wherever it is."""
+"""Message without a store and for an empty store."""
 
 GOING_ON: Final = ("pending", "running")
 
 _OVERLAP: Final = timedelta(seconds=30)
-"""Runs are written in the order of their ends, and by several processes: one that began earlier may show later."""
+"""Runs are written when they end, and by several processes: one that began earlier may appear later."""
 
 
 @click.command(
@@ -45,24 +46,14 @@ _OVERLAP: Final = timedelta(seconds=30)
 )
 @filter_options
 @click.option(
-    "--last", type=click.IntRange(min=0), default=5, show_default=True, help="Begin with so many runs."
-)
-@click.option("--runs", type=click.IntRange(min=1), help="Stop after so many runs have ended.")
-@click.option(
-    "--seconds",
-    type=click.FloatRange(0, min_open=True),
-    callback=really_a_number,
-    help="Stop after this time.",
-)
-@click.option(
-    "--interval",
-    type=click.FloatRange(0.05, 60),
-    callback=really_a_number,
-    default=0.5,
+    "--last",
+    type=click.IntRange(min=0),
+    default=5,
     show_default=True,
-    metavar="SECONDS",
-    help="How often to look.",
+    help="Begin with this many runs that have ended.",
 )
+@click.option("--runs", type=click.IntRange(min=1), help="Stop after this many runs have ended.")
+@follow_options
 @output_option("text", "jsonl")
 @zone_option
 @store_options
@@ -76,10 +67,10 @@ def command(
     zone: "Zone",
     place: Place,
 ) -> None:
-    """Show a line for each run that ends, until Ctrl-C; on a terminal those that go on stand below.
+    """Print a line for each run that ends, until Ctrl-C; on a terminal the runs in flight are listed below.
 
     Waits for the store if there is none yet. With --output jsonl each line is an event, `started` or `ended`, and the
-    run as `list` has it.
+    run in the form of `list`.
     """
     from ael_otel.cli.trace.tail_view import shown
 
@@ -94,7 +85,7 @@ def command(
             ended = 0
             while True:
                 events = list(follower.events())
-                # First, so that no run stands below the line of its own end.
+                # First, so that no run is still listed below after the line about its end.
                 screen.going_on(follower.running)
                 for event in events:
                     if event.ended:
@@ -111,7 +102,7 @@ def command(
 
 
 def _record_of(store: "TelemetryStore", run: "ExecutionSummary") -> "ExecutionRecord | None":
-    """Return the record of a run if its summary tells less than its line shows; None also for a damaged one."""
+    """Return the record of a run if its summary lacks something that its line shows; else, or if damaged, None."""
     from ael_otel.cli.render.run_table import needs_record
 
     try:
@@ -128,11 +119,11 @@ class Event(NamedTuple):
 
 
 class Follower:
-    """Looks at a store again and again; each run is reported once when it began and once when it ended.
+    """Polls a store; reports each run once when it begins and once when it ends.
 
     Args:
         store: the store.
-        filters: which runs; with a status, only their ends or only their beginnings can match.
+        filters: selects the runs; with a status, only their ends or only their beginnings can match.
     """
 
     def __init__(self, store: "TelemetryStore", filters: Filters) -> None:
@@ -140,7 +131,7 @@ class Follower:
         self._filters = filters
         self._began = datetime.now(UTC)
         self._since = self._began
-        self._told: dict[str, datetime] = {}
+        self._printed: dict[str, datetime] = {}
         self.running: dict[str, ExecutionSummary] = {}
         for run in (
             self._all(replace(filters, status="running").query(limit=None)) if self._wants_running else ()
@@ -149,7 +140,7 @@ class Follower:
 
     @property
     def _wants_running(self) -> bool:
-        # Whether an unfinished run will match is not known yet, unless it is excluded already.
+        # Whether an unfinished run will match cannot be decided yet, unless it is excluded already.
         return self._filters.status != "pending"
 
     def latest(self, count: int) -> "list[ExecutionSummary]":
@@ -158,11 +149,11 @@ class Follower:
         if count:
             page = self._store.query(self._filters.query(limit=count + len(self.running)))
             found = [run for run in page.runs if run.status not in GOING_ON][:count]
-            self._told.update((run.execution_id, run.started_at) for run in found)
+            self._printed.update((run.execution_id, run.started_at) for run in found)
         return found[::-1]
 
     def events(self) -> Iterator[Event]:
-        """Yield what happened since the last call, the oldest first."""
+        """Yield the events since the last call, the oldest first."""
         now = datetime.now(UTC)
         wide = replace(self._filters, status=None, error=None, min_duration=None)
         since = max(self._since - _OVERLAP, self._began - _OVERLAP)
@@ -170,12 +161,12 @@ class Follower:
         found = {run.execution_id: run for run in self._all(wide.query(limit=None))}
         self._since = now
         for identifier in [known for known in self.running if known not in found]:
-            # It began too long ago to be among the latest.
+            # It began too long ago to be among the latest runs.
             if (later := self._again(self.running[identifier])) is not None:
                 found[identifier] = later
-        self._told = {known: began for known, began in self._told.items() if began > since - _OVERLAP}
+        self._printed = {known: began for known, began in self._printed.items() if began > since - _OVERLAP}
         for run in sorted(found.values(), key=lambda run: (run.started_at, run.execution_id)):
-            if run.execution_id in self._told:
+            if run.execution_id in self._printed:
                 continue
             if run.status in GOING_ON:
                 new = run.execution_id not in self.running
@@ -184,7 +175,7 @@ class Follower:
                     yield Event(run, ended=False)
                 continue
             seen = self.running.pop(run.execution_id, None)
-            self._told[run.execution_id] = run.started_at
+            self._printed[run.execution_id] = run.started_at
             if (seen is not None or self._ended_meanwhile(run)) and self._matches(run):
                 yield Event(run, ended=True)
 
@@ -218,19 +209,19 @@ class Follower:
 def wait_for_store(
     place: Place, deadline: float | None, interval: float
 ) -> "Generator[TelemetryStore | None]":
-    """Open the store as soon as there is one; None if there is none by the deadline."""
+    """Open the store as soon as there is one; yield None if there is none by the deadline."""
     from ael_otel.cli.trace.store_access import opened
     from ael_otel.store import RunQuery
 
-    told = False
+    reported = False
     while True:
         manager = opened(place)
         try:
             store = manager.__enter__()
         except StoreNotFoundError:
-            if not told:
+            if not reported:
                 click.echo(WAITING, err=True)
-                told = True
+                reported = True
             if deadline is not None and time.monotonic() + interval > deadline:
                 yield None
                 return
@@ -238,7 +229,7 @@ def wait_for_store(
             continue
         break
     try:
-        if not told and not store.query(RunQuery(limit=1)).runs:
+        if not reported and not store.query(RunQuery(limit=1)).runs:
             click.echo(WAITING, err=True)
         yield store
     finally:

@@ -1,4 +1,4 @@
-"""Runs that come and go, on a terminal, in a pipe, or as JSON Lines."""
+"""Display runs as they begin and end: on a terminal, in a pipe, or as JSON Lines."""
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -18,31 +18,31 @@ from ael_otel.cli.render.zone import UTC_ZONE, Zone
 from ael_otel.store import ExecutionRecord, ExecutionSummary
 
 MAX_RUNNING: Final = 10
-"""Runs shown below that go on."""
+"""Maximum number of runs in flight in the list at the bottom."""
 
 
 type RecordOf = Callable[[ExecutionSummary], ExecutionRecord | None]
 
 
 class Screen(Protocol):
-    """Where runs are shown."""
+    """The output to which runs are printed."""
 
     def began(self, run: ExecutionSummary) -> None:
-        """Show that a run began."""
+        """Print that a run began."""
         ...
 
     def ended(self, run: ExecutionSummary) -> None:
-        """Show that a run ended."""
+        """Print that a run ended."""
         ...
 
     def going_on(self, runs: Mapping[str, ExecutionSummary]) -> None:
-        """Show which runs go on now."""
+        """List the runs in flight."""
         ...
 
 
 @contextmanager
 def shown(output: str, zone: Zone = UTC_ZONE, record_of: RecordOf = lambda _run: None) -> Generator[Screen]:
-    """Open the screen for one kind of output; `record_of` returns the record of a run where its line needs it."""
+    """Open the screen for an output format; `record_of` returns the record of a run if its line needs it."""
     if output == "jsonl":
         yield _Lines()
         return
@@ -62,7 +62,7 @@ class _Lines:
         _print_event("ended", run)
 
     def going_on(self, runs: Mapping[str, ExecutionSummary]) -> None:
-        """Say nothing: each has been told."""
+        """Print nothing: each run has a line already."""
 
 
 class _Pipe:
@@ -72,10 +72,10 @@ class _Pipe:
         self._record_of = record_of
 
     def began(self, run: ExecutionSummary) -> None:
-        """Say nothing: a line is a run, and this one has no end yet."""
+        """Print nothing: one line is one run, and this one has not ended yet."""
 
     def ended(self, run: ExecutionSummary) -> None:
-        # A line is a line, however wide: it may be searched or cut by what reads it.
+        # A line is not cut, however wide: the reader of the pipe may search or cut it.
         self._out.print(line(run, self._record_of(run), self._zone), soft_wrap=True)
 
     def going_on(self, runs: Mapping[str, ExecutionSummary]) -> None:
@@ -91,7 +91,7 @@ class _Terminal(_Pipe):
         record = self._record_of(run)
         parts = [line(run, record, self._zone)]
         if parts[0].cell_len > self._out.width and (why := _happened(run, record)):
-            # Below it, since that is what one looks for.
+            # On a separate line, where a reader looks for the error first.
             parts = [line(run, record, self._zone, why=False), Text(" " * _TIME) + why]
         for part in parts:
             part.truncate(self._out.width, overflow="ellipsis")
@@ -101,7 +101,7 @@ class _Terminal(_Pipe):
         now = datetime.now(UTC)
         lines = [_running(run, now, self._zone) for run in list(runs.values())[-MAX_RUNNING:]]
         if len(runs) > MAX_RUNNING:
-            lines.append(Text(f"{len(runs) - MAX_RUNNING} more go on", style="dim"))
+            lines.append(Text(f"{len(runs) - MAX_RUNNING} more in flight", style="dim"))
         for each in lines:
             each.truncate(self._out.width, overflow="ellipsis")
         self._live.update(Group(*lines), refresh=True)
@@ -113,7 +113,7 @@ _TIME: Final = len("12:00:00  ")
 def line(
     run: ExecutionSummary, record: ExecutionRecord | None = None, zone: Zone = UTC_ZONE, *, why: bool = True
 ) -> Text:
-    """Write a run on one line, with what happened or without it."""
+    """Return a run on one line; without `why`, the column `what happened` is left out."""
     text = Text(f"{zone.at(run.started_at):%H:%M:%S}  ", style="dim")
     text.append(listing.name(run, record).ljust(16), style="default not dim")
     text.append(f"  {run.status.ljust(9)}", style=f"not dim {STATUS_STYLE.get(run.status, '')}")

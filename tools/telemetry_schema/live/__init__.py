@@ -1,1 +1,1 @@
-"""Compare telemetry that was really emitted with the registry: what does not match, and what was never seen."""
+"""Compare emitted telemetry with the registry: mismatches, and signals that were never seen."""

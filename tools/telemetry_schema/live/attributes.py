@@ -1,4 +1,4 @@
-"""Attributes of a part against those the registry declares for it."""
+"""Checks of the attributes of a part against those that the registry declares for it."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,7 +10,7 @@ from tools.telemetry_schema.model import Attribute
 
 
 def check_attributes(index: Index, part: Checked, declared: Mapping[str, Attribute]) -> None:
-    """Check that every attribute is one of `declared` and fits it, and that none is missing that should be there."""
+    """Check that all attributes are declared and have their types, and that no expected one is missing."""
     for key, value in part.attributes.items():
         attribute = declared.get(key)
         if attribute is not None:
@@ -58,7 +58,7 @@ def check_value(part: Checked, attribute: Attribute, value: Value) -> None:
             key,
             "undefined_enum_variant",
             f"Attribute '{key}' has a value outside its closed set {', '.join(attribute.values)}.",
-            # What is in no closed set may be anything, also something secret; only a plain word is repeated.
+            # A value outside a closed set may be a secret; only a plain word is repeated.
             attribute_value=str(value) if str(value).isidentifier() else "",
         )
     if attribute.deprecated is not None:

@@ -22,7 +22,7 @@ from tools.telemetry_schema.model import Registry, ScopeDef
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a live check found: the samples, their findings, and what was seen of the registry."""
+    """The result of a live check: the samples, their findings, and the seen parts of the registry."""
 
     checked: tuple[Checked, ...]
     statistics: dict[str, Any]
@@ -70,9 +70,9 @@ class LiveCheck:
     """Compares telemetry with a registry as it comes in.
 
     Args:
-        registry: what may be emitted.
+        registry: the declared telemetry.
         canaries: texts that must not be in any attribute, name or message.
-        gaps: recommended signals that are known not to be seen.
+        gaps: recommended signals that are declared as not seen.
     """
 
     def __init__(self, registry: Registry, *, canaries: Iterable[str] = (), gaps: Iterable[Gap] = ()) -> None:

@@ -1,4 +1,4 @@
-"""Which declared signals were seen, and whether what was not seen is a gap that somebody has declared.
+"""Which declared signals were seen, and whether each unseen one is a declared gap.
 
 A metric that stayed zero and a histogram without a value were announced, not seen: rows are exported at zero as soon as
 they are bound, whatever their instrument.
@@ -26,7 +26,7 @@ _NEVER_COUNTED = (
 
 
 class Gap(Strict, frozen=True):
-    """A recommended signal that is known not to be seen, and why."""
+    """A recommended signal that is declared as not seen, and the reason."""
 
     section: Section
     name: str
@@ -34,7 +34,7 @@ class Gap(Strict, frozen=True):
 
 
 class Coverage:
-    """What has been seen of a registry, by section and name."""
+    """The seen items of a registry, by section and name."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -46,7 +46,7 @@ class Coverage:
         self.seen[section][name] += 1
 
     def saw_metric(self, declared: Metric, points: tuple[samples.Point, ...]) -> None:
-        """Count a metric, unless all it says is that nothing has happened yet.
+        """Count a metric, unless all its values are zero or empty.
 
         A gauge or up-down counter must be exported once while it is not zero: a run under way when a reader collects.
         """
@@ -54,7 +54,7 @@ class Coverage:
             self.saw("metrics", declared.name)
 
     def declared(self, *, recommended: bool = True) -> dict[Section, list[str]]:
-        """Names of what the registry says is emitted: by default, or also on request."""
+        """Return the names of emitted items of the registry: by default, or also on request."""
 
         def wanted(level: str) -> bool:
             return level == "recommended" or not recommended
@@ -75,7 +75,7 @@ class Coverage:
         }
 
     def missing(self) -> list[tuple[Section, str]]:
-        """What is recommended and was never seen."""
+        """Return the recommended items that were never seen."""
         return [
             (section, name)
             for section, names in self.declared().items()
@@ -89,7 +89,7 @@ class Coverage:
         return 1 - len(self.missing()) / total if total else 1.0
 
     def problems(self, gaps: tuple[Gap, ...]) -> list[str]:
-        """What breaks the rule that every recommended signal is seen or a declared gap, and no gap is outlived."""
+        """Return violations: a recommended signal that is neither seen nor a declared gap, and a gap that is seen."""
         missing = self.missing()
         declared = {(section, name) for section, names in self.declared().items() for name in names}
         excused = {(gap.section, gap.name) for gap in gaps}
@@ -105,7 +105,7 @@ class Coverage:
                 if (section, name) not in missing
             ),
             *(
-                f"{section}: {name}: is declared as a gap and is no recommended signal; remove the gap"
+                f"{section}: {name}: is declared as a gap but is not a recommended signal; remove the gap"
                 for section, name in sorted(excused - declared)
             ),
         ]
@@ -119,4 +119,4 @@ def read_gaps(path: Path) -> tuple[Gap, ...]:
         content: object = yaml.safe_load(path.read_text("utf-8"))
         return tuple(msgspec.convert(content, dict[Literal["gaps"], tuple[Gap, ...]]).get("gaps", ()))
     except (yaml.YAMLError, msgspec.ValidationError) as error:
-        raise SchemaError(path.name, "", f"is no list of gaps (section, name, reason): {error}") from error
+        raise SchemaError(path.name, "", f"is not a list of gaps (section, name, reason): {error}") from error

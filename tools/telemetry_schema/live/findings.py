@@ -1,4 +1,4 @@
-"""What does not match, and the samples it was found on, in the shape in which weaver reports a live check."""
+"""Mismatches and their samples, in the format of weaver's live check."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SignalType = Literal["resource", "instrumentation_scope", "span", "metric", "log
 LEVELS: tuple[Level, ...] = ("information", "improvement", "violation")
 
 # Ids of weaver, with the level it gives them; only that a value outside a closed set is a violation here, since our
-# sets are closed. The second part is ours: what weaver does not look at.
+# sets are closed. The second part is ours: checks that weaver lacks.
 IDS: dict[str, Level] = {
     "missing_attribute": "violation",
     "missing_metric": "violation",
@@ -81,9 +81,9 @@ class LiveFinding:
 
 @dataclass(slots=True)
 class Checked:
-    """A part of the telemetry that was looked at: what is found on it, its attributes and the parts inside it.
+    """A part of the checked telemetry: its findings, its attributes and the parts inside it.
 
-    `kind` is the name of the part in the report; `facts` what else the report says of it.
+    `kind` is the name of the part in the report; `facts` further fields of the report.
     """
 
     kind: str
@@ -107,7 +107,7 @@ class Checked:
         self.attribute_findings.setdefault(key, []).append(finding)
 
     def all_findings(self) -> list[LiveFinding]:
-        """What was found on the part, on its attributes and on the parts inside it."""
+        """Return the findings on the part, on its attributes and on the parts inside it."""
         found = list(self.findings)
         for some in self.attribute_findings.values():
             found += some
@@ -141,7 +141,7 @@ def highest(findings: list[LiveFinding]) -> Level | None:
 
 
 def value_type(value: Value) -> str | None:
-    """The type of an attribute value in the words of the registry; None for what it has no word for."""
+    """The type of an attribute value in the words of the registry; None for a type without a word."""
     match value:
         case bool():
             return "boolean"

@@ -1,4 +1,4 @@
-"""The registry, arranged for looking up what telemetry names."""
+"""The registry, indexed for looking up names in telemetry."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ _PLACEHOLDER = re.compile(r"\{([^}]+)\}")
 
 
 class Index:
-    """Names of a registry and what they stand for."""
+    """Names of a registry with their items."""
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
@@ -38,7 +38,7 @@ class Index:
         return None
 
     def span(self, name: str) -> tuple[Span, dict[str, str]] | None:
-        """The span whose name pattern fits, and what the name says of the attributes in it."""
+        """Return the span whose name pattern matches, and the attributes that the name contains."""
         for span, pattern in self._spans:
             match = pattern.fullmatch(name)
             if match is not None:

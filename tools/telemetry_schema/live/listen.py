@@ -31,7 +31,7 @@ class _Receiver(OtlpServer):
 def listen(
     live: LiveCheck, *, grpc: str | None, http: str | None, seconds: float | None, say: Callable[[str], None]
 ) -> None:
-    """Feed `live` with what arrives at these addresses for `seconds`, or until Ctrl-C or SIGTERM."""
+    """Feed `live` with telemetry that arrives at these addresses for `seconds`, or until Ctrl-C or SIGTERM."""
     over = Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:

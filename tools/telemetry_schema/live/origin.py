@@ -1,4 +1,4 @@
-"""Resources and instrumentation scopes against the registry: who says it, and whether it may."""
+"""Check resources and instrumentation scopes against the registry."""
 
 from collections.abc import Iterable
 
@@ -52,7 +52,7 @@ def entities_of(index: Index, resource: samples.Resource) -> set[str]:
 def check_scope(
     index: Index, batch: samples.Batch, canaries: Iterable[str]
 ) -> tuple[Checked, ScopeDef | None]:
-    """Check one scope and what kinds of signals it emits; returns its declaration too."""
+    """Check one scope and the kinds of signals it emits; also return its declaration."""
     scope = batch.scope
     part = Checked(
         "instrumentation_scope",

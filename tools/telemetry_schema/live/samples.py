@@ -1,4 +1,4 @@
-"""Telemetry as plain values, whatever it came from: the OTLP/JSON form, read once."""
+"""Telemetry as plain values: the OTLP/JSON form, parsed once, from any source."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric with its points; `instrument` is what the form of the data says."""
+    """One metric with its points; `instrument` is derived from the form of the data."""
 
     name: str
     unit: str
@@ -204,7 +204,7 @@ def _value(entry: Json) -> Value:
 
 
 def _word(code: object, words: Iterable[str], prefix: str) -> str:
-    """The word of an enum, given as its number or, as some writers do, as its name."""
+    """The word of an enum, written as its number or, as some writers do, as its name."""
     known = tuple(words)
     if isinstance(code, str) and not code.isdigit():
         return code.removeprefix(prefix).lower()

@@ -1,4 +1,4 @@
-"""Text that must not be in telemetry: what the product's own redaction would still replace, and planted canaries."""
+"""Text that must not be in telemetry: values that redaction would still replace, and planted canaries."""
 
 from collections.abc import Iterable, Iterator
 from functools import cache

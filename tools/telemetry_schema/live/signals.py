@@ -12,7 +12,7 @@ from tools.telemetry_schema.model import Deprecated, Metric
 from tools.telemetry_schema.rules_resolved import ID
 
 A_LINE = "a log line"
-"""What a log record without an event's name is called in findings."""
+"""Name of a log record without an event name in findings."""
 OVERFLOW = "otel.metric.overflow"
 _EVENT_NAME_KEYS = ("event.name", "event_name")
 _ERROR_KEYS = ("ael.error.type", "error.type")
@@ -191,7 +191,7 @@ def check_log(index: Index, log: samples.Log, canaries: Iterable[str], *, own: b
                 "illegal_namespace", f"Event '{log.event_name}' is a name of ours under a foreign scope."
             )
         return part
-    # What a line may have in addition is no loss where it has not; what an event must have is.
+    # A missing optional field of a line is not a loss; a missing required field of an event is.
     declared = {
         key: item if item.requirement_level == "required" else replace(item, requirement_level=None)
         for key, item in index.log_fields.items()

@@ -1,4 +1,4 @@
-"""The report of a live check for a terminal: what must be corrected first, in full; the rest as numbers."""
+"""The report of a live check for a terminal: violations first, in full; the rest as numbers."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from tools.telemetry_schema.tables import table
 
 
 def report_tables(report: Report) -> Iterator[RenderableType]:
-    """Findings, then what was seen of the registry."""
+    """Return the findings, then the coverage of the registry."""
     rows = report.summary()
     shown = [row for row in rows if row[0] != "information" and row[1] != "not_stable"]
     if shown:

@@ -8,7 +8,7 @@ from tools.telemetry_schema.query.known import Known
 _ATTRIBUTE = re.compile(r"attributes\[\"([^\"]+)\"\]")
 _OURS = re.compile(r"(?<![\w./-])(ael(?:\.[a-z][a-z0-9_]*)+)(?![\w/-])")
 _SERIES = re.compile(r"(?<![\w./-])(ael_[a-z0-9_]+)(?![\w./-])")
-# What a statement keeps for itself while it works, under names of its own choice; nothing of it is emitted.
+# Temporary names of a statement, which it chooses itself; none of them is emitted.
 _CACHE = re.compile(r"\bcache(?:\[\"[^\"]*\"\])+")
 _FILES = re.compile(r"\.(?:ya?ml|json|db|toml|md|py)$")
 
@@ -35,4 +35,4 @@ def check_config(text: str, known: Known) -> Iterator[str]:
             and name not in labels
             and name != "ael_otel"
         ):
-            yield f"{name} is no series and no label"
+            yield f"{name} is neither a series nor a label"

@@ -77,7 +77,7 @@ def _plain(text: str) -> Iterator[tuple[int, str]]:
 def _dashboard(path: Path, document: Any) -> Iterator[Query]:
     board = _mapping(_mapping(document).get("dashboard", document))
     if "panels" not in board:
-        raise SchemaError(str(path), "", "is no dashboard: it has no panels")
+        raise SchemaError(str(path), "", "is not a dashboard: it has no panels")
     for panel in _panels(board["panels"]):
         title = f"{path}: panel {panel.get('title') or panel.get('id')!r}"
         unit = _unit(_mapping(panel.get("fieldConfig")))

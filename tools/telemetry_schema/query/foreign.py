@@ -1,4 +1,4 @@
-"""What is not ours and yet asked for: metrics of other programs, and what the stores add; read from `foreign.yaml`."""
+"""Names in queries that are not ours: metrics of other programs, and labels of the stores; read from `foreign.yaml`."""
 
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,7 @@ class ForeignMetric(Strict, frozen=True):
 
 
 class Foreign(Strict, frozen=True):
-    """What is not ours: see foreign.yaml."""
+    """Foreign names: see foreign.yaml."""
 
     every_series: tuple[str, ...]
     metrics: dict[str, ForeignMetric]
@@ -30,5 +30,5 @@ class Foreign(Strict, frozen=True):
 
 @cache
 def read_foreign() -> Foreign:
-    """The table of what is not ours; the same object each time, not to be changed."""
+    """Return the table of foreign names; the same object each time, not to be changed."""
     return msgspec.convert(yaml.safe_load(FOREIGN.read_text("utf-8")), Foreign)

@@ -18,7 +18,7 @@ _PARTS: tuple[Part, ...] = ("_bucket", "_sum", "_count")
 class Series:
     """One kind of series in Prometheus: its labels, the closed sets of some, the metric it belongs to if it is ours.
 
-    `instrument` is counter, updowncounter or gauge; empty where it is not known, as of what a rule records.
+    `instrument` is counter, updowncounter or gauge; empty where it is unknown, as for a series of a recording rule.
     """
 
     labels: frozenset[str]
@@ -30,11 +30,11 @@ class Series:
 
 
 class Known:
-    """What queries may name.
+    """Names that queries may use.
 
     Args:
-        registry: what this project emits.
-        recorded: names of series that recording rules make; their labels are not known.
+        registry: telemetry of this project.
+        recorded: names of series that recording rules make; their labels are unknown.
     """
 
     def __init__(self, registry: Registry, recorded: Iterable[str] = ()) -> None:
@@ -55,7 +55,7 @@ class Known:
         self.span_events = frozenset(name for span in registry.spans for name in span.span_events)
         self.span_words = frozenset(foreign.spans)
         self.attributes: dict[str, Attribute] = {item.key: item for item in registry.attributes}
-        # Attributes that no span and no resource carries are no use in TraceQL.
+        # TraceQL finds nothing by attributes that neither a span nor a resource carries.
         self.traced = frozenset(
             attribute.key
             for attributes in (

@@ -20,7 +20,7 @@ _IN_FOLDERS = ("*.rules.yml", "*.test.yml", "*.json", "*.promql", "*.logql", "*.
 
 
 class Linted(NamedTuple):
-    """What was looked at, what is wrong, and which metrics no query asks for."""
+    """The checked queries, their problems, and the metrics without a query."""
 
     files: int
     queries: tuple[Query, ...]
@@ -29,7 +29,7 @@ class Linted(NamedTuple):
 
     @property
     def forgotten(self) -> list[str]:
-        """What to do about each metric that no query asks for."""
+        """Return the remedy for each metric without a query."""
         return [
             f"metrics: {name}: no query asks for it; show it on a panel in dashboards/src, then `make generate`"
             for name in self.unused
@@ -60,7 +60,7 @@ def lint_queries(registry: Registry, paths: Sequence[Path]) -> Linted:
 
 
 def metric_series(metric: Metric) -> Callable[[str], bool]:
-    """Tells whether a series belongs to the metric."""
+    """Return whether a series belongs to the metric."""
     names = {metric.prometheus, *(metric.prometheus + part for part in ("_bucket", "_sum", "_count"))}
     return names.__contains__
 
@@ -73,7 +73,7 @@ def _metrics_in(text: str) -> Iterator[str]:
 
 
 def check_query(query: Query, known: Known) -> list[str]:
-    """What is wrong with one query."""
+    """Return the problems of one query."""
     match query.language:
         case "logql":
             return check_logql(query.text, known)

@@ -19,7 +19,7 @@ _PARSER_ERRORS = frozenset({"__error__", "__error_details__"})
 
 
 def check_logql(text: str, known: Known) -> list[str]:
-    """What is wrong with the fields, events and values that a query uses."""
+    """Return the problems of the fields, events and values that a query uses."""
     query = next(candidates(text))
     strings: list[str] = []
 
@@ -28,7 +28,7 @@ def check_logql(text: str, known: Known) -> list[str]:
         return f"\x00{len(strings) - 1}\x00"
 
     templates = [field for string in _STRING.findall(query) for field in _TEMPLATE.findall(string)]
-    # What a line holds is text, not a name; label filters come after a | of their own.
+    # A filter on a line's text holds no names; label filters follow their own |.
     without_lines = re.sub(r"(\})\s*(?:" + _LINE_FILTER.pattern + r"\s*)+", r"\1 ", query)
     bare = _STRING.sub(keep, _ANY_LINE_FILTER.sub(" ", without_lines))
     fields = known.log_fields | _PARSER_ERRORS | {PLACEHOLDER}

@@ -1,4 +1,4 @@
-"""What is wrong with a query, and the query itself."""
+"""A query, and a problem of a query."""
 
 from typing import Literal, NamedTuple
 
@@ -6,7 +6,7 @@ Language = Literal["promql", "logql", "traceql"]
 
 
 class Query(NamedTuple):
-    """One query: its language, text, where it stands, and the unit in which a panel shows it, if it says one."""
+    """One query: its language, text, where it stands, and the unit of its panel, if it has one."""
 
     language: Language
     text: str
@@ -15,7 +15,7 @@ class Query(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """One thing wrong with a query, and what to write instead where that is known."""
+    """One problem of a query, with a replacement if there is one."""
 
     where: str
     message: str

@@ -14,11 +14,11 @@ _OF_COUNTERS = ("rate", "irate", "increase")
 _OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
 
 type Labels = frozenset[str] | None
-"""Labels that a result may have; None when they are not known."""
+"""Labels that a result may have; None if unknown."""
 
 
 def parser() -> Any:
-    """The module promql_parser; raises SchemaError that says how to get it."""
+    """Return the module promql_parser; raise SchemaError with the command to install it."""
     try:
         return import_module("promql_parser")
     except ImportError as error:
@@ -28,7 +28,7 @@ def parser() -> Any:
 
 
 def parse(text: str) -> Any:
-    """The tree of a query, Grafana's variables replaced; raises ValueError for what is no PromQL."""
+    """The tree of a query, Grafana's variables replaced; raises ValueError if it is not PromQL."""
     parse_one = parser().parse
     first: ValueError | None = None
     for candidate in candidates(text):
@@ -40,7 +40,7 @@ def parse(text: str) -> Any:
 
 
 def check_promql(tree: Any, known: Known) -> list[str]:
-    """What is wrong with the names and values that a parsed query uses."""
+    """Return the problems of the names and values that a parsed query uses."""
     checker = _Checker(known)
     checker.labels(tree)
     return list(dict.fromkeys(checker.problems))

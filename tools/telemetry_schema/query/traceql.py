@@ -16,7 +16,7 @@ _PLACEHOLDER = re.compile(r"\\\{[^}]*\\\}")
 
 
 def check_traceql(text: str, known: Known) -> list[str]:
-    """What is wrong with the attributes, span names and values that a query uses."""
+    """Return the problems of the attributes, span names and values that a query uses."""
     query = next(candidates(text))
     problems: list[str] = []
     for key in dict.fromkeys(_ATTRIBUTE.findall(_STRING.sub('""', query))):
@@ -53,7 +53,7 @@ def _wrong_span(value: str, operator: str, known: Known) -> list[str]:
         try:
             pattern = re.compile(value)
         except re.error:
-            return [f"span name {value!r} is no regular expression"]
+            return [f"span name {value!r} is not a regular expression"]
         samples = [re.sub(r"\{[^}]*\}", "1", name) for name in known.spans]
         return [] if any(pattern.search(name) for name in samples) else [f"no span has a name like {value!r}"]
     patterns = [_PLACEHOLDER.sub(".+", re.escape(name)) for name in known.spans]

@@ -1,4 +1,4 @@
-"""The unit of what a PromQL query returns, as far as it follows from the registry, against the unit a panel shows."""
+"""Compare the unit of a PromQL query's result, as far as the registry determines it, with its panel's unit."""
 
 import re
 from typing import Any, NamedTuple
@@ -34,7 +34,7 @@ _AGGREGATES = {"sum", "avg", "min", "max", "topk", "bottomk", "quantile"}
 
 
 def shown_wrong(tree: Any, known: Known, shown: str) -> str:
-    """What is wrong with the unit a panel shows a query in; empty when nothing is, or the unit does not follow."""
+    """Return the problem of a panel's unit; empty if there is none, or the query's unit is unknown."""
     unit = unit_of(tree, known)
     if unit is None or not shown:
         return ""
