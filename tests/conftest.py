@@ -1,7 +1,8 @@
-"""Rules for every suite: what the run had to hand, markers by folder, and no silent skip on CI."""
+"""Rules for every suite: a header with the tools that were found, markers by folder, and no silent skip on CI."""
 
-# Before any meter provider is made: the SDK starts threads in a forked child, and where this module comes after the
-# provider its lock is still held then, for good. A program that asks the SDK for its resource has it in time.
+# Before any meter provider is created: the SDK starts threads in a forked child. If this module is imported after the
+# provider was created, the provider's lock stays acquired there. Programs that ask the SDK for its resource import it
+# early.
 import concurrent.futures.thread  # noqa: F401
 import os
 from collections.abc import Generator
@@ -12,35 +13,38 @@ import pytest
 from hypothesis import settings
 
 from tests.support.needs import BEYOND_CI, NEEDS, REPLACEMENTS, images, on_ci
+from tests.support.stress import switch_threads
 from tests.support.variables import keep_bytecode, send_nowhere
 
 if TYPE_CHECKING:
+    from ael_otel.attribution.ledger import Ledger
     from tests.support.workers import Groups
 
 HERE = Path(__file__).parent
 
-# Tests of these folders get these markers without having to say so.
+# Tests of these folders get these markers automatically.
 MARKERS = {"engine": ("engine",), "e2e": ("e2e", "docker", "slow")}
 
 
-# Before Hypothesis looks for the profile that a command line names.
+# Before Hypothesis reads the profile on the command line.
 settings.register_profile("patient", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=50)
 settings.register_profile("thorough", deadline=None, max_examples=2_000)
-# The same examples each time: what CI has refused, it refuses again.
+# The same examples each time, so that a failure on CI repeats.
 settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True, database=None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the runs of tests out of a stack that a person has running; give examples the time of a busy machine."""
+    """Keep the runs of tests out of a stack that the developer runs; allow examples the time of a busy machine."""
     send_nowhere()
+    switch_threads()
     keep_bytecode(config.rootpath / ".pytest_cache" / "bytecode")
     if not config.getoption("--hypothesis-profile", None):
         settings.load_profile("ci" if on_ci() else "patient")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """List what is real, what is left out and why, so that a green run can be told from an empty one."""
+    """List which tools are real and which are missing and why, so that a green run is not mistaken for a full one."""
     lines = [
         f"skips: {'a need that CI could meet counts as a failure' if on_ci() else 'named with -ra'} (CI={on_ci()})"
     ]
@@ -54,7 +58,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark tests by the folder they are in; where several processes share them, begin with what takes longest."""
+    """Mark tests by their folder; if several processes share them, begin with the slowest."""
     if hasattr(config, "workerinput"):
         from tests.support.workers import rank
 
@@ -70,7 +74,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> "Groups":
-    """Spread the tests by what they share."""
+    """Distribute the tests over processes by the fixtures that they share."""
     from tests.support.workers import Groups
 
     return Groups(config, log)
@@ -78,7 +82,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> "Groups":
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """As many processes as fit this machine for `-n auto`."""
+    """Return how many processes `-n auto` starts on this machine."""
     from tests.support.workers import processes
 
     if config.option.numprocesses != "auto":
@@ -88,7 +92,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn a skipped test into a failed one where CI could have run it."""
+    """Turn a skipped test into a failed one if CI could have run it."""
     return _no_silent_skip((yield))
 
 
@@ -109,3 +113,16 @@ def _no_silent_skip[R: (pytest.TestReport, pytest.CollectReport)](report: R) -> 
             f"Skipped, which CI does not accept: {reason}\nMeet the need, or say require(..., ci=False)."
         )
     return report
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Generator["Ledger"]:
+    """An empty ledger of lines in a run store of its own."""
+    from ael_otel.attribution.ledger import Ledger
+    from ael_otel.store.sqlite import SqliteStore
+
+    store = SqliteStore(tmp_path / "ledger" / "telemetry.db")
+    try:
+        yield Ledger(store)
+    finally:
+        store.close()

@@ -1,7 +1,7 @@
-"""Run tests in a random order and where nothing is as a developer has it: `make test-hostile`.
+"""Run tests in a random order and in an unusual environment: `make test-hostile`.
 
-The home folder has a configuration and a store with runs in it, which no test may read or change; the time zone is 45
-minutes off every hour, the terminal is 40 columns wide, and the locale knows ASCII only.
+The home folder contains a configuration and a store with runs, which no test may read or change; the time zone is 45
+minutes off every hour, the terminal has 40 columns, and the locale is ASCII only.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from ael_otel.store.sqlite import SqliteStore
 
 ROOT = Path(__file__).parents[1]
 SUITES = ("tests",)
-"""What runs unless the command line names something else; the tests of one module may ask for their own order."""
+"""The tests to run unless the command line names others; the tests of a module may require their order."""
 
 CONFIGURATION = """\
 telemetry:
@@ -51,7 +51,7 @@ def make_home(home: Path) -> None:
 
 
 def variables(home: Path) -> dict[str, str]:
-    """The environment of the run; what a package manager keeps in the real home stays where it is."""
+    """Return the environment of the run; a package manager's files in the real home folder are still used."""
     real = Path.home()
     return os.environ | {
         "HOME": str(home),
@@ -64,9 +64,9 @@ def variables(home: Path) -> dict[str, str]:
 
 
 def contents(home: Path) -> dict[str, str]:
-    """Each file below the home folder that a test could have made or changed, with a digest of its bytes.
+    """Return each file below the home folder that a test could have created or changed, with a digest of its bytes.
 
-    Caches are left out: programs may keep those.
+    Caches are left out: programs may write them.
     """
     return {
         str(path.relative_to(home)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -76,7 +76,7 @@ def contents(home: Path) -> dict[str, str]:
 
 
 def difference(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """What was added, changed or removed, as lines for a person."""
+    """Return what was added, changed or removed, as lines of text."""
     return [
         f"{'added' if name not in before else 'removed' if name not in after else 'changed'}: ~/{name}"
         for name in sorted({*before, *after})
@@ -85,7 +85,7 @@ def difference(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run pytest with these arguments; returns its exit code, or 1 if a test touched the home folder."""
+    """Run pytest with these arguments; return its exit code, or 1 if a test changed the home folder."""
     seed = os.environ.get("SEED") or str(random.SystemRandom().randrange(1_000_000))
     named = [word for word in arguments if word.startswith("tests")]
     command = [

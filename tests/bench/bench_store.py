@@ -1,4 +1,4 @@
-"""What the run store costs, beside plain sqlite3 doing the same: `python tests/bench/bench_store.py [--runs 100000]`.
+"""Cost of the run store, beside plain sqlite3 doing the same: `python tests/bench/bench_store.py [--runs 100000]`.
 
 Everything is measured in turns within one run, so that the ratios hold on a machine that is busy with other things.
 Nothing here fails for being slow; the last column says what was aimed at.
@@ -153,7 +153,7 @@ def ingest(figures: Figures, folder: Path, runs: int, rounds: int) -> None:
 
 
 def load(store: SqliteStore, runs: int) -> None:
-    """Fill a store with runs of 30 days, the newest last; one body serves all, with ids and times of its own."""
+    """Fill a store with runs of 30 days, the newest last; all share one body, with separate ids and times."""
     base = row_of(record(1, 2, 3))
     step = timedelta(days=30) / runs
     for at in track(range(0, runs, 2_000), description=f"loading {runs:,} runs"):
@@ -307,7 +307,7 @@ async def overhead(figures: Figures, folder: Path, pairs: int, block: int) -> No
 
 
 def parts() -> Iterator[str]:
-    """What can be measured."""
+    """The available measurements."""
     yield from ("ingest", "queries", "engine")
 
 

@@ -1,8 +1,8 @@
 """How long `ael trace` takes to answer, as a person starts it: `python tests/bench/bench_trace.py [--runs 100000]`.
 
 Wall time and processor time of whole processes on a warm disk, in turns, beside Python that only imports sqlite3.
-Nothing here fails for being slow; the last column says what was aimed at. On a machine that does other work (the load
-is printed) read the processor time.
+Slow results do not fail; the last column is the goal. If the machine does other work (the load is printed), use the
+processor time.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def main() -> None:
         path = Path(folder) / "telemetry.db"
         fill(path, chosen.runs)
         environment = {**os.environ, "AEL_TELEMETRY_DB": str(path), "HOME": folder}
-        # A person's Python keeps what it has compiled.
+        # Python of a user has a bytecode cache.
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         environment["PYTHONPYCACHEPREFIX"] = f"{folder}/compiled"
         commands = {

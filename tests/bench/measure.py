@@ -1,4 +1,4 @@
-"""Measuring side by side: variants take turns in one process, so that a busy machine slows all of them alike."""
+"""Measuring side by side: variants take turns in one process, so that a busy machine slows all of them equally."""
 
 import gc
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ from time import process_time_ns
 class Variant:
     """One way of doing the same thing.
 
-    `batch(n)` does it n times and returns the nanoseconds that it took, without what it prepares and cleans up: of
+    `batch(n)` does it n times and returns the nanoseconds that it took, without preparation and cleaning up: of
     processor time for parts, elapsed for whole runs.
     `baseline` is the name of the variant that its ratio is taken against, None for the baseline itself.
     """
@@ -52,7 +52,7 @@ type Clock = Callable[[], int]
 def timed(
     work: Callable[[], object], clock: Clock = process_time_ns, after: Callable[[], object] = lambda: None
 ) -> Callable[[int], int]:
-    """A batch that calls `work` n times, and `after` once, within what is measured."""
+    """A batch that calls `work` n times, and `after` once, within the measured time."""
 
     def batch(n: int) -> int:
         repeat = range(n)

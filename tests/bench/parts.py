@@ -1,4 +1,4 @@
-"""What single parts cost: metric rows, a step, a log line, each beside what one would use instead."""
+"""Cost of single parts: metric rows, a step, a log line, each beside its usual alternative."""
 
 import logging
 import os
@@ -41,7 +41,7 @@ NOWHERE = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - open
 
 
 class NullSpans(SpanExporter):
-    """Takes everything and keeps nothing."""
+    """Accepts everything and stores nothing."""
 
     def export(self, spans):
         """Take a batch."""
@@ -49,7 +49,7 @@ class NullSpans(SpanExporter):
 
 
 class NullDelivery:
-    """Takes batches of an export queue and sends them nowhere; redacts them first if `clean` is given."""
+    """Accepts batches of an export queue and sends them nowhere; redacts them first if `clean` is set."""
 
     def __init__(self, clean: Callable[[Any], Any] | None = None) -> None:
         self._clean = clean
@@ -90,7 +90,7 @@ def wide_row() -> Row:
     for metric in three:
         source = source.replace(f"metrics.{signal_constant(metric.name)}", "metrics.STEP_EXECUTIONS")
     rendered: dict[str, Any] = {}
-    exec(source, rendered)  # noqa: S102 - what is measured
+    exec(source, rendered)  # noqa: S102 - the measured code
     specs = [replace(registry.STEP_EXECUTIONS, name=metric.name) for metric in three]
     return MetricSet(meters().get_meter("wide"), rendered["StepRow"], counters=specs).row(
         ("shop", "pay", "tool_call")
@@ -132,7 +132,7 @@ def counters() -> Group:
     wide = wide_row()
 
     def one_row(n: int) -> int:
-        # Without a function around it, which would be a seventh of what is measured.
+        # Without a function around it, which would be a seventh of the measured time.
         repeat = range(n)
         start = process_time_ns()
         for _ in repeat:
@@ -218,7 +218,7 @@ def histograms() -> Group:
 
 
 class Stepping:
-    """Steps in a run, on providers of their own."""
+    """Steps in a run, on separate providers."""
 
     def __init__(self, sampler: Sampler, *, keep: bool = False) -> None:
         self._processor = BoundedSpanProcessor(NullDelivery(), dropped)
@@ -286,7 +286,7 @@ class Unredacted(ActiveRedaction):
 
 
 def redaction() -> Group:
-    """(d) A step whose parameters and result are kept, redacted and not."""
+    """(d) A step whose parameters and result are stored, redacted and not."""
     stepping = Stepping(ALWAYS_ON)
     counter = iter(range(1 << 60))
 
@@ -294,7 +294,7 @@ def redaction() -> Group:
         with Step(recorder, "pay", "tool_call", index=index, tool="charge") as frame:
             frame.attempt()
             with ToolCall(recorder, "charge", server="demo") as call:
-                # No two calls alike, as in life: nothing that is remembered helps.
+                # All calls differ, as in practice, so that no cache helps.
                 number = next(counter)
                 call.called_with({**PARAMS, "number": f"n-{number}"})
                 call.returned({**RESULT, "number": f"r-{number}"})

@@ -1,6 +1,6 @@
-"""The engine with its telemetry in a process of its own, at a rate: `python tests/bench/program.py '{"rate": 100}'`.
+"""The engine with its telemetry in a separate process, at a rate: `python tests/bench/program.py '{"rate": 100}'`.
 
-Does what `ael serve` does, without HTTP, whose cost would hide what is measured; the tool is stubbed. Runs are begun at
+Does the same as `ael serve`, without HTTP, whose cost would hide the measured one; the tool is stubbed. Runs begin at
 their times whether or not earlier ones have ended. Prints one JSON object a second, and a last one with `done`.
 """
 
@@ -27,10 +27,10 @@ from ael_otel.runtime import start
 from tests.engine.lab.files import write_configuration
 
 TICK = 0.005
-"""Seconds between two looks at the event loop: what a look is late is the loop's delay."""
+"""Seconds between two checks of the event loop: the lateness of a check is the loop's delay."""
 
 IN_FLIGHT = 500
-"""Runs that go on at once: further ones wait, which shows as `behind`."""
+"""Runs at the same time: further ones wait and are reported as `behind`."""
 
 WORKFLOWS = {
     "one_step": """
@@ -38,8 +38,9 @@ name: one_step
 version: 1.0.0
 inputs:
   - size: {type: integer, default: 20}
+  - kind: {type: string, default: ""}
 steps:
-  - {id: ask, tool: text, mcp: bench, params: {size: "{{ inputs.size }}"}}
+  - {id: ask, tool: text, mcp: bench, params: {size: "{{ inputs.size }}", kind: "{{ inputs.kind }}"}}
 outputs:
   - {name: answer, from: steps.ask.output}
 """
@@ -47,19 +48,21 @@ outputs:
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to do.
+    """The load that one process runs.
 
     Attributes:
         rate: runs a second.
         seconds: how long.
         size: characters of a result.
-        telemetry: what the `telemetry` section has besides defaults; None switches telemetry off.
+        kind: which value of `tool_server.HOSTILE` is the result; empty for prose.
+        telemetry: the `telemetry` section besides defaults; None switches telemetry off.
         idle: seconds to wait before the first run and after the last one, for a look at memory.
     """
 
     rate: float
     seconds: float
     size: int = 20
+    kind: str = ""
     telemetry: dict[str, Any] | None = {}
     idle: float = 0.0
 
@@ -93,7 +96,7 @@ def percentile(values: list[float], share: float) -> float:
 
 
 class Driver:
-    """Begins runs and looks at the process.
+    """Starts runs and measures the process.
 
     Args:
         application: the engine's.
@@ -114,7 +117,7 @@ class Driver:
 
     async def _run(self) -> None:
         try:
-            result = await self._execute("one_step", {"size": self._plan.size})
+            result = await self._execute("one_step", {"size": self._plan.size, "kind": self._plan.kind})
             self.failed += result.status.value != "completed"
         finally:
             self.ended += 1
@@ -124,7 +127,7 @@ class Driver:
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + TICK
-            await asyncio.sleep(TICK)  # wait: the loop's own clock is what is measured
+            await asyncio.sleep(TICK)  # wait: the loop's own clock is measured
             late = (loop.time() - due) * 1e3
             self._delays.append(late)
             if self._warm:
@@ -142,7 +145,7 @@ class Driver:
         return int(sum(row.slots[0] for row in shared_metrics().telemetry.rows()))
 
     def report(self, began: float, due: float, **more: Any) -> dict[str, Any]:
-        """Print and return what is so now."""
+        """Print and return the current figures."""
         levels = self.levels() if self._plan.telemetry is not None else {}
         for queue, fill in levels.items():
             self.most[queue] = max(fill, self.most.get(queue, 0.0))
@@ -162,16 +165,16 @@ class Driver:
         return said
 
     async def drive(self) -> None:
-        """Do the plan."""
+        """Run the plan."""
         plan = self._plan
         watching = asyncio.create_task(self._watch())
-        for _ in range(30):  # what is loaded and learned with the first runs
+        for _ in range(30):  # modules loaded and caches filled by the first runs
             await self._slots.acquire()
             await self._run()
         self.begun = self.ended = 0
         gc.collect()
         if plan.idle:
-            await asyncio.sleep(plan.idle)  # wait: idle memory is what is measured
+            await asyncio.sleep(plan.idle)  # wait: idle memory is measured
         self._delays.clear()
         began, cpu = perf_counter(), process_time()
         self.report(began, 0, idle=True)
@@ -188,7 +191,7 @@ class Driver:
             if now >= tell:
                 self.report(began, due)
                 tell = now + 1.0
-                # The first second has a pause of its own: the collector of garbage after the start.
+                # The first second has an extra pause: garbage collection after the start.
                 self._warm = True
             await asyncio.sleep(min(0.01, 1 / plan.rate))  # wait: until the next run is due
         took, cpu = perf_counter() - began, process_time() - cpu
@@ -203,7 +206,7 @@ class Driver:
         drained = perf_counter() - began_to_drain
         gc.collect()
         if plan.idle:
-            await asyncio.sleep(plan.idle)  # wait: idle memory is what is measured
+            await asyncio.sleep(plan.idle)  # wait: idle memory is measured
         self.report(
             began,
             plan.seconds * plan.rate,
@@ -219,7 +222,7 @@ class Driver:
 
 @asynccontextmanager
 async def _stubbed(answer_size: int) -> AsyncGenerator[None]:
-    """Have each call of the tool answer at once."""
+    """Make each call of the tool return at once."""
     from ploston_core.mcp.connection import MCPConnection
 
     real = MCPConnection.call_tool
@@ -239,7 +242,7 @@ async def _stubbed(answer_size: int) -> AsyncGenerator[None]:
 
 
 async def main(plan: Plan) -> None:
-    """Start the engine, do the plan, stop."""
+    """Start the engine, run the plan, and stop the engine."""
     prose(plan.size)
     with TemporaryDirectory() as folder, open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123, ASYNC230
         path = configuration(Path(folder), plan.telemetry)

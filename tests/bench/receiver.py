@@ -1,4 +1,4 @@
-"""An OTLP receiver in a process of its own, which takes everything and keeps nothing; prints its port."""
+"""An OTLP receiver in a separate process, which accepts everything and stores nothing; prints its port."""
 
 import signal
 import sys

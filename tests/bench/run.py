@@ -1,4 +1,4 @@
-"""`make bench`: what this package costs, as ratios that are measured side by side in one run.
+"""`make bench`: cost of this package, as ratios that are measured side by side in one run.
 
 Nothing here fails for being slow: times depend on the machine, ratios much less, and people judge both.
 """

@@ -1,4 +1,4 @@
-"""(d) What a whole run costs on the real engine: the same one-step workflow with and without this package."""
+"""(d) Cost of a whole run on the real engine: the same one-step workflow with and without this package."""
 
 import asyncio
 import logging
@@ -85,7 +85,7 @@ class Instrumentation:
 
 
 class Disabled:
-    """What `telemetry.enabled: false` leaves: log filters, and no wrapped function."""
+    """The state after `telemetry.enabled: false`: log filters, and no wrapped function."""
 
     def __init__(self) -> None:
         self._active = Active(Recorder(metrics=AelMetrics(meters()), store=None, genai=False))
@@ -107,7 +107,7 @@ async def engine() -> AsyncGenerator[Any]:
     logging.getLogger().addHandler(logging.NullHandler())
     with TemporaryDirectory() as folder:
         quiet = Instrumentation(ALWAYS_ON)
-        quiet.on()  # so that the engine sets up no exporters of its own
+        quiet.on()  # so that the engine does not set up its own exporters
         application = await open_application(write_example(Path(folder)), rest=False, log_output=NOWHERE)
         quiet.off()
         try:
@@ -166,7 +166,7 @@ def variants(application: Any) -> list[AsyncVariant]:
 
 
 def in_cpu(application: Any, title: str, clock: Clock) -> Group:
-    """What a run costs in CPU, by this clock."""
+    """Return the CPU cost of a run, by this clock."""
     base = "engine alone"
     made = [
         (base, None, None, ""),

@@ -1,4 +1,4 @@
-"""The committed boards as data, and what the checks ask of them."""
+"""The committed boards as data, and their queries and links."""
 
 import json
 import re
@@ -39,12 +39,12 @@ def text_of(target: Json) -> str:
 
 
 def needs_tempo(target: Json) -> bool:
-    """Whether a query has no answer without Tempo: it asks Tempo, or what Tempo counts."""
+    """Return whether a query needs Tempo: it asks Tempo, or metrics that Tempo generates."""
     return kind_of(target) == "tempo" or "traces_" in text_of(target)
 
 
 def queries(board: Json, kind: str) -> Iterator[tuple[str, str]]:
-    """Where and what: every query of a panel to a kind of data source."""
+    """Yield place and text of every query of a panel to a kind of data source."""
     for panel in data_panels(board):
         for target in panel["targets"]:
             if kind_of(target) == kind:
@@ -52,7 +52,7 @@ def queries(board: Json, kind: str) -> Iterator[tuple[str, str]]:
 
 
 def variable_queries(board: Json) -> Iterator[tuple[str, str]]:
-    """Where and what: the query of every query variable."""
+    """Yield place and text of the query of every query variable."""
     for variable in board["templating"]["list"]:
         if variable["type"] == "query":
             yield f"variable {variable['name']}", variable["query"]["query"]
@@ -73,7 +73,7 @@ def data_links(panel: Json) -> list[Json]:
 
 
 def linked_queries(board: Json, kind: str) -> Iterator[tuple[str, str]]:
-    """Where and what: every query that a data link carries to Explore, decoded as Grafana does."""
+    """Yield place and text of every query that a data link carries to Explore, decoded as Grafana does."""
     for panel in data_panels(board):
         for link in data_links(panel):
             if link["url"].startswith("/d/"):
@@ -88,7 +88,7 @@ def linked_queries(board: Json, kind: str) -> Iterator[tuple[str, str]]:
 
 
 def panes(link: Json) -> Mapping[str, Json]:
-    """What a link to Explore opens."""
+    """Return the target of a link to Explore."""
     found = parse_qs(urlsplit(link["url"]).query, strict_parsing=True)["panes"][0]
     loaded: Mapping[str, Json] = json.loads(found)
     return loaded

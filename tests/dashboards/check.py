@@ -1,6 +1,6 @@
 """`make boards-check`: ask every query of every board and print, panel by panel, what it returned.
 
-For people without Grafana. By default it starts the stack on ports of its own, has the demo run against it, and removes
+For people without Grafana. By default it starts the stack on separate ports, has the demo run against it, and removes
 it again; with `--prometheus`, `--loki` or `--tempo` it asks the stores that are given, and only those.
 """
 
@@ -33,7 +33,7 @@ type Addresses = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Answer:
-    """What a query returned, in words; `state` is `data`, `empty`, `skipped` or `failed`."""
+    """The result of a query, in words; `state` is `data`, `empty`, `skipped` or `failed`."""
 
     state: str
     words: str
@@ -223,7 +223,7 @@ def _step(panel: Json, view: View) -> int:
 
 @contextmanager
 def demo_stack(console: Console, seconds: int) -> Iterator[Addresses]:
-    """A stack of its own that the demo has run against; without Docker or images it says what is absent."""
+    """A separate stack that the demo has run against; without Docker or images it reports the missing ones."""
     from tests.e2e.backends import NEEDED, images_here, started
     from tests.e2e.programs import environment, run
 

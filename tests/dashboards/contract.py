@@ -1,4 +1,4 @@
-"""Every name that a board uses, compared with those that are emitted.
+"""Every name that a board uses, compared with the emitted ones.
 
 Queries are checked as `make schema` checks them, here also those that links carry; what only a board has,
 its columns and the boards that its links open, is checked here.
@@ -55,12 +55,12 @@ _LABEL = re.compile(r"(?<![\w.])([\w.]+)\s*(?:=~|!~|!=|=)")
 
 @cache
 def known() -> Known:
-    """What the registry and the table of other programs' metrics know."""
+    """Names in the registry and in the table of other programs' metrics."""
     return Known(load_registry(ROOT))
 
 
 def unknown(language: Language, text: str) -> Iterator[str]:
-    """What a query names that nobody emits; a trace's id names nothing."""
+    """Return the names in a query that are not emitted; a trace's id has none."""
     yield from check_query(Query(language, text, ""), known())
     if language == "logql":
         selected = re.findall(r"\{([^}]*)\}", text)
@@ -131,7 +131,7 @@ def asked(board: Json) -> Iterator[tuple[str, Language, str]]:
 
 
 def unknown_in(board: Json, boards: dict[str, Json]) -> Iterator[str]:
-    """Everything on a board that nobody emits, with its place."""
+    """Return every name on a board that is not emitted, with its place."""
     for place, language, text in asked(board):
         if not text:
             yield f"{place}: no query"

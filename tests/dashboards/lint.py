@@ -1,4 +1,4 @@
-"""Rules that every board keeps. A rule yields what breaks it; `RULES` is all of them.
+"""Rules for every board. A rule yields its violations; `RULES` has all of them.
 
 A rule that must not hold somewhere has its exception, with the reason, in `EXCEPTIONS`.
 """
@@ -36,7 +36,8 @@ from tests.support.structure import texts
 type Rule = Callable[[str, Json], Iterator[str]]
 
 # Grafana's ids of the units we use; an id that Grafana does not know is shown as text after the number.
-UNITS = {"locale", "bytes", "s", "ns", "percentunit", "cps", "string", "time:YYYY-MM-DD HH:mm:ss"}
+# "ms" is for `duration_ms`, a field of a log line.
+UNITS = {"locale", "bytes", "s", "ms", "ns", "percentunit", "cps", "string", "time:YYYY-MM-DD HH:mm:ss"}
 
 # Windows that a query may have besides Grafana's macros, with the title that must announce the first.
 EXCEPTIONS: Mapping[str, str] = {
@@ -52,7 +53,7 @@ BUILT_IN = re.compile(r"__\w+|\d+")
 
 
 def described(_: str, board: Json) -> Iterator[str]:
-    """A panel says what it shows."""
+    """A panel has a description."""
     for panel in panels(board):
         if panel["type"] != "text" and not panel.get("title"):
             yield f"{name_of(panel)} has no title"
@@ -71,7 +72,7 @@ def unit_stated(_: str, board: Json) -> Iterator[str]:
 
 
 def silence_explained(_: str, board: Json) -> Iterator[str]:
-    """A panel without data says why, in words."""
+    """A panel without data has a text with the reason."""
     for panel in data_panels(board):
         text = panel["fieldConfig"]["defaults"].get("noValue", "")
         if len(text.split()) < 2 or text.lower() in {"no data", "n a"}:
@@ -100,16 +101,23 @@ def datasource_by_variable(_: str, board: Json) -> Iterator[str]:
 
 
 def counters_rated(_: str, board: Json) -> Iterator[str]:
-    """A counter's value is never shown as it is: it begins at the process's start and falls at its end."""
+    """A counter's value is never displayed directly: it begins at the process's start and falls at its end."""
     for place, tree in _trees(board):
-        increased = {written(found.node) for found in selectors(tree) if found.function == "increase"}
+        inside: dict[str | None, set[str]] = {}
+        for found in selectors(tree):
+            inside.setdefault(found.function, set()).add(written(found.node))
+        increased = inside.get("increase", set())
+        # The last value less the first one.
+        differences = inside.get("last_over_time", set()) & inside.get("min_over_time", set())
         for found in selectors(tree):
             name = _name(found)
             if not (name in known_series() and known_series()[name].counter):
                 continue
             if found.function in {"rate", "increase", "resets"}:
                 continue
-            if found.function == "last_over_time" and written(found.node) in increased:
+            if found.function == "last_over_time" and written(found.node) in increased | differences:
+                continue
+            if found.function == "min_over_time" and written(found.node) in differences:
                 continue
             yield f"{place}: {name} in {found.function or 'no function'} is not rated"
 
@@ -174,7 +182,7 @@ def nothing_divided_by_zero(_: str, board: Json) -> Iterator[str]:
 
 
 def quantiles_without_nan(_: str, board: Json) -> Iterator[str]:
-    """A quantile of nothing is dropped, not shown as NaN."""
+    """A quantile without samples is dropped, not displayed as NaN."""
     for place, tree in _trees(board):
         for found in walk(tree):
             if isinstance(found.node, promql.Call) and found.node.func.name == "histogram_quantile":
@@ -184,7 +192,7 @@ def quantiles_without_nan(_: str, board: Json) -> Iterator[str]:
 
 
 def ids_unique(_: str, board: Json) -> Iterator[str]:
-    """Each panel has an id of its own, each query of a panel a letter of its own."""
+    """Each panel has a unique id, each query of a panel a unique letter."""
     ids = [panel.get("id") for panel in panels(board)]
     yield from (
         f"panel id {each} is given {ids.count(each)} times" for each in set(ids) if ids.count(each) > 1
@@ -224,7 +232,7 @@ def identity_stable(stem: str, board: Json) -> Iterator[str]:
 
 
 def read_only(_: str, board: Json) -> Iterator[str]:
-    """Nobody edits a provisioned board: the next start would undo it. One crosshair goes through all panels."""
+    """A provisioned board is not editable: the next start would undo changes. One crosshair goes through all panels."""
     if board.get("editable") is not False:
         yield "the board can be edited"
     if board.get("graphTooltip") != 1:
@@ -303,7 +311,7 @@ def titles_tell_panels_apart(_: str, board: Json) -> Iterator[str]:
 
 
 def variables_explained(_: str, board: Json) -> Iterator[str]:
-    """A variable has a name for people and says what it chooses."""
+    """A variable has a label and a description."""
     for variable in board["templating"]["list"]:
         if not variable.get("label") or len(variable.get("description", "").split()) < 3:
             yield f"${variable['name']} is not explained"

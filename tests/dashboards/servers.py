@@ -39,12 +39,12 @@ class Server:
         return answer.json()
 
     def instant(self, query: str, at: float) -> list[dict[str, Any]]:
-        """What a PromQL query gives at one moment."""
+        """Return the result of a PromQL query at one time."""
         found = self.get("/api/v1/query", query=query, time=at)["data"]["result"]
         return found if isinstance(found, list) else []
 
     def over_time(self, query: str, start: float, end: float, step: float) -> list[dict[str, Any]]:
-        """What a PromQL query gives over a range."""
+        """Return the result of a PromQL query over a range."""
         found = self.get("/api/v1/query_range", query=query, start=start, end=end, step=step)
         return list(found["data"]["result"])
 

@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 from ael_otel._generated import metrics
-from ael_otel._generated.events import EXECUTION_FAIL, STEP_RETRY, STEP_SKIP
+from ael_otel._generated.events import (
+    ENFORCEMENT_IDLE,
+    EXECUTION_FAIL,
+    SESSION_END,
+    SESSION_START,
+    STEP_RETRY,
+    STEP_SKIP,
+)
 from dashboards.src import foreign
 from dashboards.src.queries import events, total
 from tests.dashboards import check
@@ -120,6 +127,37 @@ def a_days_runs() -> list[Sample]:
     return samples
 
 
+def ended(origin: str, outcome: str, instance: str) -> str:
+    """The counter of ended sessions of one store or process."""
+    name = metrics.SESSIONS.prometheus
+    return labelled(name, agent="claude-code", origin=origin, outcome=outcome, job="ael", instance=instance)
+
+
+def sessions_of_workers() -> list[Sample]:
+    """Sessions that workers count, who come and go, and those that an engine counts; and calls and idle time."""
+    # Forty before the window; the next worker begins with these, three hours later there are two more.
+    samples = reports(ended("hooks", "success", "store"), {40: 40}, 40, 39)
+    samples += [
+        Sample(ended("hooks", "success", "store"), value, NOW - 3 * HOUR + at)
+        for at, value in ((0, 40), (8, 41), (600, 42))
+    ]
+    # A store that is new: zero and the first session in one request.
+    samples += [
+        Sample(ended("hooks", "error", "new"), value, NOW - 2 * HOUR + at) for at, value in ((0, 0), (1, 1))
+    ]
+    # A client of an engine that nobody announced: its process counts all that it shows.
+    samples += reports(ended("client", "success", "a"), {1: 3}, 1, 0)
+    ours = {"agent": "claude-code", "origin": "client", "job": "ael", "instance": "a"}
+    for outcome, count in (("success", 30), ("error", 3), ("denied", 2), ("cancelled", 1)):
+        calls = labelled(metrics.SESSION_TOOL_CALLS.prometheus, outcome=outcome, **ours)
+        samples += reports(calls, {2: 0, 1: count}, 2, 0)
+    lines = {"agent": "claude-code", "origin": "hooks", "job": "ael", "instance": "store"}
+    for contributor, count in (("ai", 120), ("mixed", 4)):
+        written = labelled(metrics.ATTRIBUTION_LINES.prometheus, contributor=contributor, **lines)
+        samples += reports(written, {2: 0, 1: count}, 2, 0)
+    return samples + reports(labelled(metrics.SESSION_IDLE.prometheus, **ours), {2: 0, 1: 90}, 2, 0)
+
+
 def everything_else() -> list[Sample]:
     """Enough of every other metric that no panel is empty."""
     ours = {"job": "ael", "instance": "a"}
@@ -139,6 +177,7 @@ def everything_else() -> list[Sample]:
     ):
         assert spec.buckets is not None
         samples += histogram(spec.prometheus, labels | ours, spec.buckets, [0.2] * 9 + [40.0], NOW - 600)
+    samples += sessions_of_workers()
     running = labelled(metrics.PROCESS_RUNNING.prometheus, **ours)
     samples += reports(running, {2: 1}, 2, 0)
     for gauge, value in (
@@ -176,6 +215,12 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         for spec in (metrics.WORKFLOW_EXECUTIONS, metrics.TOOL_INVOCATIONS)
         for status in spec.label_values["status"]
     ]
+    zeros += [
+        labelled(spec.prometheus, agent="x", origin=origin, outcome=outcome)
+        for spec in (metrics.SESSIONS, metrics.SESSION_TOOL_CALLS)
+        for origin in spec.label_values["origin"]
+        for outcome in spec.label_values["outcome"]
+    ]
     samples = [sample for series in zeros for sample in reports(series, {2: 0}, 2, 0)]
     with prometheus(tmp_path_factory.mktemp("quiet"), samples) as server:
         yield server
@@ -187,7 +232,7 @@ def filled(query: str, chosen: str = ".*") -> str:
         query = query.replace(macro, value)
     for variable, value in {"component": "", "execution": "", "text": "", "level": ".*"}.items():
         query = query.replace(f"${variable}", value)
-    for variable in ("workflow", "tool"):
+    for variable in ("workflow", "tool", "agent"):
         query = query.replace(f"${variable}", chosen)
     assert not re.search(r"\$\D", query)  # $1 is a group of an expression
     return query
@@ -268,6 +313,26 @@ def test_runs_by_workflow_and_status_are_exact(day: Server):
         for series in day.instant(query, NOW)
     }
     assert {key: round(value, 1) for key, value in found.items() if value} == dict(TRUTH)
+
+
+def test_sessions_of_workers_that_come_and_go_are_exact(day: Server):
+    """A series that returns after hours counts what was added since; one that is new counts all, and so does that of a
+    process.
+    """
+    panel = next(each for each in data_panels(BOARDS["ael-sessions"]) if each["id"] == 11)
+    query = filled(panel["targets"][0]["expr"]).replace("sum(", "sum by (origin, outcome) (", 1)
+    found = {
+        (each["metric"]["origin"], each["metric"]["outcome"]): round(float(each["value"][1]), 1)
+        for each in day.instant(query, NOW)
+    }
+    assert found == {("hooks", "success"): 2, ("hooks", "error"): 1, ("client", "success"): 3}
+    bars = next(each for each in data_panels(BOARDS["ael-sessions"]) if each["id"] == 14)
+    query = filled(bars["targets"][0]["expr"])
+    sums = {
+        series["metric"]["outcome"]: round(sum(float(value) for _, value in series["values"]), 1)
+        for series in day.over_time(query, NOW - 24 * HOUR + INTERVAL, NOW, INTERVAL)
+    }
+    assert sums == {"success": 5, "error": 1}
 
 
 def test_success_rate_counts_no_cancelled_run(day: Server):
@@ -357,13 +422,39 @@ STARTED = {key: SKIPPED[key] for key in ("trace_id", "component", "workflow_id",
 }
 
 
+SESSION = {
+    "trace_id": STARTED["trace_id"],
+    "component": "session",
+    "session.id": "s-1",
+    "ael.session.agent": "claude-code",
+    "ael.session.origin": "hooks",
+}
+BEGUN = SESSION | {"event_name": SESSION_START.name, "message": "session of claude-code started"}
+IDLE = SESSION | {
+    "event_name": ENFORCEMENT_IDLE.name,
+    "message": "claude-code was idle for 90 s",
+    "ael.session.idle.waiting": "true",
+    "duration_ms": "90000",
+}
+ENDED = SESSION | {
+    "event_name": SESSION_END.name,
+    "message": "session of claude-code ended (unknown)",
+    "ael.session.outcome": "unknown",
+    "ael.session.reason": "logout",
+    "ael.session.turns": "1",
+    "ael.session.tool_calls": "2",
+    "ael.session.failed_calls": "1",
+    "duration_ms": "302000",
+}
+
+
 @pytest.fixture(scope="module")
 def log() -> Iterator[Server]:
-    """A Loki that has two failed runs, a skip, a retry, and a line about nothing special."""
+    """A Loki that has two failed runs, a skip, a retry, a session, and a line about nothing special."""
     with loki() as server:
-        push_logs(server, "ael", [FAILED, SKIPPED, RETRIED, STARTED, TIMED_OUT])
+        push_logs(server, "ael", [FAILED, SKIPPED, RETRIED, STARTED, TIMED_OUT, BEGUN, IDLE, ENDED])
         deadline = time.monotonic() + 20
-        while len(server.lines('{service_name="ael"}')) < 5 and time.monotonic() < deadline:
+        while len(server.lines('{service_name="ael"}')) < 8 and time.monotonic() < deadline:
             time.sleep(0.2)
         yield server
 
@@ -408,7 +499,7 @@ def test_recent_failures_are_the_failed_runs(log: Server):
 @pytest.mark.parametrize(
     ("choice", "found"),
     [
-        ({}, 5),
+        ({}, 8),
         ({"text": "skipped"}, 1),
         ({"text": 'no "such" line'}, 0),
         ({"execution": "exec-2"}, 1),

@@ -1,4 +1,4 @@
-"""A stack of the suite's own, beside any that a person runs: another project, other ports, other volumes."""
+"""A stack for this suite, beside any that a developer runs: another project, other ports, other volumes."""
 
 import json
 import os
@@ -50,13 +50,13 @@ class LogLine:
 
 @dataclass
 class Backends(Running):
-    """The stack, and what its stores answer."""
+    """The stack, and queries to its stores."""
 
     services: tuple[str, ...] = NEEDED
     traces: Traces = field(init=False)
 
     def __post_init__(self) -> None:
-        """Say where the traces are."""
+        """Return where the traces are."""
         assert isinstance(self.sink, TraceSink)
         self.traces = (
             Tempo(f"http://127.0.0.1:{self.ports['AEL_TEMPO_PORT']}")
@@ -81,11 +81,11 @@ class Backends(Running):
         """Where a program sends OTLP over HTTP."""
         return f"http://127.0.0.1:{self.ports['AEL_OTLP_HTTP_PORT']}"
 
-    # --- what the stores answer -------------------------------------------------------------------------------------
+    # --- queries to the stores -------------------------------------------------------------------------------------
 
     def series(self, service: str, *, pattern: str = ".+") -> list[tuple[str, dict[str, str], float]]:
         """Name, labels and last value of every series of a service whose name matches."""
-        # An instant query would stop showing what was last sent five minutes ago.
+        # An instant query omits samples older than five minutes.
         query = f'last_over_time({{__name__=~"{pattern}",job="{service}"}}[1h])'
         return [
             (found["metric"].pop("__name__"), found["metric"], float(found["value"][1]))
@@ -133,7 +133,7 @@ class Backends(Running):
         ]
 
     def span_metrics(self, service: str) -> list[Any]:
-        """What Tempo's generator has counted of the spans of a service."""
+        """Return the span counts of Tempo's generator for a service."""
         found = self.prometheus("query", query=f'traces_spanmetrics_calls_total{{service="{service}"}}')
         return list(found["result"])
 
@@ -158,7 +158,7 @@ class Backends(Running):
     # --- outages ----------------------------------------------------------------------------------------------------
 
     def kill(self, service: str) -> None:
-        """End a service at once, by SIGKILL; what it had only in memory is lost."""
+        """End a service at once, by SIGKILL; its memory is lost."""
         self.docker("kill", "--signal", "KILL", self.container(service))
 
     def stop(self, service: str) -> None:
@@ -187,7 +187,7 @@ class Backends(Running):
 
 @contextmanager
 def started(name: str = "e2e") -> Iterator[Backends]:
-    """Start the services whose images are here, and remove them and their data at the end, whatever happened."""
+    """Start the services whose images are here, and remove them and their data at the end in any case."""
     here = images_here()
     # Grafana waits for Tempo in compose.yaml.
     left_out = {"grafana"} if "tempo" not in here else set()

@@ -1,4 +1,4 @@
-"""What the stores hold, compared with what was called; used after an untroubled run and after an outage alike."""
+"""Content of the stores, compared with the calls; used after a normal run and after an outage."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -8,18 +8,19 @@ from typing import Any, Final
 
 import requests
 
+from ael_otel._generated.attributes import AEL_SESSION_AGENT
 from tests.e2e.backends import Backends, LogLine
-from tests.e2e.expected import BUNDLED, GAUGES_OF_THE_PROCESS, Case, table
+from tests.e2e.expected import BUNDLED, GAUGES_OF_THE_PROCESS, SESSIONS, Case, table
 from tests.e2e.spans import OURS, StoredSpan, root_of, tree
 from tests.e2e.waiting import difference, wait_until_nothing_is_missing
 
 ARRIVAL_SECONDS: Final = 45
-"""How long the stores get until they show what was sent."""
+"""Seconds until the stores must return the telemetry."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """One call as its caller knows it: what it was, and the ids that were told, empty where none was."""
+    """One call as its caller sees it: its case, and the returned ids, empty where there was none."""
 
     case: Case
     trace_id: str = ""
@@ -37,12 +38,12 @@ class Truth:
 
     @property
     def cases(self) -> list[Case]:
-        """What was called, as often as it was called."""
+        """Return the called cases, each as often as it was called."""
         return [call.case for call in self.calls]
 
 
 def settle(backends: Backends, truth: Truth, printed: Iterable[Mapping[str, Any]] = ()) -> None:
-    """Wait until everything has arrived or the time is up; says nothing, since the tests look for themselves.
+    """Wait until everything has arrived or the time is up; never fails, since the tests check by themselves.
 
     So each of many tests fails at once when something is amiss, and only one of them has waited.
     """
@@ -67,7 +68,7 @@ def check_metrics(backends: Backends, truth: Truth, *, seconds: float = 0) -> No
             stored = {
                 key: value
                 for key, value in backends.rows(truth.service).items()
-                if key.partition("{")[0] not in GAUGES_OF_THE_PROCESS
+                if key.partition("{")[0] not in {*GAUGES_OF_THE_PROCESS, *SESSIONS}
             }
             return difference("metrics in Prometheus", wanted, stored)
         except requests.RequestException as error:
@@ -82,7 +83,8 @@ def check_metrics(backends: Backends, truth: Truth, *, seconds: float = 0) -> No
 def run_traces(backends: Backends, truth: Truth, *, seconds: float = 0) -> dict[str, list[StoredSpan]]:
     """Wait for every span of every call and return the traces that have spans of the contract.
 
-    Other traces may only be those of the MCP client library, which asks for the tools' list when the engine starts.
+    Other traces may only be those of clients' sessions, and of the MCP client library, which asks for the tools' list
+    when the engine starts.
     """
     wanted = sum(case.spans for case in truth.cases)
     found: dict[str, list[StoredSpan]] = {}
@@ -90,9 +92,10 @@ def run_traces(backends: Backends, truth: Truth, *, seconds: float = 0) -> dict[
     def missing() -> str:
         nonlocal found
         try:
-            found = backends.traces.of_service(truth.service)
+            stored = backends.traces.of_service(truth.service)
         except requests.RequestException as error:
             return f"the store of traces does not answer: {type(error).__name__}"
+        found = {trace_id: spans for trace_id, spans in stored.items() if not is_session(spans)}
         have = sum(span.scope == OURS for spans in found.values() for span in spans)
         return "" if have >= wanted else f"{have} of {wanted} spans, in {len(found)} traces"
 
@@ -101,6 +104,11 @@ def run_traces(backends: Backends, truth: Truth, *, seconds: float = 0) -> dict[
     others = {span.name for trace_id in found.keys() - runs.keys() for span in found[trace_id]}
     assert others <= {"tools/list"}, f"traces that belong to no call: {others}"
     return runs
+
+
+def is_session(spans: Iterable[StoredSpan]) -> bool:
+    """Whether a trace is that of a session, and not of a run."""
+    return any(AEL_SESSION_AGENT in span.attributes for span in spans)
 
 
 def check_traces(backends: Backends, truth: Truth, *, seconds: float = 0) -> dict[str, list[StoredSpan]]:
@@ -131,7 +139,7 @@ def check_traces(backends: Backends, truth: Truth, *, seconds: float = 0) -> dic
 
 
 def check_spans(spans: list[StoredSpan], brought: Iterable[str]) -> None:
-    """Check what holds for the spans of every trace: no orphan, children inside their parents, errors with a type."""
+    """Check the invariants of every trace's spans: no orphan, children inside their parents, errors with a type."""
     by_id = {span.span_id: span for span in spans}
     assert len(by_id) == len(spans), "a span is in its trace once"
     assert root_of(spans).parent_id in {"", *brought}, (
@@ -161,7 +169,7 @@ OF_THE_PROCESS: Final = frozenset(
         *("detected_level", "flags", "observed_timestamp"),
     }
 )
-"""What a line in Loki has besides the fields of the line itself: resource, scope, severity, Loki's own."""
+"""Fields in Loki besides those of the line itself: resource, scope, severity, Loki's own."""
 
 LOCAL: Final = ("ael_otel", "opentelemetry")
 """Components whose lines are not sent: a failing exporter reports itself there, and would feed its own queue."""
@@ -215,7 +223,7 @@ def check_lines(
 
 
 def assert_same(what: str, wanted: Counter[Any], found: Counter[Any]) -> None:
-    """Fail with the first difference of two collections, told as it is and not as a diff of thousands of lines."""
+    """Fail with the first difference of two collections, as one line and not as a diff of thousands of lines."""
     __tracebackhide__ = True
     for text, more in (("missing", wanted - found), ("too many", found - wanted)):
         if more:

@@ -23,7 +23,7 @@ def backends() -> Iterator[Backends]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what the services said last beside a failure: on CI nobody can ask them any more."""
+    """Print the last log lines of the services beside a failure, since on CI they are gone afterwards."""
     report = yield
     running = getattr(item, "funcargs", {}).get("backends")
     if report.failed and isinstance(running, Backends):

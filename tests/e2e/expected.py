@@ -1,6 +1,6 @@
-"""What a run of each bundled workflow must leave behind, written down by hand: its span tree and its counts.
+"""Expected telemetry of each bundled workflow, written by hand: its span tree and its counts.
 
-This is what the stores are compared with; nothing in it comes from the program under test.
+The stores are compared with it; nothing in it comes from the program under test.
 """
 
 from collections import Counter
@@ -11,11 +11,11 @@ from typing import Any, Final
 
 @dataclass(frozen=True)
 class Case:
-    """One way to call the engine, and what that must leave behind.
+    """One way to call the engine, and its expected telemetry.
 
     `counts` has a line for each counter that moves: `run <status>`, `step <step> <type>`, `call <tool> <status>`,
     `error <type> <component>`, each with ` x<n>` when it moves by more than one. `tool` is set for a direct call of a
-    tool, which is no run.
+    tool, which is not a run of a workflow.
     """
 
     name: str
@@ -38,12 +38,13 @@ class Case:
 
     @property
     def events(self) -> Counter[str]:
-        """The events that are logged, by name: they are the failure, the retries and the skips of its tree."""
+        """The events that are logged, by name: they are the failure, retries, decisions and skips of its tree."""
         lines = self.tree.splitlines()
         return +Counter(
             {
                 "ael.execution.fail": int(not self.succeeds),
                 "ael.step.retry": sum(line.lstrip().startswith("* retry") for line in lines),
+                "ael.step.decide": sum(line.lstrip().startswith("* decision") for line in lines),
                 "ael.step.skip": sum(" skipped " in line for line in lines),
             }
         )
@@ -167,6 +168,7 @@ CASES: Final[Mapping[str, Case]] = dict(
               Step 1: tool_call start completed
                 MCP Request echo demo
               Step 2: tool_call notify skipped when: inputs.notify
+                * decision when not_met
               Step 3: tool_call pay skipped on_error: TOOL_FAILED
                 MCP Request charge demo ERROR TOOL_FAILED
               Step 4: tool_call receipt skipped dependency: pay
@@ -315,7 +317,7 @@ steps:
       while True:
           time.sleep(0.1)
 """
-"""A workflow that the demo lacks: over MCP nobody can limit a run's time, but the sandbox limits its code's."""
+"""A workflow that the demo lacks: MCP has no limit for a run's time, but the sandbox limits its code's."""
 
 BUNDLED: Final = frozenset({case.workflow for case in CASES.values()} - {"", "overtime"})
 TOOLS: Final = frozenset({"add", "charge", "echo", "flaky", "wait"})
@@ -340,10 +342,18 @@ GAUGES_OF_THE_PROCESS: Final[Mapping[str, frozenset[str]]] = {
     "ael_telemetry_queue_items": frozenset({"queue"}),
     "ael_telemetry_queue_size_bytes": frozenset({"queue"}),
 }
-"""Gauges of the process at that moment, whatever was called, and their labels."""
+"""Gauges of the process at that moment, for any calls, and their labels."""
 
 LOSSES: Final[Mapping[str, frozenset[str]]] = {"ael_telemetry_dropped_total": frozenset({"signal", "reason"})}
-"""The counter of what was dropped, which exists once something was; the exact counts of a suite refuse its rows."""
+"""The counter of drops, which exists after the first drop; the exact counts of a suite refuse its rows."""
+
+SESSIONS: Final[Mapping[str, frozenset[str]]] = {
+    "ael_sessions_total": frozenset({"agent", "origin", "outcome"}),
+    "ael_session_tool_calls_total": frozenset({"agent", "origin", "outcome"}),
+    "ael_session_idle_seconds_total": frozenset({"agent", "origin"}),
+    "ael_attribution_lines_total": frozenset({"agent", "contributor", "origin"}),
+}
+"""The counters of sessions and of the lines written in them, and their labels: not compared with the runs."""
 
 FROM_RULES: Final = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
 """Series that Prometheus makes of an alert whose condition holds, with that condition's labels: AelRunStuck has the
@@ -351,7 +361,7 @@ process's `job` and is pending at every evaluation that meets a process before i
 """
 
 RESOURCE_LABELS: Final = frozenset({"job", "instance", "service_name"})
-"""What Prometheus adds to each series from the process that sent it: service.name, service.instance.id."""
+"""Labels that Prometheus adds to each series from its process: service.name, service.instance.id."""
 
 
 def published_labels() -> dict[str, set[frozenset[str]]]:
@@ -366,11 +376,12 @@ def published_labels() -> dict[str, set[frozenset[str]]]:
 def labels_by_name(series: Iterable[tuple[str, Mapping[str, str], float]]) -> dict[str, set[frozenset[str]]]:
     """The sets of labels by name of a process's series.
 
-    Left out are the engine's own (`ploston_*`), `target_info`, what Prometheus makes of rules, and gauges and losses
-    of the process that have exactly their labels.
+    Left out are the engine's own (`ploston_*`), `target_info`, what Prometheus makes of rules, and gauges, losses and
+    sessions of the process that have exactly their labels.
     """
     known = {
-        name: labels | RESOURCE_LABELS for name, labels in (*GAUGES_OF_THE_PROCESS.items(), *LOSSES.items())
+        name: labels | RESOURCE_LABELS
+        for name, labels in (*GAUGES_OF_THE_PROCESS.items(), *LOSSES.items(), *SESSIONS.items())
     }
     found: dict[str, set[frozenset[str]]] = {}
     for name, labels, _ in series:
@@ -385,7 +396,7 @@ def table(cases: Iterable[Case], workflows: Iterable[str]) -> dict[str, float]:
     """Every series that must exist after these calls, with its value; buckets and sums of histograms left out.
 
     Args:
-        cases: what was called, as often as it was called.
+        cases: the called cases, each as often as it was called.
         workflows: those that the engine has loaded, whose counters begin at zero.
     """
     wanted: Counter[str] = Counter(

@@ -1,7 +1,7 @@
-"""Links and queries as Grafana resolves them: variables filled in, an address read back into what it opens.
+"""Links and queries as Grafana resolves them: variables filled in, an address parsed into its target.
 
 The rules are those of Grafana's template service (`$name`, `${name.path:format}`) and of its data links, in which a
-value is URI-encoded unless the link names another format. A variable that Grafana would not know is left standing, as
+value is URI-encoded unless the link names another format. A variable that is undefined in Grafana is not replaced, as
 Grafana leaves it, so that the tests see it.
 """
 
@@ -59,7 +59,7 @@ def fill(text: str, values: Values, *, form: str = "") -> str:
 
 
 def opened(url: str, values: Values) -> Explore | Board:
-    """Return what a click on a link opens."""
+    """Return the target of a link."""
     address = urlsplit(fill(url, values, form=_ENCODED))
     asked = parse_qs(address.query, strict_parsing=True)
     if address.path.startswith("/explore"):

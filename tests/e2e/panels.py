@@ -1,4 +1,4 @@
-"""What a panel shows, asked as Grafana asks it: variables of the board filled in, each query sent to its store."""
+"""Data of a panel, queried as Grafana queries it: variables of the board filled in, each query sent to its store."""
 
 import re
 import time
@@ -32,7 +32,7 @@ class View:
         board: its JSON.
         start: seconds since the epoch, the left end of its time range.
         end: the right end.
-        chosen: what the person has chosen or typed into variables; the others are as the board opens.
+        chosen: values chosen or typed for variables; the others have the board's defaults.
     """
 
     board: Json
@@ -88,7 +88,7 @@ class Stores:
         return "tempo" in self.backends.services
 
     def rows(self, target: Json, view: View) -> list[dict[str, Any]]:
-        """What one query of a panel returns: labels (or fields) of each row, and `Value` where there is one."""
+        """Return the rows of one query of a panel: labels (or fields) of each row, and `Value` where there is one."""
         query = fill(target.get("expr") or target.get("query") or "", view.values)
         assert not unfilled(query), f"{unfilled(query)} in {query}"
         match kind_of(target):
@@ -102,7 +102,7 @@ class Stores:
                 raise AssertionError(f"a data source that this suite does not know: {other}")
 
     def metric(self, query: str, view: View, *, instant: bool) -> list[dict[str, Any]]:
-        """What PromQL finds."""
+        """Return the rows of a PromQL query."""
         if instant:
             found = self.backends.prometheus("query", query=query, time=f"{view.end:.3f}")["result"]
             found = found if isinstance(found, list) else []
@@ -117,7 +117,7 @@ class Stores:
         return [_numbers(series) for series in found]
 
     def lines(self, query: str, view: View, *, instant: bool = False) -> list[dict[str, Any]]:
-        """What LogQL finds: the fields of each line with its text as `body`, or numbers."""
+        """Return the rows of a LogQL query: the fields of each line with its text as `body`, or numbers."""
         if instant:
             found = self.backends.loki("query", query=query, time=f"{view.end * 1e9:.0f}")
         else:
@@ -138,7 +138,7 @@ class Stores:
         ]
 
     def traces(self, query: str, view: View, target: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """What Tempo finds: a trace by its id, the traces or the spans of a search, or numbers."""
+        """Return the rows of a Tempo query: a trace by its id, the traces or the spans of a search, or numbers."""
         if is_trace_id(query):
             return [{"traceID": query}] if self.trace(query) else []
         assert self.has_tempo
@@ -173,7 +173,7 @@ class Stores:
         return list(traces.trace(trace_id))
 
     def open(self, link: Explore, view: View) -> list[dict[str, Any]]:
-        """What a person sees behind a link into Explore."""
+        """Return the rows behind a link into Explore."""
         query = link.text
         assert not unfilled(query), f"{unfilled(query)} left in {query}"
         kind = link.query["datasource"]["type"]
@@ -224,7 +224,7 @@ def linked(board: Json) -> Iterator[tuple[Json, str, Json]]:
 
 
 def shown(found: Iterable[tuple[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """The rows of a panel from those of its queries: what has the same labels is one row, with a value per query.
+    """The rows of a panel from those of its queries: rows with the same labels become one, with a value per query.
 
     Args:
         found: the letter of the query and a row of its answer, in the queries' order.

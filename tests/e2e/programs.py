@@ -24,7 +24,7 @@ from tests.support.processes import end
 from tests.support.variables import clean_variables
 
 SANDBOX_SECONDS: Final = 3
-"""Above what the sandbox's first start takes on a busy machine, so that only `overtime` runs out of it."""
+"""More than the sandbox's first start takes on a busy machine, so that only `overtime` exceeds it."""
 
 SHUTDOWN_SECONDS: Final = 10
 """Above the default of one: how long an exit takes is not the subject, and one core may be held up that long."""
@@ -40,11 +40,11 @@ def program(name: str) -> str:
 
 
 def environment(home: Path, service: str, endpoint: str, **more: str) -> dict[str, str]:
-    """A person's environment for one of the programs, with a home of its own and nothing of this test run.
+    """The environment of a new user for one of the programs, with a separate home and nothing of this test run.
 
     Args:
         home: its HOME.
-        service: the service's name, by which the stores tell its telemetry from all other.
+        service: the service's name, which identifies its telemetry in the stores.
         endpoint: where it sends OTLP.
         more: further variables.
     """
@@ -87,7 +87,7 @@ def export_demo(folder: Path, env: Mapping[str, str]) -> Path:
 
 @dataclass
 class Served:
-    """`opentelemetry-instrument ael serve` in a process of its own."""
+    """`opentelemetry-instrument ael serve` in a separate process."""
 
     process: subprocess.Popen[bytes]
     service: str
@@ -98,7 +98,7 @@ class Served:
     exit_seconds: float = 0.0
 
     def wait_until_ready(self, *, seconds: float = 60) -> None:
-        """Wait until its port for metrics says that it is ready."""
+        """Wait until its port for metrics reports ready."""
 
         def missing() -> str:
             assert self.process.poll() is None, f"it ended:\n{self.stderr.read_text()[-2000:]}"
@@ -113,7 +113,7 @@ class Served:
         wait_until_nothing_is_missing(missing, seconds=seconds)
 
     def dropped(self) -> dict[str, float]:
-        """What its own /metrics says was dropped, by signal."""
+        """Return the drops on its own /metrics, by signal."""
         answer = requests.get(f"http://127.0.0.1:{self.admin_port}/metrics", timeout=10)
         answer.raise_for_status()
         found: dict[str, float] = {}
@@ -125,7 +125,7 @@ class Served:
         return found
 
     def stop(self, *, seconds: float = 30) -> int:
-        """Ask it to stop and return its exit code; how long that took is kept."""
+        """Ask it to stop and return its exit code; store the seconds it took."""
         if self.process.poll() is None:
             began = time.monotonic()
             self.process.send_signal(signal.SIGTERM)
@@ -136,11 +136,11 @@ class Served:
         return self.process.returncode
 
     def lines(self) -> list[dict[str, Any]]:
-        """What it has printed on stdout: one JSON object per line, or the test fails."""
+        """Return its stdout: one JSON object per line, or the test fails."""
         return [json.loads(line) for line in self.stdout.read_text("utf-8").splitlines()]
 
     def losses(self) -> list[dict[str, Any]]:
-        """The lines in which it says that telemetry was lost."""
+        """Return the lines in which it reports dropped telemetry."""
         return [
             line
             for line in self.lines()
@@ -165,7 +165,7 @@ def serving(
         service: the service's name.
         endpoint: where it sends OTLP.
         workflows: files of further workflows, by name.
-        shutdown_seconds: what its end may take for what is queued; None leaves the default.
+        shutdown_seconds: the time its end may take for its queue; None leaves the default.
         more: further variables.
     """
     require("engine")
@@ -206,7 +206,7 @@ def serving(
 
 @dataclass(frozen=True)
 class Ask:
-    """One call that a client makes: what, by which tool, and whether it brings a trace of its own."""
+    """One call of a client: the case, the tool, and whether it sends its own trace."""
 
     case: Case
     way: Way = "tool"
@@ -215,7 +215,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the client knows of one call afterwards; ids are empty where it cannot know them."""
+    """The client's view of one call afterwards; ids are empty where the client gets none."""
 
     ask: Ask
     succeeded: bool
@@ -253,7 +253,7 @@ class Clients:
     def drive(
         self, plans: Sequence[Iterable[Ask]], meanwhile: Callable[[], Awaitable[None]] | None = None
     ) -> list[Answer]:
-        """Make each plan's calls in a session of its own, all plans at once, and `meanwhile` something else."""
+        """Make each plan's calls in a separate session, all plans at once, and `meanwhile` something else."""
 
         async def everything() -> None:
             async with asyncio.TaskGroup() as tasks:

@@ -1,4 +1,4 @@
-"""Spans as stored, whoever stored them: the suite's own sink or Tempo, and a run's tree as text."""
+"""Spans as stored by the suite's own sink or by Tempo, and a run's tree as text."""
 
 import threading
 from collections import defaultdict
@@ -51,7 +51,7 @@ class Traces(Protocol):
 
 
 class TraceSink(OtlpServer):
-    """Takes OTLP over gRPC in Tempo's place and keeps all spans; one that came twice is kept once, and counted."""
+    """Accepts OTLP over gRPC in Tempo's place and stores all spans; a repeated one is stored once, and counted."""
 
     def __init__(self) -> None:
         """Listen on the address that containers reach this host by."""
@@ -185,7 +185,7 @@ _TOLD = (
 def _details(span: StoredSpan) -> str:
     facts = dict(span.attributes)
     if span.name.startswith("Step"):
-        # Its request says the tool, its root the workflow.
+        # Its request names the tool, its root the workflow.
         facts.pop("ael.workflow.name", None)
         facts.pop("ael.tool.name", None)
     return "".join(f" {facts[key]}" for key in _TOLD if key in facts)

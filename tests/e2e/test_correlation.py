@@ -1,8 +1,8 @@
 """Every link between metrics, logs, traces and boards, followed as Grafana follows it, over runs of the real engine.
 
-Variables are filled in by the rules of Grafana's template service (tests/e2e/links.py) and each target is asked for
-what it holds. Grafana itself is not needed. Where this machine has no image of Tempo the suite's sink of spans stands
-in for it: a trace is then found by its id, and what needs a TraceQL search is skipped by name.
+Variables are filled in by the rules of Grafana's template service (tests/e2e/links.py) and each target is queried.
+Grafana itself is not needed. Where this machine has no image of Tempo the suite's sink of spans stands in for it: a
+trace is then found by its id, and tests that need a TraceQL search are skipped by name.
 """
 
 import json
@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from tests.dashboards.boards import Json, committed, data_panels, name_of, needs_tempo
+from tests.e2e.agents import CodingAgent
 from tests.e2e.backends import Backends, LogLine
 from tests.e2e.checks import Known, Truth, settle
 from tests.e2e.expected import BUNDLED
@@ -66,6 +67,8 @@ class Day:
 def day(backends: Backends, tmp_path_factory: pytest.TempPathFactory) -> Day:
     """Runs of every kind, each under a trace id that its caller knows, and then the end of the process."""
     began = time.time()
+    agent = CodingAgent(tmp_path_factory.mktemp("agent"), backends.otlp)
+    agent.first_life()
     with serving(
         tmp_path_factory.mktemp("links"), SERVICE, backends.otlp, OTEL_METRIC_EXPORT_INTERVAL="1000"
     ) as served:
@@ -80,6 +83,7 @@ def day(backends: Backends, tmp_path_factory: pytest.TempPathFactory) -> Day:
         )
         answers = Clients(served.port, pause_s=0.3).drive(PLANS)
         assert served.stop() == 0
+    agent.second_life()
     calls = tuple(Known(each.ask.case, each.trace_id, each.parent_id, each.execution_id) for each in answers)
     truth = Truth(SERVICE, calls, BUNDLED | {"overtime"})
     settle(backends, truth, served.lines())
@@ -166,12 +170,11 @@ def test_a_span_opens_the_metrics_of_its_workflow_and_tool(day: Day, sources: Ma
                     continue  # the span has no such tag, and Grafana shows nothing for it
                 found = day.stores.metric(text, view, instant=False)
                 if "p95" in query["name"] and not found:
-                    continue  # a histogram that was born with this call has one sample yet: another call must tell
+                    continue  # a histogram that was born with this call has one sample yet: another call is needed
                 assert found, text
                 own = {span.attributes.get("ael.workflow.name"), span.attributes.get("ael.tool.name")}
                 for row in found:
                     assert {row[label] for label in ("workflow", "tool") if label in row} <= own
-                # What lasted less than an interval has a count and no rate yet: a positive one in some status.
                 if "p95" not in query["name"]:
                     assert any(float(value) > 0 for row in found for _, value in row["values"]), text
                 asked[query["name"]] += 1

@@ -1,8 +1,8 @@
-"""A day of the real engine, and what the boards make of it: every panel asked, every number compared with the script.
+"""A day of the real engine on the boards: every panel asked, every number compared with the script.
 
 The day has every outcome there is, a burst, a workflow whose second version fails, a storm of failures, and two
-processes one after the other. It takes a minute, in a stack of its own. Where this machine has no image of Tempo,
-what is asked in TraceQL is skipped by name.
+processes one after the other; a coding agent works beside it, whose hooks start two workers. It takes a minute, in a
+separate stack. Where this machine has no image of Tempo, TraceQL queries are skipped by name.
 """
 
 import math
@@ -19,6 +19,8 @@ from ael_otel._generated import metrics
 from tests.dashboards.boards import Json, committed, data_panels, kind_of, name_of, needs_tempo
 from tests.dashboards.contract import grouping
 from tests.dashboards.promql import parse
+from tests.e2e.agents import AGENT, CALLS_OF_TWO_LIVES, CodingAgent
+from tests.e2e.agents import SERVICE as AGENTS
 from tests.e2e.backends import NEEDED, Backends, images_here, started
 from tests.e2e.checks import Known, Truth, settle
 from tests.e2e.expected import BUNDLED, Case
@@ -86,8 +88,10 @@ NOTHING_TO_SHOW = {
     "Telemetry lost in the application": "nothing was lost",
     "Telemetry lost in the Collector": "nothing was lost",
     "Redactions": "the script hands no secret around",
+    "Lines by contributor": "the calls of the agent change no file",
+    "Lines by agent": "the calls of the agent change no file",
 }
-"""Panels that an untroubled day leaves empty; tests/dashboards/test_live.py shows that they can fill."""
+"""Panels that this day leaves empty; tests/dashboards/test_live.py shows that they can fill."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ class Day:
 
     stores: Stores
     truth: Truth
+    agent: CodingAgent
     began: float
     ended: float
 
@@ -108,8 +113,8 @@ class Day:
         """The id of a trace of the day."""
         return min(self.stores.backends.traces.of_service(SERVICE))
 
-    def row(self, board: str, title: str, letter: str = "A") -> list[dict[str, Any]]:
-        """What one query of a panel returns."""
+    def row(self, board: str, title: str, letter: str = "A", **chosen: str) -> list[dict[str, Any]]:
+        """Return the rows of one query of a panel."""
         (target,) = (
             target
             for panel in data_panels(BOARDS[board])
@@ -117,11 +122,11 @@ class Day:
             for target in panel["targets"]
             if target["refId"] == letter
         )
-        return self.stores.rows(target, self.view(board))
+        return self.stores.rows(target, self.view(board, **chosen))
 
-    def figure(self, board: str, title: str) -> float:
+    def figure(self, board: str, title: str, **chosen: str) -> float:
         """The one number of a panel."""
-        (row,) = self.row(board, title)
+        (row,) = self.row(board, title, **chosen)
         return float(row["Value"])
 
     @property
@@ -148,7 +153,7 @@ class Day:
 
 @pytest.fixture(scope="module")
 def own_stack() -> Iterator[Backends]:
-    """A stack that has seen nothing else: some panels count whatever there is."""
+    """A stack without other telemetry: some panels count everything."""
     require("docker")
     require("compose")
     require("engine")
@@ -165,6 +170,8 @@ def day(own_stack: Backends, tmp_path_factory: pytest.TempPathFactory) -> Day:
     answers: list[Answer] = []
     printed: list[dict[str, Any]] = []
     began = time.time()
+    agent = CodingAgent(tmp_path_factory.mktemp("agent"), own_stack.otlp)
+    agent.first_life()
     for file, plans in ((GOOD, (MORNING, BURST)), (BAD, (EVENING,))):
         folder = tmp_path_factory.mktemp("day")
         with serving(folder, SERVICE, own_stack.otlp, workflows={"invoice": file}, **often) as served:
@@ -172,6 +179,7 @@ def day(own_stack: Backends, tmp_path_factory: pytest.TempPathFactory) -> Day:
                 answers += Clients(served.port).drive(part)
             assert served.stop() == 0
         printed += served.lines()
+    agent.second_life()
     for answer in answers:
         assert answer.succeeded is answer.ask.case.succeeds, answer
     calls = tuple(Known(each.ask.case, each.trace_id, each.parent_id, each.execution_id) for each in answers)
@@ -184,14 +192,14 @@ def day(own_stack: Backends, tmp_path_factory: pytest.TempPathFactory) -> Day:
         )
     # Some panels look at each minute, and a rate of the Collector's own counters takes two scrapes, 15 s apart.
     time.sleep(max(0.0, began + MINUTE_AND_MORE - time.time()))  # wait: panels count by minutes
-    return Day(Stores(own_stack), truth, began, time.time())
+    return Day(Stores(own_stack), truth, agent, began, time.time())
 
 
 # --- every panel ------------------------------------------------------------------------------------------------------
 
 
-def test_what_has_nothing_to_show_is_a_panel() -> None:
-    """Proves that each exception is a panel's title: one that no panel has is no exception but a forgotten word."""
+def test_each_exception_is_a_title_of_a_panel() -> None:
+    """Proves that each exception is a panel's title: an exception without a panel is left over."""
     titles = {panel["title"] for board in BOARDS.values() for panel in data_panels(board)}
     assert titles >= NOTHING_TO_SHOW.keys()
 
@@ -264,6 +272,35 @@ def test_p95_is_within_a_bucket_of_the_traces(day: Day) -> None:
     shown = {row["workflow"]: row["Value"] for row in day.row("ael-overview", "Slowest workflows")}["hello"]
     exact, told = bisect_left(buckets, durations[rank]), bisect_left(buckets, shown)
     assert abs(exact - told) <= 1, f"{durations[rank]:.4f} s exactly, {shown:.4f} s on the board"
+
+
+def test_sessions_of_two_workers_are_exact(day: Day) -> None:
+    """Proves that the worker that continues a killed one's series loses nothing and counts nothing twice: sessions and
+    tool calls on the board are those that hooks reported.
+    """
+    figures = {title: day.figure("ael-sessions", title, agent=AGENT) for title in ("Sessions", "Tool calls")}
+    assert figures == {"Sessions": 2, "Tool calls": CALLS_OF_TWO_LIVES.total()}
+    for letter, outcome in (("B", "error"), ("C", "denied"), ("D", "cancelled")):
+        (row,) = day.row("ael-sessions", "Calls that went wrong, by agent", letter, agent=AGENT)
+        assert row["Value"] == CALLS_OF_TWO_LIVES[outcome], outcome
+    series = day.stores.backends.series(AGENTS, pattern="ael_session.*")
+    assert len({labels["instance"] for _, labels, _ in series}) == 1
+
+
+def test_log_events_of_workers_name_the_sessions_trace(day: Day) -> None:
+    """Proves that start, idle time and end of each session are in Loki once, with the trace id of its spans."""
+    found = Counter(
+        (line.labels["event_name"], line.labels["trace_id"]) for line in day.stores.backends.lines(AGENTS)
+    )
+    records = {record.session_id: record for record in day.agent.records()}
+    for record in records.values():
+        assert found["ael.session.start", record.trace_id] == 1
+        assert found["ael.session.end", record.trace_id] == 1
+        assert {span.service for span in day.stores.trace(record.trace_id)} == {AGENTS}
+    assert found["ael.enforcement.idle", records["s-2"].trace_id] >= 1
+    assert {trace_id for _, trace_id in found} == {record.trace_id for record in records.values()}
+    shown = day.row("ael-sessions", "Recent sessions", agent=AGENT)
+    assert sorted(row["session_id"] for row in shown) == ["s-1", "s-2"]
 
 
 def test_nothing_runs_at_the_end(day: Day) -> None:

@@ -1,4 +1,4 @@
-"""`ael demo` against a running stack: everything that its runs did is in the stores, and nothing else."""
+"""`ael demo` against a running stack: the stores have exactly the telemetry of its runs."""
 
 import json
 from collections import Counter
@@ -21,7 +21,7 @@ SERVICE = "e2e-demo"
 
 @dataclass(frozen=True)
 class Shown:
-    """What the demo printed, and what it ran according to that."""
+    """The demo's output, and the runs that it lists."""
 
     report: dict[str, Any]
     truth: Truth
@@ -48,7 +48,7 @@ def demo(backends: Backends, tmp_path_factory: pytest.TempPathFactory) -> Shown:
     return Shown(report, truth)
 
 
-def test_every_workflow_ran_and_ended_as_it_is_made_to(demo: Shown) -> None:
+def test_every_workflow_ran_and_ended_as_expected(demo: Shown) -> None:
     """Proves that the ground truth is worth comparing with: all workflows, the outcomes they are made for, ids."""
     assert demo.report["otlp"]["reachable"]
     runs = demo.report["runs"]
@@ -59,8 +59,8 @@ def test_every_workflow_ran_and_ended_as_it_is_made_to(demo: Shown) -> None:
         assert len({each[key] for each in runs}) == len(runs), f"each run has its own {key}"
 
 
-def test_prometheus_has_what_was_run_and_nothing_else(backends: Backends, demo: Shown) -> None:
-    """Proves that after the process has ended every counter, and the histograms' counts, equal what was run."""
+def test_prometheus_has_exactly_the_series_of_the_runs(backends: Backends, demo: Shown) -> None:
+    """Proves that after the process has ended every counter, and the histograms' counts, equal the runs."""
     check_metrics(backends, demo.truth)
 
 
@@ -96,7 +96,7 @@ def test_every_run_leads_from_its_lines_to_its_trace(backends: Backends, demo: S
         lines.clear()
         for line in backends.lines(SERVICE, ' | execution_id != ""'):
             lines.setdefault(line.labels["execution_id"], []).append(line)
-        # The last line of a run, which tells of its end, whichever it was.
+        # The last line of a run, which reports its end.
         unended = [
             each["workflow"]
             for each in runs
@@ -135,7 +135,7 @@ def test_both_protocols_deliver_all_three_signals(backends: Backends, tmp_path: 
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     truth = Truth(service, (Known(CASES["hello"], told["trace_id"], "", told["execution_id"]),))
-    # It has ended: what comes later than now was handed over before.
+    # The process has ended: later arrivals were already handed over.
     check_metrics(backends, truth, seconds=ARRIVAL_SECONDS)
     check_traces(backends, truth, seconds=ARRIVAL_SECONDS)
     assert (

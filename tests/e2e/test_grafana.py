@@ -47,7 +47,7 @@ class Grafana:
         self.authorization = f"Basic {token}"
 
     def get(self, path: str, **parameters: str) -> Any:
-        """What a GET answers with; fails unless it succeeds."""
+        """Return the body of a GET; fails unless it succeeds."""
         answer = self._session.get(f"{self.url}{path}", params=parameters, timeout=15)
         assert answer.ok, f"{path}: {answer.status_code} {answer.text[:300]}"
         return answer.json()
@@ -102,7 +102,7 @@ def arrives(count: Callable[[], int], what: str) -> None:
     wait_until_nothing_is_missing(lambda: "" if count() else f"no rows of {what}", seconds=30)
 
 
-def test_nobody_gets_in_without_the_password(grafana: Grafana) -> None:
+def test_access_without_the_password_is_refused(grafana: Grafana) -> None:
     """Proves that anonymous access and the well-known password are off."""
     assert requests.get(f"{grafana.url}/api/datasources", timeout=10).status_code == 401
     known = requests.get(f"{grafana.url}/api/datasources", auth=("admin", "admin"), timeout=10)
@@ -198,11 +198,11 @@ def test_grafana_answers_every_query_of_every_panel(
 
 WIDTHS = (1280, 1920)
 ERRORS = '[data-testid*="Panel status error"], [aria-label="Panel status"]'
-"""What the browser shows on a panel whose query failed."""
+"""Text on a panel whose query failed."""
 OWN_WORDS = {"nodeGraph": 'Grafana\'s node graph says "No data" whatever its panel is told to say'}
 """Kinds of panel that ignore `noValue`, with the reason."""
 HOW_TO_CHOOSE = "click the trace of a run above"
-"""What the waterfall says while no trace is chosen."""
+"""Text of the waterfall while no trace is chosen."""
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +246,7 @@ def test_a_board_looks_whole(
     # Not "network idle": the live log never is.
     loading = page.locator('[aria-label="Panel loading bar"]')
     wait_until_nothing_is_missing(lambda: "panels still load" if loading.count() else "", seconds=30)
-    # What has been loaded is drawn by the second frame after it.
+    # Loaded data is drawn by the second frame after it.
     page.evaluate("() => new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
     page.screenshot(path=tmp_path / f"{name}-{width}.png")
     assert page.locator(ERRORS).count() == 0

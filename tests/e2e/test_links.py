@@ -1,4 +1,4 @@
-"""The suite's own reading of Grafana's links: what it fills in, what it leaves standing, what it refuses."""
+"""The suite's resolver of Grafana's links: replaced, undefined and refused variables."""
 
 import json
 from urllib.parse import quote
@@ -35,18 +35,18 @@ def test_a_variable_is_filled_in(text: str, filled: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["$nobody", "${__data.fields.Nothing}", "${__span.tags.x}"])
-def test_what_nobody_knows_is_left_standing_and_seen(text: str) -> None:
+def test_undefined_variable_is_left_in_place_and_reported(text: str) -> None:
     """Proves that a link with a misspelt variable cannot pass as filled in."""
     assert unfilled(fill(text, VALUES)) == [text]
 
 
-def test_the_end_of_an_expression_is_no_variable() -> None:
-    """Proves that a `$` that ends a regular expression, or a group in a replacement, is not taken for one."""
+def test_end_of_an_expression_is_not_a_variable() -> None:
+    """Proves that a `$` that ends a regular expression, or a group in a replacement, does not count as one."""
     assert unfilled('{a=~"x$"} $1') == []
 
 
 def test_a_link_into_explore_is_read_back() -> None:
-    """Proves that a value with characters of URLs and JSON arrives in the query as it is."""
+    """Proves that a value with characters of URLs and JSON arrives in the query unchanged."""
     pane = {
         "datasource": "loki",
         "queries": [{"refId": "A", "datasource": {"type": "loki", "uid": "loki"}, "expr": "${__value.raw}"}],

@@ -9,8 +9,18 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ael_otel._generated import metrics as spec
+from ael_otel._generated.events import SESSION_END, SESSION_START
 from tests.e2e.backends import Backends
-from tests.e2e.checks import Known, Truth, check_lines, check_metrics, check_traces, run_traces, settle
+from tests.e2e.checks import (
+    Known,
+    Truth,
+    check_lines,
+    check_metrics,
+    check_traces,
+    is_session,
+    run_traces,
+    settle,
+)
 from tests.e2e.expected import (
     BUNDLED,
     CONTRACT,
@@ -18,6 +28,7 @@ from tests.e2e.expected import (
     HISTOGRAMS,
     LOSSES,
     RESOURCE_LABELS,
+    SESSIONS,
     labels_by_name,
     published_labels,
     row,
@@ -29,10 +40,13 @@ from tests.support.contract import LOG_FIELDS
 pytestmark = pytest.mark.timeout(400)  # the first test of all waits for the stack
 
 SERVICE = "e2e-serve"
-LATE = 3
-"""How many runs of `answered_late` go on at the same time, for four seconds."""
+SESSION = "session"
+"""The component of the log events of sessions."""
 
-# One client each. The last two bring no trace of their own, so that the engine begins it.
+LATE = 3
+"""Number of concurrent runs of `answered_late`, of four seconds each."""
+
+# One client each. The last two send no trace, so that the engine begins one.
 PLANS = (
     [
         *asks("hello x5 mixed skips tool_fails direct_echo", traced=True),
@@ -65,14 +79,20 @@ class Driven:
     @property
     def inside(self) -> list[dict[str, Any]]:
         """The lines that were printed inside a run or a call."""
-        return [line for line in self.served.lines() if line["trace_id"] or line["execution_id"]]
+        lines = (line for line in self.served.lines() if line["component"] != SESSION)
+        return [line for line in lines if line["trace_id"] or line["execution_id"]]
+
+    @property
+    def of_sessions(self) -> list[dict[str, Any]]:
+        """The lines about the clients' sessions."""
+        return [line for line in self.served.lines() if line["component"] == SESSION]
 
 
 @pytest.fixture(scope="module")
 def driven(backends: Backends, tmp_path_factory: pytest.TempPathFactory) -> Driven:
     """All plans carried out at once, then SIGTERM."""
     folder = tmp_path_factory.mktemp("serve")
-    # Every second, so that Prometheus sees how many runs go on.
+    # Every second, so that Prometheus sees the number of running runs.
     with serving(folder, SERVICE, backends.otlp, OTEL_METRIC_EXPORT_INTERVAL="1000") as served:
         answers = Clients(served.port).drive(PLANS)
         exit_code = served.stop()
@@ -84,7 +104,7 @@ def driven(backends: Backends, tmp_path_factory: pytest.TempPathFactory) -> Driv
     return Driven(served, answers, exit_code, truth)
 
 
-def test_clients_get_the_answers_that_the_workflows_are_made_for(driven: Driven) -> None:
+def test_clients_get_the_expected_answers(driven: Driven) -> None:
     """Proves that the ground truth is worth comparing with: every call answered, with the outcome it must have."""
     assert len(driven.answers) == sum(map(len, PLANS))
     for answer in driven.answers:
@@ -98,8 +118,8 @@ def test_the_server_stops_when_it_is_asked_to(driven: Driven) -> None:
     assert driven.served.stderr.read_text("utf-8") == ""
 
 
-def test_prometheus_has_what_was_called_and_nothing_else(backends: Backends, driven: Driven) -> None:
-    """Proves that every counter and count equals what the clients did, zeros included, and that no series is twice."""
+def test_prometheus_has_exactly_the_series_of_the_calls(backends: Backends, driven: Driven) -> None:
+    """Proves that every counter and count equals the clients' calls, zeros included, and that no series is twice."""
     check_metrics(backends, driven.truth)
 
 
@@ -107,14 +127,15 @@ def test_names_and_labels_are_the_contracts(backends: Backends, driven: Driven) 
     """Proves that Prometheus's names are the seven published ones: no unit or `_ratio` added, no label but theirs.
 
     Anything else that the process sends is the engine's own (`ploston_*`), the one `target_info`, and gauges of the
-    process with their labels. That nothing was lost is another test's to say.
+    process with their labels. Another test proves that nothing was dropped.
     """
     wanted = published_labels()
     assert labels_by_name(backends.series(SERVICE)) == wanted
     named = backends.prometheus("label/__name__/values")
     strangers = {name for name in named if "ael" in name and not name.startswith("otelcol_")} - wanted.keys()
     # Only recording rules make names with a colon.
-    assert {name for name in strangers if ":" not in name} <= GAUGES_OF_THE_PROCESS.keys() | LOSSES.keys()
+    others = {*GAUGES_OF_THE_PROCESS, *LOSSES, *SESSIONS}
+    assert {name for name in strangers if ":" not in name} <= others
 
 
 def test_histograms_have_the_published_buckets(backends: Backends, driven: Driven) -> None:
@@ -142,12 +163,12 @@ def test_histograms_have_the_published_buckets(backends: Backends, driven: Drive
 
 
 def test_active_runs_are_seen_while_they_go_on(backends: Backends, driven: Driven) -> None:
-    """Proves that the gauge shows the runs that go on together, and that none is left when all have ended."""
+    """Proves that the gauge has the number of concurrent runs, and is zero when all have ended."""
     found = backends.prometheus("query", query=f'max_over_time(ael_active_workflows{{job="{SERVICE}"}}[1h])')
     assert float(found["result"][0]["value"][1]) >= LATE
 
 
-def test_the_scrape_endpoint_tells_the_same_once(backends: Backends, driven: Driven) -> None:
+def test_scrape_endpoint_has_the_same_series_once(backends: Backends, driven: Driven) -> None:
     """Proves that port 8889 serves the same rows for a Prometheus of one's own, and adds none to ours."""
     page: dict[str, float] = {}
     for family in text_string_to_metric_families(backends.scraped()):
@@ -188,7 +209,7 @@ def test_every_call_is_one_trace_of_the_right_shape(backends: Backends, driven: 
 
 
 def test_every_printed_line_is_in_loki_once(backends: Backends, driven: Driven) -> None:
-    """Proves that stdout and Loki tell the same, line by line: message as body, all other fields beside it, once."""
+    """Proves that stdout and Loki have the same lines: message as body, all other fields beside it, once."""
     assert driven.inside
     check_lines(backends, SERVICE, driven.served.lines())
 
@@ -236,16 +257,42 @@ def test_every_run_has_lines_that_lead_to_its_trace(backends: Backends, driven: 
 
 
 def test_events_are_found_by_their_names(backends: Backends, driven: Driven) -> None:
-    """Proves that the queries that the log reference gives find what happened: each failure, retry and skip once."""
+    """Proves that the queries of the log reference find the events: each failure, retry and skip once."""
     wanted: Counter[tuple[str, str]] = Counter()
     for case in driven.truth.cases:
         for event, times in case.events.items():
             wanted[event, case.workflow] += times
+    wanted[SESSION_START.name, ""] = wanted[SESSION_END.name, ""] = len(PLANS)
     found = Counter(
         (line.labels["event_name"], line.labels.get("workflow_id", ""))
         for line in backends.lines(SERVICE, ' | event_name=~".+"')
     )
     assert found == wanted
+
+
+def test_each_client_is_one_session_in_every_store(backends: Backends, driven: Driven) -> None:
+    """Proves that sessions and their calls are counted once, and that each has a trace which its two lines name."""
+    traces = {
+        trace_id: spans
+        for trace_id, spans in backends.traces.of_service(SERVICE).items()
+        if is_session(spans)
+    }
+    assert len(traces) == len(PLANS)
+    counted = Counter[str]()
+    for name, labels, value in backends.series(SERVICE, pattern="ael_session.*"):
+        assert labels["origin"] == "client"
+        counted[name] += int(value)
+    calls = sum(map(len, PLANS))
+    assert counted["ael_sessions_total"] == len(PLANS)
+    assert counted["ael_session_tool_calls_total"] == calls
+    assert sum(span.name == "tool.execute" for spans in traces.values() for span in spans) == calls
+    stored = [
+        line.labels["trace_id"]
+        for line in check_lines(backends, SERVICE, driven.served.lines())
+        if line.labels["component"] == SESSION
+    ]
+    assert Counter(stored) == dict.fromkeys(traces, 2)
+    assert len(driven.of_sessions) == len(stored)
 
 
 def test_no_id_is_a_stream_label(backends: Backends, driven: Driven) -> None:
@@ -255,7 +302,7 @@ def test_no_id_is_a_stream_label(backends: Backends, driven: Driven) -> None:
 
 
 def test_arguments_stay_out(backends: Backends, driven: Driven) -> None:
-    """Proves that what a client passed to a tool is in no line, span or label: only the run itself has it."""
+    """Proves that a client's arguments for a tool are in no line, span or label, only in the run."""
     secret = "no workflow"  # the text that `direct_echo` hands to the tool
     assert secret not in driven.served.stdout.read_text("utf-8")
     for spans in run_traces(backends, driven.truth).values():

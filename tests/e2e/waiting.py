@@ -1,4 +1,4 @@
-"""The one way to wait in this suite: look again until nothing is missing, and say at the deadline what was."""
+"""The one way to wait in this suite: poll until nothing is missing, and fail at the deadline with the rest."""
 
 import time
 from collections.abc import Callable
@@ -8,9 +8,9 @@ def wait_until_nothing_is_missing(missing: Callable[[], str], *, seconds: float,
     """Call `missing` until it returns an empty text.
 
     Args:
-        missing: returns what is missing, in words; a failure to ask is something that is missing.
+        missing: returns a description of the missing items; a failed query counts as missing.
         seconds: after that time the last text fails the test.
-        every: seconds between two looks.
+        every: seconds between two polls.
     """
     __tracebackhide__ = True
     deadline = time.monotonic() + seconds

@@ -1,9 +1,9 @@
-"""Every way a run can go, as data: what is run, and what its spans, counters, log and record must say.
+"""Every outcome of a run, as data: the workflow, and the expected spans, counters, log lines and record.
 
 `tree` is the whole span tree (see `lab.view.tree`), `counts` every counter that changes (`runs workflow status`,
-`step workflow step type`, `call tool status`, `error type component`). `says` is the text of the failure, in the log
-record that carries the exception and in the store. `told` is the span that this one record belongs to: the outermost
-frame that failed, or, where the run goes on, the one that tolerated the failure.
+`step workflow step type`, `call tool status`, `error type component`). `message` is the text of the failure in the log
+record that carries the exception and in the store. `logged_by` is the span that this one record belongs to: the
+outermost frame that failed, or, if the run continues, the one that tolerated the failure.
 """
 
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ from typing import Any, Final
 
 @dataclass(frozen=True)
 class Outcome:
-    """One row of the table; a run that failed is told at its root."""
+    """One row of the table; a failed run is logged at its root."""
 
     workflow: str
     tree: str
     counts: str
     status: str = "completed"
-    says: str = ""
-    told: str = ""
+    message: str = ""
+    logged_by: str = ""
     level: str = "ERROR"
     inputs: dict[str, Any] = field(default_factory=dict)
 
@@ -32,7 +32,7 @@ def _dedent(text: str) -> str:
 
 def _outcome(workflow: str, tree: str, counts: str, **more: Any) -> Outcome:
     if more.get("status") == "failed":
-        more.setdefault("told", "Workflow Execution")
+        more.setdefault("logged_by", "Workflow Execution")
     lines = "\n".join(_dedent(counts).splitlines())
     return Outcome(workflow, _dedent(tree), lines, **more)
 
@@ -85,7 +85,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         error TOOL_FAILED tool
         """,
         status="failed",
-        says="card declined",
+        message="card declined",
     ),
     _outcome(
         "code_runtime",
@@ -100,7 +100,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         error CODE_RUNTIME sandbox
         """,
         status="failed",
-        says="ZeroDivisionError at line 1: division by zero",
+        message="ZeroDivisionError at line 1: division by zero",
     ),
     _outcome(
         "code_says_timeout",
@@ -115,7 +115,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         error CODE_RUNTIME sandbox
         """,
         status="failed",
-        says="ValueError at line 1: the report timed out at noon",
+        message="ValueError at line 1: the report timed out at noon",
     ),
     _outcome(
         "code_syntax",
@@ -130,7 +130,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         error CODE_SYNTAX sandbox
         """,
         status="failed",
-        says="Security violation: Syntax error in code: invalid syntax (<sandbox>, line 1)",
+        message="Security violation: Syntax error in code: invalid syntax (<sandbox>, line 1)",
     ),
     _outcome(
         "code_security",
@@ -145,7 +145,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         error CODE_SECURITY sandbox
         """,
         status="failed",
-        says="Security violation: Access to '__class__' is not allowed (security restriction)",
+        message="Security violation: Access to '__class__' is not allowed (security restriction)",
     ),
     _outcome(
         "code_timeout",
@@ -160,7 +160,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         error CODE_TIMEOUT sandbox
         """,
         status="failed",
-        says="Execution timeout after 1s",
+        message="Execution timeout after 1s",
     ),
     _outcome(
         "input_invalid",
@@ -172,7 +172,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         error INPUT_INVALID workflow_engine
         """,
         status="failed",
-        says="Invalid workflow input: Missing required input: order",
+        message="Invalid workflow input: Missing required input: order",
     ),
     _outcome(
         "template_error",
@@ -186,7 +186,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         error TEMPLATE_ERROR step
         """,
         status="failed",
-        says="Template rendering failed",
+        message="Template rendering failed",
     ),
     _outcome(
         "when_error",
@@ -200,7 +200,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         error TEMPLATE_ERROR step
         """,
         status="failed",
-        says="Template rendering failed",
+        message="Template rendering failed",
     ),
     _outcome(
         "output_error",
@@ -216,7 +216,22 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         error TEMPLATE_ERROR workflow_engine
         """,
         status="failed",
-        says="Template rendering failed",
+        message="Template rendering failed",
+    ),
+    _outcome(
+        "when_met",
+        """
+        Workflow Execution  name=when_met status=success
+          Step 1: tool_call  name=optional status=completed tool=echo
+            * decision decision.kind=when decision.outcome=met
+            MCP Request [CLIENT]  tool=echo server=lab source=tool_step
+        """,
+        """
+        runs when_met success
+        step when_met optional tool_call
+        call echo success
+        """,
+        inputs={"wanted": True},
     ),
     _outcome(
         "when_skip",
@@ -225,6 +240,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
           Step 1: tool_call  name=start status=completed tool=echo
             MCP Request [CLIENT]  tool=echo server=lab source=tool_step
           Step 2: tool_call  name=optional status=skipped skip_reason='when: inputs.wanted' tool=echo
+            * decision decision.kind=when decision.outcome=not_met
           Step 3: tool_call  name=finish status=completed tool=echo
             MCP Request [CLIENT]  tool=echo server=lab source=tool_step
         """,
@@ -240,6 +256,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         """
         Workflow Execution  name=when_skip_code status=success
           Step 1: code_execution  name=optional status=skipped skip_reason='when: inputs.wanted'
+            * decision decision.kind=when decision.outcome=not_met
         """,
         """
         runs when_skip_code success
@@ -250,6 +267,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         """
         Workflow Execution  name=when_retry status=success
           Step 1: tool_call  name=optional status=skipped skip_reason='when: inputs.wanted' attempt=3 tool=echo
+            * decision decision.kind=when decision.outcome=not_met
         """,
         """
         runs when_retry success
@@ -260,6 +278,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         """
         Workflow Execution  name=cascade_skip status=success
           Step 1: tool_call  name=optional status=skipped skip_reason='when: inputs.wanted' tool=echo
+            * decision decision.kind=when decision.outcome=not_met
           Step 2: tool_call  name=tool_after status=skipped skip_reason='dependency: optional' tool=echo
           Step 3: code_execution  name=code_after status=skipped skip_reason='dependency: tool_after'
           Step 4: tool_call  name=finish status=completed tool=echo
@@ -289,8 +308,8 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         call refuse error
         error TOOL_FAILED tool
         """,
-        says="card declined",
-        told="Step 1: tool_call",
+        message="card declined",
+        logged_by="Step 1: tool_call",
         level="WARN",
     ),
     _outcome(
@@ -309,8 +328,8 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         call echo success
         error CODE_RUNTIME sandbox
         """,
-        says="ZeroDivisionError at line 1: division by zero",
-        told="Step 1: code_execution",
+        message="ZeroDivisionError at line 1: division by zero",
+        logged_by="Step 1: code_execution",
         level="WARN",
     ),
     _outcome(
@@ -330,8 +349,8 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         call no_such_tool error
         error TOOL_UNAVAILABLE tool
         """,
-        says="Tool '' is unavailable",  # the engine's own words
-        told="Step 1: tool_call",
+        message="Tool '' is unavailable",  # the engine's own words
+        logged_by="Step 1: tool_call",
         level="WARN",
     ),
     _outcome(
@@ -371,7 +390,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         error TOOL_FAILED tool x3
         """,
         status="failed",
-        says="still no",
+        message="still no",
     ),
     _outcome(
         "retry_code",
@@ -388,7 +407,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         error CODE_RUNTIME sandbox x2
         """,
         status="failed",
-        says="ZeroDivisionError at line 1: division by zero",
+        message="ZeroDivisionError at line 1: division by zero",
     ),
     _outcome(
         "defaults",
@@ -406,7 +425,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         error TOOL_FAILED tool x2
         """,
         status="failed",
-        says="never",
+        message="never",
     ),
     _outcome(
         "nested_ok",
@@ -439,8 +458,8 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         call refuse error
         error TOOL_FAILED tool
         """,
-        says="card declined",
-        told="Python Exec",
+        message="card declined",
+        logged_by="Python Exec",
         level="WARN",
     ),
     _outcome(
@@ -458,7 +477,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
         error TOOL_FAILED tool
         """,
         status="failed",
-        says="card declined",
+        message="card declined",
     ),
 )
 
@@ -480,7 +499,7 @@ TIMED_OUT: Final = _outcome(
     error WORKFLOW_TIMEOUT workflow_engine
     """,
     status="failed",
-    says="Workflow timed out after 0.5s",
+    message="Workflow timed out after 0.5s",
 )
 
 STOPPED_IN_CODE: Final = _outcome(
@@ -498,10 +517,10 @@ STOPPED_IN_CODE: Final = _outcome(
     error CODE_RUNTIME step
     """,
     status="failed",
-    says="CancelledError at line 1: ",
+    message="CancelledError at line 1: ",
 )
 """The engine (1.7) hands a cancellation, or a time-out, that comes during a call from code to the code as an error of
-that call, and forgets it: the run fails by its code, which is what its caller and its telemetry are told.
+that call, and forgets it: the run fails by its code, which is also what its caller and its telemetry get.
 """
 
 STOPPED_BY_THE_SANDBOX: Final = _outcome(
@@ -519,9 +538,9 @@ STOPPED_BY_THE_SANDBOX: Final = _outcome(
     error CODE_TIMEOUT sandbox
     """,
     status="failed",
-    says="Execution timeout after 1s",
+    message="Execution timeout after 1s",
 )
-"""The same where the sandbox ends first: its limit is the run's, rounded up to a whole second."""
+"""The same where the limit of the sandbox has run out meanwhile: it ends no call, and is looked at after one."""
 
 CANCELLED: Final = _outcome(
     "slow",
@@ -541,7 +560,7 @@ CANCELLED: Final = _outcome(
     error cancelled tool
     """,
     status="cancelled",
-    told="Workflow Execution",
+    logged_by="Workflow Execution",
 )
 
 LEFT_ALONE: Final = _outcome(
@@ -561,4 +580,4 @@ LEFT_ALONE: Final = _outcome(
     call wait success
     """,
 )
-"""The engine does not notice a client that hangs up: the run goes on to its end, and so does its telemetry."""
+"""The engine does not notice that a client disconnects: the run continues to its end, and so does its telemetry."""

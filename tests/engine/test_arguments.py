@@ -1,4 +1,4 @@
-"""What a caller passes in stays out of everything that is written and sent, whoever writes it."""
+"""Values that a caller passes stay out of everything that is written and sent, by any writer."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""`ael trace show --attribution` of a real engine's run: what happened on disk."""
+"""`ael trace show --attribution` of a real engine's run matches the changes on disk."""
 
 import json
 import subprocess

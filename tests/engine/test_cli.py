@@ -46,7 +46,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture
 def environment(tmp_path):
-    """A home of its own, no Collector, no colour of this terminal."""
+    """A separate home, no Collector, no colour of this terminal."""
     home = tmp_path / "home"
     home.mkdir()
     return clean_variables(HOME=str(home), COLUMNS="100")
@@ -60,7 +60,7 @@ def run(*arguments, cwd, env, timeout=60):
 
 
 def test_the_demo_shows_every_way_a_run_can_go(tmp_path, environment):
-    """Twelve runs end as their scenarios say, with their steps; stdout is one JSON object; only the store is left."""
+    """Twelve runs end as expected, with their steps; stdout is one JSON object; only the store is left."""
     work = tmp_path / "work"
     work.mkdir()
     done = run("demo", "--json", cwd=work, env=environment)
@@ -107,13 +107,13 @@ def test_the_demo_shows_every_way_a_run_can_go(tmp_path, environment):
 
 
 def test_the_demo_is_a_table_and_trees_for_a_person(tmp_path, environment):
-    """Without a terminal there is neither a progress bar nor colour; the hint says what is not running."""
+    """Without a terminal there is neither a progress bar nor colour; the hint names what is not running."""
     done = run("demo", "--runs", "3", cwd=tmp_path, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert "3 runs of 3 workflows on engine " in done.stdout
     assert "└─ 3 report" in done.stdout
     assert "\x1b" not in done.stdout
-    assert "Kept in .ael/telemetry.db:  ael trace list | ael trace show " in done.stdout
+    assert "Stored in .ael/telemetry.db:  ael trace list | ael trace show " in done.stdout
     assert "Nothing answers at 127.0.0.1:9: the telemetry of " in done.stdout
 
 
@@ -159,8 +159,8 @@ def test_run_works_at_once_on_a_new_project(tmp_path, environment):
 
 
 @pytest.mark.parametrize("words", [[], ["--json"]])
-def test_run_whose_telemetry_is_refused_says_what_was_dropped(words, place, environment):
-    """What a receiver does not accept is named with number and reason, not reported as sent; the run is a success."""
+def test_run_whose_telemetry_is_refused_reports_the_drops(words, place, environment):
+    """Items that a receiver does not accept are reported with number and reason, not as sent; the run is a success."""
     refusing = Behaviour(refusal=Refusal(grpc.StatusCode.UNAUTHENTICATED, 401))
     with http_receiver(refusing) as port:
         there = {
@@ -191,7 +191,7 @@ def test_a_workflow_that_does_not_exist_ends_with_3(place, environment):
     assert done.stderr == "ael: no workflow is named 'helo'; did you mean 'hello'?\n"
 
 
-def test_what_is_not_there_is_told_on_stderr(tmp_path, environment):
+def test_missing_services_are_reported_on_stderr(tmp_path, environment):
     """A workflow file that is not loaded, a key without effect, a tool server that is not connected: a line each."""
     config = write_example(tmp_path)
     (tmp_path / "workflows" / "broken.yaml").write_text("name: broken\nsteps: [\n")
@@ -221,7 +221,7 @@ def test_a_failed_run_answers_on_stdout_and_ends_with_1(place, environment):
 
 
 def test_the_exported_demo_times_out_under_serve(tmp_path, environment):
-    """Proves that `too_slow` fails by time-out also where no caller limits it, and that its run says so."""
+    """Proves that `too_slow` fails by time-out also where no caller limits it, and that its run reports it."""
     folder = tmp_path / "example"
     done = run("demo", "--export", str(folder), cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
@@ -275,8 +275,8 @@ def test_an_interrupted_run_names_its_trace_and_is_recorded_as_cancelled(
     assert [(step["step_id"], step["status"]) for step in record["steps"]] == [("dawdle", "failed")]
 
 
-def test_a_run_that_ran_out_of_time_says_so_in_full(place, tmp_path, environment):
-    """Proves that WORKFLOW_TIMEOUT is said to a person, in JSON and in the store; no part of the error is cut."""
+def test_timed_out_run_reports_its_limit_in_full(place, tmp_path, environment):
+    """Proves that WORKFLOW_TIMEOUT is in the text, the JSON and the store; no part of the error is cut."""
     words = ["run", "too_slow", "--timeout", "1", "-c", str(place / CONFIG_NAME)]
     done = run(*words, cwd=tmp_path, env=environment)
     assert done.returncode == 1

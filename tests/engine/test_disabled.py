@@ -12,7 +12,7 @@ import pytest
 
 from tests.engine.lab.client import clean_environment, mcp_session
 from tests.engine.lab.files import write_configuration
-from tests.engine.lab.serving import Served
+from tests.engine.lab.serving import BIN, Served
 
 SECRET = "ghp_" + "a1B2c3D4e5F6g7H8i9" * 2  # hygiene: made up
 
@@ -42,20 +42,23 @@ main()
 
 
 def prepared(folder: Path, telemetry: Mapping[str, Any]) -> tuple[Path, Path, dict[str, str]]:
-    """Return a configuration, a program that is `ael` and notes what is searched, and its variables."""
+    """Return a configuration, a program that is `ael` and records each search for secrets, and its variables."""
     program = folder / "spy.py"
     program.write_text(SPY, "utf-8")
     path = write_configuration(folder / "work", telemetry=telemetry)
     return path, program, {"SEARCHED": str(folder / "searched.txt"), "HOME": str(folder)}
 
 
+@pytest.mark.parametrize("wrapper", [[], [str(BIN / "opentelemetry-instrument")]], ids=["ael", "wrapper"])
 @pytest.mark.parametrize("enabled", [False, True], ids=["disabled", "enabled"])
-def test_run_with_telemetry_disabled_searches_nothing(tmp_path: Path, enabled: bool) -> None:
-    """With `-v`, so that log lines are written; enabled, the same run searches."""
+def test_run_with_telemetry_disabled_searches_nothing(
+    tmp_path: Path, enabled: bool, wrapper: list[str]
+) -> None:
+    """With `-v`, so that log lines are written; enabled, the same run searches. Also under the wrapper."""
     path, program, variables = prepared(tmp_path, {"enabled": enabled})
     words = ["run", "input_invalid", "-c", str(path), "-v", "--input", f"order={SECRET}"]
     done = subprocess.run(
-        [sys.executable, str(program), *words],
+        [*wrapper, sys.executable, str(program), *words],
         cwd=tmp_path,
         env=clean_environment(**variables),
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Faults of our own, and of the store, stay ours: the engine does what it does without us."""
+"""Faults of this package and of the store do not reach the engine, which behaves as without telemetry."""
 
 from collections.abc import Iterator
 
@@ -38,7 +38,7 @@ def _faults(taken: Taken) -> list[str]:
 
 
 def _still_whole(lab: Lab) -> None:
-    """Check that nothing of a broken run stuck: the next one is a trace of its own, and whole."""
+    """Check that a broken run leaves no state: the next one is a new, complete trace."""
     lab.ask("mend")
     lab.collect()
     lab.ask("execute", workflow="success", inputs={})

@@ -74,7 +74,7 @@ WAYS: Mapping[str, Way] = {
 
 @dataclass
 class Hosted:
-    """What one way left."""
+    """Output and telemetry of one way of hosting."""
 
     way: Way
     folder: Path
@@ -102,7 +102,7 @@ class Hosted:
         ]
 
     def listed(self) -> list[dict[str, Any]]:
-        """What `ael trace list` shows a person who looks in the application's folder afterwards."""
+        """Return the runs of `ael trace list` in the application's folder afterwards."""
         done = subprocess.run(
             [str(BIN / "ael"), "trace", "list", "-n", "1000", "--output", "json"],
             cwd=self.folder,
@@ -136,7 +136,7 @@ def start(
 
 
 def run(served: Served, workflow: str, **inputs: Any) -> dict[str, Any]:
-    """Run a workflow through the application, on a connection of its own."""
+    """Run a workflow through the application, on a new connection."""
     address = f"http://127.0.0.1:{served.port}/run/{workflow}"
     return dict(httpx.post(address, json=inputs, timeout=60).json())
 
@@ -202,11 +202,11 @@ def test_metrics_endpoint_of_a_host_answers(hosted: dict[str, Hosted], name: str
 
 @pytest.mark.parametrize("name", WAYS)
 def test_second_process_names_the_taken_port_once(hosted: dict[str, Hosted], name: str) -> None:
-    """Of two workers one serves the metrics and the other says in one line that it does not; one alone says nothing."""
+    """Of two workers one serves the metrics and the other logs one line that it does not; a single one logs none."""
     host = hosted[name]
     lines = [line for line in host.output.splitlines() if "does not serve its metrics" in line]
     assert len(lines) == (1 if host.way.workers else 0)
-    assert "runs are not kept" not in host.output
+    assert "runs are not recorded" not in host.output
 
 
 @pytest.mark.parametrize("name", WAYS)
@@ -230,7 +230,7 @@ def test_metrics_and_logs_of_a_host_go_by_otlp(hosted: dict[str, Hosted], name: 
 
 
 @pytest.mark.parametrize("name", WAYS)
-def test_host_ends_in_time_as_the_signal_says(hosted: dict[str, Hosted], name: str) -> None:
+def test_host_ends_in_time_with_the_signals_exit_code(hosted: dict[str, Hosted], name: str) -> None:
     """The end stays within its bound and keeps the exit code that uvicorn gives it."""
     host = hosted[name]
     assert host.seconds < STOP_S + (TEARDOWN_S if host.way.number == signal.SIGINT else 0)
@@ -240,7 +240,7 @@ def test_host_ends_in_time_as_the_signal_says(hosted: dict[str, Hosted], name: s
 
 @pytest.mark.parametrize("name", [name for name, way in WAYS.items() if not way.workers])
 def test_stdout_of_a_host_is_json_lines(hosted: dict[str, Hosted], name: str) -> None:
-    """The log is what `ael serve` writes: JSON lines with the ids of the run, each record once."""
+    """The log is that of `ael serve`: JSON lines with the ids of the run, each record once."""
     host = hosted[name]
     text = (host.folder / "stdout.txt").read_text("utf-8")
     lines = json_lines("\n".join(line for line in text.splitlines() if line.startswith("{")))
@@ -250,14 +250,16 @@ def test_stdout_of_a_host_is_json_lines(hosted: dict[str, Hosted], name: str) ->
 
 
 @pytest.mark.parametrize("command", [UVICORN, WRAPPED], ids=["instrumentor", "wrapper"])
-def test_host_without_configuration_says_so_once(tmp_path: Path, command: tuple[str, ...]) -> None:
-    """Where no configuration is named, one line says that runs are not kept and what to set; the runs continue."""
+def test_host_without_configuration_reports_it_once(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """If no configuration is named, one line reports that runs are not stored and what to set; the runs continue."""
     environment = {} if command is WRAPPED else {"HOST_CONFIG": "-"}
     with OtlpSink() as sink, start(tmp_path, Way(command, environment), sink, free_port()) as served:
         served.wait_ready()
         assert run(served, "success")["status"] == "completed"
         served.stop(signal.SIGTERM)
-        lines = [line for line in (served.stdout + served.stderr).splitlines() if "runs are not kept" in line]
+        lines = [
+            line for line in (served.stdout + served.stderr).splitlines() if "runs are not recorded" in line
+        ]
     assert len(lines) == 1, lines
     assert "OTEL_PYTHON_AEL_CONFIG" in lines[0]
     assert not (tmp_path / ".ael").exists()
@@ -272,13 +274,15 @@ def test_host_with_a_wrong_configuration_names_it_and_runs_on(tmp_path: Path) ->
         served.wait_ready()
         assert run(served, "success")["status"] == "completed"
         served.stop(signal.SIGTERM)
-        lines = [line for line in (served.stdout + served.stderr).splitlines() if "runs are not kept" in line]
+        lines = [
+            line for line in (served.stdout + served.stderr).splitlines() if "runs are not recorded" in line
+        ]
     assert len(lines) == 1, lines
     assert "wrong.yaml:2" in lines[0]
     assert "prot" in lines[0]
 
 
-def test_wrapped_host_that_names_its_configuration_by_argument_says_where_telemetry_goes(
+def test_wrapped_host_with_configuration_by_argument_reports_where_telemetry_goes(
     tmp_path: Path,
 ) -> None:
     """Under the wrapper such a configuration comes after the exporters: runs are kept, and one line names the file,
@@ -310,7 +314,7 @@ def test_wrapped_host_that_names_its_configuration_by_argument_says_where_teleme
 
 
 def test_dead_collector_does_not_delay_the_end(tmp_path: Path) -> None:
-    """With nobody at the endpoint, and with one who never answers, the host ends in time and its runs are kept."""
+    """With no listener at the endpoint, or one that never answers, the host ends in time and stores its runs."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         for index, endpoint in enumerate(
             ("http://127.0.0.1:9", f"http://127.0.0.1:{silent.getsockname()[1]}")
@@ -336,7 +340,7 @@ def test_foreign_processor_sees_no_secret(tmp_path: Path) -> None:
         run(served, f"password={SECRET}", password=SECRET)
         run(served, "success", password=SECRET)
         served.stop(signal.SIGTERM)
-        # FastAPI's own span has the address as it came: what others make is theirs to redact.
+        # FastAPI's own span has the address unredacted: foreign spans are not ours to redact.
         lines = (tmp_path / "spans.txt").read_text("utf-8").splitlines()
         ours = [line for line in lines if '"ael.' in line]
         assert len([line for line in ours if "Workflow Execution" in line]) == 2
@@ -356,9 +360,9 @@ def _docstring_program() -> str:
     return "".join(example.source for example in examples)
 
 
-@pytest.mark.parametrize("source", ["docs/hosting.md", "docstring"])
+@pytest.mark.parametrize("source", ["docs/how-to/hosting.md", "docstring"])
 def test_documented_application_is_kept(tmp_path: Path, source: str) -> None:
-    """The application of `docs/hosting.md` and of the instrumentor's docstring serves, and its runs are listed."""
+    """The application of the page on hosting and of the instrumentor's docstring serves, and its runs are listed."""
     text = _docstring_program() if source == "docstring" else _blocks((ROOT / source).read_text("utf-8"))[0]
     (tmp_path / "app.py").write_text(text, "utf-8")
     way = Way(("uvicorn", "app:app", "--port", "{port}"))

@@ -1,4 +1,4 @@
-"""What a large value costs the engine's thread: how often it is searched for secrets while it passes through a run."""
+"""Cost of a large value on the engine's thread: how often it is searched for secrets on its way through a run."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.engine.lab.client import Lab
 def test_large_input_that_a_tool_echoes_is_searched_a_few_times(
     lab: Lab, size: int, times: int, secret: str
 ) -> None:
-    """A run passes it on as input, parameter and result: one search, and two more of what a cut leaves of it."""
+    """A run passes it on as input, parameter and result: one search, and two more of the part that a cut leaves."""
     text = (secret + " lorem ipsum dolor sit amet" * (size // 27 + 1))[:size]
     answer = lab.ask("searched", workflow="input_invalid", inputs={"order": text})
     assert 0 < answer["searched"] <= times * size, answer["searched"] / size

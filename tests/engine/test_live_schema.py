@@ -1,4 +1,4 @@
-"""The live schema of a served engine: what really ran is what it and `ael schema live` say."""
+"""The live schema of a served engine: it and `ael schema live` report the telemetry of real runs."""
 
 import json
 import signal
@@ -17,7 +17,7 @@ TOKEN = "a-token-of-this-test"  # hygiene: made up
 RUNS = ("success", "tool_error", "retry_succeeds")
 
 
-def test_a_served_engine_says_what_it_emitted(tmp_path: Path) -> None:
+def test_served_engine_reports_its_emitted_telemetry(tmp_path: Path) -> None:
     """Proves that after real runs the counts of metrics, spans and events are those of the runs, that a token is asked
     for, that nothing undeclared was seen, and that the command shows the same.
     """

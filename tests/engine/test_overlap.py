@@ -1,4 +1,4 @@
-"""Many runs at the same time: what belongs to one run never shows up in another."""
+"""Many runs at the same time: telemetry of one run never appears in another."""
 
 import asyncio
 from collections import defaultdict
@@ -50,7 +50,7 @@ def _most_at_once(records: list[dict[str, Any]]) -> int:
 
 
 def _check_each(taken: Taken, runs: int, *, at_once: int) -> None:
-    """Take what was gathered apart by run and check each as if it had been alone."""
+    """Split the gathered telemetry by run and check each run as if it had been alone."""
     assert view.counts(taken.metrics) == _counts(runs)
     view.check_histograms(taken)
     assert len(taken.records) == runs
@@ -71,8 +71,8 @@ def _check_each(taken: Taken, runs: int, *, at_once: int) -> None:
             for line in taken.lines
             if trace == line["trace_id"] or record["execution_id"] == line["execution_id"]
         ]
-        told = [each for each in taken.derived if each["trace_id"] == trace]
-        alone = Taken(spans[trace], own, logs[trace], [record], told, {}, {})
+        failures = [each for each in taken.derived if each["trace_id"] == trace]
+        alone = Taken(spans[trace], own, logs[trace], [record], failures, {}, {})
         view.check_lines(alone, mine, record["execution_id"], "overlap")
         view.check_derived(alone)
 
@@ -94,19 +94,19 @@ def test_a_hundred_runs_in_one_process_never_mix(lab: Lab) -> None:
 
 
 def test_failures_that_overlap_never_mix(lab: Lab) -> None:
-    """Proves that of many runs that fail at the same time each is counted once and told once, in its own trace."""
+    """Proves that of many runs that fail at the same time each is counted once and logged once, in its own trace."""
     lab.collect()
     lab.ask("many", workflow="tool_error", count=50)
     taken = lab.collect()
     spans = view.by_trace(taken.spans)
     assert len(spans) == len(taken.records) == 50
     assert taken.metrics["ael.errors"] == {"component=tool,type=TOOL_FAILED": 50}
-    told = {line["trace_id"]: line for line in view.failures_told(taken.lines)}
-    assert len(told) == len(view.failures_told(taken.lines)) == 50
+    failures = {line["trace_id"]: line for line in view.failure_lines(taken.lines)}
+    assert len(failures) == len(view.failure_lines(taken.lines)) == 50
     for record in taken.records:
         root = view.check_tree(spans[record["trace_id"]])
         view.check_record(record, spans[record["trace_id"]], root)
-        line = told[record["trace_id"]]
+        line = failures[record["trace_id"]]
         assert (line["execution_id"], line["span_id"]) == (record["execution_id"], root["span_id"])
 
 
@@ -141,7 +141,7 @@ def sampled(tmp_path: Path) -> Iterator[Lab]:
         yield running
 
 
-def test_sampling_takes_spans_and_nothing_else(sampled: Lab) -> None:
+def test_sampling_removes_spans_only(sampled: Lab) -> None:
     """Proves that at 1 % the lines keep all their ids, records and metrics are complete, a trace is whole or absent."""
     answers = sampled.ask("many", workflow="overlap", count=RUNS)["runs"]
     taken = sampled.collect()

@@ -13,7 +13,7 @@ CALLER = "b7ad6b7169203331"
 
 @pytest.mark.parametrize("tool", ["success", "workflow_run", "echo"])
 def test_the_callers_trace_is_joined(lab: Lab, tool: str) -> None:
-    """Proves that `_meta.traceparent` of a call over MCP makes the caller's span the parent of what it called."""
+    """Proves that `_meta.traceparent` of a call over MCP makes the caller's span the parent of the called run."""
     arguments = {
         "success": {},
         "workflow_run": {"name": "success", "inputs": {}},
@@ -47,7 +47,7 @@ def test_a_caller_that_does_not_sample_is_heeded(lab: Lab) -> None:
 @pytest.mark.parametrize(
     "traceparent", ["nonsense", "00-0-0-01", f"00-{TRACE}-{CALLER}-01-extra", 42, None, ["x"]]
 )
-def test_a_broken_traceparent_starts_a_trace_of_its_own(lab: Lab, traceparent: object) -> None:
+def test_broken_traceparent_starts_a_new_trace(lab: Lab, traceparent: object) -> None:
     """Proves that nonsense from a caller neither fails the call nor joins anything."""
     lab.collect()
     assert not lab.mcp("success", {}, meta={"traceparent": traceparent}).isError
@@ -57,7 +57,7 @@ def test_a_broken_traceparent_starts_a_trace_of_its_own(lab: Lab, traceparent: o
     assert root["trace_id"] != TRACE
 
 
-def test_the_tool_server_is_told_our_trace(lab: Lab) -> None:
+def test_tool_server_receives_our_trace(lab: Lab) -> None:
     """Proves that the tool's process gets the trace and the id of our `MCP Request`, whose native twin is left out."""
     lab.collect()
     seen = lab.ask("execute", workflow="whose_trace", inputs={})["outputs"]["seen"]
@@ -103,14 +103,14 @@ def test_the_client_librarys_span_can_stand_for_the_request(native: Lab) -> None
     view.check_lines(taken, taken.spans, record["execution_id"], root["attributes"]["ael.workflow.name"])
 
 
-def test_a_failure_is_told_without_our_span(native: Lab) -> None:
-    """Proves that with `native` a failing tool still fails step and run, is counted once and told once."""
+def test_failure_is_recorded_without_our_span(native: Lab) -> None:
+    """Proves that with `native` a failing tool still fails step and run, is counted once and logged once."""
     native.ask("execute", workflow="tool_error", inputs={})
     taken = native.collect()
     assert view.counts(taken.metrics).splitlines()[-1] == "error TOOL_FAILED tool"
     ours = [span for span in taken.spans if span["scope"] == "ael" and span["status"] == "ERROR"]
     assert [span["name"] for span in ours] == ["Step 2: tool_call", "Workflow Execution"]
-    (failure,) = view.failures_told(taken.lines)
+    (failure,) = view.failure_lines(taken.lines)
     assert failure["exception.message"] == "card declined"
 
 

@@ -1,4 +1,4 @@
-"""Sampling with the real engine and the real exporters: what leaves the process, and what exemplars point at."""
+"""Sampling with the real engine and the real exporters: exported spans, and traces of exemplars."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ FAILED = 12
 def exporting(
     folder: Path, sampling: Mapping[str, Any], **environment: str
 ) -> Iterator[tuple[Lab, OtlpSink]]:
-    """A process that exports traces and metrics to a sink; what it had queued has arrived after the block."""
+    """A process that exports traces and metrics to a sink; after the block its queue has arrived."""
     with OtlpSink() as sink:
         variables = {
             "OTEL_TRACES_EXPORTER": "otlp",
@@ -117,8 +117,8 @@ def test_slow_runs_survive_sampling(tmp_path: Path) -> None:
     assert set(traces_of(sink)) == slow
 
 
-def test_what_is_called_learns_that_the_trace_is_not_sampled(tmp_path: Path) -> None:
-    """A kept trace was not sampled when the tool was called: the flag it got says so, and the copy's does not."""
+def test_called_server_gets_the_unsampled_flag(tmp_path: Path) -> None:
+    """A kept trace was unsampled when the tool was called: its flag is off there, and on in the exported copy."""
     with exporting(
         tmp_path, {"rate": 1, "keep": "slow", "slow_over": 0.001}, OTEL_TRACES_SAMPLER="always_off"
     ) as (

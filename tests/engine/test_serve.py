@@ -27,7 +27,7 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 STOP_S = 3.5
 """A stop takes 3 s at most, and a loaded machine some more."""
 GRACE_S = 5
-"""How long requests that are being answered may go on after a signal."""
+"""Seconds that running requests may take after a signal."""
 
 # How a person starts it, and how it is stopped here.
 FORMS = {
@@ -71,8 +71,8 @@ error WORKFLOW_NOT_FOUND workflow_engine"""
 
 
 @dataclass(frozen=True)
-class Told:
-    """What one form left: at the Collector's place, on stdout, at `/metrics`, and how it ended."""
+class Output:
+    """Output of one form: at the Collector's place, on stdout, at `/metrics`, and how it ended."""
 
     sink: OtlpSink
     stdout: str
@@ -97,9 +97,9 @@ async def _script(port: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Told]]:
-    """The same calls against each form, each with a sink of its own."""
-    found: dict[str, Told] = {}
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Output]]:
+    """The same calls against each form, each with its own sink."""
+    found: dict[str, Output] = {}
     for form, (command, variables, number) in FORMS.items():
         folder = tmp_path_factory.mktemp("form")
         metrics = free_port()
@@ -120,16 +120,16 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Told]]:
                 asyncio.run(_script(served.port))
                 scraped = httpx.get(f"http://127.0.0.1:{metrics}/metrics", timeout=10).text
                 code, seconds = served.stop(number)
-                found[form] = Told(sink, served.stdout, served.stderr, scraped, code, seconds)
+                found[form] = Output(sink, served.stdout, served.stderr, scraped, code, seconds)
     return found
 
 
 WRAPPED = [form for form in FORMS if form != "alone"]
 
 
-def test_the_calls_are_told_whole(told: dict[str, Told]) -> None:
+def test_calls_are_recorded_in_full(outputs: dict[str, Output]) -> None:
     """Proves that nothing of the scripted calls is missing when the process has ended: spans, counters, the caller."""
-    sink = told["alone"].sink
+    sink = outputs["alone"].sink
     runs = _runs(sink)
     assert len(runs) == 7
     for spans in runs:
@@ -150,8 +150,8 @@ def _runs(sink: OtlpSink) -> list[list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("form", WRAPPED)
-def test_the_spans_are_the_same(told: dict[str, Told], form: str) -> None:
-    """Proves that each form sends the same trees, and says the same of the process that sends them."""
+def test_the_spans_are_the_same(outputs: dict[str, Output], form: str) -> None:
+    """Proves that each form sends the same trees under the same resource."""
 
     def trees(sink: OtlpSink) -> Counter[str]:
         return Counter(view.tree(spans) for spans in view.by_trace(_without_ports(sink.spans())).values())
@@ -165,8 +165,8 @@ def test_the_spans_are_the_same(told: dict[str, Told], form: str) -> None:
             for span in sink.spans()
         }
 
-    assert trees(told[form].sink) == trees(told["alone"].sink)
-    assert resources(told[form].sink) == resources(told["alone"].sink)
+    assert trees(outputs[form].sink) == trees(outputs["alone"].sink)
+    assert resources(outputs[form].sink) == resources(outputs["alone"].sink)
 
 
 def _without_ports(spans: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -178,7 +178,7 @@ def _same_port(span: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("form", WRAPPED)
-def test_the_metrics_are_the_same(told: dict[str, Told], form: str) -> None:
+def test_the_metrics_are_the_same(outputs: dict[str, Output], form: str) -> None:
     """Proves that each form sends the same series with the same counts, ours and the engine's own."""
 
     def rows(sink: OtlpSink) -> dict[str, dict[str, float]]:
@@ -188,13 +188,13 @@ def test_the_metrics_are_the_same(told: dict[str, Told], form: str) -> None:
             if not name.startswith(("http.", "otel."))
         }
 
-    assert rows(told[form].sink) == rows(told["alone"].sink)
+    assert rows(outputs[form].sink) == rows(outputs["alone"].sink)
 
 
 @pytest.mark.parametrize("form", WRAPPED)
-def test_the_logs_are_the_same(told: dict[str, Told], form: str) -> None:
+def test_the_logs_are_the_same(outputs: dict[str, Output], form: str) -> None:
     """Proves that each form sends the same log records, each once."""
-    assert _logs(told[form].sink) == _logs(told["alone"].sink)
+    assert _logs(outputs[form].sink) == _logs(outputs["alone"].sink)
 
 
 def _logs(sink: OtlpSink) -> Counter[str]:
@@ -202,7 +202,7 @@ def _logs(sink: OtlpSink) -> Counter[str]:
 
 
 def _facts(log: dict[str, Any]) -> str:
-    own = {"execution_id", "exception.stacktrace"}
+    own = {"execution_id", "exception.stacktrace", "session.id"}
     return json.dumps(
         {key: value for key, value in log["attributes"].items() if key not in own}, sort_keys=True
     )
@@ -217,9 +217,9 @@ def _timeless(text: str) -> str:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_stdout_is_the_log_and_nothing_else(told: dict[str, Told], form: str) -> None:
+def test_stdout_has_only_the_log(outputs: dict[str, Output], form: str) -> None:
     """Proves that stdout has one JSON object per line, each record that went by OTLP among them once, and no other."""
-    lines = json_lines(told[form].stdout)
+    lines = json_lines(outputs[form].stdout)
     assert all(tuple(line)[: len(LOG_FIELDS)] == LOG_FIELDS for line in lines)
     written = Counter(
         (line["message"], line["trace_id"], line["span_id"], line["execution_id"])
@@ -233,17 +233,17 @@ def test_stdout_is_the_log_and_nothing_else(told: dict[str, Told], form: str) ->
             log["span_id"] if int(log["span_id"], 16) else "",
             log["attributes"].get("execution_id", ""),
         )
-        for log in told[form].sink.logs()
+        for log in outputs[form].sink.logs()
     )
     assert sent == written
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_pull_endpoint_says_what_is_sent(told: dict[str, Told], form: str) -> None:
+def test_pull_endpoint_agrees_with_otlp(outputs: dict[str, Output], form: str) -> None:
     """Proves that `GET /metrics` has the contract's names and labels with the values that go out by OTLP."""
     found = {
         (sample.name, *sorted(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(told[form].scraped)
+        for family in text_string_to_metric_families(outputs[form].scraped)
         for sample in family.samples
     }
 
@@ -260,11 +260,11 @@ def test_the_pull_endpoint_says_what_is_sent(told: dict[str, Told], form: str) -
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_signal_ends_it_in_time_with_everything_sent(told: dict[str, Told], form: str) -> None:
+def test_a_signal_ends_it_in_time_with_everything_sent(outputs: dict[str, Output], form: str) -> None:
     """Proves that SIGTERM and SIGINT end each form with exit code 0 within the limit, silently, all lines sent."""
-    assert told[form].code == 0
-    assert told[form].seconds < STOP_S
-    assert told[form].stderr == ""
+    assert outputs[form].code == 0
+    assert outputs[form].seconds < STOP_S
+    assert outputs[form].stderr == ""
 
 
 @pytest.mark.parametrize(("form", "number"), [("alone", signal.SIGINT), ("wrapped", signal.SIGTERM)])
@@ -309,14 +309,14 @@ def test_switched_off_it_serves_and_sends_nothing(tmp_path: Path, by: str) -> No
             "Tool call failed: card declined"
         ]
         assert answer["execution_id"] in {line["execution_id"] for line in lines}
-        assert not view.failures_told(lines), "the engine's error type is no exception of ours"
+        assert not view.failure_lines(lines), "the engine's error type is no exception of ours"
         once = Counter(line["message"] for line in lines if line["message"] != "Workflow registered")
         assert set(once.values()) == {1}, once
     # The engine's own database fails a run that retries a step: it stays away, as with telemetry.
     assert not (tmp_path / "data").exists()
 
 
-def test_runs_that_go_on_at_the_end_are_told_too(tmp_path: Path) -> None:
+def test_runs_that_are_running_at_the_end_are_recorded_too(tmp_path: Path) -> None:
     """Proves that at a stop a run that ends soon still completes, that one that does not is cancelled, and that both
     reach the Collector.
     """
@@ -383,7 +383,7 @@ def test_stdio_keeps_stdout_for_the_protocol(tmp_path: Path) -> None:
             assert [answer["id"] for answer in answers if "id" in answer] == [1, 2, 3, 4, 5]
             lines = json_lines(served.stderr)
             assert all(tuple(line)[: len(LOG_FIELDS)] == LOG_FIELDS for line in lines)
-            assert [line["error_type"] for line in view.failures_told(lines)] == ["TOOL_FAILED"]
+            assert [line["error_type"] for line in view.failure_lines(lines)] == ["TOOL_FAILED"]
             runs = _runs(sink)
             assert len(runs) == 3
             for spans in runs:

@@ -26,7 +26,7 @@ READ_ONLY = (
     *("unshare", "--user", "--map-root-user", "--mount", "sh", "-c"),
     'mount --rbind "$0" "$0" && mount -o remount,bind,ro "$0" && cd "$0" && exec "$@"',
 )
-"""Then a folder, which is read-only for what follows, the superuser too."""
+"""The folder after this is mounted read-only, also for the superuser."""
 
 SMALL_DISK = (
     *("unshare", "--user", "--map-root-user", "--mount", "sh", "-c"),
@@ -52,7 +52,7 @@ def nobody() -> tuple[str, ...]:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Path]:
-    """A folder to serve in, whose mode a test may change; what the command prints is beside it."""
+    """A folder to serve in, whose mode a test may change; the command's output is beside it."""
     folder = tmp_path / "place"
     folder.mkdir()
     yield folder
@@ -105,9 +105,7 @@ def refused(before: tuple[str, ...], config: Path, cwd: Path) -> str:
     return line
 
 
-def test_user_without_a_name_needs_a_home_and_nothing_else(
-    nobody: tuple[str, ...], place: Path, tmp_path: Path
-) -> None:
+def test_user_without_a_name_needs_only_a_home(nobody: tuple[str, ...], place: Path, tmp_path: Path) -> None:
     """Proves for a container's arbitrary uid that without HOME one line says what to set, and that with it the engine
     is healthy and keeps its runs, with nothing on stderr.
     """
@@ -115,7 +113,7 @@ def test_user_without_a_name_needs_a_home_and_nothing_else(
     done = start_and_wait(nobody, config, place)
     (line,) = done.stderr.splitlines()
     assert (done.returncode, line[:5]) == (2, "ael: ")
-    assert "set HOME to a folder that may be written" in line
+    assert "set HOME to a writable folder" in line
     assert not (place / ".ael").exists() or listed(place) == 0
     before = (*nobody, "env", f"HOME={place}", "sh", "-c", 'cd "$0" && exec "$@"', str(place))
     with serve(before, config, tmp_path) as served:
@@ -127,7 +125,7 @@ def test_user_without_a_name_needs_a_home_and_nothing_else(
     assert listed(place) == 1
 
 
-def test_folder_that_cannot_be_written_is_refused_with_what_to_set(
+def test_folder_that_cannot_be_written_is_refused_with_the_key_to_set(
     nobody: tuple[str, ...], place: Path, tmp_path: Path
 ) -> None:
     """Proves exit code 2 and one line that names the key, the folder, and each way out."""
@@ -175,7 +173,7 @@ def until(condition: Callable[[], object], seconds: float = 30) -> None:
 
 
 def scraped(port: int) -> dict[str, float]:
-    """What `/metrics` says, by series."""
+    """Return the values of `/metrics`, by series."""
     lines = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text.splitlines()
     return {
         line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines if not line.startswith("#")

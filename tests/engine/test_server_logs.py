@@ -1,6 +1,8 @@
-"""What tool servers say: one record each in the log contract, redacted, with the ids of their run, and nowhere else."""
+"""Output of tool servers: one record each in the log contract, redacted, with its run's ids, and nowhere else."""
 
+import asyncio
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -15,13 +17,14 @@ import pytest
 import yaml
 
 from tests.engine.lab import files
-from tests.engine.lab.client import Lab, Taken, clean_environment
-from tests.engine.lab.serving import BIN
+from tests.engine.lab.client import Lab, Taken, clean_environment, mcp_session
+from tests.engine.lab.serving import BIN, Served
 from tests.support.contract import LOG_FIELDS
 from tests.support.ports import free_port
 from tests.support.variables import EXPORT_NOTHING
 
 TALKER = files.HERE / "talker.py"
+RAISER = files.HERE / "raiser.py"
 SECRET = "k3ep-it-s3cret"  # hygiene: made up
 INPUT = "order-{}-of-a-customer"
 
@@ -104,7 +107,7 @@ def test_server_output_is_one_redacted_record_each_with_the_ids_of_its_call(lab:
         }
 
 
-def test_server_output_is_sent_by_otlp_as_it_is_on_the_stream(lab: Lab) -> None:
+def test_server_output_is_the_same_by_otlp_and_on_the_stream(lab: Lab) -> None:
     """The same records, with the same ids, level and fields."""
     _, taken = _run(lab, "one")
     sent = [
@@ -138,7 +141,7 @@ def test_output_of_a_server_is_not_printed(lab: Lab) -> None:
 
 
 def test_overlapping_runs_of_two_servers_never_mix(lab: Lab) -> None:
-    """Each server has one call open: everything it says has that call's ids."""
+    """Each server has one call open: all its output has that call's ids."""
     lab.collect()
     lab.ask(
         "together",
@@ -181,8 +184,8 @@ def test_overlapping_calls_of_one_server_are_distinguished_by_their_inputs(lab: 
     assert all((line["trace_id"], line["span_id"]) == ids[line["execution_id"]] for line in said)
 
 
-def test_output_of_several_calls_that_says_nothing_of_one_has_no_ids(lab: Lab) -> None:
-    """A wrong id is worse than none: the first call's lines have its ids, those said with both open have none."""
+def test_output_that_fits_several_calls_has_no_ids(lab: Lab) -> None:
+    """A wrong id is worse than none: the first call's lines have its ids, those with both open have none."""
     lab.collect()
     lab.ask("together", runs=[{"workflow": "neutral", "inputs": {}}] * 2, apart_s=0.2)
     lab.ask("sleep", seconds=0.2)
@@ -206,7 +209,7 @@ def test_private_key_printed_line_by_line_is_one_marker(lab: Lab) -> None:
     assert [line["message"] for line in _said(taken)] == ["key follows", "[PRIVATE_KEY]", "key ends"]
 
 
-def test_flood_on_stderr_is_bounded_counted_and_stalls_nothing(lab: Lab) -> None:
+def test_flood_on_stderr_is_bounded_counted_and_does_not_stall(lab: Lab) -> None:
     """Of 100 MB a bounded number of lines is logged and the rest counted; the call ends, and other runs continue."""
     lab.collect()
     lines = 100 * 10_500
@@ -288,3 +291,58 @@ def test_sessions_of_http_servers_are_not_logged(tmp_path: Path) -> None:
     }
     assert "session ID" not in done.stderr
     assert not any(SECRET in line["message"] or INPUT in line["message"] for line in said)
+
+
+def _whole_stack_trace(output: str) -> None:
+    """Assert that each line is a record of the contract, and that a plain stack trace is in them, without secrets."""
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert all(tuple(line)[: len(LOG_FIELDS)] == tuple(LOG_FIELDS) for line in lines)
+    said = [line for line in lines if line.get("server") == "first" and line["execution_id"]]
+    messages = [line["message"] for line in said]
+    assert "ERROR: Error calling tool 'fail'" in messages
+    assert "Traceback (most recent call last):" in messages
+    assert (
+        "RuntimeError: no answer to [REDACTED] with password=[PASSWORD] because of a reason of so many words that a"
+        " line of eighty columns ends within the token that follows: [TOKEN]"
+    ) in messages
+    assert {(line["workflow_id"], line["step_id"], line["tool_name"]) for line in said} == {
+        ("broken", "say", "fail")
+    }
+    assert not any(sign in output for sign in ("a1B2c3", "h7H8i9", SECRET, INPUT, "\u2502", "\u256d"))
+
+
+def _with_a_failing_tool(folder: Path) -> Path:
+    text = _workflow("broken", "fail", "first", {"text": "{{ inputs.text }}"}, "text")
+    return files.write_configuration(folder, servers={"first": [RAISER]}, texts={"broken": text})
+
+
+def test_stack_trace_of_a_server_is_plain_and_redacted_in_run(tmp_path: Path) -> None:
+    """FastMCP's handlers of Rich are on the server's stderr: a secret that their lines would cut goes whole."""
+    path = _with_a_failing_tool(tmp_path / "home")
+    done = subprocess.run(
+        [str(BIN / "ael"), "run", "broken", "-c", str(path), "-i", f"text={INPUT}", "-v"],
+        cwd=tmp_path,
+        env=clean_environment(HOME=str(tmp_path)) | EXPORT_NOTHING,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    _whole_stack_trace(done.stderr)
+
+
+def test_stack_trace_of_a_server_is_plain_and_redacted_in_serve(tmp_path: Path) -> None:
+    """The same in the log of `ael serve`."""
+    path = _with_a_failing_tool(tmp_path / "home")
+    command = ("ael", "serve", "-c", str(path), "--port", "{port}")
+
+    async def call(port: int) -> Any:
+        async with mcp_session(port) as session:
+            return await session.call_tool("broken", {"text": INPUT})
+
+    with Served(command, tmp_path, environment=EXPORT_NOTHING) as served:
+        served.wait_ready()
+        asyncio.run(call(served.port))
+        served.stop(signal.SIGTERM)
+    _whole_stack_trace(served.stdout + served.stderr)

@@ -22,9 +22,9 @@ ENDLESS = 300
 @pytest.mark.slow
 @pytest.mark.timeout(4 * ENDLESS)
 def test_every_verb_works_beside_an_engine_that_writes(tmp_path):
-    """`ael demo` runs; a second process follows, lists, shows, exports, sums up and deletes what the first one stores.
+    """`ael demo` runs; a second process follows, lists, prints, exports, sums up and deletes the first one's runs.
 
-    The engine writes before, while and after: it runs until it is stopped, however slow the machine is.
+    The engine writes before, during and after: it runs until it is stopped, on any machine.
     """
     require("engine")
     environment = clean_variables(HOME=str(tmp_path))

@@ -1,13 +1,15 @@
-"""The table of targets against the real engine: what is raised passes as it is, and every original comes back."""
+"""The table of targets against the real engine: exceptions pass unchanged, and every original is restored."""
 
 import asyncio
 import importlib
 import inspect
 import json
 import logging
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -47,7 +49,7 @@ def _owner(target: Target) -> tuple[Any, str]:
 
 
 class Instrumented:
-    """The instrumentor at work, with spans and metrics of its own."""
+    """The active instrumentor, with its own spans and metrics."""
 
     def __init__(self) -> None:
         self.spans, self.reader = InMemorySpanExporter(), InMemoryMetricReader()
@@ -67,7 +69,7 @@ class Instrumented:
 
 @pytest.fixture
 def ours(monkeypatch: pytest.MonkeyPatch) -> Iterator[Instrumented]:
-    """An instrumentor that is switched off again afterwards, before what a test has patched is put back."""
+    """An instrumentor that is switched off again afterwards, before a test's patches are undone."""
     instrumented = Instrumented()
     yield instrumented
     if AelInstrumentor().is_instrumented_by_opentelemetry:
@@ -84,14 +86,14 @@ class UnmarkableError(Exception):
 
 
 class SpeechlessError(Exception):
-    """Cannot say what it is."""
+    """An object whose repr and str raise."""
 
     def __str__(self) -> str:
         raise RuntimeError("no text")
 
 
 class CodedError(Exception):
-    """Carries a code of no known kind."""
+    """An exception with a code of an unknown kind."""
 
     code = 42
 
@@ -111,7 +113,7 @@ RAISED: tuple[Callable[[], BaseException], ...] = (
 
 
 @pytest.mark.parametrize("target", PRESENT, ids=NAMES)
-def test_what_a_target_raises_passes_as_it_is(
+def test_exception_of_a_target_passes_unchanged(
     target: Target, ours: Instrumented, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Proves for each target and kind of exception that the caller gets the very object that was raised."""
@@ -139,7 +141,7 @@ def test_what_a_target_raises_passes_as_it_is(
 
 
 @pytest.mark.parametrize("target", PRESENT, ids=NAMES)
-def test_what_a_target_returns_passes_as_it_is(
+def test_result_of_a_target_passes_unchanged(
     target: Target, ours: Instrumented, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Proves for each target that it is called once, with its own arguments, and that its result is handed on."""
@@ -163,7 +165,7 @@ def test_what_a_target_returns_passes_as_it_is(
     assert inspect.iscoroutinefunction(wrapped) == is_async
     given = (logging.INFO, "first", "second", {})
     if name == "_log":
-        # The one target whose arguments change on purpose: ids are added, what callers passed in goes.
+        # The one target whose arguments change on purpose: ids are added, callers' values removed.
         wrapped(*given)
         assert len(calls) == 1
         return
@@ -217,7 +219,7 @@ def test_disabled_telemetry_wraps_nothing(tmp_path: Path, how: str, by: str) -> 
 def test_disabled_by_the_environment_nothing_is_wrapped_for_a_moment(
     ours: Instrumented, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Proves that with OTEL_SDK_DISABLED the instrumentor leaves each function that is imported already as it is."""
+    """Proves that with OTEL_SDK_DISABLED the instrumentor does not change any function that is already imported."""
     before = {name: vars(owner)[attribute] for name, (owner, attribute) in _owners().items()}
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
     ours.start()
@@ -227,7 +229,7 @@ def test_disabled_by_the_environment_nothing_is_wrapped_for_a_moment(
 
 
 def test_the_public_arguments_are_enough(tmp_path: Path) -> None:
-    """Proves that an application gets spans, metrics and records where it says, without our runtime and its SDK."""
+    """Proves that an application's own providers get spans, metrics and records, without our runtime and its SDK."""
     done = subprocess.run(
         [sys.executable, by_arguments.__file__, str(write_configuration(tmp_path / "ael"))],
         cwd=tmp_path,
@@ -245,10 +247,10 @@ def test_the_public_arguments_are_enough(tmp_path: Path) -> None:
     view.check_record(found["record"], found["spans"], root)
 
 
-def test_an_older_engine_is_said_once_and_served_without(
+def test_missing_target_of_an_older_engine_is_reported_once(
     ours: Instrumented, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Proves that a target that the engine does not have costs one warning that says what is lost, and nothing else."""
+    """Proves that a target that the engine lacks costs one warning that names the missing telemetry only."""
     from ploston_core.mcp_frontend.server import MCPFrontend
 
     monkeypatch.delattr(MCPFrontend, "_execute_runner_tool")
@@ -286,7 +288,7 @@ def test_a_fault_is_raised_under_pytest(ours: Instrumented, monkeypatch: pytest.
 
 
 class _Spied:
-    """A pattern of the engine's redactor that notes what it was given."""
+    """A pattern of the engine's redactor that records its arguments."""
 
     def __init__(self) -> None:
         self.lengths: list[int] = []
@@ -297,17 +299,84 @@ class _Spied:
         return text
 
 
+def _collector(config: Any, store: Any = None) -> Any:
+    """Return what keeps the engine's own records, in memory unless there is a store."""
+    from ploston_core.telemetry.store import MemoryTelemetryStore, TelemetryCollector, TelemetryStoreConfig
+
+    return TelemetryCollector(store or MemoryTelemetryStore(), TelemetryStoreConfig(redaction=config))
+
+
 def test_long_texts_of_the_engine_are_redacted_in_linear_time(ours: Instrumented) -> None:
     """Proves that the engine's patterns, one of them quadratic, see short texts only, and long ones lose secrets."""
     from ploston_core.telemetry.store.config import RedactionConfig, RedactionPattern
     from ploston_core.telemetry.store.redactor import Redactor
 
     spied = _Spied()
-    redactor = Redactor(RedactionConfig(patterns=[RedactionPattern(spied, "")]))  # type: ignore[arg-type]
+    config = RedactionConfig(patterns=[RedactionPattern(spied, "")])  # type: ignore[arg-type]
     long = "sk-" * 20_000 + " write to ada@example.org"
-    assert redactor.redact({"text": long}) == {"text": long}
+    assert Redactor(config).redact({"text": long}) == {"text": long}
     ours.start()
+    redactor = _collector(config)._redactor
     spied.lengths.clear()
     found = redactor.redact({"text": long, "short": "ada@example.org"})
     assert spied.lengths == [len("ada@example.org")]
     assert found["text"].endswith(" write to [EMAIL]")
+
+
+def test_records_of_the_engine_are_redacted_as_the_engine_does_it(ours: Instrumented) -> None:
+    """Proves that values of each kind have the same result, without the engine's own walk through them."""
+    from ploston_core.telemetry.store.config import RedactionConfig
+    from ploston_core.telemetry.store.redactor import Redactor
+
+    redactor = Redactor(RedactionConfig.default())
+    value = {
+        "Password": "four words in clear",
+        "rows": [["ada@example.org", 7, None], {"key": f"sk-{'k' * 32} 4111111111111111", "token": [1]}],
+        "long": "write to ada@example.org. " * 400,
+        "pair": ("ada@example.org",),
+    }
+    alone = redactor.redact(value)
+    ours.start()
+    redactor = _collector(RedactionConfig.default())._redactor
+    redactor._redact_patterns = None  # type: ignore[method-assign,assignment]
+    found = redactor.redact(value)
+    assert found == alone
+    assert found["rows"] is not value["rows"]
+    with pytest.raises(AttributeError):
+        redactor.redact({7: "a name that is no text"})
+
+
+def test_records_in_a_database_of_the_engine_are_redacted_by_our_rules(
+    ours: Instrumented, tmp_path: Path
+) -> None:
+    """Proves that what the engine writes to its database lost secrets that only our rules find."""
+    from ploston_core.telemetry.store import (
+        ExecutionStatus,
+        ExecutionType,
+        RedactionConfig,
+        RedactionPattern,
+        SQLiteTelemetryStore,
+    )
+
+    path = tmp_path / "engine.db"
+    ours.start()
+
+    async def record() -> None:
+        collector = _collector(
+            RedactionConfig(patterns=[RedactionPattern.from_string("internal-[0-9]+", "[INTERNAL]")]),
+            SQLiteTelemetryStore(str(path)),
+        )
+        run = await collector.start_execution(
+            ExecutionType.WORKFLOW,
+            inputs={"said": "use password=a9B8c7D6 now", "deep": [[{"note": "internal-7"}]]},
+        )
+        await collector.end_execution(
+            run, ExecutionStatus.COMPLETED, {"large": [f"item {at}" for at in range(9_000)]}
+        )
+        await collector._store.close()
+
+    asyncio.run(record())
+    with closing(sqlite3.connect(path)) as database:
+        ((inputs, outputs),) = database.execute("SELECT inputs, outputs FROM executions")
+    assert json.loads(inputs) == {"said": "use password=[PASSWORD] now", "deep": [[{"note": "[INTERNAL]"}]]}
+    assert json.loads(outputs) == {"large": "[REDACTED]"}

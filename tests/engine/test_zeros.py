@@ -16,7 +16,7 @@ LATER = (
 
 
 def test_every_workflow_and_tool_is_zero_from_the_start(lab: Lab) -> None:
-    """Proves that each loaded workflow and each listed tool is exposed at 0 for every status, and nothing else is."""
+    """Proves that exactly the loaded workflows and listed tools are exposed at 0 for every status."""
     rows = lab.first.rows
     assert rows["ael.workflow.executions"] == {
         f"status={status},workflow={name}": 0 for name in SOURCES for status in WORKFLOW_STATUS_VALUES
@@ -44,7 +44,7 @@ def test_a_workflow_that_comes_later_is_zero_at_once(lab: Lab) -> None:
         assert [rows[f"status={status},workflow={name}"] for status in WORKFLOW_STATUS_VALUES] == [0, 0, 0, 0]
 
 
-def test_workflow_that_is_removed_ends_and_one_that_stays_goes_on(lab: Lab) -> None:
+def test_series_of_a_removed_workflow_end_and_others_stay(lab: Lab) -> None:
     """Proves that the engine's removal of a workflow reaches the metrics: its rows end after the grace, others stay."""
     lab.ask("register", text=LATER.format(name="short_lived"))
     assert "status=success,workflow=short_lived" in lab.collect().rows["ael.workflow.executions"]
@@ -56,7 +56,7 @@ def test_workflow_that_is_removed_ends_and_one_that_stays_goes_on(lab: Lab) -> N
 
 
 def test_reload_of_the_configuration_is_an_event_also_when_it_fails(lab: Lab, tmp_path: Path) -> None:
-    """Proves that a log event says when the engine read its configuration again, and why it could not."""
+    """Proves that a log event reports that the engine read its configuration again, or why it could not."""
     lab.collect()
     file = tmp_path / "again.yaml"
     file.write_text("logging: {level: INFO}\n", "utf-8")

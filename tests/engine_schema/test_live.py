@@ -1,4 +1,4 @@
-"""What the engine's runs really send, as a receiver outside the process sees it, against the registry."""
+"""Compare the telemetry of the engine's runs, as a receiver outside the process gets it, with the registry."""
 
 from pathlib import Path
 
@@ -15,13 +15,13 @@ from tools.telemetry_schema.project import GAPS, ROOT, packaged_registry
 
 CANARY = "canary-" + "7f3a91c2"
 EXPORTERS = {f"OTEL_{signal}_EXPORTER": "otlp" for signal in ("TRACES", "METRICS", "LOGS")} | {
-    # Short enough to collect while a run is under way: what goes up and down is zero again when it ends.
+    # Short enough to collect during a run: a gauge of active runs is zero again when the run ends.
     "OTEL_METRIC_EXPORT_INTERVAL": "100"
 }
 
 
 def run_everything(lab: Lab) -> None:
-    """Make every outcome happen once: each row of the table, both time limits, a cancellation, calls outside a run."""
+    """Produce every outcome once: each row of the table, both time limits, a cancellation, calls outside a run."""
     for outcome in OUTCOMES:
         lab.ask("execute", workflow=outcome.workflow, inputs=outcome.inputs)
     for workflow in ("slow", "slow_code"):
@@ -42,7 +42,7 @@ def run_everything(lab: Lab) -> None:
 
 
 def checked(folder: Path, protocol: str) -> Report:
-    """Run everything in a process of its own that sends here; returns what the live check says."""
+    """Run everything in a separate process that sends here; return the report of the live check."""
     live = LiveCheck(packaged_registry(), canaries=[CANARY], gaps=read_gaps(ROOT / GAPS))
     with OtlpSink(http_port=0) as sink:
         endpoint = sink.endpoint if protocol == "grpc" else sink.http_endpoint
@@ -62,8 +62,8 @@ def checked(folder: Path, protocol: str) -> Report:
 @pytest.mark.engine
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
 def test_what_the_engine_emits_is_what_the_registry_says(tmp_path: Path, protocol: str) -> None:
-    """Proves over a real exporter that nothing undeclared is emitted, no planted text leaks, all that is recommended
-    is seen, and no gap is declared that is none.
+    """Proves over a real exporter that nothing undeclared is emitted, no planted text leaks, everything recommended is
+    emitted, and each declared gap exists.
     """
     require("engine")
     report = checked(tmp_path / "home", protocol)

@@ -33,7 +33,7 @@ def _build(source: Path) -> Path:
     """Build in that folder, which must not exist; returns the folder of the wheel."""
     source.mkdir()
     (source / "docs").mkdir()
-    for name in ("pyproject.toml", "docs/package.md", "CHANGELOG.md", "LICENSE"):
+    for name in ("pyproject.toml", "ael_hook.py", "docs/package.md", "CHANGELOG.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
     shutil.copytree(ROOT / "ael_otel", source / "ael_otel", ignore=shutil.ignore_patterns("__pycache__"))
     done = subprocess.run(

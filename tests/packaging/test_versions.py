@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 VERSIONS = ("1.5.1", "1.6.1", "1.7.0")
 
 MISSING = {"1.5.1": ("WorkflowRegistry.register_validated", "_build_telemetry_store_config_from_env")}
-"""What the table of targets names and a version does not have; each costs one warning."""
+"""Targets that a version lacks; each costs one warning."""
 
 # Before 1.7 code runs in the engine's own thread, where code that blocks cannot be stopped. 1.5 runs what depends on a
 # skipped step.
@@ -55,6 +55,9 @@ def labs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Labs
             copied = folder / "path" / "tests" / "engine" / "lab"
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / "tests" / "engine" / "lab", copied, ignore=ignored)
+            support = folder / "path" / "tests" / "support"
+            support.mkdir()
+            shutil.copy(ROOT / "tests" / "support" / "stress.py", support)
             python = str(environment.folder / "bin" / "python")
             # Compiled beside the sources, where the tool server, which gets no variables of ours, finds them too.
             variables = {"PYTHONPATH": str(folder / "path"), "PYTHONPYCACHEPREFIX": ""}

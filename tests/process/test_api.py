@@ -1,4 +1,4 @@
-"""The front door in processes of its own: what an import costs, what loads without an SDK, and every example."""
+"""The public API in separate processes: cost of an import, loading without an SDK, and every example."""
 
 import re
 import shutil
@@ -85,7 +85,7 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(seeded: Path, tmp_path: Path) -> Path:
-    """A folder with a configuration, a port of its own and one run in its store."""
+    """A folder with a configuration, a free port and one run in its store."""
     shutil.copytree(seeded, tmp_path, dirs_exist_ok=True)
     (tmp_path / "ael-config.yaml").write_text(CONFIG.format(port=free_port()), "utf-8")
     return tmp_path
@@ -107,14 +107,34 @@ def _python(code: str, folder: Path, *arguments: str) -> subprocess.CompletedPro
     "name", [name for name in ael_otel.__all__ if name not in ("__version__", "AelInstrumentor")]
 )
 def test_example_of_each_name_runs(name: str, folder: Path) -> None:
-    """The example in the docstring does what it shows (that of the instrumentor runs in `tests/engine`)."""
+    """The example in the docstring runs with the printed result (that of the instrumentor runs in `tests/engine`)."""
     done = _python(RUN_EXAMPLE, folder, name)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("page", "number"), [("hosting.md", 1), ("api.md", 0)])
+IN_FLIGHT = """
+import ael_otel
+ael_otel.configure("ael-config.yaml", logs=False)
+reader = ael_otel.open_reader(ael_otel.load_settings("ael-config.yaml"))
+def rows():
+    ael_otel.flush()
+    return sorted((run.execution_id, run.status) for run in reader.query(ael_otel.RunQuery(workflow="long")).runs)
+with ael_otel.execution("long") as run:
+    with ael_otel.step("look-up", tool="search"), ael_otel.tool_call("search"):
+        print(rows() == [(run.execution.execution_id, "running")])
+print(rows() == [(run.execution.execution_id, "completed")])
+"""
+
+
+def test_run_has_one_id_from_start_to_end(folder: Path) -> None:
+    """A run that is written while it goes on leaves no second row without an id (seen in a slow start)."""
+    done = _python(IN_FLIGHT, folder)
+    assert (done.stdout.split(), done.stderr) == (["True", "True"], "")
+
+
+@pytest.mark.parametrize(("page", "number"), [("how-to/hosting.md", 1), ("reference/api.md", 0)])
 def test_example_of_each_page_runs(page: str, number: int, folder: Path) -> None:
-    """What the pages show besides the FastAPI application, which runs in `tests/engine`, runs as it stands."""
+    """Examples of the pages run unchanged (the FastAPI application in `tests/engine`)."""
     text = (ROOT / "docs" / page).read_text("utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert len(blocks) == number + 1
@@ -130,7 +150,7 @@ def test_recorded_run_is_found_by_the_command(folder: Path) -> None:
 
 
 def test_exception_of_the_application_is_the_run_s_failure(folder: Path) -> None:
-    """What leaves the `with` passes on unchanged, and is the failure of the run, the step and the call."""
+    """An exception that leaves the `with` passes unchanged, and is the failure of the run, the step and the call."""
     done = _python(
         SEED.replace('call.returned({"hits": 2})', "raise LookupError('no printer')")
         .replace("with ael_otel.execution", "try:\n  with ael_otel.execution")
@@ -158,19 +178,19 @@ def test_second_start_is_refused(folder: Path) -> None:
     assert "AelOtelError: telemetry has started already in this process" in done.stderr
 
 
-def test_start_without_configuration_says_what_to_set(tmp_path: Path) -> None:
-    """`configure` with nothing named raises; a run without it continues, and one line says that nothing is kept."""
+def test_start_without_configuration_is_reported_with_the_variable_to_set(tmp_path: Path) -> None:
+    """`configure` without a file raises; a run without it continues, and one line reports that no run is stored."""
     done = _python("import ael_otel; ael_otel.configure()", tmp_path)
     assert "ConfigError: no configuration is named: pass one, or set OTEL_PYTHON_AEL_CONFIG" in done.stderr
     run = "import ael_otel\nfor _ in range(3):\n    with ael_otel.execution('alone'): pass"
     done = _python(run, tmp_path)
     assert done.returncode == 0
-    assert done.stderr.count("runs are not kept") == 1
+    assert done.stderr.count("runs are not recorded") == 1
     assert not (tmp_path / ".ael").exists()
 
 
 def test_variable_names_the_configuration_of_a_run(folder: Path) -> None:
-    """The first run of an application that calls nothing else is kept where the variable's file says."""
+    """The first run of an application that calls nothing else is stored as the variable's file configures."""
     code = "import os; os.environ['AEL_CONFIG_PATH'] = 'ael-config.yaml'\nimport ael_otel\n"
     done = _python(code + "with ael_otel.execution('quiet'): pass", folder)
     assert done.returncode == 0, done.stderr
@@ -180,7 +200,7 @@ def test_variable_names_the_configuration_of_a_run(folder: Path) -> None:
 
 
 def test_forked_child_ends_and_keeps_its_run(folder: Path) -> None:
-    """A child of a process that records keeps its own run, leaves the port to the parent, and ends in time."""
+    """A child of a recording process stores its own run, leaves the port to the parent, and ends in time."""
     done = _python(
         SEED
         + """
@@ -209,7 +229,7 @@ print(before != [] and names() == ["in-the-child", *before])
 
 
 def test_redact_works_with_telemetry_disabled(folder: Path) -> None:
-    """`telemetry.enabled: false` is about what is recorded: a secret that is asked about is still replaced."""
+    """`telemetry.enabled: false` stops recording only: `redact` still replaces a secret."""
     with (folder / "ael-config.yaml").open("a") as file:
         file.write("  enabled: false\n")
     code = "import ael_otel; ael_otel.configure('ael-config.yaml', logs=False); "
@@ -218,7 +238,7 @@ def test_redact_works_with_telemetry_disabled(folder: Path) -> None:
 
 
 def test_import_is_cheap() -> None:
-    """Importing the front door costs 20 ms at most beside the API of OpenTelemetry, and loads no room of ours."""
+    """Importing the package costs at most 20 ms more than OpenTelemetry's API, and loads none of our subpackages."""
     loaded = answer(
         "import sys, ael_otel; print([name for name in sys.modules if name.startswith('ael_otel.')])"
     )

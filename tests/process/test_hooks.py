@@ -1,4 +1,4 @@
-"""What `opentelemetry-instrument` runs last: the exit of any wrapped process is bounded, whatever is missing."""
+"""The exit hook under `opentelemetry-instrument`: the exit of any wrapped process is bounded."""
 
 import json
 import time
@@ -45,7 +45,7 @@ def test_the_stock_sdk_ends_in_time_without_a_collector() -> None:
     assert time.time() - json.loads(said.splitlines()[-1]) < EXIT_SECONDS + 2.5
 
 
-def test_what_is_queued_is_sent_at_exit() -> None:
+def test_queued_items_are_sent_at_exit() -> None:
     """The bound does not cost telemetry: with somebody to take it, everything is out before the process ends."""
     env = environment(
         OTEL_TRACES_EXPORTER="console",
@@ -58,7 +58,7 @@ def test_what_is_queued_is_sent_at_exit() -> None:
 
 
 def test_without_telemetry_nothing_is_registered() -> None:
-    """With the SDK disabled, or with no providers at all, the hook leaves the exit as it is and raises nothing."""
+    """With the SDK disabled, or without providers, the hook does not change the exit and raises nothing."""
     code = """
 import atexit, logging, threading
 from ael_otel.hooks import post_instrument

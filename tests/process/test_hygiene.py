@@ -51,7 +51,7 @@ def test_the_tree_is_clean() -> None:
 
 @pytest.mark.parametrize("what", BAD)
 def test_a_bad_file_is_found_and_named(repo: Path, what: str) -> None:
-    """Each rule catches its own case with the file and the line, and does not print what it found."""
+    """Each rule reports its own case with the file and the line, and does not print the text."""
     name, text = BAD[what]
     add(repo, name, f"# first line\n{text}\n" if what != "bytes" else text)
     found = findings(repo, tracked(repo), ENVIRON)
@@ -79,6 +79,6 @@ def test_only_tracked_files_count(repo: Path) -> None:
     ],
 )
 def test_ordinary_lines_pass(repo: Path, line: str) -> None:
-    """What a configuration or an example says every day raises no alarm."""
+    """Ordinary lines of configurations and examples are not reported."""
     add(repo, "compose.yaml", line + "\n")
     assert findings(repo, tracked(repo), ENVIRON) == []

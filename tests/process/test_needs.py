@@ -33,7 +33,7 @@ def test_met():
 
 @pytest.fixture
 def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A suite of its own, under the real conftest, without looking for any tool."""
+    """A separate suite under the real conftest, without a search for any tool."""
     monkeypatch.setattr(needs, "NEEDS", {})
     monkeypatch.setattr(needs, "images", dict)
     pytester.makeconftest(CONFTEST)
@@ -76,7 +76,7 @@ def test_a_skip_names_its_reason() -> None:
 
 
 def test_a_named_need_brings_its_hint(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reason names the tool and what to do for it."""
+    """The reason names the tool and how to get it."""
     monkeypatch.setattr(needs, "_found", lambda _name: "")
     with pytest.raises(pytest.skip.Exception, match="docker is absent: start a Docker engine"):
         needs.require("docker")

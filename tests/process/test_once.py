@@ -18,7 +18,7 @@ pipeline.shutdown(0.1)
 """
 
 
-def test_an_sdk_that_was_built_without_us_keeps_its_exporters_alone() -> None:
+def test_sdk_that_was_built_without_us_keeps_only_its_exporters() -> None:
     """A tracer provider that somebody built before our settings reached it gets no exporter of ours.
 
     The signals that have no provider yet get one, and it exports once.

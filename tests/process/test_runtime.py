@@ -32,7 +32,7 @@ def settings(**sections):
 
 
 def start(ready=lambda: True, serve=True, port=0, **sections):
-    # Port 0 takes a free one; a file could not say so.
+    # Port 0 selects a free one, which a file cannot name.
     sections["metrics"] = {"port": port, **sections.get("metrics", {})}
     return runtime.start(settings(**sections), log_stream=log, serve_metrics=serve, store=store, ready=ready)
 
@@ -48,7 +48,7 @@ def get(url):
 
 
 def env(**extra: str) -> dict[str, str]:
-    """An environment where nothing is exported unless a test says so."""
+    """An environment where nothing is exported unless a test enables it."""
     quiet = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")}
     return environment(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="requests,httpx,logging", **(quiet | extra))
 
@@ -85,7 +85,7 @@ print(json.dumps({
 
 
 def test_the_settings_reach_the_instrumentation() -> None:
-    """Whose MCP spans there are and whether the engine's own telemetry runs is what the file says."""
+    """The file selects whose MCP spans are recorded and whether the engine's own telemetry runs."""
     assert run("""
 running = start(traces={"mcp_spans": "both"}, engine={"native_spans": True, "telemetry_store": True})
 active = current()
@@ -108,8 +108,8 @@ running.shutdown()
 """) == [None, []]
 
 
-def test_a_port_in_use_is_told_and_the_rest_goes_on() -> None:
-    """The engine starts without its endpoint: one line says why and what to set, metrics still go out by OTLP."""
+def test_port_in_use_is_reported_and_the_rest_continues() -> None:
+    """The engine starts without its endpoint: one line has reason and remedy, metrics still go out by OTLP."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         url, told, active = run(f"""
@@ -127,7 +127,7 @@ running.shutdown()
 
 
 def test_readiness_is_the_callers() -> None:
-    """`/readyz` answers what the caller says."""
+    """`/readyz` answers with the caller's function."""
     assert run("""
 state = {"ready": False}
 running = start(ready=lambda: state["ready"])
@@ -142,8 +142,8 @@ running.shutdown()
 """) == [503, '{"status": "ready"}\n', '{"status": "alive"}\n']
 
 
-def test_notices_are_told_once() -> None:
-    """What a person should know of their configuration is a warning each."""
+def test_notices_are_logged_once() -> None:
+    """Each notice about the configuration is a warning."""
     assert run("""
 running = start(notices=("telemetry.export is the short form", "another"))
 print(json.dumps(said()))
@@ -165,7 +165,7 @@ running.shutdown()
 
 
 def test_shutdown_stops_in_time_while_clients_hang() -> None:
-    """Neither a client of the endpoint nor an absent Collector keeps the process: shutdown stays below 2.5 s."""
+    """Neither a client of the endpoint nor an absent Collector delays the end: shutdown stays below 2.5 s."""
     taken = run(
         """
 import socket, time
@@ -187,7 +187,7 @@ print(json.dumps(time.monotonic() - before))
 
 
 def test_under_the_wrapper_it_is_the_same() -> None:
-    """With `opentelemetry-instrument` around the process the SDK is there already: nothing is doubled."""
+    """Under `opentelemetry-instrument` the SDK is already set up: nothing is sent twice."""
     code = (
         START
         + """
@@ -212,7 +212,7 @@ running.shutdown()
     assert "already instrumented" not in done.stderr
 
 
-def test_a_process_sends_what_it_has_and_ends() -> None:
+def test_process_sends_its_queue_and_ends() -> None:
     """`flush` and `shutdown` hand everything to a Collector that is there, and the exit adds nothing to wait for."""
     collector = Collector()
     said = answer(
@@ -259,7 +259,7 @@ def run_to_the_end(synchronous, end):
 
 
 def words(output: str) -> list[str]:
-    """What a program printed and logged, in the order in which it was written."""
+    """Return the lines that a program printed and logged, in the order of writing."""
     found = [json.loads(each)["message"] if each.startswith("{") else each for each in output.splitlines()]
     return [each for each in found if each.startswith(("print ", "line "))]
 
@@ -276,7 +276,7 @@ def test_synchronous_log_stands_between_the_prints_around_it() -> None:
     "end", ["running.flush()", "running.shutdown()", "running.pipeline.write_logs(5, through=True)"]
 )
 def test_noted_lines_are_written_by_each_way_of_asking_for_it(end: str) -> None:
-    """A process that dies right after a flush, a shutdown or the stop of its server has lost no line."""
+    """A process that dies right after a flush, a shutdown or the stop of its server has written every line."""
     code = START + NOTES + f"run_to_the_end(False, lambda running: ({end}, os._exit(0)))"
     assert [each for each in words(python(code, env=env()).stdout) if each.startswith("line ")] == [
         f"line {number}" for number in range(50)
@@ -284,7 +284,7 @@ def test_noted_lines_are_written_by_each_way_of_asking_for_it(end: str) -> None:
 
 
 def test_process_that_dies_after_its_server_has_stopped_loses_no_line() -> None:
-    """Uvicorn raises the signal again once it has stopped: what is logged before that and in between is written."""
+    """Uvicorn raises the signal again once it has stopped: lines logged before that and in between are written."""
     code = """
 from pathlib import Path
 from ael_otel.runtime import hosting
@@ -303,8 +303,8 @@ os._exit(0)
     assert words(done.stdout) == [f"line {number}" for number in range(100)], done.stderr
 
 
-def test_server_that_stops_before_its_runs_are_stored_says_so() -> None:
-    """Uvicorn raises the signal again once it has stopped: what the store could not take in time is told before."""
+def test_server_that_stops_before_its_runs_are_stored_reports_it() -> None:
+    """Uvicorn raises the signal again once it has stopped: runs not written in time are reported before that."""
     code = """
 from pathlib import Path
 from ael_otel.core.telemetry_thread import run_thread
@@ -322,7 +322,7 @@ with run_thread()._working:
 """
     with TemporaryDirectory() as folder:
         done = python(START + code, folder, env=env())
-    assert "the run store did not take all runs" in done.stdout, done.stderr
+    assert "the run store did not write all runs" in done.stdout, done.stderr
     assert "telemetry.limits.shutdown_seconds" in done.stdout
 
 

@@ -1,4 +1,4 @@
-"""Telemetry of tests stays out of a stack that a person runs beside them."""
+"""Telemetry of tests does not reach a stack that a developer runs beside them."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ print(with_environment(Settings(), os.environ).exporters.otlp.endpoint)
 """
 
 
-def test_nothing_listens_where_tests_send() -> None:
+def test_endpoint_of_tests_has_no_listener() -> None:
     """Proves that the endpoint of tests refuses connections, here and in the programs that tests start."""
     with socket.socket() as client:
         assert client.connect_ex(("127.0.0.1", int(NOWHERE.rpartition(":")[2]))) != 0
@@ -26,9 +26,7 @@ def test_nothing_listens_where_tests_send() -> None:
     assert answer(ASK) == NOWHERE
 
 
-def test_programs_keep_what_they_compile_outside_the_sources(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_programs_write_bytecode_outside_the_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Proves that where the environment forbids bytecode, programs of tests keep it in a folder of the tests' own."""
     monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
     for name in ("pycache_prefix", "dont_write_bytecode"):
@@ -42,7 +40,7 @@ def test_programs_keep_what_they_compile_outside_the_sources(
     assert [path.name.partition(".")[0] for path in tmp_path.rglob("version.*.pyc")] == ["version"]
 
 
-def test_programs_get_nothing_of_the_persons_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_programs_get_no_variables_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Proves that variables which configure a program are not passed on, and that a test's own are."""
     for name in (ENDPOINT, *EXPORT_NOTHING, "AEL_CONFIG_PATH", "PLOSTON_REDIS_URL", "FORCE_COLOR"):
         monkeypatch.setenv(name, "http://mine:1")

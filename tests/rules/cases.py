@@ -1,4 +1,4 @@
-"""Which cases of an alert the unit tests cover: found in what a test does, and claimed by its name.
+"""Which cases of an alert the unit tests cover: derived from a test's content, and claimed by its name.
 
 A name is `ALERT[, ALERT]: CASE[, CASE][; what it is about]`, an alert with its key where several rules have its name;
 one without a key speaks for all of them. `no data` needs no claim: it is any test without series.
@@ -15,7 +15,7 @@ _BORN: Final = re.compile(r"_(x\d+)? [^ ]+")
 
 
 def claims(test: dict[str, Any], alert: Alert) -> set[str]:
-    """The cases of the alert that a test says it covers, by its name."""
+    """Return the cases of the alert that a test claims by its name."""
     heads, colon, rest = test["name"].partition(": ")
     if not colon:
         return set()
@@ -25,7 +25,7 @@ def claims(test: dict[str, Any], alert: Alert) -> set[str]:
 
 
 def false_claims(test: dict[str, Any], alert: Alert) -> Iterator[str]:
-    """What a test says it covers and does not."""
+    """Return the cases that a test claims and does not cover."""
     asked = [case for case in test["alert_rule_test"] if case["alertname"] == alert.name]
     times = {case["eval_time"]: alert.among(case["exp_alerts"]) for case in asked}
     fired = [minutes(time) for time, there in times.items() if there]

@@ -38,7 +38,7 @@ def faster(span: str, factor: int = FACTOR) -> str:
         factor: what it is divided by.
 
     Raises:
-        ValueError: it is no span of time, or no whole number of milliseconds is left.
+        ValueError: it is not a span of time, or the result is not a whole number of milliseconds.
     """
     if not re.fullmatch(_SPAN, span):
         raise ValueError(f"{span!r} is no span of time")

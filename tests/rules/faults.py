@@ -60,7 +60,7 @@ HANGING: Final = Case("hanging", "", "", workflow="hang")
 
 
 def call(port: int, plans: Sequence[Sequence[Case]]) -> None:
-    """Have clients call the engine, all plans at once; fails if one call ends otherwise than its case says."""
+    """Have clients call the engine, all plans at once; fails if one call ends otherwise than its case expects."""
     answers = Clients(port).drive([[Ask(case) for case in plan] for plan in plans])
     assert all(answer.succeeded == answer.ask.case.succeeds for answer in answers)
 
@@ -93,7 +93,7 @@ def called(port: int, case: Case) -> Iterator[None]:
 
 @contextmanager
 def burst(port: int) -> Iterator[set[bytes]]:
-    """Send a Collector more at once than its memory holds, until the block ends; gives the traces that it accepted.
+    """Send a Collector more at once than its memory holds, until the block ends; yields the traces that it accepted.
 
     Eight applications send requests of 2 MiB and offer each again until it is taken. A span has half a MiB: one of more
     than a MiB is more than a batch may have.
@@ -160,13 +160,13 @@ def line_of_last_month(port: int) -> None:
 
 @contextmanager
 def _in_background(*works: Callable[[], object]) -> Iterator[None]:
-    """Do several things beside the block; what they raise is raised at its end, which waits for theirs."""
+    """Do several things in parallel to the block; wait for them at its end, and raise their exceptions there."""
     raised: list[BaseException] = []
 
     def guarded(work: Callable[[], object]) -> None:
         try:
             work()
-        except BaseException as error:  # noqa: BLE001  (told below, in the thread that can fail the test)
+        except BaseException as error:  # noqa: BLE001  (raised below, in the thread that can fail the test)
             raised.append(error)
 
     threads = [threading.Thread(target=guarded, args=(work,), daemon=True) for work in works]
@@ -217,12 +217,12 @@ EVERY_SECOND: Final = {
     # By default a failed export is tried again for ten seconds, which is five minutes of the rules as they run here.
     "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT": "2",
 }
-"""Variables of a process that says every second what it counts."""
+"""Variables of a process that exports its metrics every second."""
 
 
 @contextmanager
 def process(port: int) -> Iterator[Process]:
-    """A process that sends what it counts each second."""
+    """A process that exports its metrics every second."""
     more = {**EVERY_SECOND, "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "all", "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         [sys.executable, "-c", _PROGRAM],

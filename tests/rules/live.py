@@ -36,18 +36,18 @@ BASES: Final = {
 }
 DISK_BYTES: Final = 48 * 2**20
 QUEUE_BYTES: Final = 16 * 2**20
-NARROW: Final = {"processors": {"memory_limiter": {"limit_mib": 80, "spike_limit_mib": 12}}}
+NARROW: Final = {"processors": {"memory_limiter": {"limit_mib": 100, "spike_limit_mib": 14}}}
 """Enough for a Collector that has little to do."""
 
 USER: Final = f"{os.getuid()}:{os.getgid()}"
-"""What is written in a folder of the tests must be theirs."""
+"""Files in a folder of the tests must belong to the tests."""
 
 AMPLE: Final = "10GB"
 """The size limit of Prometheus that compose.yaml has."""
 
 
 class Receiver(ThreadingHTTPServer):
-    """A webhook that keeps what it is sent."""
+    """A webhook that stores its requests."""
 
     daemon_threads = True
 
@@ -132,7 +132,7 @@ class Limited:
     _running: ExitStack = field(default_factory=ExitStack)
 
     def make_blocks(self) -> None:
-        """Store what an outage left behind in a file: real blocks, made by promtool."""
+        """Store the samples of an outage from a file: real blocks, made by promtool."""
         names = (f'backfilled{{part="{number:032x}"}} 1 1750000000\n' for number in range(20_000))
         (self.folder / "samples.txt").write_text("".join(names) + "# EOF\n", "utf-8")
         (self.folder / "prometheus.yml").write_text("{}", "utf-8")
@@ -176,7 +176,7 @@ class Limited:
 
 @dataclass
 class Alerting:
-    """What runs, where it answers, and what can be done to it."""
+    """The running services and processes: their addresses, and the faults that can be made."""
 
     prometheus: str
     alertmanager: str
@@ -192,7 +192,7 @@ class Alerting:
     started: float = 0.0
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """What a PromQL query gives now."""
+        """Return the current result of a PromQL query."""
         answer = requests.get(f"{self.prometheus}/api/v1/query", params={"query": expression}, timeout=30)
         assert answer.ok, answer.text
         found: list[dict[str, Any]] = answer.json()["data"]["result"]
@@ -246,13 +246,13 @@ def alerting(folder: Path) -> Iterator[Alerting]:
         traces, narrow_traces = Store(), Store()
         stack.callback(traces.stop)
         stack.callback(narrow_traces.stop)
-        # Before Prometheus, which would otherwise miss them for a moment, and with these rules' short patience say so.
+        # Before Prometheus, which would otherwise miss them for a moment, and with these rules' short waits fire.
         collector = _collector(
             stack, {**stores, "AEL_TEMPO_ENDPOINT": traces.address}, ports["otlp"], ports["own"]
         )
         _collector(
             stack,
-            {**stores, "AEL_TEMPO_ENDPOINT": narrow_traces.address, "GOMEMLIMIT": "60MiB"},
+            {**stores, "AEL_TEMPO_ENDPOINT": narrow_traces.address, "GOMEMLIMIT": "80MiB"},
             ports["narrow"],
             ports["narrow_own"],
             configuration / "narrow.yaml",
@@ -288,6 +288,8 @@ def alerting(folder: Path) -> Iterator[Alerting]:
         wait_for_answer(f"{found.alertmanager}/-/ready")
         told = f"{found.alertmanager}/api/v2/alerts"
         wait_for(lambda: requests.get(told, timeout=10).json(), 60, told)
+        # On a busy machine a service answers before its first scrape in time.
+        wait_for(lambda: not found.query("up == 0") and not found.active(), 120, lambda: f"{found.active()}")
         found.started = time.time()
         yield found
 
@@ -341,19 +343,19 @@ def _prometheus(stack: ExitStack, here: list[str], configuration: Path, found: A
                 "--storage.tsdb.path=/data",
                 f"--storage.tsdb.retention.size={AMPLE}",
                 "--web.enable-otlp-receiver",
-                # How long the last value of a series counts, unless said otherwise.
+                # How long the last value of a series counts, by default.
                 f"--query.lookback-delta={faster('5m')}",
-                # What fired before Alertmanager was there is told again after this time. Not as short as the factor
-                # would have it: an alert that is not told again in four times this time is taken to be over.
+                # An alert that fired before Alertmanager was there is sent again after this time. Longer than by the
+                # factor, since an alert that is not sent again in four times this time counts as over.
                 "--rules.alert.resend-delay=5s",
                 f"--web.listen-address={found.prometheus.removeprefix('http://')}",
             ],
         )
     )
     wait_for_answer(f"{found.prometheus}/-/ready")
-    # Rules come when everything has been seen once: until the first scrape a service is not known to be there, and a
+    # Rules come after the first scrape of everything: until then a service counts as absent, and a
     # busy machine may take longer for it than these rules are patient.
-    # Alertmanager is not there yet: who tells people comes last.
+    # Alertmanager, which sends the messages, comes last.
     wait_for(lambda: len(found.query("up == 1")) == 5, 60, lambda: found.query("up"))
     for file in RULES.glob("*.rules.yml"):
         _dump(configuration / file.name, faster_rules(yaml.safe_load(file.read_text("utf-8"))))
@@ -416,7 +418,7 @@ def docker(*arguments: str) -> str:
 
 
 def wait_for(check: Callable[[], object], seconds: float, what: Callable[[], object] | str) -> None:
-    """Wait until a check holds; fails with what is to be seen then."""
+    """Wait until a check holds; fails with the state at that time."""
     deadline = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < deadline, what() if callable(what) else what

@@ -1,4 +1,4 @@
-"""What happened to alerts, from what Prometheus remembers of them and what people were sent."""
+"""The history of alerts, from Prometheus's series and from the messages that people got."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from tests.rules.rules import Alert
 
 type Labels = frozenset[tuple[str, str]]
-"""The labels of one alert, which tell it from all others."""
+"""The labels of one alert, which identify it."""
 
 
 def labels(found: Mapping[str, str]) -> Labels:
@@ -20,9 +20,9 @@ def is_of(alert: Labels, rule: Alert) -> bool:
 
 
 def news(notifications: Iterable[Mapping[str, Any]]) -> dict[Labels, list[str]]:
-    """What people were told of each alert, in order: `firing`, `resolved`, once for each message that said it anew.
+    """The messages about each alert, in order: `firing`, `resolved`, once for each message that reported it first.
 
-    A message that tells nothing new stands under no labels at all, with what it was about.
+    A message without news has empty labels as its key, with its subject.
     """
     told: dict[Labels, list[str]] = {}
     for message in notifications:
@@ -64,7 +64,7 @@ def faults(
     went: Mapping[Labels, list[str]],
     told: Mapping[Labels, list[str]],
 ) -> list[str]:
-    """Whatever keeps the rules from having each gone from pending to firing to resolved, with one message for each end.
+    """Report each rule that did not go from pending to firing to resolved, with one message for each change.
 
     Args:
         rules: the rules that must have.

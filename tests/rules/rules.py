@@ -17,12 +17,12 @@ PROMETHEUS = ROOT / "prometheus"
 RULES = PROMETHEUS / "rules"
 TESTS = RULES / "tests"
 LABELS_OF_A_RULE = ("window", "severity")
-"""What tells rules of one name apart."""
+"""The label that distinguishes rules of one name."""
 
 
 @dataclass(frozen=True)
 class Alert:
-    """One alerting rule; `key` tells it from the others of its name and is empty where there is one only."""
+    """One alerting rule; `key` distinguishes it from others of its name and is empty where there is one only."""
 
     name: str
     key: str

@@ -1,4 +1,4 @@
-"""The configuration of Alertmanager and the examples of receivers: valid, alike but for the receiver, no secrets."""
+"""The configuration of Alertmanager and the examples of receivers: valid, equal except for the receiver, no secrets."""
 
 from pathlib import Path
 from typing import Any

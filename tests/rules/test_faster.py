@@ -1,4 +1,4 @@
-"""What the live tests run differs from what is committed in its spans of time only, each by the same factor."""
+"""The rules of the live tests differ from the committed ones in spans of time only, each by the same factor."""
 
 import re
 from collections.abc import Iterator
@@ -75,7 +75,7 @@ def test_expressions_differ_in_spans_of_time_only(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_nothing_else_of_a_rule_changes(path: Path) -> None:
-    """Names, labels, annotations and order stay; `for` and intervals are the committed ones by the factor."""
+    """Names, labels, annotations and order stay; all waits and intervals are the committed ones by the factor."""
     slow, fast = load(path), faster_rules(load(path))
 
     def times(document: dict[str, Any]) -> Iterator[str]:
@@ -84,6 +84,7 @@ def test_nothing_else_of_a_rule_changes(path: Path) -> None:
             for rule in group["rules"]:
                 rule.pop("expr")
                 yield rule.pop("for", "")
+                yield rule.pop("keep_firing_for", "")
 
     assert [faster(time) if time else "" for time in times(slow)] == list(times(fast))
     assert slow == fast
@@ -117,13 +118,13 @@ def test_nothing_else_of_a_route_changes(path: Path) -> None:
         ('x{a=~"[5-9]m"}', 'x{a=~"[5-9]m"}'),
     ],
 )
-def test_what_is_a_span_of_time(old: str, new: str) -> None:
-    """Windows, steps and offsets; not what only looks like one in a name or in quotes."""
+def test_spans_of_time_are_recognised(old: str, new: str) -> None:
+    """Windows, steps and offsets; not similar text in a name or in quotes."""
     assert faster_expression(old, 30) == new
 
 
 @pytest.mark.parametrize("span", ["", "5", "m", "5 m", "1.5h", "31ms"])
-def test_what_cannot_be_divided_is_refused(span: str) -> None:
+def test_span_that_cannot_be_divided_is_refused(span: str) -> None:
     """Nothing is passed on as it was, and nothing is rounded."""
     with pytest.raises(ValueError, match=r"no span of time|cannot be divided"):
         faster(span, 30)

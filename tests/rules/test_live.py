@@ -2,7 +2,7 @@
 
 The rules are the committed ones with every span of time divided by one factor (faster.py), so each alert is seen from
 pending to firing to resolved, those with windows of days too; the last test of a fault asks whether one was left out.
-The tests go on from each other: what takes long goes on while the next ones run.
+The tests build on each other: long faults continue while the next tests run.
 """
 
 import re
@@ -47,7 +47,7 @@ pytestmark = [
 
 QUIET_SECONDS = 15
 SOON = 120.0
-"""How long a test waits at most for what takes some seconds on an idle machine."""
+"""How long a test waits at most for a step of some seconds on an idle machine."""
 HOUR = 3600 / FACTOR
 BURN = "AelWorkflowErrorBudgetBurn"
 
@@ -56,13 +56,13 @@ RULES = {alert.title: alert for alert in alerts() if alert.name != "Watchdog"}
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alerting]:
-    """Everything that is watched, for all tests of this file, which go on from each other."""
+    """Everything that is watched, for all tests of this file, which build on each other."""
     with alerting(tmp_path_factory.mktemp("alerting")) as running:
         yield running
 
 
 def engine(live: Alerting, folder: Path, service: str, **more: str) -> AbstractContextManager[Served]:
-    """A real engine with the demo's tools, which says every second what it counts."""
+    """A real engine with the demo's tools, which exports its metrics every second."""
     endpoint = f"http://127.0.0.1:{live.collector_port}"
     return serving(folder, service, endpoint, workflows=WORKFLOWS, **EVERY_SECOND, **more)
 
@@ -76,7 +76,7 @@ def worker(live: Alerting, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="module")
 def meanwhile() -> Iterator[ExitStack]:
-    """What goes on while other tests run."""
+    """Faults that continue while other tests run."""
     with ExitStack() as stack:
         yield stack
 
@@ -91,7 +91,7 @@ def over(live: Alerting, *titles: str, seconds: float = SOON) -> None:
 
 
 def heard(live: Alerting, *titles: str, what: str = "firing") -> Callable[[], bool]:
-    """Whether people were told this of each of these alerts."""
+    """Whether a message with this state was sent for each of these alerts."""
 
     def told() -> bool:
         found = news(live.receiver.notifications)
@@ -104,7 +104,7 @@ def heard(live: Alerting, *titles: str, what: str = "firing") -> Callable[[], bo
 
 
 def told(live: Alerting, *titles: str, what: str = "firing", seconds: float = SOON) -> None:
-    """Wait until people were told that these alerts fire, or that they are resolved."""
+    """Wait until messages were sent that these alerts fire, or that they are resolved."""
     wait_for(
         heard(live, *titles, what=what),
         seconds,
@@ -118,11 +118,11 @@ def fired(live: Alerting) -> set[str]:
 
 
 def test_a_quiet_time_is_quiet(live: Alerting, worker: Served) -> None:
-    """While runs succeed, nothing but the alert that always fires is ever pending, and nobody gets a message."""
+    """While runs succeed, only the alert that always fires is ever pending, and no message is sent."""
     end = time.monotonic() + QUIET_SECONDS
     while time.monotonic() < end:
         call(worker.port, [[GOOD]])
-        time.sleep(1)  # wait: between two runs, for a time in which nothing may be told
+        time.sleep(1)  # wait: between two runs, for a time in which no message may be sent
     counted = live.query("sum(workflow_status:ael_workflow_executions:count1h)")
     assert float(counted[0]["value"][1]) >= 3, "nothing was measured"
     assert live.phases() == {}
@@ -131,9 +131,7 @@ def test_a_quiet_time_is_quiet(live: Alerting, worker: Served) -> None:
     assert {each["labels"]["alertname"] for each in known} == {"Watchdog"}
 
 
-def test_a_collector_that_is_away_is_told_once_and_hides_what_it_causes(
-    live: Alerting, worker: Served
-) -> None:
+def test_absent_collector_is_reported_once_and_inhibits_its_effects(live: Alerting, worker: Served) -> None:
     """Killed and started again: pending, firing, one message, resolved, one message; no process counts as silent."""
     docker("kill", "--signal", "KILL", live.collector)
     told(live, "AelCollectorDown")
@@ -162,7 +160,7 @@ def test_failures_become_one_message_each(live: Alerting, worker: Served) -> Non
 
 
 def test_a_message_leads_somewhere(live: Alerting) -> None:
-    """Links are whole, values are in words for people, and what made the links is no label."""
+    """Links are whole, values are in words, and the parts of the links are not labels."""
     (failing,) = live.receiver.about("AelToolFailing", "warning", "firing")
     (alert,) = failing["alerts"]
     assert alert["annotations"]["dashboard_url"] == f"{BASES['AEL_GRAFANA_URL']}/d/ael-tools?var-tool=charge"
@@ -171,7 +169,7 @@ def test_a_message_leads_somewhere(live: Alerting) -> None:
     assert set(alert["labels"]) == {"alertname", "severity", "tool"}
 
 
-def test_slow_runs_are_told(live: Alerting, worker: Served, meanwhile: ExitStack) -> None:
+def test_slow_runs_are_reported(live: Alerting, worker: Served, meanwhile: ExitStack) -> None:
     """A workflow whose runs take longer than its objective; it ends when the hour that had them is over."""
     call(worker.port, [[SLOW] * 3] * 4)
     # For two alerts that take long: from here on one run is under way and none ends, and a Prometheus is nearly full.
@@ -182,8 +180,8 @@ def test_slow_runs_are_told(live: Alerting, worker: Served, meanwhile: ExitStack
     assert message["alerts"][0]["labels"]["workflow"] == SLOW.workflow
 
 
-def test_what_a_process_loses_is_told(live: Alerting, tmp_path: Path) -> None:
-    """Spans that nobody takes, and runs that a broken store does not keep; they are over when no more is lost."""
+def test_drops_of_a_process_are_reported(live: Alerting, tmp_path: Path) -> None:
+    """Undelivered spans, and runs that a broken store does not hold; the alerts end when no more is dropped."""
     (tmp_path / ".ael").mkdir()
     (tmp_path / ".ael" / "telemetry.db").write_text("This was a database once.\n" * 100, "utf-8")
     nowhere = {
@@ -199,7 +197,7 @@ def test_what_a_process_loses_is_told(live: Alerting, tmp_path: Path) -> None:
     assert [alert["labels"]["reason"] for alert in message["alerts"]] == ["store_error"]
 
 
-def test_a_killed_process_is_told_and_an_orderly_end_is_not(live: Alerting) -> None:
+def test_killed_process_is_reported_and_an_orderly_end_is_not(live: Alerting) -> None:
     """Of two processes one ends in order and one is killed: one alert, about the one that was killed, for an hour."""
 
     def running() -> set[str]:
@@ -215,7 +213,7 @@ def test_a_killed_process_is_told_and_an_orderly_end_is_not(live: Alerting) -> N
     assert [alert["labels"]["job"] for alert in message["alerts"]] == ["ael"]
 
 
-def test_a_store_that_refuses_is_told(live: Alerting) -> None:
+def test_store_that_refuses_is_reported(live: Alerting) -> None:
     """Loki refuses a line of last month for good; it is over when nothing more is refused."""
     line_of_last_month(live.collector_port)
     told(live, "AelCollectorExportFailing")
@@ -224,15 +222,15 @@ def test_a_store_that_refuses_is_told(live: Alerting) -> None:
     assert (alert["labels"]["exporter"], alert["labels"]["signal"]) == ("otlp_http/loki", "log lines")
 
 
-def test_a_size_limit_is_told(live: Alerting) -> None:
-    """A Prometheus that stores 95 % of what it may; it is over when it may store more."""
+def test_size_limit_is_reported(live: Alerting) -> None:
+    """A Prometheus at 95 % of its size limit; the alert ends when the limit is raised."""
     told(live, "AelMetricsSizeLimit", seconds=SOON + HOUR / 4)
     live.limited.limit(AMPLE)
     (message,) = live.receiver.about("AelMetricsSizeLimit", "info", "firing")
     assert message["alerts"][0]["annotations"]["description"].startswith("Prometheus stores 9")
 
 
-def test_a_disk_that_fills_is_told_twice(live: Alerting) -> None:
+def test_disk_that_fills_is_reported_twice(live: Alerting) -> None:
     """At 80 % a warning and at 90 % a critical alert, by what Loki sees of its own, small, file system."""
     live.disk.fill(0.85)
     told(live, "AelDiskFilling warning")
@@ -243,7 +241,7 @@ def test_a_disk_that_fills_is_told_twice(live: Alerting) -> None:
     told(live, "AelDiskFilling critical", "AelDiskFilling warning", what="resolved")
 
 
-def test_a_service_that_is_away_is_told(live: Alerting) -> None:
+def test_absent_service_is_reported(live: Alerting) -> None:
     """Loki killed and started again."""
     docker("kill", "--signal", "KILL", live.disk.container)
     told(live, "AelStackTargetDown")
@@ -252,7 +250,7 @@ def test_a_service_that_is_away_is_told(live: Alerting) -> None:
 
 
 def test_a_collector_that_is_short_of_memory_refuses_and_loses_nothing(live: Alerting) -> None:
-    """A burst beyond its memory limit is refused for a while and told; every trace arrives in the end."""
+    """A burst beyond its memory limit is refused for a while and reported; every trace arrives in the end."""
     with burst(live.narrow_port) as accepted:
         told(live, "AelCollectorRefusing")
     refused = re.search(
@@ -265,7 +263,7 @@ def test_a_collector_that_is_short_of_memory_refuses_and_loses_nothing(live: Ale
     told(live, "AelCollectorRefusing", what="resolved")
 
 
-def test_a_queue_that_fills_is_told_twice(live: Alerting) -> None:
+def test_queue_that_fills_is_reported_twice(live: Alerting) -> None:
     """While the store of traces is away the queue is half full, then nearly full; it empties when the store is back."""
 
     def share() -> float:
@@ -299,7 +297,7 @@ def test_a_queue_that_fills_is_told_twice(live: Alerting) -> None:
     backlog.sender.close()
 
 
-def test_a_stuck_run_is_told(live: Alerting, worker: Served, meanwhile: ExitStack) -> None:
+def test_stuck_run_is_reported(live: Alerting, worker: Served, meanwhile: ExitStack) -> None:
     """A process that has a run under way and ends none for half an hour; it is over when the run ends."""
     told(live, "AelRunStuck", seconds=SOON + HOUR)
     (message,) = live.receiver.about("AelRunStuck", "warning", "firing")
@@ -308,7 +306,7 @@ def test_a_stuck_run_is_told(live: Alerting, worker: Served, meanwhile: ExitStac
     told(live, "AelRunStuck", what="resolved")
 
 
-def test_the_budget_of_days_is_told_until_runs_succeed_again(live: Alerting, worker: Served) -> None:
+def test_budget_of_days_is_reported_until_runs_succeed_again(live: Alerting, worker: Served) -> None:
     """The slow burns wait for settled hours and fire long after the quick ones are over, until enough runs succeed."""
     told(live, f"{BURN} 1h", f"{BURN} 6h", what="resolved")
     told(live, f"{BURN} 1d", f"{BURN} 3d", seconds=SOON + 2.5 * HOUR)
@@ -318,7 +316,7 @@ def test_the_budget_of_days_is_told_until_runs_succeed_again(live: Alerting, wor
 
 
 def test_every_alert_was_pending_and_firing_and_is_resolved(live: Alerting, worker: Served) -> None:
-    """No rule of any file is left out, none came back, and each was told exactly when it began and when it ended."""
+    """No rule of any file is left out, none fired again, and each has one message for its begin and one for its end."""
     every = [alert for alert in alerts() if alert.name != "Watchdog"]
 
     def missing() -> list[str]:

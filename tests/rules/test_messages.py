@@ -23,8 +23,8 @@ def message(status: str, *alerts: tuple[dict[str, str], str]) -> dict[str, Any]:
     return {"status": status, "groupLabels": group, "alerts": found}
 
 
-def test_a_whole_life_is_no_fault() -> None:
-    """Pending, firing, over; told that it begins and that it ends."""
+def test_complete_history_is_accepted() -> None:
+    """Pending, firing, over; one message for begin and end."""
     assert faults([SLOW], [], WENT, TOLD) == []
 
 
@@ -61,8 +61,8 @@ def test_a_rule_that_does_not_wait() -> None:
     assert faults([FIRST], [], {about: ["pending", "firing"]}, told) != []
 
 
-def test_news_are_told_once() -> None:
-    """Each alert of a group counts for itself; a message with nothing new is known as one."""
+def test_news_are_counted_once() -> None:
+    """Each alert of a group counts for itself; a message without news is recognised."""
     sent = [
         message("firing", (ABOUT, "firing")),
         message("firing", (ABOUT, "firing"), (OTHER, "firing")),

@@ -28,7 +28,7 @@ FAULTS = {
         "AelWorkflowFirstFailure",
     ),
 }
-"""By series: values that are no good news, and the alert that they are about."""
+"""By series: values that mean a fault, and the alert for it."""
 
 
 def labels(series: str) -> dict[str, str]:
@@ -42,7 +42,7 @@ def asked() -> list[Any]:
     return [each for each in found if ":" not in each.name]
 
 
-def test_the_quiet_day_has_what_every_alert_looks_at() -> None:
+def test_quiet_day_has_the_series_of_every_alert() -> None:
     """Proves that no alert is silent for want of data: each selector of each rule that is not of another
     rule's result finds a series of the day.
     """

@@ -1,4 +1,4 @@
-"""Every alert is tested in every case, says what it means, and leads somewhere."""
+"""Every alert is tested in every case, describes its meaning, and has working links."""
 
 import re
 from typing import Any
@@ -30,7 +30,7 @@ NOT_APPLICABLE = {
 }
 """An alert that fires always has no other state."""
 
-BOARDS = {"ael-overview", "ael-workflows", "ael-tools", "ael-logs", "ael-traces"}
+BOARDS = {"ael-overview", "ael-workflows", "ael-tools", "ael-logs", "ael-traces", "ael-sessions"}
 HEADINGS = ("Meaning", "Impact", "Diagnosis", "Mitigation")
 
 each_alert = pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert.title)
@@ -62,7 +62,7 @@ def test_every_case_is_tested(alert: Alert) -> None:
 
 
 @each_alert
-def test_unit_tests_do_what_their_names_say(alert: Alert) -> None:
+def test_unit_tests_cover_the_cases_in_their_names(alert: Alert) -> None:
     """A test that is named for a case has the series and the expectations of that case."""
     assert [wrong for test in unit_tests() for wrong in false_claims(test, alert)] == []
 
@@ -94,15 +94,15 @@ def test_a_wrong_name_is_found(case: str, values: str, times: list[tuple[str, bo
     assert list(false_claims(test, alert))
 
 
-def test_what_a_birth_is() -> None:
-    """A series that begins late with the value it keeps."""
+def test_series_that_begins_late_is_a_birth() -> None:
+    """A series that begins late with a constant value."""
     assert born("_x9 1x5")
     assert born("_x9 1")
     assert not born("1x5")
 
 
 @each_alert
-def test_an_alert_says_what_it_means(alert: Alert) -> None:
+def test_alert_describes_its_meaning(alert: Alert) -> None:
     """Prefix, severity, a summary without values, a description with them for people, links to runbook and board."""
     assert re.fullmatch(r"Ael([A-Z][a-z0-9]+)+", alert.name) or alert.name == "Watchdog"
     assert set(alert.rule["labels"]) <= {"severity", "window"}
@@ -139,7 +139,7 @@ def sections() -> dict[str, str]:
 
 @each_alert
 def test_the_runbook_has_a_section(alert: Alert) -> None:
-    """The anchor exists, and says what it means, what it costs, how to look (PromQL, LogQL) and what to do."""
+    """The anchor exists, with meaning, impact, diagnosis (PromQL, LogQL) and mitigation."""
     anchor = alert.rule["annotations"]["runbook_url"].partition("#")[2]
     text = sections()[anchor]
     assert re.findall(r"^### (.+)$", text, flags=re.MULTILINE) == list(HEADINGS)
@@ -172,7 +172,7 @@ def test_recorded_names() -> None:
     assert [name for name in set(names) if not re.search(rf"{name}(?!\w)", used)] == []
 
 
-def test_no_alert_has_a_number_of_its_own() -> None:
+def test_thresholds_are_objectives_and_not_numbers_in_alerts() -> None:
     """Thresholds are objectives; an expression has the factors of the burn rate, 0, 1 and spans of time only."""
     allowed = {"0", "1", "3", "6", "14.4"}
     for alert in alerts():

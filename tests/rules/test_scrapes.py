@@ -1,4 +1,4 @@
-"""The metrics of other programs that alerts ask for are in what the pinned images expose, with their labels."""
+"""The pinned images expose the foreign metrics that alerts query, with their labels."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One Collector by itself: the repository's configuration, with a sink where the stores would be."""
+"""Run one Collector alone: the repository's configuration, with a sink in place of the stores."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ type Config = dict[str, Any]
 
 
 def merged(*names: str) -> Config:
-    """The configuration that the Collector makes of files in collector/: maps are merged, lists replaced."""
+    """Return the configuration that the Collector merges from files in collector/: maps are merged, lists replaced."""
     result: Config = {}
     for name in names:
         _merge(result, yaml.safe_load((ROOT / "collector" / name).read_text("utf-8")))
@@ -45,15 +45,15 @@ class Alone:
     own_port: int
 
     def sender(self) -> Sender:
-        """A connection to it."""
+        """Return a new connection to it."""
         return Sender(self.port)
 
     def own_metrics(self) -> str:
-        """The metrics page about itself."""
+        """Return the page with the Collector's own metrics."""
         return requests.get(f"http://127.0.0.1:{self.own_port}/metrics", timeout=5).text
 
     def processor_seconds(self) -> float:
-        """The CPU time that it has used, in seconds."""
+        """Return the CPU time that it has used, in seconds."""
         stat = subprocess.run(
             ["docker", "inspect", "--format", "{{.State.Pid}}", self.name],
             capture_output=True,
@@ -65,7 +65,7 @@ class Alone:
 
 
 def to_sink(config: Config, sink: Sink) -> Config:
-    """Send everything to the sink at once, from memory: the rest stays as configured."""
+    """Send everything to the sink at once, from memory; the rest of the configuration is unchanged."""
     endpoint = {"endpoint": f"{bridge_address()}:{sink.port}", "tls": {"insecure": True}}
     config["exporters"] = {"otlp_grpc/sink": {**endpoint, "sending_queue": {"enabled": False}}}
     for name, pipeline in config["service"]["pipelines"].items():
@@ -84,7 +84,7 @@ def to_sink(config: Config, sink: Sink) -> Config:
 def alone(
     folder: Path, config: Config, change: Callable[[Config], object] = lambda _: None
 ) -> Iterator[Alone]:
-    """Start a Collector with this configuration, changed, and a sink behind it; both end with the block."""
+    """Start a Collector with this configuration after `change`, and a sink for its output; both end with the block."""
     image = require_image("collector")
     sink = Sink()
     change(config)

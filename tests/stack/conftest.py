@@ -1,4 +1,4 @@
-"""What the tests of the stack share: where its files are, the images that this machine has, a running stack."""
+"""Fixtures of the stack's tests: where its files are, the images on this machine, a running stack."""
 
 import functools
 import importlib
@@ -29,7 +29,7 @@ SERVICES = ("collector", "prometheus", "loki", "alertmanager")
 
 @functools.cache
 def deploy_module(name: str) -> ModuleType:
-    """A module of `deploy/ael_stack`, which is a script's package and not installed."""
+    """Return a module of `deploy/ael_stack`, the package of a script, which is not installed."""
     folder = str(ROOT / "deploy")
     if folder not in sys.path:
         sys.path.append(folder)
@@ -39,7 +39,7 @@ def deploy_module(name: str) -> ModuleType:
 def stack(
     *arguments: str, environment: dict[str, str] | None = None, timeout: float = 240
 ) -> subprocess.CompletedProcess[str]:
-    """Run `deploy/stack.py` as `make` does."""
+    """Run `deploy/stack.py` as the Makefile does."""
     return subprocess.run(
         [sys.executable, str(STACK), *arguments],
         cwd=ROOT,
@@ -54,7 +54,7 @@ def stack(
 
 @functools.cache
 def image(service: str) -> str:
-    """The image that a service would get here, empty when this machine has none."""
+    """Return the image that a service would get here, empty if this machine has none."""
     found = stack("resolve", "--json")
     if found.returncode != 0:
         return ""
@@ -64,7 +64,7 @@ def image(service: str) -> str:
 
 
 def require_image(service: str) -> str:
-    """The image of a service; skips (on CI: fails) where there is none."""
+    """Return the image of a service; skip (on CI: fail) if there is none."""
     require("docker")
     require("compose")
     require(image(service), f"no image of {service} on this machine; run `make images`")
@@ -74,7 +74,7 @@ def require_image(service: str) -> str:
 def in_image(
     service: str, entrypoint: str, *arguments: str, folder: Path = ROOT, seconds: float = 60
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program of a service's image in a folder, by default the repository, which it sees, read-only, as /repo."""
+    """Run a program in a service's image, in a folder (default: the repository), mounted read-only as /repo."""
     command = [
         "docker",
         "run",
@@ -99,7 +99,7 @@ def in_image(
 
 @pytest.fixture(scope="session")
 def compose() -> dict[str, Any]:
-    """compose.yaml as written, variables not filled in."""
+    """Return compose.yaml with its variables not replaced."""
     loaded = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
     assert isinstance(loaded, dict)
     return loaded
@@ -107,7 +107,7 @@ def compose() -> dict[str, Any]:
 
 @dataclass
 class Running:
-    """A stack of its own: another project, other ports, other volumes, a sink in Tempo's place."""
+    """A separate stack: another project, other ports, other volumes, a sink in place of Tempo."""
 
     project: str
     sink: Sink
@@ -115,7 +115,7 @@ class Running:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that keep it apart."""
+        """Return the variables that separate it from other stacks."""
         ports = {variable: str(port) for variable, port in self.ports.items()}
         return {**ports, "AEL_TEMPO_ENDPOINT": f"host.docker.internal:{self.sink.port}"}
 
@@ -133,31 +133,31 @@ class Running:
         return done
 
     def container(self, service: str) -> str:
-        """The name of a service's container."""
+        """Return the name of a service's container."""
         return f"{self.project}-{service}-1"
 
     def docker(self, *arguments: str) -> None:
-        """Run `docker ...`, which must succeed."""
+        """Run `docker ...`; fail the test if the command fails."""
         subprocess.run(["docker", *arguments], check=True, capture_output=True, timeout=60)
 
     def sender(self) -> Sender:
-        """A connection to the Collector."""
+        """Return a new connection to the Collector."""
         return Sender(self.ports["AEL_OTLP_GRPC_PORT"])
 
     def prometheus(self, path: str, **parameters: str) -> Any:
-        """The data that Prometheus's API answers with."""
+        """Return the data in a response of Prometheus's API."""
         return self._get(self.ports["AEL_PROMETHEUS_PORT"], f"/api/v1/{path}", parameters)["data"]
 
     def loki(self, path: str, **parameters: str) -> Any:
-        """The data that Loki's API answers with."""
+        """Return the data in a response of Loki's API."""
         return self._get(self.ports["AEL_LOKI_PORT"], f"/loki/api/v1/{path}", parameters)["data"]
 
     def alertmanager(self, path: str) -> Any:
-        """What Alertmanager's API answers with."""
+        """Return a response of Alertmanager's API."""
         return self._get(self.ports["AEL_ALERTMANAGER_PORT"], f"/api/v2/{path}", {})
 
     def log_lines(self, query: str) -> list[tuple[dict[str, str], str]]:
-        """Labels and text of the newest 5,000 lines that a LogQL query finds."""
+        """Return labels and text of the newest 5,000 lines that a LogQL query finds."""
         found = self.loki("query_range", query=query, limit="5000", since="1h")
         return [(stream["stream"], line[1]) for stream in found["result"] for line in stream["values"]]
 
@@ -169,7 +169,7 @@ class Running:
 
 
 def eventually[T](check: Callable[[], T], *, seconds: float = 30) -> T:
-    """Repeat a check until what it returns is true, and return that; its last answer fails the test in time."""
+    """Repeat a check until its result is true, and return the result; fail the test after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (answer := check()):
         assert time.monotonic() < deadline, f"still {answer!r} after {seconds} s"
@@ -179,7 +179,7 @@ def eventually[T](check: Callable[[], T], *, seconds: float = 30) -> T:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Running]:
-    """Collector, Prometheus and Loki for real; a sink for spans. Removed, with its data, at the end."""
+    """Start the real Collector, Prometheus and Loki, with a sink for spans; remove them and their data at the end."""
     for service in SERVICES:
         require_image(service)
     variables = (
@@ -202,6 +202,6 @@ def running() -> Iterator[Running]:
 
 @pytest.fixture
 def no_docker_path(tmp_path: Path) -> str:
-    """A PATH without Docker."""
+    """Return a PATH without Docker."""
     assert shutil.which("docker", path=str(tmp_path)) is None
     return str(tmp_path)

@@ -1,4 +1,4 @@
-"""OTLP by hand: telemetry with known ids, a sender that counts what was acknowledged, and a sink in Tempo's place."""
+"""OTLP requests with fixed ids, a sender that counts acknowledged items, and a sink in place of Tempo."""
 
 import fcntl
 import socket
@@ -25,7 +25,7 @@ SERVICE = "stack-test"
 
 
 def bridge_address() -> str:
-    """The host's address on Docker's bridge, which containers know as host-gateway; the loopback on other systems."""
+    """Return the host's address on Docker's bridge, host-gateway in containers; the loopback on other systems."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             answer = fcntl.ioctl(probe, SIOCGIFADDR, struct.pack("256s", b"docker0"))
@@ -35,10 +35,10 @@ def bridge_address() -> str:
 
 
 class Sink(OtlpServer):
-    """Keeps every span it is sent, as Tempo would, and the requests of all three signals as they came."""
+    """Stores every span that it receives, as Tempo would, and the requests of all three signals."""
 
     def __init__(self) -> None:
-        """Listen on the address that containers reach this host by."""
+        """Listen on the address at which containers reach this host."""
         self.spans: list[Span] = []
         self.traces: list[ExportTraceServiceRequest] = []
         self.logs: list[ExportLogsServiceRequest] = []
@@ -47,7 +47,7 @@ class Sink(OtlpServer):
         super().__init__(bridge_address())
 
     def take(self, request: Any) -> None:
-        """Keep a request, of one with spans also these."""
+        """Store a request, and its spans if it has some."""
         with self._lock:
             match request:
                 case ExportTraceServiceRequest():
@@ -65,17 +65,17 @@ class Sink(OtlpServer):
 
 
 def text(key: str, value: str) -> KeyValue:
-    """A string attribute."""
+    """Return a string attribute."""
     return KeyValue(key=key, value=AnyValue(string_value=value))
 
 
 def trace_id(number: int) -> bytes:
-    """The id of trace `number`."""
+    """Return the id of trace `number`."""
     return (0xAE1 << 116 | number).to_bytes(16, "big")
 
 
 def spans(first: int, count: int, *attributes: KeyValue) -> ExportTraceServiceRequest:
-    """A request with `count` spans, each of its own trace."""
+    """Return a request with `count` spans, each in a separate trace."""
     request = ExportTraceServiceRequest()
     group = request.resource_spans.add()
     group.resource.attributes.append(text("service.name", SERVICE))
@@ -91,7 +91,7 @@ def spans(first: int, count: int, *attributes: KeyValue) -> ExportTraceServiceRe
 
 
 def logs(first: int, count: int, *attributes: KeyValue, body: str = "line") -> ExportLogsServiceRequest:
-    """A request with `count` log records, each of its own trace."""
+    """Return a request with `count` log records, each in a separate trace."""
     request = ExportLogsServiceRequest()
     group = request.resource_logs.add()
     group.resource.attributes.append(text("service.name", SERVICE))
@@ -106,7 +106,7 @@ def logs(first: int, count: int, *attributes: KeyValue, body: str = "line") -> E
 
 
 def counter(value: int, start_ns: int, *, exemplar: int) -> ExportMetricsServiceRequest:
-    """A request with one cumulative counter of the contract, and one histogram with an exemplar."""
+    """Return a request with one cumulative counter of the contract, and one histogram with an exemplar."""
     request = ExportMetricsServiceRequest()
     group = request.resource_metrics.add()
     group.resource.attributes.extend([text("service.name", SERVICE), text("service.instance.id", "one")])
@@ -130,7 +130,7 @@ def counter(value: int, start_ns: int, *, exemplar: int) -> ExportMetricsService
 
 
 class Sender:
-    """Hands telemetry to the Collector and goes on only once it is acknowledged, as an exporter with patience does."""
+    """Sends telemetry to the Collector and returns when it is acknowledged, like an exporter with retries."""
 
     def __init__(self, port: int) -> None:
         """Connect to the Collector's OTLP port on the loopback."""
@@ -147,7 +147,7 @@ class Sender:
         request: ExportTraceServiceRequest | ExportLogsServiceRequest | ExportMetricsServiceRequest,
         patience_s: float = 60,
     ) -> None:
-        """Send until acknowledged."""
+        """Send a request, and retry it until it is acknowledged."""
         deadline = time.monotonic() + patience_s
         while True:
             try:

@@ -1,6 +1,6 @@
-"""Secrets of every kind, planted at every place of OTLP by a client that knows nothing of this project.
+"""Plant secrets of every kind in every field of OTLP, as a client without this project's redaction would send them.
 
-Every place gets values of its own, so that a leak names the place it came through.
+Every field has separate values, so that a leak identifies the field.
 """
 
 import hashlib
@@ -44,24 +44,24 @@ NUMBERS = {"retries": 4111111111111111, "port": 5432}
 
 
 def made_up(place: str, kind: str, length: int = 24) -> str:
-    """A value without meaning that belongs to one place and kind."""
+    """Return a made-up value that is unique to one place and kind."""
     return hashlib.sha256(f"{place} {kind}".encode()).hexdigest()[:length]
 
 
 def digits(place: str, kind: str, length: int) -> str:
-    """Digits without meaning, none of them zero."""
+    """Return made-up digits, none of them zero."""
     number = int(hashlib.sha256(f"{place} {kind}".encode()).hexdigest(), 16)
     return "".join(str(1 + number // 9**position % 9) for position in range(length))
 
 
 @dataclass
 class Plant:
-    """What was planted where: every secret by the name of its place and kind."""
+    """The planted secrets, by the names of place and kind."""
 
     secrets: dict[str, str] = field(default_factory=dict[str, str])
 
     def texts(self, place: str) -> dict[str, str]:
-        """One text with a secret of each kind, by kind."""
+        """Return one text with a secret for each kind, by kind."""
         word = {kind: made_up(place, kind) for kind in KINDS}
         ssn = f"{digits(place, 'ssn', 9)}"
         ssn = f"1{ssn[1:3]}-{ssn[3:5]}-{ssn[5:9]}"
@@ -92,11 +92,11 @@ class Plant:
         return {kind: value for kind, (value, _) in found.items()}
 
     def text(self, place: str) -> str:
-        """All kinds in one text."""
+        """Return one text with a secret of each kind."""
         return "\n".join(self.texts(place).values())
 
     def attributes(self, place: str, *, nested: bool = True) -> list[KeyValue]:
-        """Secrets in values and below credentials' names, flat and (where the place takes them) nested; benign ones."""
+        """Return secrets in values and under names of credentials, flat and (if allowed) nested, and benign values."""
         result = [text(f"note.{kind}", value) for kind, value in self.texts(place).items()]
         for key in (
             "http.request.header.authorization",
@@ -124,7 +124,7 @@ class Plant:
         return result
 
     def leaks(self, seen: str) -> list[str]:
-        """The places and kinds whose secret is in a text."""
+        """Return the places and kinds whose secret is in a text."""
         return sorted(name for name, secret in self.secrets.items() if secret in seen)
 
 
@@ -134,7 +134,7 @@ def _origin(plant: Plant, signal: str) -> tuple[Resource, InstrumentationScope]:
 
 
 def spans(plant: Plant) -> ExportTraceServiceRequest:
-    """A span with secrets in attributes, name, status, event and trace state."""
+    """Return a span with secrets in attributes, name, status, event and trace state."""
     request = ExportTraceServiceRequest()
     group = request.resource_spans.add()
     resource, scope = _origin(plant, "span")
@@ -155,7 +155,7 @@ def spans(plant: Plant) -> ExportTraceServiceRequest:
 
 
 def logs(plant: Plant) -> ExportLogsServiceRequest:
-    """Log records whose body is text, a map and a list; the first has an event name."""
+    """Return log records whose body is text, a map and a list; the first has an event name."""
     request = ExportLogsServiceRequest()
     group = request.resource_logs.add()
     resource, scope = _origin(plant, "log")
@@ -176,7 +176,7 @@ def logs(plant: Plant) -> ExportLogsServiceRequest:
 
 
 def metrics(plant: Plant) -> ExportMetricsServiceRequest:
-    """A counter and a histogram with secrets in attributes, description and exemplar."""
+    """Return a counter and a histogram with secrets in attributes, description and exemplar."""
     request = ExportMetricsServiceRequest()
     group = request.resource_metrics.add()
     resource, scope = _origin(plant, "metric")

@@ -1,4 +1,4 @@
-"""compose.yaml keeps its promises: pinned, locked down, reachable from this host only, limited, kept."""
+"""Properties of compose.yaml: pinned, locked down, reachable from this host only, limited, persistent."""
 
 import json
 import os
@@ -18,12 +18,12 @@ PINNED = re.compile(r"\$\{(AEL_[A-Z]+_IMAGE):-([a-z0-9./-]+:v?[0-9][0-9.]*@sha25
 
 
 def services(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The services that run."""
+    """Return the services that keep running."""
     return {name: service for name, service in compose["services"].items() if name not in ONE_SHOT}
 
 
 def resolved(*files: str) -> dict[str, Any]:
-    """What Compose itself makes of the files."""
+    """Return the files as Compose itself resolves them."""
     require("compose")
     deploy_module("secret").ensure()
     arguments = [argument for file in files for argument in ("--file", file)]
@@ -42,7 +42,7 @@ def resolved(*files: str) -> dict[str, Any]:
 
 
 def test_there_are_six_services(compose: dict[str, Any]) -> None:
-    """The stack is the six services of its description, and nothing else keeps running."""
+    """The stack consists of the six described services, and nothing else keeps running."""
     assert set(services(compose)) == set(SERVICES)
 
 
@@ -64,7 +64,7 @@ def test_a_service_is_locked_down(compose: dict[str, Any], name: str) -> None:
 
 @pytest.mark.parametrize("name", [*SERVICES, *ONE_SHOT])
 def test_a_service_has_limits(compose: dict[str, Any], name: str) -> None:
-    """Memory, processor, processes and the size of its log are bounded; Go's collector knows the memory limit."""
+    """Memory, processor, processes and log size are bounded; Go's garbage collector is configured with the limit."""
     service = compose["services"][name]
     limits = service["deploy"]["resources"]["limits"]
     assert set(limits) == {"cpus", "memory", "pids"}
@@ -78,7 +78,7 @@ def test_a_service_has_limits(compose: dict[str, Any], name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_is_watched_and_restarted(compose: dict[str, Any], name: str) -> None:
-    """Every service has a health check that needs no shell, and comes back after a crash."""
+    """Every service has a health check that needs no shell, and restarts after a crash."""
     service = compose["services"][name]
     assert service["healthcheck"]["test"][0] == "CMD"
     assert {"interval", "timeout", "retries", "start_period"} <= service["healthcheck"].keys()
@@ -87,7 +87,7 @@ def test_a_service_is_watched_and_restarted(compose: dict[str, Any], name: str) 
 
 @pytest.mark.parametrize("files", [["compose.yaml"], ["compose.yaml", "deploy/compose.tail-sampling.yaml"]])
 def test_health_check_of_the_collector_does_not_compile_its_rules(files: list[str]) -> None:
-    """It reads the answer beside a configuration of its own: checking config.yaml costs seconds of CPU each time."""
+    """It reads the health endpoint with a separate configuration: checking config.yaml would cost seconds of CPU."""
     checks = [
         yaml.safe_load((ROOT / file).read_text("utf-8"))["services"]["collector"]
         .get("healthcheck", {})
@@ -105,14 +105,14 @@ def test_health_check_of_the_collector_does_not_compile_its_rules(files: list[st
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_keeps_its_data(compose: dict[str, Any], name: str) -> None:
-    """What a service stores is in a named volume, which outlives the container."""
+    """A service stores its data in a named volume, which outlives the container."""
     named = [volume.partition(":")[0] for volume in compose["services"][name]["volumes"]]
     assert any(volume in compose["volumes"] for volume in named)
 
 
 @pytest.mark.parametrize("files", [["compose.yaml"], ["compose.yaml", "deploy/compose.e2e.yaml"]])
 def test_ports_are_on_the_loopback(files: list[str]) -> None:
-    """Compose itself publishes nothing beyond this host, with and without the overlay of the tests."""
+    """Compose publishes no port beyond this host, with and without the overlay of the tests."""
     published = {
         name: service["ports"]
         for name, service in resolved(*files)["services"].items()
@@ -142,7 +142,7 @@ def test_images_are_pinned_in_one_place(compose: dict[str, Any]) -> None:
 
 
 def test_every_variable_is_described(compose: dict[str, Any]) -> None:
-    """What a person may set is in deploy/.env.example with its default, and nothing there is without effect."""
+    """Every variable for users is in deploy/.env.example with its default, and each of them has an effect."""
     files = (ROOT / "compose.yaml", ROOT / "deploy" / "compose.tail-sampling.yaml")
     written = "".join(file.read_text("utf-8") for file in files)
     used = dict(re.findall(r"\$\{(AEL_[A-Z_]+):-([^}]*)\}", written))
@@ -158,7 +158,7 @@ def test_every_variable_is_described(compose: dict[str, Any]) -> None:
 
 
 def test_an_alert_has_a_link_to_its_runbook_by_default(compose: dict[str, Any]) -> None:
-    """The runbook's address is one that a browser on this host opens, and Prometheus is told to serve that one file."""
+    """The default address of the runbook opens in a browser on this host, and Prometheus serves that one file."""
     prometheus = compose["services"]["prometheus"]
     (folder,) = (
         flag.partition("=")[2] for flag in prometheus["command"] if flag.startswith("--web.user-assets=")
@@ -172,7 +172,7 @@ def test_an_alert_has_a_link_to_its_runbook_by_default(compose: dict[str, Any]) 
 
 
 def test_retention_of_every_signal_is_set(compose: dict[str, Any]) -> None:
-    """Metrics, logs and traces each have one variable for how long they are kept, and all three are applied."""
+    """Metrics, logs and traces each have one retention variable, and all three are applied."""
     assert (
         "--storage.tsdb.retention.time=${AEL_METRICS_RETENTION:-720h}"
         in compose["services"]["prometheus"]["command"]
@@ -192,7 +192,7 @@ def test_retention_of_every_signal_is_set(compose: dict[str, Any]) -> None:
 
 
 def test_grafana_is_closed_and_silent(compose: dict[str, Any]) -> None:
-    """No anonymous access, no sign-up, no default password, and nothing that calls home."""
+    """No anonymous access, no sign-up, no default password, and no request to other hosts."""
     grafana = compose["services"]["grafana"]
     environment = grafana["environment"]
     off = {name for name, value in environment.items() if value == "false"}
@@ -220,12 +220,12 @@ def test_stores_report_nothing_home() -> None:
 
 
 def test_the_collector_waits_for_no_store(compose: dict[str, Any]) -> None:
-    """It starts without Tempo, Loki or Prometheus: a store that is away must not stop data from being accepted."""
+    """It starts without Tempo, Loki or Prometheus: a store that is down must not stop data from being accepted."""
     assert set(compose["services"]["collector"]["depends_on"]) == ONE_SHOT
 
 
 def test_health_checks_and_images_agree(compose: dict[str, Any]) -> None:
-    """The images that are built here have the programs that the health checks call, where upstream has them."""
+    """The images that are built here have the programs of the health checks, in the folders of the upstream images."""
     for name in ("collector", "prometheus", "loki", "alertmanager"):
         dockerfile = (ROOT / "deploy" / "images" / name / "Dockerfile").read_text("utf-8")
         program = compose["services"][name]["healthcheck"]["test"][1]

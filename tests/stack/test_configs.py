@@ -1,11 +1,13 @@
 """The configuration files load in the pinned programs, and agree with each other."""
 
+import re
 from typing import Any
 
 import pytest
 import yaml
 
 from ael_otel.privacy.rules import RULES
+from dashboards.src.queries import events, total
 from tests.stack.conftest import ROOT, deploy_module, image, in_image
 from tests.support.needs import require
 from tests.support.structure import texts
@@ -14,7 +16,7 @@ PROVISIONING = ROOT / "deploy" / "grafana" / "provisioning"
 
 
 def load(*parts: str) -> Any:
-    """A YAML file of the repository."""
+    """Return a YAML file of the repository."""
     return yaml.safe_load(ROOT.joinpath(*parts).read_text("utf-8"))
 
 
@@ -27,14 +29,14 @@ def test_the_collector_accepts_its_configuration() -> None:
 
 @pytest.mark.docker
 def test_configuration_of_the_health_check_is_valid() -> None:
-    """By itself it passes, so that only the answer of the health endpoint decides."""
+    """It is valid by itself, so only the response of the health endpoint decides."""
     done = in_image("collector", "/otelcol-contrib", "validate", "--config=collector/probe.yaml")
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.docker
 def test_the_health_check_fails_when_the_collector_is_not_there() -> None:
-    """The container's health check is a real one: with nobody answering on the health port it fails."""
+    """The container's health check detects a fault: if nothing answers on the health port, it fails."""
     done = in_image(
         "collector",
         "/otelcol-contrib",
@@ -87,13 +89,13 @@ def test_alertmanager_accepts_its_configuration() -> None:
 
 
 def test_alerts_go_nowhere_by_default() -> None:
-    """No receiver sends anything: an address in a default configuration would be somebody's."""
+    """No receiver sends anything: an address in a default configuration would belong to somebody."""
     receivers = load("prometheus", "alertmanager.yml")["receivers"]
     assert [set(receiver) for receiver in receivers] == [{"name"}]
 
 
 def test_pipelines_protect_first_and_queue_last() -> None:
-    """Memory limit, then redaction that fails closed, then exporters with a disk queue that never gives up."""
+    """Memory limit, then redaction that fails closed, then exporters with a disk queue that retry without end."""
     config = load("collector", "config.yaml")
     pipelines = config["service"]["pipelines"]
     assert set(pipelines) == {"traces", "metrics", "logs"}
@@ -121,7 +123,7 @@ def test_nothing_is_declared_and_unused() -> None:
 
 
 def test_every_rule_runs_everywhere() -> None:
-    """Every group of the redaction runs the same rules in the same order, on what it then writes back."""
+    """Every redaction group runs the same rules in the same order, and writes back the fields that it read."""
     redact = load("collector", "config.yaml")["processors"]["transform/redact"]
     groups = [group for kind in ("trace", "metric", "log") for group in redact[f"{kind}_statements"]]
     rules = {
@@ -141,7 +143,7 @@ def test_every_rule_runs_everywhere() -> None:
 
 
 def test_versions_of_source_and_images_agree() -> None:
-    """What `make images` compiles is the version that deploy/versions.env pins."""
+    """The versions that `make images` compiles are those that deploy/versions.env pins."""
     services = deploy_module("services")
     versions = {name: services.version_of(reference) for name, reference in services.pinned_images().items()}
     images = ROOT / "deploy" / "images"
@@ -159,13 +161,13 @@ def test_versions_of_source_and_images_agree() -> None:
     assert manifest["dist"]["version"] == versions["collector"]
     kinds = ("receivers", "processors", "exporters", "connectors", "extensions")
     modules = [c["gomod"].split(" ") for kind in kinds for c in manifest[kind]]
-    # In no configuration of ours, and not on the module proxy at that version.
+    # Not used in our configurations, and not on the module proxy at that version.
     behind = {"github.com/open-telemetry/opentelemetry-collector-contrib/receiver/otlpjsonfilereceiver"}
     assert {version for name, version in modules if name not in behind} == {f"v{versions['collector']}"}
 
 
 def test_datasources_lead_to_each_other() -> None:
-    """Fixed uids, and each link of log, trace and metric points at one of them."""
+    """Uids are fixed, and each link between log, trace and metric refers to one of them."""
     sources = {
         source["uid"]: source
         for source in load(PROVISIONING.as_posix(), "datasources", "ael.yaml")["datasources"]
@@ -188,23 +190,27 @@ def test_datasources_lead_to_each_other() -> None:
     )
 
 
+def _one_line(query: str) -> str:
+    return re.sub(r"\s+", " ", query).replace("( ", "(").replace(" )", ")")
+
+
 @pytest.mark.parametrize("of", ["workflow", "tool"])
 def test_a_trace_leads_to_rate_and_latency(of: str) -> None:
-    """A span asks for the rate, and for the latency, of its own workflow and of its own tool."""
+    """The links of a span query the rate of its workflow and tool, counted as on the boards, and the latency."""
     sources = load(PROVISIONING.as_posix(), "datasources", "ael.yaml")["datasources"]
     (link,) = (source["jsonData"]["tracesToMetrics"] for source in sources if source["uid"] == "tempo")
-    own = f'{{{of}="$${{__span.tags["ael.{of}.name"]}}"}}[$$__rate_interval]'
-    asked = {query["query"]: query["name"] for query in link["queries"] if own in query["query"]}
+    own = f'{{{of}="$${{__span.tags["ael.{of}.name"]}}"}}'
+    asked = {_one_line(query["query"]): query["name"] for query in link["queries"] if own in query["query"]}
     counted = {"workflow": "ael_workflow_executions_total", "tool": "ael_tool_invocations_total"}[of]
-    rate = f"sum by ({of}, status) (rate({counted}{own}))"
-    latency = f"histogram_quantile(0.95, sum by (le) (rate(ael_{of}_duration_seconds_bucket{own})))"
+    rate = _one_line(total(events(counted + own, "$$__rate_interval"), (of, "status")))
+    latency = f"histogram_quantile(0.95, sum by (le) (rate(ael_{of}_duration_seconds_bucket{own}[$$__rate_interval])))"
     assert set(asked) == {rate, latency}
     assert "(p95)" in asked[latency]
     assert {"key": f"ael.{of}.name", "value": of} in link["tags"]
 
 
 def test_grafana_shows_the_alerts() -> None:
-    """Grafana is told to list the alerts that Prometheus evaluates, and does not depend on a default for it."""
+    """Grafana is configured explicitly to list the alerts that Prometheus evaluates."""
     sources = load(PROVISIONING.as_posix(), "datasources", "ael.yaml")["datasources"]
     (prometheus,) = (source for source in sources if source["uid"] == "prometheus")
     assert prometheus["jsonData"]["manageAlerts"] is True
@@ -221,14 +227,14 @@ def test_intervals_agree() -> None:
 
 
 def test_grafana_variables_survive_provisioning() -> None:
-    """Grafana expands `$` in these files, so every `$` that it must keep is written twice."""
+    """Grafana expands `$` in these files, so every `$` for Grafana itself is written twice."""
     for file in PROVISIONING.glob("*/*.yaml"):
         for text in texts(yaml.safe_load(file.read_text("utf-8"))):
             assert "$" not in text.replace("$$", ""), f"{file.name}: {text}"
 
 
 def test_scrape_targets_are_services(compose: dict[str, Any]) -> None:
-    """Prometheus watches every service of the stack, and not the port that repeats what arrives by OTLP."""
+    """Prometheus scrapes every service of the stack, but not the port that repeats metrics received by OTLP."""
     targets = {
         job["job_name"]: job["static_configs"][0]["targets"][0]
         for job in load("prometheus", "prometheus.yml")["scrape_configs"]

@@ -1,4 +1,4 @@
-"""What the real Collector takes of the runs that `ael trace export` sends."""
+"""Send runs with `ael trace export` to the real Collector."""
 
 import subprocess
 import time
@@ -28,7 +28,7 @@ service:
 @pytest.mark.docker
 @pytest.mark.slow
 def test_the_real_collector_reads_our_json(full, direct, tmp_path: Path):
-    """It takes every span, and what it passes on has the same ids, names, kinds, times, attributes and statuses."""
+    """It accepts every span, and forwards the same ids, names, kinds, times, attributes and statuses."""
     require("docker")
     image = images()["collector"].partition(" ")[0]
     require(image, "no image of the Collector; run `make images`", ci=False)
@@ -72,7 +72,7 @@ def docker(*arguments: str) -> str:
 
 
 def _when_ready(send: Callable[[], push.Sent]) -> push.Sent:
-    """Send as soon as the Collector listens."""
+    """Send once the Collector listens."""
     deadline = time.monotonic() + 60
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Real runs as the engine sent them, and as the Collector reads them from the file that `ael trace export` wrote."""
+"""Compare real runs as the engine sent them with the same runs as the Collector reads them from an exported file."""
 
 import json
 import os
@@ -37,7 +37,7 @@ STATUSES = ("UNSET", "OK", "ERROR")
 
 
 def ael(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `ael` in a folder, which must succeed."""
+    """Run `ael` in a folder; fail the test if it fails."""
     done = subprocess.run(
         [*AEL, *arguments],
         cwd=folder,
@@ -53,12 +53,12 @@ def ael(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
 
 @contextmanager
 def reading(image: str, folder: Path, port: int) -> Generator[str]:
-    """A Collector that reads the files of a folder and sends what is in them to a port of this host."""
+    """Start a Collector that reads the files of a folder and sends the content to a port of this host."""
     name = f"ael-otlp-file-{uuid.uuid4().hex[:8]}"
     folder.chmod(0o755)
     (folder / "config.yaml").write_text(CONFIG.replace("PORT", str(port)), "utf-8")
     options = ["--add-host", "host.docker.internal:host-gateway", "--volume", f"{folder}:/data:ro"]
-    user = ["--user", f"{os.getuid()}:{os.getgid()}"]  # the files belong to whoever runs the tests
+    user = ["--user", f"{os.getuid()}:{os.getgid()}"]  # the files belong to the user who runs the tests
     command = ["docker", "run", "--detach", "--name", name, *options, *user, image]
     subprocess.run([*command, "--config=/data/config.yaml"], check=True, capture_output=True, timeout=60)
     try:
@@ -68,7 +68,7 @@ def reading(image: str, folder: Path, port: int) -> Generator[str]:
 
 
 def plain(value: dict[str, Any]) -> Any:
-    """A value of OTLP/JSON; 64-bit integers are text there."""
+    """Return a value of OTLP/JSON, where 64-bit integers are text."""
     ((kind, held),) = value.items()
     match kind:
         case "intValue":
@@ -80,7 +80,7 @@ def plain(value: dict[str, Any]) -> Any:
 
 
 def in_file(path: Path) -> list[dict[str, Any]]:
-    """The spans of a file of OTLP/JSON lines, as the sink tells those that it took."""
+    """Return the spans of a file of OTLP/JSON lines, in the sink's form."""
     return [
         {
             "name": span["name"],
@@ -112,7 +112,7 @@ def in_file(path: Path) -> list[dict[str, Any]]:
 
 
 def by_id(spans: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Spans by their ids, each of which there is once."""
+    """Return spans by id; each id must be unique."""
     found = {span["span_id"]: span for span in spans}
     assert len(found) == len(spans)
     return found
@@ -157,12 +157,14 @@ def test_the_collector_reads_exported_runs_as_they_were_sent(tmp_path: Path) -> 
             assert read[each] == span
 
     outside = {span["name"] for each, span in sent.items() if each not in written}
-    assert outside <= {"tools/list"}, "what is in no run is the engine's greeting of its tool server"
+    assert outside <= {"tools/list"}, (
+        "spans outside runs belong to the engine's connection to its tool server"
+    )
     for each, span in written.items():
         live = sent[each]
         same = set(span) - {"start", "end", "resource"}
         assert {fact: span[fact] for fact in same} == {fact: live[fact] for fact in same}
         assert span["resource"]["service.name"] == live["resource"]["service.name"]
-        # Span and record read the clock one after the other, with whatever the machine does in between.
+        # Span and record read the clock one after the other, with an unknown delay in between.
         assert abs(span["start"] - live["start"]) < CLOCKS_NS
         assert abs(span["end"] - live["end"]) < CLOCKS_NS

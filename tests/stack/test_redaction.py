@@ -1,4 +1,4 @@
-"""The Collector's second line: what a client sends that redacts nothing reaches no store."""
+"""The Collector's redaction: secrets from a client without redaction reach no store."""
 
 import time
 from collections.abc import Iterator
@@ -36,40 +36,40 @@ MARKERS = (
 
 
 def without_redaction(config: Config) -> None:
-    """Take the processor out of every pipeline."""
+    """Remove the processor from every pipeline."""
     del config["processors"]["transform/redact"]
     for pipeline in config["service"]["pipelines"].values():
         pipeline["processors"] = [name for name in pipeline["processors"] if name != "transform/redact"]
 
 
 def passed_through(collector: Alone, plant: Plant) -> str:
-    """Send all three signals through, and return all that came out as text."""
+    """Send all three signals through the Collector, and return its output as text."""
     sender = collector.sender()
     for request in (planted.spans(plant), planted.logs(plant), planted.metrics(plant)):
         sender.send(request)
     sender.close()
     sink = collector.sink
     eventually(lambda: sink.traces and sink.logs and sink.metrics)
-    # As JSON that leaves letters as they are: a search in it is a search in every string of every message.
+    # As JSON that does not escape letters, so that one search covers every string of every message.
     taken = [*sink.traces, *sink.logs, *sink.metrics]
     return "\n".join(MessageToJson(message, ensure_ascii=False) for message in taken)
 
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
-    """The Collector as configured."""
+    """Start the Collector with its configuration unchanged."""
     with alone(tmp_path_factory.mktemp("guarded"), merged("config.yaml")) as collector:
         yield collector
 
 
 @pytest.fixture(scope="module")
 def output(guarded: Alone) -> str:
-    """What the Collector lets out of the planted telemetry."""
+    """Return the Collector's output for the planted telemetry."""
     return passed_through(guarded, Plant())
 
 
 def test_every_planted_secret_would_arrive_without_the_processor(tmp_path: Path) -> None:
-    """The control: with the redaction taken out each secret of each place comes out, so the search can find them."""
+    """Without redaction, each secret of each place comes out: this proves that the search can find them."""
     plant = Plant()
     with alone(tmp_path, merged("config.yaml"), without_redaction) as collector:
         seen = passed_through(collector, plant)
@@ -78,7 +78,7 @@ def test_every_planted_secret_would_arrive_without_the_processor(tmp_path: Path)
 
 
 def test_no_planted_secret_leaves_the_collector(output: str) -> None:
-    """No secret of any kind comes out of any place of the three signals, and every marker stands somewhere."""
+    """No secret of any kind comes out of any place of the three signals, and every marker occurs somewhere."""
     plant = Plant()
     planted.spans(plant), planted.logs(plant), planted.metrics(plant)
     assert plant.leaks(output) == []
@@ -86,7 +86,7 @@ def test_no_planted_secret_leaves_the_collector(output: str) -> None:
 
 
 def examples() -> dict[str, tuple[str, str]]:
-    """Text and secret of each example that the Collector shall find, by rule and format."""
+    """Return text and secret of each example that the Collector must detect, by rule and format."""
     found: dict[str, tuple[str, str]] = {}
     for rule in RULES:
         for number, form in enumerate(rule.collector):
@@ -101,7 +101,7 @@ def examples() -> dict[str, tuple[str, str]]:
 
 
 def with_examples() -> tuple[Any, Any, Any]:
-    """Requests of the three signals with each example in an attribute, and in a name, a body and a description."""
+    """Return requests of the three signals with each example in an attribute, a name, a body and a description."""
     texts = {name: text for name, (text, _) in examples().items()}
     attributes = [otlp.text(f"at{number}", text) for number, text in enumerate(texts.values())]
     spans, logs = otlp.spans(7_400_000, 1, *attributes), otlp.logs(7_400_000, 1, *attributes)
@@ -120,7 +120,7 @@ def with_examples() -> tuple[Any, Any, Any]:
 
 
 def came_through(collector: Alone) -> str:
-    """Send the examples of all rules, and return what comes out of the three signals as text."""
+    """Send the examples of all rules, and return the output of the three signals as text."""
     sink = collector.sink
     before = len(sink.traces), len(sink.logs), len(sink.metrics)
     sender = collector.sender()
@@ -131,12 +131,12 @@ def came_through(collector: Alone) -> str:
         lambda: len(sink.traces) > before[0] and len(sink.logs) > before[1] and len(sink.metrics) > before[2]
     )
     taken = [*sink.traces[before[0] :], *sink.logs[before[1] :], *sink.metrics[before[2] :]]
-    # JSON writes `<` and others as escapes: as text they are what was sent.
+    # JSON escapes `<` and other characters: unescaped, the text is what was sent.
     return "\n".join(str(text_format.MessageToString(message, as_utf8=True)) for message in taken)
 
 
 def test_every_rule_of_the_collector_finds_its_examples(guarded: Alone, tmp_path: Path) -> None:
-    """Each example of each rule and format that is marked for the Collector goes from all places of all signals."""
+    """Each example of each rule and format for the Collector is redacted in all places of all signals."""
     secrets = examples()
     assert len(secrets) > 180
     seen = came_through(guarded)
@@ -147,12 +147,12 @@ def test_every_rule_of_the_collector_finds_its_examples(guarded: Alone, tmp_path
 
 
 def escaped(secret: str) -> str:
-    """A secret as protobuf's text form writes it."""
+    """Return a secret as protobuf's text form escapes it."""
     return secret.replace("\\", "\\\\").replace('"', '\\"').replace("'", "\\'")
 
 
 def values(attributes: Any) -> dict[str, object]:
-    """Attributes as a mapping, strings and numbers only."""
+    """Return the strings and numbers among attributes as a mapping."""
     return {
         each.key: each.value.string_value or each.value.int_value
         for each in attributes
@@ -161,10 +161,10 @@ def values(attributes: Any) -> dict[str, object]:
 
 
 def test_what_is_no_secret_comes_through_unchanged(guarded: Alone, output: str) -> None:
-    """Ids, counts, hashes, times, paths, models and plain sentences are the same at every place, beside secrets."""
+    """Ids, counts, hashes, times, paths, models and plain sentences are unchanged at every place, beside secrets."""
     assert output
     sink, trace = guarded.sink, otlp.trace_id(planted.TRACE)
-    # Other tests of this Collector send requests too, before or after these.
+    # Other tests of this Collector send requests too, before or after this one.
     span = next(each for each in sink.spans if each.trace_id == trace)
     record = next(
         each
@@ -193,7 +193,7 @@ def test_what_is_no_secret_comes_through_unchanged(guarded: Alone, output: str) 
 
 
 def test_harmless_nesting_keeps_its_form(guarded: Alone) -> None:
-    """Lists and maps without a secret come out as they went in: they are laid flat only where one was found."""
+    """Lists and maps without a secret are unchanged: they are flattened only if they contain one."""
     argv = KeyValue(key="process.command_args")
     for word in ("ael", "serve", "--config", "a.yaml"):
         argv.value.array_value.values.add().string_value = word
@@ -213,7 +213,7 @@ def test_harmless_nesting_keeps_its_form(guarded: Alone) -> None:
 
 
 def bodies(collector: Alone, number: int, *given: bytes) -> list[Any]:
-    """Send log records whose bodies are bytes, and return the bodies that come out."""
+    """Send log records whose bodies are bytes, and return the bodies in the output."""
     request = ExportLogsServiceRequest()
     scoped = request.resource_logs.add().scope_logs.add()
     for body in given:
@@ -236,7 +236,7 @@ def bodies(collector: Alone, number: int, *given: bytes) -> list[Any]:
 
 
 def test_bodies_of_bytes_are_searched(guarded: Alone) -> None:
-    """Bytes with secrets come out as text without them; bytes without one, and what is no text, stay as they are."""
+    """Bytes with secrets become text without them; other bytes, including those that are not text, are unchanged."""
     plant = Plant()
     secret = plant.text("body of bytes")
     found, plain, binary = bodies(guarded, 7_200_000, secret.encode(), "grün".encode(), b"\xff\x00\xfe{")
@@ -249,7 +249,7 @@ def test_bodies_of_bytes_are_searched(guarded: Alone) -> None:
 
 
 def test_keys_that_are_secrets_by_their_shape_are_replaced(guarded: Alone) -> None:
-    """Of attributes and of maps in them; what they stand for stays."""
+    """This applies to attributes and to maps in them; the values of such keys are kept."""
     secrets = [
         f"user.ada{planted.digits('key', 'mail', 6)}@example.org",
         f"by.ghp_{planted.made_up('key', 'github', 36)}",
@@ -280,7 +280,7 @@ def test_keys_that_are_secrets_by_their_shape_are_replaced(guarded: Alone) -> No
 
 
 def test_redacting_twice_changes_nothing(guarded: Alone, output: str) -> None:
-    """What came out goes through a second time unchanged, so chained Collectors and the SDK's markers do no harm."""
+    """A second redaction changes nothing, so chained Collectors and the SDK's markers do no harm."""
     assert output
     first = guarded.sink.traces[0]
     before = len(guarded.sink.traces)
@@ -292,7 +292,7 @@ def test_redacting_twice_changes_nothing(guarded: Alone, output: str) -> None:
 
 
 def test_no_planted_secret_reaches_a_store(running: Running) -> None:
-    """The same through the whole stack: nothing in Loki, in Prometheus, on the scrape page, or where Tempo would be."""
+    """The same in the whole stack: no secret in Loki, in Prometheus, on the scrape page, or in place of Tempo."""
     plant = Plant()
     sender = running.sender()
     for request in (planted.spans(plant), planted.logs(plant), planted.metrics(plant)):

@@ -1,4 +1,4 @@
-"""The real Collector, Prometheus, Loki and Alertmanager, started as a person starts them: what goes in comes out."""
+"""The real Collector, Prometheus, Loki and Alertmanager, started like a user starts them: each signal arrives."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ STARTED = time.time_ns()
 
 
 def test_every_signal_reaches_its_store(running: Running) -> None:
-    """A span reaches Tempo's place, a log line Loki with its trace id, a metric Prometheus under its exact name."""
+    """A span reaches the sink in place of Tempo, a log line Loki with its trace id, a metric Prometheus by its name."""
     sender = running.sender()
     sender.send(spans(1, 1))
     sender.send(logs(1, 1))
@@ -43,8 +43,8 @@ def test_every_signal_reaches_its_store(running: Running) -> None:
 
 
 def test_the_link_of_an_alert_opens_the_runbook(running: Running) -> None:
-    """With no setting of a person's, the address in an alert is one that answers here, without any other host, with the
-    runbook of this repository as text, in which the anchor's section is.
+    """With default settings, the address in an alert opens without any other host, and contains the runbook of this
+    repository as text, with the section of the anchor.
     """
 
     def fired() -> list[str]:
@@ -63,8 +63,9 @@ def test_the_link_of_an_alert_opens_the_runbook(running: Running) -> None:
 
 
 def test_what_the_collector_takes_is_not_too_large_to_be_passed_on(running: Running) -> None:
-    """A span of 12 MiB arrives whole; of a line of 3 MiB arrives as much as Loki keeps. Both are within the limits of
-    the receivers, and what a batch had no room for would be dropped without being counted.
+    """A span of 12 MiB arrives whole; of a line of 3 MiB the part that Loki accepts arrives. Both are within the limits
+    of
+    the receivers; otherwise parts that do not fit into a batch would be dropped without being counted.
     """
     large = "large " * (2 * 1024 * 1024)
     sender = running.sender()
@@ -80,7 +81,7 @@ def test_what_the_collector_takes_is_not_too_large_to_be_passed_on(running: Runn
 
 
 def test_an_exemplar_leads_to_its_trace(running: Running) -> None:
-    """Prometheus keeps the exemplar of a histogram with a label `trace_id`, which Grafana links to Tempo."""
+    """Prometheus stores the exemplar of a histogram with a label `trace_id`, which Grafana links to Tempo."""
     sender = running.sender()
     sender.send(counter(4, STARTED, exemplar=7))
     sender.close()
@@ -99,14 +100,14 @@ def test_an_exemplar_leads_to_its_trace(running: Running) -> None:
 
 
 def test_ids_are_no_stream_labels(running: Running) -> None:
-    """Loki's index has the service and no id of a run: an id would make a stream of every line."""
+    """Loki's index contains the service and no id of a run: an id would create one stream per line."""
     eventually(lambda: running.log_lines(f'{{service_name="{SERVICE}"}}'))
     labels = set(running.loki("labels", since="1h"))
     assert labels <= {"service_name", "service_namespace", "deployment_environment_name", "__stream_shard__"}
 
 
 def test_secrets_do_not_pass(running: Running) -> None:
-    """Credentials that an application let slip are gone from attributes and bodies, and what is not secret stays."""
+    """Credentials that an application sent by mistake are redacted in attributes and bodies; other text is kept."""
     key = "sk-" + "a1B2" * 8
     leaks = (
         text("http.request.header.authorization", "Bearer abcdefghijklmnop"),
@@ -136,7 +137,7 @@ def test_secrets_do_not_pass(running: Running) -> None:
 
 
 def test_the_scrape_endpoint_adds_no_series(running: Running) -> None:
-    """Port 8889 serves the same metrics to a Prometheus of one's own, and ours does not scrape them a second time."""
+    """Port 8889 serves the same metrics to another Prometheus, and ours does not scrape them a second time."""
     port = running.ports["AEL_COLLECTOR_METRICS_PORT"]
     page = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
     assert "\nael_workflow_executions_total{" in page
@@ -144,7 +145,7 @@ def test_the_scrape_endpoint_adds_no_series(running: Running) -> None:
 
 
 def test_the_collector_watches_itself(running: Running) -> None:
-    """The metrics that the alerts are written on exist under these names in the pinned version."""
+    """The metrics that the alerts use exist under these names in the pinned version."""
     names = (
         "otelcol_exporter_queue_size",
         "otelcol_exporter_queue_capacity",
@@ -152,12 +153,12 @@ def test_the_collector_watches_itself(running: Running) -> None:
         "otelcol_receiver_accepted_spans",
     )
     for name in names:
-        # The first scrape that follows the first spans.
+        # The first scrape after the first spans.
         eventually(lambda name=name: running.prometheus("query", query=name)["result"], seconds=45)
 
 
 def test_every_rule_evaluates(running: Running) -> None:
-    """No alert fails on real data, which promtool's unit tests cannot show for series that it does not know."""
+    """No alert fails on real data; promtool's unit tests cannot prove this for series that they do not contain."""
 
     def health() -> list[tuple[str, str, str]]:
         groups = running.prometheus("rules")["groups"]
@@ -170,7 +171,7 @@ def test_every_rule_evaluates(running: Running) -> None:
 
 
 def test_alerts_reach_alertmanager(running: Running) -> None:
-    """The alert that always fires has arrived, so the others would."""
+    """The alert that always fires has arrived, so other alerts would arrive too."""
     eventually(
         lambda: any(a["labels"]["alertname"] == "Watchdog" for a in running.alertmanager("alerts")),
         seconds=45,
@@ -178,7 +179,7 @@ def test_alerts_reach_alertmanager(running: Running) -> None:
 
 
 def test_a_killed_collector_loses_nothing(running: Running) -> None:
-    """Killed by SIGKILL in mid-stream and started again: every acknowledged span, line and count is there."""
+    """After SIGKILL during traffic and a restart, every acknowledged span, line and count is stored."""
     first, requests_sent, each = 10_000, 120, 25
     sender = running.sender()
     for number in range(requests_sent):
@@ -198,7 +199,7 @@ def test_a_killed_collector_loses_nothing(running: Running) -> None:
         lambda: len({line for _, line in running.log_lines(query)}) == len(expected), seconds=60
     )
     assert lines
-    assert sender.retries, "the Collector was never away: nothing was proven"
+    assert sender.retries, "the Collector was never unreachable, so the test proves nothing"
 
     def last_count() -> bool:
         found = running.prometheus("query", query="ael_workflow_executions_total")["result"]
@@ -208,7 +209,7 @@ def test_a_killed_collector_loses_nothing(running: Running) -> None:
 
 
 def test_a_backend_that_was_away_gets_everything(running: Running) -> None:
-    """Killed stores, data handed over meanwhile, stores back: the Collector's disk queue delivers all of it."""
+    """Stores are killed, data is sent, stores return: the Collector's disk queue delivers all of it."""
     first, count = 50_000, 500
     running.docker("kill", "--signal", "KILL", running.container("loki"), running.container("prometheus"))
     sender = running.sender()
@@ -240,7 +241,7 @@ def test_a_backend_that_was_away_gets_everything(running: Running) -> None:
 
 
 def test_down_and_up_keep_the_data(running: Running) -> None:
-    """After `down` there is no container, and after the next `up` what was stored is still there."""
+    """After `down` there is no container, and after the next `up` the stored data is still there."""
     before = len(running.log_lines(f'{{service_name="{SERVICE}"}} |= "line"'))
     assert before
     running.run("down")

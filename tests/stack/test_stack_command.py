@@ -1,4 +1,4 @@
-"""`deploy/stack.py` says in one line what is wrong, where, and what to do, and leaves secrets private."""
+"""`deploy/stack.py` reports a mistake in one line with place and remedy, and keeps secrets private."""
 
 import os
 import socket
@@ -25,7 +25,7 @@ esac
 
 @pytest.fixture
 def fake_docker(tmp_path: Path) -> dict[str, str]:
-    """An environment whose `docker` answers as one with no image and no registry."""
+    """Return an environment whose `docker` behaves like one with no image and no registry."""
     program = tmp_path / "docker"
     program.write_text(FAKE_DOCKER, "utf-8")
     program.chmod(0o755)
@@ -39,21 +39,21 @@ def fake_docker(tmp_path: Path) -> dict[str, str]:
 
 
 def one_line(text: str) -> str:
-    """The message, which must be a single line."""
+    """Return the message, which must be a single line."""
     (line,) = text.strip().splitlines()
     return line
 
 
 @pytest.mark.parametrize("verb", ["up", "down", "status", "images", "pull", "resolve", "clean-data"])
 def test_docker_absent(no_docker_path: str, verb: str) -> None:
-    """Without Docker every verb that needs it says so in one line and exits 3."""
+    """Without Docker, every verb that needs it reports so in one line and exits 3."""
     done = stack(verb, environment={"PATH": no_docker_path})
     assert done.returncode == 3
     assert "Docker is not installed" in one_line(done.stderr)
 
 
 def test_the_daemon_does_not_answer(tmp_path: Path) -> None:
-    """A client without its daemon is told apart from no client, with how to start it."""
+    """A client without its daemon is distinguished from a missing client, with the way to start the daemon."""
     (tmp_path / "docker").write_text(
         "#!/bin/sh\necho 'Cannot connect to the Docker daemon.' >&2; exit 1\n", "utf-8"
     )
@@ -72,7 +72,7 @@ def test_the_daemon_does_not_answer(tmp_path: Path) -> None:
     ],
 )
 def test_compose_absent_or_old(tmp_path: Path, answer: str, said: str) -> None:
-    """Docker without a Compose that reads compose.yaml is a line that says what is missing and which one is needed."""
+    """Docker without a Compose that can read compose.yaml gives one line with what is missing and what is needed."""
     (tmp_path / "docker").write_text(
         f'#!/bin/sh\n[ "$1" = compose ] && {{ {answer}; exit; }}\necho 20\n', "utf-8"
     )
@@ -85,12 +85,12 @@ def test_compose_absent_or_old(tmp_path: Path, answer: str, said: str) -> None:
 
 @pytest.mark.parametrize("version", ["2.24.0", "v2.24.5+ds1", "2.100.0", "5.2.0", "dev"])
 def test_compose_new_enough(version: str) -> None:
-    """Numbers are compared as numbers, and a build without one is given the benefit of the doubt."""
+    """Numbers are compared as numbers, and a build without a version number is accepted."""
     assert not deploy_module("docker").compose_is_old(version)
 
 
 def test_a_port_in_use(fake_docker: dict[str, str]) -> None:
-    """The line names the port, who holds it, and the variable to set."""
+    """The line contains the port, the program that uses it, and the variable to set."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = taken.getsockname()[1]
         done = stack("up", "prometheus", environment={**fake_docker, "AEL_PROMETHEUS_PORT": str(number)})
@@ -103,7 +103,7 @@ def test_a_port_in_use(fake_docker: dict[str, str]) -> None:
 
 
 def test_a_port_set_twice(fake_docker: dict[str, str]) -> None:
-    """Two services on one port are found before anything is started."""
+    """Two services on one port are detected before anything is started."""
     same = {"AEL_OTLP_GRPC_PORT": "20010", "AEL_OTLP_HTTP_PORT": "20010"}
     done = stack("up", "collector", environment={**fake_docker, **same})
     assert done.returncode == 3
@@ -112,14 +112,14 @@ def test_a_port_set_twice(fake_docker: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("value", ["abc", "0", "70000", "-1"])
 def test_a_port_that_is_none(fake_docker: dict[str, str], value: str) -> None:
-    """A value that is no port is named with its variable, exit 2."""
+    """A value that is not a port is reported with its variable, exit 2."""
     done = stack("up", environment={**fake_docker, "AEL_GRAFANA_PORT": value})
     assert done.returncode == 2
     assert f"AEL_GRAFANA_PORT={value!r}" in one_line(done.stderr)
 
 
 def test_images_that_cannot_be_had(fake_docker: dict[str, str]) -> None:
-    """One line for each image: its name, why, and the ways out, `make images` only where that helps."""
+    """One line for each image: its name, the reason, and the remedies, `make images` only if that helps."""
     done = stack("up", "collector", "tempo", environment=fake_docker)
     assert done.returncode == 3
     collector, tempo = (line for line in done.stderr.splitlines() if "cannot be pulled" in line)
@@ -132,7 +132,7 @@ def test_images_that_cannot_be_had(fake_docker: dict[str, str]) -> None:
 
 
 def test_pull_names_each_image_that_cannot_be_had(fake_docker: dict[str, str]) -> None:
-    """It goes on after a failure, says one line for each image and exits 3; `make e2e` then runs with the rest."""
+    """It continues after a failure, prints one line for each image and exits 3; `make e2e` then runs with the rest."""
     done = stack("pull", "loki", "tempo", environment=fake_docker)
     assert done.returncode == 3
     loki, tempo = (line for line in done.stderr.splitlines() if "cannot be pulled" in line)
@@ -141,7 +141,7 @@ def test_pull_names_each_image_that_cannot_be_had(fake_docker: dict[str, str]) -
 
 
 def test_pull_leaves_present_images_alone(fake_docker: dict[str, str], tmp_path: Path) -> None:
-    """What is on this machine is not asked of a registry."""
+    """An image on this machine is not requested from a registry."""
     program = tmp_path / "docker"
     program.write_text(FAKE_DOCKER.replace('"image inspect "*) exit 1', '"image inspect "*) exit 0'), "utf-8")
     done = stack("pull", environment=fake_docker)
@@ -149,14 +149,14 @@ def test_pull_leaves_present_images_alone(fake_docker: dict[str, str], tmp_path:
 
 
 def test_an_override_that_cannot_be_had(fake_docker: dict[str, str]) -> None:
-    """An image that the person named is blamed on the variable that names it."""
+    """For an image that the user named, the message names the variable."""
     done = stack("up", "tempo", environment={**fake_docker, "AEL_TEMPO_IMAGE": "example/tempo:1"})
     assert done.returncode == 3
     assert "AEL_TEMPO_IMAGE names it" in done.stderr
 
 
 def test_a_listing_that_fails_is_asked_for_again(tmp_path: Path) -> None:
-    """The daemon fails a listing while any container goes, one of another project too: that ends no `up`."""
+    """The daemon fails a listing while any container is removed, even one of another project: `up` continues."""
     program = tmp_path / "docker"
     program.write_text(
         "#!/bin/sh\n"
@@ -174,14 +174,14 @@ def test_a_listing_that_fails_is_asked_for_again(tmp_path: Path) -> None:
 
 
 def test_an_unknown_service() -> None:
-    """A service that does not exist is answered with those that do, exit 2."""
+    """The message for an unknown service lists the existing ones, exit 2."""
     done = stack("up", "zipkin")
     assert done.returncode == 2
     assert "collector, prometheus, loki" in one_line(done.stderr)
 
 
 def test_links_need_no_docker(no_docker_path: str) -> None:
-    """The links follow the ports that are set."""
+    """The links contain the ports that are set."""
     done = stack("links", environment={"PATH": no_docker_path, "AEL_GRAFANA_PORT": "3999"})
     assert done.returncode == 0
     assert "http://localhost:3999" in done.stdout
@@ -198,7 +198,7 @@ def test_help_explains_every_verb() -> None:
 
 
 def test_a_broken_env_file(tmp_path: Path) -> None:
-    """A line of .env that is neither a setting nor a comment is named by file and number."""
+    """A line of .env that is neither a setting nor a comment is reported with file and number."""
     settings, errors = deploy_module("settings"), deploy_module("errors")
     (tmp_path / ".env").write_text("# ports\nAEL_GRAFANA_PORT 3001\n", "utf-8")
     with pytest.raises(errors.StackError, match=r"\.env:2: expected NAME=value") as caught:
@@ -207,7 +207,7 @@ def test_a_broken_env_file(tmp_path: Path) -> None:
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
-    """As for Compose itself; quotes and `export` are understood."""
+    """As in Compose itself; quotes and `export` are supported."""
     settings = deploy_module("settings")
     (tmp_path / ".env").write_text('export AEL_GRAFANA_PORT="3001"\nAEL_LOKI_IMAGE=a/b:1\n', "utf-8")
     assert settings.load_environment({"AEL_LOKI_IMAGE": "c/d:2"}, tmp_path) == {
@@ -236,7 +236,7 @@ def test_the_password_is_private(tmp_path: Path) -> None:
 def test_the_password_is_printed_once_even_if_the_start_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is told when it is generated: a first start that fails would else leave it unseen for good."""
+    """It is printed when it is generated: otherwise it would never be shown if the first start fails."""
     docker, lifecycle, secret = (deploy_module(name) for name in ("docker", "lifecycle", "secret"))
     errors, services = deploy_module("errors"), deploy_module("services")
     file = tmp_path / ".secrets" / "grafana.env"
@@ -260,13 +260,13 @@ def test_the_password_is_printed_once_even_if_the_start_fails(
 
 
 def test_two_passwords_differ(tmp_path: Path) -> None:
-    """No password is built in."""
+    """The password is random, not built in."""
     secret = deploy_module("secret")
     assert secret.ensure(tmp_path / "a.env") != secret.ensure(tmp_path / "b.env")
 
 
 def test_secrets_of_alertmanager_have_a_folder_of_ours(tmp_path: Path) -> None:
-    """Alertmanager's user can look into the folder, and nobody else on this machine can reach it."""
+    """Alertmanager's user can read the folder, and no other user of this machine can reach it."""
     folder = tmp_path / ".secrets" / "alertmanager"
     for _ in range(2):
         deploy_module("secret").ensure_folder(folder)
@@ -275,7 +275,7 @@ def test_secrets_of_alertmanager_have_a_folder_of_ours(tmp_path: Path) -> None:
 
 
 def test_a_password_that_others_can_read_is_refused(tmp_path: Path) -> None:
-    """A file whose mode was widened is not used, and the message has the command that mends it."""
+    """A file with a wider mode is not used, and the message contains the command that corrects it."""
     secret, errors = deploy_module("secret"), deploy_module("errors")
     file = tmp_path / "grafana.env"
     secret.ensure(file)
@@ -285,7 +285,7 @@ def test_a_password_that_others_can_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_empty_password_is_refused(tmp_path: Path) -> None:
-    """Grafana would fall back to its well-known one."""
+    """Otherwise Grafana would use its default password."""
     secret, errors = deploy_module("secret"), deploy_module("errors")
     file = tmp_path / "grafana.env"
     file.write_text("GF_SECURITY_ADMIN_PASSWORD=\n", "utf-8")
@@ -295,7 +295,7 @@ def test_an_empty_password_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_change_of_configuration_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compose does not look into mounted files, so the hash that it is given changes with them, and only then."""
+    """Compose does not read mounted files, so the hash that it is passed changes with them, and only then."""
     services = deploy_module("services")
     (tmp_path / "loki").mkdir()
     (tmp_path / "loki" / "loki.yaml").write_text("a: 1\n", "utf-8")
@@ -308,14 +308,14 @@ def test_a_change_of_configuration_is_noticed(tmp_path: Path, monkeypatch: pytes
 
 
 def test_versions_are_read_from_references() -> None:
-    """A leading v and a digest are no part of the version."""
+    """A leading v and a digest are not part of the version."""
     services = deploy_module("services")
     assert services.version_of("prom/prometheus:v3.14.0@sha256:00") == "3.14.0"
     assert services.version_of("host:5000/grafana/loki:3.7.6") == "3.7.6"
 
 
 def test_go_absent_or_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Building images without a Go that is new enough names what is there and what is needed."""
+    """Without a Go that is new enough, building images reports the installed and the required version."""
     images, errors = deploy_module("images"), deploy_module("errors")
     monkeypatch.setattr(images, "GO_PLACES", ("go",))
     with pytest.raises(errors.StackError, match=r"no `go` on PATH"):
@@ -327,7 +327,7 @@ def test_go_absent_or_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_recipe_decides_whether_to_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An image is up to date while recipe, toolchain and target are the same, and only then."""
+    """An image is up to date exactly as long as recipe, toolchain and target are unchanged."""
     images = deploy_module("images")
     go = images.Go("go", "go1.26.8", "amd64")
     recipe = images.ALL[0]
@@ -343,7 +343,7 @@ def test_a_recipe_decides_whether_to_build(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def test_a_port_that_was_just_closed_counts_as_free() -> None:
-    """Connections that the system is only waiting to forget do not keep the stack from starting."""
+    """Connections in TIME_WAIT do not keep the stack from starting."""
     ports = deploy_module("ports")
     with socket.create_server(("127.0.0.1", 0)) as server:
         number = server.getsockname()[1]
@@ -359,7 +359,7 @@ def test_a_port_that_was_just_closed_counts_as_free() -> None:
 
 
 def test_progress_is_quiet_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where no terminal is, only changes are printed, and no control characters."""
+    """Without a terminal, only changes are printed, and no control characters."""
     progress = deploy_module("progress")
     with progress.Progress("up") as shown:
         shown.show("a")

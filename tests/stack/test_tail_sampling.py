@@ -1,4 +1,4 @@
-"""The tail-sampling profile in the real Collector: failed and slow traces arrive whole, of the others a share."""
+"""The tail-sampling profile in the real Collector: failed and slow traces arrive whole, and a share of the others."""
 
 import re
 import time
@@ -21,7 +21,7 @@ START = time.time_ns() - 60 * 10**9
 
 
 def quick(config: Config) -> None:
-    """Decide after four seconds, take one second for slow, and send metrics at once."""
+    """Decide after four seconds, treat one second as slow, and send metrics at once."""
     sampling = config["processors"]["tail_sampling"]
     sampling["decision_wait"] = "4s"
     sampling["policies"][1]["latency"]["threshold_ms"] = 1000
@@ -30,18 +30,18 @@ def quick(config: Config) -> None:
 
 
 def crowded(config: Config) -> None:
-    """The same with room for ten traces."""
+    """Use `quick` with room for ten traces."""
     quick(config)
     config["processors"]["tail_sampling"]["num_traces"] = 10
 
 
 def identity(number: int) -> bytes:
-    """A trace id that is spread like a random one, which sampling by trace id counts on."""
+    """Return a trace id that is distributed like a random one, which sampling by trace id requires."""
     return ((number + 1) * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128).to_bytes(16, "big")
 
 
 def part(number: int, position: int) -> ExportTraceServiceRequest:
-    """One span of a trace: the first 20 fail somewhere, the next 20 take two seconds; the topmost span comes last."""
+    """Return one span of a trace: the first 20 fail, the next 20 take two seconds; the root span comes last."""
     request = ExportTraceServiceRequest()
     group = request.resource_spans.add()
     group.resource.attributes.append(text("service.name", SERVICE))
@@ -59,7 +59,7 @@ def part(number: int, position: int) -> ExportTraceServiceRequest:
 
 
 def send_all(collector: Alone) -> None:
-    """Send every trace in four requests, all of them interleaved; well within the wait, on a busy machine too."""
+    """Send every trace in four requests, all of them interleaved, within the decision wait even on a busy machine."""
     sender = collector.sender()
     for position in range(SPANS):
         request = ExportTraceServiceRequest()
@@ -70,7 +70,7 @@ def send_all(collector: Alone) -> None:
 
 
 def counted(collector: Alone) -> int:
-    """The spans that the span metrics have counted by now."""
+    """Return the number of spans that the span metrics have counted so far."""
     total = 0
     for request in collector.sink.metrics[-1:]:
         for group in request.resource_metrics:
@@ -82,7 +82,7 @@ def counted(collector: Alone) -> int:
 
 
 def own(collector: Alone, name: str) -> dict[str, float]:
-    """Rows of one of the Collector's own metrics, by their labels."""
+    """Return the values of one of the Collector's own metrics, by their labels."""
     rows = re.findall(rf"^{name}(?:{{(.*)}})? (\S+)$", collector.own_metrics(), re.MULTILINE)
     return {labels: float(value) for labels, value in rows}
 
@@ -90,10 +90,10 @@ def own(collector: Alone, name: str) -> dict[str, float]:
 @pytest.mark.docker
 @pytest.mark.slow
 def test_failed_and_slow_traces_arrive_whole_and_of_the_others_a_share(tmp_path: Path) -> None:
-    """Of 200 traces the 20 failed and the 20 slow ones arrive whole, about a tenth of the rest whole, nothing else.
+    """Of 200 traces, the 20 failed and the 20 slow ones arrive whole, about a tenth of the rest whole, nothing else.
 
-    Span metrics count all 800 spans, the Collector's own count the traces left out, and a span that comes after the
-    decision follows its trace.
+    Span metrics count all 800 spans, the Collector's own metrics count the dropped traces, and a span that arrives
+    after decision follows its trace.
     """
     with alone(tmp_path, merged(*FILES), quick) as collector:
         send_all(collector)
@@ -112,7 +112,7 @@ def test_failed_and_slow_traces_arrive_whole_and_of_the_others_a_share(tmp_path:
         found = arrived()
         assert set(found.values()) == {SPANS}
         others = len(found) - FAILED - SLOW
-        # 160 traces at 10 %: 16, give or take four standard deviations.
+        # 160 traces at 10 %: 16, within four standard deviations.
         assert 1 <= others <= 32
         assert sum(v for k, v in rows.items() if 'sampled="false"' in k) == TRACES - len(found)
 
@@ -139,7 +139,7 @@ def test_failed_and_slow_traces_arrive_whole_and_of_the_others_a_share(tmp_path:
 @pytest.mark.docker
 @pytest.mark.slow
 def test_traces_that_find_no_room_are_counted(tmp_path: Path) -> None:
-    """With room for ten traces, 200 at once push each other out, and the Collector's own metrics say how many."""
+    """With room for ten traces, 200 at once evict each other, and the Collector's own metrics count the evictions."""
     with alone(tmp_path, merged(*FILES), crowded) as collector:
         send_all(collector)
         name = "otelcol_processor_tail_sampling_sampling_trace_dropped_too_early"
@@ -155,7 +155,7 @@ def test_the_collector_accepts_both_files() -> None:
 
 
 def test_redaction_comes_before_both_ways() -> None:
-    """Spans are redacted once, before span metrics and before sampling; other pipelines stay as they are."""
+    """Spans are redacted once, before span metrics and before sampling; other pipelines are unchanged."""
     plain, profile = merged("config.yaml"), merged(*FILES)
     before, after = plain["service"]["pipelines"], profile["service"]["pipelines"]
     assert after["traces"]["processors"] == before["traces"]["processors"]
@@ -169,7 +169,7 @@ def test_redaction_comes_before_both_ways() -> None:
 
 
 def test_span_metrics_are_those_of_tempo() -> None:
-    """The same labels of ours and the same buckets as Tempo's, so that a board shows the same with the profile."""
+    """Our labels and buckets are those of Tempo, so that a board shows the same with the profile."""
     connector = merged(*FILES)["connectors"]["span_metrics"]
     tempo = yaml.safe_load((ROOT / "tempo" / "tempo.yaml").read_text("utf-8"))
     theirs = tempo["metrics_generator"]["processor"]["span_metrics"]
@@ -180,7 +180,7 @@ def test_span_metrics_are_those_of_tempo() -> None:
 
 
 def test_the_overlay_changes_what_it_says() -> None:
-    """Compose mounts and reads both files, keeps the health check, and takes span metrics from Tempo; no more."""
+    """Compose mounts and reads both files, keeps the health check, and disables Tempo's span metrics; nothing else."""
     with_it = resolved("compose.yaml", "deploy/compose.tail-sampling.yaml")["services"]
     without = resolved("compose.yaml")["services"]
     assert {name for name in without if with_it[name] != without[name]} == {"collector", "tempo"}
@@ -197,7 +197,7 @@ def test_the_overlay_changes_what_it_says() -> None:
 
 
 def test_up_takes_the_overlay() -> None:
-    """`stack.py up --tail-sampling` lays the file over compose.yaml, and a change to it starts the Collector anew."""
+    """`stack.py up --tail-sampling` adds the file to compose.yaml, and a change to it restarts the Collector."""
     cli = deploy_module("cli")
     assert cli.parser().parse_args(["up", "--tail-sampling"]).tail_sampling
     assert (ROOT / cli.TAIL_SAMPLING).is_file()

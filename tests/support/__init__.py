@@ -1,1 +1,1 @@
-"""What several suites share: checkers that are tested themselves, and what a test may require."""
+"""Code shared by several suites: checkers with their own tests, and requirements of tests."""

@@ -1,4 +1,4 @@
-"""What is promised to others, spelled once by hand: tests hold to it what is generated, printed and sent."""
+"""Promised names, written once by hand: tests compare generated, printed and sent names with them."""
 
 from typing import Final
 
@@ -12,4 +12,4 @@ LOG_FIELDS: Final = (
     "trace_id",
     "span_id",
 )
-"""The fields that every line of the log begins with, in this order."""
+"""The fields at the start of every line of the log, in this order."""

@@ -1,11 +1,11 @@
-"""A record as the lifecycle stored it against the record that follows from the run's spans, field by field."""
+"""Compare the record that the lifecycle stored with the record derived from the run's spans, field by field."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-# What is on no span: content, where a run came from, the words of errors, ids that nothing else refers to.
+# Values that are on no span: content, the origin of a run, error texts, ids that nothing else refers to.
 CONTENT = {
     "inputs",
     "outputs",
@@ -25,19 +25,21 @@ NOT_ON_SPANS = CONTENT | {
     "category",
     "cause",
     "retryable",
+    "decision",
+    "caller_id",
     "attempt_errors",  # a retry is an event of its span, and events are not read back
 }
 
 
 def differences(stored: Any, derived: Any, where: str, pause_s: float = 0.25) -> Iterator[str]:
-    """Every field in which two records differ, with its path; times may differ by what lies between two statements.
+    """Yield every field in which two records differ, with its path; times may differ by the delay between two reads.
 
-    That is no more than `pause_s`: how long a loaded machine may pause the process there.
+    That is at most `pause_s`: how long a loaded machine may pause the process between them.
     """
     if isinstance(stored, msgspec.Struct) and isinstance(derived, msgspec.Struct):
         not_run = getattr(stored, "status", "") == "skipped" and getattr(stored, "code", None) is None
         for name in stored.__struct_fields__:
-            # A step that was passed over has run no code: its hash is in the definition only.
+            # A skipped step has run no code: its hash is only in the definition.
             if name not in NOT_ON_SPANS and not (name == "code_hash" and not_run):
                 yield from differences(
                     getattr(stored, name), getattr(derived, name), f"{where}.{name}", pause_s

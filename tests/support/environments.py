@@ -11,7 +11,7 @@ import pytest
 from tests.support.needs import require
 from tests.support.variables import clean_variables
 
-# What uv says when it is the network that is missing, not the package.
+# Messages of uv for a missing network, as opposed to a missing package.
 _OFFLINE = (
     "error sending request",
     "Failed to fetch",
@@ -23,12 +23,12 @@ _OFFLINE = (
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment: its folder, and how to run its commands from elsewhere."""
+    """A virtual environment: its folder, and a way to run its commands from another folder."""
 
     folder: Path
 
     def variables(self, **more: str) -> dict[str, str]:
-        """The variables of a new user's shell: a home beside it, nothing of the checkout, nowhere to send telemetry."""
+        """Return the variables of a new user's shell: a separate home, nothing of the checkout, no endpoint."""
         dropped = ("PYTHON", "VIRTUAL_ENV")
         kept = {name: value for name, value in clean_variables().items() if not name.startswith(dropped)}
         home = self.folder.with_name(f"{self.folder.name}-home")
@@ -39,7 +39,7 @@ class Environment:
     def run(
         self, *command: str, cwd: Path, timeout_s: float = 120, **more: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run one of its commands and return what it printed; never raises for its exit code."""
+        """Run one of its commands and return the completed process; never raises for its exit code."""
         return subprocess.run(
             [str(self.folder / "bin" / command[0]), *command[1:]],
             cwd=cwd,
@@ -53,11 +53,11 @@ class Environment:
 
 
 def make_environment(folder: Path, *requirements: str, timeout_s: float = 300) -> Environment:
-    """Make an environment with this Python and install the requirements; a missing network skips the test.
+    """Return a new environment with this Python and these requirements; without a network, skip the test.
 
     Args:
-        folder: where; must not exist.
-        requirements: as on a command line of pip; several are resolved together.
+        folder: where to create it; must not exist.
+        requirements: in the form of pip's command line; several are resolved together.
         timeout_s: for the installation. With a warm cache the engine takes some seconds, with a cold one half a minute.
     """
     # uv does not read pip's settings; hand over the ones a closed network sets.

@@ -1,4 +1,4 @@
-"""Command lines that help texts and documents give as examples, to be run as they stand."""
+"""Find command lines that are examples in help texts and documents, which tests run unchanged."""
 
 import re
 import shlex
@@ -8,7 +8,7 @@ import click
 
 
 def examples(group: click.Group, *documents: Path) -> list[str]:
-    """The examples of a group and its verbs, and the lines of the documents' blocks of shell: each once, sorted."""
+    """Return the examples of a group and its verbs, and the lines of shell blocks in documents, each once, sorted."""
     context = click.Context(group)
     verbs = [group.get_command(context, name) for name in group.list_commands(context)]
     found: set[str] = set()
@@ -21,7 +21,7 @@ def examples(group: click.Group, *documents: Path) -> list[str]:
 
 
 def taken_apart(line: str, group: str, folder: Path) -> tuple[list[str], bytes | None]:
-    """What follows `ael GROUP` in an example, and its stdin: of the file in `folder` that it names after a `<`."""
+    """Return the words after `ael GROUP` in an example, and its stdin: the file in `folder` that follows a `<`."""
     ael, named, *words = shlex.split(line)
     assert (ael, named) == ("ael", group)
     if "<" not in words:

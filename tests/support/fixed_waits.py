@@ -1,8 +1,8 @@
-"""Find waits for a time in test sources, where a condition could be waited for.
+"""Find fixed waits in test sources that could wait for a condition instead.
 
-A wait is a call of `sleep`, of Playwright's `wait_for_timeout`, or of `wait` on an event that nobody else has. Inside a
-`while` loop it is the pause between two looks, unless the loop only ends by the clock. Text of programs that a test
-starts is searched too. A line where the time itself is the subject ends in `# wait: ` and the reason.
+A wait is a call of `sleep`, of Playwright's `wait_for_timeout`, or of `wait` on an event that no other code can set.
+Inside a `while` loop it is the pause between two checks, unless the loop only ends by the clock. The text of programs
+that a test starts is searched too. A line whose subject is the time itself ends in `# wait: ` and the reason.
 """
 
 import ast
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 LONGEST_S = 0.5
-"""A wait that is shorter passes, but for unit tests."""
+"""A shorter wait is accepted, except in unit tests."""
 
 MARK = re.compile(r"# wait: \w+ \w+")
 _WAITS = re.compile(r"\bsleep\(|wait_for_timeout|Event\(\)\.wait")
@@ -24,7 +24,7 @@ def fixed_waits(source: str, longest_s: float = LONGEST_S) -> list[int]:
 
     Args:
         source: Python; also that of one test file of this repository.
-        longest_s: 0 finds every wait but `sleep(0)`, which only lets others run.
+        longest_s: 0 finds every wait except `sleep(0)`, which only yields.
     """
     if not _WAITS.search(source):
         return []  # most files; parsing them would take seconds
@@ -35,7 +35,7 @@ def fixed_waits(source: str, longest_s: float = LONGEST_S) -> list[int]:
 
 
 def _calls(node: ast.AST, longest_s: float, *, looks: bool = False) -> Iterator[int]:
-    """Yield the lines of calls; `looks` is whether a loop around them looks at something."""
+    """Yield the lines of waits; `looks` says whether a loop around them checks a condition."""
     for child in ast.iter_child_nodes(node):
         inside = looks
         if isinstance(child, ast.While):
@@ -50,7 +50,7 @@ def _calls(node: ast.AST, longest_s: float, *, looks: bool = False) -> Iterator[
 
 
 def _seconds(call: ast.Call) -> float | None:
-    """Return how long a call waits: infinite if only a run can tell, None if it is no wait."""
+    """Return the seconds of a wait: infinite if they are only computed at run time, None if the call is not a wait."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     own_event = (
         name == "wait"
@@ -67,7 +67,7 @@ def _seconds(call: ast.Call) -> float | None:
 
 
 def _ends_by_the_clock(loop: ast.While) -> bool:
-    """Whether nothing but the time ends a loop."""
+    """Return whether only the time ends a loop."""
     leaves = any(isinstance(each, ast.Break | ast.Return | ast.Raise | ast.Assert) for each in ast.walk(loop))
     test = loop.test
     clock = isinstance(test, ast.Compare) and any(
@@ -78,7 +78,7 @@ def _ends_by_the_clock(loop: ast.While) -> bool:
 
 
 def _texts(tree: ast.AST, lines: list[str], longest_s: float) -> Iterator[int]:
-    """Yield the lines of waits in programs that stand in strings."""
+    """Yield the lines of waits in programs that are string literals."""
     for node in ast.walk(tree):
         if not (isinstance(node, ast.Constant) and isinstance(node.value, str) and node.end_lineno):
             continue

@@ -1,6 +1,6 @@
 """The rule of tests/unit: a test there starts no process, opens no connection and loads no engine.
 
-Python's own audit events say when one does, however it does it: `subprocess`, `asyncio`, `os.fork`, a library's socket.
+Python's audit events report each of these, however it is done: `subprocess`, `asyncio`, `os.fork`, a library's socket.
 """
 
 import sys
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-# Its urllib3 binds a socket when it is imported, to learn whether there is IPv6: not the doing of the first test that
-# imports a module of ours with it.
+# Its urllib3 binds a socket when it is imported, to detect IPv6: that must not count for the first test that imports a
+# module of ours with it.
 import requests  # noqa: F401
 
 _PROCESSES = (
@@ -35,7 +35,7 @@ _installed = False
 
 @dataclass
 class _Guard:
-    """Whose test it is, and what has been refused to it."""
+    """The current test, and the actions that it was refused."""
 
     test: str
     refused: list[str] = field(default_factory=list)
@@ -45,7 +45,7 @@ _guard: _Guard | None = None
 
 
 class NotAUnitTest(BaseException):
-    """A test of tests/unit did what it must not; no `except Exception` on the way may hide it."""
+    """A test of tests/unit did something forbidden; no `except Exception` on the way may hide it."""
 
 
 def _watch(event: str, arguments: tuple[object, ...]) -> None:
@@ -67,10 +67,10 @@ def _refuse(guard: _Guard, what: str, where: str) -> None:
 
 @contextmanager
 def guarded(test: str) -> Iterator[None]:
-    """Refuse processes, connections and the engine for as long as this lasts.
+    """Refuse processes, connections and the engine inside the block.
 
     Args:
-        test: whose test it is, for the message.
+        test: the name of the test, for the message.
 
     Raises:
         NotAUnitTest: from the call that would start a process, open a socket or import the engine; and at the end, if

@@ -1,6 +1,6 @@
-"""What must not be in a tracked file: package hosts, paths of one machine, secrets, lock files with addresses, bulk.
+"""Forbidden text in tracked files: package hosts, paths of one machine, secrets, lock files with addresses, bulk.
 
-The patterns are put together from parts, so that this file does not itself contain what it looks for.
+The patterns are assembled from parts, so that this file does not itself contain what it searches for.
 """
 
 import os
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 LARGEST_FILE = 1024 * 1024  # bytes
 
-# A line with this mark holds a value made up for a test or an example.
+# A line with this mark contains a value that was made up for a test or an example.
 MADE_UP = "hygiene: made up"
 
 LOCK_FILE = re.compile(r"(^|[-.])lock$|[-.]lock\.(json|ya?ml)$|^requirements.*\.txt$|^npm-shrinkwrap\.json$")
@@ -48,13 +48,13 @@ PATTERNS: Mapping[str, re.Pattern[str]] = {
 
 
 def tracked(repo: Path) -> list[Path]:
-    """The files that git tracks in that work tree and that are there."""
+    """Return the existing files that git tracks in a work tree."""
     done = subprocess.run(["git", "-C", str(repo), "ls-files", "-z"], capture_output=True, check=True)
     return [path for name in done.stdout.decode().split("\0") if name and (path := repo / name).is_file()]
 
 
 def hosts_of_this_machine(environ: Mapping[str, str]) -> set[str]:
-    """Hosts that this machine fetches packages from or through: they differ by machine, so no list can name them."""
+    """Return the hosts from which this machine fetches packages: they differ by machine, so they cannot be listed."""
     addresses = [
         value
         for name, value in environ.items()
@@ -77,7 +77,7 @@ def hosts_of_this_machine(environ: Mapping[str, str]) -> set[str]:
 
 
 def findings(repo: Path, files: Iterable[Path], environ: Mapping[str, str] = os.environ) -> list[str]:
-    """Each thing that must not be there as `file:line: what`; never the text itself, which may be a secret."""
+    """Return each forbidden text as `file:line: kind`; never the text itself, which may be a secret."""
     patterns = dict(PATTERNS)
     if hosts := hosts_of_this_machine(environ):
         patterns["package host of this machine"] = re.compile("|".join(map(re.escape, sorted(hosts))))

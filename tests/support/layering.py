@@ -1,6 +1,6 @@
 """Which room of the package may import which, and what tools/ may import of it, checked by reading the sources.
 
-`violations()` and `tool_violations()` take a folder, so that the rules can be tried on a bad tree too.
+`violations()` and `tool_violations()` take a folder, so that the rules can be tested on an invalid tree too.
 """
 
 import ast
@@ -25,9 +25,13 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "config",
         "privacy",
         "core",
+        "usage",
         "store",
         "lifecycle",
+        "sessions",
         "attribution",
+        "cost",
+        "insights",
         "export",
         "instrument",
         "sdk",
@@ -39,30 +43,30 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
 )
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 
-# These run in processes that never need our rooms: `__init__` with every import of ours, the others in whatever
-# `opentelemetry-instrument` starts. They may load any room, but only when they are called.
+# These run in processes that never need our rooms: `__init__` with every import of ours, the others in every process
+# that `opentelemetry-instrument` starts. They may import any room, but only inside functions.
 ENTRY_POINTS = frozenset({"__init__", "hooks", "environment_variables"})
 
-# Rooms beside that order.
+# Rooms outside that order.
 BESIDE: dict[str, frozenset[str]] = {
     "__main__": frozenset({"cli"}),
     "demo": frozenset(RANK) - {"cli"},
     **dict.fromkeys(ENTRY_POINTS, frozenset(RANK)),
 }
-# Who may import the rooms beside the order; nobody imports the others.
+# The rooms that may import rooms outside the order; no other room may.
 IMPORTERS = {"demo": {"cli"}}
-# Modules with a string that is the dotted name of one of a higher room, and that room: loading by name is no import.
+# Modules with a string that is the dotted name of a higher room, and that room: loading by name is not an import.
 BY_NAME = {
-    "store/reader.py": "export",  # loads it: ADR 0009
-    "runtime/hosting.py": "cli",  # looks for it on the command line
+    "store/reader.py": "export",  # loads the room by name: ADR 0009
+    "runtime/hosting.py": "cli",  # searches the command line for it
 }
 
-# Build-time tools beside the package, not in the wheel. The schema toolchain must not depend on what it generates;
-# `config` is for the page of settings.
+# Build-time tools beside the package, not in the wheel. The schema toolchain must not depend on the code that it
+# generates; `config` is for the settings page.
 TOOLS = "tools"
 TOOLS_MAY = frozenset({"errors", "prometheus", "registry", "privacy", "config", "cli"})
 
-# The engine, and the HTTP server that comes with it: optional, and a second to import.
+# The engine, and the HTTP server that it depends on: optional, and slow to import (a second).
 ENGINE = frozenset({"ploston_core", "uvicorn"})
 ENGINE_NAMES = re.compile(
     r"\b(ploston_core|PlostApplication|WorkflowEngine|ExecutionContext|StepResult|ToolInvoker|MCPClientManager"
@@ -74,13 +78,13 @@ INSTRUMENT_MAY = re.compile(
     r"(wrapt|opentelemetry\.(trace|metrics|_logs|context|propagate|propagators|baggage|attributes|util"
     r"|instrumentation))(\.|$)"
 )
-# Generated code runs on emit/, and everything runs on generated code: it knows the standard library and the API only.
+# Generated code uses emit/, and every room uses generated code: emit/ imports only the standard library and the API.
 EMIT_MAY = re.compile(r"opentelemetry\.(trace|metrics|context|util)(\.|$)")
 
 
 @dataclass(frozen=True)
 class Import:
-    """One imported module: its dotted name and where; `lazy` inside a function, `typing` for type checkers only."""
+    """One imported module: dotted name and line; `lazy` if inside a function, `typing` if for type checkers only."""
 
     module: str
     line: int
@@ -89,7 +93,7 @@ class Import:
 
 
 def imports(tree: ast.AST) -> Iterator[Import]:
-    """All imports of a module, also those under TYPE_CHECKING: a type of a higher room is a dependency as well."""
+    """Yield all imports of a module, including those under TYPE_CHECKING: a type is a dependency as well."""
 
     def walk(node: ast.AST, *, lazy: bool, typing: bool) -> Iterator[Import]:
         for child in ast.iter_child_nodes(node):
@@ -115,7 +119,7 @@ def _is_for_types(node: ast.AST) -> bool:
 
 
 def violations(package: Path) -> list[str]:
-    """Each break of the rules as `file:line: what`, in the order of the files."""
+    """Return each violation of the rules as `file:line: what`, in the order of the files."""
     rooms = {path.stem if path.is_file() else path.name for path in package.iterdir()}
     found: list[str] = []
     for path in sorted(package.rglob("*.py")):
@@ -139,14 +143,14 @@ def violations(package: Path) -> list[str]:
                 f"{where}:{line}: only instrument/ names the engine's {name}"
                 for line, name in _engine_names(tree)
             ]
-    return list(dict.fromkeys(found))  # two names of one line are one break
+    return list(dict.fromkeys(found))  # two names on one line are one violation
 
 
 def circle(package: Path) -> list[str]:
-    """The modules of one circle of imports, whatever their kind, the first repeated at the end; empty without one.
+    """Return the modules of one import cycle, of any kind, the first repeated at the end; empty without a cycle.
 
-    A package's `__init__` only passes names on and is left out: no module of the package may import a name from it
-    (`violations`), and another room's is above or below.
+    A package's `__init__` only re-exports names and is left out: a module of the package may not import a name from it
+    (`violations`), and another room's is higher or lower.
     """
     trees = {
         path.relative_to(package.parent).with_suffix("").as_posix().replace("/", "."): ast.parse(
@@ -169,13 +173,13 @@ def circle(package: Path) -> list[str]:
 
 
 def _module_of(imported: str, known: Container[str]) -> str:
-    """The module behind a dotted name, which may be a module or something in it; empty for all others."""
+    """Return the module that a dotted name refers to (a module or a name in it); empty for all others."""
     parent = imported.rpartition(".")[0]
     return imported if imported in known else parent if parent in known else ""
 
 
 def tool_violations(tools: Path) -> list[str]:
-    """Each import of a tool that reaches into a room of the package it may not use, as `file:line: what`."""
+    """Return each forbidden import of a tool from a room of the package, as `file:line: what`."""
     found: list[str] = []
     for path in sorted(tools.rglob("*.py")):
         for item in imports(ast.parse(path.read_text("utf-8"), str(path))):
@@ -186,7 +190,7 @@ def tool_violations(tools: Path) -> list[str]:
 
 
 def _judge(item: Import, room: str, where: Path, rooms: set[str]) -> str:
-    """What is wrong with one import, or an empty string."""
+    """Return what is wrong with one import, or an empty string."""
     top, *rest = item.module.split(".")
     if not top:
         return "relative import; write the whole name"
@@ -218,7 +222,7 @@ def _judge(item: Import, room: str, where: Path, rooms: set[str]) -> str:
 
 
 def _through_own_package(item: Import, path: Path, package: Path) -> str:
-    """What is wrong with a module that takes a name from the package it is in: `circle` cannot see where that leads."""
+    """Return what is wrong with a name imported from the module's own package, whose origin `circle` cannot follow."""
     name, _, attribute = item.module.rpartition(".")
     folder = package.parent.joinpath(*name.split("."))
     if path.stem.startswith("__") or package not in folder.parents or folder not in path.parents:
@@ -228,7 +232,7 @@ def _through_own_package(item: Import, path: Path, package: Path) -> str:
 
 
 def _module_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Line and room of each string that is the dotted name of a module of ours."""
+    """Yield line and room of each string that is the dotted name of a module of ours."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             named = re.fullmatch(rf"{PACKAGE}\.(\w+)(\.\w+)*", node.value)
@@ -237,7 +241,7 @@ def _module_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def _engine_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Names of the engine in code: identifiers, attributes, imports and strings, but not docstrings."""
+    """Yield names of the engine in code: identifiers, attributes, imports and strings, but not docstrings."""
     docstrings = {
         id(node.body[0].value)
         for node in ast.walk(tree)

@@ -1,4 +1,4 @@
-"""What a reader of the SDK has collected, in the form that tests compare."""
+"""Collect metrics with a reader of the SDK, in the form that tests compare."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 
 def points_of(reader: InMemoryMetricReader) -> dict[str, list[Any]]:
-    """Collect now: the data points of each metric."""
+    """Collect now, and return the data points of each metric."""
     data = reader.get_metrics_data()
     return {
         metric.name: list(metric.data.data_points)

@@ -1,6 +1,6 @@
-"""What a test may need beyond Python, and what becomes of it where that is absent.
+"""Needs of tests beyond Python, and the effect of a missing one.
 
-On a person's machine a test without its tool is skipped, with a reason that names the tool. With `CI=true` the same
+On a developer's machine a test without its tool is skipped, with a reason that names the tool. With `CI=true` the same
 skip is a failure if the CI machine could have had the tool: a green CI run then means that the test ran.
 
 Use from a test, a fixture or a conftest:
@@ -26,26 +26,26 @@ BEYOND_CI = "beyond CI: "
 
 
 def on_ci() -> bool:
-    """Whether a skip counts as a failure: the environment variable CI is set to a true value."""
+    """Return whether a skip counts as a failure: the environment variable CI is set to a true value."""
     return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
 
 @dataclass(frozen=True)
 class Need:
-    """A tool or service that some tests use: its name, what to do for it, how to look for it."""
+    """A tool or service that some tests use: its name, how to install it, a function that detects it."""
 
     name: str
     hint: str
     find: Callable[[], str]
-    ci: bool = True  # the CI machine can have it, so a skip for its sake is a failure there
+    ci: bool = True  # the CI machine can have it, so a skip because of it is a failure there
 
     def found(self) -> str:
-        """What was found, in words for the header of the run; empty if absent. Looked up once per process."""
+        """Return the detected tool as text for the header of the run; empty if absent. Detected once per process."""
         return _found(self.name)
 
 
 def _run(*command: str, timeout_s: float = 20) -> str:
-    """The output of a command, or an empty string if it cannot run, fails or takes too long."""
+    """Return the output of a command, or an empty string if it cannot run, fails or takes too long."""
     if shutil.which(command[0]) is None:
         return ""
     try:
@@ -116,11 +116,11 @@ def _found(name: str) -> str:
 
 
 def require(condition: object, reason: str = "", *, ci: bool = True) -> None:
-    """Go on if the condition holds, else skip the test, or fail it where the CI machine could have met the need.
+    """Return if the condition holds; otherwise skip the test, or fail it if the CI machine could have met the need.
 
     Args:
         condition: the name of one of NEEDS, or any value that is true when the need is met.
-        reason: what is missing and what to do; a name of NEEDS brings its own.
+        reason: what is missing and how to install it; a name in NEEDS has its own.
         ci: whether the CI machine can meet the need.
     """
     __tracebackhide__ = True
@@ -134,12 +134,12 @@ def require(condition: object, reason: str = "", *, ci: bool = True) -> None:
     pytest.skip(reason if ci else BEYOND_CI + reason)
 
 
-# What the suite puts in the place of a service whose image cannot be had.
+# Replacement of a service whose image is missing.
 REPLACEMENTS = {"tempo": "an OTLP sink of the suite"}
 
 
 def images() -> dict[str, str]:
-    """The stack's services and the image of each, as `make up` would choose it; empty where this machine has none."""
+    """Return the stack's services with the image that `make up` would choose; empty if this machine has none."""
     from ael_stack.docker import Docker
     from ael_stack.services import SERVICES, choose
     from ael_stack.settings import load_environment
@@ -155,7 +155,7 @@ def images() -> dict[str, str]:
 
 
 def listening(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether something accepts connections on that port within 0.2 s."""
+    """Return whether a server accepts connections on that port within 0.2 s."""
     try:
         with socket.create_connection((host, port), timeout=0.2):
             return True

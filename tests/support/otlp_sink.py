@@ -1,10 +1,10 @@
-"""An OTLP receiver in the test's own process: takes traces, metrics and logs, keeps them, and shows them decoded.
+"""An OTLP receiver in the test's own process: stores traces, metrics and logs, and returns them decoded.
 
     with OtlpSink() as sink:
         run_something(OTEL_EXPORTER_OTLP_ENDPOINT=sink.endpoint)
         sink.wait_until(lambda: len(sink.spans()) == 5)
 
-Decoded values are plain JSON-like values, with ids as lower-case hex; `raw` is every byte that arrived.
+Decoded values are JSON-like values, with ids as lower-case hex; `raw` is every byte that arrived.
 """
 
 import threading
@@ -26,7 +26,7 @@ type Values = dict[str, Any]
 
 
 class OtlpSink(OtlpServer):
-    """Keeps every request; also a context manager; safe for use from several threads."""
+    """Stores every request; also a context manager; thread-safe."""
 
     def __init__(self, host: str = "127.0.0.1", port: int | None = 0, http_port: int | None = None) -> None:
         self._lock = threading.Lock()
@@ -42,7 +42,7 @@ class OtlpSink(OtlpServer):
         self.stop()
 
     def wait_until(self, condition: Callable[[], object], timeout_s: float = 10.0) -> bool:
-        """Wait until `condition` is true, at most `timeout_s` seconds; returns whether it was."""
+        """Wait until `condition` is true, at most `timeout_s` seconds; return whether it was."""
         deadline = time.monotonic() + timeout_s
         while not condition():
             if time.monotonic() > deadline:
@@ -53,16 +53,16 @@ class OtlpSink(OtlpServer):
     # --- what arrived -----------------------------------------------------------------------------------------------
 
     def requests(self, kind: type[Any] | None = None) -> list[Any]:
-        """The requests as they arrived, in order; of one type of message, or all."""
+        """Return the requests in order of arrival; those of one message type, or all."""
         with self._lock:
             return [request for request in self._requests if kind is None or isinstance(request, kind)]
 
     def raw(self) -> bytes:
-        """Every byte of every request: text in it is there as UTF-8."""
+        """Return every byte of every request, in which text is UTF-8."""
         return b"\n".join(request.SerializeToString() for request in self.requests())
 
     def counts(self) -> dict[str, int]:
-        """How many items arrived per signal; for metrics, how many data points."""
+        """Return how many items arrived per signal; for metrics, how many data points."""
         points = sum(
             len(rows)
             for request in self.requests(ExportMetricsServiceRequest)
@@ -71,7 +71,7 @@ class OtlpSink(OtlpServer):
         return {"spans": len(self.spans()), "logs": len(self.logs()), "points": points}
 
     def spans(self) -> list[Values]:
-        """All spans, in order of arrival."""
+        """Return all spans, in order of arrival."""
         return [
             _span(span, scope.scope.name, group.resource)
             for request in self.requests(ExportTraceServiceRequest)
@@ -81,7 +81,7 @@ class OtlpSink(OtlpServer):
         ]
 
     def logs(self) -> list[Values]:
-        """All log records, in order of arrival."""
+        """Return all log records, in order of arrival."""
         return [
             {
                 "body": _value(record.body),
@@ -101,9 +101,9 @@ class OtlpSink(OtlpServer):
         ]
 
     def metrics(self) -> dict[str, dict[str, float]]:
-        """The latest value of each row of each metric.
+        """Return the latest value of each series of each metric.
 
-        A row is `label=value,...`, sorted by label; a histogram has its count there and its sum in `<row> sum`.
+        A key is `label=value,...`, sorted by label; a histogram has its count there and its sum in `<key> sum`.
         """
         latest: dict[str, dict[str, float]] = {}
         for request in self.requests(ExportMetricsServiceRequest):
@@ -112,7 +112,7 @@ class OtlpSink(OtlpServer):
         return latest
 
     def take(self, request: Any) -> None:
-        """Keep a request."""
+        """Store a request."""
         with self._lock:
             self._requests.append(request)
 

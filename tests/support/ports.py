@@ -1,17 +1,17 @@
-"""Ports of the loopback for servers of tests, and where none is."""
+"""Loopback ports for servers in tests."""
 
 import random
 import socket
 from contextlib import suppress
 
-# Seeded by the system: parallel processes whose `random` a plugin seeded alike must not draw the same numbers.
+# Seeded by the system: parallel processes whose `random` a plugin seeded equally must not draw the same numbers.
 _draw = random.SystemRandom()
 
 
 def free_port() -> int:
-    """Return a port of the loopback that nobody uses now.
+    """Return a port of the loopback that is free now.
 
-    It is below those that the system gives to outgoing connections, one of which could take it before its server does.
+    It is below the ports of outgoing connections, one of which could use it before the server does.
     """
     while True:
         number = _draw.randrange(20_000, 32_000)

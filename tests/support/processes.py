@@ -1,11 +1,11 @@
-"""Programs that tests start and must not leave behind."""
+"""End programs that tests start."""
 
 import subprocess
 from typing import Any
 
 
 def end(process: subprocess.Popen[Any], patience_s: float = 15) -> None:
-    """Ask a program to end, and kill it when it has not after `patience_s` seconds; an ended one stays so."""
+    """Terminate a program, and kill it if it has not ended after `patience_s` seconds; an ended one is left alone."""
     if process.poll() is not None:
         return
     process.terminate()

@@ -1,4 +1,4 @@
-"""What a new column of the run store still lacks: `python -m tests.support.store_columns` prints a line for each."""
+"""List what a new column of the run store lacks: `python -m tests.support.store_columns` prints a line for each."""
 
 import sys
 import tempfile
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-# Filters that are more than one column with one value: each backend answers them in its own words.
+# Filters that are more than a comparison of one column with one value: each backend implements them itself.
 OWN_FILTERS = {
     "limit",
     "cursor",
@@ -18,12 +18,13 @@ OWN_FILTERS = {
     "with_errors",
     "min_duration_ms",
     "text",
+    "where",
     "ids",
 }
 
 
 def missing(tables: dict[str, set[str]]) -> Iterator[str]:
-    """Yield what the tables of a store (their columns by name) and the code about them do not agree on."""
+    """Yield the differences between the tables of a store (their columns by name) and the code about them."""
     from ael_otel.store.query import EQUALS, RunQuery
     from ael_otel.store.rows import CALL_COLUMNS, COLUMNS
 
@@ -51,7 +52,7 @@ def tables_of(store: Any) -> dict[str, set[str]]:
 
 
 def sample(number: int) -> Any:
-    """Return a record with another value in each column."""
+    """Return a record with a different value in each column."""
     from ael_otel.store import ErrorRecord, ExecutionRecord, StepRecord, ToolCallRecord
     from ael_otel.store.records import REDACTIONS
 
@@ -86,7 +87,7 @@ def sample(number: int) -> Any:
 
 
 def main() -> int:
-    """Write and read a store of this version of the package, and report what is missing."""
+    """Write and read a store of this version, and print what is missing; return the exit code."""
     try:
         from ael_otel.store.rows import row_of
         from ael_otel.store.sqlite import SqliteStore

@@ -1,10 +1,10 @@
-"""Looking through what JSON and YAML give."""
+"""Walk through values of JSON and YAML."""
 
 from collections.abc import Iterator
 
 
 def texts(value: object) -> Iterator[str]:
-    """Every text in a structure, the keys of its mappings left out."""
+    """Yield every text in a structure except the keys of its mappings."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):

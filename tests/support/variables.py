@@ -1,4 +1,4 @@
-"""The variables of the programs that tests start: nothing of the person's own, and nowhere to send telemetry."""
+"""The environment of programs that tests start: no personal settings, and no telemetry endpoint."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from typing import Final
 
 ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 NOWHERE: Final = "http://127.0.0.1:9"
-"""An endpoint where nobody listens. The default one would be that of a stack that the person runs beside the tests."""
+"""An endpoint where nothing listens. The default one could be that of a stack that the developer runs."""
 
 EXPORT_NOTHING: Final[Mapping[str, str]] = {
     "OTEL_TRACES_EXPORTER": "none",
@@ -16,7 +16,7 @@ EXPORT_NOTHING: Final[Mapping[str, str]] = {
     "OTEL_LOGS_EXPORTER": "none",
 }
 
-# What configures telemetry, the engine, pytest, or how a program prints.
+# Variables that configure telemetry, the engine, pytest, or output.
 _DROPPED: Final = (
     *("OTEL_", "AEL_", "PLOSTON_", "TELEMETRY_STORE_", "PYTEST_", "PYTHONPATH"),
     *("COLUMNS", "FORCE_COLOR"),
@@ -24,28 +24,28 @@ _DROPPED: Final = (
 
 
 def clean_variables(endpoint: str | None = NOWHERE, **more: str) -> dict[str, str]:
-    """Return this process's environment without what would configure the program, and with `more`.
+    """Return this process's environment without variables that configure the program, and with `more`.
 
     Args:
-        endpoint: where it sends OTLP; None says nothing, for a program whose configuration file names it.
-        more: further variables; they win.
+        endpoint: OTLP endpoint to set; None sets none, for a program whose configuration file contains it.
+        more: further variables; they override the others.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_DROPPED)}
     return kept | ({} if endpoint is None else {ENDPOINT: endpoint}) | more
 
 
 def send_nowhere() -> None:
-    """Take the person's own settings of OpenTelemetry from this process, and give it nowhere to send to."""
+    """Remove the developer's OpenTelemetry settings from this process, and set an endpoint where nothing listens."""
     for name in [name for name in os.environ if name.startswith("OTEL_")]:
         del os.environ[name]
     os.environ[ENDPOINT] = NOWHERE
 
 
 def keep_bytecode(folder: Path) -> None:
-    """Have this process and those that it starts keep compiled modules in a folder, where they would keep none.
+    """Make this process and its children store compiled modules in a folder, where they would store none.
 
-    With `PYTHONDONTWRITEBYTECODE`, as in many containers, each of some thousand programs that tests start compiles the
-    engine, the SDK and this package again. The variable is about the source tree, which stays as it is.
+    With `PYTHONDONTWRITEBYTECODE`, as in many containers, each of the thousand programs that tests start compiles the
+    engine, the SDK and this package again. The variable is meant for the source tree, which stays clean.
     """
     if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
         os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(folder)

@@ -1,4 +1,4 @@
-"""Wait for a condition: what a test does instead of waiting for a time."""
+"""Wait for a condition instead of a fixed time."""
 
 import time
 from collections.abc import Callable
@@ -7,11 +7,11 @@ from collections.abc import Callable
 def until[T](
     condition: Callable[[], T], what: str | Callable[[], object] = "", *, seconds: float = 30.0
 ) -> T:
-    """Call `condition` every 5 ms until what it returns is true, and return that.
+    """Call `condition` every 5 ms until its result is true, and return the result.
 
     Args:
-        condition: looks once.
-        what: printed if the condition does not come true; a function is called then.
+        condition: checks once.
+        what: description printed if the condition does not become true; a function is called at that time.
         seconds: after that time the test fails.
     """
     __tracebackhide__ = True

@@ -1,8 +1,7 @@
-"""How `make test` spreads the suite over processes: what has to run in one of them, and what starts first.
+"""How `make test` distributes the suite over processes: which tests share a process, and which start first.
 
-The tests of a module stay together, since they share its fixtures. Where that is too much or too little, `group_of`
-says so: the end-to-end tests share one stack, suites that start stacks take turns, and each engine version has an
-environment of its own.
+The tests of a module stay together, since they share its fixtures. `group_of` defines the exceptions: the end-to-end
+tests share one stack, suites that start stacks take turns, and each engine version has a separate environment.
 """
 
 import re
@@ -20,12 +19,12 @@ FIRST: Sequence[str] = (
     "tests/privacy",
     "tests/engine",
 )
-"""What takes longest, or waits most, by how its node ids start: it begins first and the quick tests fill up the rest.
+"""Prefixes of the node ids of the slowest suites: they start first, and quick tests fill the remaining time.
 
-`tests/engine` is also the start of `tests/engine_schema`.
+`tests/engine` is also a prefix of `tests/engine_schema`.
 """
 
-# Suites whose tests share nothing that costs, and start programs that mostly wait.
+# Suites whose tests share nothing expensive, and start programs that mostly wait.
 _EACH = (
     "tests/process/",
     "tests/typing/",
@@ -42,10 +41,10 @@ _STACKS = ("tests/e2e/", "tests/dashboards/test_live.py", "tests/rules/test_live
 
 
 def processes(cores: int, *, stacks: bool) -> int:
-    """How many processes `-n auto` makes.
+    """Return how many processes `-n auto` starts.
 
     Args:
-        cores: processors that this process may use.
+        cores: processors available to this process.
         stacks: whether tests start stacks of containers: those of the alerts need their engines to answer in time, so
             there is one process a core. Without them there are half as many more, since programs are waited for.
     """
@@ -53,10 +52,10 @@ def processes(cores: int, *, stacks: bool) -> int:
 
 
 def group_of(nodeid: str) -> str:
-    """The name of the group that a test belongs to; one process runs a whole group.
+    """Return the group of a test; one process runs a whole group.
 
     Args:
-        nodeid: as pytest writes it: `tests/unit/test_x.py::test_y[parameter]`.
+        nodeid: in pytest's form: `tests/unit/test_x.py::test_y[parameter]`.
     """
     module = nodeid.partition("::")[0]
     if module.startswith(_STACKS):
@@ -71,12 +70,12 @@ def group_of(nodeid: str) -> str:
 
 
 def rank(nodeid: str) -> int:
-    """The place of a test's suite in `FIRST`; what is not there comes after it."""
+    """Return the position of a test's suite in `FIRST`; other suites come last."""
     return next((place for place, start in enumerate(FIRST) if nodeid.startswith(start)), len(FIRST))
 
 
 class Groups(LoadScopeScheduling):
-    """Hands out groups in the order in which their first tests were collected."""
+    """Distributes groups in the order in which their first tests were collected."""
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)

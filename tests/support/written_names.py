@@ -1,7 +1,7 @@
-"""Names of modules, functions, files and tests that documents and docstrings mention, looked up in the sources.
+"""Look up the names of modules, functions, files and tests in documents and docstrings in the sources.
 
-`missing()` takes the root of a repository, so that the check can be tried on a bad tree. Nothing is imported: a name is
-looked for in the syntax tree of its module.
+`missing()` takes the root of a repository, so that the check can be tested on an invalid tree. Nothing is imported: a
+name is searched for in the syntax tree of its module.
 """
 
 import ast
@@ -13,7 +13,7 @@ from pathlib import Path
 PACKAGE = "ael_otel"
 SOURCES = (PACKAGE, "tools", "tests", "deploy", "dashboards")
 FORMER_ROOMS = frozenset({"pipeline", "schema"})
-"""Rooms that there were: a name in one of them leads nowhere, also where only the room and the name are written."""
+"""Former rooms: a name in one of them does not exist, even if only room and name are written."""
 
 _DOTTED = re.compile(rf"(?<![\w./-])(?:{PACKAGE}|tests|tools)(?:\.[A-Za-z_]\w*)+(?![\w/]|\.\w)")
 _PATH = re.compile(r"(?<![\w/.:~$*{}<-])((?:[\w-]+/)+[\w.-]+\.(?:py|md|ya?ml|json|toml|sh))(?![\w/*])")
@@ -25,9 +25,9 @@ _QUOTED = re.compile(r'(?P<before>[^\n"]*)"""(?P<text>.*?)"""', re.DOTALL)
 _FUNCTION = re.compile(r"^ *(?:async )?def (test_\w+)", re.MULTILINE)
 _ENDINGS = frozenset({"py", "md", "yaml", "json", "toml", "sh"})
 _FORMERLY = re.compile(r"then called `([^`]+)`")
-"""What an ADR may write of a name that is gone: `sdk.providers.start`, then called `pipeline.start`."""
+"""The form in which an ADR may mention a former name: `sdk.providers.start`, then called `pipeline.start`."""
 
-# Made up, in the documents that explain a form by an example.
+# Made-up names, in documents that explain a form by an example.
 EXAMPLES = frozenset(
     {
         "docs/page.md",
@@ -41,7 +41,7 @@ EXAMPLES = frozenset(
 
 
 def missing(root: Path) -> list[str]:
-    """Return each name that leads nowhere, as `file: name`."""
+    """Return each name that does not exist, as `file: name`."""
     found: list[str] = []
     for path, text in _texts(root):
         where = path.relative_to(root).as_posix()
@@ -53,18 +53,18 @@ def missing(root: Path) -> list[str]:
 def _texts(root: Path) -> Iterator[tuple[Path, str]]:
     """Yield every document and every docstring."""
     for path in sorted({*root.glob("docs/**/*.md"), *root.glob("*.md"), *root.glob("[a-z]*/*.md")}):
-        if path.name != "CHANGELOG.md":  # of each version it names what there was then
+        if path.name != "CHANGELOG.md":  # it names things that existed in earlier versions
             yield path, path.read_text("utf-8")
     for folder in SOURCES:
         for path in sorted((root / folder).rglob("*.py")):
-            # Parsing every file takes seconds; quotes are paired from the top, and a string in code has code before it.
+            # Parsing every file takes seconds; quotes are matched from the top, and a string in code follows code.
             for quoted in _QUOTED.finditer(path.read_text("utf-8")):
                 if not quoted["before"].strip("rR \t"):
                     yield path, quoted["text"]
 
 
 def _names(root: Path, path: Path, text: str) -> Iterator[str]:
-    """Yield the names of a text that lead nowhere."""
+    """Yield the names in a text that do not exist."""
     for name in _DOTTED.findall(text):
         if name.rpartition(".")[2] not in _ENDINGS and not _is_there(root, name.split(".")):
             yield name
@@ -87,7 +87,7 @@ def _names(root: Path, path: Path, text: str) -> Iterator[str]:
 
 
 def _is_there(root: Path, parts: list[str]) -> bool:
-    """Tell whether a dotted name is a module or something that one defines, imports or lists in `__all__`."""
+    """Return whether a dotted name is a module, or is defined, imported or listed in `__all__` by one."""
     place, rest = root, parts
     while rest and (place / rest[0]).is_dir():
         place, rest = place / rest[0], rest[1:]

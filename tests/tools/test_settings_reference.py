@@ -1,4 +1,4 @@
-"""docs/configuration.md says what the structs say."""
+"""docs/reference/configuration.md says what the structs say."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from ael_otel.config.keys import KEYS
 from ael_otel.errors import ConfigError
 from tools.settings_reference import TABLES, renew
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
 
 
 def test_the_tables_are_those_of_the_structs() -> None:

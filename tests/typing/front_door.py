@@ -16,9 +16,11 @@ from ael_otel import (
     execution,
     flush,
     load_settings,
+    on,
     open_reader,
     open_store,
     redact,
+    session,
     shutdown,
     step,
     tool_call,
@@ -46,6 +48,23 @@ def record(settings: Settings, store: TelemetryStore) -> str:
     flushed: bool = flush(timeout_s=1.0)
     shutdown(timeout_s=1.0)
     return f"{flushed} {__version__} {redact({'user': 'ada'})}"
+
+
+def watch() -> None:
+    """Have functions called for an agent of one's own."""
+    hooks = [
+        on("tool.execute.after", lambda event: (event.tool, event.outcome)),
+        on("session.end", later),
+    ]
+    with session("bot", session_id="s-1", version="1", model="m", workspace="/srv") as chat, chat.turn():
+        chat.decided("permission", "allow")
+        chat.message("go on")
+    for hook in hooks:
+        hook.remove()
+
+
+async def later(event: object) -> None:
+    """Take an event."""
 
 
 def look(config: str) -> list[str]:

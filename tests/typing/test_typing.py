@@ -45,7 +45,7 @@ def _lines(numbers: object) -> Lines:
 @pytest.mark.parametrize("check", [by_mypy, by_pyright])
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_each_misuse_is_a_type_error(path: Path, check: Callable[[Path], Lines]) -> None:
-    """The checker refuses exactly the lines that say `# error`: every one, and none of the good uses between them."""
+    """Proves that the checker refuses all lines marked `# error` and accepts all others."""
     lines = path.read_text("utf-8").splitlines()
     wanted = [number for number, line in enumerate(lines, 1) if line.endswith("# error")]
     assert len(wanted) >= (30 if path.stem == "misuse" else 10)
@@ -53,5 +53,5 @@ def test_each_misuse_is_a_type_error(path: Path, check: Callable[[Path], Lines])
 
 
 def test_the_package_says_that_it_is_typed() -> None:
-    """Without `py.typed` a user's checker would ignore all of it."""
+    """Proves that `py.typed` is shipped, without which a type checker ignores the package's types."""
     assert (ROOT / "ael_otel/py.typed").is_file()

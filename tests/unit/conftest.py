@@ -1,4 +1,4 @@
-"""The guard of this suite, and providers of OTel's own in-memory kind: a test sees what an exporter would be given."""
+"""The guard of this suite, and OTel's in-memory providers: a test sees the exporter's input."""
 
 from collections.abc import Generator, Iterator
 from typing import NamedTuple
@@ -22,12 +22,12 @@ type Series = dict[frozenset[tuple[str, object]], float]
 
 
 def labels(**pairs: object) -> frozenset[tuple[str, object]]:
-    """The key of one series in what `Metered.series` returns."""
+    """The key of one series in the mapping that `Metered.series` returns."""
     return frozenset(pairs.items())
 
 
 class Metered(NamedTuple):
-    """A meter, its provider, and what a reader gets from it."""
+    """A meter, its provider, and the series that a reader collects."""
 
     meter: Meter
     provider: MeterProvider
@@ -85,7 +85,7 @@ def unsampled() -> Tracer:
 
 @pytest.fixture
 def log_provider() -> LoggerProvider:
-    """A logger provider; `log_provider.sent` is the exporter that keeps what was emitted."""
+    """A logger provider; `log_provider.sent` is the exporter with the emitted records."""
     provider = LoggerProvider(Resource({}), shutdown_on_exit=False)
     provider.sent = InMemoryLogRecordExporter()
     provider.add_log_record_processor(SimpleLogRecordProcessor(provider.sent))

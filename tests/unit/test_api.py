@@ -1,4 +1,4 @@
-"""The front door: what the package offers to its users, each name documented with an example."""
+"""The public API of the package, each name documented with an example."""
 
 import ael_otel
 
@@ -15,9 +15,11 @@ SURFACE = [
     "execution",
     "flush",
     "load_settings",
+    "on",
     "open_reader",
     "open_store",
     "redact",
+    "session",
     "shutdown",
     "step",
     "tool_call",
@@ -31,14 +33,14 @@ def test_public_surface_is_unchanged() -> None:
 
 
 def test_every_name_has_a_docstring_with_an_example() -> None:
-    """`help()` of each name shows how it is used; `tests/process/test_api.py` runs what it shows."""
+    """`help()` of each name has an example, which `tests/process/test_api.py` runs."""
     for name in SURFACE:
         if name != "__version__":
             assert ">>> " in (getattr(ael_otel, name).__doc__ or ""), name
 
 
-def test_package_docstring_names_everything_and_what_is_private() -> None:
-    """The docstring of the package is its table of contents, and says in one sentence that the rest is private."""
+def test_package_docstring_lists_the_public_names() -> None:
+    """The docstring of the package lists its public names and states that the rest is private."""
     text = ael_otel.__doc__ or ""
     assert [name for name in SURFACE if name != "__version__" and f"`{name}`" not in text] == []
     assert "private" in text

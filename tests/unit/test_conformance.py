@@ -1,4 +1,4 @@
-"""The page that maps the five documents to this product names only what exists."""
+"""The page that maps the five documents to this product names only existing files and tests."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "conformance.md"
+PAGE = ROOT / "docs" / "explanation" / "conformance.md"
 STATES = {"yes", "differs", "part", "no"}
 DOCUMENTS = ("DOC-015", "DOC-033", "DOC-058", "Internal Telemetry Policy", "Telemetry System PRD")
 
@@ -58,7 +58,7 @@ def test_each_document_has_a_section_with_requirements(document: str) -> None:
 
 
 def test_every_requirement_has_a_state_and_a_place() -> None:
-    """A row states whether it is implemented; only what is not implemented names no place."""
+    """A row states whether it is implemented; only rows that are not implemented name no place."""
     requirements = rows(PAGE.read_text("utf-8").split("## Deviations")[0])
     assert {row[1] for row in requirements} <= STATES
     assert [row[0] for row in requirements if row[1] != "no" and not row[2]] == []

@@ -1,4 +1,4 @@
-"""Each drop reason of the registry is provoked by a test, and the page of limits says when each one counts."""
+"""Each drop reason of the registry is provoked by a test, and the page of limits describes when each one counts."""
 
 import ast
 from pathlib import Path
@@ -21,10 +21,12 @@ PROVOKED = {
     "redaction_error": "unit/sdk/test_redacting_exporters.py::test_redaction_fault_is_counted",
     "cardinality": "unit/core/test_metrics.py::test_values_over_the_cap_are_reported_as_dropped",
     "keep_full": "unit/sdk/test_tail_sampling.py::test_too_many_open_traces_give_up_the_oldest",
-    "keep_expired": "unit/sdk/test_tail_sampling.py::test_a_trace_that_does_not_end_is_given_up",
+    "keep_expired": "unit/sdk/test_tail_sampling.py::test_trace_that_does_not_end_is_dropped",
     "shutdown_timeout": "process/sdk/test_conservation.py::test_shutdown_in_the_middle_of_overload",
-    "store_error": "store/test_queue.py::test_one_run_that_cannot_be_kept_takes_no_other_with_it",
-    "rate_limit": "unit/instrument/test_server_output.py::test_server_that_says_too_much_is_cut_off_and_counted",
+    "store_error": "store/test_queue.py::test_run_that_cannot_be_stored_costs_no_other_run",
+    "rate_limit": "unit/instrument/test_server_output.py::test_server_output_over_the_limit_is_dropped_and_counted",
+    "hook_error": "unit/sessions/test_hooks.py::test_function_that_raises_is_counted_and_reported_once",
+    "not_understood": "process/hook/test_worker.py::test_foreign_file_in_the_spool_becomes_a_dead_letter",
     "internal": "unit/sdk/test_export_queue.py::test_lost_items_are_counted_with_their_reason",
 }
 """A test for each reason that makes the loss happen and compares the count."""

@@ -1,4 +1,4 @@
-"""A test waits for what happens, not for a time."""
+"""A test waits for a condition, not for a time."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ UNIT = ROOT / "tests" / "unit"
 
 
 def test_tests_wait_for_no_time() -> None:
-    """Proves that each wait of half a second or more says why, and that a unit test has none at all."""
+    """Proves that each wait of half a second or more has its reason, and that a unit test has none."""
     found = [
         f"{path.relative_to(ROOT)}:{line}"
         for path in sorted((ROOT / "tests").rglob("*.py"))

@@ -1,4 +1,4 @@
-"""docs/limits.md names every bound with its key and default, and no key that does not exist."""
+"""docs/reference/limits.md names every bound with its key and default, and no key that does not exist."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ from ael_otel.lifecycle import failure
 from ael_otel.privacy import texts
 from ael_otel.sdk import logs
 
-PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "limits.md").read_text("utf-8")
 ROOT = Path(__file__).parents[2]
 
 BOUNDS_ELSEWHERE = ("redaction.max_result_size", "retention.days", "retention.max_mb")
@@ -22,12 +22,12 @@ BOUNDS_ELSEWHERE = ("redaction.max_result_size", "retention.days", "retention.ma
 
 FIXED = {
     "text that is searched for secrets": (texts.MAX_CHARS,),
-    "characters of a log message that are looked at": (logs.MAX_READ,),
+    "log message that is searched for secrets": (logs.MAX_READ,),
     "line that a tool server writes on stderr": (server_stderr.MAX_LINE,),
     "log lines of one tool server": (server_output.KIBIBYTES_PER_SECOND, server_output.BURST_KIBIBYTES),
     "message of an error in records and lines": (failure.MAX_MESSAGE,),
-    "connections of the metrics endpoint": (server.MAX_CONNECTIONS,),
-    "request of the metrics endpoint": (server.REQUEST_SECONDS,),
+    "open connections to the metrics endpoint": (server.MAX_CONNECTIONS,),
+    "one request to the metrics endpoint": (server.REQUEST_SECONDS,),
     "file or answer that `ael trace import` reads from a server": (http.MAX_ANSWER,),
 }
 
@@ -85,7 +85,7 @@ def test_every_reason_and_every_queue_is_explained() -> None:
     assert set(re.findall(r'queue="(\w+)"', PAGE)) == set(TELEMETRY_QUEUE_VALUES)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/configuration.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/reference/configuration.md"])
 def test_page_is_linked(page: str) -> None:
     """A reader of the README and of the configuration finds it."""
     assert "limits.md" in (ROOT / page).read_text("utf-8")

@@ -91,6 +91,7 @@ def test_every_scope_states_the_schema(tmp_path: Path) -> None:
         (path.relative_to(PACKAGE).as_posix(), line)
         for path in sorted(PACKAGE.rglob("*.py"))
         for line in re.findall(r"get_(?:tracer|meter|logger)\((?!\))[^)]*\)", path.read_text("utf-8"))
+        if line != 'get_tracer("probe")'  # its spans go nowhere
     ]
     ours = [(file, line) for file, line in asked if "scopes." in line or "SCOPE" in line]
     assert {file for file, _ in ours} == {

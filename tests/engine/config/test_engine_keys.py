@@ -14,7 +14,7 @@ from ael_otel.config.keys import KEYS
 
 
 def test_every_key_of_the_engine_is_accepted() -> None:
-    """Whatever the installed engine's own model holds is a key here, so that no working file is refused."""
+    """Every field of the installed engine's model is a key here, so that no working file is refused."""
     models = pytest.importorskip("ploston_core.config.models")
 
     def leaves(model: Any, prefix: str) -> list[str]:
@@ -31,7 +31,7 @@ def test_every_key_of_the_engine_is_accepted() -> None:
 
 
 def test_the_engine_s_defaults_written_out_are_accepted() -> None:
-    """A file that spells out the engine's own defaults loads, and says what of it has no effect."""
+    """A file that spells out the engine's defaults loads, with a notice of the keys without effect."""
     models = pytest.importorskip("ploston_core.config.models")
     settings = settings_from_mapping(dataclasses.asdict(models.TelemetryConfig()))
     assert settings.store.backend == "memory"
@@ -39,7 +39,7 @@ def test_the_engine_s_defaults_written_out_are_accepted() -> None:
 
 
 def test_the_engine_accepts_a_file_with_every_key_of_ours(write: Callable[[str], Path]) -> None:
-    """One file serves both: the engine passes over what it does not know."""
+    """One file serves both: the engine ignores our keys."""
     loader = pytest.importorskip("ploston_core.config.loader").ConfigLoader()
     section = settings_as_mapping(settings_from_mapping({"service_name": "both"}))
     path = write(yaml.safe_dump({"telemetry": section}))

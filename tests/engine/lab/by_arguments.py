@@ -1,4 +1,4 @@
-"""An application that instruments the engine itself, by the public arguments alone; prints what it got as JSON."""
+"""An application that instruments the engine itself, by public arguments alone; prints its telemetry as JSON."""
 
 import asyncio
 import io
@@ -20,7 +20,7 @@ async def run(configuration: str) -> Any:
 
 
 def main() -> None:
-    """Instrument with own providers and an own store, run, and print where what ended up."""
+    """Instrument with own providers and an own store, run, and print what each of them received."""
     import msgspec
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,13 +23,13 @@ START_S = 60
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """Variables for a program of the laboratory, whose configuration says where telemetry goes."""
+    """Variables for a program of the laboratory, whose configuration names the endpoint of telemetry."""
     return clean_variables(endpoint=None, PYTHONPATH=str(ROOT)) | more
 
 
 @dataclass(frozen=True)
 class Taken:
-    """What telemetry gathered between two looks at it.
+    """Telemetry gathered between two collections.
 
     `derived` are the records of our own runs that follow from the finished spans, to hold against `records`, the stored
     ones. `metrics` are the changes, rows that did not change left out; `rows` are the values.
@@ -42,6 +42,7 @@ class Taken:
     derived: list[dict[str, Any]]
     metrics: dict[str, dict[str, float]]
     rows: dict[str, dict[str, float]]
+    sessions: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
 
 class Lab:
@@ -52,7 +53,7 @@ class Lab:
         telemetry: the `telemetry` section of its configuration.
         environment: variables besides the clean ones.
         python: the interpreter to run with, for another environment than this one.
-        files: what else `write_configuration` takes.
+        files: further arguments of `write_configuration`.
     """
 
     def __init__(
@@ -123,7 +124,7 @@ class Lab:
         return answer
 
     def collect(self) -> Taken:
-        """Return what telemetry gathered since the last time."""
+        """Return the telemetry gathered since the last call."""
         taken = self.ask("collect")
         before, self._before = self._before, taken["metrics"]
         changes = {
@@ -146,6 +147,7 @@ class Lab:
             taken["derived"],
             changes,
             taken["metrics"],
+            taken["sessions"],
         )
 
     # --- the entries --------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The engine in a process whose telemetry is disabled; prints what is wrapped and how runs ended, as JSON.
+"""The engine in a process whose telemetry is disabled; prints the wrapped targets and how runs ended, as JSON.
 
 The command line is the configuration file and how the engine is opened: `host` or `command`.
 """
@@ -15,7 +15,7 @@ WORKFLOWS = ("success", "tool_error", "retry_succeeds")
 
 
 def attributes() -> dict[str, Any]:
-    """Return what each target's name stands for now."""
+    """Return the current object of each target."""
     from ael_otel.instrument.targets import TARGETS
 
     found: dict[str, Any] = {}

@@ -35,7 +35,7 @@ def write_configuration(
 
     Args:
         folder: where; made if need be.
-        telemetry: the `telemetry` section; metrics are not served and nothing is sent unless it says so.
+        telemetry: the `telemetry` section; metrics are not served and nothing is sent unless it enables that.
         python: the interpreter that runs the tool server.
         servers: other tool servers by name, each with its program and its arguments; default the one of these tests.
         texts: the workflows, by name; default those of these tests.

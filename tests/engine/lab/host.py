@@ -1,8 +1,9 @@
 """A process with the real engine and telemetry kept in memory, run by line: one JSON command in, one JSON answer out.
 
-It does what `ael serve` does and shows what `ael serve` would send. Commands come on stdin: `execute`,
-`execute_workflow`, `cancel`, `many`, `together`, `sleep`, `register`, `unregister`, `hurry`, `reload`, `upgrade`,
-`break_frame`, `break_store`, `mend`, `searched`, `running`, `collect` and `close`; see `Host`.
+It does the same as `ael serve` and returns the telemetry that `ael serve` would send. Commands come on stdin:
+`execute`, `execute_workflow`, `cancel`, `limit_code`, `many`, `together`, `sleep`, `register`, `unregister`, `hurry`,
+`reload`, `upgrade`, `break_frame`, `break_store`, `mend`, `searched`, `running`, `stressed`, `collect` and `close`; see
+`Host`.
 """
 
 import asyncio
@@ -11,12 +12,15 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.support import stress
+
 
 class Lines(io.TextIOBase):
-    """A stream that keeps what is written, to be taken away."""
+    """A stream that stores the text written to it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,10 +34,18 @@ class Lines(io.TextIOBase):
         return len(text)
 
     def take(self) -> str:
-        """Return what has been written since the last time."""
+        """Return the text written since the last call."""
         with self._lock:
             kept, self._kept = self._kept, []
         return "".join(kept)
+
+
+class FileLines(Lines):
+    """A stream that passes for a file, which nobody reads at once: lines reach it from the telemetry thread."""
+
+    def fileno(self) -> int:
+        """Return a descriptor that no file has."""
+        return 1 << 30
 
 
 class Host:
@@ -56,10 +68,15 @@ class Host:
     async def cancel(self, workflow: str, inputs: dict[str, Any]) -> Any:
         """Start a run and cancel its task while the tool `wait` works for it."""
         task = asyncio.create_task(self.execute(workflow, inputs))
-        while not self.telemetry.waits():  # noqa: ASYNC110 - nobody could set an event: the tool works elsewhere
+        while not self.telemetry.waits():  # noqa: ASYNC110 - no event to await: the tool runs in another process
             await asyncio.sleep(0.01)
         task.cancel()
         return await task
+
+    async def limit_code(self, seconds: int) -> Any:
+        """Set how long code of a step may run from now on."""
+        self.app.sandbox_factory._default_config.timeout = seconds
+        return {}
 
     async def many(self, workflow: str, count: int) -> Any:
         """Run one workflow many times at once, each with its own number; returns each run's id and outputs."""
@@ -116,7 +133,7 @@ class Host:
         loader.reload()
 
     async def upgrade(self, folder: str) -> Any:
-        """Start beside a store that was last used with other versions."""
+        """Start with a store that was last used with other versions."""
         from ael_otel.config import Settings, Store
         from ael_otel.runtime.last_start import SUFFIX, note_start
 
@@ -169,7 +186,7 @@ class Host:
         return {"searched": sum(size for size in searched if size >= 65_536)}
 
     async def mend(self) -> Any:
-        """Undo what was broken, and let each fault be logged again."""
+        """Undo the breakage, and let each fault be logged again."""
         from ael_otel.core.faults import forget_reported_faults
 
         for owner, name, original in self._broken:
@@ -179,7 +196,7 @@ class Host:
         return {}
 
     async def running(self) -> Any:
-        """Return how many runs go on, by the store and by the gauge, and whether one has its tool `wait` waiting."""
+        """Return the number of running runs, by store and gauge, and whether one waits in its tool `wait`."""
         store, metrics = self.telemetry.store, metric_values(self.telemetry.metrics.get_metrics_data())
         return {
             "store": sum(record.status == "running" for record in store.recent(10_000)),
@@ -187,17 +204,21 @@ class Host:
             "waits": self.telemetry.waits(),
         }
 
+    async def stressed(self) -> Any:
+        """Return how much stress the queues of notes have met, and how soon threads take turns."""
+        return vars(stress.met) | {"switch_s": sys.getswitchinterval()}
+
     async def collect(self) -> Any:
-        """Return what telemetry has gathered since the last time, and the metrics' values."""
+        """Return the telemetry gathered since the last call, and the metrics' values."""
         return self.telemetry.take()
 
     async def answer(self, command: dict[str, Any]) -> dict[str, Any]:
-        """Do one command; what the engine raises is an answer too."""
+        """Execute one command; an exception of the engine is an answer too."""
         try:
             result = await getattr(self, command.pop("do"))(**command)
         except asyncio.CancelledError:
             return {"raised": "CancelledError"}
-        except Exception as error:  # noqa: BLE001 - the answer says what it was
+        except Exception as error:  # noqa: BLE001 - the answer names it
             return {"raised": type(error).__name__, "code": getattr(error, "code", None), "text": str(error)}
         if isinstance(result, dict):
             return result
@@ -209,6 +230,76 @@ class Host:
         }
 
 
+class Sessions:
+    """Events of sessions, stored here instead of in a run store's table."""
+
+    def __init__(self) -> None:
+        self._events: list[Any] = []
+        self.dropped: dict[str, int] = {}
+
+    def add(self, events: Sequence[Any]) -> None:
+        """Keep events."""
+        self._events += events
+
+    def count(self, reason: str, count: int) -> None:
+        """Count events that were dropped."""
+        self.dropped[reason] = self.dropped.get(reason, 0) + count
+
+    def take(self) -> list[Any]:
+        """Return and forget the events."""
+        from ael_otel.sessions.live import intake
+
+        kept = intake()
+        assert kept is not None
+        assert kept.flush(20)
+        taken, self._events = self._events, []
+        return taken
+
+
+class Foreign:
+    """Processors of the SDK that keep spans and log records."""
+
+    def __init__(self) -> None:
+        from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+        self._spans, self._logs = InMemorySpanExporter(), InMemoryLogRecordExporter()
+        self.spans, self.logs = SimpleSpanProcessor(self._spans), SimpleLogRecordProcessor(self._logs)
+
+    def take(self) -> tuple[Sequence[Any], Sequence[Any]]:
+        """Return and forget spans and log records."""
+        taken = self._spans.get_finished_spans(), self._logs.get_finished_logs()
+        self._spans.clear()
+        self._logs.clear()
+        return taken
+
+
+class Ours:
+    """Processors of this package that keep spans and log records, and the stress in force on its threads."""
+
+    def __init__(self) -> None:
+        from ael_otel.sdk.batch_processors import BoundedLogProcessor, BoundedSpanProcessor
+
+        self._spans: stress.Kept[Any] = stress.Kept()
+        self._logs: stress.Kept[Any] = stress.Kept()
+        self.spans = BoundedSpanProcessor(self._spans, self._drop)
+        self.logs = BoundedLogProcessor(self._logs, self._drop)
+        stress.begin(lossless=True)
+
+    def _drop(self, *what: object) -> None:
+        raise AssertionError(f"dropped: {what}")
+
+    def take(self) -> tuple[Sequence[Any], Sequence[Any]]:
+        """Return and forget spans and log records, with those that are noted."""
+        from ael_otel.core.telemetry_thread import telemetry_thread
+
+        assert telemetry_thread().flush(20)
+        assert self.spans.force_flush(20_000)
+        assert self.logs.force_flush(20_000)
+        return self._spans.take(), self._logs.take()
+
+
 class Telemetry:
     """All of this process's telemetry in memory: spans, log lines, log records, metrics, run records."""
 
@@ -216,27 +307,29 @@ class Telemetry:
         from opentelemetry import trace
         from opentelemetry._logs import get_logger_provider
         from opentelemetry.metrics import get_meter_provider
-        from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
         from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
         from ael_otel.config import load_settings
         from ael_otel.runtime import start
+        from ael_otel.sessions.live import Intake, set_intake
         from ael_otel.store import MemoryStore
 
-        self.lines = Lines()
+        stressed = stress.stress_kind() != ""
+        self.lines = FileLines() if stressed else Lines()
         self.store = MemoryStore()
         self.runtime = start(load_settings(configuration), log_stream=self.lines, store=self.store)
-        self.spans, self.logs = InMemorySpanExporter(), InMemoryLogRecordExporter()
+        # A foreign processor has spans made by the SDK, and lines on the thread that logs.
+        self.signals = Ours() if stressed else Foreign()
         self.metrics = InMemoryMetricReader()
-        trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(self.spans))  # type: ignore[attr-defined]
-        get_logger_provider().add_log_record_processor(SimpleLogRecordProcessor(self.logs))  # type: ignore[attr-defined]
+        trace.get_tracer_provider().add_span_processor(self.signals.spans)  # type: ignore[attr-defined]
+        get_logger_provider().add_log_record_processor(self.signals.logs)  # type: ignore[attr-defined]
         get_meter_provider().add_metric_reader(self.metrics)  # type: ignore[attr-defined]
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
+        self.sessions = Sessions()
+        set_intake(Intake(self.sessions, self.sessions.count))
 
     def waits(self) -> bool:
-        """Whether a run that goes on has a call of `wait` that goes on."""
+        """Return whether a running run has a running call of `wait`."""
         return any(
             call.tool_name == "wait" and call.status == "running"
             for run in self.store.recent()
@@ -252,24 +345,23 @@ class Telemetry:
         from ael_otel.store.derive import derive
         from ael_otel.store.span_processor import facts_of
 
-        finished = self.spans.get_finished_spans()
+        finished, logged = self.signals.take()
         spans = [span_facts(span) for span in finished]
         # A request that the HTTP server answers without any run of ours is a trace of another agent.
         derived = [run for run in derive(map(facts_of, finished)) if run.metadata.get("source") != "spans"]
-        logs = [log_facts(data) for data in self.logs.get_finished_logs()]
-        self.spans.clear()
-        self.logs.clear()
+        logs = [log_facts(data) for data in logged]
         records = [
             record
             for record in reversed(self.store.recent(10_000))
-            if record.execution_id not in self._told and record.status != "running"
+            if record.execution_id not in self._reported and record.status != "running"
         ]
-        self._told.update(record.execution_id for record in records)
+        self._reported.update(record.execution_id for record in records)
         return {
             "spans": spans,
             "lines": self.lines.take(),
             "logs": logs,
             "metrics": metric_values(self.metrics.get_metrics_data()),
+            "sessions": msgspec.to_builtins(self.sessions.take()),
             "records": msgspec.to_builtins(records, str_keys=True),
             "derived": msgspec.to_builtins(derived, str_keys=True),
         }
@@ -292,6 +384,10 @@ def span_facts(span: Any) -> dict[str, Any]:
         "attributes": dict(span.attributes),
         "events": [{"name": each.name, "attributes": dict(each.attributes)} for each in span.events],
         "links": len(span.links),
+        "linked": [
+            [format(link.context.trace_id, "032x"), format(link.context.span_id, "016x")]
+            for link in span.links
+        ],
     }
 
 
@@ -363,7 +459,7 @@ async def serve(configuration: Path, port: int, control: int) -> None:
 
 def main() -> None:
     """Run with a configuration and a port."""
-    # Answers go where stdout went; what the engine or a library prints goes to stderr.
+    # Answers go to the original stdout; prints of the engine or a library go to stderr.
     control = os.dup(1)
     os.dup2(2, 1)
     asyncio.run(serve(Path(sys.argv[1]), int(sys.argv[2]), control))

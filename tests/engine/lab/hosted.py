@@ -1,6 +1,6 @@
 """A FastAPI application with the engine in it, as a person writes one; served by uvicorn, alone or with workers.
 
-`HOST_CONFIG` is what it passes to the instrumentor (`-` for no argument), `HOST_OWN_PROVIDER` a file to which a tracer
+`HOST_CONFIG` is the instrumentor's argument (`-` for none), `HOST_OWN_PROVIDER` a file to which a tracer
 provider of its own writes its spans; without either variable it knows nothing of telemetry. With
 `HOST_PASS_PROVIDER` it passes that provider to the instrumentor instead of setting it.
 """
@@ -68,7 +68,7 @@ async def run(workflow: str, inputs: dict[str, Any]) -> dict[str, Any]:
     """Run a workflow; a failed run is an answer too."""
     try:
         result = await app.state.engine.workflow_engine.execute(workflow, inputs)
-    except Exception as error:  # noqa: BLE001 - the answer says what it was
+    except Exception as error:  # noqa: BLE001 - the answer names it
         return {"pid": os.getpid(), "raised": type(error).__name__}
     return {"pid": os.getpid(), "execution_id": result.execution_id, "status": result.status.value}
 

@@ -20,13 +20,13 @@ READY_S = 60
 
 
 class Served:
-    """A running command of this environment; a context manager that kills what was not stopped.
+    """A running command of this environment; a context manager that kills the command if it still runs.
 
     Args:
         command: the words after the environment's `bin` folder; `{port}` stands for the port to serve on.
         folder: its working directory and home, and where its output is kept.
         environment: variables besides the clean ones.
-        stdin: what stdin is: nothing unless said otherwise.
+        stdin: what the command reads; default nothing.
     """
 
     def __init__(
@@ -64,18 +64,18 @@ class Served:
 
     @property
     def stdout(self) -> str:
-        """What it has printed so far."""
+        """Return its stdout so far."""
         return self.stdout_path.read_text("utf-8")
 
     @property
     def stderr(self) -> str:
-        """What it has printed on stderr so far."""
+        """Return its stderr so far."""
         return self.stderr_path.read_text("utf-8")
 
     def wait_ready(self) -> None:
         """Wait until it answers on its port."""
         deadline = time.monotonic() + READY_S
-        # One client: a new one each time reads the certificates, which is dearer than what it waits for.
+        # One client: a new one each time reads the certificates, which takes longer than the request.
         with httpx.Client(timeout=5) as client:
             while time.monotonic() < deadline:
                 assert self.process.poll() is None, f"it ended: {self.stdout[-2_000:]}{self.stderr[-2_000:]}"

@@ -1,4 +1,4 @@
-"""An MCP tool server that says much: log messages of the protocol, lines on stderr, and a flood.
+"""An MCP tool server with much output: log messages of the protocol, lines on stderr, and a flood.
 
 With a word as its argument the tool `talk` is called that, so that a configuration can have it twice; with a number
 after it the server listens on that port instead of stdin.
@@ -29,7 +29,7 @@ def _say(text: str) -> None:
 
 @server.tool(name=sys.argv[1] if len(sys.argv) > 1 else "talk")
 async def talk(context: Context, text: str, seconds: float = 0) -> str:
-    """Say at every level and on stderr what came in, with a password beside it."""
+    """Log the argument at every level and on stderr, with a password beside it."""
     _say(f"stderr before {text} password={PASSWORD}")
     await context.debug(f"detail {text}")
     await context.info(f"info {text} password={PASSWORD}")
@@ -41,7 +41,7 @@ async def talk(context: Context, text: str, seconds: float = 0) -> str:
 
 
 async def quiet(context: Context, seconds: float) -> str:
-    """Say something that is not about any call in particular."""
+    """Log a line that belongs to no call."""
     await context.info("neutral message")
     _say("neutral line")
     await asyncio.sleep(seconds)  # wait: a slow tool

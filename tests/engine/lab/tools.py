@@ -1,4 +1,4 @@
-"""The MCP tool server of these tests, over stdio: tools that answer, refuse, wait, and tell what they were sent."""
+"""The MCP tool server of these tests, over stdio: tools that answer, refuse, wait, and return their arguments."""
 
 import asyncio
 import gc
@@ -31,7 +31,7 @@ def add(a: float, b: float) -> float:
 
 @server.tool
 def refuse(why: str) -> str:
-    """Answer with an error that says why."""
+    """Answer with an error and its reason."""
     raise ToolError(why)
 
 
@@ -59,7 +59,7 @@ def die() -> str:
 
 @server.tool
 def traceparent(context: Context) -> str:
-    """Tell the `traceparent` that came in `_meta` with this call."""
+    """Return the `traceparent` that came in `_meta` with this call."""
     request = context.request_context
     meta = None if request is None else request.meta
     return str(getattr(meta, "traceparent", None) or "none")

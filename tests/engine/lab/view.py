@@ -1,6 +1,6 @@
-"""What telemetry says about one run, as short text to compare with a table, and everything that holds for every run.
+"""Telemetry of one run as short text to compare with a table, and checks that hold for every run.
 
-The text leaves out what the checks below have shown to follow from the rest, so that a table stays readable: ids and
+The text leaves out values that the checks below derive from the rest, so that a table stays readable: ids and
 times, the type attributes of an error (its status says it), the workflow's name on each step, the histograms' counts.
 """
 
@@ -56,10 +56,10 @@ def tree(spans: list[Span]) -> str:
         facts = " ".join(_facts(span))
         lines.append("  " * depth + f"{span['name']}{kind}{error}" + (f"  {facts}" if facts else ""))
         for event in span["events"]:
-            told = " ".join(
+            attributes = " ".join(
                 f"{key.removeprefix('ael.')}={value}" for key, value in event["attributes"].items()
             )
-            lines.append("  " * (depth + 1) + f"* {event['name']} {told}")
+            lines.append("  " * (depth + 1) + f"* {event['name']} {attributes}")
         for child in sorted(children[span["span_id"]], key=lambda each: each["start"]):
             show(child, depth + 1)
 
@@ -90,6 +90,7 @@ _FOLLOWS = {
     "ael.step.type",
     "ael.step.max_attempts",
     "ael.code.sha256",
+    "session.id",
 }
 
 
@@ -125,7 +126,7 @@ def of_the_run(spans: list[Span]) -> list[Span]:
 
 
 def check_tree(spans: list[Span]) -> Span:
-    """Check what holds for the spans of every single run and return its root."""
+    """Check the invariants of the spans of every run and return its root."""
     assert len(by_trace(spans)) == 1, "one trace per run"
     roots = roots_of(spans)
     assert len(roots) == 1, "one root and no orphan"
@@ -134,7 +135,8 @@ def check_tree(spans: list[Span]) -> Span:
     root = roots[0]
     for span in spans:
         attributes = span["attributes"]
-        assert span["links"] == 0
+        # A run is linked to its caller's session, if there is one and it is not in the caller's trace.
+        assert span["links"] == (span is root and "session.id" in attributes and not root["parent_id"])
         assert span["start"] <= span["end"]
         parent = by_id.get(span["parent_id"])
         if parent is not None:
@@ -170,7 +172,7 @@ def _row(row: str) -> dict[str, str]:
 
 
 def counts(changes: Mapping[str, Mapping[str, float]]) -> str:
-    """The counters' changes, one line each: what, its labels in the contract's order, the number if it is not 1."""
+    """Return the counters' changes, one line each: name, labels in the contract's order, the number if it is not 1."""
     lines: list[str] = []
     for word, metric in (
         ("runs", spec.WORKFLOW_EXECUTIONS),
@@ -218,7 +220,7 @@ def check_histograms(taken: Taken) -> None:
 def check_lines(taken: Taken, spans: list[Span], execution_id: str, workflow: str) -> list[dict[str, Any]]:
     """Check every line of a run against its spans, and stdout against OTLP; return the run's lines.
 
-    A line is of the run if it carries any of its ids, or those of a span that is not known to be around the run.
+    A line is of the run if it carries any of its ids, or those of a span that is not around the run.
     """
     by_id = {span["span_id"]: span for span in spans}
     trace = spans[0]["trace_id"]
@@ -268,13 +270,15 @@ def _failed_step(spans: list[Span]) -> str:
 
 
 def _events_of(spans: list[Span]) -> Counter[tuple[str, str]]:
-    """The events that spans call for: a run that failed, a step that was skipped, an attempt after the first."""
+    """The events that spans call for: a failed run, a step skipped or decided on, an attempt after the first."""
     found: Counter[tuple[str, str]] = Counter()
     for span in spans:
         if span["name"] == "Workflow Execution" and span["status"] == "ERROR":
             found[events.EXECUTION_FAIL.name, span["span_id"]] = 1
         if span["attributes"].get("ael.step.status") == "skipped":
             found[events.STEP_SKIP.name, span["span_id"]] = 1
+        if [event for event in span["events"] if event["name"] == "decision"]:
+            found[events.STEP_DECIDE.name, span["span_id"]] = 1
         if retries := len([event for event in span["events"] if event["name"] == "retry"]):
             found[events.STEP_RETRY.name, span["span_id"]] = retries
     return found
@@ -294,7 +298,7 @@ def _sent(record: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def failures_told(lines: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def failure_lines(lines: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Lines that carry an exception."""
     return [line for line in lines if any(key.startswith("exception.") for key in line)]
 
@@ -307,7 +311,7 @@ _STATUS = {"success": "completed", "cancelled": "cancelled"}
 
 
 def check_record(record: Mapping[str, Any], spans: list[Span], root: Span) -> None:
-    """Check that the store's record tells what the spans tell: statuses, errors, attempts, calls, durations, ids."""
+    """Check that the store's record agrees with the spans: statuses, errors, attempts, calls, durations, ids."""
     attributes = root["attributes"]
     assert record["type"] == "workflow"
     assert (record["trace_id"], record["span_id"]) == (root["trace_id"], root["span_id"])

@@ -1,4 +1,4 @@
-"""The live schema: what the process emitted, told to those who may ask, at a rate, and nothing else."""
+"""The live schema: telemetry the process emitted, reported to authorised clients at a limited rate."""
 
 import http.client
 import json
@@ -28,7 +28,7 @@ TOKEN = "correct horse battery staple ü"
 
 
 class Clock:
-    """A clock that goes forward when told."""
+    """A clock that a test moves forward."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -60,7 +60,7 @@ class Served:
             return answer.status, answer.headers, answer.read()
 
     def document(self, **headers: str) -> dict[str, Any]:
-        """What it answers."""
+        """Return its answer."""
         status, _, body = self.ask(**headers)
         assert status == 200, body
         return json.loads(body)
@@ -92,7 +92,7 @@ class TestWhatItSays:
     """Content."""
 
     def test_every_signal_of_the_registry_is_there(self, serve: Callable[..., Served]) -> None:
-        """The packaged registry as it is, and facts for each of its metrics, spans and events."""
+        """The packaged registry unchanged, and facts for each of its metrics, spans and events."""
         document = serve().document()
         assert document["schema_url"] == SCHEMA_URL
         assert document["registry"]["schema_url"] == SCHEMA_URL
@@ -103,7 +103,7 @@ class TestWhatItSays:
         assert all(facts["registered"] for kind in signals.values() for facts in kind.values())
         assert set(document["packages"]) >= {"ael-otel", "opentelemetry-api", "opentelemetry-sdk"}
 
-    def test_what_was_emitted_is_counted(self, serve: Callable[..., Served]) -> None:
+    def test_emitted_telemetry_is_counted(self, serve: Callable[..., Served]) -> None:
         """Counts, series with their limit, times and losses are those of this process."""
         served = serve()
         tracer = TracerProvider(shutdown_on_exit=False).get_tracer("test")
@@ -141,8 +141,8 @@ class TestWhatItSays:
         assert last > 1.7e9
         assert document["dropped"] == {"traces": {"queue_full": 7}}
 
-    def test_a_cap_that_was_met_is_shown(self, serve: Callable[..., Served]) -> None:
-        """A metric at its limit says how many updates were folded into the overflow series."""
+    def test_metric_at_its_limit_is_reported(self, serve: Callable[..., Served]) -> None:
+        """A metric at its limit has the number of updates that went into the overflow series."""
         served = serve()
         limit = metrics.TOOL_DURATION.max_series
         for number in range(limit + 2):
@@ -151,8 +151,8 @@ class TestWhatItSays:
         assert (facts["series"], facts["max_series"]) == (limit + 1, limit)
         assert facts["dropped"] == {"cardinality": 2}
 
-    def test_names_that_nobody_declared_are_shown(self, serve: Callable[..., Served]) -> None:
-        """What is emitted under our scope beside the registry is seen: metrics, spans, attributes and events."""
+    def test_undeclared_names_are_reported(self, serve: Callable[..., Served]) -> None:
+        """Telemetry under our scope that is not in the registry is reported: metrics, spans, attributes and events."""
         served = serve()
         served.provider.get_meter(scopes.AEL).create_counter("ael.surprise").add(1)
         served.provider.get_meter("elsewhere").create_counter("other.surprise").add(1)
@@ -179,7 +179,7 @@ class TestWhatItSays:
         assert len(found) == activity.MAX_UNKNOWN
         assert max(map(len, found)) == activity.MAX_NAME
 
-    def test_nothing_of_the_surroundings_is_told(
+    def test_answer_reveals_nothing_of_the_environment(
         self, serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """No value of the environment, of the configuration or of a run, and not the token itself."""
@@ -215,12 +215,12 @@ class TestWhoIsAnswered:
         ],
         ids=lambda headers: str(headers)[:40],
     )
-    def test_a_wrong_token_gets_nothing(self, serve: Callable[..., Served], headers: dict[str, str]) -> None:
+    def test_wrong_token_is_refused(self, serve: Callable[..., Served], headers: dict[str, str]) -> None:
         """Without the right token the answer is 401 with a challenge and without one word of the schema."""
         status, answer, body = serve(token=TOKEN).ask(**headers)
         assert status == 401
         assert answer["WWW-Authenticate"].startswith("Bearer")
-        assert json.loads(body) == {"error": "a bearer token is needed"}
+        assert json.loads(body) == {"error": "a bearer token is required"}
 
     @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
     def test_the_right_token_is_let_in(self, serve: Callable[..., Served], scheme: str) -> None:
@@ -237,7 +237,7 @@ class TestWhoIsAnswered:
         "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:9464", ""]
     )
     def test_a_web_page_cannot_ask_by_its_own_name(self, serve: Callable[..., Served], host: str) -> None:
-        """A name that a stranger's DNS points at this machine is not one of its own."""
+        """A host name that somebody else's DNS points at this machine is refused."""
         assert serve().ask(Host=host)[0] == 403
 
     @pytest.mark.parametrize("peer", ["192.0.2.7", "2001:db8::1", "::ffff:192.0.2.7", "", "nonsense"])
@@ -255,7 +255,7 @@ class TestWhoIsAnswered:
 
     @pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"])
     def test_only_get(self, serve: Callable[..., Served], method: str) -> None:
-        """Anything but GET is refused, and told which one is right."""
+        """Any method but GET is refused with the allowed one."""
         status, headers, _ = serve().ask(method)
         assert (status, headers["Allow"]) == (405, "GET")
 
@@ -286,15 +286,15 @@ class TestHowOften:
         served.clock.now += 1
         assert [served.ask()[0] for _ in range(2)] == [200, 429]
 
-    def test_guessing_is_slowed_down_and_hinders_nobody(self, serve: Callable[..., Served]) -> None:
-        """Wrong tokens run into a limit of their own: the right one is answered all the while."""
+    def test_guessing_is_slowed_down_and_hinders_no_other_client(self, serve: Callable[..., Served]) -> None:
+        """Wrong tokens have a separate rate limit: the right one is always answered."""
         served = serve(token=TOKEN)
         guesses = [served.ask(Authorization=f"Bearer {number}")[0] for number in range(BURST + 5)]
         assert guesses == [401] * BURST + [429] * 5
         assert "signals" in served.document(Authorization=bearer(TOKEN))
 
     def test_the_bucket_never_holds_more_than_a_burst(self) -> None:
-        """A quiet night does not save up requests, and a clock that stands still lets no more through."""
+        """A long silence does not allow a larger burst, and a stopped clock allows no further requests."""
         clock = Clock()
         bucket = TokenBucket(burst=3, per_second=2, clock=clock)
         clock.now += 10_000
@@ -330,8 +330,8 @@ class TestHowOften:
         ],
         ids=["huge header", "many headers", "huge path", "no HTTP"],
     )
-    def test_an_odd_request_harms_nobody(self, serve: Callable[..., Served], request_bytes: bytes) -> None:
-        """A request out of all proportion is turned away, and the next client is answered."""
+    def test_malformed_request_does_no_harm(self, serve: Callable[..., Served], request_bytes: bytes) -> None:
+        """An oversized or malformed request is refused, and the next client is answered."""
         served = serve()
         with closing(socket.create_connection(served.address, 10)) as client:
             client.settimeout(10)

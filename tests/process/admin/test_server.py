@@ -1,4 +1,4 @@
-"""The admin server: metrics and health for whoever asks politely, and nobody can hold it up."""
+"""The admin server: metrics and health for well-formed requests, and no client can block it."""
 
 import gzip
 import http.client
@@ -39,7 +39,7 @@ class Answer:
 
     @property
     def json(self) -> object:
-        """The body, parsed; the type must say that it is JSON."""
+        """Return the parsed body; the content type must be JSON."""
         assert self.headers["Content-Type"] == "application/json"
         return json.loads(self.body)
 
@@ -60,7 +60,7 @@ class Client:
             return Answer(connection.getresponse())
 
     def hang(self) -> socket.socket:
-        """Connect and say half a request."""
+        """Connect and send half a request."""
         connection = socket.create_connection(self.address, 10)
         connection.sendall(b"GET /livez HTTP/1.1\r\n")
         return connection
@@ -144,7 +144,7 @@ def test_the_path_of_the_metrics_can_be_chosen(serve: Serve) -> None:
 
 
 def test_health(serve: Serve) -> None:
-    """Alive as soon as it answers; ready when the engine says so, and no longer when it does not."""
+    """Alive as soon as it answers; ready as long as the engine reports ready."""
     state = {"ready": False}
     client = serve(ready=lambda: state["ready"])
     live, ready = client.ask("/livez"), client.ask("/readyz")
@@ -173,7 +173,7 @@ def test_a_readiness_check_that_fails_is_not_ready(
 def test_a_collection_that_fails_is_an_answer(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fault of ours in a scrape is a 500 that says where to look, not a traceback on the engine's stderr."""
+    """A fault of ours in a scrape is a 500 with a hint where to look, not a traceback on the engine's stderr."""
     monkeypatch.setenv(RAISE_FAULTS_VARIABLE, "0")
 
     class Broken(PrometheusReader):
@@ -201,7 +201,7 @@ def test_other_paths_are_not_found(serve: Serve, path: str) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/metrics", "/livez", "/nowhere"])
 def test_other_methods_are_refused(serve: Serve, method: str, path: str) -> None:
-    """Nothing can be changed here, and the answer says what is allowed."""
+    """Methods that change something are refused, and the answer names the allowed ones."""
     answer = serve().ask(path, method, b"data")
     assert (answer.status, answer.json) == (405, {"error": "only GET"})
     assert answer.headers["Allow"] == "GET, HEAD"
@@ -217,7 +217,7 @@ def test_head_has_no_body(serve: Serve, path: str) -> None:
 
 
 def test_loopback_by_default(serve: Serve) -> None:
-    """Metrics have no password, so by default nobody outside this machine can reach them."""
+    """Metrics have no password, so by default only this machine can reach them."""
     client = serve()
     assert client.address[0] == "127.0.0.1"
     assert client.server.url == f"http://127.0.0.1:{client.address[1]}/metrics"
@@ -225,7 +225,7 @@ def test_loopback_by_default(serve: Serve) -> None:
 
 
 def test_ipv6(serve: Serve) -> None:
-    """The loopback address of IPv6 works and is shown in brackets."""
+    """The loopback address of IPv6 works and is printed in brackets."""
     try:
         with socket.create_server(("::1", 0), family=socket.AF_INET6):
             pass
@@ -236,7 +236,7 @@ def test_ipv6(serve: Serve) -> None:
     assert client.ask("/livez").status == 200
 
 
-def test_a_port_in_use_says_what_to_set(serve: Serve) -> None:
+def test_port_in_use_is_reported_with_the_key_to_set(serve: Serve) -> None:
     """The error is one line that names the address, the cause and the two keys that help."""
     port = serve().address[1]
     with pytest.raises(AelOtelError) as caught:
@@ -247,7 +247,7 @@ def test_a_port_in_use_says_what_to_set(serve: Serve) -> None:
     )
 
 
-def test_an_address_of_another_machine_says_what_to_set(serve: Serve) -> None:
+def test_address_of_another_machine_is_reported_with_the_key_to_set(serve: Serve) -> None:
     """So does a host that is not ours or does not exist."""
     for host in ("203.0.113.7", "no such host"):
         with pytest.raises(
@@ -290,7 +290,7 @@ def test_scrapes_at_once_are_all_answered(serve: Serve) -> None:
 
 
 def test_slow_clients_do_not_hold_up_others(serve: Serve) -> None:
-    """Clients that send half a request keep their own connection busy and nobody else's."""
+    """Clients that send half a request block their own connection only."""
     client = serve()
     hanging = [client.hang() for _ in range(MAX_CONNECTIONS - 1)]
     before = time.monotonic()
@@ -301,7 +301,7 @@ def test_slow_clients_do_not_hold_up_others(serve: Serve) -> None:
 
 
 def test_slow_clients_do_not_hold_up_the_end(serve: Serve) -> None:
-    """However many clients hang, closing takes no longer than it may."""
+    """Closing stays within its bound for any number of hanging clients."""
     client = serve()
     hanging = [client.hang() for _ in range(MAX_CONNECTIONS + 4)]
     time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""The folder of the unit tests, with a store of known runs."""
+"""The folder of the unit tests, with a store of fixed runs."""
 
 from tests.unit.cli.trace.conftest import place
 

@@ -1,7 +1,7 @@
 """Several command lines of `ael`, each in a fork of one process that has done nothing but import the command line.
 
-Encoding, locale, user and folder are what the interpreter found when it started, for each of them as for a process of
-its own. The argument is the lists of words as JSON, and so is the answer: exit code, stdout and stderr of each.
+Encoding, locale, user and folder are those at the interpreter's start, for each of them as for a separate
+process. The argument is the lists of words as JSON, and so is the answer: exit code, stdout and stderr of each.
 """
 
 import base64
@@ -16,7 +16,7 @@ from ael_otel.cli import cli, main
 
 
 def load(group: click.Group) -> None:
-    """Import the module of every verb; what a verb imports when it runs is left to the verb."""
+    """Import the module of every verb; imports inside a verb's function happen when it runs."""
     context = click.Context(group)
     for name in group.list_commands(context):
         verb = group.get_command(context, name)
@@ -25,7 +25,7 @@ def load(group: click.Group) -> None:
 
 
 def run() -> None:
-    """Fork for each command line; a fork goes on to `main` and ends as a program ends."""
+    """Fork for each command line; a fork calls `main` and ends as a program ends."""
     answers = []
     for words in json.loads(sys.argv[1]):
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:

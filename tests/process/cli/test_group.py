@@ -1,11 +1,11 @@
-"""The `ael` group in a fresh interpreter: what it does not load."""
+"""The `ael` group in a fresh interpreter: heavy modules stay unloaded."""
 
 import subprocess
 import sys
 
 
 def test_help_loads_nothing_heavy():
-    """Neither the engine, nor the SDK, nor rich, nor asyncio: that is what keeps it quick."""
+    """Neither the engine, nor the SDK, nor rich, nor asyncio, so that help is quick."""
     program = (
         "import sys; sys.argv = ['ael', 'run', '--help']\n"
         "from ael_otel.cli import main\n"

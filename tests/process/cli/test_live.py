@@ -1,4 +1,4 @@
-"""`ael schema live`: the table of a running engine, and one line that says what to do when there is none."""
+"""`ael schema live`: the table of a running engine, and one line with a remedy when there is none."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -51,7 +51,7 @@ def answering() -> Iterator[Callable[[int, bytes], str]]:
                 self.wfile.write(body)
 
             def log_message(self, *arguments: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         servers.append(HTTPServer(("127.0.0.1", 0), Handler))
         Thread(target=servers[-1].serve_forever, args=(0.01,), daemon=True).start()
@@ -70,7 +70,7 @@ def ask(*arguments: str, env: dict[str, str] | None = None) -> Result:
 
 @pytest.mark.parametrize("verb", schema.MOVED)
 def test_verb_that_moved_names_the_new_command(verb: str) -> None:
-    """A verb of the toolchain is wrong usage, whatever follows it, and the message says what to run where."""
+    """A verb of the toolchain is wrong usage with any arguments, and the message names the command in the checkout."""
     result = CliRunner().invoke(cli, ["schema", verb, "--root", "x"])
     assert result.exit_code == 2
     assert f"`ael schema {verb}` is now `python -m tools.telemetry_schema {verb}`" in result.output
@@ -111,33 +111,33 @@ def test_the_token_comes_from_the_environment_too(engine: AdminServer) -> None:
     assert json.loads(result.output)["signals"]["metrics"]["ael.tool.invocations"]["emitted"] == 1
 
 
-def test_a_wrong_token_says_what_to_do(engine: AdminServer) -> None:
+def test_wrong_token_is_reported_with_a_remedy(engine: AdminServer) -> None:
     """The line names the option and the variable, and not the token."""
     result = ask("--url", base(engine), "--token", "guess")
     assert result.exit_code == 1
     assert result.output == (
-        f"ael: {base(engine)} answers 401: it asks for a token: pass --token, or set AEL_ADMIN_TOKEN\n"
+        f"ael: {base(engine)} answers 401: it requires a token: pass --token, or set AEL_ADMIN_TOKEN\n"
     )
 
 
 @pytest.mark.parametrize(
     ("status", "body", "says"),
     [
-        (404, b"{}", "the live schema is off: set telemetry.admin.live_schema to true and restart"),
-        (403, b"{}", "its own machine only"),
+        (404, b"{}", "the live schema is disabled: set telemetry.admin.live_schema to true and restart"),
+        (403, b"{}", "only clients on its own machine"),
         (429, b"{}", "wait some seconds"),
-        (302, b"", "answers 302: it is no engine"),
+        (302, b"", "answers 302: it is not an engine"),
         (500, b"{}", "answers 500"),
-        (200, b"<html>", "no JSON"),
-        (200, b"[]", "no live schema"),
-        (200, b"{}", "no live schema"),
-        (200, b"\xff\xfe\x00", "no JSON"),
+        (200, b"<html>", "not JSON"),
+        (200, b"[]", "not a live schema"),
+        (200, b"{}", "not a live schema"),
+        (200, b"\xff\xfe\x00", "not JSON"),
     ],
 )
 def test_another_answer_is_one_line(
     answering: Callable[[int, bytes], str], status: int, body: bytes, says: str
 ) -> None:
-    """Whatever answers there: one line that says what it is, no traceback, and no redirect followed with the token."""
+    """For any other server: one line that names the fault, no traceback, and no redirect followed with the token."""
     result = ask("--url", answering(status, body), "--token", "abc")
     assert result.exit_code == 1
     assert result.output.startswith("ael: ")
@@ -156,21 +156,22 @@ def test_another_answer_is_one_line(
         "file:///etc",
     ],  # hygiene: made up
 )
-def test_what_is_no_address_is_said(url: str) -> None:
+def test_unusable_address_is_reported(url: str) -> None:
     """A mistyped address is named; a file is not read and no password is sent."""
     result = ask("--url", url)
     assert result.exit_code == 1
-    assert "is no address" in result.output
+    assert "is not " in result.output
+    assert "URL" in result.output
 
 
-def test_nobody_there() -> None:
-    """Without an engine the line says how to start one."""
+def test_no_engine_is_reported() -> None:
+    """Without an engine the line names how to start one."""
     result = ask("--url", "127.0.0.1:1")
     assert result.exit_code == 1
     assert "start `ael serve` with telemetry.admin.live_schema: true" in result.output
 
 
-def test_odd_content_is_shown_all_the_same(answering: Callable[[int, bytes], str]) -> None:
+def test_unexpected_content_is_printed_nevertheless(answering: Callable[[int, bytes], str]) -> None:
     """A later version's answer, with parts that are missing or of another shape, still gives a table."""
     document = {"signals": {"metrics": {"ael.x": {"emitted": 3}, "ael.y": None}, "spans": []}, "unknown": 7}
     result = ask("--url", answering(200, json.dumps(document).encode()))
@@ -179,5 +180,5 @@ def test_odd_content_is_shown_all_the_same(answering: Callable[[int, bytes], str
 
 
 def test_the_path_is_the_servers() -> None:
-    """The command asks where the server answers; it has a constant of its own so that it starts without the SDK."""
+    """The command and the server use the same path; the command has its own constant, to start without the SDK."""
     assert live.PATH == PATH

@@ -25,7 +25,10 @@ def test_a_port_in_use_is_named_with_the_option_to_change_it():
         port = busy.getsockname()[1]
         with pytest.raises(ConfigError) as caught:
             preflight.check_free("127.0.0.1", port)
-    assert str(caught.value) == f"port {port} on 127.0.0.1 is in use: stop what listens there, or set --port"
+    assert (
+        str(caught.value)
+        == f"port {port} on 127.0.0.1 is in use: stop the program that uses it, or set --port"
+    )
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])

@@ -1,4 +1,4 @@
-"""The command starts quickly, and ends so."""
+"""The command starts and ends quickly."""
 
 import subprocess
 import sys
@@ -31,8 +31,8 @@ def test_the_command_starts_without_the_heavy_packages() -> None:
     )
 
 
-def test_garbage_is_looked_for_as_usual_once_the_engine_is_open_and_not_at_the_end() -> None:
-    """A start collects hardly ever, a process that stays as often as any, and its end finds nothing to search."""
+def test_garbage_collection_is_rare_at_start_and_usual_with_an_open_engine() -> None:
+    """Proves that garbage is rarely collected at the start, as usual with an open engine, and not at the end."""
     program = """
 import asyncio, atexit, gc
 from pathlib import Path
@@ -42,7 +42,7 @@ usual = gc.get_threshold()
 atexit.register(lambda: print(gc.get_freeze_count() > 10_000))  # the last of these functions to run
 from ael_otel.cli import garbage
 garbage.postpone()
-from ael_otel.cli import session
+from ael_otel.cli import open_engine
 
 async def closed() -> None: pass
 
@@ -51,10 +51,10 @@ async def opened(*_, **__):
     return SimpleNamespace(shutdown=closed)
 
 async def use() -> None:
-    async with session.engine(Path("ael-config.yaml")):
+    async with open_engine.engine(Path("ael-config.yaml")):
         print(gc.get_threshold() == usual)
 
-session.open_application = opened
+open_engine.open_application = opened
 asyncio.run(use())
 """
     done = subprocess.run(
@@ -64,7 +64,7 @@ asyncio.run(use())
 
 
 def test_commands_without_the_engine_leave_no_store_behind(tmp_path: Path) -> None:
-    """One line names the command that installs it, with exit code 1; there is no empty store for `ael trace list`."""
+    """One line names the command that installs it, with exit code 1; no empty store is created."""
     program = (
         "import importlib.util, sys\n"
         "import ael_otel.instrument.engine as ours\n"

@@ -7,7 +7,7 @@ import sys
 from ael_otel.cli.streams import stdout_to_stderr
 
 
-def test_nothing_reaches_stdout_meanwhile_and_everything_after(capfd):
+def test_stdout_is_empty_meanwhile_and_complete_after(capfd):
     """Neither Python's own print, nor a child process, nor native code that writes to descriptor 1."""
     with stdout_to_stderr():
         sys.stdout.write("print\n")

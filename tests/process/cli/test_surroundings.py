@@ -23,7 +23,7 @@ ENDLESS = 120
 NAME = "Grüße, 世界… – “x” 🎉"
 """Nothing but UTF-8 has all of it."""
 
-# Each verb as it prints something; one that the real engine is needed for has a group of its own.
+# Each verb with arguments that print something; those that need the real engine are a separate group.
 VERBS = {
     "--help": 0,
     "--version": 0,
@@ -48,12 +48,25 @@ VERBS = {
     "trace export --all": 0,
     "trace export --all --format html": 2,
     "trace prune --older-than 36500 --dry-run": 0,
+    "cost": 0,
+    "cost --by day -o json": 0,
+    "cost reprice --dry-run": 0,
+    "insights": 0,
+    "insights -o json": 0,
+    "session list": 0,
+    "session show nobody": 3,
+    "session export": 0,
+    "session tail --seconds 0.2": 0,
+    "attribution stats": 1,
+    "blame nothing.py": 1,
+    "hooks status": 0,
+    "hooks install --agent codex --dry-run": 0,
     "privacy rules": 0,
     "privacy test user@example.org": None,
     "privacy scan": None,
     "schema live --url http://127.0.0.1:9": 1,
 }
-"""The words of each command and its exit code; None where that is an answer on what was found."""
+"""The words of each command and its exit code; None if the code depends on the findings."""
 
 WRITING = ("trace repair", "trace import nothing.json", "trace prune --max-mb 1 --yes", "init project --yes")
 
@@ -166,8 +179,8 @@ def test_closed_streams_do_no_harm(store, words):
 
 
 @pytest.mark.parametrize("words", [words for words in VERBS if not words.startswith("demo")])
-def test_a_pipe_that_nobody_reads_is_no_traceback(store, words):
-    """Proves for `| head` that no verb complains; what only shows ends with 0."""
+def test_closed_pipe_gives_no_traceback(store, words):
+    """Proves for `| head` that no verb complains; verbs that only print end with 0."""
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -232,7 +245,7 @@ def test_an_arbitrary_user_without_a_home_gets_answers(store, written):
 
 @needs_namespaces
 def test_a_store_of_another_user_is_one_line(store):
-    """Proves for a folder `.ael` that this user may not enter, as `sudo ael` leaves it, that each verb says so."""
+    """Proves for a folder `.ael` that this user may not enter, as `sudo ael` leaves it, that each verb reports it."""
     (store / ".ael").chmod(0)
     try:
         reading = [words for words in VERBS if words.startswith(("trace", "privacy scan"))]
@@ -303,7 +316,7 @@ def test_a_working_directory_that_was_deleted_is_one_line(tmp_path):
 @needs_namespaces
 @pytest.mark.slow
 def test_the_demo_runs_for_an_arbitrary_user_without_a_home(tmp_path):
-    """Proves that `ael demo` needs neither a name nor a home, and where runs cannot be kept says so in a line."""
+    """Proves that `ael demo` needs neither a user name nor a home, and reports in a line that runs cannot be stored."""
     require("engine")
     done = _as_anybody("demo --runs 1", tmp_path)
     check(done, 0)
@@ -313,11 +326,11 @@ def test_the_demo_runs_for_an_arbitrary_user_without_a_home(tmp_path):
     done = _as_anybody("demo --runs 1", tmp_path)
     (tmp_path / ".ael").chmod(0o755)
     check(done, 0)
-    assert b"could not be kept" in done.stderr
+    assert b"could not be stored" in done.stderr
 
 
 @needs_namespaces
-def test_a_run_without_a_home_says_what_to_set(tmp_path):
+def test_run_without_a_home_is_reported_with_the_variable_to_set(tmp_path):
     """Proves that `ael run` works without HOME, or names the variable in one line."""
     require("engine")
     assert ael("demo --export example", tmp_path).returncode == 0
@@ -326,7 +339,7 @@ def test_a_run_without_a_home_says_what_to_set(tmp_path):
     if done.returncode:
         (line,) = done.stderr.decode().splitlines()
         assert line.startswith("ael: ")
-        assert "set HOME to a folder" in line
+        assert "set HOME to a writable folder" in line
 
 
 @pytest.mark.parametrize("words", [["run", "hello", "-i"], ["trace", "show"], ["privacy", "test"]])
@@ -345,6 +358,6 @@ def test_an_argument_that_is_not_utf_8_is_refused_at_once(words, tmp_path):
     number = len(words) + 1
     assert line == (
         f"ael: argument {number} is not UTF-8: name=caf\N{REPLACEMENT CHARACTER}; "
-        "set a UTF-8 locale or mend its bytes"
+        "set a UTF-8 locale or correct its bytes"
     )
     assert list(tmp_path.iterdir()) == []

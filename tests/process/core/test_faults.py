@@ -4,7 +4,7 @@ from tests.support.interpreters import answer, environment
 
 
 def test_outside_pytest_faults_are_swallowed() -> None:
-    """A process of its own swallows; a leftover variable of a test run alone does not change that."""
+    """A separate process swallows faults; a leftover variable of a test run does not change that."""
     code = """
 from ael_otel.core.faults import fault_barrier
 with fault_barrier("here"):

@@ -1,4 +1,4 @@
-"""The shared metrics in a fresh interpreter: nothing is lost before the SDK is set up."""
+"""The shared metrics in a fresh interpreter: counts from before the SDK's setup are exported."""
 
 import json
 
@@ -6,7 +6,7 @@ from tests.support.interpreters import answer
 
 
 def test_counts_from_before_the_provider_are_kept() -> None:
-    """The shared rows are one object, and what they counted before the SDK was set up is exported after."""
+    """The shared rows are one object, and counts from before the SDK's setup are exported after it."""
     assert json.loads(answer(EARLY)) == [[{"type": "timeout", "component": "tool"}, 2]]
 
 

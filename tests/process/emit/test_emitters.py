@@ -12,8 +12,8 @@ activity.note_unknown("spans", "x")
 reading, writing = os.pipe()
 if os.fork() == 0:
     emitters.start_code_exec(NoOpTracer())
-    told = [activity.activities("spans")["ael.code.exec"].emitted, len(activity.unknown("spans"))]
-    os.write(writing, json.dumps(told).encode())
+    counts = [activity.activities("spans")["ael.code.exec"].emitted, len(activity.unknown("spans"))]
+    os.write(writing, json.dumps(counts).encode())
     os._exit(0)
 os.wait()
 print(os.read(reading, 100).decode())
@@ -21,5 +21,5 @@ print(os.read(reading, 100).decode())
 
 
 def test_a_forked_child_counts_its_own() -> None:
-    """What a parent emitted is not its child's."""
+    """A child does not report telemetry of its parent."""
     assert answer(FORK) == "[1, 0]"

@@ -109,7 +109,7 @@ print(os.waitpid(child, 0)[1])
 
 
 def test_a_forked_child_can_use_the_overflow_row_it_inherited() -> None:
-    """The row for what found no room gets the child's lock too, and starts from zero there."""
+    """The overflow row gets the child's lock too, and starts from zero there."""
     done = subprocess.run(
         [sys.executable, "-c", OVERFLOWED_FORK], capture_output=True, text=True, timeout=60, check=False
     )

@@ -32,7 +32,7 @@ def test_a_browser_shows_it_without_a_network(full, tmp_path: Path):
             *("--window-size=1200,800", f"--screenshot={tmp_path}/shot.png", "--dump-dom"),
             (tmp_path / "run.html").as_uri(),
         ],
-        # Its reports of crashes go to the home folder, whatever the profile.
+        # Its crash reports go to the home folder for every profile.
         env=os.environ | {"HOME": str(tmp_path)},
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""Sending runs: what goes over the wire, what is tried again, what is refused."""
+"""Sending runs: requests, retries and refusals."""
 
 import json
 import threading
@@ -14,7 +14,7 @@ from ael_otel.export.otlp import decode
 
 
 class Server(ThreadingHTTPServer):
-    """Keeps requests and answers what a test sets: (status, headers, body), the last one for ever."""
+    """Stores requests and gives the answers that a test sets: (status, headers, body), the last one for ever."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -46,7 +46,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """A server on a port of its own."""
+    """A server on a free port."""
     found = Server()
     threading.Thread(target=found.serve_forever, args=(0.01,), daemon=True).start()
     yield found
@@ -63,7 +63,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_otlp_goes_to_v1_traces_as_json(server, full, direct):
-    """With the headers; what arrives are the runs' spans."""
+    """With the headers; the received spans are those of the runs."""
     sent = push.push([full, direct], server.url, headers={"x-key": "value"})
     [(path, headers, body)] = server.requests
     assert (path, headers["content-type"], headers["x-key"]) == ("/v1/traces", "application/json", "value")
@@ -79,7 +79,7 @@ def test_zipkin_goes_to_its_own_address(server, full):
 
 
 def test_many_runs_are_several_requests_and_no_run_is_cut(server, full, monkeypatch):
-    """Each request has whole traces; progress is told after each."""
+    """Each request has whole traces; progress is reported after each."""
     monkeypatch.setattr(push, "SPANS_A_REQUEST", 25)
     told: list[int] = []
     sent = push.push([full] * 7, server.url, on_sent=told.append)
@@ -87,7 +87,7 @@ def test_many_runs_are_several_requests_and_no_run_is_cut(server, full, monkeypa
     assert (sent.runs, sent.spans, sent.requests, told) == (7, 70, 4, [2, 4, 6, 7])
 
 
-def test_nothing_is_sent_for_nothing(server):
+def test_no_request_is_sent_for_no_runs(server):
     """No request without a run."""
     assert push.push([], server.url) == push.Sent(0, 0, 0, 0)
     assert server.requests == []
@@ -95,7 +95,7 @@ def test_nothing_is_sent_for_nothing(server):
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_a_server_that_asks_for_patience_gets_it(server, full, waits, status):
-    """The same request again, after as long as it says."""
+    """The same request again, after the time in `Retry-After`."""
     server.answers = [
         (status, {"Retry-After": "3"}, b""),
         (status, {"Retry-After": "soon"}, b""),
@@ -116,7 +116,7 @@ def test_patience_ends(server, full, waits):
 
 @pytest.mark.parametrize("status", [400, 401, 404, 301, 307])
 def test_a_refusal_is_final(server, full, waits, status):
-    """A redirect too: the body would be lost, and headers would go to whoever is named."""
+    """A redirect too: the body would be lost, and headers would go to another host."""
     server.answers = [(status, {"Location": f"{server.url}/other"}, b"<html>no</html>")]
     with pytest.raises(ExportError, match=f"answers {status}") as caught:
         push.push([full], server.url)
@@ -124,7 +124,7 @@ def test_a_refusal_is_final(server, full, waits, status):
     assert (len(server.requests), waits) == (1, [])
 
 
-def test_nobody_there_is_told_without_the_password(full, waits):
+def test_unreachable_server_is_reported_without_the_password(full, waits):
     """One line with the address and the reason."""
     with pytest.raises(ExportError) as caught:
         push.push([full], "http://me:hunter2@127.0.0.1:9")  # hygiene: made up
@@ -158,8 +158,8 @@ def test_a_proxy_is_not_asked_for_this_machine(server, full, monkeypatch):
         (b"[]", 0),
     ],
 )
-def test_what_the_server_rejected_is_counted(server, full, body, rejected):
-    """Whatever it answers otherwise."""
+def test_spans_rejected_by_the_server_are_counted(server, full, body, rejected):
+    """In any form of answer."""
     server.answers = [(200, {}, body)]
     assert push.push([full], server.url).rejected == rejected
 
@@ -175,7 +175,7 @@ def test_what_the_server_rejected_is_counted(server, full, body, rejected):
     ],
 )
 def test_an_address_without_a_path_gets_that_of_the_protocol(endpoint, protocol, url):
-    """One with a path is taken as it is."""
+    """An endpoint with a path is used unchanged."""
     assert push.address(endpoint, protocol) == url
 
 
@@ -185,7 +185,7 @@ def test_an_address_without_a_path_gets_that_of_the_protocol(endpoint, protocol,
         ("localhost:4318", "must be a URL"),
         ("file:///etc/passwd", "must be a URL"),
         ("http://", "must be a URL"),
-        ("http://h:http", "no URL"),
+        ("http://h:http", "not a URL"),
         ("http://localhost:4317", "OTLP over gRPC"),
     ],
 )

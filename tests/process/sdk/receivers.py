@@ -1,4 +1,4 @@
-"""Receivers of OTLP on loopback that behave as a test says, over gRPC and HTTP, and know what they were given."""
+"""Receivers of OTLP on loopback, over gRPC and HTTP, that behave as a test sets and record their requests."""
 
 import socket
 import threading
@@ -31,7 +31,7 @@ REQUESTS = {
 
 @dataclass
 class Refusal:
-    """How a receiver refuses a request: gRPC's code, HTTP's status, and the seconds to wait if it says so."""
+    """How a receiver refuses a request: gRPC's code, HTTP's status, and the seconds to wait if it names any."""
 
     code: grpc.StatusCode
     status: int
@@ -47,7 +47,7 @@ def _set() -> threading.Event:
 
 @dataclass
 class Behaviour:
-    """What a receiver does; a test may change it at any time.
+    """Behaviour of a receiver; a test may change it at any time.
 
     `delay_s` is before each answer, which also waits for `open`; `refusal` refuses; `rejects` of each request are
     not taken (partial success); `largest` items of a request are taken, more are refused as too large; `cut` is where
@@ -185,14 +185,14 @@ def http_receiver(behaviour: Behaviour, port: int = 0) -> Iterator[int]:
             self.close_connection = bool(lacking)
 
         def log_message(self, *args: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
         allow_reuse_address = True
 
         def handle_error(self, request: Any, client_address: Any) -> None:
-            """Say nothing: clients that gave up are part of the tests."""
+            """Log nothing: clients that gave up are part of the tests."""
 
     server = Server(("127.0.0.1", port), Handler)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
@@ -238,7 +238,7 @@ def hanging_up_receiver() -> Iterator[int]:
 
 
 def closed_port() -> int:
-    """A port where nobody listens."""
+    """A port without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return listener.getsockname()[1]
 

@@ -40,6 +40,6 @@ go_on.set()
 """
 
 
-def test_a_forked_child_has_books_of_its_own() -> None:
-    """The child's queue is empty, and so are its books; the parent's stay as they are."""
+def test_forked_child_has_its_own_counts() -> None:
+    """The child's queue and counts are empty; the parent's do not change."""
     assert answer(FORK).split() == ["0", "1", "4"]

@@ -1,4 +1,4 @@
-"""Log lines at the end of a process: what each way of ending it writes, and what a fork makes of what is noted."""
+"""Log lines at the end of a process: lines written for each way of ending, and waiting lines after a fork."""
 
 import json
 import os
@@ -107,7 +107,7 @@ KILLED = {
 
 @pytest.mark.parametrize("name", KILLED)
 def test_kill_loses_only_lines_of_the_last_moment(name: str) -> None:
-    """Proves that what was logged before the documented 50 ms (and the work on it) is written when the process dies."""
+    """Proves that lines logged before the documented 50 ms (and the work on them) are written when the process dies."""
     end = (
         "write()\n"
         # Not a sleep: a busy machine may take longer than 50 ms.
@@ -139,7 +139,7 @@ def test_notes_are_written_within_the_documented_time_while_the_process_sleeps()
 
 
 def test_fatal_line_is_written_with_all_before_it_when_its_call_returns() -> None:
-    """Proves that a process which logs at CRITICAL and dies at once has lost nothing."""
+    """Proves that a process which logs at CRITICAL and dies at once has written every line."""
     done = python(START + "write(); log.critical('over'); os._exit(9)")
     assert messages(done.stdout) == [*(f"line {number}" for number in range(LINES)), "over"]
 
@@ -175,7 +175,7 @@ log.info("codes %s", codes)
 
 
 def test_forks_while_the_thread_writes_neither_hang_nor_repeat_lines() -> None:
-    """Proves that a child has locks, an empty queue and a thread of its own, and inherits no half-written line."""
+    """Proves that a child has its own locks, empty queue and thread, and inherits no half-written line."""
     done = python(START + FORKS)
     assert done.returncode == 0, done.stderr
     found = messages(done.stdout)

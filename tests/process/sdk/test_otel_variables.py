@@ -19,7 +19,7 @@ print(json.dumps({{"arguments": sys.argv[1:]}} | {{name: os.environ.get(name) fo
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a stand-in for `ael` that prints what it was given, and a good configuration."""
+    """A working folder with a stand-in for `ael` that prints its arguments and variables, and a valid configuration."""
     script = tmp_path / "bin" / "ael"
     script.parent.mkdir()
     script.write_text(FAKE_AEL, "utf-8")
@@ -35,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def wrapped(folder: Path, *words: str, **extra: str) -> dict[str, object]:
-    """Run the wrapper with the stand-in, and return what the stand-in was given."""
+    """Run the wrapper with the stand-in, and return the stand-in's arguments and variables."""
     code = "import os, sys; os.execv(sys.argv[1], sys.argv[1:])"
     env = environment(None, OTEL_SDK_DISABLED="true", HOME=str(folder), **extra)
     env["PATH"] = f"{folder / 'bin'}:{env['PATH']}"
@@ -63,7 +63,7 @@ def test_the_file_may_be_named_by_a_variable(folder: Path) -> None:
 
 
 def test_the_wrappers_flags_win_over_the_file(folder: Path) -> None:
-    """What a person writes between the wrapper and the command is OTel's own and wins."""
+    """Options between the wrapper and the command are OTel's own and win."""
     said = wrapped(
         folder,
         "--service_name",
@@ -83,20 +83,20 @@ def test_the_wrappers_flags_win_over_the_file(folder: Path) -> None:
 @pytest.mark.parametrize(
     "file", ["broken.yaml", "unknown.yaml", "missing.yaml", ".", "good.yaml/x"], ids=lambda file: file
 )
-def test_a_wrong_file_is_left_to_the_command(folder: Path, file: str) -> None:
-    """The wrapper starts the command all the same, prints no traceback, and the command says what is wrong."""
+def test_wrong_file_is_reported_by_the_command(folder: Path, file: str) -> None:
+    """The wrapper starts the command nevertheless, prints no traceback, and the command names the fault."""
     said = wrapped(folder, "ael", "serve", "-c", file)
     assert said["arguments"] == ["serve", "-c", file]
     assert said[SIGNALS_VARIABLE] is None
 
 
-def test_other_commands_are_left_alone(folder: Path) -> None:
+def test_other_commands_are_not_changed(folder: Path) -> None:
     """Verbs without a configuration, and other programs, are not prepared: they have no use for it."""
     assert wrapped(folder, "ael", "doctor")[SIGNALS_VARIABLE] is None
 
 
 def test_a_fault_of_ours_does_not_keep_the_command_from_starting() -> None:
-    """Should preparing break in a way nobody thought of, the wrapper still starts the command and says one line."""
+    """If preparing raises an unexpected exception, the wrapper still starts the command and prints one line."""
     code = """
 import sys
 import ael_otel.config

@@ -1,4 +1,4 @@
-"""The whole pipeline in a fresh process: what goes where, against a Collector of the test's own (OTLP over HTTP)."""
+"""The whole pipeline in a fresh process, against a Collector in the test (OTLP over HTTP)."""
 
 import gzip
 import json
@@ -42,7 +42,7 @@ class Collector(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def resources(self, signal: str) -> list[Any]:
-        """What came for one signal, by resource."""
+        """Return the items received for one signal, by resource."""
         return [
             resource
             for request in self.requests
@@ -65,12 +65,12 @@ class _Receiver(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    """A Collector on a port of its own."""
+    """A Collector on a free port."""
     server = Collector()
     yield server
     server.shutdown()
@@ -109,7 +109,7 @@ pipeline.metrics.error.bind(type="timeout", component="tool").add(errors=3)
 
 
 def test_everything_arrives_once(collector: Collector) -> None:
-    """Spans, log lines and metrics all reach the Collector, each once, under one resource; `flush` says so."""
+    """Spans, log lines and metrics all reach the Collector, each once, under one resource; `flush` returns True."""
     said = answer(START + EMIT + "print(pipeline.flush()); pipeline.shutdown()", env=env(collector))
     assert said == "True"
     spans = [
@@ -145,8 +145,8 @@ def test_everything_arrives_once(collector: Collector) -> None:
         assert resource["ael.engine.version"] == version("ploston-core")
 
 
-def test_flush_tells_when_nothing_was_taken(collector: Collector) -> None:
-    """A Collector that refuses what it is sent has not taken it, however quickly it says so."""
+def test_flush_reports_that_nothing_was_accepted(collector: Collector) -> None:
+    """`flush` returns False for a Collector that refuses the items, also if it answers quickly."""
     collector.status = 400
     said = answer(START + EMIT + "print(pipeline.flush()); pipeline.shutdown()", env=env(collector))
     assert said == "False"
@@ -160,7 +160,7 @@ def test_flush_tells_when_nothing_was_taken(collector: Collector) -> None:
     ],
 )
 def test_an_end_in_order_differs_from_a_kill(collector: Collector, end: str, last: int) -> None:
-    """The metric that says a process runs is 0 in the last export of one that ended, and stays 1 after a kill."""
+    """The metric of running processes is 0 in the last export of a process that ended, and stays 1 after a kill."""
     done = python(f"{START}pipeline.flush(); {end}", env=env(collector))
     assert done.returncode == (0 if last == 0 else -9), done.stderr
     told = [
@@ -174,8 +174,8 @@ def test_an_end_in_order_differs_from_a_kill(collector: Collector, end: str, las
     assert told[-1] == last
 
 
-def test_a_forked_child_does_not_say_that_its_parent_stopped(collector: Collector) -> None:
-    """A child that shuts the inherited pipeline down reports no value below zero, and none at all of its own."""
+def test_forked_child_does_not_report_its_parent_as_stopped(collector: Collector) -> None:
+    """A child that shuts down the inherited pipeline reports no value below zero, and no value of its own."""
     code = """
 pipeline.flush()
 child = os.fork()
@@ -239,7 +239,7 @@ pipeline.shutdown()
 def test_other_exporters_are_kept(
     collector: Collector, extra: dict[str, str], expected: dict[str, list[str]]
 ) -> None:
-    """Only OTLP is ours: a console exporter that the user asks for stays, beside it or instead of it."""
+    """Only OTLP is ours: a console exporter that the user names stays, beside it or instead of it."""
     done = python(START + PROCESSORS, env=env(collector, **extra))
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[0]) == expected
@@ -247,7 +247,7 @@ def test_other_exporters_are_kept(
 
 @pytest.mark.parametrize("disabled", ["settings", "environment"])
 def test_switched_off(disabled: str) -> None:
-    """Without telemetry nothing is exported and nobody is asked, and log lines are still written."""
+    """Without telemetry nothing is exported and no connection is made, and log lines are still written."""
     start = START if disabled == "environment" else START.replace("Settings()", "Settings(enabled=False)")
     said = answer(
         start
@@ -262,7 +262,7 @@ pipeline.shutdown()
 
 
 def test_detach_gives_the_root_logger_back(collector: Collector) -> None:
-    """A process that goes on without telemetry has its own handlers again."""
+    """A process that continues without telemetry has its own handlers again."""
     code = """
 import io, logging, os, sys
 mine = logging.StreamHandler(sys.stderr)

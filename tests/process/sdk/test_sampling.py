@@ -6,7 +6,7 @@ import sys
 
 
 def test_the_sdk_finds_the_sampler_by_its_name() -> None:
-    """The entry point is there: the SDK's own configurator builds it from the two variables."""
+    """Proves that the SDK's own configurator builds the sampler, by its entry point, from the two variables."""
     script = (
         "from opentelemetry.sdk._configuration import _import_sampler;"
         "print(_import_sampler('ael_record').get_description())"

@@ -1,4 +1,4 @@
-"""The end of a process: bounded whatever the Collector does, and nothing that was lost goes uncounted."""
+"""The end of a process: bounded for any behaviour of the Collector, with every drop counted."""
 
 import json
 import socket
@@ -47,7 +47,7 @@ print(json.dumps({"taken": taken, "dropped": dropped, "told": told, "ended": tim
 
 @contextmanager
 def nowhere(kind: str) -> Iterator[str]:
-    """Where no Collector is: nobody listens, or somebody does and never says a word."""
+    """Endpoints without a Collector: no listener, or a listener that never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         if kind == "closed port":
@@ -65,7 +65,7 @@ def nowhere(kind: str) -> Iterator[str]:
     ],
 )
 def test_without_a_collector_a_process_ends_in_time(kind: str, protocol: str, wait_s: str) -> None:
-    """With the real exporters: shutdown takes at most 2.5 s, the exit 3.5 s, every loss is counted and told.
+    """With the real exporters: shutdown takes at most 2.5 s, the exit 3.5 s, every drop is counted and logged.
 
     The SDK alone takes 14 to 16 s. `wait_s` is how long the exporters have been trying by then.
     """
@@ -75,7 +75,7 @@ def test_without_a_collector_a_process_ends_in_time(kind: str, protocol: str, wa
 
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
 def test_process_with_9_mb_attributes_ends_in_time(protocol: str) -> None:
-    """Redaction and encoding of what is queued do not hold up the end, whatever the size of the items."""
+    """Redaction and encoding of queued items do not delay the end, for any size of the items."""
     with nowhere("black hole") as endpoint:
         ends_in_time(endpoint, protocol, "0", items=6, size=9_000_000)
 

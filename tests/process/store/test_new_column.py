@@ -28,14 +28,14 @@ VALUE = (
 
 
 def migration(column: str, kind: str) -> tuple[str, str, str]:
-    """The step that adds a column, with the next number whatever steps there are."""
+    """The migration that adds a column, with the next free number."""
     old = "SCHEMA_VERSION: Final = MIGRATIONS[-1][0]\n"
     step = f'(MIGRATIONS[-1][0] + 1, ("ALTER TABLE executions ADD COLUMN {column} {kind}",))'
     return ("store/migrations.py", old, f"MIGRATIONS = (*MIGRATIONS, {step})\n{old}")
 
 
 def query(column: str, kind: str, before: str = "    trace_id: str\n") -> tuple[str, str, str]:
-    """The field of a summary, in the middle of them: what follows must not move."""
+    """The field of a summary, in the middle of them: the fields after it must not move."""
     return ("store/query.py", before, f"    {column}: {kind}\n{before}")
 
 
@@ -92,7 +92,7 @@ def scratch(copied: Path) -> Iterator[Path]:
 
 
 def change(root: Path, edits: tuple[tuple[str, str, str], ...]) -> None:
-    """Make the edits, each of which must fit exactly once."""
+    """Make the edits; each must match exactly once."""
     for name, old, new in edits:
         path = root / "ael_otel" / name
         text = path.read_text("utf-8")

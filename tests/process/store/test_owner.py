@@ -1,4 +1,4 @@
-"""Whose run it is after its process has ended."""
+"""The owner of a run after its process has ended."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Runs at the end of a process: each way of ending it keeps every run whole, and what a fork makes of what waits."""
+"""Runs at the end of a process: complete records for each way of ending, and waiting runs after a fork."""
 
 from pathlib import Path
 
@@ -50,7 +50,7 @@ ORDERLY = {
     "flushed, then killed": ("work(); assert store.flush(10); os.kill(os.getpid(), 9)", -9),
     "a full queue": ("run_thread().limit(2, 3000); work()", 0),
     "the thread held up": (
-        # As by a value that takes long: the caller works where there is no room, and the end waits for no thread.
+        # As with a value that takes long: without room the caller does the work, and the end waits for no thread.
         (
             "run_thread().limit(3, 1 << 20)\n"
             "hold = threading.Thread(target=lambda: run_thread()._working.acquire() and"
@@ -61,7 +61,7 @@ ORDERLY = {
         0,
     ),
     "forked child that exits": (
-        # Parent and child each keep what they had; of what waits in the parent, the child keeps nothing.
+        # Parent and child each store their own runs; the child stores none that waits in the parent.
         ("work(0, 20)\npid = os.fork()\nif pid == 0:\n    work(20, 20); sys.exit()\nos.waitpid(pid, 0)"),
         0,
     ),
@@ -107,7 +107,7 @@ def test_orderly_end_keeps_every_run_whole(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("end", ["os._exit(9)", "os.kill(os.getpid(), signal.SIGKILL)"])
 def test_kill_loses_no_run_that_ended_half_a_second_before(end: str, tmp_path: Path) -> None:
-    """Proves the documented bound of what a kill loses: runs of the last moments, never older ones."""
+    """Proves the documented bound of runs lost by a kill: those of the last moments, never older ones."""
     path = tmp_path / "runs.db"
     python(
         f"{START}work()\ntime.sleep(0.5)\nwork(100, 1)\n{end}", str(path)

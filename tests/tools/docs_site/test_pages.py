@@ -1,5 +1,7 @@
 """The hook of the documentation site: links lead to pages, and code stays as it is."""
 
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ from click.testing import CliRunner
 
 from ael_otel.cli import cli
 from ael_otel.config import settings_from_mapping
+from tests.support.pages import blocks
 from tools.docs_site.cli_reference import FILE, reference
 from tools.docs_site.pages import OUTSIDE, relinked
 
@@ -58,7 +61,8 @@ def test_commands_are_as_before_once_the_page_is_made():
 def _yaml_blocks():
     for path in sorted((ROOT / "docs").glob("*/*.md")):
         for number, block in enumerate(path.read_text("utf-8").split("```yaml\n")[1:], 1):
-            yield pytest.param(block.partition("```")[0], id=f"{path.parent.name}/{path.stem}-{number}")
+            if not block.startswith("receivers:"):  # the Collector's, which tests/stack runs
+                yield pytest.param(block.partition("```")[0], id=f"{path.parent.name}/{path.stem}-{number}")
 
 
 @pytest.mark.parametrize("block", list(_yaml_blocks()))
@@ -71,3 +75,63 @@ def test_configuration_in_a_page_is_valid(block, monkeypatch):
     data = yaml.safe_load(block)
     assert list(data) == ["telemetry"]
     assert settings_from_mapping(data["telemetry"])
+
+
+LANGUAGES = {"sh", "python", "yaml", "promql", "logql", "traceql", "text"}
+SQL = ("docs/reference/store-schema.md", "sql")
+"""Statements are on this page, whose test is tests/store/test_documented_queries.py."""
+
+RUN_BY = {
+    "docs/explanation/attribution.md": "tests/process/attribution/test_day.py",
+    "docs/explanation/privacy.md": "tests/unit/privacy/test_command.py",
+    "docs/how-to/trace.md": "tests/unit/cli/trace/test_examples.py",
+    "docs/reference/query-language.md": "tests/unit/cli/trace/test_examples.py",
+    "docs/reference/cli.md": "tests/unit/cli/test_usage.py",
+    "docs/reference/store.md": "tests/engine/test_docs.py",
+    "docs/how-to/": "tests/engine/test_docs.py",
+    "docs/tutorial/": "tests/engine/test_docs.py",
+}
+"""The test that runs the command lines of a page, or of those in a folder."""
+NOT_RUN = {
+    "needs Docker": 7,
+    "installs packages": 4,
+    "runs the whole suite": 3,
+    "needs a session of a coding agent": 2,
+}
+"""How many blocks no test runs, by the reason in the comment above them. Docker's are run by hand and by tests/e2e."""
+
+
+def _blocks():
+    pages = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").rglob("*.md"))]
+    for page in (*pages, "README.md", *OUTSIDE.values()):
+        if page not in ("docs/package.md", "CHANGELOG.md"):
+            yield from ((page, block) for block in blocks(ROOT / page))
+
+
+def test_every_command_line_of_a_page_is_run_or_says_why_not():
+    """Each block has a language; one of command lines lies in a page that a test runs, or is marked with a reason."""
+    others = [(page, block) for page, block in _blocks() if (page, block.language) != SQL]
+    assert [(page, block.text) for page, block in others if block.language not in LANGUAGES] == []
+    lines = [(page, block) for page, block in _blocks() if block.language == "sh"]
+    assert Counter(block.reason for _, block in lines if block.reason) == NOT_RUN
+    untested = [
+        (page, block.text)
+        for page, block in lines
+        if not block.reason and not (page in RUN_BY or f"{page.rpartition('/')[0]}/" in RUN_BY)
+    ]
+    assert untested == []
+    assert [test for test in RUN_BY.values() if not (ROOT / test).is_file()] == []
+
+
+def test_every_target_of_make_in_a_page_exists():
+    """A line such as `make boards` names a target of the Makefile, also where no test runs it."""
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    named = [
+        line.split()[1]
+        for _, block in _blocks()
+        if block.language == "sh"
+        for line in block.lines
+        if line.startswith("make ")
+    ]
+    assert named
+    assert set(named) <= set(targets)

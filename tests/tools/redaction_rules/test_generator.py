@@ -37,7 +37,7 @@ def plain(literal: str) -> str:
 
 
 def test_generated_files_match_the_rules() -> None:
-    """docs/privacy.md and collector/config.yaml are what the rules make; otherwise run `make generate`."""
+    """Proves that docs/explanation/privacy.md and collector/config.yaml match the rules; else run `make generate`."""
     for name, text in files().items():
         assert (ROOT / name).read_text("utf-8") == text, f"{name}: run `make generate`"
 
@@ -57,7 +57,7 @@ def test_check_names_the_file_that_a_new_rule_leaves_stale(
     assert tool.main() == 1
     said = capsys.readouterr().err
     assert "collector/config.yaml" in said
-    assert "docs/privacy.md" in said
+    assert "docs/explanation/privacy.md" in said
     assert "make generate" in said
 
 
@@ -85,7 +85,7 @@ def _kept(match: Any) -> str:
 
 @pytest.mark.parametrize("each", FORMATS, ids=[each.name for each in FORMATS])
 def test_format_is_found_by_its_rule_and_in_re2_if_the_collector_has_it(each) -> None:
-    """Each row's example goes as a whole, alone and in a sentence; RE2 finds the same characters."""
+    """Proves that each row's example is redacted whole, alone and in a sentence; RE2 finds the same characters."""
     for text in (each.example, f"the value {each.example}, as printed", f'"{each.example}"'):
         findings = REDACTOR.explain(text)
         assert [finding.rule for finding in findings] == [each.rule]
@@ -98,7 +98,7 @@ def test_format_is_found_by_its_rule_and_in_re2_if_the_collector_has_it(each) ->
 
 
 def test_every_rule_is_in_the_collector_or_says_why_not() -> None:
-    """A rule without a form has a reason, which docs/privacy.md prints; a rule with one has none."""
+    """A rule without a form has a reason, which docs/explanation/privacy.md prints; a rule with one has none."""
     for rule in RULES:
         if rule.collector:
             with pytest.raises(KeyError):
@@ -115,7 +115,7 @@ def test_pattern_without_an_re2_form_is_refused(pattern) -> None:
 
 
 def test_boundaries_possessive_and_bounded_repetitions_are_translated() -> None:
-    """What RE2 lacks but does not need goes; counts stay."""
+    """Proves that syntax which RE2 lacks and does not need is removed; counts stay."""
     assert re2_form(r"(?<![A-Za-z0-9])ab[0-9]{2,9}+c{3}d{0,4}(?![A-Za-z0-9])") == r"ab[0-9]{2,}c{3}d*\b"
 
 

@@ -13,7 +13,7 @@ from tools.release.notes import ReleaseError
 from tools.release.trial import is_copyleft
 
 ROOT = Path(__file__).parents[3]
-WHOLE = ("LICENSE", "ael_otel/py.typed", "ael_otel/_generated/registry.json")
+WHOLE = ("LICENSE", "ael_hook.py", "ael_otel/py.typed", "ael_otel/_generated/registry.json")
 
 
 def _wheel(folder, *names):
@@ -34,7 +34,7 @@ def _sdist(folder, *names):
 
 @pytest.mark.parametrize("make", [_wheel, _sdist])
 def test_contents_are_complete_and_nothing_else(make, tmp_path):
-    """The licence, the marker of types and the registry are there; tests, stores and caches are not."""
+    """Proves that licence, `py.typed`, registry and hook must be present, and tests, stores and caches absent."""
     check_contents(make(tmp_path, *WHOLE, "ael_otel/store/files.py"))
     for missing in WHOLE:
         with pytest.raises(ReleaseError, match=f"lacks {missing}"):
@@ -46,7 +46,7 @@ def test_contents_are_complete_and_nothing_else(make, tmp_path):
 
 @pytest.mark.slow
 def test_release_is_built_the_same_twice(tmp_path):
-    """From what is committed; wheel and sdist are complete."""
+    """Proves that two builds of the committed files are equal, and that wheel and sdist are complete."""
     built = build_twice(ROOT, "HEAD", tmp_path)
     assert [path.suffix for path in built] == [".whl", ".gz"]
     for path in built:
@@ -54,7 +54,7 @@ def test_release_is_built_the_same_twice(tmp_path):
 
 
 def test_build_that_fails_is_reported(tmp_path):
-    """With the command and its last words."""
+    """Proves that the message has the command and the last lines of its output."""
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
     with pytest.raises(ReleaseError, match="git show"):
         build_twice(tmp_path, "HEAD", tmp_path / "dist")
@@ -73,5 +73,5 @@ def test_build_that_fails_is_reported(tmp_path):
     ],
 )
 def test_copyleft_licence_is_recognised(licence, copyleft):
-    """The LGPL of a driver that is linked as it is passes; the GPL and the AGPL do not."""
+    """Proves that the LGPL, as of an unchanged driver, is accepted, and that the GPL and the AGPL are refused."""
     assert is_copyleft(licence) is copyleft

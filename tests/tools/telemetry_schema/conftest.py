@@ -305,7 +305,12 @@ def _formatted_once() -> Iterator[None]:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of the registry and of everything generated from it, to spoil."""
-    for name in ("ael_otel/registry", "tools/telemetry_schema", "ael_otel/_generated", "docs/telemetry"):
+    for name in (
+        "ael_otel/registry",
+        "tools/telemetry_schema",
+        "ael_otel/_generated",
+        "docs/reference/telemetry",
+    ):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 

@@ -297,7 +297,7 @@ def test_a_release_is_kept_and_not_overwritten(spoiled: Spoiled, tmp_path: Path)
     [
         ("9.9.9", "released: 0.1.0"),
         ("no/such.json", "neither a file nor"),
-        ("README.md", "is no resolved registry"),
+        ("README.md", "is not a resolved registry"),
     ],
 )
 def test_a_wrong_base_is_an_error(base: str, says: str) -> None:

@@ -76,13 +76,13 @@ class Emitter:
         kind: SpanKind = SpanKind.INTERNAL,
         *,
         status: StatusCode = StatusCode.UNSET,
-        event: tuple[str, dict[str, Any]] | None = None,
+        events: tuple[tuple[str, dict[str, Any]], ...] = (),
     ) -> None:
         """Emit a span."""
         with self.tracer.start_as_current_span(name, kind=kind, attributes=dict(attributes)) as span:
             span.set_status(Status(status))
-            if event is not None:
-                span.add_event(*event)
+            for each in events:
+                span.add_event(*each)
 
     def count(self, spec: metrics.MetricSpec, labels: Mapping[str, Any], amount: int | float = 1) -> None:
         """Emit a metric as a specification says."""
@@ -140,15 +140,17 @@ def good(emitter: Emitter) -> None:
     """Emit one of everything that the registry recommends, as it says."""
     failed = {attr.AEL_ERROR_TYPE: "TOOL_FAILED", attr.ERROR_TYPE: "TOOL_FAILED"}
     retry = (spans.SPAN_EVENT_RETRY, {attr.AEL_STEP_ATTEMPT: 2, attr.AEL_ERROR_TYPE: "TOOL_FAILED"})
+    decided = {attr.AEL_DECISION_KIND: "when", attr.AEL_DECISION_OUTCOME: "met"}
+    step_events = (retry, (spans.SPAN_EVENT_DECISION, decided))
     emitter.span()
     emitter.span(attributes={**RUN, attr.AEL_WORKFLOW_STATUS: "error", **failed}, status=StatusCode.ERROR)
-    emitter.span(spans.step_tool_call_name(1), STEP, event=retry)
+    emitter.span(spans.step_tool_call_name(1), STEP, events=step_events)
     tolerated = {attr.AEL_STEP_STATUS: "skipped", attr.AEL_ERROR_TYPE: "TOOL_FAILED"}
     emitter.span(spans.step_tool_call_name(1), {**STEP, **tolerated})
     code = {key: value for key, value in STEP.items() if key != attr.AEL_TOOL_NAME} | {
         attr.AEL_STEP_TYPE: "code"
     }
-    emitter.span(spans.step_code_name(1), code, event=retry)
+    emitter.span(spans.step_code_name(1), code, events=step_events)
     call = {attr.AEL_TOOL_NAME: "charge", attr.AEL_TOOL_SOURCE: "tool_step", attr.AEL_MCP_SERVER: "bank"}
     emitter.span(spans.MCP_REQUEST.name, call, SpanKind.CLIENT)
     emitter.span(spans.CODE_EXEC.name, {})
@@ -159,6 +161,7 @@ def good(emitter: Emitter) -> None:
     step = {**LINE, "step_id": "pay"}
     emitter.log({**step, attr.AEL_STEP_SKIP_REASON: "when condition not met"}, events.STEP_SKIP.name)
     emitter.log({**step, "attempt": 2, "error_type": "TOOL_FAILED"}, events.STEP_RETRY.name)
+    emitter.log({**step, **decided}, events.STEP_DECIDE.name)
     drop = {"signal": "logs", "reason": "queue_full", attr.AEL_TELEMETRY_DROPPED_ITEMS: 3}
     emitter.log({"component": "telemetry", **drop}, events.TELEMETRY_DROP.name)
     reload = {attr.AEL_CONFIG_TRIGGER: "reload", "status": "success"}
@@ -312,7 +315,7 @@ WRONG: dict[str, tuple[Emit, str, str, str]] = {
         "'ael.step.index' is another value",
     ),
     "event on a span that has none": (
-        lambda e: e.span(event=("retry", {})),
+        lambda e: e.span(events=(("retry", {}),)),
         "unexpected_span_event",
         WORKFLOW,
         "'retry'",
@@ -526,7 +529,9 @@ def test_a_metric_that_stays_zero_was_not_seen(
 ) -> None:
     """Zeros are emitted in advance, also of what goes up and down: they do not prove that anything is called."""
     report = check(registry, lambda e: e.count(metric, some_values(metric), amount))
-    assert (("metrics", metric.name) in report.coverage.missing()) == (amount == 0)
+    declared = next(each for each in registry.metrics if each.name == metric.name)
+    expected = amount == 0 and declared.requirement_level == "recommended"
+    assert (("metrics", metric.name) in report.coverage.missing()) == expected
 
 
 def test_a_forgotten_call_of_a_gauge_is_found(registry: Registry) -> None:
@@ -557,7 +562,7 @@ def test_a_declared_gap_excuses_and_is_not_outlived(registry: Registry) -> None:
     ]
     other = Gap(section="events", name="ael.coffee.drink", reason="-")
     assert check(registry, good).coverage.problems((other,)) == [
-        "events: ael.coffee.drink: is declared as a gap and is no recommended signal; remove the gap"
+        "events: ael.coffee.drink: is declared as a gap but is not a recommended signal; remove the gap"
     ]
 
 
@@ -568,7 +573,7 @@ def test_gaps_are_read_from_a_file(tmp_path: Path) -> None:
     path.write_text("gaps:\n  - {section: events, name: ael.x, reason: later}\n", "utf-8")
     assert read_gaps(path) == (Gap(section="events", name="ael.x", reason="later"),)
     path.write_text("gaps:\n  - {section: events, name: ael.x}\n", "utf-8")
-    with pytest.raises(SchemaError, match=r"gaps\.yaml: is no list of gaps .*reason"):
+    with pytest.raises(SchemaError, match=r"gaps\.yaml: is not a list of gaps .*reason"):
         read_gaps(path)
 
 

@@ -42,7 +42,7 @@ INSTRUMENTS = st.sampled_from(["counter", "updowncounter", "gauge", "histogram"]
     ],
 )
 def test_metric_names(name: str, unit: str, instrument: str, expected: str) -> None:
-    """Each rule by one case: suffixes for unit and type, none twice, braces say nothing, ratio for gauges only."""
+    """Proves each rule by one case: suffixes for unit and type, none twice, none for braces, ratio for gauges only."""
     assert prometheus_name(name, unit, instrument) == expected
 
 
@@ -65,11 +65,11 @@ def test_label_names(key: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize("empty", ["", "..", "___", "漢字"])
-def test_a_name_of_nothing_is_an_error(empty: str) -> None:
+def test_name_without_valid_characters_is_an_error(empty: str) -> None:
     """A name that translates to nothing is refused instead of becoming an empty series or label."""
-    with pytest.raises(ValueError, match="holds no character"):
+    with pytest.raises(ValueError, match="contains no character"):
         prometheus_name(empty, "s", "counter")
-    with pytest.raises(ValueError, match="holds no character"):
+    with pytest.raises(ValueError, match="contains no character"):
         prometheus_label(empty)
 
 

@@ -305,7 +305,7 @@ def test_configuration_is_searched_for_names_of_ours(registry: Registry, tmp_pat
         "ael.workflow.colour is in the registry neither as a signal nor as an attribute",
         "ael.coffee is in the registry neither as a signal nor as an attribute",
         "ael.own.name is in the registry neither as a signal nor as an attribute",
-        "ael_coffee_total is no series and no label",
+        "ael_coffee_total is neither a series nor a label",
     ]
 
 
@@ -313,7 +313,7 @@ def test_configuration_is_searched_for_names_of_ours(registry: Registry, tmp_pat
     ("name", "text", "says"),
     [
         ("a.txt", "", "is of no kind that holds queries"),
-        ("a.json", "{}", "is no dashboard"),
+        ("a.json", "{}", "is not a dashboard"),
         ("a.json", "{", "does not parse"),
         ("a.yaml", "[1]", "holds no mapping"),
         ("a.yaml", "a: [", "does not parse"),

@@ -39,7 +39,7 @@ _watched: list[tuple[Path, list[str]]] = []
 def _note(event: str, arguments: tuple[object, ...]) -> None:
     if _watched and event == "open" and isinstance(arguments[0], str | os.PathLike):
         path, opened = _watched[-1]
-        if os.path.abspath(arguments[0]) == str(path):  # noqa: PTH100 - resolving the file itself is no part of this
+        if os.path.abspath(arguments[0]) == str(path):  # noqa: PTH100 - symbolic links must stay unresolved here
             opened.append(str(arguments[1]))
 
 

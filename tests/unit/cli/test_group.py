@@ -32,7 +32,7 @@ def failing(error):
     return OneVerb("ael", verbs=("run",))
 
 
-def test_help_lists_the_verbs_and_what_each_is_for():
+def test_help_lists_each_verb_with_its_purpose():
     """Every verb has its line, in the order of a first use."""
     result = invoke("--help")
     assert result.exit_code == 0
@@ -99,7 +99,7 @@ def test_an_interrupted_verb_ends_with_the_code_of_the_signal(error, code):
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EMFILE])
 def test_an_error_of_the_operating_system_is_one_line_with_a_remedy(number):
-    """What a verb did not expect of its surroundings is named with what to do; other errors keep their traceback."""
+    """An unexpected error of the environment is one line with a remedy; other errors keep their traceback."""
     result = CliRunner().invoke(failing(OSError(number, "reason", "a-file")), ["run"])
     assert result.exit_code == 1
     assert result.stderr.startswith("ael: a-file: reason; ")
@@ -107,6 +107,6 @@ def test_an_error_of_the_operating_system_is_one_line_with_a_remedy(number):
 
 
 def test_a_fault_of_ours_is_not_hidden():
-    """An exception that nobody planned keeps its traceback."""
+    """An unexpected exception keeps its traceback."""
     result = CliRunner().invoke(failing(RuntimeError("a bug")), ["run"])
     assert isinstance(result.exception, RuntimeError)

@@ -1,4 +1,4 @@
-"""`ael init`: which servers it takes, what it asks, and what it reports."""
+"""`ael init`: which servers it uses, which questions it asks, and its report."""
 
 import json
 import shlex
@@ -39,8 +39,8 @@ def _servers(folder):
     return list(yaml.safe_load((folder / "ael-config.yaml").read_text())["tools"]["mcp_servers"])
 
 
-def test_servers_of_the_project_are_taken_without_a_question(place):
-    """Those of the home folder are not: nobody has chosen them."""
+def test_servers_of_the_project_are_used_without_a_question(place):
+    """Servers in files of the home folder are not used unless the user chooses them."""
     _client_file(place / ".mcp.json", mine=PYTHON)
     _client_file(place / ".cursor/mcp.json", also=PYTHON, mine={"command": "other"})
     _client_file(place.parent / "home/.claude.json", theirs=PYTHON)
@@ -60,7 +60,7 @@ def test_other_folder_is_made_and_named(place):
     assert "  cd deep/er\n" in done.output
 
 
-def test_named_files_and_servers_are_taken(place):
+def test_named_files_and_servers_are_used(place):
     """`--from` and `--server` together; a server that is named on the command line wins."""
     elsewhere = _client_file(place.parent / "some.json", one=PYTHON, two=PYTHON)
     command = shlex.join([sys.executable, "-m", "a b"])
@@ -75,7 +75,7 @@ def test_named_files_and_servers_are_taken(place):
 
 
 def test_only_chooses_among_them(place):
-    """A name that is not there is an error that names those that are."""
+    """A name that is not there is an error that lists the stored ones."""
     _client_file(place / ".mcp.json", one=PYTHON, two=PYTHON)
     wrong = _init("--only", "three")
     assert wrong.exit_code == 2
@@ -106,7 +106,7 @@ def test_terminal_is_asked_which(answers, expected, place, monkeypatch):
     done = _init(answers=answers)
     assert done.exit_code == 0, done.output
     assert _servers(place) == expected
-    assert done.output.count("passed over") == 1
+    assert done.output.count("ignored") == 1
     assert ".cursor/mcp.json:1: is not JSON" in done.output
 
 
@@ -125,11 +125,11 @@ def test_terminal_without_servers_is_asked_for_one(answers, expected, place, mon
         (["--server", "x='"], "cannot be split into words"),
         (["--from", "absent.json"], "'absent.json' does not exist"),
         (["--from", "bad.json"], "bad.json:1: is not JSON"),
-        (["--from", "none.json"], "none.json: names no MCP servers"),
+        (["--from", "none.json"], "none.json: contains no MCP servers"),
     ],
 )
 def test_wrong_use_ends_with_2_and_writes_nothing(arguments, message, place):
-    """The message names what is wrong."""
+    """The message names the fault."""
     (place / "bad.json").write_text("{")
     (place / "none.json").write_text("{}")
     done = _init(*arguments)

@@ -38,13 +38,13 @@ def test_the_last_of_two_pairs_with_one_key_wins():
 
 @pytest.mark.parametrize("pair", ["name", "=x", "", "="])
 def test_a_pair_without_key_or_equals_sign_is_refused(pair):
-    """The message repeats what was typed."""
+    """The message repeats the user's text."""
     with pytest.raises(click.BadParameter, match="is not key=value"):
         parse_pairs([pair])
 
 
 def test_a_value_that_is_nested_too_deep_is_text():
-    """What no reader of JSON takes is no JSON, and no fault either."""
+    """Text that no JSON parser accepts is treated as text and is not an error."""
     deep = "[" * 100_000 + "]" * 100_000
     assert parse_pairs([f"a={deep}"]) == {"a": deep}
 
@@ -52,12 +52,12 @@ def test_a_value_that_is_nested_too_deep_is_text():
 @pytest.mark.parametrize(
     "text", ["[" * 100_000, "a: " + "[" * 20_000, "? [a]\n: 1", "!!int ''", "a: !!timestamp x"]
 )
-def test_a_file_that_no_mapping_can_be_made_of_is_refused(text, tmp_path):
+def test_file_that_is_not_a_mapping_is_refused(text, tmp_path):
     """Depth, keys that are lists and values that do not fit their tags end in one line."""
     path = tmp_path / "inputs"
     path.write_text(text)
     with pytest.raises(
-        click.BadParameter, match=r"nested too deep|neither JSON nor YAML|must hold one mapping"
+        click.BadParameter, match=r"nested too deep|neither JSON nor YAML|must contain one mapping"
     ):
         read_file(str(path))
 
@@ -79,9 +79,9 @@ def test_a_dash_is_stdin(monkeypatch):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"[1, 2]", "must hold one mapping"),
-        (b"", "must hold one mapping"),
-        (b"just words", "must hold one mapping"),
+        (b"[1, 2]", "must contain one mapping"),
+        (b"", "must contain one mapping"),
+        (b"just words", "must contain one mapping"),
         (b"a: [1", "neither JSON nor YAML at line 1"),
         (b"\xff\xfe\xfa", "not UTF-8 text"),
     ],

@@ -42,7 +42,7 @@ def server(text):
         f"{FLOWS}tools:\n",
     ],
 )
-def test_what_the_engine_can_start_with_passes(check, text):
+def test_configuration_that_the_engine_accepts_passes(check, text):
     """Programs by full path, servers by URL, references resolved, empty sections."""
     check(text)
 
@@ -99,8 +99,8 @@ def test_a_program_is_looked_for_where_the_server_will_look(check, tmp_path):
         (server("command: '${NOT_SET}'"), "NOT_SET"),
     ],
 )
-def test_what_the_engine_would_start_without_is_an_error(check, text, said):
-    """One line: file, line, key, what is wrong."""
+def test_part_that_the_engine_would_silently_skip_is_an_error(check, text, said):
+    """One line with the file, line, key and fault."""
     with pytest.raises(ConfigError) as caught:
         check(text)
     assert said in str(caught.value)

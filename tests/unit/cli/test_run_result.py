@@ -1,4 +1,4 @@
-"""What `ael run` answers, `ael serve` tells at its start, and both say about where to look."""
+"""The result of `ael run`, the start lines of `ael serve`, and the hints of both about where to look."""
 
 from dataclasses import dataclass, field
 from textwrap import dedent
@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
+from ael_otel.cli.open_engine import Destination, host_and_port
 from ael_otel.cli.render import run_result as answer
 from ael_otel.cli.render import startup
-from ael_otel.cli.session import Destination, host_and_port
 
 NOWHERE = Destination("localhost:4317", enabled=True, reachable=False)
 
@@ -30,7 +30,7 @@ class Outcome:
 
 
 def shown(renderable, width=100):
-    """What a console of that width shows."""
+    """Text as a console of that width prints it."""
     console = Console(width=width, force_terminal=False, markup=False, highlight=False)
     with console.capture() as capture:
         console.print(renderable)
@@ -59,7 +59,7 @@ def test_a_run_is_answered_with_tree_outputs_ids_and_where_to_look(mixed):
 
 
 def test_outputs_that_a_failed_run_could_not_compute_are_left_out(tool_fails):
-    """The engine gives None for them, which says nothing."""
+    """The engine returns None for them, which carries no information."""
     outcome = Outcome(status="failed", outputs={"charged": None, "price": 12.5})
     text = shown(answer.run(outcome, tool_fails, answer.where_to_look(NOWHERE, what="it")))
     assert "charged" not in text
@@ -80,7 +80,7 @@ def test_a_run_that_was_not_recorded_still_has_its_line():
 
 
 def test_an_output_cannot_steer_the_terminal(mixed):
-    """Escape sequences in an output are shown as such; tabs and new lines stay."""
+    """Escape sequences in an output are printed in escaped form; tabs and new lines stay."""
     outcome = Outcome(outputs={"x": "a\x1b[31mb\tc\nd"})
     text = answer.readable(outcome.outputs["x"])
     assert text == "a\N{REPLACEMENT CHARACTER}[31mb\tc\nd"
@@ -123,7 +123,7 @@ def test_an_output_cannot_steer_the_terminal(mixed):
         ),
     ],
 )
-def test_where_to_look_says_what_is_the_case(destination, text):
+def test_hints_where_to_look_match_the_settings(destination, text):
     """A Collector that answers, one that does not, another endpoint that does not, one that refuses, no export."""
     assert shown(answer.where_to_look(destination, what="x"), width=300) == text
 
@@ -136,13 +136,13 @@ def test_where_to_look_says_what_is_the_case(destination, text):
         ("https://collector.example/v1", "collector.example:443"),
     ],
 )
-def test_an_endpoint_is_shown_without_what_may_be_secret(url, address):
+def test_endpoint_is_printed_without_login_and_query(url, address):
     """Host and port only, the port by scheme when there is none."""
     assert host_and_port(url) == address
 
 
-def test_the_start_of_a_server_is_told_in_a_few_lines():
-    """Addresses, what is loaded, and what is wrong: a tool server, the Collector."""
+def test_start_of_a_server_is_reported_in_a_few_lines():
+    """Addresses, loaded workflows and tools, and faults: a tool server, the Collector."""
     text = shown(
         startup.summary(
             workflows=["a", "b"],
@@ -162,13 +162,13 @@ def test_the_start_of_a_server_is_told_in_a_few_lines():
         MCP      http://127.0.0.1:8082/mcp
         REST     http://127.0.0.1:8082/api/v1/docs
         metrics  http://127.0.0.1:9464/metrics
-        OTLP     localhost:4317 does not answer: `make up` starts a Collector; until then all is dropped, and counted
+        OTLP     localhost:4317 does not answer: `make up` starts a Collector; until then, all is dropped and counted
     """
     assert text == dedent(expected).strip()
 
 
-def test_what_is_not_served_is_not_announced():
-    """No REST line without REST; metrics that were wanted but could not be served are said to be missing."""
+def test_endpoint_that_is_not_served_is_not_announced():
+    """No REST line without REST; metrics that are enabled but could not be served are reported as missing."""
     facts = {"workflows": [], "tools": [], "broken": {}, "base_url": "u", "rest": False, "metrics_url": None}
     quiet = shown(startup.summary(**facts, metrics_wanted=False, destination=NOWHERE))
     assert "REST" not in quiet
@@ -177,7 +177,7 @@ def test_what_is_not_served_is_not_announced():
     assert "metrics  not served: the log says why" in loud
 
 
-def test_a_run_that_ran_out_of_time_says_so_in_full(too_slow, tool_fails):
+def test_timed_out_run_reports_its_limit_in_full(too_slow, tool_fails):
     """Proves that the error of the run is there whole, also where a step that was called off hides it in the tree."""
     long = "no route to the warehouse, " * 20
     for record, code in ((too_slow, "WORKFLOW_TIMEOUT"), (tool_fails, "TOOL_FAILED")):

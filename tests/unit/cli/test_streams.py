@@ -1,4 +1,4 @@
-"""Stdout belongs to the answer of a verb, stdin can be given up."""
+"""Stdout is reserved for a verb's result; stdin can be released."""
 
 import io
 import json
@@ -28,7 +28,7 @@ def test_stdout_comes_back_also_after_an_error(capfd):
 
 
 def test_only_json_rpc_passes_to_the_client():
-    """The engine's messages go through as they are, all else goes to the other stream."""
+    """The engine's messages pass unchanged; all other output goes to the other stream."""
     messages, other = io.StringIO(), io.StringIO()
     stdout = JsonRpcOnly(messages, other)
     message = json.dumps({"jsonrpc": "2.0", "id": 1, "result": {}}) + "\n"
@@ -40,7 +40,7 @@ def test_only_json_rpc_passes_to_the_client():
     assert other.getvalue() == 'a stray line\n{"level": "INFO"}\n'
 
 
-def test_a_span_that_names_json_rpc_is_no_message():
+def test_span_that_names_json_rpc_is_not_a_message():
     """A console exporter writes an object too, over several lines."""
     messages, other = io.StringIO(), io.StringIO()
     JsonRpcOnly(messages, other).write(json.dumps({"jsonrpc": "2.0"}, indent=4) + "\n")
@@ -61,7 +61,7 @@ def test_a_span_that_names_json_rpc_is_no_message():
     ],
 )
 def test_any_value_is_printed_as_json_and_whole(value, expected, capfdbinary):
-    """Also what JSON has no word for: times, sets, numbers that are not finite, halves of characters."""
+    """Also values without a JSON form: times, sets, numbers that are not finite, lone surrogates."""
     print_json(value)
     sys.stdout.flush()
     assert json.loads(capfdbinary.readouterr().out) == expected
@@ -69,7 +69,7 @@ def test_any_value_is_printed_as_json_and_whole(value, expected, capfdbinary):
 
 @pytest.fixture
 def pipe():
-    """A pipe's two ends; whoever closes one of them tells so by -1."""
+    """Yield both ends of a pipe; a test that closes one sets it to -1."""
     ends = list(os.pipe())
     yield ends
     for end in ends:
@@ -89,7 +89,7 @@ def test_stdin_is_read_line_by_line_to_its_end(pipe):
 
 
 def test_a_waiting_reader_is_woken_and_stays_at_the_end(pipe):
-    """This is what lets a server stop that waits for its next message."""
+    """A server that waits for its next message can therefore stop."""
     stdin = StoppableStdin(pipe[0])
     lines = []
     reader = threading.Thread(target=lambda: lines.append(stdin.readline()))

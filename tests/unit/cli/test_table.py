@@ -8,7 +8,7 @@ from ael_otel.cli.render import table
 
 
 def printed(renderable, width):
-    """What a console of that width shows, without the blanks at line ends."""
+    """Text as a console of that width prints it, without blanks at line ends."""
     console = Console(width=width, force_terminal=False)
     with console.capture() as capture:
         console.print(renderable)
@@ -45,8 +45,8 @@ def test_the_table_of_runs_at_80_columns(mixed, tool_fails, needs_input):
     assert printed(table.runs([mixed, tool_fails, needs_input], width=80), 80) == dedent(expected).strip()
 
 
-def test_names_are_shown_as_they_are(mixed):
-    """Square brackets in a name are no markup."""
+def test_names_are_printed_unchanged(mixed):
+    """Square brackets in a name are not markup."""
     mixed.workflow_name = "[red]x[/red]"
     assert "[red]x[/red]" in printed(table.runs([mixed], width=100), 100)
 

@@ -45,7 +45,7 @@ def test_steps_are_counted_by_how_they_ended(mixed, skips, tool_fails, needs_inp
     ]
 
 
-def test_what_happened_names_the_step_and_the_reason(
+def test_column_error_names_the_step_and_the_reason(
     mixed, flaky, skips, tool_fails, too_slow, needs_input, direct
 ):
     """Handled errors, retries and skips of a run that went well; step, code and message of one that failed."""
@@ -73,8 +73,8 @@ def test_an_error_without_a_message_is_its_code():
     assert words.error(ErrorRecord(code="internal", category="", message="")) == "internal"
 
 
-def test_a_skip_without_a_known_reason_is_told_as_the_engine_does():
-    """Reasons that a newer engine may have are shown whole."""
+def test_skip_with_an_unknown_reason_is_printed_in_the_engines_words():
+    """Reasons of a newer engine are printed in full."""
     assert words.skip_reason(step(0, "s", 0, 0, status="skipped", skip_reason="of a new\nkind")) == (
         "skipped: of a new kind"
     )
@@ -91,7 +91,7 @@ def test_counts_have_their_plural():
 
 
 def test_a_run_that_ended_unseen_does_not_look_as_if_it_went_on():
-    """Three dots are work that goes on; a run whose process died has a dash, and its headline no time."""
+    """Three dots mark running work; a run whose process died has a dash, and its headline no time."""
     assert [words.lasted(status, None) for status in ("pending", "running", "failed", "cancelled")] == [
         "...",
         "...",

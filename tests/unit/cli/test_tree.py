@@ -102,7 +102,7 @@ def test_errors_are_red_and_skips_yellow_on_a_terminal_and_plain_elsewhere(tool_
     assert "\x1b" not in painted(tool_fails, terminal=False)
 
 
-def test_a_run_that_goes_on_is_drawn_as_far_as_it_got():
+def test_running_run_is_drawn_up_to_its_current_step():
     """Neither the run nor its step has a duration yet."""
     record = run(8, "slow", None, step(0, "work", 1, 0, status="running"), status="running")
     record.steps[0].duration_ms = None
@@ -113,7 +113,7 @@ def test_a_run_that_goes_on_is_drawn_as_far_as_it_got():
 
 
 def test_text_of_a_tool_cannot_steer_the_terminal():
-    """Control characters of an error message are shown as such and do not act; a new line does not break the tree."""
+    """Control characters of an error message are printed escaped; a new line does not break the tree."""
     nasty = ErrorRecord(code="TOOL_FAILED", category="TOOL", message="a\x1b[2Jb\nc")
     record = run(
         9, "nasty", 5, step(0, "s", 0, 5, status="failed", error=nasty), status="failed", error=nasty
@@ -130,7 +130,7 @@ def test_a_run_without_a_trace_shows_no_trace():
 
 
 def agents_run() -> ExecutionRecord:
-    """A run that spans of an agent told of: a step that called two tools, and one that is a tool itself."""
+    """A run made from an agent's spans: a step that called two tools, and one that is itself a tool call."""
     read, save = call("read_file", 1, 4), call("write_file", 8, 4, 2)
     plan = step(0, "1 plan", 0.5, 20, None, tool_calls=[read, save])
     plan.step_type = "tool"
@@ -144,7 +144,7 @@ def agents_run() -> ExecutionRecord:
 
 
 def test_calls_of_an_agents_step_are_calls_and_no_attempts():
-    """Each is drawn below its step, which is numbered once; the call that a step is has no line of its own."""
+    """Each is drawn below its step, which is numbered once; a step that is itself a call has one line."""
     text = tree(agents_run()).plain
     lines = [line.partition("─ ")[2].split("  ")[0] for line in text.splitlines()[1:]]
     assert lines == ["1 plan", "read_file@demo", "write_file@demo", "2 execute_tool save"]

@@ -1,4 +1,4 @@
-"""Wrong usage of each verb is told before anything is started, and every example in a help text is real."""
+"""Wrong usage of each verb is reported before anything starts, and every example in a help text parses."""
 
 import os
 import shlex
@@ -16,12 +16,12 @@ DEMO_INPUTS = {"hello": {"name"}, "mixed": {"count"}, "too_slow": {"seconds"}}
 
 @pytest.mark.parametrize("line", examples(cli))
 def test_every_example_is_accepted(line, tmp_path, monkeypatch):
-    """Its verb and options exist and take what they are given, and a workflow it names is one of the demo's."""
+    """Its verb and options exist and accept their arguments, and a workflow it names is one of the demo's."""
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".claude.json").write_text("{}", "utf-8")
     words = [os.path.expanduser(word) for word in shlex.split(line)]  # noqa: PTH111 - as the shell does
     while words[0] != "ael":
-        # What stands before it is the wrapper or a variable.
+        # Words before `ael` are the wrapper or a variable.
         assert words[0] == "opentelemetry-instrument" or "=" in words[0]
         words.pop(0)
     verb, *rest = words[1:]
@@ -75,7 +75,7 @@ def test_wrong_usage_ends_with_2_and_the_reason(arguments, said, tmp_path, monke
     ids=["input", "file", "time", "import", "port"],
 )
 def test_error_quotes_an_argument_without_its_secret(arguments, tmp_path, monkeypatch):
-    """Proves that what is typed in the wrong place does not end in the logs of CI by way of stderr."""
+    """Proves that a mistyped argument, which may be a secret, is not repeated on stderr (and so in CI logs)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     result = CliRunner().invoke(cli, arguments, prog_name="ael")
@@ -137,3 +137,23 @@ def test_export_writes_an_example_and_says_how_to_use_it(nowhere):
     assert "exists already and is left as it is" in again.stderr
     assert config.read_text() == "changed"
     assert [path.name for path in nowhere.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "trace list", "trace show latest", "trace stats", "trace repair", "trace repair --check",
+        "trace prune", "trace export latest", "privacy scan",
+    ],
+)  # fmt: skip
+def test_database_address_in_place_of_the_store_file_is_refused_by_every_reader(words, tmp_path, monkeypatch):
+    """With the same words, without the password, and without a file of that name."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    address = "postgresql://ada:gr33nT3a@db.example.org/runs"  # hygiene: made up
+    monkeypatch.setenv("AEL_TELEMETRY_DB", address)
+    result = CliRunner().invoke(cli, words.split(), prog_name="ael")
+    assert result.exit_code not in {0, 1}
+    assert "AEL_TELEMETRY_DB: it names the file of a SQLite store, not a database" in result.output
+    assert "gr33nT3a" not in result.output
+    assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""A folder with nothing in it and a home folder of its own, so that no file of the machine is found by accident."""
+"""An empty working folder and an empty home, so that no file of the machine is used by accident."""
 
 from collections.abc import Callable
 from pathlib import Path

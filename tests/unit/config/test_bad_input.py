@@ -1,4 +1,4 @@
-"""Every mistake a person can make gets one line that says what is wrong, where, and what to set."""
+"""Every mistake in a configuration gives one line with the fault, its place and a valid value."""
 
 import os
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from ael_otel.errors import ConfigError
 
 SECRET = "hunter2-" + "swordfish"
 
-NO_TEXT = "holds a NUL or half of a character, which no variable or address can; remove it"
+NO_TEXT = "contains a NUL or a lone surrogate, which no variable or address can hold; remove it"
 PORT = "a whole number from 1 to 65535"
 
 SECTIONS: dict[str, tuple[Any, str]] = {
@@ -42,11 +42,11 @@ SECTIONS: dict[str, tuple[Any, str]] = {
     ),
     "dotted key": (
         {"metrics.port": 9464},
-        "telemetry.metrics.port is written with dots; write one key below the other",
+        "telemetry.metrics.port contains dots; nest the keys instead",
     ),
     "no space after the colon": (
         {"admin": {f"token:{SECRET}": None}},
-        "telemetry.admin.token needs a space after its colon",
+        "telemetry.admin.token needs a space after the colon",
     ),
     "key that is a number": ({1: 2}, "telemetry has a key that is a number; keys must be text"),
     "key over several lines": (
@@ -77,7 +77,7 @@ SECTIONS: dict[str, tuple[Any, str]] = {
     ),
     "port left empty": (
         {"metrics": {"port": None}},
-        f"telemetry.metrics.port must be {PORT}, not empty; give a value or remove the key",
+        f"telemetry.metrics.port must be {PORT}, not empty; set a value or remove the key",
     ),
     "switch as text": ({"enabled": "on"}, "telemetry.enabled must be true or false, not text"),
     "switch as number": ({"enabled": 1}, "telemetry.enabled must be true or false, not 1"),
@@ -110,7 +110,7 @@ SECTIONS: dict[str, tuple[Any, str]] = {
     "rate of one as a ratio": (
         {"sampling": {"rate": 1.0}},
         (
-            "telemetry.sampling.rate 1.0 reads like a ratio, and it is a percentage: "
+            "telemetry.sampling.rate 1.0 looks like a ratio, but the value is a percentage: "
             "write 100 to export every trace, 1 for one in a hundred"
         ),
     ),
@@ -120,7 +120,7 @@ SECTIONS: dict[str, tuple[Any, str]] = {
     ),
     "keep of something else": (
         {"sampling": {"keep": ["failures"]}},
-        "telemetry.sampling.keep must be a list of errors and slow, not a list whose item 1 is another text",
+        "telemetry.sampling.keep must be a list of errors and slow, not a list whose item 1 is an unknown word",
     ),
     "slow over nothing": (
         {"sampling": {"slow_over": 0}},
@@ -147,7 +147,7 @@ SECTIONS: dict[str, tuple[Any, str]] = {
     ),
     "path without a slash": (
         {"metrics": {"endpoint": "metrics"}},
-        "telemetry.metrics.endpoint must be a path that starts with /, not another form of text",
+        "telemetry.metrics.endpoint must be a path that starts with /, not text in another form",
     ),
     "empty host": (
         {"metrics": {"host": ""}},
@@ -229,8 +229,8 @@ SECTIONS: dict[str, tuple[Any, str]] = {
     "pattern that takes forever": (
         {"redaction": {"sensitive_field_patterns": ["^ok$", "(x+)+$"]}},
         (
-            "telemetry.redaction.sensitive_field_patterns has a pattern (2: '(x+)+$') that repeats a group that holds "
-            "a repetition or a choice, which can take exponential time"
+            "telemetry.redaction.sensitive_field_patterns has a pattern (2: '(x+)+$') that repeats a group that "
+            "contains a repetition or an alternation, which can take exponential time"
         ),
     ),
     "allow-list that matches all": (
@@ -245,21 +245,21 @@ SECTIONS: dict[str, tuple[Any, str]] = {
         {"redaction": {"tools": {"echo": "redact"}}},
         (
             "telemetry.redaction.tools must be a mapping of names of tools to none, keys, redacted or full, "
-            "not a mapping whose value 1 is another text; did you mean redacted?"
+            "not a mapping whose value 1 is an unknown word; did you mean redacted?"
         ),
     ),
     "capture policy that is a word of the message": (
         {"redaction": {"tools": {"echo": "full", "add": "tools"}}},
         (
             "telemetry.redaction.tools must be a mapping of names of tools to none, keys, redacted or full, "
-            "not a mapping whose value 2 is another text"
+            "not a mapping whose value 2 is an unknown word"
         ),
     ),
     "nothing to keep traces for": (
         {"sampling": {"keep": ["errors", "eror"]}},
         (
             "telemetry.sampling.keep must be a list of errors and slow, "
-            "not a list whose item 2 is another text; did you mean errors?"
+            "not a list whose item 2 is an unknown word; did you mean errors?"
         ),
     ),
     "nothing to keep traces for, in one text": (
@@ -270,15 +270,19 @@ SECTIONS: dict[str, tuple[Any, str]] = {
         {"privacy": {"excluded_paths": ["*"]}},
         "telemetry.privacy.excluded_paths has a path (1) that matches every path",
     ),
+    "empty root": (
+        {"attribution": {"roots": ["/srv/shop", ""]}},
+        "telemetry.attribution.roots has a path (2) that is empty or holds a NUL character",
+    ),
     "empty excluded path": (
         {"privacy": {"excluded_paths": ["~/.ssh/*", " "]}},
-        "telemetry.privacy.excluded_paths has a path (2) that is empty or holds a NUL character",
+        "telemetry.privacy.excluded_paths has a path (2) that is empty or contains a NUL character",
     ),
 }
 
 
 @pytest.mark.parametrize("case", SECTIONS)
-def test_a_wrong_value_is_named_with_its_key_and_what_is_allowed(case: str) -> None:
+def test_wrong_value_is_reported_with_its_key_and_allowed_values(case: str) -> None:
     """The message is exactly the expected line and holds no secret; the error carries the key."""
     section, message = SECTIONS[case]
     with pytest.raises(ConfigError) as caught:
@@ -407,7 +411,7 @@ def test_a_wrong_file_is_named_with_line_and_key(case: str, write: Callable[[str
     assert caught.value.path == Path("ael-config.yaml")
 
 
-def test_a_file_that_cannot_be_read_says_why(folder: Path) -> None:
+def test_file_that_cannot_be_read_is_reported_with_the_reason(folder: Path) -> None:
     """A folder, bytes, a pipe, a name no file can have: one line each instead of a traceback."""
     Path("folder.yaml").mkdir()
     Path("bytes.yaml").write_bytes(b"a: \xff")
@@ -430,7 +434,7 @@ def test_a_file_that_cannot_be_read_says_why(folder: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="beyond CI: the superuser may read every file")
-def test_a_file_that_may_not_be_read_says_so(write: Callable[[str], Path]) -> None:
+def test_file_without_read_permission_is_reported(write: Callable[[str], Path]) -> None:
     """Missing permission is named as such."""
     path = write("a: 1")
     path.chmod(0)

@@ -1,4 +1,4 @@
-"""MCP servers in the files of MCP clients: every known form becomes the same, and bad files are named."""
+"""MCP servers in the files of MCP clients: every form gives the same result, and bad files are named."""
 
 import json
 
@@ -56,7 +56,7 @@ def test_comments_and_trailing_commas_are_read_and_strings_stay(tmp_path):
 
 
 def test_servers_of_the_folder_come_before_those_of_the_user(tmp_path):
-    """Claude Code keeps both in one file; the nearer definition of a name counts."""
+    """Claude Code has both in one file; the nearer definition of a name is used."""
     path = tmp_path / "claude.json"
     projects = {
         str(tmp_path): {"mcpServers": {"a": {"command": "near"}}},
@@ -123,7 +123,7 @@ def test_bad_file_is_named_with_the_reason(text, reason, tmp_path):
 
 @pytest.mark.parametrize("text", ["{}", '{"mcpServers": []}', '{"mcp": 1, "projects": {"x": 2}}'])
 def test_settings_without_servers_give_none(text, tmp_path):
-    """Some clients keep them among all their settings."""
+    """Proves that a file without servers gives an empty list: some clients have servers among other settings."""
     path = tmp_path / "settings.json"
     path.write_text(text)
     assert read_client_file(path, tmp_path) == []
@@ -140,7 +140,7 @@ def test_error_does_not_quote_the_file(tmp_path):
 
 
 def test_file_that_is_too_long_is_refused(tmp_path, monkeypatch):
-    """Reading is bounded."""
+    """Proves that a file beyond the limit is refused with a message."""
     monkeypatch.setattr("ael_otel.config.client_files.MAX_FILE_BYTES", 10)
     path = tmp_path / "mcp.json"
     path.write_text(" " * 11)

@@ -1,4 +1,4 @@
-"""The engine's own keys keep their meaning; what has none here is said once, and ours wins a contradiction."""
+"""The engine's own keys keep their meaning; one notice names keys without effect, and ours win a contradiction."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -51,7 +51,7 @@ def value(settings: Settings, key: str) -> object:
 def test_an_engine_key_sets_ours_without_a_word(
     section: dict[str, object], key: str, expected: object
 ) -> None:
-    """A key that means the same is taken over silently."""
+    """A key with the same meaning is used without a notice."""
     settings = settings_from_mapping(section)
     assert value(settings, key) == expected
     assert settings.notices == ()
@@ -64,7 +64,7 @@ def test_an_engine_key_sets_ours_without_a_word(
             {"tracing": {"export_to_otlp": False}},
             [
                 (
-                    "telemetry.tracing.export_to_otlp has no effect here: to keep traces in the process "
+                    "telemetry.tracing.export_to_otlp has no effect here: to export no traces "
                     "use telemetry.traces.enabled or telemetry.exporters.otlp.enabled"
                 )
             ],
@@ -80,12 +80,12 @@ def test_an_engine_key_sets_ours_without_a_word(
         ),
         (
             {"tracing": {"sample_rate": 0.5}, "sampling": {"rate": 10}},
-            ["telemetry.tracing.sample_rate is ignored: telemetry.sampling.rate says otherwise"],
+            ["telemetry.tracing.sample_rate is ignored: telemetry.sampling.rate overrides it"],
         ),
         ({"tracing": {"sample_rate": 0.1}, "sampling": {"rate": 10}}, []),
         (
             {"export": {"endpoint": "http://a", "otlp": {"endpoint": "http://b"}}},
-            ["telemetry.export.otlp.endpoint is ignored: telemetry.export.endpoint says otherwise"],
+            ["telemetry.export.otlp.endpoint is ignored: telemetry.export.endpoint overrides it"],
         ),
         (
             {"metrics": {"host": "0.0.0.0"}},
@@ -113,20 +113,20 @@ def test_an_engine_key_sets_ours_without_a_word(
             {"redaction": {"tools": {"weather": "full", "*": "redacted"}}},
             [
                 (
-                    "telemetry.redaction.tools says full for weather: run records keep its parameters and results "
-                    "as they are, secrets and all"
+                    "telemetry.redaction.tools is full for weather: run records contain its parameters and results "
+                    "unredacted, with all secrets"
                 )
             ],
         ),
         ({"redaction": {"redact_inputs": True, "redact_outputs": True, "max_result_size": 10}}, []),
     ],
 )
-def test_what_a_person_should_know_is_one_notice(section: dict[str, object], notices: list[str]) -> None:
+def test_key_without_effect_gives_one_notice(section: dict[str, object], notices: list[str]) -> None:
     """A key without effect, a contradiction, an open port and a doubtful rate each give one line, agreement none."""
     assert list(settings_from_mapping(section).notices) == notices
 
 
-def test_ours_wins_whatever_the_order() -> None:
+def test_our_key_wins_in_any_order() -> None:
     """The engine's key written last does not win."""
     settings = settings_from_mapping(
         {
@@ -138,7 +138,7 @@ def test_ours_wins_whatever_the_order() -> None:
 
 
 def test_key_that_is_repeated_is_an_error_with_every_line(write: Callable[[str], Path]) -> None:
-    """PyYAML silently takes the last of two equal keys, and what the first one said would be gone."""
+    """PyYAML silently uses the last of two equal keys, and the value of the first would be lost."""
     file = write(
         "telemetry:\n  enabled: false\n  store: {backend: memory}\n  enabled: true\n  enabled: true\n"
         "tools:\n  mcp_servers: {}\ntools:\n  mcp_servers: {}\n"
@@ -146,8 +146,8 @@ def test_key_that_is_repeated_is_an_error_with_every_line(write: Callable[[str],
     with pytest.raises(ConfigError) as caught:
         load_settings(file, {})
     assert [str(each) for each in caught.value.mistakes] == [
-        "ael-config.yaml:5: telemetry.enabled is given more than once, in lines 2, 4 and 5; remove all but one",
-        "ael-config.yaml:8: tools is given more than once, in lines 6 and 8; remove all but one",
+        "ael-config.yaml:5: telemetry.enabled occurs more than once, in lines 2, 4 and 5; remove all but one",
+        "ael-config.yaml:8: tools occurs more than once, in lines 6 and 8; remove all but one",
     ]
 
 

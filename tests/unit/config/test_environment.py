@@ -1,4 +1,4 @@
-"""The settings reach the SDK as OTEL_* variables, and what the environment already says wins."""
+"""The settings reach the SDK as OTEL_* variables, and variables that are already set win."""
 
 import os
 from collections.abc import Callable
@@ -30,7 +30,7 @@ DEFAULTS = {
 
 
 def test_the_defaults_stand_for_exactly_these_variables() -> None:
-    """Nothing more and nothing less than what is documented is set; the stability opt-in is left alone."""
+    """Exactly the documented variables are set; the stability opt-in is not."""
     assert otel_environment(settings_from_mapping({}), {}) == DEFAULTS
 
 
@@ -132,7 +132,9 @@ NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,10}", fullmatch=True)
 
 
 @given(headers=st.dictionaries(NAMES, ASCII, max_size=4), name=ASCII, version=ASCII)
-def test_the_sdk_reads_back_what_was_meant(headers: dict[str, str], name: str, version: str) -> None:
+def test_sdk_reads_the_variables_as_the_settings_mean(
+    headers: dict[str, str], name: str, version: str
+) -> None:
     """Any header value, service name and version survive the encoding that the SDK's own parsers expect."""
     from opentelemetry.sdk.resources import OTELResourceDetector
     from opentelemetry.util.re import parse_env_headers
@@ -168,7 +170,7 @@ def test_the_sdk_builds_the_sampler_that_the_rate_asks_for() -> None:
 def test_unusable_variable_leaves_the_default_and_a_notice(
     environ: dict[str, str], key: str, expected: object, write: Callable[[str], Path]
 ) -> None:
-    """What the SDK would do with it is in the settings, and a person is warned."""
+    """The settings hold the value that the SDK would use, and a warning is logged."""
     settings = load_settings(write("telemetry: {}"), environ)
     found: Any = settings
     for name in key.split("."):
@@ -204,7 +206,7 @@ def test_unusable_variable_leaves_the_default_and_a_notice(
         ({"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.07"}, "sampling.rate", 7),
     ],
 )
-def test_the_settings_show_what_the_environment_changed(
+def test_settings_reflect_changes_by_the_environment(
     environ: dict[str, str], key: str, expected: object, write: Callable[[str], Path]
 ) -> None:
     """The value in effect is in the loaded settings, without a notice: a variable is set on purpose."""
@@ -216,14 +218,14 @@ def test_the_settings_show_what_the_environment_changed(
     assert settings.notices == ()
 
 
-def test_a_sampler_that_is_no_percentage_is_said() -> None:
-    """The rate of the file cannot show such a sampler, so a notice does."""
+def test_sampler_that_is_not_a_percentage_gives_a_notice() -> None:
+    """`sampling.rate` cannot express such a sampler, so a notice names it."""
     settings = with_environment(settings_from_mapping({}), {"OTEL_TRACES_SAMPLER": "always_off"})
-    assert settings.notices == ("telemetry.sampling.rate is ignored: OTEL_TRACES_SAMPLER says otherwise",)
+    assert settings.notices == ("telemetry.sampling.rate is ignored: OTEL_TRACES_SAMPLER overrides it",)
 
 
 def test_a_host_from_the_environment_is_cautioned_about_too() -> None:
-    """An open port is worth a line whoever opens it."""
+    """A port open to other hosts gives a notice, also if a variable opens it."""
     settings = with_environment(settings_from_mapping({}), {"OTEL_EXPORTER_PROMETHEUS_HOST": "0.0.0.0"})
     assert settings.notices == (
         "OTEL_EXPORTER_PROMETHEUS_HOST is not a loopback address: anyone who reaches it can read the metrics",
@@ -260,11 +262,11 @@ def test_a_rate_has_names(given: object, rate: float) -> None:
 
 @pytest.mark.parametrize("given", ["errors,slow", " errors , slow ", ["errors", "slow"]])
 def test_keep_is_a_list_or_one_text(given: object) -> None:
-    """`errors,slow` and a list of both say the same."""
+    """`errors,slow` and a list of both mean the same."""
     assert settings_from_mapping({"sampling": {"keep": given}}).sampling.keep == ("errors", "slow")
 
 
-def test_a_sampler_of_the_environment_leaves_what_is_kept() -> None:
+def test_sampler_of_the_environment_does_not_change_keep() -> None:
     """OTEL_TRACES_SAMPLER wins over the rate only; seen through our own sampler too."""
     settings = settings_from_mapping({"sampling": {"rate": 50, "keep": ["slow"], "slow_over": 2}})
     stated = {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.07"}

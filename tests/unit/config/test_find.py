@@ -1,4 +1,4 @@
-"""The configuration file is looked for where the engine looks, and what was looked for is said when there is none."""
+"""The configuration file is searched where the engine searches; if there is none, the message lists these places."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -45,13 +45,13 @@ def test_the_first_place_that_has_a_file_counts(home: Path) -> None:
     assert found == list(places.values())
 
 
-def test_nothing_found_says_what_to_do(home: Path) -> None:
+def test_missing_file_is_reported_with_a_remedy(home: Path) -> None:
     """The one line names each place and both ways to give a file."""
     with pytest.raises(ConfigError) as caught:
         find_config(None, {"HOME": str(home)})
     assert str(caught.value) == (
         "no configuration file (looked for ./ploston-config.yaml, ./ael-config.yaml, ~/.ploston/config.yaml, "
-        "~/.ael/config.yaml); give one with -c FILE or AEL_CONFIG_PATH=FILE"
+        "~/.ael/config.yaml); name one with -c FILE or AEL_CONFIG_PATH=FILE"
     )
 
 
@@ -67,8 +67,8 @@ def test_a_variable_that_names_no_file_is_an_error(variable: str, write: Callabl
 @pytest.mark.parametrize(
     "text", ["server: {port: 1}", "telemetry:\n", "telemetry: {metrics: }\n", "telemetry: {}"]
 )
-def test_a_file_that_says_nothing_gives_the_defaults(text: str, write: Callable[[str], Path]) -> None:
-    """No section, an empty section and an empty part of it all mean the defaults, and the path is kept."""
+def test_file_without_settings_gives_the_defaults(text: str, write: Callable[[str], Path]) -> None:
+    """No section, an empty section and an empty part of it all mean the defaults; the path is returned."""
     settings = load_settings(write(text), {})
     assert settings.path == "ael-config.yaml"
     assert settings.notices == ()

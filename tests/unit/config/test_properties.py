@@ -1,4 +1,4 @@
-"""For any input: settings or a ConfigError, nothing lost on the way through YAML, no secret in a message."""
+"""For any input: settings or a ConfigError, a lossless round trip through YAML, no secret in a message."""
 
 import re
 from collections.abc import Callable
@@ -41,7 +41,7 @@ SECTIONS = st.recursive(
 
 
 def outcome(load: Callable[[], Settings]) -> Settings | ConfigError:
-    """What loading gives; any other exception fails the test."""
+    """Return the settings or the ConfigError; any other exception fails the test."""
     try:
         return load()
     except ConfigError as error:
@@ -102,6 +102,7 @@ SPECIAL = {
     "privacy.excluded_paths": st.lists(
         TEXT.filter(lambda path: path.strip() not in ("", "*", "**", "/", "/*")), max_size=3
     ),
+    "attribution.roots": st.lists(TEXT.filter(str.strip), max_size=3),
     "privacy.pii": st.lists(st.sampled_from(["email", "iban", "cpf"]), unique=True, max_size=3),
     "privacy.patterns": st.lists(
         st.builds(
@@ -125,7 +126,7 @@ SPECIAL = {
 
 
 def values(name: str) -> st.SearchStrategy[object]:
-    """Valid values of a key, read off its type where nothing special is known."""
+    """Valid values of a key, from its type unless the table above has them."""
     if name in SPECIAL:
         return cast("st.SearchStrategy[object]", SPECIAL[name])
     key = KEYS[name]
@@ -159,7 +160,7 @@ def tree(flat: dict[str, object]) -> dict[str, Any]:
 
 @given(VALID)
 def test_settings_survive_the_way_through_yaml(flat: dict[str, object]) -> None:
-    """Settings written out as YAML and read again are equal, notices aside; the values given are the values read."""
+    """Settings written as YAML and read again are equal, apart from notices; the values read are the values written."""
     loaded = settings_from_mapping(tree(flat))
     text = yaml.safe_dump({"telemetry": settings_as_mapping(loaded, show_secrets=True)})
     again = settings_from_mapping(yaml.safe_load(text)["telemetry"])
@@ -192,13 +193,13 @@ def test_no_value_is_part_of_a_message(name: str, value: object) -> None:
         assert SECRET not in f"{result} {result.key}"
         return
     assert SECRET not in str(result.notices)
-    # A bare word as an endpoint is a host, which is shown.
+    # A bare word as an endpoint is a host, which is printed.
     if (KEYS.get(name) or ALIASES[name]).secret and not name.endswith("endpoint"):
         assert SECRET not in repr(result)
         assert SECRET not in str(settings_as_mapping(result))
 
 
-def test_secrets_are_masked_wherever_settings_are_shown() -> None:
+def test_secrets_are_masked_in_every_print_of_settings() -> None:
     """The names of headers and the place of an endpoint stay readable, everything else is hidden."""
     loaded = settings_from_mapping(
         {

@@ -177,7 +177,7 @@ def test_batch_fits_the_queue() -> None:
 
 
 def test_ratio_is_checked_for_ratio_samplers_only() -> None:
-    """Another sampler's argument means what that sampler says."""
+    """The meaning of the argument depends on the sampler."""
     environ = {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "10%"}
     (fault,) = check_variables(environ)
     assert fault.variable == "OTEL_TRACES_SAMPLER_ARG"
@@ -215,7 +215,7 @@ def test_warnings_are_notices_of_the_settings() -> None:
     ]
 
 
-def test_values_of_headers_and_logins_are_not_shown() -> None:
+def test_values_of_headers_and_logins_are_not_printed() -> None:
     """They are secrets."""
     environ = {
         "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer abc,def hunter2",
@@ -238,7 +238,7 @@ def test_any_value_is_judged(variable: str, value: str) -> None:
 
 
 def test_dropped_variables_are_still_reported() -> None:
-    """The wrapper and `ael` itself drop before settings are read: these report what was there."""
+    """The wrapper and `ael` itself remove values before settings are read; the notice reports the original ones."""
     environ = {"OTEL_PROPAGATORS": "b3", "OTEL_EXPORTER_OTLP_ENDPOINT": "ftp://x"}
     first = drop_unusable(environ)
     assert drop_unusable(environ) == check_variables(environ) == first
@@ -248,5 +248,5 @@ def test_dropped_variables_are_still_reported() -> None:
 
 @pytest.mark.parametrize("noted", ["", "x", "{}", "[1]", "null"])
 def test_made_up_note_is_not_a_fault(noted: str) -> None:
-    """Whatever stands in the variable of ours."""
+    """For any value of our variable."""
     assert check_variables({FAULTS_VARIABLE: noted}) == []

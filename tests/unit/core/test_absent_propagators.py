@@ -49,7 +49,7 @@ def test_wrapper_reports_it_once(monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_installed_one_is_used_whatever_comes_first(monkeypatch, capsys):
+def test_installed_one_is_used_in_any_order(monkeypatch, capsys):
     """The order of distributions on the path is not ours to choose."""
     real = EntryPoint(
         "b3", "opentelemetry.trace.propagation.tracecontext:TraceContextTextMapPropagator", ours.GROUP
@@ -62,7 +62,7 @@ def test_installed_one_is_used_whatever_comes_first(monkeypatch, capsys):
 
 
 def test_stand_in_does_not_count_as_installed():
-    """The check of the variables names what is missing."""
+    """The check of the variables names the missing package."""
     assert "b3" in {entry.name for entry in entry_points(group=ours.GROUP)}
     (fault,) = check_variables({"OTEL_PROPAGATORS": "b3,baggage"})
     assert (fault.instead, "'b3' is not an installed propagator" in fault.message) == ("baggage", True)

@@ -1,4 +1,4 @@
-"""Reading attributes of the SDK quickly: the same names and values, whatever mapping holds them."""
+"""Reading attributes of the SDK quickly: the same names and values for every mapping type."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -34,7 +34,7 @@ HELD = {
 
 
 @pytest.mark.parametrize("held", HELD.values(), ids=HELD.keys())
-def test_attributes_in_any_mapping_are_read_and_counted_alike(held: Mapping[str, object]) -> None:
+def test_attributes_in_any_mapping_are_read_and_counted_the_same(held: Mapping[str, object]) -> None:
     """Names, values, their order and the bytes that the export queue counts."""
     found = readable_fast(held)
     assert list(found.items()) == list(GIVEN.items())
@@ -42,7 +42,7 @@ def test_attributes_in_any_mapping_are_read_and_counted_alike(held: Mapping[str,
 
 
 def test_attributes_of_a_view_are_a_copy_that_is_a_plain_dict() -> None:
-    """Not the dict that the SDK's mapping keeps its values in, which a span may still change."""
+    """The result is not the SDK's inner dict, which a span may still change."""
     bounded = BoundedAttributes(attributes=GIVEN)
     found = readable_fast(MappingProxyType(bounded))
     assert type(found) is dict

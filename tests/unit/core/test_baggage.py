@@ -39,8 +39,8 @@ def _with(**entries: str) -> Context:
     return found
 
 
-def test_what_is_secret_is_not_passed_on() -> None:
-    """Proves for values by shape, values by their name and names, through the global inject, and that ids go on."""
+def test_secret_baggage_is_not_propagated() -> None:
+    """Proves for values by shape, values by their name and names, through the global inject, and that ids are sent."""
     context = _with(tenant="t1", said=f"use {KEY}", password="plain words")  # hygiene: made up
     context = baggage.set_baggage(f"who-{KEY}", "x", context)
     token = attach(context)
@@ -61,10 +61,8 @@ def test_what_is_secret_is_not_passed_on() -> None:
 
 
 @pytest.mark.parametrize("entries", [{}, {"tenant": "t1", "user": "Ada Lovelace, ünï = 1"}])
-def test_what_is_clean_goes_out_as_it_does_without_us(
-    propagator: ours.CleanBaggage, entries: dict[str, str]
-) -> None:
-    """Proves byte for byte that headers stay what the propagator inside writes, with and without baggage."""
+def test_clean_baggage_is_sent_unchanged(propagator: ours.CleanBaggage, entries: dict[str, str]) -> None:
+    """Proves byte for byte that headers equal those of the wrapped propagator, with and without baggage."""
     context = _with(**entries)
     with_us: dict[str, str] = {}
     without: dict[str, str] = {}
@@ -76,6 +74,6 @@ def test_what_is_clean_goes_out_as_it_does_without_us(
 
 
 def test_it_is_installed_once(propagator: ours.CleanBaggage) -> None:
-    """Proves that starting the pipeline again does not wrap what is wrapped."""
+    """Proves that starting the pipeline again does not wrap twice."""
     ours.install()
     assert propagate.get_global_textmap() is propagator

@@ -1,4 +1,4 @@
-"""Lost telemetry is told at once, then at most once a minute, and no loss goes missing in between."""
+"""Drops are logged at once, then at most once a minute, and each drop is in one of the log lines."""
 
 import logging
 
@@ -8,7 +8,7 @@ from ael_otel.core import drop_events as losses
 from ael_otel.core.drop_events import QUIET_SECONDS, DropEvents
 
 
-def test_losses_are_told_at_once_and_then_added_up(
+def test_drops_are_logged_at_once_and_then_added_up(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first loss of a kind is logged, later ones within a minute are added to the next line; kinds are apart."""
@@ -22,13 +22,13 @@ def test_losses_are_told_at_once_and_then_added_up(
         now += QUIET_SECONDS
         notice.lost("logs", "queue_full", 5)
     assert [record.getMessage() for record in caplog.records] == [
-        "telemetry lost: 3 items of logs (queue_full)",
-        "telemetry lost: 1 items of traces (queue_full)",
-        "telemetry lost: 9 items of logs (queue_full)",
+        "telemetry dropped: 3 items of logs (queue_full)",
+        "telemetry dropped: 1 items of traces (queue_full)",
+        "telemetry dropped: 9 items of logs (queue_full)",
     ]
 
 
-def test_a_loss_while_a_loss_is_told_does_not_go_round(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_drop_while_a_drop_is_logged_does_not_recurse(monkeypatch: pytest.MonkeyPatch) -> None:
     """Logging the loss may lose a record itself: that is counted for the next line and logged by none."""
     notice = DropEvents()
     told: list[str] = []
@@ -42,4 +42,4 @@ def test_a_loss_while_a_loss_is_told_does_not_go_round(monkeypatch: pytest.Monke
     logger = logging.getLogger("ael.telemetry")
     monkeypatch.setattr(logger, "handlers", [handler])
     notice.lost("logs", "queue_full", 1)
-    assert told == ["telemetry lost: 1 items of logs (queue_full)"]
+    assert told == ["telemetry dropped: 1 items of logs (queue_full)"]

@@ -27,7 +27,7 @@ def fault(where: str = "step", error: BaseException | None = None) -> None:
 
 @pytest.mark.usefixtures("swallowing")
 def test_a_fault_stays_inside(caplog: pytest.LogCaptureFixture) -> None:
-    """The code after the barrier goes on; the log has the place, the way out and the traceback."""
+    """The code after the barrier runs; the log has the place, the remedy and the traceback."""
     fault()
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("ael_otel", "ERROR")
@@ -74,7 +74,7 @@ def test_a_counter_that_fails_does_not_break_the_barrier() -> None:
 @pytest.mark.parametrize(
     "error", [KeyboardInterrupt(), SystemExit(3), asyncio.CancelledError(), GeneratorExit()], ids=repr
 )
-def test_what_is_not_ours_passes(error: BaseException) -> None:
+def test_exception_of_the_application_passes(error: BaseException) -> None:
     """Interrupts, exits and cancellation are the application's: they go through, uncounted."""
     counted: list[int] = []
     stop = count_faults_with(lambda: counted.append(1))
@@ -101,7 +101,7 @@ def test_a_fault_is_raised_under_test(monkeypatch: pytest.MonkeyPatch) -> None:
     [("1", True), ("true", True), (" ON ", True), ("yes", True), ("0", False), ("", False), ("no", False)],
 )
 def test_a_variable_decides_over_pytest(monkeypatch: pytest.MonkeyPatch, value: str, *, raised: bool) -> None:
-    """`AEL_OTEL_RAISE_FAULTS` says explicitly whether faults are raised."""
+    """`AEL_OTEL_RAISE_FAULTS` sets explicitly whether faults are raised."""
     monkeypatch.setenv(RAISE_FAULTS_VARIABLE, value)
     assert raises_faults() is raised
 
@@ -127,4 +127,4 @@ def test_thread_of_ours_does_not_depend_on_sleep(monkeypatch: pytest.MonkeyPatch
     package = Path(__file__).parents[3] / "ael_otel"
     sleeping = {path.parent.name for path in package.rglob("*.py") if "sleep(" in path.read_text("utf-8")}
     # A command in the foreground, the demo's tool and an export that a person waits for; and `pause` itself.
-    assert sleeping <= {"cli", "trace", "demo", "export", "core"}
+    assert sleeping <= {"cli", "session", "trace", "demo", "export", "core"}

@@ -16,7 +16,7 @@ from ael_otel.sdk.log_takeover import take_over
 
 
 class Ours(logging.NullHandler):
-    """A handler that says that it writes the log contract."""
+    """A handler that declares that it writes the log contract."""
 
     writes_log_contract = True
 
@@ -31,7 +31,7 @@ def logger() -> logging.Logger:
 
 
 def test_handler_of_ours_alone_reads(logger: logging.Logger) -> None:
-    """Proves that our handler, our filter and handlers that do nothing are no readers of an application."""
+    """Proves that our handler, our filter and handlers that do nothing do not count as an application's readers."""
     assert sole_reader(logger) is logger.handlers[0]
     logger.addHandler(logging.NullHandler())
     parent = logging.Logger("parent")  # noqa: LOG001
@@ -58,7 +58,7 @@ def _filter_of_ours(logger: logging.Logger) -> None:
 
 
 @pytest.mark.parametrize("adds", [_handler, _handler_above, _filter, _filter_of_ours])
-def test_what_an_application_adds_reads(
+def test_handler_of_an_application_counts_as_a_reader(
     logger: logging.Logger, adds: Callable[[logging.Logger], None]
 ) -> None:
     """Proves that each thing that gets to see a record makes texts be redacted before."""
@@ -77,7 +77,7 @@ def test_handler_above_a_logger_that_does_not_propagate_reads_nothing(logger: lo
 def test_replaced_method_of_loggers_reads(
     logger: logging.Logger, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Proves that a method which an application has replaced, as error trackers do, is taken for a reader."""
+    """Proves that a method which an application has replaced, as error trackers do, counts as a reader."""
     stock = getattr(logging.Logger, name)
 
     def theirs(self: logging.Logger, *args: Any, **options: Any) -> Any:
@@ -88,7 +88,7 @@ def test_replaced_method_of_loggers_reads(
 
 
 def test_class_of_an_application_reads() -> None:
-    """Proves that a logger of a class of the application's own is taken for a reader."""
+    """Proves that a logger of an application's class counts as a reader."""
 
     class Theirs(logging.Logger):
         """A logger of an application."""
@@ -110,7 +110,7 @@ def factory(made: Any) -> Iterator[None]:
 
 
 def test_record_factory_of_an_application_reads(logger: logging.Logger) -> None:
-    """Proves that a factory reads what it makes a record of."""
+    """Proves that a custom record factory counts as a reader."""
     with factory(partial(logging.LogRecord)):
         assert sole_reader(logger) is None
 
@@ -136,7 +136,7 @@ def test_record_factory_of_otel_reads_if_it_has_a_hook_or_wraps_another(
 def test_takeover_of_ours_reads_nothing_and_a_wrapper_around_it_does(
     logger: logging.Logger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Proves that our own way to handlers is known, also to be wrapped by another one that copies its attributes."""
+    """Proves that our replacement of `callHandlers` is recognised, also inside a wrapper that copies its attributes."""
     undo = take_over(logger.handlers[0])
     try:
         assert sole_reader(logger) is logger.handlers[0]

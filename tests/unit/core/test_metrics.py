@@ -1,4 +1,4 @@
-"""The metrics of the contract as one object: zeros for what is known, and nothing lost on the way to a reader."""
+"""The metrics of the contract as one object: zeros for registered names, and every count reaches a reader."""
 
 import gc
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ from tests.unit.conftest import Metered, labels
 OVERFLOW = frozenset({("otel.metric.overflow", True)})
 
 
-def test_nothing_has_run_yet(metered: Metered) -> None:
+def test_before_the_first_run_all_series_are_zero(metered: Metered) -> None:
     """Before the first run there is one series: no active workflow."""
     AelMetrics(metered.provider)
     assert metered.series() == {"ael.active_workflows": {labels(): 0}}
@@ -39,7 +39,7 @@ def test_a_loaded_workflow_has_zeros(metered: Metered) -> None:
 
 
 def test_a_listed_tool_has_zeros(metered: Metered) -> None:
-    """Every status of a tool is there at zero, and stays what it is when the tool is listed again."""
+    """Every status of a tool starts at zero, and keeps its value when the tool is listed again."""
     metrics = AelMetrics(metered.provider)
     metrics.expect_tool("echo")
     metrics.tool.bind(tool="echo", status="timeout").add(invocations=1)
@@ -83,7 +83,7 @@ class Registry(SimpleNamespace):
 def test_workflow_beyond_the_default_is_counted_under_its_name_when_the_limit_allows(
     metered: Metered,
 ) -> None:
-    """With `limits.workflows: 101` the 101st workflow that is registered has series of its own; the 102nd has none."""
+    """With `limits.workflows: 101` the 101st registered workflow has its own series; the 102nd has not."""
     metrics = AelMetrics(metered.provider)
     metrics.limit(Limits(workflows=101, tools=251, steps=3))
     names = [f"flow{number}" for number in range(102)]
@@ -137,7 +137,7 @@ def test_rows_of_a_removed_workflow_end_after_a_grace_and_go_on_when_it_comes_ba
 
 
 def test_run_that_outlives_its_workflow_is_counted_and_its_rows_end_again(metered: Metered) -> None:
-    """A run that ends long after the removal of its workflow is not lost, and leaves no series behind for good."""
+    """A run that ends long after the removal of its workflow is counted, and its series are removed in the end."""
     now = [0.0]
     metrics = AelMetrics(metered.provider)
     metrics.workflow.clock = metrics.step.clock = lambda: now[0]

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ from tests.support.waiting import until
 
 
 class Takes:
-    """A consumer that keeps what it takes; `gate` holds it up, `fails` makes it raise."""
+    """A consumer that collects its notes; `gate` blocks it, `fails` makes it raise."""
 
     def __init__(self) -> None:
         self.taken: list[object] = []
@@ -47,7 +48,7 @@ class Takes:
 
 @contextmanager
 def paused(queue: TelemetryThread) -> Iterator[Takes]:
-    """Hold the thread up in the work on a first note, which a consumer of its own takes."""
+    """Block the thread in the work on a first note, which goes to a separate consumer."""
     holder = Takes()
     holder.gate.clear()
     queue.submit(holder, "first", 0)
@@ -72,7 +73,7 @@ def made() -> Iterator[Callable[..., TelemetryThread]]:
     """Make queues whose threads end with the test."""
     queues: list[TelemetryThread] = []
 
-    def make(**options: float) -> TelemetryThread:
+    def make(**options: Any) -> TelemetryThread:
         queues.append(TelemetryThread(**options))
         return queues[-1]
 
@@ -85,7 +86,7 @@ type Make = Callable[..., TelemetryThread]
 
 
 def books(queue: TelemetryThread) -> bool:
-    """Whether the law holds; with no call going on elsewhere."""
+    """Return whether accepted = processed + dropped + queued; no other call may run meanwhile."""
     return queue.accepted == queue.delivered + queue.dropped + queue.pending
 
 
@@ -100,6 +101,26 @@ def test_notes_are_worked_on_in_order_by_another_thread(made: Make) -> None:
     assert max(takes.batches) <= SLICE
     assert threading.get_ident() not in takes.threads
     assert (queue.accepted, queue.delivered, queue.dropped, queue.pending) == (count, count, 0, 0)
+
+
+def test_thread_gives_way_between_slices_unless_someone_waits(
+    made: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves that the thread sleeps after each slice, so that the event loop is next, and not during a flush."""
+    pauses: list[float] = []
+    monkeypatch.setattr(module, "pause", pauses.append)
+    queue, takes = made(gather_s=0.01), Takes()
+    with paused(queue):
+        for number in range(3 * SLICE):
+            queue.submit(takes, number, 1)
+    until(lambda: queue.pending == 0 and len(pauses) == 4)
+    assert pauses == [module.GIVE_WAY_SECONDS] * 3 + [0]
+    with paused(queue):
+        for number in range(3 * SLICE):
+            queue.submit(takes, number, 1)
+        assert not queue.flush(0.01)
+    until(lambda: queue.pending == 0 and len(pauses) == 8)
+    assert set(pauses[4:]) == {0}
 
 
 def test_consumers_share_the_queue_and_keep_the_order_of_the_calls(made: Make) -> None:
@@ -125,7 +146,7 @@ def test_consumers_share_the_queue_and_keep_the_order_of_the_calls(made: Make) -
 
 @pytest.mark.usefixtures("hectic")
 def test_callers_from_many_threads_each_keep_their_order(made: Make) -> None:
-    """Proves that nothing is lost or reordered for one caller while others submit, flush and drain."""
+    """Proves that no note of one caller is lost or reordered while others submit, flush and drain."""
     queue, takes = made(gather_s=0.001), Takes()
 
     def call(name: int) -> None:
@@ -166,7 +187,7 @@ def test_full_queue_drops_by_reason_and_does_not_block(made: Make) -> None:
 
 
 def test_bytes_are_bounded_too(made: Make) -> None:
-    """Proves that notes in hand count, and that what does not fit is dropped while smaller ones still fit."""
+    """Proves that notes being processed count, and that a note that does not fit is dropped while smaller ones fit."""
     queue, takes = made(max_bytes=1000), Takes()
     with paused(queue):
         assert queue.submit(takes, "large", 900)
@@ -178,8 +199,8 @@ def test_bytes_are_bounded_too(made: Make) -> None:
     assert takes.taken == ["large", "small"]
 
 
-def test_report_of_drops_has_room_of_its_own(made: Make) -> None:
-    """Proves that what reports the drops is queued beyond the bound, and that this too is bounded."""
+def test_report_of_drops_has_reserved_room(made: Make) -> None:
+    """Proves that reports of drops are queued beyond the bound, and that their number is bounded too."""
     queue, takes = made(max_notes=4), Takes()
     with paused(queue):
         for number in range(10):
@@ -192,7 +213,7 @@ def test_report_of_drops_has_room_of_its_own(made: Make) -> None:
     assert books(queue)
 
 
-def test_fault_of_a_consumer_costs_its_batch_and_nothing_else(made: Make) -> None:
+def test_fault_of_a_consumer_drops_its_batch_only(made: Make) -> None:
     """Proves that a batch whose work raises is counted as `internal`, and that the thread lives on."""
     queue, takes = made(), Takes()
     takes.fails = lambda notes: "bad" in notes
@@ -316,7 +337,9 @@ def test_signal_handler_may_submit_in_the_middle_of_a_submit(made: Make) -> None
         max_size=60,
     )
 )
-def test_books_are_exact_whatever_happens(actions: list[tuple[str, int | None, bool | None]]) -> None:
+def test_counts_are_exact_for_any_sequence_of_calls(
+    actions: list[tuple[str, int | None, bool | None]],
+) -> None:
     """Proves accepted = delivered + dropped + pending after each action, bounds that hold, and order at the end."""
     queue, takes = TelemetryThread(max_notes=6, max_bytes=100, gather_s=0.0005), Takes()
     sent: list[int] = []
@@ -352,7 +375,7 @@ def test_books_are_exact_whatever_happens(actions: list[tuple[str, int | None, b
 
 
 def test_closed_queue_has_its_callers_do_the_work(made: Make) -> None:
-    """Proves that closing works off what is queued and ends the thread, and that a later note is worked on at once."""
+    """Proves that closing processes the queue and ends the thread, and that a later note is processed at once."""
     queue, takes = made(), Takes()
     for number in range(3):
         queue.submit(takes, number, 1)
@@ -366,3 +389,45 @@ def test_closed_queue_has_its_callers_do_the_work(made: Make) -> None:
 def test_process_has_one_queue() -> None:
     """Proves that every caller gets the same queue, which a fork therefore handles once."""
     assert telemetry_thread() is telemetry_thread()
+
+
+def test_alarm_rings_after_notes_and_by_itself(made: Callable[..., TelemetryThread]) -> None:
+    """The thread calls it after its notes and again when its seconds are over, then waits for notes."""
+    rung = threading.Event()
+    calls: list[int] = []
+    takes = Takes()
+
+    def alarm() -> float | None:
+        calls.append(len(takes.taken))
+        if len(calls) < 3:
+            return 0.001
+        rung.set()
+        return None
+
+    queue = made(alarm=alarm, gather_s=0)
+    assert queue.submit(takes, "note", 1)
+    assert rung.wait(10)
+    assert calls == [1, 1, 1]
+    assert queue.submit(takes, "later", 1)
+    until(lambda: len(calls) == 4)
+    assert takes.taken == ["note", "later"]
+
+
+def test_alarm_that_fails_rings_again_after_the_next_note(
+    made: Callable[..., TelemetryThread], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault in it neither ends the thread nor loses a note."""
+    monkeypatch.setenv("AEL_OTEL_RAISE_FAULTS", "0")
+    calls: list[int] = []
+
+    def alarm() -> float | None:
+        calls.append(1)
+        raise OSError("made up")
+
+    takes = Takes()
+    queue = made(alarm=alarm, gather_s=0)
+    for number in (1, 2):
+        assert queue.submit(takes, number, 1)
+        until(lambda count=number: len(calls) == count)  # type: ignore[misc]
+    assert queue.flush(10)
+    assert takes.taken == [1, 2]

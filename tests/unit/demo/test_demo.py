@@ -29,13 +29,13 @@ def test_every_workflow_is_run_and_every_run_has_its_workflow():
     assert all(workflow["name"] == name for name, workflow in BUNDLED.items())
 
 
-def test_a_round_is_what_the_demo_runs_by_default():
-    """Twelve runs show every workflow at least once, some of them at the same time."""
+def test_demo_runs_one_round_by_default():
+    """Twelve runs have every workflow at least once, some of them at the same time."""
     assert RUNS_PER_ROUND == 12
     assert any(len(group) > 1 for group in ROUND)
 
 
-def test_the_workflows_show_every_way_a_step_can_go():
+def test_workflows_have_every_outcome_of_a_step():
     """Tool and code, tools called from code, retry, skip by error, by condition and by dependency, time-out."""
     assert {"tool" in step for step in STEPS} == {True, False}
     assert any("context.tools.call" in step.get("code", "") for step in STEPS)
@@ -58,7 +58,7 @@ def test_no_workflow_has_the_name_of_a_tool():
     assert all(step["mcp"] == "demo" for step in STEPS if "tool" in step)
 
 
-def test_the_bundled_configuration_holds_as_it_is():
+def test_bundled_configuration_is_valid():
     """It is valid for the telemetry settings and names a tool server and a folder by itself."""
     bundled = files("ael_otel.demo").joinpath("config.yaml")
     assert load_settings(Path(str(bundled)), {}).service_name == "ael-demo"
@@ -93,7 +93,7 @@ def test_an_example_overwrites_nothing(present, tmp_path):
     assert mine.read_text() == "mine"
 
 
-def test_a_folder_that_cannot_be_written_is_said(tmp_path):
+def test_folder_that_cannot_be_written_is_reported(tmp_path):
     """For instance because a file has its name."""
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be written"):
@@ -115,7 +115,7 @@ class Outcome:
     status: str
 
 
-async def test_groups_start_together_and_each_end_is_told():
+async def test_groups_start_together_and_each_end_is_reported():
     """The second run of a group begins before the first one has ended; the next group waits for both."""
     begun: list[str] = []
     ended: list[Outcome] = []
@@ -131,7 +131,7 @@ async def test_groups_start_together_and_each_end_is_told():
 
 
 async def test_a_run_that_ends_otherwise_than_meant_is_reported():
-    """This is what makes the demo fail when the engine or the tool server is broken."""
+    """The demo therefore fails when the engine or the tool server is broken."""
 
     async def run(_scenario: Scenario) -> Outcome:
         return Outcome("failed")

@@ -1,4 +1,4 @@
-"""What `ael init` writes: valid for the engine's reader, without secrets, and relative where that is possible."""
+"""The files of `ael init`: valid for the engine's reader, without secrets, and relative where possible."""
 
 import shlex
 import stat
@@ -38,7 +38,7 @@ def _servers(project, tmp_path, **environ):
 
 
 def _program(tmp_path, name):
-    """Put a program on a PATH of its own, and return the folder."""
+    """Put a program into a folder that becomes PATH, and return the folder."""
     folder = tmp_path / "bin"
     folder.mkdir(exist_ok=True)
     program = folder / name

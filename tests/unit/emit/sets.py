@@ -1,4 +1,4 @@
-"""Metric sets of the tests' own: what they prove does not depend on which metrics the registry has."""
+"""Metric sets of the tests, so that the tests do not depend on the registry's metrics."""
 
 import dataclasses
 
@@ -27,7 +27,7 @@ def spec(name: str, **changes: object) -> registry.MetricSpec:
 
 
 class Row3(Row):
-    """What the generator writes for such a set, by hand; see `test_render_sets.py` for its own."""
+    """Code as the generator writes it for such a set, written by hand; `test_render_sets.py` tests the generator."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""Generated starters and emitters: what the registry says is what arrives at the SDK and at the log handlers."""
+"""Generated starters and emitters: the SDK and log handlers get spans and events as the registry declares them."""
 
 import logging
 
@@ -15,7 +15,7 @@ from ael_otel.emit import activity
 
 
 class Seen(Sampler):
-    """Samples everything and keeps the attributes it was shown."""
+    """Samples everything and records the attributes it got."""
 
     def __init__(self) -> None:
         self.attributes: list[dict[str, object]] = []
@@ -23,7 +23,7 @@ class Seen(Sampler):
     def should_sample(
         self, parent_context, trace_id, name, kind=None, attributes=None, links=None, trace_state=None
     ):
-        """Keep what is known at the start."""
+        """Record the attributes at the start."""
         self.attributes.append(dict(attributes or {}))
         return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes)
 
@@ -47,6 +47,7 @@ class Traced:
         return self._exporter.get_finished_spans()[-1]
 
 
+OF_SESSION = {"session_id": "s-1", "session_agent": "codex"}
 STARTS = {
     "ael.workflow": lambda tracer: emitters.start_workflow(
         tracer, workflow_name="shop", workflow_id="exec-1"
@@ -61,6 +62,18 @@ STARTS = {
         tracer, tool_name="charge", mcp_server="bank"
     ),
     "ael.code.exec": emitters.start_code_exec,
+    "ael.session": lambda tracer: emitters.start_session(tracer, **OF_SESSION, session_outcome="success"),
+    "ael.session.turn": lambda tracer: emitters.start_session_turn(tracer, **OF_SESSION),
+    "ael.session.tool": lambda tracer: emitters.start_session_tool(
+        tracer, **OF_SESSION, session_call_outcome="error"
+    ),
+    "ael.session.subagent": lambda tracer: emitters.start_session_subagent(tracer, **OF_SESSION),
+    "ael.session.idle": lambda tracer: emitters.start_session_idle(
+        tracer, **OF_SESSION, session_idle_waiting=True
+    ),
+    "ael.session.message": lambda tracer: emitters.start_session_message(tracer, **OF_SESSION),
+    "ael.session.decision": lambda tracer: emitters.start_session_decision(tracer, **OF_SESSION),
+    "ael.session.error": lambda tracer: emitters.start_session_error(tracer, **OF_SESSION),
 }
 
 
@@ -78,8 +91,8 @@ def test_a_starter_makes_the_span_of_the_registry(spec: spans.SpanSpec) -> None:
     assert sampler.attributes == [dict(span.attributes or {})]
 
 
-def test_opt_in_attributes_are_there_when_said() -> None:
-    """What is opt-in appears when it is passed, and only then."""
+def test_opt_in_attributes_are_there_when_passed() -> None:
+    """An opt-in attribute appears only when it is passed."""
     traced = Traced(Seen())
     emitters.start_mcp_request(
         traced.tracer, tool_name="x", gen_ai_tool_name="x", mcp_method_name="tools/call"
@@ -97,8 +110,8 @@ def test_a_cached_start_is_not_shared() -> None:
     assert "ael.mcp.server" not in (traced.last.attributes or {})
 
 
-def test_an_update_says_only_what_is_known() -> None:
-    """None says nothing: what was there stays, what was not is not invented."""
+def test_update_sets_only_the_values_that_are_passed() -> None:
+    """None changes nothing: an attribute that is set stays, one that is not set stays absent."""
     traced = Traced(Seen())
     span = STARTS["ael.step.code"](traced.tracer)
     emitters.update_step_code(span, step_status="skipped", step_skip_reason="when: no")
@@ -118,7 +131,7 @@ def test_an_update_says_only_what_is_known() -> None:
 
 
 def test_a_failed_span_has_type_and_status() -> None:
-    """Both error attributes and the status say the kind of error; there is no event and no message."""
+    """Both error attributes and the status name the kind of error; there is no event and no message."""
     traced = Traced(Seen())
     span = emitters.start_code_exec(traced.tracer)
     emitters.fail_span(span, error_type="CODE_TIMEOUT")
@@ -141,7 +154,7 @@ def test_a_span_that_is_not_recorded_costs_nothing() -> None:
 
 
 def test_the_context_decides_the_parent() -> None:
-    """A starter takes the parent's context: an empty one makes a trace of its own."""
+    """A starter takes the parent's context: an empty one starts a new trace."""
     traced = Traced(Seen())
     with traced.tracer.start_as_current_span("outer"):
         emitters.start_code_exec(traced.tracer, context=Context()).end()
@@ -151,7 +164,7 @@ def test_the_context_decides_the_parent() -> None:
 
 
 def test_an_event_is_a_record_with_its_name(caplog: pytest.LogCaptureFixture) -> None:
-    """The record carries name, component and the fields that were said; what was not said is not there."""
+    """The record carries name, component and the fields that were passed, and no other."""
     logger = logging.getLogger("test.emit")
     error = ValueError("declined")
     emitters.emit_execution_fail(

@@ -1,4 +1,4 @@
-"""Histograms of ours beside the SDK's own, fed with the same values: readers get the same."""
+"""Our histograms and the SDK's, fed with the same values, give readers the same."""
 
 import logging
 import math
@@ -88,7 +88,7 @@ def reader(kind: str) -> InMemoryMetricReader:
 
 
 class Pair:
-    """Our histogram and the SDK's of the same description, each on a provider of its own with the same readers."""
+    """Our histogram and the SDK's of the same description, each on its own provider with the same readers."""
 
     def __init__(self, kinds: tuple[str, ...], clock: Clock, **options: Any) -> None:
         self.clock = clock
@@ -121,7 +121,7 @@ class Pair:
             provider.add_metric_reader(readers[-1])
 
     def check(self, index: int) -> Any:
-        """Collect with one reader of each and compare; returns what was collected, None for nothing."""
+        """Collect with one reader of each and compare; return the collected data, or None."""
         self.clock.now += 1_000
         ours, theirs = (self.collected(readers[index]) for readers in self.readers)
         assert ours == theirs
@@ -181,17 +181,17 @@ A, B = (("record", tool, 0.5, 0, False) for tool in "ab")
 @example(
     [("record", "a", -1.0, 0, False), ("collect", 0), A], ["delta"], "always_off", 5
 )  # when the first one began
-@example([A, A, ("reader", "cumulative"), A, A], ["cumulative"], "always_off", 5)  # what a late reader gets
+@example([A, A, ("reader", "cumulative"), A, A], ["cumulative"], "always_off", 5)  # the data of a late reader
 @given(
     steps=STEPS,
     kinds=st.lists(st.sampled_from(("cumulative", "delta")), min_size=1, max_size=2),
     exemplars=st.sampled_from(sorted(FILTERS)),
     limit=st.integers(1, 5),
 )
-def test_readers_get_what_the_sdks_histogram_gives_them(
+def test_readers_get_the_same_as_from_the_sdks_histogram(
     clock: Clock, steps: list, kinds: list[str], exemplars: str, limit: int
 ) -> None:
-    """Whatever is recorded, collected and read by whom in whatever order: counts, sums, extremes, times, exemplars and
+    """For any sequence of records and collections by any readers: counts, sums, extremes, times, exemplars and
     the order of points are those of the SDK's histogram, for each temporality, exemplar filter and cardinality limit.
     """
     logging.disable(logging.CRITICAL)
@@ -224,7 +224,7 @@ class FirstOnly(SimpleFixedSizeExemplarReservoir):
 
 
 def first_only(**_options: object) -> FirstOnly:
-    """Make such a reservoir, whatever the buckets."""
+    """Return such a reservoir; the buckets are ignored."""
     return FirstOnly()
 
 
@@ -264,7 +264,7 @@ VIEWS: dict[str, tuple[list[View], bool]] = {
 @pytest.mark.parametrize("kind", ["cumulative", "delta"])
 @pytest.mark.parametrize("views", VIEWS)
 def test_views_apply_as_to_the_sdks_histogram(clock: Clock, views: str, kind: str) -> None:
-    """Each view does to ours what it does to the SDK's; where it adds up in another way values go through the SDK."""
+    """Each view has the same effect on both; where it aggregates in another way, values go through the SDK."""
     made, fast = VIEWS[views]
     pair = Pair((kind,), clock, views=made)
     for _ in range(3):
@@ -276,7 +276,7 @@ def test_views_apply_as_to_the_sdks_histogram(clock: Clock, views: str, kind: st
 
 
 def test_attributes_that_a_view_leaves_out_are_with_the_exemplar(clock: Clock) -> None:
-    """An exemplar carries what its point has not (`filtered_attributes`)."""
+    """An exemplar carries the attributes that its point lacks (`filtered_attributes`)."""
     pair = Pair(("cumulative",), clock, views=[View(instrument_name="time", attribute_keys=set())])
     for value in (0.5, 0.6):
         pair.record("echo", value, CONTEXTS[1])
@@ -287,7 +287,7 @@ def test_attributes_that_a_view_leaves_out_are_with_the_exemplar(clock: Clock) -
 
 
 def test_a_reader_that_adds_up_otherwise_sends_values_through_the_sdk(clock: Clock) -> None:
-    """A reader of exponential buckets that comes later gets what is recorded from then on, the others miss nothing."""
+    """A later reader of exponential buckets gets values recorded from then on; the others get all."""
     pair = Pair(("cumulative", "delta"), clock)
     for value in (0.05, 0.5, 5.0):
         pair.record("echo", value)
@@ -329,7 +329,7 @@ def test_a_refused_value_is_reported_and_not_counted(clock: Clock, caplog: pytes
     assert pair.check(0)
 
 
-def test_a_series_that_ends_forgets_what_waits(clock: Clock) -> None:
+def test_series_that_ends_discards_waiting_values(clock: Clock) -> None:
     """Values of a series whose subject is gone are not exported; one that comes back begins again."""
     pair = Pair(("cumulative", "delta"), clock)
     for value in (0.5, 0.6):
@@ -363,7 +363,7 @@ def test_a_second_set_of_the_same_metrics_goes_through_the_sdk(clock: Clock) -> 
 
 
 def test_a_set_without_counters_goes_through_the_sdk(clock: Clock) -> None:
-    """Without an observable instrument nothing tells that a reader collects."""
+    """Without an observable instrument a collection by a reader goes unnoticed."""
     pair = Pair(("cumulative",), clock)
     meter = pair.providers[0].get_meter("alone")
     alone = MetricSet(
@@ -375,7 +375,7 @@ def test_a_set_without_counters_goes_through_the_sdk(clock: Clock) -> None:
     assert (point["count"], list(point["bucket_counts"])) == (2, [1, 1])
 
 
-def test_a_disabled_meter_keeps_nothing(clock: Clock) -> None:
+def test_disabled_meter_stores_no_values(clock: Clock) -> None:
     """A meter that the application has disabled records nothing, and nothing waits for it."""
     pair = Pair(("cumulative",), clock, _meter_configurator=lambda _scope: SimpleNamespace(is_enabled=False))
     for value in (0.5, 0.6):
@@ -385,7 +385,7 @@ def test_a_disabled_meter_keeps_nothing(clock: Clock) -> None:
     assert pair.check(0) == []
 
 
-def test_without_an_sdk_nothing_waits() -> None:
+def test_without_an_sdk_no_values_wait() -> None:
     """A meter that records nothing, and one that has no provider yet, take values and keep none."""
     timed = Timed(NoOpMeterProvider().get_meter("none"), rows=10, times=10)
     for value in (0.5, 0.6):
@@ -402,8 +402,8 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("broken", BROKEN)
-def test_another_sdk_is_left_alone(clock: Clock, broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the SDK has not what is expected of it, the answer is None and not an exception."""
+def test_another_sdk_is_not_touched(clock: Clock, broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the SDK lacks an expected attribute, the result is None and not an exception."""
     pair = Pair(("cumulative",), clock)
     histogram = pair.timed.histograms[0].histogram
     path, value = BROKEN[broken]

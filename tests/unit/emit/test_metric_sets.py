@@ -1,4 +1,4 @@
-"""Metric sets: what is counted is what a reader gets, in as many series as the registry allows and no more."""
+"""Metric sets: a reader gets all counts, in at most as many series as the registry allows."""
 
 import sys
 import threading
@@ -69,7 +69,7 @@ def test_counts_survive_collection(metered: Metered) -> None:
 
 
 def test_beyond_the_cap_everything_lands_in_one_row(metered: Metered) -> None:
-    """New combinations share the overflow series and each metric updated there is reported; known rows go on."""
+    """New combinations share the overflow series and each metric there is reported; existing rows still count."""
     lost: list[str] = []
     calls = Calls(metered.meter, lost.append)
     for number in range(5):
@@ -88,7 +88,7 @@ def test_beyond_the_cap_everything_lands_in_one_row(metered: Metered) -> None:
 
 
 def test_a_row_points_at_the_last_sampled_span(metered: Metered, tracer, unsampled) -> None:
-    """A row's exemplar is the last context it was given, in every collection until there is a newer one."""
+    """A row's exemplar is of its last update with a context, in every collection until there is a newer one."""
     calls = Calls(metered.meter)
     spans = [tracer.start_span("one"), tracer.start_span("two")]
     for span in spans:
@@ -149,7 +149,7 @@ def test_no_update_is_lost_between_threads(metered: Metered) -> None:
     assert lost == {name: series[name][OVERFLOW] for name in ("calls", "running")}
 
 
-def test_a_histogram_is_recorded_in_the_given_context(metered: Metered, tracer) -> None:
+def test_histogram_is_recorded_in_the_passed_context(metered: Metered, tracer) -> None:
     """Values go to the registry's boundaries, with an exemplar of the span that is passed, in one call with a count."""
     row = Timed(metered.meter).row(("echo", "success"))
     span = tracer.start_span("call")
@@ -180,7 +180,7 @@ def test_a_histogram_has_its_own_labels(metered: Metered) -> None:
 
 
 def test_a_histogram_is_capped_too(metered: Metered) -> None:
-    """Beyond its own cap a value is kept in the overflow series and reported; known rows go on."""
+    """Beyond its cap a value goes into the overflow series and is reported; existing rows still count."""
     lost: list[str] = []
     group = Timed(metered.meter, lost.append, rows=10)
     for tool in ("a", "b", "c", "d", "a"):
@@ -190,7 +190,7 @@ def test_a_histogram_is_capped_too(metered: Metered) -> None:
     assert group.histograms[0].dropped == 2
 
 
-def test_a_set_says_how_it_is_used(metered: Metered) -> None:
+def test_set_states_how_it_is_used(metered: Metered) -> None:
     """The live schema's numbers: updates, series, and when a change was last seen, for each metric."""
     group = Timed(metered.meter, rows=1)
     assert group.state() == {"calls": (0, 0, 0.0), "time": (0, 0, 0.0)}
@@ -209,7 +209,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(("add", "bind")), VALUES, st.integers
 @settings(max_examples=60)
 @given(steps=STEPS, cap=st.integers(1, 6))
 def test_rows_behave_like_a_dictionary_with_a_lid(steps: list, cap: int) -> None:
-    """Whatever is added in whatever order: rows are a dictionary, what does not fit adds up in the overflow row."""
+    """For any updates in any order: rows behave as a dictionary, and the rest adds up in the overflow row."""
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader], Resource({}), shutdown_on_exit=False)
     metered = Metered(provider.get_meter("test"), provider, reader)
@@ -234,7 +234,7 @@ def test_rows_behave_like_a_dictionary_with_a_lid(steps: list, cap: int) -> None
 
 
 class Interrupted:
-    """A lock that is taken, and then Ctrl-C comes, before the caller gets any further."""
+    """A lock that is acquired, whereupon Ctrl-C interrupts the caller."""
 
     def __init__(self, lock: threading.Lock) -> None:
         self.lock = lock
@@ -250,7 +250,7 @@ class TestGeneratedSets:
     """The sets of the real registry."""
 
     def test_binding_alone_makes_zeros(self, metered: Metered) -> None:
-        """`expect` says what is known when a workflow or tool is loaded; all that can follow is there at zero."""
+        """`expect` gets the labels of a loaded workflow or tool; every series that can follow is exported at zero."""
         sets = MetricSets(metered.meter)
         sets.workflow.expect(workflow="mixed")
         sets.step.expect(workflow="mixed", step="greet", type="tool_call")
@@ -274,8 +274,8 @@ class TestGeneratedSets:
         assert found["ael.workflow.executions"] == {labels(workflow="mixed", status="success"): 1}
         assert found["ael.workflow.duration"] == {labels(workflow="mixed"): 1}
 
-    def test_an_interrupt_inside_an_update_locks_nobody_out(self, metered: Metered) -> None:
-        """Ctrl-C in the middle of an update ends it and nothing else: the next update and the next reader go on."""
+    def test_interrupt_inside_an_update_releases_the_lock(self, metered: Metered) -> None:
+        """Ctrl-C in the middle of an update ends only that update: the next update and the next reader work."""
         row = WorkflowMetrics(metered.meter).bind(workflow="mixed", status="success")
         lock = row.lock
         row.lock = Interrupted(lock)

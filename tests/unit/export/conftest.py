@@ -184,7 +184,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=5,
 )
-"""What an attribute can be, also in traces of others."""
+"""Values that an attribute can have, also in foreign traces."""
 
 NANOSECONDS = st.integers(0, 2**64 - 1)
 SPAN_IDS = st.integers(1, 2**64 - 1).map(lambda number: f"{number:016x}")

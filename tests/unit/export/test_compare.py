@@ -1,4 +1,4 @@
-"""What differs between two runs."""
+"""Differences between two runs."""
 
 import msgspec
 from hypothesis import given
@@ -20,21 +20,21 @@ def paths(a: ExecutionRecord, b: ExecutionRecord) -> list[str]:
 
 @given(records())
 def test_a_run_does_not_differ_from_itself(run):
-    """Whatever is in it."""
+    """Proves it for runs with any content."""
     assert paths(run, copy(run)) == []
 
 
 @given(JSON, JSON)
 def test_values_differ_if_and_only_if_their_json_does(a, b):
-    """1, 1.0 and true are three values."""
+    """Proves that values are compared by their JSON, where 1, 1.0 and true are three values."""
     one = ExecutionRecord("a", "workflow", "completed", call("x", 0, 1).started_at, inputs={"value": a})
     other = msgspec.structs.replace(one, inputs={"value": b})
     same = msgspec.json.encode(a, order="sorted") == msgspec.json.encode(b, order="sorted")
     assert (paths(one, other) == []) is same
 
 
-def test_each_difference_is_told_where_it_is(full):
-    """Deep inside content, a step that only one has, a status, a code; ids and times are none."""
+def test_each_difference_is_reported_with_its_path(full):
+    """Proves it deep inside content, for a missing step, a status and a code; ids and times are not differences."""
     other = copy(full)
     other.execution_id, other.trace_id, other.duration_ms = "exec-other", "c" * 32, 1.0
     other.inputs["name"] = "Bob"
@@ -59,7 +59,7 @@ def test_each_difference_is_told_where_it_is(full):
 
 
 def test_an_error_that_comes_or_goes_is_one_difference(full):
-    """With code and message."""
+    """Proves that an error in only one of two runs is a single difference with code and message."""
     other = copy(full)
     other.error = None
     [difference] = compare(full, other).differences

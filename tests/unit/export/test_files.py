@@ -21,6 +21,7 @@ from ael_otel.export.formats import (
 from ael_otel.export.sheet import COLUMNS, cell, lines
 from ael_otel.store import ExecutionRecord
 from tests.unit.export.conftest import MESSY, records
+from tests.unit.export.ocel_rules import check
 
 
 @given(st.lists(records(), max_size=2))
@@ -32,17 +33,20 @@ def test_json_comes_back_exactly(runs):
 
 
 def test_content_is_never_cut(full):
-    """A result of a megabyte is in the JSON as it is in the record."""
+    """A result of a megabyte is the same in the JSON and in the record."""
     full.outputs = {"text": "x" * 1_000_000}
     assert b"x" * 1_000_000 in b"".join(write_json([full]))
 
 
 @pytest.mark.parametrize("name", [*RECORD_FORMATS, *SPAN_FORMATS])
-def test_nothing_is_a_valid_file_too(name):
+def test_export_of_no_runs_is_a_valid_file(name):
     """No runs: an empty array or object, or no lines."""
     data = b"".join(write(name, []))
-    if name in ("json", "zipkin", "jaeger"):
-        assert json.loads(data) == ({"data": []} if name == "jaeger" else [])
+    if name == "ocel":
+        check(json.loads(data))
+        assert json.loads(data)["events"] == []
+    elif name in ("json", "zipkin", "jaeger", "chrome"):
+        assert json.loads(data) == {"jaeger": {"data": []}, "chrome": {"traceEvents": []}}.get(name, [])
     else:
         assert data == (b"".join(write_csv([])) if name == "csv" else b"")
 

@@ -8,12 +8,12 @@ from ael_otel.cli.trace.export import FORMATS, command
 from ael_otel.export.formats import RECORD_FORMATS, SPAN_FORMATS
 from ael_otel.store.query import EXPORT_FORMATS
 
-PAGE = Path(__file__).parents[3] / "docs" / "trace.md"
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "trace.md"
 
 
 def test_command_takes_every_form_that_has_a_writer() -> None:
-    """`FORMATS` in cli/trace/export.py names what export/formats.py writes, and the page of `export/page.py`."""
-    assert sorted(FORMATS) == sorted([*RECORD_FORMATS, *SPAN_FORMATS, "html"])
+    """`FORMATS` in cli/trace/export.py names the formats of export/formats.py, the page, and records of changes."""
+    assert sorted(FORMATS) == sorted([*RECORD_FORMATS, *SPAN_FORMATS, "html", "agent-trace"])
 
 
 def test_store_exports_every_form_that_has_a_writer() -> None:
@@ -23,7 +23,7 @@ def test_store_exports_every_form_that_has_a_writer() -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_page_has_a_row_for_every_form(form: str) -> None:
-    """docs/trace.md says what each is for."""
+    """docs/how-to/trace.md has the purpose of each."""
     rows = [line for line in PAGE.read_text("utf-8").splitlines() if line.startswith(f"| `{form}` |")]
     assert [row.rpartition(" | ")[2] for row in rows] in (["yes |"], ["no |"]), (
         "says whether it holds content"

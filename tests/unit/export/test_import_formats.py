@@ -18,7 +18,7 @@ from tests.unit.export.conftest import SPANS, records
 
 
 def without_content(record):
-    """What a trace can tell of a run: no content, no messages, no bookkeeping of the engine."""
+    """The part of a run that a trace holds: no content, no messages, no engine internals."""
 
     def bare(error):
         return None if error is None else error.code
@@ -97,7 +97,7 @@ def test_runs_that_share_a_trace_stay_apart(full):
 
 
 def test_a_trace_of_another_agent_is_a_run_of_its_root():
-    """The spans below the root are steps, what calls a tool below them a call, with the content that they carry."""
+    """Spans below the root become steps, tool spans below these become calls, with the content that they carry."""
 
     def span(number, parent, name, **more):
         return Span(
@@ -161,19 +161,19 @@ def test_a_file_may_be_indented_or_lines_and_begin_with_a_mark(full):
     assert read(lines) == expected, "the spans of a trace may be on several lines"
 
 
-def test_spans_that_no_run_can_be_made_of_are_refused(full):
+def test_spans_that_do_not_form_a_run_are_refused(full):
     """With the trace and the reason."""
     wrong = msgspec.structs.replace(
         spans_of(full)[1], attributes={"ael.step.name": "x", "ael.step.index": "first"}
     )
-    with pytest.raises(ImportFormatError, match=f"no run can be made of the trace {full.trace_id}"):
+    with pytest.raises(ImportFormatError, match=f"trace {full.trace_id} cannot be converted to a run"):
         records_of([spans_of(full)[0], wrong])
 
 
 @pytest.mark.parametrize("data", [b"1", b'"x"', b"null", b"[1]", b"[[]]"])
 def test_json_without_a_trace_is_refused(data):
     """Whatever it is."""
-    with pytest.raises(ImportFormatError, match="no OTLP/JSON"):
+    with pytest.raises(ImportFormatError, match="not OTLP/JSON"):
         read(data)
 
 
@@ -297,7 +297,7 @@ BEFORE_2022 = otlp_document(scopes="instrumentationLibrarySpans", scope="instrum
 @pytest.mark.parametrize("indent", [None, 2])
 def test_every_form_of_a_trace_is_the_same_run(document, indent):
     """Proves that OTLP/JSON of any version, and answers of Tempo and Jaeger, give one run with its tool call."""
-    [run], left = read_with_rest(json.dumps(document, indent=indent).encode())
+    [run], left, _ = read_with_rest(json.dumps(document, indent=indent).encode())
     assert left == []
     assert (run.workflow_name, run.status, run.duration_ms) == ("plan", "completed", 1000.0)
     [step] = run.steps
@@ -308,7 +308,7 @@ def test_every_form_of_a_trace_is_the_same_run(document, indent):
 
 @given(st.lists(records(), min_size=1, max_size=3, unique_by=lambda run: run.execution_id))
 def test_our_own_jaeger_file_gives_the_runs_of_our_otlp_file(runs):
-    """Proves that what `export --format jaeger` writes is read as what `--format otlp` writes."""
+    """Proves that `export --format jaeger` and `--format otlp` are imported as the same run."""
     one = [
         [run.execution_id for run in read(b"".join(write(kind, iter(runs), "ael")))]
         for kind in ("otlp", "jaeger")
@@ -337,10 +337,10 @@ def test_spans_of_the_console_exporter_are_read_one_after_another():
         )
     ]
     text = "\n".join(json.dumps(span, indent=4) for span in spans)
-    [run], left = read_with_rest(text.encode())
+    [run], left, _ = read_with_rest(text.encode())
     assert (run.status, run.error.message, run.steps[0].tool_calls[0].tool_name) == ("failed", "gone", "find")
     assert left == []
-    [again], left = read_with_rest(f"{text}\n{text[:90]}".encode())
+    [again], left, _ = read_with_rest(f"{text}\n{text[:90]}".encode())
     assert (again, left) == (run, [LeftOut(1, "document", "cut short at the end")])
 
 
@@ -358,7 +358,7 @@ def test_items_that_are_not_runs_are_counted_by_kind():
         "resourceMetrics": [{"scopeMetrics": [{"metrics": [{}]}]}],
     }
     lines = [json.dumps(each) for each in (WHOLE, spoilt, other, {"execution_id": 1}, 7)]
-    [run], left = read_with_rest("\n".join([*lines[:2], "oops", *lines[2:], lines[0][:50]]).encode())
+    [run], left, _ = read_with_rest("\n".join([*lines[:2], "oops", *lines[2:], lines[0][:50]]).encode())
     assert run.workflow_name == "plan"
     assert {(each.noun, each.number) for each in left} == {
         ("span", 2),
@@ -378,23 +378,23 @@ def test_items_that_are_not_runs_are_counted_by_kind():
 @pytest.mark.parametrize(
     "data", [b'{"resourceSpans": [{"sc', b'{"resourceSpans": [\n{"sc', b"hello\nthere\n"]
 )
-def test_a_file_of_which_nothing_can_be_read_is_refused(data):
+def test_file_without_a_readable_part_is_refused(data):
     """Proves that a file without one whole document is an error and not zero runs."""
-    with pytest.raises(ImportFormatError, match="no JSON"):
+    with pytest.raises(ImportFormatError, match="not JSON"):
         read(data)
 
 
 @pytest.mark.parametrize(
     ("data", "remedy"),
     [
-        (b"[" * 100_000, "no JSON"),
-        (b'{"a":' * 50_000, "no JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b'{"a":' * 50_000, "not JSON"),
         (b"\x1f\x8b\x08\x00", "gzip: unpack"),
         ("{}".encode("utf-16"), "UTF-16: convert"),
         (b"PK\x03\x04", "zip archive: unpack"),
     ],
 )
-def test_file_that_cannot_be_json_says_what_to_do(data, remedy):
+def test_file_that_cannot_be_json_is_reported_with_a_remedy(data, remedy):
     """Proves that neither depth nor another kind of file is a traceback, and that compressed ones are named."""
     with pytest.raises(ImportFormatError, match=remedy):
         read(data)
@@ -402,7 +402,7 @@ def test_file_that_cannot_be_json_says_what_to_do(data, remedy):
 
 @pytest.mark.parametrize("parents", [{"1": "1"}, {"1": "2", "2": "1"}, {"1": "2", "2": "3", "3": "2"}])
 def test_spans_that_are_each_others_parents_are_a_run(parents):
-    """Proves that spans without a topmost one are imported, and not lost without a count."""
+    """Proves that spans without a root are imported and counted."""
     spans = [
         {
             "traceId": "a" * 32,
@@ -485,7 +485,7 @@ def test_one_odd_field_costs_one_span(odd, field):
     ("open_", "close"), [('{"trace":', "}"), ('{"data":[', "]}"), ('{"result":', "}"), ("[", "]")]
 )
 def test_document_that_is_nested_deeply_is_refused_in_a_line(depth, open_, close):
-    """Proves for what holds other documents that depth is a reason and no fault of ours."""
+    """Proves for documents inside documents that too deep nesting is a refusal and not a fault."""
     inner = '{"resourceSpans":[]}'
     said = "read"
     try:
@@ -503,7 +503,7 @@ def test_document_that_is_nested_deeply_is_refused_in_a_line(depth, open_, close
     )
 )
 def test_any_json_is_read_or_refused_with_a_reason(document):
-    """Proves that no shape of a document raises anything else than a refusal that says why."""
+    """Proves that no shape of a document raises any exception but a refusal with its reason."""
     said = "read"
     try:
         read_with_rest(json.dumps(document).encode())

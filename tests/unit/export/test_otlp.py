@@ -1,4 +1,4 @@
-"""OTLP/JSON as the specification has it.
+"""OTLP/JSON as specified.
 
 The Collector that this project builds from source has no `otlpjsonfile` receiver (deploy/images/collector/manifest.yaml
 lists what it has), so the format is held to two other readers: here to the protocol's own messages, read by protobuf's
@@ -63,7 +63,7 @@ def test_the_first_bytes_of_two_exports_differ(full, direct):
 
 @given(st.lists(SPANS, max_size=3))
 def test_protobuf_reads_the_same_from_any_spans(spans):
-    """Whatever names, ids, times and attributes are: the protocol's own messages hold the same values."""
+    """For any names, ids, times and attributes the protocol's own messages hold the same values."""
     read = [
         (span, scope.scope, resource.resource)
         for resource in by_protobuf(encode(spans)).resource_spans
@@ -118,7 +118,7 @@ def test_messy_text_is_still_json(span, text, attributes):
     assert len(by_protobuf(encode([messy])).resource_spans) == 1
 
 
-def test_what_protobuf_libraries_write_is_read_too(full):
+def test_json_of_protobuf_libraries_is_read_too(full):
     """Names of enumerations, integers as numbers, fields by the names of the .proto file, unknown fields."""
     span = {
         "trace_id": full.trace_id.upper(),
@@ -154,8 +154,8 @@ def test_what_protobuf_libraries_write_is_read_too(full):
         ('{"resourceLogs": []}', "`resourceSpans` is missing"),
     ],
 )
-def test_what_is_no_otlp_is_refused(text, said):
-    """The message says what is missing."""
+def test_document_that_is_not_otlp_is_refused(text, said):
+    """The message names the missing part."""
     with pytest.raises(ImportFormatError, match=said):
         decode(text)
 

@@ -1,11 +1,12 @@
-"""The page of a run: self-contained, harmless whatever is in the run, and readable."""
+"""The page of a run: self-contained, harmless for any content, and readable."""
 
 import re
 from html.parser import HTMLParser
 
 from hypothesis import given
 
-from ael_otel.export.page import Section, Sheet, page
+from ael_otel.export.page import page
+from ael_otel.export.waterfall import Section, Sheet
 from ael_otel.store import ErrorRecord
 from tests.unit.export.conftest import records
 
@@ -45,7 +46,7 @@ class Reader(HTMLParser):
 
 
 def test_the_box_of_the_error_is_not_drawn_around_rows(full):
-    """What the style sheet says of the box is said of no class that a row can have: statuses of runs and calls."""
+    """The rules for the box in the style sheet match no class of a row: statuses of runs and calls."""
     full.error = ErrorRecord("TOOL_FAILED", "tool", "declined")
     read = Reader(page(full))
     (box,) = [found["class"] for tag, found in read.elements if tag == "p" and found.get("role") == "alert"]
@@ -82,7 +83,7 @@ def test_a_run_is_a_row_for_each_of_its_parts(full):
 
 
 def test_calls_of_an_agents_step_are_calls(full):
-    """Several tools in one step, as foreign spans tell of it, are no attempts; its own number is there once."""
+    """Several tools in one step, as in foreign spans, are not attempts; the step's number is printed once."""
     step = full.steps[0]
     step.step_id, step.max_attempts, step.tool_name = "1 plan", 1, None
     text = Reader(page(full)).text
@@ -92,7 +93,7 @@ def test_calls_of_an_agents_step_are_calls(full):
 
 
 def test_bars_are_where_the_work_was(full, going_on):
-    """In percent of the run; nothing leaves its lane, also while the run goes on."""
+    """In percent of the run; no bar leaves its lane, also in a running run."""
     for run in (full, going_on):
         bars = re.findall(r"left:([\d.]+)%;width:([\d.]+)%", page(run))
         assert bars[0] == ("0.000", "100.000")
@@ -102,8 +103,8 @@ def test_bars_are_where_the_work_was(full, going_on):
 
 
 @given(records())
-def test_nothing_in_a_run_is_markup(record):
-    """Whatever names, messages and content are: the elements are ours, they end in order, and nothing is loaded."""
+def test_content_of_a_run_is_never_markup(record):
+    """For any names, messages and content: the elements are ours, they close in order, and nothing is loaded."""
     read = Reader(page(record))
     assert read.open == []
     for tag, attributes in read.elements:

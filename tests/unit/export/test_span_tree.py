@@ -41,7 +41,7 @@ def test_every_part_of_a_run_is_a_span_under_its_own_parent(full):
 
 
 def test_failures_are_statuses_and_types_without_messages(full):
-    """The run, the step and the call that failed say so; no span holds content or the text of an error."""
+    """The failed run, step and call have error status; no span holds content or the text of an error."""
     spans = spans_of(full)
     assert [span.name for span in spans if span.status == "error"] == [
         "Workflow Execution",
@@ -57,7 +57,7 @@ def test_failures_are_statuses_and_types_without_messages(full):
 
 
 def test_calls_of_an_agents_step_are_no_attempts(full):
-    """A step that calls several tools once each, as foreign spans tell of it: no event says that it was tried again."""
+    """A step that calls several tools once each, as in foreign spans, has no retry event."""
     full.steps[0].max_attempts = full.steps[0].attempt = 1
     full.steps[0].tool_calls[1].tool_name = "other"
     assert [span.events for span in spans_of(full) if span.events] == []
@@ -85,7 +85,7 @@ def test_a_direct_call_is_the_root(direct):
     assert span.attributes["ael.workflow.id"] == direct.execution_id
 
 
-def test_what_goes_on_ends_where_it_was_last_seen_and_ids_are_made_up_once(going_on):
+def test_running_run_ends_at_its_last_event_and_ids_are_stable(going_on):
     """A run without a trace has the same ids at each export, and no span of it ends before it began."""
     spans = spans_of(going_on)
     assert spans == spans_of(going_on)
@@ -126,7 +126,7 @@ def as_sent(span: ReadableSpan) -> Span:
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_spans_of_a_record_are_those_that_were_sent(fails):
-    """What the frames of a run and of a direct call sent to the SDK and what is derived from their records agree in
+    """The spans of a run and of a direct call that the SDK got and those derived from their records agree in
     everything but clocks.
     """
     sent = InMemorySpanExporter()

@@ -1,4 +1,4 @@
-"""Zipkin v2 JSON against its published shape, and Jaeger's JSON against what its interface reads."""
+"""Zipkin v2 JSON against its published schema, and Jaeger's JSON against the fields that its interface reads."""
 
 import importlib.util
 import json
@@ -64,7 +64,7 @@ def test_jaeger_has_a_run_as_one_trace(full, direct):
 
 @given(st.lists(SPANS, min_size=1, max_size=3))
 def test_any_spans_are_jaeger_json(spans):
-    """Every tag has the value that its type says, and no number is one that a browser rounds."""
+    """Every tag has a value of its declared type, and no number is one that a browser rounds."""
     kinds = {"string": str, "bool": bool, "int64": int, "float64": float}
     for span in json.loads(json.dumps(as_jaeger(spans)))["spans"]:
         for tag in span["tags"]:

@@ -1,4 +1,4 @@
-"""What instrumentation leaves where telemetry is disabled."""
+"""Instrumentation with telemetry disabled: nothing stays wrapped."""
 
 import logging
 
@@ -44,7 +44,7 @@ def test_disabled_leaves_the_engines_loggers_and_baggage_alone() -> None:
 
 
 def test_disabled_from_the_start_leaves_everything_alone() -> None:
-    """The same where the environment says so before anything was wrapped."""
+    """The same if the environment disables it before anything was wrapped."""
     before = filters()
     instrumentation = Instrumentation()
     instrumentation.start(Active(Recorder(store=None)), enabled=False)

@@ -1,4 +1,4 @@
-"""What a server says has the ids of the run it is about: one open call, several of one run, several of several runs."""
+"""Log lines of a server have the ids of their run: one open call, several of one run, several of several runs."""
 
 import contextvars
 import logging
@@ -22,7 +22,7 @@ from ael_otel.lifecycle import CodeBlock, Execution, Frame, Recorder, Step, Tool
 
 
 class Seen(logging.Handler):
-    """Keeps each record with the run and span that are current when it is handled."""
+    """Stores each record with the run and span that are current when it is handled."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Seen(logging.Handler):
 
 @pytest.fixture
 def recorder() -> Iterator[Recorder]:
-    """A recorder in force, whose telemetry nobody reads."""
+    """An active recorder whose telemetry is not read."""
     meters = MeterProvider([], Resource({}), shutdown_on_exit=False)
     made = Recorder(
         tracer_provider=TracerProvider(resource=Resource({}), shutdown_on_exit=False),
@@ -64,7 +64,7 @@ def recorder() -> Iterator[Recorder]:
 
 @pytest.fixture
 def seen() -> Iterator[Seen]:
-    """What the two loggers of servers' output get."""
+    """The records of the two loggers of servers' output."""
     handler = Seen()
     loggers = (server_output.message_logger, server_output.stderr_logger)
     for logger in loggers:
@@ -77,7 +77,7 @@ def seen() -> Iterator[Seen]:
 
 
 class Calls:
-    """Opens runs, each in a context of its own as the engine's tasks are."""
+    """Opens runs, each in its own context, as the engine's tasks are."""
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
@@ -142,7 +142,7 @@ def test_one_open_call_gives_its_ids(calls: Calls, seen: Seen) -> None:
 
 
 def test_several_calls_of_one_run_give_the_run_but_no_call(calls: Calls, seen: Seen) -> None:
-    """What two calls from the same code have in common is the code's span and the run, and no tool."""
+    """Two calls from the same code share the code's span and the run, and no tool."""
     pair = calls.open("exec-1", {}, tools=2)
     connected(*pair).message("info", None, "about one of them")
     (got,) = seen.got
@@ -153,7 +153,7 @@ def test_several_calls_of_one_run_give_the_run_but_no_call(calls: Calls, seen: S
 
 
 def test_calls_of_several_runs_give_no_ids_and_hide_the_inputs_of_all(calls: Calls, seen: Seen) -> None:
-    """No run is guessed, and nothing that any of the callers passed in is shown."""
+    """No run is guessed, and no value that a caller passed is printed."""
     first, second = calls.open("exec-1", {"a": "lovelace"}), calls.open("exec-2", {"a": "babbage"})
     connected(*first, *second).message("info", None, "both lovelace and babbage")
     (got,) = seen.got
@@ -162,7 +162,7 @@ def test_calls_of_several_runs_give_no_ids_and_hide_the_inputs_of_all(calls: Cal
 
 
 def test_text_that_repeats_inputs_of_one_call_has_its_ids(calls: Calls, seen: Seen) -> None:
-    """A text that repeats what only one of the callers passed in is about that call, line by line on stderr."""
+    """A text that repeats a value which only one caller passed belongs to that call, line by line on stderr."""
     first, second = calls.open("exec-1", {"a": "lovelace"}), calls.open("exec-2", {"a": "babbage"})
     connection = connected(*first, *second)
     connection.message("info", None, "for babbage")
@@ -221,7 +221,7 @@ def test_level_of_a_message_is_that_of_the_record(seen: Seen, level: str, shown:
     ],
 )
 def test_data_of_any_shape_is_text(seen: Seen, data: Any, text: str) -> None:
-    """FastMCP's `msg` and `extra`, and whatever JSON other servers send."""
+    """FastMCP's `msg` and `extra`, and any JSON of other servers."""
     connected().message("info", None, data)
     assert [each["text"] for each in seen.got] == [text]
 
@@ -233,10 +233,10 @@ def test_huge_message_is_cut_before_it_is_read(seen: Seen) -> None:
     assert len(got["text"]) < MAX_DATA
 
 
-def test_server_that_says_too_much_is_cut_off_and_counted(
+def test_server_output_over_the_limit_is_dropped_and_counted(
     seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The allowance is by line and KiB, is earned again with time, and what is over it is counted as dropped."""
+    """The allowance is by line and KiB and refills with time; output over it is counted as dropped."""
     now = [100.0]
     monkeypatch.setattr(server_output, "monotonic", lambda: now[0])
     lost: list[tuple[str, str, int]] = []
@@ -283,7 +283,7 @@ def test_tasks_of_the_connection_find_the_run_at_each_record(calls: Calls) -> No
 
 
 async def test_wrappers_note_connection_and_call(recorder: Recorder, calls: Calls) -> None:
-    """While connecting, what is started says which server it serves; during a call, it is the server's."""
+    """While connecting, the server's name comes from the start; during a call, it is the called server's."""
     holder = type("Connection", (), {"name": "talker"})()
     found: list[Any] = []
 
@@ -322,15 +322,15 @@ async def test_without_instrumentation_nothing_changes(seen: Seen) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="stderr of servers is read from pipes")
-async def test_stderr_is_taken_where_our_log_is_and_nobody_else_wants_it(
+async def test_stderr_is_captured_if_our_log_is_on_and_nobody_else_reads_it(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file that the engine has for it stays, and where another log is in charge the server prints as before."""
     holder = type("Connection", (), {"name": "talker"})()
 
-    async def transports() -> tuple[Any, Any, Any]:
-        def make(log_file: object = None) -> Any:
-            return SimpleNamespace(log_file=log_file)
+    async def transports() -> tuple[Any, Any, Any, Any]:
+        def make(log_file: object = None, env: dict[str, str] | None = None) -> Any:
+            return SimpleNamespace(log_file=log_file, env=env)
 
         monkeypatch.setattr(server_output, "log_is_owned", lambda: False)
         foreign = server_output.stdio_transport(make, holder, (), {})
@@ -339,13 +339,19 @@ async def test_stderr_is_taken_where_our_log_is_and_nobody_else_wants_it(
             foreign,
             server_output.stdio_transport(make, holder, ("a file",), {}),
             server_output.stdio_transport(make, holder, (), {}),
+            server_output.stdio_transport(
+                make, holder, (), {"env": {"FASTMCP_ENABLE_RICH_LOGGING": "true", "A": "1"}}
+            ),
         )
 
-    foreign, filed, ours = await server_output.connect(transports, holder, (), {})
+    foreign, filed, ours, chosen = await server_output.connect(transports, holder, (), {})
     assert (foreign.log_file, filed.log_file) == (None, "a file")
+    assert (foreign.env, filed.env) == (None, None)
     assert ours.log_file.fileno() > 2
+    assert ours.env == {"FASTMCP_ENABLE_RICH_LOGGING": "false"}
+    assert chosen.env == {"FASTMCP_ENABLE_RICH_LOGGING": "true", "A": "1"}
     reader = server_output._connections[holder].reader
     assert reader is not None
-    del ours
+    del ours, chosen
     reader.thread.join(10)
     assert not reader.thread.is_alive()

@@ -1,4 +1,4 @@
-"""The stderr of a server as lines: whole, bounded, with what was in force when they were written."""
+"""The stderr of a server as lines: whole, bounded, with the mark of the call during which they were written."""
 
 import os
 import threading
@@ -20,7 +20,7 @@ from tests.support.waiting import until
 
 
 class Taken:
-    """Keeps lines with their marks, once `open` is set; lets so many pass."""
+    """Stores lines with their marks once `open` is set, up to a number."""
 
     def __init__(self, allowed: int = 1_000_000) -> None:
         self.got: list[tuple[str, str]] = []
@@ -59,7 +59,7 @@ class End:
             data = data[os.write(self.descriptor, data) :]
 
     def close(self) -> list[tuple[str, str]]:
-        """End the server; returns what was taken in all."""
+        """End the server and return all captured lines."""
         self.stream = None
         os.close(self.descriptor)
         self.reader.thread.join(10)
@@ -92,7 +92,7 @@ def test_lines_are_whole_and_in_order(opened: Callable[..., End]) -> None:
 
 
 def test_mark_is_that_of_the_moment_of_writing(opened: Callable[..., End]) -> None:
-    """What is still in the pipe when a call ends belongs to the call, and a line to the mark of its beginning."""
+    """Text still in the pipe when a call ends belongs to the call, and a line to the mark at its beginning."""
     end = opened()
     end.write(b"before\n")
     end.reader.mark("call")
@@ -115,7 +115,7 @@ def test_mark_is_that_of_the_moment_of_writing(opened: Callable[..., End]) -> No
 
 
 def test_marks_set_while_lines_are_passed_on_are_not_theirs(opened: Callable[..., End]) -> None:
-    """A call that begins while the thread still works on what it read takes nothing of that."""
+    """A call that begins while the thread still processes earlier text gets none of it."""
     taken = Taken()
     taken.open.clear()
     end = opened(taken)
@@ -129,7 +129,7 @@ def test_marks_set_while_lines_are_passed_on_are_not_theirs(opened: Callable[...
     assert end.close() == [("a", "start"), ("b", "call"), ("c", "next")]
 
 
-def test_marks_of_a_silent_server_are_not_kept(opened: Callable[..., End]) -> None:
+def test_marks_of_a_silent_server_are_discarded(opened: Callable[..., End]) -> None:
     """A server that writes nothing costs no memory, however many calls it answers."""
     end = opened()
     for number in range(10_000):
@@ -154,7 +154,7 @@ def test_long_line_is_cut_and_the_rest_of_it_dropped(opened: Callable[..., End])
     assert following == "next"
 
 
-def test_flood_is_dropped_and_counted_and_keeps_nobody_waiting(opened: Callable[..., End]) -> None:
+def test_flood_is_dropped_and_counted_without_waiting(opened: Callable[..., End]) -> None:
     """Of 64 MB the allowed lines come through, all others are counted, and the writer is not slowed to a crawl."""
     taken = Taken(allowed=100)
     end = opened(taken)
@@ -181,8 +181,8 @@ def test_close_waits_for_the_last_output(opened: Callable[..., End]) -> None:
     end.close()
 
 
-def test_server_that_lives_on_holds_nothing_up(opened: Callable[..., End]) -> None:
-    """A client library keeps its servers until the process ends: with nothing left to read nobody waits for them."""
+def test_close_does_not_wait_for_a_server_that_stays_alive(opened: Callable[..., End]) -> None:
+    """A client library keeps its servers until the process ends, so `close` returns once nothing is left to read."""
     living = opened(held=True)
     started = time.monotonic()
     finish_reading(5)

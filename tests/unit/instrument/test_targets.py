@@ -1,4 +1,4 @@
-"""The table of wrap targets is whole: each wrapper is in it, each row says what is missing without it."""
+"""The table of wrap targets is complete: each wrapper is in it, each row names the loss without it."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ def test_search_finds_the_wrappers() -> None:
     }
 
 
-def test_each_target_is_wrapped_once_and_says_what_lacks_without_it() -> None:
+def test_each_target_is_wrapped_once_and_names_the_loss_without_it() -> None:
     """Two rows for one callable would wrap it twice."""
     places = [(target.module, target.attribute) for target in TARGETS]
     assert len(places) == len(set(places))

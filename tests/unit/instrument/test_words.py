@@ -20,7 +20,7 @@ from ael_otel.lifecycle import Failure, mark
 
 
 def exception(name: str, text: str = "no", base: type[Exception] = Exception, **fields: object) -> Exception:
-    """An exception of a class of that name, for the libraries that are known by name only."""
+    """Return an exception of a class of that name, for libraries that are recognised by name only."""
     error = type(name, (base,), {})(text)
     error.__dict__.update(fields)
     return error
@@ -46,14 +46,14 @@ def exception(name: str, text: str = "no", base: type[Exception] = Exception, **
     ],
     ids=lambda value: f"{type(value).__name__}" if isinstance(value, Exception) else str(value),
 )
-def test_what_an_mcp_client_raises(error: Exception, kind: str, component: str) -> None:
-    """A tool that says no is the tool's failure; everything on the way to it is the connection's."""
+def test_exception_of_an_mcp_client_is_classified(error: Exception, kind: str, component: str) -> None:
+    """A refusal by a tool is the tool's failure; a failure on the way to it is the connection's."""
     failure = mcp_failure(error)
     assert (failure.type, failure.component) == (kind, component)
 
 
-def test_a_failure_that_is_known_stays() -> None:
-    """What a nested call has classified already is not classified again."""
+def test_classified_failure_keeps_its_type() -> None:
+    """A failure that a nested call has classified is not classified again."""
     error = ConnectionResetError()
     known = Failure("TOOL_REJECTED", "tool", "declined")
     mark(error, known)
@@ -72,8 +72,8 @@ def test_a_failure_that_is_known_stays() -> None:
         ("", "CODE_RUNTIME"),
     ],
 )
-def test_what_the_sandbox_says(text: str, kind: str) -> None:
-    """The sandbox has only text; what the code itself says in it must not be taken for the sandbox's words."""
+def test_text_of_the_sandbox_is_classified(text: str, kind: str) -> None:
+    """The sandbox reports only text; text of the code itself must not count as the sandbox's words."""
     failure = code_failure(text)
     assert (failure.type, failure.component) == (kind, "sandbox")
 
@@ -90,7 +90,7 @@ def test_what_the_sandbox_says(text: str, kind: str) -> None:
     ],
 )
 def test_why_a_step_was_skipped(text: str, reason: str) -> None:
-    """The reason is a rule and what it is about; error texts, which may hold anything, are left out."""
+    """The reason is a rule and its subject; error texts, which may hold anything, are left out."""
     assert skip_reason(text) == reason
 
 
@@ -105,7 +105,7 @@ def test_why_a_step_was_skipped(text: str, reason: str) -> None:
     ],
 )
 def test_a_runner_in_a_tools_name(name: str, runner: str | None, tool: str) -> None:
-    """A runner's name is not part of the tool's: the label stays the same whoever runs it."""
+    """A runner's name is not part of the tool's: the label is the same for every runner."""
     assert split_runner(name) == (runner, tool)
 
 

@@ -77,7 +77,7 @@ TABLE = (
 
 @pytest.fixture(autouse=True)
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A package `fakeengine` that nobody has imported yet."""
+    """A package `fakeengine` that is not imported yet."""
     package = tmp_path / "fakeengine"
     package.mkdir()
     (package / "__init__.py").write_text("__version__ = '9.9'\n", "utf-8")
@@ -111,7 +111,7 @@ type Wrap = Callable[..., Wrapping]
 
 
 def originals() -> dict[str, object]:
-    """What is in the namespaces of module and class, as it stands there (a static method as such)."""
+    """Return the raw entries in the namespaces of module and class (a static method as such)."""
     module = importlib.import_module("fakeengine.engine")
     user = importlib.import_module("fakeengine.user")
     return {
@@ -181,7 +181,7 @@ def test_undo_restores_exactly(wrap: Wrap) -> None:
     assert CALLS == []
 
 
-def test_undo_restores_what_came_later(wrap: Wrap) -> None:
+def test_undo_restores_targets_imported_later(wrap: Wrap) -> None:
     """A module that was imported in between took a wrapped name: it gets the real one back, not the wrapper."""
     wrapping = wrap()
     during = originals()
@@ -202,7 +202,7 @@ def test_after_undo_a_later_import_stays_plain(wrap: Wrap) -> None:
 
 
 def test_wrapping_again(wrap: Wrap) -> None:
-    """After undoing, a new round wraps once, not twice, and can be undone alike."""
+    """After undoing, a new round wraps once, not twice, and can be undone in turn."""
     importlib.import_module("fakeengine.engine")
     importlib.import_module("fakeengine.user")
     before = originals()
@@ -224,15 +224,15 @@ def test_a_wrapped_callable_looks_like_itself(wrap: Wrap) -> None:
 
 
 def test_the_applications_exceptions_pass(wrap: Wrap) -> None:
-    """What the engine raises comes out as it is."""
+    """An exception of the engine passes unchanged."""
     wrap()
     module = importlib.import_module("fakeengine.engine")
     with pytest.raises(LookupError, match=r"^fails$"):
         asyncio.run(module.Engine().execute("fails"))
 
 
-def test_what_is_missing_is_said_once(wrap: Wrap, caplog: pytest.LogCaptureFixture) -> None:
-    """Targets that this version does not have: one line for a module, with what is missing without them."""
+def test_missing_targets_are_reported_once(wrap: Wrap, caplog: pytest.LogCaptureFixture) -> None:
+    """Targets that this version lacks: one line for a module, with the telemetry that is missing without them."""
     missing = (
         Target("fakeengine.engine", "Engine.gone", passing, "steps"),
         Target("fakeengine.engine", "Nobody.gone", passing, "steps"),
@@ -244,13 +244,13 @@ def test_what_is_missing_is_said_once(wrap: Wrap, caplog: pytest.LogCaptureFixtu
     (record,) = [record for record in caplog.records if record.name == "ael_otel"]
     assert record.levelno == logging.WARNING
     assert record.getMessage().endswith(
-        "has no Engine.gone, Nobody.gone, Engine.inherited: without it there are no steps, skips"
+        "has no Engine.gone, Nobody.gone, Engine.inherited: telemetry lacks steps, skips"
     )
     assert ("execute", "Engine") in CALLS
 
 
 def test_an_absent_module_is_nobodys_business(wrap: Wrap, caplog: pytest.LogCaptureFixture) -> None:
-    """A module that does not exist, or cannot be imported, fails for whoever imports it as it would without us."""
+    """A module that does not exist, or cannot be imported, fails for its importer as without instrumentation."""
     wrap((Target("fakeengine.absent", "x", passing, "x"), Target("fakeengine.broken", "x", passing, "x")))
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("fakeengine.absent")
@@ -262,7 +262,7 @@ def test_an_absent_module_is_nobodys_business(wrap: Wrap, caplog: pytest.LogCapt
 def test_a_fault_of_wrapping_stays_here(
     wrap: Wrap, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A target that cannot be wrapped is logged; the import goes on and the module's other targets are wrapped."""
+    """A target that cannot be wrapped is logged; the import succeeds and the module's other targets are wrapped."""
     monkeypatch.setenv(RAISE_FAULTS_VARIABLE, "0")
     forget_reported_faults()
     real = Wrapping._wrap
@@ -284,7 +284,7 @@ def test_a_fault_of_wrapping_stays_here(
 
 
 def test_the_real_table_is_well_formed() -> None:
-    """No target is there twice; each says what is missing without it; all wrappers have wrapt's four parameters."""
+    """No target is there twice; each names the loss without it; all wrappers have wrapt's four parameters."""
     places = [(target.module, target.attribute) for target in TARGETS]
     assert len(places) == len(set(places))
     for target in TARGETS:

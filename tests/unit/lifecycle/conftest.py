@@ -1,4 +1,4 @@
-"""A recorder on in-memory ends: what each frame makes of a span, a metric, a log record and a store event."""
+"""A recorder with in-memory outputs: the span, metrics, log record and store event of each frame."""
 
 import logging
 from collections.abc import Iterator
@@ -31,16 +31,16 @@ CONTRACT = frozenset(
         "ael.telemetry.dropped",
     }
 )
-"""The published seven, and losses: a metric more must not break a test that says what these are to count."""
+"""The published seven, and drops: a further metric must not break a test of these counts."""
 
 type Tree = dict[str, Any]
 
 ends_with = pytest.raises
-"""For bodies of more than one statement: a run is opened, goes on and fails."""
+"""For bodies of more than one statement: a run is opened, runs a step and fails."""
 
 
 class EventStore(MemoryStore):
-    """A memory store that also keeps what it was told, in order; `fails` makes it raise."""
+    """A memory store that also records its events in order; `fails` makes it raise."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ class Telemetry:
         }
 
     def logs(self) -> list[tuple[str, ...]]:
-        """What the frames logged: level, component, event, error type, message, exception."""
+        """Return the log records of the frames: level, component, event, error type, message, exception."""
         return [
             (
                 record.levelname,

@@ -1,11 +1,14 @@
 """The wall clock may be set during a run: spans and records keep their order and their lengths."""
 
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ael_otel.lifecycle import Execution, Step, ToolCall
+from ael_otel.lifecycle.frame import RunClock
 from tests.support.waiting import until
 from tests.unit.lifecycle.conftest import Telemetry
 
@@ -14,7 +17,7 @@ from tests.unit.lifecycle.conftest import Telemetry
 def test_clock_set_during_a_run_changes_no_span(
     telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch, by_s: int
 ) -> None:
-    """Every span ends after it began, within its parent, and lasts as long as the monotonic clock says."""
+    """Every span ends after it began, within its parent, and its duration is that of the monotonic clock."""
     wall = time.time_ns
 
     def set_clock() -> None:
@@ -43,7 +46,7 @@ def test_clock_set_during_a_run_changes_no_span(
 
 
 def test_next_run_has_the_clock_as_it_was_set(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the run during which the clock was set keeps the old one."""
+    """Only the run during which the clock was set uses the old one."""
     recorder = telemetry.recorder
     with Execution(recorder, "shop", execution_id="exec-1"):
         pass
@@ -53,3 +56,13 @@ def test_next_run_has_the_clock_as_it_was_set(telemetry: Telemetry, monkeypatch:
         pass
     first, second = telemetry.spans
     assert 3_500 < (second.start_time - first.start_time) / 1e9 < 3_700
+
+
+@given(st.integers(0, 4_000_000_000_000_000_000))
+def test_time_of_a_record_is_exact_to_the_microsecond(ns: int) -> None:
+    """Proves that the date of a clock is its nanoseconds without those below a microsecond, until 2096."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("ael_otel.lifecycle.frame.time_ns", lambda: ns)
+        patched.setattr("ael_otel.lifecycle.frame.perf_counter_ns", lambda: 0)
+        now = RunClock().now()
+    assert now == datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=ns // 1_000)

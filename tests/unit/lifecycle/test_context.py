@@ -1,4 +1,4 @@
-"""Frames and their surroundings: what was current is put back, whoever runs beside them and whatever breaks."""
+"""Frames and context: the current span and scope are restored, also with concurrent runs and after a fault."""
 
 import asyncio
 import threading
@@ -35,7 +35,7 @@ def surroundings() -> tuple[object, ...]:
 
 
 @each_frame
-def test_what_was_current_is_current_again(telemetry: Telemetry, kind: str) -> None:
+def test_previous_context_is_restored(telemetry: Telemetry, kind: str) -> None:
     """Inside a frame its span, itself and its scope are current; after it, what was there before."""
     with telemetry.tracer.start_as_current_span("request"), Execution(telemetry.recorder, "outer"):
         before = surroundings()
@@ -57,7 +57,7 @@ def test_also_when_the_application_fails(telemetry: Telemetry, kind: str) -> Non
         assert surroundings() == before
 
 
-class Broken(Exception):  # noqa: N818 - a fault of ours, whatever its name
+class Broken(Exception):  # noqa: N818 - a fault in this package, not an error of the engine
     """A fault in our own code."""
 
 
@@ -72,7 +72,7 @@ def everywhere(patch: pytest.MonkeyPatch, name: str) -> None:
         patch.setattr(f"ael_otel.lifecycle.{module}.{name}", broken)
 
 
-# Those of the product: a test that generates a module of its own leaves subclasses behind.
+# Subclasses of the package only: a test that generates a module leaves subclasses behind.
 ROWS = [each for each in vars(metric_sets).values() if isinstance(each, type) and Row in each.__bases__]
 FAULTS: dict[str, Callable[[pytest.MonkeyPatch, Telemetry], None]] = {
     "counters": lambda patch, telemetry: [patch.setattr(row, "add", broken) for row in ROWS],
@@ -122,7 +122,7 @@ def test_a_fault_of_ours_changes_nothing_for_the_application(
 
 @pytest.mark.usefixtures("swallowing")
 def test_a_store_that_fails_is_counted(telemetry: Telemetry) -> None:
-    """A full disk costs the records and nothing else: each is counted as lost, and the run is measured as ever."""
+    """A full disk costs the records only: each is counted as dropped, and the run is measured as usual."""
     telemetry.store.fails = True
     recorder = telemetry.recorder
     with Execution(recorder, "shop", execution_id="exec-1"), Step(recorder, "crunch", "code"):
@@ -176,7 +176,7 @@ def test_the_callers_trace_is_joined(telemetry: Telemetry) -> None:
 
 
 def test_a_run_in_a_run_is_its_child(telemetry: Telemetry) -> None:
-    """A workflow that a step starts nests, with a record and counts of its own."""
+    """A workflow that a step starts nests, with its own record and counts."""
     recorder = telemetry.recorder
     with (
         Execution(recorder, "outer", execution_id="exec-1"),
@@ -201,7 +201,7 @@ def test_a_run_in_a_run_is_its_child(telemetry: Telemetry) -> None:
 
 
 async def test_a_background_task_that_outlives_its_run(telemetry: Telemetry) -> None:
-    """Work that a run left behind is a trace of its own: it must not hang on a parent that ended long ago."""
+    """Work that a run left behind is a new trace: its parent must not be a span that ended long ago."""
     recorder = telemetry.recorder
     go_on = asyncio.Event()
 
@@ -226,7 +226,7 @@ async def test_a_background_task_that_outlives_its_run(telemetry: Telemetry) -> 
 
 
 async def test_a_background_task_that_joins_another_trace(telemetry: Telemetry) -> None:
-    """What such work joins on purpose (a caller's trace, a span of the application) is its parent."""
+    """A trace that such work joins explicitly (a caller's, a span of the application) is its parent."""
     recorder = telemetry.recorder
     go_on = asyncio.Event()
 
@@ -362,7 +362,7 @@ def test_whose_mcp_span(make_telemetry: Callable[..., Telemetry], mode: str) -> 
 def test_genai_attributes_by_opt_in(
     make_telemetry: Callable[..., Telemetry], monkeypatch: pytest.MonkeyPatch, *, opted: bool
 ) -> None:
-    """OTel's variable adds the GenAI names beside ours, and only it does."""
+    """Only OTel's variable adds the GenAI names to ours."""
     monkeypatch.setenv(
         "OTEL_SEMCONV_STABILITY_OPT_IN", "http, gen_ai_latest_experimental" if opted else "http"
     )
@@ -389,7 +389,7 @@ def test_genai_attributes_by_opt_in(
 
 
 def test_an_unsampled_run(make_telemetry: Callable[..., Telemetry]) -> None:
-    """Sampling takes the spans and nothing else: counts, durations, record and ids are complete, exemplars absent."""
+    """Sampling removes spans only: counts, durations, record and ids are complete, exemplars absent."""
     telemetry = make_telemetry(sampler=ALWAYS_OFF)
     recorder = telemetry.recorder
     with (
@@ -414,7 +414,7 @@ def test_an_unsampled_run(make_telemetry: Callable[..., Telemetry]) -> None:
 
 
 def test_a_sampled_out_run_is_whole_or_absent(make_telemetry: Callable[..., Telemetry]) -> None:
-    """A ratio takes traces whole: every exported trace has all its spans, every record is kept."""
+    """A ratio selects whole traces: every exported trace has all its spans, every record is stored."""
     telemetry = make_telemetry(sampler=TraceIdRatioBased(0.5))
     recorder = telemetry.recorder
     for number in range(60):
@@ -451,7 +451,7 @@ def test_exemplars_point_at_the_frames_own_span(telemetry: Telemetry) -> None:
 def test_a_fault_is_counted_under_telemetry(
     telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch, swallowing: None
 ) -> None:
-    """A person can see that telemetry itself breaks: `ael_errors_total{component="telemetry"}`, of a known type."""
+    """Faults of telemetry are visible: `ael_errors_total{component="telemetry"}`, of a type of the closed set."""
     monkeypatch.setattr(Point, "record", broken)
     with Execution(telemetry.recorder, "shop", execution_id="exec-1"):
         pass

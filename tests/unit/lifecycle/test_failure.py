@@ -1,4 +1,4 @@
-"""Failures: one type of a closed set, one text of bounded length, whatever an engine or a tool raises."""
+"""Failures: one type of a closed set and one text of bounded length, for any exception of an engine or a tool."""
 
 import asyncio
 from enum import Enum
@@ -71,7 +71,7 @@ def test_the_engines_codes_are_types(code: ErrorType) -> None:
     ids=repr,
 )
 def test_everything_else_has_a_type_too(error: BaseException, kind: str) -> None:
-    """Codes that are not known and exceptions of anybody else fall into the four types beside the engine's codes."""
+    """Unknown codes and foreign exceptions fall into the four types beside the engine's codes."""
     assert classify(error, "step").type == kind
 
 
@@ -108,14 +108,14 @@ def test_an_exception_that_takes_no_attributes() -> None:
     ],
     ids=repr,
 )
-def test_what_an_error_says(error: BaseException, text: str) -> None:
-    """The text is what helps a person, and there always is one."""
+def test_text_of_an_error_is_never_empty(error: BaseException, text: str) -> None:
+    """Every exception has a text that helps a person."""
     assert text_of(error) == text
 
 
 @given(text=st.text(st.characters(), max_size=MAX_MESSAGE * 2))
 def test_texts_are_bounded(text: str) -> None:
-    """A long text keeps its beginning and says how long it was."""
+    """A long text keeps its beginning and states its original length."""
     kept = bounded(text)
     if len(text) <= MAX_MESSAGE:
         assert kept == text
@@ -123,7 +123,7 @@ def test_texts_are_bounded(text: str) -> None:
         assert kept == f"{text[:MAX_MESSAGE]}… ({len(text)} characters)"
 
 
-def test_what_a_validator_quotes_is_cut_before_the_text_is() -> None:
+def test_values_quoted_by_a_validator_are_removed_before_the_cut() -> None:
     """Half of a quoted argument is an argument too: the cut comes first, so that no sign of its end is missed."""
     told = "x" * (MAX_MESSAGE - 20) + "input_value='xyzzy-4711', input_type=str]"
     assert "xyzzy" not in bounded(told)
@@ -138,7 +138,7 @@ def test_what_a_validator_quotes_is_cut_before_the_text_is() -> None:
 
 
 def test_a_record_has_three_causes() -> None:
-    """A chain is kept three deep, by type and text, explicit causes as well as the engine's own field."""
+    """A chain is recorded three deep, by type and text, explicit causes as well as the engine's own field."""
     errors = [EngineError(f"error {number}") for number in range(6)]
     for error, cause in pairwise(errors):
         error.__cause__ = cause
@@ -157,7 +157,7 @@ def test_a_record_has_three_causes() -> None:
     assert classify(own, "tool").record().cause is None
 
 
-def test_what_the_engine_says_about_an_error_is_kept() -> None:
+def test_detail_of_an_engine_error_is_recorded() -> None:
     """Category and whether a retry may help are the engine's."""
     record = classify(EngineError("no", category=Category.VALIDATION, retryable=True), "step").record()
     assert (record.category, record.retryable) == ("VALIDATION", True)
@@ -183,7 +183,7 @@ def chained(*errors: BaseException) -> BaseException:
 
 
 def test_record_has_the_engines_detail_and_names_redacted() -> None:
-    """Proves that detail, step and tool of an engine's error are kept, bounded, and without what is secret."""
+    """Proves that detail, step and tool of an engine's error are recorded, bounded and redacted."""
     key = "AKIA" + "Q3EXAMPLE7TESTKA"  # hygiene: made up
     error = EngineError(
         "no", code="TOOL_FAILED", detail=f"key {key} refused", step_id="pay", tool_name="charge"
@@ -199,7 +199,7 @@ def test_record_has_the_engines_detail_and_names_redacted() -> None:
 
 
 def test_record_names_the_frame_that_reports_it_before_the_birth_and_the_error() -> None:
-    """Proves the order: what the frame says, where the failure was born, what the engine's error names."""
+    """Proves the order: the frame's own values, the frame of the first failure, the engine's error."""
     token = current_run.set(RunScope("shop", "exec-1", "count", "add"))
     try:
         failure = classify(EngineError("no", step_id="other", tool_name="other"), "tool")
@@ -211,7 +211,7 @@ def test_record_names_the_frame_that_reports_it_before_the_birth_and_the_error()
     assert (record.step_id, record.tool_name) == ("pay", "charge")
 
 
-def test_causes_are_three_deep_with_what_the_engine_knows_of_each() -> None:
+def test_causes_are_three_deep_with_the_engines_detail_of_each() -> None:
     """Proves code, category, detail and names of engine errors in the chain, and its end after the third cause."""
     engine = EngineError("late", code="MCP_LOST", category=Category.TOOL, detail="socket", tool_name="charge")
     error = chained(
@@ -256,8 +256,8 @@ def test_causes_that_lead_in_a_circle_end() -> None:
     assert depth == 3
 
 
-def test_detail_of_the_error_that_replaced_a_failure_is_kept() -> None:
-    """Proves that what the engine adds when it wraps a tool's error is in the record, under the first error's type."""
+def test_detail_of_the_error_that_replaced_a_failure_is_recorded() -> None:
+    """Proves that the detail of the engine's wrapping error is in the record, under the first error's type."""
     failure = classify(EngineError("refused", code="TOOL_REJECTED"), "tool")
     assert failure.record().detail is None
     mark(EngineError("step failed", code="STEP_FAILED", detail="after 3 attempts"), failure)

@@ -1,4 +1,4 @@
-"""What the frames keep and say of content: the policy of each tool, excluded files, content on spans, fail closed."""
+"""Content in records and on spans: the policy of each tool, excluded files, content on spans, fail closed."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -67,7 +67,7 @@ class Made:
         ("full", CALL, KEY),
     ],
 )
-def test_the_policy_of_a_tool_says_what_its_calls_keep(mode: str, params: Any, result: Any) -> None:
+def test_policy_of_a_tool_selects_the_content_of_its_calls(mode: str, params: Any, result: Any) -> None:
     """Proves each policy on parameters and result, that the first pattern counts, and that nothing is on the span."""
     made = Made({"redaction": {"tools": {"char*": mode, "*": "none"}}})
     assert (made.call["params"], made.call["result"]) == (params, result)
@@ -76,16 +76,39 @@ def test_the_policy_of_a_tool_says_what_its_calls_keep(mode: str, params: Any, r
     )
 
 
-def test_what_one_place_shows_to_be_secret_is_taken_out_of_the_others_and_counted() -> None:
-    """Proves that a password known by its field leaves the outputs too, and that run and process count it."""
+def test_value_redacted_once_is_masked_everywhere_in_the_run_and_counted() -> None:
+    """Proves that a password recognised by its field is masked in the outputs too, and counted by run and process."""
     made = Made({})
     assert made.record["outputs"] == {"said": "it answered [TOKEN] to [PASSWORD]"}
     assert made.record["metadata"]["redactions"] == made.counted()
     assert set(made.counted()) == {"password", "token"}
 
 
-def test_of_an_excluded_file_neither_name_nor_contents_are_kept(tmp_path: Path) -> None:
-    """Proves that a call which names one keeps a marker for its result, and that the run's outputs hold none of it."""
+def test_condition_of_a_skipped_step_is_redacted_and_bounded(caplog: pytest.LogCaptureFixture) -> None:
+    """Proves that a password written into a `when` is in no span, log record or stored step."""
+    caplog.set_level("INFO")
+    set_active_redaction(ActiveRedaction(settings_from_mapping({})))
+    exporter, store = InMemorySpanExporter(), MemoryStore()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    recorder = Recorder(tracer_provider=provider, store=store)
+    condition = "when: inputs.password == 'lower-case-words'"
+    with Execution(recorder, "shop", execution_id="exec-1") as run:
+        with Step(recorder, "pay", "tool_call", tool="charge") as step:
+            step.decided(met=False)
+            step.skipped(condition)
+        run.skip_step("thank", "tool_call", "echo", condition + "x" * 5_000)
+    spans = [span.to_json() for span in exporter.get_finished_spans()]
+    assert len([each for each in spans if "when: inputs.password == '[PASSWORD]'" in each]) == 2
+    logged = [str(vars(record)) for record in caplog.records]
+    assert "lower-case-words" not in f"{spans}{logged}{msgspec.to_builtins(store.get('exec-1'))}"
+    found = store.get("exec-1")
+    assert found is not None
+    assert [len(each.skip_reason or "") for each in found.steps] == [37, 1_024]
+
+
+def test_name_and_contents_of_an_excluded_file_are_not_recorded(tmp_path: Path) -> None:
+    """Proves that the result of a call which names one is a marker, and that the run's outputs hold none of it."""
     secret = "nothing that a rule would know"
     path = str(tmp_path / "private" / "notes.txt")
     made = Made(
@@ -115,7 +138,7 @@ def test_content_on_spans_is_redacted_and_follows_the_policy(monkeypatch: pytest
             assert attributes["gen_ai.tool.call.result"] == '"[TOKEN]"'
 
 
-def test_a_fault_of_the_redactor_blanks_the_value_and_the_run_goes_on(
+def test_fault_of_the_redactor_blanks_the_value_and_the_run_continues(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Proves fail closed from end to end: no content, the marker in its place, the fault counted."""
@@ -133,7 +156,7 @@ def test_a_fault_of_the_redactor_blanks_the_value_and_the_run_goes_on(
 
 
 def test_with_telemetry_disabled_no_content_is_examined(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parameters and results of a call cost nothing, whatever they hold and whatever a tool's mode says."""
+    """Parameters and results of a call are not copied or redacted, for any content and any mode of a tool."""
     from ael_otel.core.redaction import DisabledRedaction
     from ael_otel.privacy.redactor import Redactor
 

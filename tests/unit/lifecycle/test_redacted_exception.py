@@ -14,10 +14,10 @@ def clean(text: str) -> str:
 
 
 def raised(make: Callable[[], None]) -> BaseException:
-    """What a call raises."""
+    """Return the exception that a call raises."""
     try:
         make()
-    except Exception as error:  # noqa: BLE001 - that is what is asked for
+    except Exception as error:  # noqa: BLE001 - the caller wants any exception
         return error
     raise AssertionError
 
@@ -54,7 +54,7 @@ def test_texts_notes_and_causes_are_clean_and_the_rest_is_as_it_was() -> None:
     assert SECRET in str(error.__cause__), "the application's own exception is as it was"
 
 
-def test_an_exception_that_cannot_say_anything_and_a_long_chain_are_no_fault() -> None:
+def test_exception_without_a_text_and_a_long_chain_are_handled() -> None:
     """Proves that a broken `__str__`, a chain without end and a group of exceptions give a stand-in."""
 
     class BrokenError(Exception):

@@ -40,7 +40,7 @@ def _as_before() -> Iterator[None]:
 
 
 class Lab:
-    """A recorder whose notes wait in a queue of its own, which can be held up."""
+    """A recorder whose notes wait in a separate queue, which can be blocked."""
 
     def __init__(self, *, later: bool = True, telemetry: dict[str, Any] | None = None, **queue: Any) -> None:
         self.metrics = AelMetrics(MeterProvider(shutdown_on_exit=False))
@@ -89,7 +89,7 @@ class Lab:
             run.finished(outputs)
 
     def record(self, execution_id: str = "exec-1") -> dict[str, Any]:
-        """What the store has of a run in the end, without times and ids that differ from run to run."""
+        """Return the stored record of a run, without times and ids that differ from run to run."""
         assert self.queue.flush(30)
         found = self.store.get(execution_id)
         assert found is not None
@@ -103,7 +103,7 @@ class Lab:
 
 
 def timeless(value: Any) -> Any:
-    """Return plain values without what differs from run to run."""
+    """Return plain values without the times and ids that differ from run to run."""
     if isinstance(value, dict):
         odd = {"started_at", "completed_at", "duration_ms", "trace_id", "span_id", "call_id", "owner"}
         return {key: timeless(item) for key, item in value.items() if key not in odd}
@@ -111,7 +111,7 @@ def timeless(value: Any) -> Any:
 
 
 class Login(NamedTuple):
-    """A named tuple, whose fields say what its values are."""
+    """A named tuple, whose field names describe its values."""
 
     user: str
     password: str
@@ -126,7 +126,7 @@ class Account:
 
 
 class Text(str):
-    """A text of a class of its own."""
+    """A subclass of str."""
 
     __slots__ = ()
 
@@ -188,7 +188,7 @@ def test_record_of_a_value_is_the_same_later_as_at_once(name: str) -> None:
     assert later.queue.accepted == later.queue.delivered > 0
 
 
-def test_value_changed_after_the_call_is_kept_as_it_was() -> None:
+def test_value_changed_after_the_call_is_recorded_as_it_was() -> None:
     """Proves that inputs, parameters, results and outputs are those of their moment, however late they are judged."""
     lab = Lab()
     inputs, params, result, outputs = {"n": [1]}, {"n": [1]}, {"n": [1]}, {"n": [1]}
@@ -206,8 +206,8 @@ def test_value_changed_after_the_call_is_kept_as_it_was() -> None:
     assert kept == ({"n": [1]},) * 4
 
 
-def test_run_shows_as_one_that_goes_on_until_its_content_is_judged() -> None:
-    """Proves that nobody sees an ended run without its content."""
+def test_run_counts_as_running_until_its_content_is_redacted() -> None:
+    """Proves that no reader sees an ended run without its content."""
     lab = Lab()
     with lab.paused():
         lab.run({"city": "Oslo"}, "rain", {"said": "rain"})
@@ -219,7 +219,7 @@ def test_run_shows_as_one_that_goes_on_until_its_content_is_judged() -> None:
 
 
 def test_text_of_a_run_has_the_content_before_it_judged_first() -> None:
-    """Proves with the thread held up that an error and a line mask what parameters show to be secret just before."""
+    """Proves with a blocked thread that a secret in parameters is masked in an error and a line right after them."""
     lab = Lab()
     with (
         lab.paused(),
@@ -237,7 +237,7 @@ def test_text_of_a_run_has_the_content_before_it_judged_first() -> None:
     assert record["metadata"]["redactions"]["password"] == 1
 
 
-def test_line_noted_before_content_is_masked_by_what_that_shows() -> None:
+def test_line_noted_before_content_is_masked_by_secrets_in_the_content() -> None:
     """Proves that a secret that a run shows late is masked in an earlier line that has not been written."""
     lab = Lab()
     record = logging.LogRecord("ael", logging.INFO, __file__, 1, f"so {PASSWORD} it is", (), None)
@@ -283,8 +283,8 @@ def test_excluded_file_shows_nowhere_with_the_thread_held_up() -> None:
 @pytest.mark.parametrize(
     "queue", [{"max_bytes": 1}, {"max_notes": 1}, {"max_notes": 2}, {"max_bytes": 3_000}]
 )
-def test_full_queue_leaves_the_work_to_the_caller_and_loses_nothing(queue: dict[str, int]) -> None:
-    """Proves with a thread that never works that no call waits for it and that each run is kept whole."""
+def test_full_queue_leaves_the_work_to_the_caller_without_a_drop(queue: dict[str, int]) -> None:
+    """Proves with a thread that never works that no call waits for it and that each run is stored whole."""
     expected = Lab(later=False)
     expected.run({"password": PASSWORD}, PASSWORD, {"said": PASSWORD})
     whole = expected.record()
@@ -342,8 +342,8 @@ def test_judgement_that_raises_is_not_judged_again() -> None:
     assert seen == ["one", "two"]
 
 
-def test_secrets_of_two_runs_are_known_only_if_both_are_judged() -> None:
-    """A line of a server that serves two runs is not let through while one of them has shown what nobody has judged."""
+def test_secrets_of_two_runs_are_complete_only_if_both_are_processed() -> None:
+    """A line of a server of two runs is held back while content of either run waits for redaction."""
     go_on, judging = threading.Event(), threading.Event()
     ready, late, both = RunSecrets(), RunSecrets(), RunSecrets()
     ready.later(lambda: ready.remember("lower-case", "[PASSWORD]"))
@@ -368,7 +368,7 @@ def test_secrets_of_two_runs_are_known_only_if_both_are_judged() -> None:
 
 
 def test_judgement_may_ask_for_a_settled_run() -> None:
-    """Proves that what judges content may redact texts of the same run without waiting for itself."""
+    """Proves that the code that redacts content may redact texts of the same run without waiting for itself."""
     secrets = RunSecrets()
     answers: list[bool] = []
     secrets.later(lambda: answers.append(secrets.settle(0.01)))
@@ -377,11 +377,11 @@ def test_judgement_may_ask_for_a_settled_run() -> None:
 
 
 def test_secrets_cross_to_another_process_judged() -> None:
-    """Proves that pickling, as of an exception that code in a sandbox gets, passes on what waited to be judged."""
+    """Proves that pickling, as of an exception that code in a sandbox gets, keeps content that waits for redaction."""
     secrets = RunSecrets()
     secrets.later(lambda: secrets.remember(PASSWORD, "[PASSWORD]"))
     secrets.count("password", 1)
-    found = pickle.loads(pickle.dumps(secrets))  # noqa: S301 - what is tested
+    found = pickle.loads(pickle.dumps(secrets))  # noqa: S301 - the test is about pickling
     assert (found.values, found.counts) == ({PASSWORD: "[PASSWORD]"}, {"password": 1})
     assert found.mask_text(f"so {PASSWORD}") == "so [PASSWORD]"
 
@@ -413,7 +413,7 @@ def test_runs_of_many_threads_keep_their_own_secrets_and_exact_counts() -> None:
                         call.returned({"said": f"{canary} and {canary}-too"})
                     run.finished({"said": canary})
                     raise RuntimeError(f"{canary} failed")
-        except Exception as error:  # noqa: BLE001 - shown by the test
+        except Exception as error:  # noqa: BLE001 - the test reports it
             faults.append(error)
 
     sys.setswitchinterval(1e-5)
@@ -439,7 +439,7 @@ def test_runs_of_many_threads_keep_their_own_secrets_and_exact_counts() -> None:
     assert (queue.accepted, queue.dropped, queue.pending) == (queue.delivered, 0, 0)
 
 
-def test_store_that_does_not_say_so_is_fed_by_the_caller() -> None:
+def test_store_that_does_not_accept_notes_is_fed_by_the_caller() -> None:
     """Proves that a store of an application is called by the thread of the run, as ever."""
 
     class Theirs(MemoryStore):

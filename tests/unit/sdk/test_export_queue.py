@@ -1,4 +1,4 @@
-"""The queue to the outside: every item is delivered, dropped by a counted reason, or queued, whatever delivery does."""
+"""The export queue: every item is delivered, dropped by a counted reason, or queued, for any outcome of delivery."""
 
 import sys
 import threading
@@ -39,7 +39,7 @@ class Drops(Counter[str]):
 
 
 class Way:
-    """A delivery that does what a function says, and counts what it settled as delivered."""
+    """A delivery that calls a function, and counts the items it settled as delivered."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -68,7 +68,7 @@ class Way:
 
 
 class Line:
-    """One queue: `emit()` puts one item in, `send` is what happens to a batch."""
+    """One queue: `emit()` puts one item in, `send` is called with a batch."""
 
     def __init__(self, send: Send, *, items: int = QUEUE_SIZE, size: int = 1 << 26, of: int = 1) -> None:
         self.drops = Drops("traces")
@@ -88,7 +88,7 @@ class Line:
         return self.queue.put(item)
 
     def account(self) -> tuple[int, int, int]:
-        """What was delivered, what was dropped, what is still queued or being delivered."""
+        """Numbers of items delivered, dropped, and still queued or being delivered."""
         return self.way.delivered, self.drops.total(), self.queue.pending
 
     def settle(self, seconds: float = 10) -> None:
@@ -128,7 +128,7 @@ def raises(items: Sequence[object], settled: Settled) -> None:
 
 
 def forgets(items: Sequence[object], settled: Settled) -> None:
-    """A faulty delivery that says of one item only what became of it."""
+    """A faulty delivery that reports the outcome of one item only."""
     settled(1, None)
 
 
@@ -160,8 +160,8 @@ def racing() -> Iterator[None]:
     sys.setswitchinterval(interval)
 
 
-def test_everything_is_delivered_when_delivery_keeps_up() -> None:
-    """Nothing is counted as lost."""
+def test_all_items_are_delivered_when_delivery_keeps_up() -> None:
+    """No drop is counted."""
     line = Line(takes)
     for _ in range(2_000):
         line.emit()
@@ -191,7 +191,7 @@ def test_lost_items_are_counted_with_their_reason(send: Send, delivered: int, dr
     line.way._send = send
     gate.open.set()
     line.settle()
-    # The first item went alone, with whatever delivery did by then.
+    # The first item was sent alone, before `send` was replaced.
     first = {fails: "unavailable", raises: "internal"}.get(send)
     expected = Counter(drops) + Counter({first: 1} if first else {})
     assert line.drops == expected
@@ -215,7 +215,7 @@ def test_full_queue_turns_the_newest_item_away() -> None:
 
 
 def test_bytes_are_bounded_too() -> None:
-    """Ten large items fill a queue that has room for thousands; one larger than the queue has a reason of its own."""
+    """Ten large items fill a queue that has room for thousands; one larger than the queue has another reason."""
     gate = Gate()
     line = Line(gate, size=1_000)
     line.emit(100)
@@ -260,7 +260,7 @@ def test_caller_never_waits() -> None:
 @pytest.mark.parametrize("items", [1, 7, 64])
 @pytest.mark.usefixtures("racing")
 def test_books_balance_while_threads_race(send: Send, items: int) -> None:
-    """Whatever delivery does: entered == delivered + dropped + pending."""
+    """For any outcome of delivery: entered == delivered + dropped + pending."""
     line = Line(send, items=items)
 
     def work() -> None:
@@ -279,7 +279,7 @@ def test_books_balance_while_threads_race(send: Send, items: int) -> None:
 
 
 def test_close_delivers_queued_items() -> None:
-    """An orderly end loses nothing; what comes after it is counted."""
+    """An orderly end drops nothing; later items are counted as dropped."""
     line = Line(takes)
     for _ in range(50):
         line.emit()
@@ -291,7 +291,7 @@ def test_close_delivers_queued_items() -> None:
 
 
 def test_close_counts_undelivered_items_once() -> None:
-    """Queued items and those that a delivery still holds are lost when time is over, and not counted again later."""
+    """Queued items and those in delivery are dropped when time is over, and not counted again later."""
     gate = Gate(fails)
     line = Line(gate, items=100)
     line.emit()
@@ -326,7 +326,7 @@ def test_close_waits_for_the_result_of_an_aborted_delivery() -> None:
     "ends", [lambda queue: queue.flush(10), lambda queue: queue.close(10)], ids=["flush", "close"]
 )
 def test_flush_and_close_hurry_a_delivery_that_pauses(ends: Callable[[ExportQueue[object]], bool]) -> None:
-    """A delivery that waits for its next attempt is asked to make it now, so that what time is left suffices."""
+    """A delivery that waits for its next attempt makes it at once, within the remaining time."""
     taken = threading.Event()
 
     def pauses(items: Sequence[object], settled: Settled) -> None:
@@ -342,7 +342,7 @@ def test_flush_and_close_hurry_a_delivery_that_pauses(ends: Callable[[ExportQueu
 
 
 def test_flush_returns_false_when_time_is_over() -> None:
-    """What a delivery holds is not flushed; nothing is lost by that."""
+    """Items in delivery are not flushed, and not dropped either."""
     gate = Gate()
     line = Line(gate)
     line.emit()
@@ -368,13 +368,13 @@ def test_flush_from_the_thread_itself_returns() -> None:
 
 
 def test_forked_child_begins_empty() -> None:
-    """The child has none of the parent's items, and a thread of its own from its first item on."""
+    """The child has none of the parent's items, and starts its own thread with its first item."""
     gate = Gate()
     line = Line(gate)
     line.emit()
     assert gate.taken.wait(10)
     line.emit()
-    line.queue.after_fork()  # what a child does first
+    line.queue.after_fork()  # the first call in a child
     line.way._send = takes
     assert line.queue.pending == 0
     line.emit()
@@ -386,7 +386,7 @@ def test_forked_child_begins_empty() -> None:
 
 
 def processor_of(signal: str, send: Send, drops: Drops, **bounds: int):
-    """A processor of one signal, and what emits one item to it."""
+    """A processor of one signal, and a function that emits one item to it."""
     way = Way(send)
     if signal == "traces":
         processor = BoundedSpanProcessor(way, drops, **bounds)
@@ -418,7 +418,7 @@ def test_processors_bound_bytes(signal: str) -> None:
 
 
 def test_unsampled_spans_are_not_counted() -> None:
-    """A span that sampling leaves out is not lost."""
+    """A span that sampling leaves out is not a drop."""
     drops = Drops("traces")
     processor = BoundedSpanProcessor(Way(takes), drops)
     provider = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
@@ -435,7 +435,7 @@ def test_unsampled_spans_are_not_counted() -> None:
 def test_environment_sets_the_queue(
     signal: str, monkeypatch: pytest.MonkeyPatch, value: str | None, size: int
 ) -> None:
-    """OTel's own variable sets how many items are queued; what is not a number leaves the default."""
+    """OTel's own variable sets the size of the queue; a value that is not a number leaves the default."""
     variable = {"traces": "OTEL_BSP_MAX_QUEUE_SIZE", "logs": "OTEL_BLRP_MAX_QUEUE_SIZE"}[signal]
     if value is None:
         monkeypatch.delenv(variable, raising=False)

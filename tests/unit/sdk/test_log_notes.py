@@ -1,4 +1,4 @@
-"""Log lines by way of the telemetry thread: what is noted at once, what is decided later, what overload costs."""
+"""Log lines on the telemetry thread: values noted at once, values computed later, drops under overload."""
 
 import io
 import json
@@ -38,7 +38,7 @@ SECRET = "correct horse battery"  # hygiene: made up
 
 
 class Kept:
-    """Takes batches of an export queue and keeps them."""
+    """Stores the batches of an export queue."""
 
     def __init__(self) -> None:
         self.records: list[ReadableLogRecord] = []
@@ -56,7 +56,7 @@ class Kept:
 
 
 class Lab(SimpleNamespace):
-    """A logger whose handler notes for a queue of its own, which can be held up."""
+    """A logger whose handler notes for a separate queue, which can be blocked."""
 
     logger: logging.Logger
     handler: RunLogHandler
@@ -154,7 +154,7 @@ def inside(scope: RunScope) -> Iterator[RunScope]:
 
 
 def test_secret_that_a_run_shows_late_masks_the_lines_that_still_wait(lab: Lab) -> None:
-    """Proves that a line which was logged before its secret was known leaves by neither way with it."""
+    """Proves that a line logged before its secret was recognised is redacted on stdout and in OTLP."""
     secrets = RunSecrets()
     with inside(RunScope("w", "exec-1", secrets=secrets)), lab.paused():
         lab.logger.info("logged in with %s", SECRET)
@@ -172,7 +172,7 @@ def test_secret_that_a_run_shows_late_masks_the_lines_that_still_wait(lab: Lab) 
 
 
 def test_secret_of_one_run_does_not_mask_lines_of_another(lab: Lab) -> None:
-    """Proves that each note keeps the secrets of its own run."""
+    """Proves that each note is redacted with the secrets of its own run."""
     one, other = RunSecrets(), RunSecrets()
     with lab.paused():
         with inside(RunScope("w", "exec-1", secrets=one)):
@@ -219,7 +219,7 @@ def test_fields_that_may_change_are_read_at_once(lab: Lab) -> None:
 
 
 def test_line_is_redacted_as_configured_when_it_was_logged(lab: Lab) -> None:
-    """Proves that the end of telemetry, which takes the configured redaction back, does not free what waits."""
+    """Proves that waiting lines are redacted after the end of telemetry, which resets the configured redaction."""
     own = (CustomPattern(name="badge", regex="badge-[0-9]{6}"),)
     settings = replace(Settings(), privacy=replace(Settings().privacy, patterns=own))
     set_active_redaction(ActiveRedaction(settings))
@@ -233,7 +233,7 @@ def test_line_is_redacted_as_configured_when_it_was_logged(lab: Lab) -> None:
 
 
 def test_redactions_of_lines_are_not_counted_for_the_record_of_the_run(lab: Lab) -> None:
-    """Proves that a run's record, which may be written earlier, does not count what depends on the moment."""
+    """Proves that redactions in log lines are not counted in a run's record, which may be written earlier."""
     secrets = RunSecrets()
     with inside(RunScope("w", "exec-1", secrets=secrets)):
         lab.logger.info("mail ada@example.com")
@@ -245,8 +245,8 @@ class Big:
     """An object whose life is watched."""
 
 
-def test_exception_keeps_no_frame_alive(lab: Lab) -> None:
-    """Proves that what a failed function held is free as soon as the exception is, although the line waits."""
+def test_noted_exception_does_not_keep_frames_alive(lab: Lab) -> None:
+    """Proves that the locals of a failed function are freed with the exception, although the line waits."""
     watched: list[weakref.ref[Big]] = []
 
     def fail() -> None:
@@ -258,7 +258,7 @@ def test_exception_keeps_no_frame_alive(lab: Lab) -> None:
         try:
             fail()
         except ValueError:
-            # Straight to the handler: pytest keeps each record that a logger passes on.
+            # Straight to the handler, since pytest stores each record that a logger handles.
             lab.handler.handle(logging.LogRecord("app", logging.ERROR, "f", 1, "no", (), sys.exc_info()))
         assert watched[0]() is None
     assert "raise ValueError" in lab.text()
@@ -401,7 +401,7 @@ def test_who_waits_for_its_line(
 
 
 def test_line_after_write_through_is_written_when_its_call_returns(lab: Lab) -> None:
-    """Proves that what waits is written first, and that each later line is there at once."""
+    """Proves that waiting lines are written first, and that each later line is written at once."""
     with lab.paused():
         lab.logger.info("first")
     assert lab.handler.write_through(10)
@@ -462,7 +462,7 @@ def test_records_that_cannot_be_sent_in_time_are_counted_and_written(lab: Lab) -
 
 
 class Echoing(io.StringIO):
-    """A stream that logs whatever is written to it."""
+    """A stream that logs each text written to it."""
 
     logger: logging.Logger | None = None
     depth = 0
@@ -478,7 +478,7 @@ class Echoing(io.StringIO):
 
 @pytest.mark.parametrize("synchronous", [False, True])
 def test_work_that_logs_does_not_feed_itself(make: Callable[..., Lab], synchronous: bool) -> None:
-    """Proves that a line which the work logs is written, and that what the work on that logs is counted as lost."""
+    """Proves that a line logged while a note is processed is written, and one logged while processing that is not."""
     stream = Echoing()
     lab = make(stream=stream, otlp=False, synchronous=synchronous)
     stream.logger = lab.logger
@@ -559,11 +559,11 @@ def test_each_line_is_written_or_counted(actions: list[str], bound: int) -> None
     assert places == sorted(places)
 
 
-# --- what is written --------------------------------------------------------------------------------------------------
+# --- written runs --------------------------------------------------------------------------------------------------
 
 
 class Blocks(io.StringIO):
-    """A stream that keeps what each write was given."""
+    """A stream that stores the text of each write."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -607,7 +607,7 @@ def test_character_that_a_stream_cannot_write_costs_one_line(make: Callable[...,
 
 
 def on_the_wire(write: Callable[[logging.Logger], None], **limits: Any) -> tuple[bytes, bytes]:
-    """What is sent of the same lines by the SDK's way and by ours."""
+    """Return the OTLP of the same lines sent by the SDK and by us."""
     requests: list[bytes] = []
     for direct in (False, True):
         queue, kept = TelemetryThread(gather_s=0.001), Kept()
@@ -653,7 +653,7 @@ FIELD = st.one_of(
     longest=st.sampled_from([None, 0, 4, 1000]),
     event=st.sampled_from(["", "ael.telemetry.drop", "of.somebody"]),
 )
-def test_our_way_to_the_queue_sends_what_the_provider_sends(
+def test_our_path_to_the_queue_sends_the_same_as_the_provider(
     message: str, level: int, fields: dict[str, Any], most: int | None, longest: int | None, event: str
 ) -> None:
     """Proves that the bytes are the same as with the SDK's own `Logger.emit`, under all limits of attributes."""

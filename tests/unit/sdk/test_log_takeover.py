@@ -1,4 +1,4 @@
-"""Every record of the process ends once in our handler, whatever handlers its logger has."""
+"""Every record of the process reaches our handler once, for any handlers of its logger."""
 
 import io
 import logging
@@ -16,7 +16,7 @@ from ael_otel.sdk.log_takeover import is_replaced, take_over
 
 
 class Kept(logging.Handler):
-    """Keeps the messages that it gets."""
+    """Stores its messages."""
 
     def __init__(self, level: int = logging.INFO) -> None:
         super().__init__(level)
@@ -41,7 +41,7 @@ def ours() -> Iterator[Kept]:
 
 @pytest.fixture
 def logger(request: pytest.FixtureRequest) -> Iterator[logging.Logger]:
-    """A logger of its own, as new afterwards."""
+    """A separate logger, reset afterwards."""
     made = logging.getLogger(f"takeover.{request.node.name}")
     made.setLevel(logging.DEBUG)
     yield made
@@ -100,7 +100,7 @@ def test_two_console_handlers_with_filters_of_opposite_kind_give_one_record(
 
 
 def test_level_of_logger_and_of_its_console_handler_count(ours: Kept, logger: logging.Logger) -> None:
-    """What its own handler would not have printed does not flood our log."""
+    """Records that its own handler would not have printed do not flood our log."""
     logger.propagate = False
     handler = plain()
     handler.setLevel(logging.WARNING)
@@ -115,7 +115,7 @@ def test_level_of_logger_and_of_its_console_handler_count(ours: Kept, logger: lo
 
 
 def test_level_of_ours_counts(ours: Kept, logger: logging.Logger) -> None:
-    """A logger at DEBUG with a console handler of its own writes no DEBUG lines into a log at INFO."""
+    """A logger at DEBUG with its own console handler writes no DEBUG lines into a log at INFO."""
     logger.propagate = False
     logger.addHandler(plain())
     logger.debug("detail")
@@ -155,7 +155,7 @@ def test_last_resort_is_ours(ours: Kept, logger: logging.Logger, capsys: pytest.
     assert capsys.readouterr() == ("", "")
 
 
-def test_broken_filter_of_a_passed_over_handler_loses_nothing(ours: Kept, logger: logging.Logger) -> None:
+def test_broken_filter_of_a_bypassed_handler_drops_no_record(ours: Kept, logger: logging.Logger) -> None:
     """Somebody's filter may raise: the record shows all the same."""
     logger.propagate = False
     handler = plain()
@@ -165,7 +165,7 @@ def test_broken_filter_of_a_passed_over_handler_loses_nothing(ours: Kept, logger
     assert ours.messages == ["here"]
 
 
-def test_stream_kept_from_before_a_redirection_is_a_console(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stream_saved_before_a_redirection_is_a_console(monkeypatch: pytest.MonkeyPatch) -> None:
     """A handler that took hold of stderr before `sys.stderr` was replaced still writes to descriptor 2."""
     with open(2, "w", closefd=False) as stream:
         handler = logging.StreamHandler(stream)

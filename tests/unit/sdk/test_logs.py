@@ -42,7 +42,7 @@ RUN = RunScope("mixed", "exec-1", "greet", "echo")
 
 
 class Kept:
-    """Takes batches of the export queue and keeps them."""
+    """Stores the batches of the export queue."""
 
     def __init__(self) -> None:
         self.records: list = []
@@ -60,7 +60,7 @@ class Kept:
 
 
 class Output(SimpleNamespace):
-    """A logger with our handler alone, and what came out of it at both ends."""
+    """A logger with our handler alone, and its output on the stream and by OTLP."""
 
     logger: logging.Logger
     stream: io.StringIO
@@ -71,12 +71,12 @@ class Output(SimpleNamespace):
     kept: Kept
 
     def text(self) -> str:
-        """What is on the stream, once all that is noted is written."""
+        """Return the text on the stream, once all waiting lines are written."""
         assert self.queue.flush(10)
         return self.stream.getvalue()
 
     def lines(self) -> list[dict[str, object]]:
-        """What is on the stream, parsed; each line must be one JSON object."""
+        """Return the parsed lines of the stream; each must be one JSON object."""
         return [json.loads(line) for line in self.text().splitlines()]
 
     def line(self) -> dict[str, object]:
@@ -85,7 +85,7 @@ class Output(SimpleNamespace):
         return line
 
     def sent(self) -> list:
-        """What was sent by OTLP."""
+        """Return the records sent by OTLP."""
         assert self.queue.flush(10)
         if self.processor is None:
             return [item.log_record for item in self.provider.sent.get_finished_logs()]
@@ -93,7 +93,7 @@ class Output(SimpleNamespace):
         return [item.log_record for item in self.kept.records]
 
     def lost(self) -> dict[tuple[str, str], int]:
-        """What was counted as dropped, by signal and reason."""
+        """Return the counted drops, by signal and reason."""
         assert self.queue.flush(10)
         found: Counter[tuple[str, str]] = Counter()
         for signal, reason, count in self.drops:
@@ -164,7 +164,7 @@ def run() -> Iterator[RunScope]:
 
 @pytest.mark.usefixtures("run")
 def test_a_line_inside_a_run(output: MakeOutput, tracer: Tracer) -> None:
-    """The contract's fields in the contract's order, then what else is known; ids are those of run and span."""
+    """The contract's fields in the contract's order, then further fields; ids are those of run and span."""
     out = output()
     before = datetime.now(UTC)
     with tracer.start_as_current_span("step") as span:
@@ -207,7 +207,7 @@ def test_a_line_outside_any_run(output: MakeOutput) -> None:
 
 @pytest.mark.usefixtures("run")
 def test_an_unsampled_span_has_ids_too(output: MakeOutput, unsampled: Tracer) -> None:
-    """Sampling decides what is exported of traces; logs are correlated whatever it decides."""
+    """Sampling selects exported traces; logs are correlated in any case."""
     out = output()
     with unsampled.start_as_current_span("step") as span:
         out.logger.info("here")
@@ -276,7 +276,7 @@ def test_threads_write_whole_lines(output: MakeOutput) -> None:
     ],
 )
 def test_levels_are_otels(output: MakeOutput, level: int, name: str, number: SeverityNumber) -> None:
-    """The stream and the Collector name a level alike, also one that Python has no name for."""
+    """The stream and OTLP use the same name of a level, also for one without a name in Python."""
     out = output(level=logging.NOTSET)
     out.logger.setLevel(1)
     out.logger.log(level, "so")
@@ -338,7 +338,7 @@ def test_the_collector_gets_the_same_record_once(
 
 
 def test_an_exception_becomes_fields(output: MakeOutput) -> None:
-    """Type, message and stack trace are fields of their own, by OTel's names."""
+    """Type, message and stack trace are separate fields with OTel's names."""
     out = output()
     fails(out.logger)
     line = out.line()
@@ -348,7 +348,7 @@ def test_an_exception_becomes_fields(output: MakeOutput) -> None:
     assert line["exception.stacktrace"].endswith("ValueError: card declined\n")
 
 
-def test_a_failure_of_a_run_keeps_its_own_words(output: MakeOutput) -> None:
+def test_failure_of_a_run_keeps_its_message(output: MakeOutput) -> None:
     """The lifecycle's component, type and message win over the logger's name and the exception's own text."""
     out = output()
     counts(out.logger)
@@ -369,7 +369,7 @@ def test_foreign_exception_types_are_qualified(output: MakeOutput) -> None:
 
 
 def test_long_texts_are_cut(output: MakeOutput) -> None:
-    """A message keeps its beginning, a stack trace its end; both say that they were cut."""
+    """A message keeps its beginning, a stack trace its end; both are marked as cut."""
     out = output()
     try:
         raise ValueError("e" * (MAX_MESSAGE * 2))
@@ -383,8 +383,8 @@ def test_long_texts_are_cut(output: MakeOutput) -> None:
     assert line["exception.stacktrace"].endswith("e\n")
 
 
-def test_only_our_own_extras_are_taken(output: MakeOutput) -> None:
-    """Whatever else a caller puts on a record may hold arguments or results: it stays where it is."""
+def test_only_our_own_extras_are_logged(output: MakeOutput) -> None:
+    """Other extras of a record may hold arguments or results, so they are not logged."""
     out = output()
     out.logger.info("called", extra={"arguments": {"card": "4111"}, "secret": "hunter2"})
     assert list(out.line()) == [*LOG_FIELDS]
@@ -425,7 +425,7 @@ class SilentError(Exception):
     ids=lambda value: type(value).__name__,
 )
 def test_a_value_that_json_does_not_know_loses_no_line(output: MakeOutput, value: object) -> None:
-    """Whatever is in a field, the record is written and sent, and nothing is raised or counted as lost."""
+    """For any value of a field, the record is written and sent, and nothing is raised or dropped."""
     out = output()
     out.logger.info("odd", extra={"ael_fields": {"value": value}})
     line = out.line()
@@ -435,7 +435,7 @@ def test_a_value_that_json_does_not_know_loses_no_line(output: MakeOutput, value
     assert out.lost() == {}
 
 
-def test_text_that_is_no_unicode_loses_no_batch(output: MakeOutput) -> None:
+def test_text_that_is_not_unicode_drops_no_batch(output: MakeOutput) -> None:
     """A lone surrogate (a cut emoji, a file name) is replaced: protobuf refuses the whole batch for it."""
     out = output()
     out.logger.info("cut \ud83d here")
@@ -498,7 +498,7 @@ def test_a_broken_stream_is_counted_and_otherwise_silent(
 
 
 def test_a_handler_without_ends_takes_records(output: MakeOutput) -> None:
-    """With neither stream nor provider a record is taken and forgotten."""
+    """With neither stream nor provider a record is discarded."""
     out = output(stream=io.StringIO(), provider=None)
     out.logger.info("here")
     assert len(out.lines()) == 1
@@ -526,7 +526,7 @@ def test_telemetry_does_not_report_itself_by_otlp(output: MakeOutput, name: str,
 
 
 def test_the_sdk_repeats_itself_once_a_minute(output: MakeOutput) -> None:
-    """With the Collector away the SDK says so every second: the same line shows again after a minute only."""
+    """With the Collector away the SDK logs it every second: the same line is written again after a minute only."""
     out = output("opentelemetry.exporter")
     record = logging.makeLogRecord(
         {"name": "opentelemetry.exporter", "msg": "away", "lineno": 7, "levelno": 40}
@@ -567,7 +567,7 @@ def test_text_for_people(output: MakeOutput) -> None:
     component=st.text(st.characters(), min_size=1),
 )
 def test_a_record_is_always_one_line(message: str, component: str) -> None:
-    """Whatever a message holds (line breaks, control characters, half characters), it is one line that parses back."""
+    """A message with any characters (line breaks, control characters, lone surrogates) is one line that parses back."""
     stream = io.StringIO()
     handler = RunLogHandler(stream=stream)
     record = logging.makeLogRecord(
@@ -630,7 +630,7 @@ def test_one_handler_owns_the_console(root: logging.Logger, tmp_path: Path) -> N
     ],
 )
 def test_the_root_level_is_only_lowered(root: logging.Logger, before: int, asked: int, after: int) -> None:
-    """Records of our level get through, and nobody who asked for more gets less."""
+    """Records of our level pass, and a more verbose logger keeps its level."""
     root.setLevel(before)
     handler = RunLogHandler(level=asked)
     install(handler, asked)
@@ -638,7 +638,7 @@ def test_the_root_level_is_only_lowered(root: logging.Logger, before: int, asked
 
 
 def test_json_line_is_formatted_by_the_library_in_the_order_of_the_fields() -> None:
-    """The formatter is python-json-logger's: it keeps order and values, and adds no field of its own."""
+    """The formatter is python-json-logger's: it keeps order and values, and adds no field."""
     formatter = LogContractFormatter()
     assert isinstance(formatter, MsgspecFormatter)
     fields = {"message": "m", "exc_info": "theirs", "a": 1.5, "level": "INFO", "odd": Path("x")}
@@ -659,7 +659,7 @@ def test_long_message_is_redacted_in_its_readable_part(output: MakeOutput) -> No
 
 
 class Origin:
-    """Work for several runs: says which one a record belongs to."""
+    """Work for several runs: a filter that assigns a record to one."""
 
     def __init__(self, scope: RunScope) -> None:
         self.scope = scope

@@ -1,4 +1,4 @@
-"""From settings to OTEL_* variables, and what the wrapper's command line means: what a user sets always wins."""
+"""From settings to OTEL_* variables, and the wrapper's command line: values of the user always win."""
 
 import msgspec
 import pytest
@@ -37,8 +37,8 @@ def test_otlp_is_left_to_us() -> None:
         ("", "none", True),
     ],
 )
-def test_what_a_user_exports_to(stated: str, left: str, *, ours: bool) -> None:
-    """Other exporters stay as they are; OTLP among them becomes ours; empty counts as not set."""
+def test_exporters_of_the_user_are_kept(stated: str, left: str, *, ours: bool) -> None:
+    """Other exporters are not changed; OTLP among them becomes ours; empty counts as not set."""
     environ = prepared(OTEL_TRACES_EXPORTER=stated)
     assert environ["OTEL_TRACES_EXPORTER"] == left
     assert ("traces" in otlp_signals(environ)) is ours
@@ -56,7 +56,7 @@ def test_metrics_for_prometheus_alone_stay_so() -> None:
     ("exporter", "protocol"), [("otlp_proto_grpc", "grpc"), ("otlp_proto_http", "http/protobuf")]
 )
 def test_an_exporter_that_names_its_protocol_keeps_it(exporter: str, protocol: str) -> None:
-    """`otlp_proto_http` means HTTP, whatever the file says; a variable that says it for the signal wins."""
+    """`otlp_proto_http` means HTTP and wins over the file; a variable for the signal wins over both."""
     other = {"grpc": "http/protobuf", "http/protobuf": "grpc"}[protocol]
     environ = prepared(OTEL_LOGS_EXPORTER=exporter, OTEL_EXPORTER_OTLP_PROTOCOL=other)
     assert environ["OTEL_EXPORTER_OTLP_LOGS_PROTOCOL"] == protocol
@@ -64,7 +64,7 @@ def test_an_exporter_that_names_its_protocol_keeps_it(exporter: str, protocol: s
 
 
 def test_settings_switch_signals_off() -> None:
-    """What the file does not export is not exported; a variable of the user wins over the file."""
+    """Signals that the file does not export are not exported; a variable of the user wins over the file."""
     settings = msgspec.structs.replace(
         Settings(), traces=msgspec.structs.replace(Settings().traces, enabled=False)
     )
@@ -92,7 +92,7 @@ USER = {
 
 @pytest.mark.parametrize("name", USER)
 def test_the_users_variables_win(name: str) -> None:
-    """No OTEL_* variable that is set is changed, whatever the settings say."""
+    """No OTEL_* variable that is set is changed, for any settings."""
     settings = Settings()
     otlp = msgspec.structs.replace(
         settings.exporters.otlp, endpoint="http://file.example:4317", headers={"authorization": "file"}
@@ -107,7 +107,7 @@ def test_the_users_variables_win(name: str) -> None:
 
 
 def test_preparing_twice_changes_nothing() -> None:
-    """The command prepares again what the wrapper has prepared: what is there stays, also with other settings."""
+    """The command prepares again after the wrapper: set variables stay, also with other settings."""
     environ = prepared(OTEL_TRACES_EXPORTER="console,otlp")
     before = dict(environ)
     prepare(msgspec.structs.replace(Settings(), service_name="other", enabled=False), environ)
@@ -118,8 +118,8 @@ def test_preparing_twice_changes_nothing() -> None:
     ("text", "signals"),
     [(None, set()), ("", set()), ("traces", {"traces"}), ("traces,logs", {"traces", "logs"})],
 )
-def test_reading_back_what_is_ours(text: str | None, signals: set[str]) -> None:
-    """Where `prepare` did not run nothing is ours: then the SDK was built with exporters of its own."""
+def test_own_exporters_are_read_back(text: str | None, signals: set[str]) -> None:
+    """Without `prepare` no exporter is ours: the SDK was built with its own."""
     assert otlp_signals({} if text is None else {SIGNALS_VARIABLE: text}) == signals
 
 

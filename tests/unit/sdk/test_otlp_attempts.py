@@ -16,7 +16,7 @@ TAKEN = Answer(None)
 
 
 class Receiver:
-    """A transport whose answers are given one after the other, then `TAKEN`."""
+    """A transport that gives a list of answers one by one, then `TAKEN`."""
 
     address = "receiver:4317"
 
@@ -40,7 +40,7 @@ class Receiver:
 
 
 class Sending:
-    """One request that is under way on a thread of its own."""
+    """One running request on a separate thread."""
 
     def __init__(self, receiver: Receiver) -> None:
         self.attempts = Attempts("metrics", receiver)
@@ -53,7 +53,7 @@ class Sending:
         self._answers.append(self.attempts.send(b"body", monotonic() + 3600))
 
     def answer(self) -> Answer:
-        """What became of it."""
+        """Return its outcome."""
         self._thread.join(10)
         assert self._answers, "the request still waits"
         return self._answers[0]
@@ -61,7 +61,7 @@ class Sending:
 
 @pytest.fixture(autouse=True)
 def long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pause that no test outlives, so that only what ends it can."""
+    """A pause longer than any test, so that only the tested call can end it."""
     monkeypatch.setattr(otlp_exporters, "_FIRST_PAUSE", 600.0)
 
 
@@ -86,8 +86,25 @@ def test_a_hurry_skips_one_pause_only() -> None:
     assert receiver.asked == 2
 
 
-def test_a_pause_that_the_receiver_asks_for_is_kept_in_a_hurry() -> None:
-    """`Retry-After` holds to the end; what then remains is counted as lost at shutdown."""
+def test_request_after_an_ended_hurry_pauses() -> None:
+    """A flush that no pause followed does not shorten the pause of a later outage; `abort` still does."""
+    receiver = Receiver(AWAY, AWAY)
+    attempts = Attempts("traces", receiver)
+    attempts.hurry()
+    attempts.end_hurry()
+    answers: list[Answer] = []
+    sending = Thread(target=lambda: answers.append(attempts.send(b"body", monotonic() + 3600)), daemon=True)
+    sending.start()
+    assert receiver.refused.wait(10)
+    attempts.abort()
+    attempts.end_hurry()
+    sending.join(10)
+    assert answers == [Answer("shutdown_timeout")]
+    assert receiver.asked == 1
+
+
+def test_pause_of_retry_after_holds_at_shutdown() -> None:
+    """`Retry-After` holds to the end; items that remain then are counted as dropped at shutdown."""
     receiver = Receiver(AWAY._replace(after_s=600.0))
     sending = Sending(receiver)
     sending.attempts.hurry()
@@ -113,14 +130,14 @@ class Trickling(Receiver):
         self.end = Event()
 
     def send(self, body: bytes, timeout_s: float) -> Answer:
-        """Answer when the test says so."""
+        """Answer once the test allows it."""
         self.refused.set()
         assert self.end.wait(10)
         return super().send(body, timeout_s)
 
 
 def test_metric_export_without_an_answer_at_the_end_is_counted_once() -> None:
-    """Proves `shutdown_timeout` for an export that is on its way, nothing for one that was taken, and no second count
+    """Proves `shutdown_timeout` for an export under way, no count for one that was accepted, and no second count
     when the answer comes after all.
     """
     receiver = Trickling()

@@ -230,7 +230,7 @@ COLLISIONS: dict[str, list[Callable[[Meter], None]]] = {
 
 @pytest.mark.parametrize("case", COLLISIONS)
 def test_names_that_collide_stay_apart(pulled: Pulled, tracer: Tracer, case: str) -> None:
-    """Different instruments whose names become one in Prometheus are all shown, and the scrape stays valid.
+    """Different instruments whose names become one in Prometheus are all exposed, and the scrape stays valid.
 
     With exemplars too: an exporter that puts one on a sample of a wrong type fails the whole scrape.
     """
@@ -245,7 +245,7 @@ def test_names_that_collide_stay_apart(pulled: Pulled, tracer: Tracer, case: str
 
 
 def test_an_exponential_histogram_is_left_out() -> None:
-    """What has no text form does not break the scrape of the rest."""
+    """A metric without a text form does not break the scrape of the rest."""
     reader = PrometheusReader()
     view = View(instrument_name="wide", aggregation=ExponentialBucketHistogramAggregation())
     provider = MeterProvider([reader.reader], Resource({}), views=[view], shutdown_on_exit=False)
@@ -256,8 +256,8 @@ def test_an_exponential_histogram_is_left_out() -> None:
     provider.shutdown()
 
 
-def test_pulling_takes_nothing_from_other_readers(pulled: Pulled) -> None:
-    """A scrape and the push to the Collector see the same counts, whoever comes first and however often."""
+def test_pulling_does_not_affect_other_readers(pulled: Pulled) -> None:
+    """A scrape and the push to the Collector see the same counts, in any order and number."""
     other = InMemoryMetricReader()
     pulled.provider.add_metric_reader(other)
     counter = pulled.meter.create_counter("calls")

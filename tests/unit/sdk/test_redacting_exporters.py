@@ -1,4 +1,4 @@
-"""What others hand to our exporters goes out redacted: each place of each signal, and nothing is changed in place."""
+"""Foreign telemetry leaves our exporters redacted: each field of each signal, and nothing is changed in place."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -35,7 +35,7 @@ GUARD = ActiveRedaction(Settings())
 
 
 class Kept(SpanExporter):
-    """Keeps what it is given."""
+    """Stores its arguments."""
 
     def __init__(self) -> None:
         self.spans: list[ReadableSpan] = []
@@ -47,7 +47,7 @@ class Kept(SpanExporter):
 
 
 def spans_of(make: Any, resource: Resource | None = None) -> tuple[ReadableSpan, ReadableSpan]:
-    """The span that `make` completes, as it is and as it goes out."""
+    """Return the span that `make` completes, original and exported."""
     raw, clean = Kept(), Kept()
     provider = TracerProvider(
         resource=resource or Resource({}),
@@ -60,7 +60,7 @@ def spans_of(make: Any, resource: Resource | None = None) -> tuple[ReadableSpan,
     return raw.spans[0], clean.spans[0]
 
 
-def test_every_place_of_a_span_is_redacted_and_the_span_itself_left_as_it_is() -> None:
+def test_every_field_of_a_span_is_redacted_in_a_copy() -> None:
     """Proves it for name, attributes, status, events, exceptions, links and the resource; ids, times and drops stay."""
 
     def make(tracer: Any) -> None:
@@ -134,7 +134,7 @@ def test_a_metric_that_cannot_be_redacted_is_left_out_alone(monkeypatch: pytest.
 
 
 def test_a_foreign_log_record_is_redacted() -> None:
-    """Proves it for body, nested body, attributes and resource; the record that others hold stays as it is."""
+    """Proves it for body, nested body, attributes and resource; the original record is not changed."""
     inner = LogRecord(body={"said": [KEY], "password": "x-y-z"}, attributes={"why": KEY}, event_name="e")
     record = ReadableLogRecord(inner, Resource({"app.api_key": "x"}), InstrumentationScope("foreign"))
     found = clean_log(record, GUARD)
@@ -185,7 +185,7 @@ def test_labels_exemplars_and_the_resource_of_metrics_are_redacted_and_equal_ser
 
 
 def test_names_of_attributes_and_scopes_are_redacted_too() -> None:
-    """Proves it for all three signals and the resource: libraries make names of what they are given, addresses too."""
+    """Proves it for all three signals and the resource: libraries make names from arguments, also addresses."""
     about = {"password": "no-shape", KEY: "x"}  # hygiene: made up
     spans, reader = Kept(), InMemoryMetricReader()
     origin = Resource({f"by.{KEY}": "x", "ada@example.org": "x", "bob@example.org": "y"})
@@ -217,8 +217,8 @@ def test_names_of_attributes_and_scopes_are_redacted_too() -> None:
     assert sent.instrumentation_scope.version == "1"
 
 
-def test_the_metric_exporter_keeps_what_the_reader_asks_of_it() -> None:
-    """Proves that temporality and aggregation are those of the exporter inside, and that it gets what is clean."""
+def test_metric_exporter_keeps_temporality_and_aggregation() -> None:
+    """Proves that temporality and aggregation are those of the wrapped exporter, and that it gets redacted metrics."""
     taken: list[MetricsData] = []
 
     class Inner(MetricExporter):
@@ -252,7 +252,7 @@ def test_a_clean_resource_is_the_same_object() -> None:
 
 
 def test_the_policy_of_the_configuration_counts() -> None:
-    """Proves that own field patterns, allowed fields and scrub_pii reach what is sent."""
+    """Proves that own field patterns, allowed fields and scrub_pii apply to exported telemetry."""
     settings = settings_from_mapping(
         {
             "privacy": {"scrub_pii": False},

@@ -1,4 +1,4 @@
-"""Recording what is not sampled: the decisions stay, the spans are seen."""
+"""Recording unsampled spans: the decisions stay, processors see the spans."""
 
 import pytest
 from hypothesis import given
@@ -27,13 +27,13 @@ def caller(trace_id: int, *, sampled: bool) -> Context:
 
 
 def decision(sampler: Sampler, context: Context, trace_id: int) -> Decision:
-    """What a sampler says of a span."""
+    """Return a sampler's result for a span."""
     return sampler.should_sample(context, trace_id, "span", attributes={"a": 1}).decision
 
 
 @given(IDS, st.sampled_from([0.01, 0.1, 0.5, 1.0]), st.sampled_from([None, True, False]))
 def test_the_inner_sampler_decides(trace_id: int, ratio: float, parent: bool | None) -> None:
-    """Sampled is what the inner sampler samples, by trace id and by the caller; nothing is dropped."""
+    """The inner sampler decides, by trace id and by the caller; no span is dropped."""
     inner = ParentBasedTraceIdRatio(ratio)
     context = Context() if parent is None else caller(trace_id, sampled=parent)
     wanted = decision(inner, context, trace_id)
@@ -45,8 +45,8 @@ def test_the_inner_sampler_decides(trace_id: int, ratio: float, parent: bool | N
 
 
 @given(IDS)
-def test_the_same_trace_is_judged_alike_at_any_higher_rate(trace_id: int) -> None:
-    """Consistent by trace id: what one in a hundred takes, one in ten takes too."""
+def test_sampled_trace_is_sampled_at_any_higher_rate(trace_id: int) -> None:
+    """Consistent by trace id: a trace sampled at 1 % is sampled at 10 % too."""
     taken = [
         decision(RecordingSampler(ParentBasedTraceIdRatio(ratio)), Context(), trace_id)
         is Decision.RECORD_AND_SAMPLE
@@ -57,7 +57,7 @@ def test_the_same_trace_is_judged_alike_at_any_higher_rate(trace_id: int) -> Non
 
 
 def test_an_unsampled_span_keeps_its_attributes_and_is_not_exported() -> None:
-    """Recorded with what it was started with, told as unsampled downstream, and no exporter of the SDK takes it."""
+    """Recorded with its start attributes, propagated as unsampled, and not exported by any exporter of the SDK."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider(sampler=RecordingSampler(ALWAYS_OFF), shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -106,7 +106,7 @@ def test_the_sampler_named_by_the_environment_is_made(
 def test_spans_are_recorded_only_where_somebody_looks(
     telemetry: dict[str, object], environ: dict[str, str], wanted: tuple[str, str, str]
 ) -> None:
-    """Without `keep` and the live schema an unsampled span costs what it always did; the variable wins."""
+    """Without `keep` and the live schema the SDK's own sampler is used; the variable wins."""
     environ = dict(environ)
     prepare(settings_from_mapping(telemetry), environ)
     names = ("OTEL_TRACES_SAMPLER", "AEL_OTEL_SAMPLER", "OTEL_TRACES_SAMPLER_ARG")
@@ -123,7 +123,7 @@ def test_nobody_else_meets_our_sampler() -> None:
     assert "AEL_OTEL_SAMPLER" not in environ
 
 
-def test_runs_of_other_agents_are_all_kept_where_the_sampler_records_what_it_drops() -> None:
+def test_runs_of_other_agents_are_all_stored_if_the_sampler_records_unsampled_spans() -> None:
     """At one percent the store has every run of a foreign agent, and the exporters get the sampled share."""
     store, sent = MemoryStore(), InMemorySpanExporter()
     provider = TracerProvider(

@@ -4,6 +4,9 @@ import sys
 import threading
 import time
 
+import pytest
+
+from ael_otel.sdk import shutdown as module
 from ael_otel.sdk.shutdown import GRACE_SECONDS, ParallelShutdown
 from tests.support.waiting import until
 
@@ -44,7 +47,7 @@ def test_nothing_runs_before_it_is_asked_to() -> None:
 
 
 def test_a_closer_that_hangs_is_aborted() -> None:
-    """At the deadline the aborts are called; a closer that then returns is waited for, one that does not is left."""
+    """Before the deadline the aborts are called; a closer that then returns is waited for, one that does not is not."""
     stop, never = threading.Event(), threading.Event()
     quick: list[str] = []
     shutdown = ParallelShutdown(
@@ -54,13 +57,45 @@ def test_a_closer_that_hangs_is_aborted() -> None:
     before = time.monotonic()
     assert shutdown.run(0.3) is False
     taken = time.monotonic() - before
-    assert 0.3 <= taken < 0.3 + GRACE_SECONDS + 1
+    assert 0.3 <= taken < 0.3 + 1
     assert quick == ["closed", "aborted"]
     never.set()
 
 
+@pytest.mark.parametrize(
+    ("timeout_s", "aborted_after_s"), [(1.5, 1.5 - GRACE_SECONDS), (0.1, 0.075), (0.0, 0.0)]
+)
+def test_time_for_aborted_closers_is_part_of_the_timeout(
+    timeout_s: float, aborted_after_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves with a clock of the test that closers that never end take the time-out, aborts included."""
+    clock, never, aborted = [100.0], threading.Event(), []
+
+    class NeverDone(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            assert timeout is not None
+            clock[0] += timeout
+            return False
+
+    shutdown = ParallelShutdown([lambda: never.wait(30)] * 2, [lambda: aborted.append(clock[0] - 100)])
+    shutdown._done = [NeverDone(), NeverDone()]
+    monkeypatch.setattr(module, "monotonic", lambda: clock[0])
+    assert shutdown.run(timeout_s) is False
+    assert aborted == [pytest.approx(aborted_after_s)]
+    assert clock[0] - 100 == pytest.approx(timeout_s)
+    never.set()
+
+
+def test_time_is_not_reserved_where_nothing_can_be_aborted() -> None:
+    """Proves that closers have all of the time-out if no abort could make them return."""
+    never = threading.Event()
+    shutdown = ParallelShutdown([lambda: never.wait(30)], [])
+    assert shutdown.grace_of(1.5) == 0
+    never.set()
+
+
 def test_faults_of_closing_are_ignored() -> None:
-    """A closer and an abort that raise keep nobody else from closing."""
+    """A closer and an abort that raise do not prevent the others from closing."""
     closed: list[str] = []
 
     def broken() -> None:
@@ -75,7 +110,7 @@ def test_faults_of_closing_are_ignored() -> None:
 
 
 def test_a_second_call_closes_nothing_twice() -> None:
-    """Running again waits for what is under way and answers the same."""
+    """A second run waits for the first and returns the same."""
     closed: list[str] = []
     shutdown = ParallelShutdown([lambda: closed.append("once")], [])
     assert [shutdown.run(10), shutdown.run(10)] == [True, True]

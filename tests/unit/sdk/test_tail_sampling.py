@@ -1,4 +1,4 @@
-"""Unsampled traces that failed or took long are exported whole, in bounded memory, and everything lost is counted."""
+"""Unsampled traces that failed or took long are exported whole, in bounded memory, and every drop is counted."""
 
 import random
 from collections import Counter, defaultdict
@@ -27,7 +27,7 @@ from ael_otel.sdk.tail_sampling import TailSampler
 
 @dataclass
 class Kept:
-    """A provider that samples nothing, with a keeper, and what the keeper exported and counted."""
+    """A provider that samples nothing, with a keeper, its exports and its counts."""
 
     keep: tuple[str, ...] = ("errors", "slow")
     limits: dict[str, float] = field(default_factory=dict)
@@ -93,8 +93,8 @@ def test_each_kind_by_itself(keep: tuple[str, ...], index: int) -> None:
     assert kept.exported() == {traces[index]: 3}
 
 
-def test_exported_copies_say_sampled_and_are_otherwise_the_same() -> None:
-    """The flag is set in the copy only; names, ids, times, attributes, events and counts of what found no room stay."""
+def test_exported_copies_have_the_sampled_flag_and_are_otherwise_the_same() -> None:
+    """The flag is set in the copy only; names, ids, times, attributes, events and dropped counts are equal."""
     kept = Kept()
     root = kept.start()
     child = kept.start(root, name="call")
@@ -124,7 +124,7 @@ def test_exported_copies_say_sampled_and_are_otherwise_the_same() -> None:
 
 
 def test_sampled_traces_are_left_to_their_exporter() -> None:
-    """What is sampled is not exported a second time, failed or not."""
+    """A sampled trace is not exported a second time, failed or not."""
     kept = Kept(sampler=TraceIdRatioBased(1.0))
     kept.trace(failed=True)
     assert kept.spans == []
@@ -142,7 +142,7 @@ def test_a_callers_unsampled_trace_is_kept_from_its_first_span_here() -> None:
     assert kept.exported() == {0xA: 2}
 
 
-def test_what_ends_after_its_trace_follows() -> None:
+def test_span_that_ends_after_its_trace_is_exported_too() -> None:
     """A background span of a trace that was exported is exported too; one of a forgotten trace is not."""
     kept = Kept(("errors",))
     for failed in (True, False):
@@ -180,7 +180,7 @@ def test_a_trace_of_too_many_spans_is_cut_and_its_topmost_span_stays() -> None:
     assert kept.dropped == {("traces", "keep_full"): 7}
 
 
-def test_a_trace_that_does_not_end_is_given_up() -> None:
+def test_trace_that_does_not_end_is_dropped() -> None:
     """After its time an open trace goes when the next begins."""
     kept = Kept(("errors",), limits={"max_age": 10})
     stuck = kept.start()
@@ -191,7 +191,7 @@ def test_a_trace_that_does_not_end_is_given_up() -> None:
     assert kept.keeper.waiting == 0
 
 
-def test_shutdown_exports_what_has_failed_already() -> None:
+def test_shutdown_exports_traces_that_have_already_failed() -> None:
     """At the end of the process an open trace with a failed span is exported as far as it goes."""
     kept = Kept(("errors",))
     failed, fine = kept.start(), kept.start()
@@ -252,7 +252,7 @@ def test_undecided_spans_are_counted_at_the_end() -> None:
 def test_memory_is_bounded_and_the_books_balance(
     chance: random.Random, max_traces: int, max_spans: int, max_total: int
 ) -> None:
-    """However runs overlap, no more than the limit waits, and a failed trace is exported or counted as lost."""
+    """However runs overlap, no more than the limit waits, and a failed trace is exported or counted as dropped."""
     limits = {"max_traces": max_traces, "max_spans": max_spans, "max_total": max_total}
     kept = Kept(("errors",), limits=limits)
     open_spans: list[Span] = []

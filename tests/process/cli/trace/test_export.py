@@ -7,7 +7,7 @@ from tests.unit.cli.trace.runs import ael
 
 
 def test_device_or_pipe_is_written_to_and_not_replaced(place):
-    """A pipe and a link stay what they are; a folder is refused."""
+    """A pipe and a link are written through and not replaced; a folder is refused."""
     os.mkfifo(place / "pipe")
     with subprocess.Popen(["cat", "pipe"], cwd=place, stdout=subprocess.PIPE) as reader:
         assert ael("export", "a0f6", "--output", "pipe").exit_code == 0

@@ -64,8 +64,8 @@ def large(place):
 
 
 @pytest.mark.parametrize("arguments", [each for each in GONE if "400" in each or each[0] == "export"])
-def test_a_reader_that_goes_early_is_no_fault(large, arguments):
-    """Proves for `ael trace ... | head -1` that nothing is on stderr and the exit code is 0, whatever was left."""
+def test_reader_that_closes_early_is_not_a_failure(large, arguments):
+    """Proves for `ael trace ... | head -1` that stderr is empty and the exit code 0, however much is unread."""
     with start(*arguments, cwd=large) as process:
         assert process.stdout.read(1)
         process.stdout.close()
@@ -73,7 +73,7 @@ def test_a_reader_that_goes_early_is_no_fault(large, arguments):
 
 
 @pytest.mark.parametrize("arguments", GONE)
-def test_a_reader_that_was_never_there_is_no_fault(large, arguments):
+def test_pipe_without_a_reader_is_not_a_failure(large, arguments):
     """Proves the same for a pipe that nobody reads from the start, where the first write fails, however short."""
     reading, writing = os.pipe()
     os.close(reading)
@@ -90,8 +90,8 @@ def test_a_reader_that_was_never_there_is_no_fault(large, arguments):
     assert (done.stderr, done.returncode) == ("", 0)
 
 
-def test_a_failure_that_nobody_reads_is_one_still(place):
-    """Proves for `ael trace list --db none.db 2>&1 | true` that the exit code tells of a failure."""
+def test_failure_into_a_closed_pipe_keeps_its_exit_code(place):
+    """Proves for `ael trace list --db none.db 2>&1 | true` that the exit code reports the failure."""
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
@@ -110,7 +110,7 @@ def test_a_failure_that_nobody_reads_is_one_still(place):
 @pytest.mark.parametrize(
     "arguments", [["list"], ["list", "-o", "json"], ["show", "a0f6"], ["export", "--all"]]
 )
-def test_a_full_disk_is_told_in_a_line(place, arguments):
+def test_full_disk_is_reported_in_a_line(place, arguments):
     """Stdout is a file on it: exit code 1, no traceback."""
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
@@ -123,12 +123,12 @@ def test_a_full_disk_is_told_in_a_line(place, arguments):
         )
     assert (done.returncode, done.stderr) == (
         1,
-        "ael: stdout: No space left on device; make room on the disk\n",
+        "ael: stdout: No space left on device; free space on the disk\n",
     )
 
 
 def test_list_imports_neither_the_sdk_nor_the_engine(place):
-    """What makes it quick: the modules that it does without."""
+    """The modules that it must not load, so that it is quick."""
     script = (
         "import sys\nfrom ael_otel.cli import cli\n"
         "cli(['trace', 'list'], prog_name='ael', standalone_mode=False)\n"
@@ -146,13 +146,13 @@ def test_list_imports_neither_the_sdk_nor_the_engine(place):
 def test_list_answers_quickly_with_many_runs(tmp_path, place):
     """20,000 runs: within twice of what Python and the command line's own imports take on this machine.
 
-    A ratio, since wall time on a shared machine says little; tests/bench has the milliseconds at 100,000 runs.
+    A ratio, since wall time on a shared machine is unreliable; tests/bench has the milliseconds at 100,000 runs.
     """
     store = SqliteStore(tmp_path / "many.db")
     store.put(mixed(f"exec-{n:012x}", f"{n + 1:032x}", NOON, 1.0, "x") for n in range(20_000))
     store.close()
 
-    # Compiled once, also where the machine's variables tell Python not to keep what it compiles.
+    # Compiled once, also where the machine's variables disable Python's bytecode cache.
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     env["PYTHONPYCACHEPREFIX"] = str(tmp_path / "compiled")
 

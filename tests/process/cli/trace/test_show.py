@@ -1,4 +1,4 @@
-"""`ael trace show --logs` with a Loki that answers, answers nonsense, or does not answer."""
+"""`ael trace show --logs` with a Loki that answers, returns garbage, or does not answer."""
 
 import json
 import threading
@@ -30,7 +30,7 @@ class _Loki(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def loki(monkeypatch):
-    """A server that answers what a test sets."""
+    """A server with answers that a test sets."""
     server = HTTPServer(("127.0.0.1", 0), _Loki)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setenv("AEL_LOKI_URL", f"http://127.0.0.1:{server.server_port}")
@@ -40,7 +40,7 @@ def loki(monkeypatch):
 
 
 def test_log_lines_come_from_loki_in_order(place, loki):
-    """Asked for by trace id within the time of the run; what would steer a terminal is made harmless."""
+    """Queried by trace id within the time of the run; control characters are escaped."""
     second, first = "1795176300020000000", "1795176300010000000"
     loki.answer = {
         "data": {
@@ -62,13 +62,13 @@ def test_something_else_than_loki_is_a_failure(place, loki, answer):
     loki.answer = answer
     done = ael("show", "a0f6", "--logs")
     assert done.exit_code == 1
-    assert "does not answer as Loki does" in done.stderr
+    assert "the response is not one of Loki" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("url", "said"), [("http://127.0.0.1:9", "cannot be reached"), ("loki", "must be a URL")]
 )
-def test_a_loki_that_is_not_there_is_a_failure(place, monkeypatch, url, said):
+def test_unreachable_loki_is_a_failure(place, monkeypatch, url, said):
     """A missing file that was asked for is reported."""
     monkeypatch.setenv("AEL_LOKI_URL", url)
     done = ael("show", "a0f6", "--logs")

@@ -1,4 +1,4 @@
-"""A folder to work in, with a store of known runs."""
+"""A working folder with a store of fixed runs."""
 
 from pathlib import Path
 

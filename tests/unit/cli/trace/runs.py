@@ -1,4 +1,4 @@
-"""A run store on disk with a known set of runs, for the tests of `ael trace`."""
+"""A run store on disk with a fixed set of runs, for the tests of `ael trace`."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -104,7 +104,7 @@ def failed(execution_id: str, trace: str, at: datetime) -> ExecutionRecord:
 
 
 def running(execution_id: str, at: datetime) -> ExecutionRecord:
-    """A run that goes on."""
+    """A run that has not ended."""
     return ExecutionRecord(execution_id, "workflow", "running", at, workflow_name="slow", trace_id="f" * 32)
 
 

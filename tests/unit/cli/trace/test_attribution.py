@@ -1,4 +1,4 @@
-"""`ael trace show --attribution`: who did what, for a person, a program, and on the page."""
+"""`ael trace show --attribution`: as text, as JSON and on the page."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from ael_otel.store import ExecutionRecord, StepRecord, ToolCallRecord
 from tests.unit.cli.trace.runs import NOON, ael, make, runs
 
-NOTES = "Line ranges are not recorded: the record does not tell which lines of a file a call wrote."
+NOTES = "Line ranges are not recorded: the record does not contain which lines of a file a call wrote."
 
 
 def agent(*paths: str) -> ExecutionRecord:
@@ -43,7 +43,7 @@ def agent(*paths: str) -> ExecutionRecord:
     )
 
 
-def test_a_person_sees_who_did_what(place):
+def test_attribution_is_printed_as_text(place):
     """Workflow, code and tools; that no file was named, and that lines are not recorded. No failure."""
     done = ael("show", "a0f6", "--attribution")
     assert (done.exit_code, done.stderr) == (0, "")
@@ -63,7 +63,7 @@ def test_a_person_sees_who_did_what(place):
 
 @pytest.mark.parametrize("columns", ["40", "60", "95", "96", "200"])
 def test_a_terminal_of_any_width_shows_it(place, monkeypatch, columns):
-    """No line is wider, names are whole, and what would steer a terminal is harmless."""
+    """No line is too wide, names are whole, and control characters are escaped."""
     make(place / "agent.db", [agent("/srv/report.txt", "/srv/\x1b[31mred", "/srv/report.txt")])
     monkeypatch.setenv("COLUMNS", columns)
     done = ael("show", "eeee", "--attribution", "--db", "agent.db")
@@ -82,7 +82,7 @@ def test_many_files_are_cut_for_a_person_only(place):
     """With how many are left; JSON and the page have all."""
     make(place / "agent.db", [agent(*(f"/srv/{n:03}.txt" for n in range(120)))])
     asked = ["show", "eeee", "--attribution", "--db", "agent.db"]
-    assert "70 rows more: --output json has them" in ael(*asked).stdout
+    assert "70 rows more: see --output json" in ael(*asked).stdout
     assert len(json.loads(ael(*asked, "-o", "json").stdout)["attribution"]["files"]) == 120
     page = Path(ael(*asked, "--web", "--no-open").stdout.strip()).read_text("utf-8")
     assert page.count("<td>/srv/") == 120
@@ -95,7 +95,7 @@ def test_json_has_it_beside_the_record(place):
     assert "attribution" not in plain
     attribution = found.pop("attribution")
     assert found == plain
-    assert list(attribution) == ["contributors", "files", "calls", "calls_unread", "line_ranges"]
+    assert list(attribution) == ["contributors", "files", "calls", "calls_unread", "line_ranges", "written"]
     assert (attribution["calls"], attribution["line_ranges"]) == (1, "not recorded")
 
 
@@ -110,7 +110,7 @@ def test_the_page_has_it_and_is_still_harmless(place, monkeypatch, tmp_path):
     assert "Attribution" not in Path(ael("show", "a0f6", "--web", "--no-open").stdout.strip()).read_text()
 
 
-def test_what_is_excluded_now_is_not_told(place):
+def test_file_that_is_excluded_by_now_is_not_listed(place):
     """By the configuration in effect, also in a record that is older than it."""
     make(place / ".ael" / "telemetry.db", [agent("/srv/private/key", "/srv/open")])
     (place / "ael-config.yaml").write_text("telemetry: {privacy: {excluded_paths: [/srv/private]}}")
@@ -121,7 +121,7 @@ def test_what_is_excluded_now_is_not_told(place):
     ]
     shown = ael("show", "eeee", "--attribution").stdout.partition("\nAttribution\n")[2]
     assert "private" not in shown
-    assert "Excluded files are one marker" in shown
+    assert "All excluded files share one marker" in shown
 
 
 def test_every_kind_of_run_has_one(place):

@@ -24,6 +24,11 @@ from tests.unit.cli.trace.runs import ael
         (["--error", "tool_failed", "--workflow", "order"], ["charge", "charge"]),
         (["--min-duration", "19ms"], ["echo"]),
         (["--tool", "echo", "--status", "error"], []),
+        (["--where", "call.tool = charge or call.duration > 19ms"], ["echo", "charge", "charge"]),
+        (
+            ["--where", "workflow = order and call.tool = charge and not step.tool = nothing"],
+            ["charge", "charge"],
+        ),
     ],
 )
 def test_filters_choose_calls(place, options, tools):
@@ -45,7 +50,7 @@ def test_a_call_is_one_line_with_arguments_and_error(place):
 
 
 def test_a_status_of_runs_is_refused(place):
-    """Proves that a call has statuses of its own: exit code 2."""
+    """Proves that a run's status is refused for calls, with exit code 2."""
     assert ael("calls", "--status", "failed").exit_code == 2
 
 

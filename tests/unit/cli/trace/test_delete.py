@@ -1,4 +1,4 @@
-"""`ael trace delete`: what is named is gone for good, what is in flight stays, and what a server keeps is named."""
+"""`ael trace delete`: named runs are erased, running ones stay, and copies on servers are reported by trace id."""
 
 import json
 import sqlite3
@@ -45,7 +45,7 @@ def test_named_runs_are_gone_from_store_log_mirrors_and_pages(place):
     assert [json.loads(line)["execution_id"][-2:] for line in lines] == ["02", "04", "05"]
 
 
-def test_what_a_server_keeps_is_named_by_trace_id(place):
+def test_traces_on_a_server_are_named_by_trace_id(place):
     """Proves that the answer names Tempo, Loki and the traces; JSON names all of them."""
     done = ael("delete", "a0f63b41", "--yes")
     assert "in Tempo the spans and in Loki the log lines with trace_id " + ADA in done.stdout
@@ -62,7 +62,7 @@ def test_a_long_list_of_traces_is_cut_in_text_and_whole_in_json(place):
     make(place / "text.db", many)
     make(place / "json.db", many)
     assert (
-        " and 5 more (--output json names all)." in ael("delete", "--all", "--yes", "--db", "text.db").stdout
+        " and 5 more (--output json lists all)." in ael("delete", "--all", "--yes", "--db", "text.db").stdout
     )
     answer = ael("delete", "--all", "--yes", "--db", "json.db", "-o", "json").stdout
     assert len(json.loads(answer)["remains"]["traces"]) == 25
@@ -76,7 +76,7 @@ def test_session_deletes_its_runs_only(place):
     assert (again.exit_code, "no run is of session 'morning'" in again.stderr) == (3, True)
 
 
-def test_all_deletes_what_has_ended_and_names_what_is_in_flight(place):
+def test_all_deletes_ended_runs_and_names_running_ones(place):
     """Proves that a run in flight stays, and that the command does not end as if all were gone."""
     done = ael("delete", "--all", "--yes")
     assert (done.exit_code, left()) == (1, ["06"])
@@ -85,7 +85,7 @@ def test_all_deletes_what_has_ended_and_names_what_is_in_flight(place):
 
 
 def test_a_named_run_in_flight_refuses_the_whole_command(place):
-    """Proves that nothing is deleted then, and that the message says what to do."""
+    """Proves that nothing is deleted then, and that the message names the remedy."""
     done = ael("delete", "a0f6", "exec-b0dd", "--yes")
     assert (done.exit_code, len(left())) == (1, 6)
     assert "stop the run or wait for its end" in done.stderr
@@ -105,15 +105,15 @@ def test_exactly_one_way_of_naming_runs_is_right(place, wrong):
     assert len(left()) == 6
 
 
-def test_nobody_to_ask_is_wrong_usage(place):
+def test_without_a_terminal_to_ask_is_wrong_usage(place):
     """Proves that a script has to write --yes."""
     done = ael("delete", "a0f6")
-    assert (done.exit_code, "write --yes" in done.stderr, len(left())) == (2, True, 6)
+    assert (done.exit_code, "use --yes" in done.stderr, len(left())) == (2, True, 6)
 
 
 @pytest.mark.parametrize(("answer", "runs_left"), [(b"y\n", 5), (b"n\n", 6), (b"\n", 6)])
 def test_a_person_is_asked(place, monkeypatch, answer, runs_left):
-    """Proves that the question has the number and the size, and that no is no failure."""
+    """Proves that the question has the number and the size, and that the answer "no" is not a failure."""
     monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda self: True)
     done = ael("delete", "a0f6", stdin=answer)
     assert "Delete 1 run (about " in done.stderr
@@ -121,7 +121,7 @@ def test_a_person_is_asked(place, monkeypatch, answer, runs_left):
 
 
 def test_a_damaged_run_can_be_deleted(place):
-    """Proves that a record and a status that nobody can read do not keep a run from being deleted, also by --all."""
+    """Proves that a run with an unreadable record or status can still be deleted, also by --all."""
     with sqlite3.connect(place / ".ael" / "telemetry.db") as connection:
         connection.execute("UPDATE bodies SET body = '{' WHERE execution = 1")
         connection.execute("UPDATE executions SET status = 'lost' WHERE id = 2")
@@ -132,8 +132,8 @@ def test_a_damaged_run_can_be_deleted(place):
     assert [holds(place, each) for each in named] == [[], []]
 
 
-def test_delete_beside_a_reader_says_what_the_log_still_holds(place, monkeypatch):
-    """Proves that it fails with what to do while a reader keeps the log, and that running it again finishes."""
+def test_delete_beside_a_reader_reports_runs_left_in_the_wal(place, monkeypatch):
+    """Proves that it fails with a remedy while a reader holds SQLite's log, and that a second call finishes."""
     monkeypatch.setattr("ael_otel.store.sqlite.BUSY_S", 0.1)
     monkeypatch.setattr("ael_otel.store.pruning.FORGET_S", 0.1)
     reader = sqlite3.connect(".ael/telemetry.db", isolation_level=None)

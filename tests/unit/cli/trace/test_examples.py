@@ -1,4 +1,4 @@
-"""Every example in every help text of `ael trace`, and in docs/trace.md, runs."""
+"""Every example in the help texts of `ael trace` and in the pages on traces and on the query language runs."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,12 +10,13 @@ from ael_otel.cli.trace import command as trace
 from tests.support.examples import examples, taken_apart
 from tests.unit.cli.trace.runs import ael, failed, make, runs
 
-DOCS = Path(__file__).parents[4] / "docs" / "trace.md"
+DOCS = Path(__file__).parents[4] / "docs"
+PAGES = (DOCS / "how-to" / "trace.md", DOCS / "reference" / "query-language.md")
 
 
-@pytest.mark.parametrize("line", examples(trace, DOCS))
+@pytest.mark.parametrize("line", examples(trace, *PAGES))
 def test_every_example_works(line, place, monkeypatch):
-    """As it stands, on runs with the ids that it names, next to the files that it names; exit code 0."""
+    """Proves that an example, unchanged, ends with exit code 0 where the runs and files that it names exist."""
     make(place / ".ael" / "telemetry.db", runs(datetime.now(UTC) - timedelta(hours=1)))
     monkeypatch.setattr("webbrowser.open", lambda url: True)
     sent = []
@@ -48,14 +49,14 @@ def test_every_example_works(line, place, monkeypatch):
 
 @pytest.mark.parametrize("verb", trace.list_commands(click.Context(trace)))
 def test_every_verb_has_help_with_examples(verb, place):
-    """Also where there is no store."""
+    """Proves that help needs no store and has examples."""
     done = ael(verb, "--help")
     assert done.exit_code == 0
     assert f"ael trace {verb}" in done.stdout.split("Examples:")[1]
 
 
 def test_an_unknown_verb_names_the_nearest(place):
-    """Exit code 2."""
+    """Proves that a misspelled verb ends with exit code 2 and names the verb that is meant."""
     done = ael("lst")
     assert (done.exit_code, "did you mean 'list'?" in done.stderr) == (2, True)
 

@@ -1,4 +1,4 @@
-"""`ael trace export` and `import`: what is written where, what is refused, and the way back."""
+"""`ael trace export` and `import`: output files, refusals, and import of an export."""
 
 import csv
 import io
@@ -40,7 +40,7 @@ def test_all_takes_the_filters_of_list(place):
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_format_goes_to_a_private_file(place, form):
-    """It appears whole, readable by this user only; stdout stays empty, the size is told on stderr."""
+    """It appears whole, readable by this user only; stdout stays empty, the size is on stderr."""
     done = ael("export", "a0f6", "--format", form, "--output", "run.out")
     assert (done.exit_code, done.stdout) == (0, "")
     assert done.stderr.startswith("Wrote run.out (")
@@ -61,7 +61,7 @@ def test_a_file_that_cannot_be_written_is_a_failure_and_leaves_nothing(place):
     )
 
 
-def test_a_run_that_is_missing_is_told_before_anything_is_written(place):
+def test_missing_run_is_reported_before_anything_is_written(place):
     """Exit code 3, no half of a file."""
     done = ael("export", "a0f6", "zzz", "--output", "runs.json")
     assert (done.exit_code, done.stdout) == (3, "")
@@ -71,16 +71,16 @@ def test_a_run_that_is_missing_is_told_before_anything_is_written(place):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "name the runs, or write --all"),
+        ([], "name the runs by ID, or use --all"),
         (["a0f6", "--all"], "either ID or --all"),
-        (["a0f6", "--status", "failed"], "filters choose among all runs"),
+        (["a0f6", "--status", "failed"], "filters select among all runs"),
         (["a0f6", "--endpoint", "http://localhost:4318", "--output", "x"], "either --output or --endpoint"),
         (["a0f6", "--endpoint", "http://localhost:4318", "--format", "csv"], "csv cannot be sent"),
-        (["a0f6", "--header", "a=b"], "--header goes with --endpoint"),
-        (["a0f6", "--endpoint", "http://localhost:4318", "--header", "a"], "--header takes NAME=VALUE"),
+        (["a0f6", "--header", "a=b"], "--header needs --endpoint"),
+        (["a0f6", "--endpoint", "http://localhost:4318", "--header", "a"], "--header must be NAME=VALUE"),
         (
             ["a0f6", "--endpoint", "http://localhost:4318", "--header", "a=b\nc: d"],
-            "--header takes NAME=VALUE",
+            "--header must be NAME=VALUE",
         ),
         (["--all", "--format", "html"], "html is the page of one run"),
         (["a0f6", "--format", "xml"], "'xml' is not one of"),
@@ -106,7 +106,7 @@ def test_csv_of_everything_is_a_table(place):
     [([], "otlp"), (["-f", "otlp"], "otlp"), (["-f", "jaeger"], "otlp"), (["-f", "zipkin"], "zipkin")],
 )
 def test_an_endpoint_gets_the_runs(place, monkeypatch, options, protocol):
-    """With the headers, by the protocol that the format means; the address is told without its password."""
+    """With the headers, by the protocol of the format; the address is printed without its password."""
     asked = {}
 
     def pushed(found, endpoint, by, *, headers, **more):
@@ -129,7 +129,7 @@ def test_an_endpoint_gets_the_runs(place, monkeypatch, options, protocol):
     ],
 )
 def test_spans_are_of_the_configured_service(place, monkeypatch, form, where):
-    """As the file says it, or the variable, which wins; a backend then shows them beside those that were sent live."""
+    """Under the service name of the file or of the variable, which wins, as runs that were sent live."""
     told = [ael("export", "a0f6", "--format", form).stdout]
     (place / "ael-config.yaml").write_text("telemetry: {service_name: shop}\n")
     told.append(ael("export", "a0f6", "--format", form).stdout)
@@ -181,7 +181,7 @@ def test_otlp_comes_back_without_its_content(place):
     assert by_trace[RUNNING.trace_id].error.code == "interrupted"
 
 
-def test_what_is_stored_already_stays_as_it_is(place):
+def test_run_that_is_already_stored_is_not_changed(place):
     """A trace has no content: importing it must not take that from a stored run, unless it is asked for."""
     ael("export", "--all", "--format", "otlp", "--output", "all.jsonl")
     assert ael("import", "all.jsonl").stderr == "Imported 0 runs; 6 stored already.\n"
@@ -191,7 +191,7 @@ def test_what_is_stored_already_stays_as_it_is(place):
 
 
 def test_stdin_is_a_file_too(place):
-    """What one command writes another one reads."""
+    """The output of `export` is accepted by `import`."""
     data = ael("export", "a0f6", "--format", "jsonl").stdout_bytes
     assert ael("import", "-", "--db", "copy.db", stdin=data).stderr == "Imported 1 run.\n"
 
@@ -200,14 +200,14 @@ def test_stdin_is_a_file_too(place):
     ("data", "said"),
     [
         (b"", "in.json: the file is empty"),
-        (b"hello", "in.json: no JSON"),
-        (b'{"a": 1}', "in.json: line 1: no OTLP/JSON of traces"),
-        (b'{"execution_id": 1}', "in.json: line 1: no run as `ael trace export` writes it"),
+        (b"hello", "in.json: not JSON"),
+        (b'{"a": 1}', "in.json: line 1: not OTLP/JSON of traces"),
+        (b'{"execution_id": 1}', "in.json: line 1: not a run as `ael trace export` writes it"),
         (b"\xff\xfe", "in.json: it is UTF-16: convert it to UTF-8"),
     ],
 )
 def test_a_file_that_is_none_of_these_is_a_failure(place, data, said):
-    """The message names the file, the line and what is wrong; no store is made."""
+    """The message names the file, the line and the fault; no store is created."""
     (place / "in.json").write_bytes(data)
     done = ael("import", "in.json", "--db", "copy.db")
     assert done.exit_code == 1
@@ -255,7 +255,7 @@ def test_secrets_in_unreadable_items_are_redacted(place):
     bad = {"traceId": ACCESS_KEY, "spanId": "1" * 16}
     (place / "in.json").write_text(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [bad]}]}]}))
     said = ael("import", "in.json", "--db", "copy.db").stderr
-    assert said.startswith("Imported 0 runs; left out: 1 span impossible to read (line 1: startTimeUnixNano")
+    assert said.startswith("Imported 0 runs; left out: 1 span that cannot be read (line 1: startTimeUnixNano")
     bad |= {"startTimeUnixNano": "1", "endTimeUnixNano": "2"}
     (place / "in.json").write_text(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [bad]}]}]}))
     said = ael("import", "in.json", "--db", "copy.db").stderr
@@ -267,11 +267,11 @@ def test_a_file_without_any_span_says_so(place):
     """Proves that no runs is never an answer without a reason."""
     (place / "in.json").write_text('{"resourceSpans": []}')
     said = ael("import", "in.json", "--db", "copy.db").stderr
-    assert said == "Imported 0 runs; there are no spans and no runs in it.\n"
+    assert said == "Imported 0 runs; the file contains no spans and no runs.\n"
 
 
 def test_run_that_is_none_without_its_secrets_costs_no_other(place):
-    """Proves that a pattern of the user's own that matches what a record needs leaves out that run, with the reason."""
+    """Proves that a run is left out, with the reason, if a user's pattern matches a field that its record needs."""
     (place / "ael-config.yaml").write_text(
         'workflows: {directory: "."}\ntelemetry: {privacy: {patterns: [{name: odd, regex: "direct"}]}}\n',
         "utf-8",
@@ -279,6 +279,4 @@ def test_run_that_is_none_without_its_secrets_costs_no_other(place):
     (place / "all.jsonl").write_text(ael("export", "--all", "--format", "jsonl").stdout, "utf-8")
     done = ael("import", "all.jsonl", "-c", "ael-config.yaml", "--replace")
     assert done.exit_code == 0
-    assert done.stderr.startswith(
-        "Imported 5 runs; left out: 1 run (a run cannot be read any more without its secrets"
-    )
+    assert done.stderr.startswith("Imported 5 runs; left out: 1 run (a run is not valid after redaction")

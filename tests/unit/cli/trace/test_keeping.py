@@ -27,7 +27,7 @@ def test_stats_by_workflow_add_up(place):
     rows = {line[0]: line for line in lines[1:-1] if line}
     assert rows["mixed"][1:7] == ["2", "0", "0.0%", "40.0", "ms", "80.0"]
     assert rows["order"][1:4] == ["2", "2", "100.0%"]
-    assert ".ael/telemetry.db: 6 runs (1 going on), " in text
+    assert ".ael/telemetry.db: 6 runs (1 in flight), " in text
     assert text.endswith(", since 2026-11-20 12:00 UTC.\n"), "six minutes do not tell what a day brings"
 
 
@@ -42,7 +42,7 @@ def test_stats_by_workflow_add_up(place):
     ],
 )
 def test_stats_in_every_form(place, options, keys):
-    """By tool, by day, of chosen runs; JSON, JSON Lines and CSV say the same."""
+    """By tool, by day, of chosen runs; JSON, JSON Lines and CSV agree."""
     rows = json.loads(ael("stats", "--output", "json", *options).stdout)["rows"]
     assert {row["key"]: row["count"] for row in rows} == keys
     lines = ael("stats", "--output", "jsonl", *options).stdout.splitlines()
@@ -52,7 +52,7 @@ def test_stats_in_every_form(place, options, keys):
 
 
 def test_stats_by_error_say_where_and_when_in_every_form(place):
-    """Proves code, tool, step, count, share recovered and times, as a table, JSON, JSON Lines and CSV alike."""
+    """Proves code, tool, step, count, share recovered and times, as a table, JSON, JSON Lines and CSV."""
     lines = ael("stats", "--by", "error").stdout.splitlines()
     assert re.split("  +", lines[0]) == [
         "error",
@@ -104,8 +104,8 @@ def test_stats_by_error_fit_a_narrow_terminal(place):
     assert "TOOL_FAILED" in text
 
 
-def test_stats_in_json_have_the_store_its_growth_and_what_was_taken_out(place):
-    """Proves that JSON has all that the table tells: growth of the store, redactions of the chosen runs."""
+def test_stats_in_json_have_size_growth_and_redactions(place):
+    """Proves that JSON has every figure of the table: growth of the store, redactions of the chosen runs."""
     make(
         place / ".ael" / "telemetry.db",
         [
@@ -137,7 +137,7 @@ def test_stats_in_json_have_the_store_its_growth_and_what_was_taken_out(place):
     # The 17th to the 20th: four days, of which one has no runs.
     assert store["bytes_per_day"] == pytest.approx(sum(row["bytes"] for row in days["rows"]) / 4)
     text = ael("stats").stdout
-    assert "Taken out before they were kept: 10 email, 3 token." in text
+    assert "Redacted before they were stored: 10 email, 3 token." in text
     assert f"grows by {words.size(store['bytes_per_day'])} a day." in text
 
 
@@ -172,30 +172,30 @@ def left(place):
 
 
 def test_a_dry_run_deletes_nothing(place):
-    """It says what would be deleted; a run that goes on stays."""
+    """It reports which runs would be deleted; a running one is not among them."""
     done = ael("prune", "--older-than", "1", "--dry-run")
     assert done.stdout.startswith("Would delete 5 runs, about ")
     assert left(place) == 6
 
 
-def test_nobody_to_ask_is_wrong_usage(place):
+def test_without_a_terminal_to_ask_is_wrong_usage(place):
     """Without --yes nothing is deleted from a script."""
     done = ael("prune", "--older-than", "1")
-    assert (done.exit_code, "write --yes" in done.stderr) == (2, True)
+    assert (done.exit_code, "use --yes" in done.stderr) == (2, True)
     assert left(place) == 6
 
 
 @pytest.mark.parametrize(("answer", "runs"), [(b"y\n", 1), (b"n\n", 6), (b"\n", 6)])
 def test_a_person_is_asked(place, monkeypatch, answer, runs):
-    """The question has the number; no is no failure."""
+    """The question has the number; the answer "no" is not a failure."""
     monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda self: True)
     done = ael("prune", "--older-than", "1", stdin=answer)
     assert "Delete 5 runs (about " in done.stderr
     assert (done.exit_code, left(place)) == (0, runs)
 
 
-def test_yes_deletes_and_tells_what(place):
-    """As JSON too; what is left is what goes on."""
+def test_yes_deletes_and_reports_the_runs(place):
+    """As JSON too; only running runs are left."""
     done = ael("prune", "--older-than", "1", "--yes", "--output", "json")
     report = json.loads(done.stdout)
     assert (report["executions"], report["dry_run"]) == (5, False)
@@ -205,7 +205,7 @@ def test_yes_deletes_and_tells_what(place):
 
 @pytest.mark.parametrize("age", ["-1", "soon", "2026-01-01", "7 fortnights", "", "1e3"])
 def test_an_age_that_is_none_ends_with_2(place, age):
-    """A date is none either: it is easily mistaken for what stays."""
+    """A date is refused too: it is easily mistaken for the runs that stay."""
     done = ael("prune", "--older-than", age, "--yes")
     assert (done.exit_code, left(place)) == (2, 6)
 
@@ -226,14 +226,14 @@ def test_an_age_that_no_run_has_deletes_nothing(place, age):
 
 
 def test_without_options_the_configured_retention_counts(place):
-    """Days of the configuration file; there, and not the default, is where a person has said it."""
+    """The configured days are used, and the default is not, since nobody chose it."""
     (place / "ael-config.yaml").write_text("telemetry: {retention: {days: 1}}")
     done = ael("prune", "--dry-run")
     assert done.exit_code == 0
 
 
-def test_prune_beside_a_reader_says_what_the_log_still_holds(place, monkeypatch):
-    """It deletes, fails with what to do, and the next one, which has nothing to delete, is done."""
+def test_prune_beside_a_reader_reports_runs_left_in_the_wal(place, monkeypatch):
+    """It deletes and fails with a remedy; the next call, which has nothing to delete, succeeds."""
     monkeypatch.setattr("ael_otel.store.sqlite.BUSY_S", 0.1)
     reader = sqlite3.connect(".ael/telemetry.db", isolation_level=None)
     reader.execute("BEGIN")

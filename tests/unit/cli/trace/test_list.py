@@ -1,4 +1,4 @@
-"""`ael trace list`: every filter, every form, what is left, and what is wrong."""
+"""`ael trace list`: filters, output forms, paging and errors."""
 
 import csv
 import io
@@ -74,7 +74,7 @@ def test_filters_choose(place, options, expected):
     ],
 )
 def test_a_choice_and_a_code_have_no_case(place, options, expected):
-    """Proves that statuses, forms and errors of the engine are found in either case, others as they are written."""
+    """Proves that statuses, forms and engine errors match in either case, other errors in the case of the record."""
     make(
         place / ".ael" / "telemetry.db",
         [
@@ -92,7 +92,7 @@ def test_a_choice_and_a_code_have_no_case(place, options, expected):
     assert listed(*options) == expected
 
 
-def test_pages_follow_each_other_and_tell_what_is_left(place):
+def test_pages_follow_each_other_and_report_the_rest(place):
     """Every run is on one page; the number on stderr is right on each; the last one says nothing."""
     seen, cursor, left = [], [], []
     while True:
@@ -106,7 +106,7 @@ def test_pages_follow_each_other_and_tell_what_is_left(place):
     assert (seen, left, done.stderr) == (ALL, [4, 2], "")
 
 
-def test_the_number_that_is_left_is_right_among_runs_of_one_moment(tmp_path, place):
+def test_remaining_count_is_right_among_runs_of_the_same_time(tmp_path, place):
     """Ten runs that began in the same microsecond."""
     same = runs()[:1] * 10
     for number in range(10):
@@ -116,20 +116,20 @@ def test_the_number_that_is_left_is_right_among_runs_of_one_moment(tmp_path, pla
     assert done.stderr.startswith("6 more: --cursor ")
 
 
-def test_counting_what_is_left_has_an_end(place, monkeypatch):
-    """Up to the bound the number is exact, beyond it `+` says that there are more."""
+def test_remaining_count_is_bounded(place, monkeypatch):
+    """Up to the bound the number is exact, beyond it `+` marks that there are more."""
     for bound, told in ((4, "4 more: --cursor "), (3, "3+ more: --cursor ")):
         monkeypatch.setattr("ael_otel.cli.trace.list.MAX_COUNTED", bound)
         assert ael("list", "--limit", "2").stderr.startswith(told)
 
 
-def test_a_search_in_text_does_not_count_what_is_left(place):
-    """Counting would read every run; the cursor is told all the same."""
+def test_text_search_does_not_count_the_rest(place):
+    """Counting would read every run; the cursor is printed nevertheless."""
     assert re.fullmatch(r"More match: --cursor \S+\n", ael("list", "--text", "card", "--limit", "1").stderr)
 
 
 def test_the_table_shows_a_run_a_line(place):
-    """Time, workflow, status, steps, duration, what happened, and an id that `show` takes."""
+    """Time, workflow, status, steps, duration, error, and an id that `show` accepts."""
     done = ael("list")
     lines = done.stdout.splitlines()
     assert lines[0].split() == [
@@ -207,24 +207,24 @@ def test_fields_are_picked_by_their_names_in_json(place):
     [
         (["--limit", "0"], "0 is not in the range"),
         (["--status", "bad"], "'bad' is not one of 'pending', 'running', 'completed', 'failed', 'cancelled'"),
-        (["--since", "soon"], "'soon' is no time"),
-        (["--to", "2026-13-01"], "'2026-13-01' is no time"),
-        (["--min-duration", "long"], "'long' is no duration"),
-        (["--cursor", "x"], "'x' is no cursor"),
+        (["--since", "soon"], "'soon' is not a time"),
+        (["--to", "2026-13-01"], "'2026-13-01' is not a time"),
+        (["--min-duration", "long"], "'long' is not a duration"),
+        (["--cursor", "x"], "'x' is not a cursor"),
         (["--from", "2026-11-21", "--to", "2026-11-20"], "is after until"),
         (["--fields", "workflow"], "no field 'workflow'; did you mean 'workflow_name'?"),
-        (["--fields", ","], "names no field"),
+        (["--fields", ","], "contains no field name"),
         (["--output", "xml"], "'xml' is not one of"),
     ],
 )
 def test_wrong_usage_ends_with_2(place, options, said):
-    """And says what is meant, on stderr only."""
+    """The message names the accepted form, on stderr only."""
     done = ael("list", *options)
     assert (done.exit_code, done.stdout) == (2, "")
     assert said in done.stderr
 
 
-def test_nothing_found_is_no_failure(place):
+def test_empty_result_is_not_a_failure(place):
     """Empty JSON, a word on stderr, exit code 0."""
     done = ael("list", "--workflow", "none", "--output", "json")
     assert (done.exit_code, done.stdout, done.stderr) == (0, "[]\n", "No runs match.\n")
@@ -281,7 +281,7 @@ def test_something_else_than_a_store_ends_with_1(place):
     ],
 )
 def test_a_narrow_terminal_has_fewer_columns_and_whole_words(place, monkeypatch, arguments, whole):
-    """At 60 columns names, ids and figures are neither cut nor broken; what has no room is left out or an error cut."""
+    """At 60 columns names, ids and figures are neither cut nor broken; columns are left out or an error is cut."""
     on_terminal(monkeypatch, 60)
     text = ael(*arguments).stdout
     ids = [span.span_id for span in spans_of(runs()[0])] if "--spans" in arguments else []
@@ -314,7 +314,7 @@ def test_a_narrow_terminal_still_has_times(width, later, told):
 
 
 def test_names_come_before_times():
-    """Proves that a narrow table of long names does without times rather than cut a name, an id or what happened."""
+    """Proves that a narrow table of long names leaves out times rather than cut a name, an id or the error."""
     found = MemoryStore()
     found.put(
         msgspec.structs.replace(run, workflow_name=f"{run.workflow_name}-{'long' * 6}") for run in runs()
@@ -327,8 +327,8 @@ def test_names_come_before_times():
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
-def test_one_endless_name_leaves_ids_and_what_happened(width):
-    """Proves that a name that no terminal has room for is cut, and every line keeps its status and id."""
+def test_one_endless_name_leaves_ids_and_errors(width):
+    """Proves that a name wider than the terminal is cut, and every line keeps its status and id."""
     found = MemoryStore()
     found.put(runs())
     found.put(
@@ -360,7 +360,7 @@ LONG = "the server answered: " + "no route to the warehouse, " * 40
 
 
 def with_details(place):
-    """Write runs whose summaries do not tell all: a long error, a skipped step, a tolerated failure."""
+    """Write runs whose summaries lack details: a long error, a skipped step, a tolerated failure."""
     first, _, broken, *_ = runs()
     error = ErrorRecord("TOOL_FAILED", "TOOL", LONG, step_id="pay", tool_name="charge")
     greet, crunch = first.steps
@@ -472,9 +472,18 @@ def test_days_of_stats_begin_at_midnight_of_the_zone(place, monkeypatch):
 
 @pytest.mark.parametrize("name", ["Mars/Base", "Europe", "../../etc/passwd", "/etc/passwd", "\x00"])
 def test_a_zone_that_is_none_ends_with_2(place, monkeypatch, name):
-    """Proves that a wrong zone is one line that names the variable and what to set."""
+    """Proves that a wrong zone is one line that names the variable and a valid value."""
     monkeypatch.setattr("ael_otel.cli.trace.options.os.environ", {**os.environ, "AEL_TIMEZONE": name})
     done = ael("list")
     assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert "AEL_TIMEZONE" in done.stderr
     assert "Europe/Berlin" in done.stderr
+
+
+def test_wrong_expression_is_marked_below_its_column(place):
+    """Proves that a mistake in `--where` ends with 2 and a mark below the place, without a store being needed."""
+    done = ael("list", "--where", "status = failed and step.tol = echo", "--db", "absent.db")
+    assert done.exit_code == 2
+    *_, message, expression, mark = done.stderr.splitlines()
+    assert message.endswith("column 26: a step has no field 'tol'; did you mean 'tool'?")
+    assert expression[mark.index("^") :].startswith("tol = echo")

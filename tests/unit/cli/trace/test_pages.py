@@ -26,7 +26,7 @@ def aged(path: Path, seconds: float) -> Path:
 
 
 def test_page_and_its_folder_are_its_owners_only(place):
-    """0600 in 0700, under a name that nobody can have taken beforehand."""
+    """Mode 0600 in a folder of 0700, under a name that cannot exist already."""
     page, other = shown(place), shown(place)
     assert stat.S_IMODE(page.stat().st_mode) == 0o600
     assert stat.S_IMODE(page.parent.stat().st_mode) == 0o700
@@ -53,7 +53,7 @@ def test_prune_removes_every_page(place):
     assert not any(each.exists() for each in pages)
 
 
-def test_page_of_a_run_goes_by_its_whole_id(place):
+def test_page_of_a_run_is_named_by_its_whole_id(place):
     """Proves that an id removes neither the page of a run whose id begins with it nor of one that mentions it."""
     page = shown(place)
     run = json.loads(ael("show", "a0f6", "-o", "json").stdout)

@@ -36,7 +36,7 @@ def test_without_an_id_it_is_the_latest_run(place, arguments):
 
 
 def test_an_empty_store_has_no_latest_run(place):
-    """Proves exit code 3 and one line that says how a run gets there."""
+    """Proves exit code 3 and one line that names how to record a run."""
     make(place / "empty.db", [])
     done = ael("show", "--db", "empty.db")
     assert (done.exit_code, done.stdout) == (3, "")
@@ -57,14 +57,14 @@ def test_an_ambiguous_beginning_names_those_it_can_mean(place):
 
 @pytest.mark.parametrize("identifier", ["zzz", "", " ", "exec-zzz", "%", "a0f63b41_"])
 def test_a_run_that_is_not_there_ends_with_3(place, identifier):
-    """One line that says where to look."""
+    """One line that names where to look."""
     done = ael("show", identifier)
     assert (done.exit_code, done.stdout) == (3, "")
     assert "`ael trace list` shows the latest" in done.stderr
 
 
 def test_the_tree_has_steps_times_content_and_ids(place):
-    """What a person wants to know first, in plain text where it is no terminal."""
+    """The summary of a run, in plain text where stdout is not a terminal."""
     text = ael("show", "a0f6").stdout
     assert "mixed  completed in 40.0 ms" in text
     assert "├─ 1 greet   tool_call  echo@demo  10.0 ms  ▆▆" in text
@@ -73,20 +73,20 @@ def test_the_tree_has_steps_times_content_and_ids(place):
     assert "\x1b" not in text
 
 
-def test_a_failure_is_told_with_its_cause(place):
+def test_failure_is_printed_with_its_cause(place):
     """In the tree and in full below it."""
     text = ael("show", "c3d45e60").stdout
     assert text.count('TOOL_FAILED "card declined"') == 2
 
 
-def test_a_run_that_goes_on_and_a_direct_call_are_shown(place):
+def test_running_run_and_direct_call_are_printed(place):
     """As far as they got."""
     assert "slow  running after ..." in ael("show", "ffff").stdout
     assert "(direct call)  completed in 3.0 ms" in ael("show", "d4e5").stdout
 
 
 def test_json_is_the_whole_record(place):
-    """It reads back as what was stored."""
+    """It decodes to the stored record."""
     done = ael("show", "a0f6", "--output", "json")
     stored = msgspec.json.decode(done.stdout, type=ExecutionRecord)
     assert (stored.inputs, stored.outputs, stored.steps[1].code) == (
@@ -97,11 +97,11 @@ def test_json_is_the_whole_record(place):
 
 
 def test_long_content_is_cut_for_a_person_only(place):
-    """With what is left out counted; the JSON has all of it."""
+    """The number of omitted lines is printed; the JSON has all of it."""
     run = mixed("exec-long", "e" * 32, ADA.started_at, 1.0, "\n".join(f"line {n}" for n in range(100)))
     run.outputs = {"lines": [f"line {n}" for n in range(100)]}
     make(place / "long.db", [run])
-    assert "lines more: --output json has them" in ael("show", "eeee", "--db", "long.db").stdout
+    assert "lines more: see --output json" in ael("show", "eeee", "--db", "long.db").stdout
     assert "line 99" in ael("show", "eeee", "--db", "long.db", "-o", "json").stdout
 
 
@@ -118,7 +118,7 @@ def test_spans_are_listed_with_their_ids(place):
     ]
 
 
-def test_logs_are_what_the_code_printed(place):
+def test_logs_are_the_output_of_the_code(place):
     """And where the log lines are, when no Loki is named."""
     text = ael("show", "a0f6", "--logs").stdout
     assert "crunch stdout\n  first line\n  second line\n" in text
@@ -148,7 +148,7 @@ def test_page_of_a_workflow_with_an_endless_name_is_written(place):
 
 
 def test_web_writes_a_private_page_and_opens_it(place, monkeypatch, tmp_path):
-    """Its name is on stdout; without a browser that is said."""
+    """Its name is on stdout; a missing browser is reported."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     opened = []
@@ -164,8 +164,8 @@ def test_web_writes_a_private_page_and_opens_it(place, monkeypatch, tmp_path):
     assert len(opened) == 1
 
 
-def test_diff_tells_what_differed(place):
-    """Inputs, outputs, results; times are beside it and are no difference."""
+def test_diff_lists_the_differences(place):
+    """Inputs, outputs and results; times are printed but do not count as a difference."""
     done = ael("diff", "a0f6", "b1e2")
     for words in ("inputs.name", "Ada", "Bob", "outputs.report", "steps.greet.result", "2.0x"):
         assert words in done.stdout
@@ -185,10 +185,10 @@ def test_diff_as_json_has_everything(place):
 
 
 def test_diff_of_equal_runs_and_of_different_workflows(place):
-    """Says that only times differ; says that these are two workflows, and compares all the same."""
+    """Reports that only times differ; reports two different workflows and compares them nevertheless."""
     assert "No difference but the times." in ael("diff", "c3d45e60", "c3d45e61").stdout
     done = ael("diff", "a0f6", "c3d45e60")
-    assert (done.exit_code, "runs of two workflows" in done.stderr) == (0, True)
+    assert (done.exit_code, "runs of different workflows" in done.stderr) == (0, True)
     assert re.search(r"steps\.pay +absent +failed *\n", done.stdout)
 
 
@@ -211,14 +211,14 @@ def test_json_has_the_spans_if_asked_for(place):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--logs", "-o", "json"], "what its code printed is in the JSON"),
+        (["--logs", "-o", "json"], "--logs cannot be used with JSON"),
         (["--web", "-o", "json"], "either --web or --output json"),
-        (["--web", "--spans"], "the page has neither"),
-        (["--web", "--logs"], "the page has neither"),
+        (["--web", "--spans"], "the page contains neither"),
+        (["--web", "--logs"], "the page contains neither"),
     ],
 )
 def test_options_that_would_do_nothing_are_wrong_usage(place, options, said):
-    """Exit code 2 before anything is read or written, instead of an answer without what was asked for."""
+    """Exit code 2 before anything is read or written, instead of an option that has no effect."""
     done = ael("show", "a0f6", *options)
     assert (done.exit_code, done.stdout) == (2, "")
     assert said in done.stderr

@@ -1,4 +1,4 @@
-"""`ael trace tail`: each run once when it begins and once when it ends, whoever writes it."""
+"""`ael trace tail`: each run once when it begins and once when it ends, from any process."""
 
 import io
 import json
@@ -22,12 +22,12 @@ def now() -> datetime:
 
 
 def told(follower: Follower) -> list[tuple[str, bool]]:
-    """What happened since the last look: the run and whether it ended."""
+    """Return the changes since the last poll: the run and whether it ended."""
     return [(event.run.execution_id, event.ended) for event in follower.events()]
 
 
 def began(number: int, at: datetime | None = None) -> ExecutionRecord:
-    """A run that goes on."""
+    """A run that has not ended."""
     return ExecutionRecord(f"exec-{number}", "workflow", "running", at or now(), workflow_name="slow")
 
 
@@ -36,7 +36,7 @@ def ended(run: ExecutionRecord, status: str = "completed") -> ExecutionRecord:
     return msgspec.structs.replace(run, status=status, completed_at=now(), duration_ms=5.0)
 
 
-def test_a_run_is_told_when_it_begins_and_when_it_ends():
+def test_run_is_reported_when_it_begins_and_when_it_ends():
     """Once each, however often one looks."""
     store = MemoryStore()
     follower = Follower(store, Filters())
@@ -52,8 +52,8 @@ def test_a_run_is_told_when_it_begins_and_when_it_ends():
     assert follower.running == {}
 
 
-def test_a_run_between_two_looks_is_told_once():
-    """Only its end: it does not go on any more."""
+def test_run_between_two_polls_is_reported_once():
+    """Only its end is reported, since it is not running any more."""
     store = MemoryStore()
     follower = Follower(store, Filters())
     store.put([mixed("exec-1", "a" * 32, now(), 1.0, "x")])
@@ -61,7 +61,7 @@ def test_a_run_between_two_looks_is_told_once():
     assert told(follower) == []
 
 
-def test_what_ended_before_is_not_told_and_what_goes_on_is_followed():
+def test_ended_runs_are_not_reported_and_running_ones_are_followed():
     """Also a run that began long before anybody looked."""
     store = MemoryStore()
     old = began(1, now() - timedelta(hours=3))
@@ -73,7 +73,7 @@ def test_what_ended_before_is_not_told_and_what_goes_on_is_followed():
     assert told(follower) == [("exec-1", True)]
 
 
-def test_a_run_that_shows_late_is_told():
+def test_run_that_appears_late_is_reported():
     """A store is written in batches, in the order of ends."""
     store = MemoryStore()
     follower = Follower(store, Filters())
@@ -94,7 +94,7 @@ def test_a_run_that_shows_late_is_told():
         (Filters(min_duration=30.0), ["exec-1"]),
     ],
 )
-def test_filters_choose_what_is_told(filters, expected):
+def test_filters_choose_the_reported_runs(filters, expected):
     """Those that only an end can meet too."""
     store = MemoryStore()
     follower = Follower(store, filters)
@@ -134,7 +134,7 @@ def test_it_stops_after_so_many_runs(place, monkeypatch):
 
 
 def test_it_waits_for_a_store(place, monkeypatch):
-    """Says so once; a store that appears is followed."""
+    """It is reported once; a store that appears later is followed."""
     waits = []
 
     def appear(_seconds):
@@ -148,14 +148,14 @@ def test_it_waits_for_a_store(place, monkeypatch):
     assert done.stderr.count("waiting") == 1
 
 
-def test_no_store_by_the_end_is_no_failure(place):
+def test_no_store_by_the_end_is_not_a_failure(place):
     """There was nothing to follow."""
     assert ael("tail", "--db", "never.db", "--seconds", "0.2", "--interval", "0.1").exit_code == 0
 
 
 @pytest.mark.parametrize(("width", "lines"), [(80, 2), (140, 1)])
-def test_a_terminal_has_room_for_what_happened(monkeypatch, width, lines):
-    """Why a run failed is told whole: behind it, or where that is too narrow below it."""
+def test_error_is_printed_whole_on_a_terminal(monkeypatch, width, lines):
+    """The error of a failed run is printed whole: behind it, or below it on a narrow terminal."""
     out = io.StringIO()
     monkeypatch.setattr(
         "ael_otel.cli.trace.tail_view.console",
@@ -174,7 +174,7 @@ def test_a_terminal_has_room_for_what_happened(monkeypatch, width, lines):
 
 @pytest.mark.parametrize("name", ["never.db", "empty.db", "new/empty.db"])
 def test_no_runs_yet_is_the_same_line_wherever_the_store_is(place, name):
-    """Proves that a store without runs and one that is not there yet say one thing, once."""
+    """Proves that an empty store and a missing one give the same line, once."""
     (place / "new").mkdir()
     if "empty" in name:
         make(place / name, [])

@@ -1,4 +1,4 @@
-"""What a verb learns of the store that its runs go to."""
+"""Which store a verb's runs go to, and what it reports of them."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from ael_otel.cli import session
-from ael_otel.cli.session import Telemetry
+from ael_otel.cli import open_engine
+from ael_otel.cli.open_engine import Telemetry
 from ael_otel.config import Settings, Store
 from ael_otel.store import MemoryStore, StoreError
 from tests.unit.cli.trace.runs import make, runs
@@ -32,7 +32,7 @@ class Broken(MemoryStore):
 
 
 def test_the_record_of_a_run_that_has_ended_is_had():
-    """One that still goes on there has lost its end: it would be shown as running for ever."""
+    """A run that is unfinished there has lost its end, and would be listed as running for ever."""
     store = MemoryStore()
     store.put(runs())
     found = telemetry(store)
@@ -45,13 +45,13 @@ def test_the_record_of_a_run_that_has_ended_is_had():
 
 
 @pytest.mark.parametrize("store", [Broken(), None])
-def test_without_a_store_that_works_there_is_none(store):
+def test_store_that_cannot_be_used_is_reported_as_none(store):
     """No exception: the run went well."""
     found = telemetry(store)
     assert (found.record("exec-7f3a91c20001"), found.kept_in, found.keeps) == (None, None, store is not None)
 
 
-def test_where_runs_are_kept_is_told_as_seen_from_here(tmp_path, monkeypatch):
+def test_location_of_the_store_is_printed_relative_to_this_folder(tmp_path, monkeypatch):
     """A file below the current folder by its relative name, memory as nowhere."""
     from ael_otel.store.sqlite import SqliteStore
 
@@ -66,7 +66,7 @@ def test_where_runs_are_kept_is_told_as_seen_from_here(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("verbose", [True, False])
-async def test_log_that_is_shown_is_written_at_once(verbose, tmp_path, monkeypatch):
+async def test_log_on_the_terminal_is_written_at_once(verbose, tmp_path, monkeypatch):
     """With -v the log stands among what the command prints on stderr, so no line may come later than it was logged."""
     asked = {}
 
@@ -78,8 +78,8 @@ async def test_log_that_is_shown_is_written_at_once(verbose, tmp_path, monkeypat
     config.write_text(
         f"telemetry: {{store: {{backend: memory}}}}\nworkflows: {{directory: {tmp_path}}}\n", "utf-8"
     )
-    monkeypatch.setattr(session, "telemetry", stop_here)
+    monkeypatch.setattr(open_engine, "telemetry", stop_here)
     with pytest.raises(InterruptedError):
-        await session.run_once(config, "hello", {}, None, verbose=verbose, environ={})
+        await open_engine.run_once(config, "hello", {}, None, verbose=verbose, environ={})
     assert asked["synchronous_logs"] is verbose
     assert (asked["log_stream"] is not None) is verbose
