@@ -116,6 +116,12 @@ class SeenWorkspace:
         self._indexes: dict[str, dict[str, str]] = {}
         self._contents: dict[tuple[Token, str], list[str] | None] = {}
         self._blobs: dict[str, list[str] | None] = {}
+        self._unreadable = 0
+
+    def take_unreadable(self) -> int:
+        """Return how many observations were deleted since the last time because they could not be read."""
+        count, self._unreadable = self._unreadable, 0
+        return count
 
     def observations(self) -> list[Observation]:
         """Return what was seen, in the order of time; files that are not observations are deleted."""
@@ -139,6 +145,7 @@ class SeenWorkspace:
         except (OSError, ValueError, msgspec.MsgspecError, RecursionError, StopIteration):
             with suppress(OSError):
                 path.unlink()
+                self._unreadable += 1
             return None
         files = {
             name: Token("pool", key, reason) if key else ABSENT

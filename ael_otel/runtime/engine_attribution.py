@@ -94,7 +94,10 @@ class _Book:
 
     def work(self, seen: SeenWorkspace) -> Sequence[Change]:
         """Record the changes that ended calls have written."""
-        if not seen.observations():
+        found = seen.observations()
+        if unreadable := seen.take_unreadable():
+            self._metrics.lost("attribution", "not_understood", unreadable)
+        if not found:
             return ()
         try:
             ledger, attributor = self._open()

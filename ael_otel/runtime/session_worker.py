@@ -207,6 +207,7 @@ class Worker:
                 self._drops("attribution", "internal", calls)
                 self.count_drops()
                 seen.forget(observations)
+            self._drops("attribution", "not_understood", seen.take_unreadable())
 
     def mirror(self) -> None:
         """Write the changes of the last hour as files that are not there yet; a failure loses nothing of the store."""

@@ -163,7 +163,8 @@ class Session(msgspec.Struct):
 
     `ends` has the record as it was at each end of the session, reported or by silence: `reopened` numbers them from 0.
     `undecided` has the keys of calls and subagents whose turn is over, so that they have an outcome, and whose own end
-    may be reported yet, since the session goes on.
+    may be reported yet, since the session goes on. Where no event reopens a session, what begins after its end stays
+    undecided for an hour of events.
     """
 
     record: SessionRecord
@@ -327,8 +328,12 @@ class _Fold:
         """End the work, and return the session as it stands at that time."""
         self._close(now_us)
         self._entries.sort(key=lambda each: (each.at_us, each.end_us is None, -(each.end_us or 0)))
-        goes_on = self._record.ended_us is None
-        undecided = {entry.key for entry in self._open if entry.end_us is None} if goes_on else set[str]()
+        undecided = set[str]()
+        if self._record.ended_us is None or not self._reopens:
+            expired_us = (
+                -(2**62) if self._record.ended_us is None else self._record.last_us - _CALL_EXPIRES_US
+            )
+            undecided = {e.key for e in self._open if e.end_us is None and e.at_us > expired_us}
         return Session(self._record, self._entries, self._ends_of_session, undecided)
 
     def copy(self) -> "_Fold":

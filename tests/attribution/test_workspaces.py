@@ -155,6 +155,18 @@ def test_what_was_seen_is_deleted_once_it_was_compared(desk: Desk) -> None:
     assert not list(snapshots.rglob("*.index"))
 
 
+def test_look_that_cannot_be_read_is_deleted_and_counted_once(desk: Desk) -> None:
+    """Nobody else would delete it; the call that it belongs to stays without an author."""
+    desk.repository()
+    desk.look("before", "open", [], desk.root)
+    (seen,) = seen_workspaces(desk.home)
+    (look,) = seen.folder.glob("*.json")
+    look.write_bytes(look.read_bytes()[:-9])
+    assert seen.observations() == []
+    assert not look.exists()
+    assert (seen.take_unreadable(), seen.take_unreadable()) == (1, 0)
+
+
 def test_call_that_never_ends_is_swept_after_an_hour(desk: Desk) -> None:
     """With everything that lies there for it."""
     desk.repository()

@@ -74,6 +74,11 @@ def command(output: str) -> None:
         f"the files of {state.not_looked_at} calls could not be compared; "
         f"{'a worker is running' if state.worker else 'no worker is running'}"
     )
+    if state.waiting and not state.worker:
+        click.echo(
+            "What waits is stored by a worker: the next event of an agent starts one, and so does "
+            "`python -m ael_otel.runtime.session_worker`"
+        )
     if error is not None:
         click.echo(f"The stored events cannot be read: {error}")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from ael_otel.attribution.ledger import Ledger
 from ael_otel.attribution.lines import Hashes
 from ael_otel.config import Settings
+from ael_otel.runtime.session_outlets import Drops
 from ael_otel.runtime.session_worker import Worker
 from ael_otel.sessions.events import trace_id_of
 from ael_otel.sessions.hook_files import write_hook_settings
@@ -69,3 +70,28 @@ def test_line_that_an_agent_wrote_is_attributed_to_its_call(tmp_path: Path) -> N
     before = sorted(home.rglob("*"))
     hook("PreToolUse", **shell, tool_use_id="t-4")
     assert not [path for path in set(home.rglob("*")) - set(before) if "snapshots" in path.parts]
+
+
+def test_look_that_the_worker_cannot_read_is_counted_as_dropped(tmp_path: Path) -> None:
+    """With its reason, in the totals that every worker of the store adds to."""
+    home, root = tmp_path / "home", tmp_path / "work"
+    root.mkdir()
+    (root / "a.py").write_text("first = 1\n")
+    write_hook_settings(home, ())
+    edit = {
+        "session_id": "s-1",
+        "hook_event_name": "PreToolUse",
+        "cwd": str(root),
+        "tool_name": "Edit",
+        "tool_input": {"file_path": str(root / "a.py")},
+        "tool_use_id": "t-1",
+    }
+    run(home, json.dumps(edit).encode(), "claude-code")
+    (look,) = (home / "spool" / "snapshots").rglob("*.json")
+    look.write_text("{}")
+    store = SqliteStore(home / "telemetry.db")
+    table, drops = SessionTable(store), Drops()
+    Worker(Spool(home), table, Settings(), drops=drops, ledger=Ledger(store)).attribute()
+    assert drops.take() == {("attribution", "not_understood"): 1}
+    assert not look.exists()
+    store.close()

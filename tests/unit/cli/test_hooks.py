@@ -212,6 +212,7 @@ def test_status_reports_files_events_and_the_spool(home: Path) -> None:
     assert "1 events wait, 2 could not be read, 1 were dropped, the files of 1 calls could not be" in output
     assert "older form" in output
     assert "no worker is running" in output
+    assert "the next event of an agent starts one" in output
 
 
 def test_installation_warns_where_agents_would_not_find_the_hook(home: Path) -> None:

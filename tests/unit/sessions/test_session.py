@@ -117,6 +117,23 @@ def test_session_is_reopened_only_where_it_may_be(*, reopens: bool, ended: bool)
     assert len(session.ends) == 1
 
 
+def test_call_after_an_end_that_stays_is_undecided_until_its_own_end_or_an_hour() -> None:
+    """Proves that its end may come in a later batch, where no event reopens the session."""
+    limits = Limits(reopens=False)
+    begins, ends = call(1, 10, 5)
+    growing = GrowingSession([event("session.start", 0), event("session.end", 1), begins], limits)
+    (entry,) = [each for each in growing.session.entries if each.kind == "call"]
+    assert not growing.session.is_over(entry)
+    assert growing.add([ends])
+    (entry,) = [each for each in growing.session.entries if each.kind == "call"]
+    assert (entry.outcome, growing.session.is_over(entry)) == ("success", True)
+    late = session_of(
+        [event("session.start", 0), event("session.end", 1), begins, event("turn.start", 3700)], limits=limits
+    )
+    (entry,) = [each for each in late.entries if each.kind == "call"]
+    assert (entry.outcome, late.is_over(entry)) == ("unknown", True)
+
+
 @st.composite
 def any_events(draw: st.DrawFn) -> list[SessionEvent]:
     """Make events of all kinds in an order of arrival that differs from that of time: few seconds and few calls, so
