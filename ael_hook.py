@@ -1,16 +1,16 @@
 """Append one event of a coding agent to the spool: `ael-hook AGENT|auto [EVENT]`, with the event as JSON on stdin.
 
-An agent waits for its hooks, and some refuse a tool call when one fails. So this module uses the standard library
-alone, prints nothing, ends with 0 whatever happens, and ends in time (`READ_S`, `LIMIT_S`). Storing and sending are the
-work of `ael_otel.runtime.session_worker`, which is started here if none runs.
+An agent waits for its hooks, and some refuse a tool call when one fails. So this module uses only the standard library,
+prints nothing, always exits with 0, and ends in time (`READ_S`, `LIMIT_S`). It starts
+`ael_otel.runtime.session_worker`, which stores and sends the events, unless one runs.
 
-Only what the tables below name reaches the disk: ids, names, paths, sizes, hashes, times. Text that a person or a model
-wrote is written only where `hooks.json` turns content on. An event that is not understood leaves names of its keys and
-types in the folder `dead`.
+Only the fields in the tables below are written to the disk: ids, names, paths, sizes, hashes, times. Text that a person
+or a model wrote is written only if `hooks.json` enables content. Of an event that is not understood, names of keys and
+types are written into the folder `dead`.
 """
 
 # pyright: standard
-# Payloads are JSON of unknown shape, judged value by value; mypy checks this file strictly.
+# Payloads are JSON of unknown shape, so each value is checked; mypy checks this file strictly.
 
 import os
 import sys
@@ -24,9 +24,9 @@ __all__ = ["AGENTS", "main"]
 
 VERSION = 1
 READ_S = 2.0
-"""Seconds that stdin gets to end."""
+"""Seconds to wait for the end of stdin."""
 LIMIT_S = 4.5
-"""Seconds after which the process ends, before its agent ends it: for example because a disk does not answer."""
+"""Seconds after which the process ends (for example when a disk hangs), before its agent ends it."""
 MAX_INPUT = 8 * 1024 * 1024
 MAX_FILE = 16 * 1024
 MAX_CONTENT_FILE = 256 * 1024
@@ -37,16 +37,16 @@ MAX_FILES = 20_000
 MAX_BYTES = 64 * 1024 * 1024
 MAX_DEAD = 1_000
 START_EVERY_S = 10.0
-"""Seconds between two starts of a worker."""
+"""Minimum seconds between two starts of a worker."""
 
 AGENTS = ("claude-code", "cursor", "copilot-cli", "vscode", "codex", "gemini-cli", "opencode")
 ALIASES = {"claude": "claude-code", "copilot": "copilot-cli", "gemini": "gemini-cli"}
 
 EXCLUDED_PATHS = ("~/.ssh/*", "~/.aws/credentials")
-"""The default of `privacy.excluded_paths`, in force where `hooks.json` cannot be read."""
+"""The default of `privacy.excluded_paths`, used if `hooks.json` cannot be read."""
 
-# --- what an event may leave: (field of the spool file, kind, names in payloads, the first that is present counts) ----
-# A dot descends into a mapping. Kinds: "name" a short text, "word" one without blanks, "path", "bool", "int", "number".
+# --- fields of an event: (field of the spool file, kind, names in payloads; the first that is present is used) --------
+# A dot is a nested key. Kinds: "name" a short text, "word" one without blanks, "path", "bool", "int", "number".
 
 FIELDS = (
     ("agent_version", "name", ("cursor_version", "agent_version", "version")),
@@ -99,15 +99,15 @@ TOKENS = (
 COST = ("cost",)
 EXIT_CODE_WITHIN = 500
 FILES = ("file_path", "filePath", "notebook_path", "absolute_path", "target_file", "file")
-"""Names of parameters that always hold a file."""
+"""Names of parameters that are always files."""
 PLACES = ("path", "dir_path", "old_path", "new_path", "target_notebook", "filename")
-"""Names that hold a file in the tools of the agents, and anything in a tool of an MCP server."""
+"""Names that are files in the agents' own tools, but can be anything in a tool of an MCP server."""
 LISTS = ("files", "paths", "modified_files", "file_paths", "attachments")
 PATCHES = ("patch", "patchText", "input", "command")
-"""Names of parameters that may hold an envelope of `apply_patch`, whose headings name files."""
+"""Names of parameters that may be an envelope of `apply_patch`, whose headings name files."""
 HEADINGS = ("*** Add File: ", "*** Update File: ", "*** Delete File: ", "*** Move to: ")
 
-TOOLS = {  # the tool of an event that carries none
+TOOLS = {  # the tool of an event without one
     "beforeShellExecution": "Shell",
     "afterShellExecution": "Shell",
     "afterFileEdit": "Write",
@@ -115,7 +115,7 @@ TOOLS = {  # the tool of an event that carries none
     "beforeReadFile": "Read",
     "beforeTabFileRead": "Read",
 }
-ERRORS = frozenset(  # values of `error` that are names of kinds, in StopFailure
+ERRORS = frozenset(  # values of `error` in StopFailure that are names of kinds
     (
         "authentication_failed",
         "billing_error",
@@ -152,7 +152,7 @@ GEMINI_EVENTS = frozenset(
 
 
 class _NotUnderstood(Exception):  # noqa: N818 - the reason of a dead letter, not a fault
-    """Why an event becomes a dead letter."""
+    """The event becomes a dead letter; the message is the reason."""
 
 
 # --- values ----------------------------------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ def clean(text: str, limit: int) -> str:
 
 
 def look_up(payload: "dict[str, Any]", name: str) -> "Any":
-    """Return the value of a name in which dots descend; None where there is none."""
+    """Return the value of a name, in which dots separate nested keys; None if there is none."""
     if name in payload or "." not in name:
         return payload.get(name)
     value: Any = payload
@@ -195,7 +195,7 @@ def _is_number(value: "Any") -> bool:
 
 
 def of_kind(kind: str, value: "Any") -> "Any":
-    """Return a value as its kind is written; None if it is not of the kind."""
+    """Return a value in the form of its kind; None if it is of another kind."""
     if kind == "bool":
         return value if isinstance(value, bool) else None
     if kind in {"int", "number"}:
@@ -213,7 +213,7 @@ def of_kind(kind: str, value: "Any") -> "Any":
 
 
 def as_text(value: "Any") -> str:
-    """Return a text as it is and other JSON in its canonical form."""
+    """Return a text unchanged and other JSON in its canonical form."""
     if isinstance(value, str):
         return value
     import json
@@ -244,9 +244,9 @@ def nanoseconds(stamp: "Any") -> "int | None":
 
 
 class Excluded:
-    """Patterns of excluded files, compared with paths as they are written: no system call, no link is followed.
+    """Patterns of excluded files, compared with the text of paths: no system call, and links are not followed.
 
-    As `privacy.excluded_paths`: `*` matches any characters, also `/`; a folder stands for what is in it; a pattern
+    As in `privacy.excluded_paths`: `*` matches any characters, also `/`; a folder matches all files in it; a pattern
     without `/` is compared with each part of a path.
     """
 
@@ -274,17 +274,17 @@ class Excluded:
             self.hints.append(self.fold(max(parts, key=len).strip("/")))
 
     def fold(self, text: str) -> str:
-        """Return a text as it is compared: without case where the file system has none."""
+        """Return a text for comparison: in lower case if the file system ignores case."""
         return text.casefold() if self.folds else text
 
     def absolute(self, path: str) -> str:
-        """Return a path from the root, without `.`, `..`, `~` and double slashes."""
+        """Return an absolute path, without `.`, `..`, `~` and double slashes."""
         for home in ("$HOME", "${HOME}", "%USERPROFILE%"):
             if path.startswith(home):
                 path = "~" + path[len(home) :]
         if path == "~" or path.startswith("~/"):
             path = self.home + path[1:]
-        elif path.startswith("~"):  # of another user: compared below the home, so that it fails closed
+        elif path.startswith("~"):  # another user's home: compared as if below this user's, to fail closed
             path = self.home + path[path.find("/") :] if "/" in path else self.home
         rooted = path.startswith("/") or path[1:2] == ":"
         parts: list[str] = []
@@ -318,7 +318,7 @@ class Excluded:
         return False
 
     def may_name(self, text: str) -> bool:
-        """Return whether a text holds the literal part of a pattern, or whether one has none that says something."""
+        """Return whether a text contains the literal part of a pattern, or whether a pattern has no usable one."""
         text = self.fold(text).replace("\\\\", "/")
         return any(len(hint) < 2 or hint in text or hint.rpartition("/")[2] in text for hint in self.hints)
 
@@ -335,7 +335,7 @@ def _unquoted(text: str) -> str:
 
 
 def _fits(text: str, pattern: str) -> bool:
-    """Return whether `*` and `?` of a pattern can stand for what makes it the text; linear in both per star."""
+    """Return whether a text matches a pattern with `*` and `?`; linear time in both per star."""
     if "*" not in pattern and "?" not in pattern and "[" not in pattern:
         return text == pattern
     if "[" in pattern:
@@ -364,7 +364,7 @@ def _fits(text: str, pattern: str) -> bool:
 
 
 def recognised(payload: "dict[str, Any]", environ: "Any") -> str:
-    """Return the agent that sent an event, by what only its events have; empty for one that is not known."""
+    """Return the agent that sent an event, from fields that only its events have; empty if unknown."""
     event = str(first(payload, EVENT))
     transcript = str(payload.get("transcript_path") or "").replace("\\", "/")
     if "cursor_version" in payload or "conversation_id" in payload:
@@ -373,7 +373,7 @@ def recognised(payload: "dict[str, Any]", environ: "Any") -> str:
         return "opencode"
     if event in GEMINI_EVENTS or "/.gemini/" in transcript:
         return "gemini-cli"
-    # The start of a session has no turn, its end no model either; a session that is not saved has no transcript.
+    # The start of a session has no turn, its end has no model; a session that is not saved has no transcript.
     if (
         "thread-id" in payload
         or ("turn_id" in payload and "model" in payload)
@@ -395,7 +395,7 @@ def recognised(payload: "dict[str, Any]", environ: "Any") -> str:
 
 
 def _event_of_copilot(payload: "dict[str, Any]") -> str:
-    """Return the event of a payload in camel case, which does not name it."""
+    """Return the event of a payload in camel case, which has no field for it."""
     for event, names in (
         ("postToolUseFailure", ("toolName", "error")),
         ("postToolUse", ("toolName", "toolResult")),
@@ -415,7 +415,7 @@ def _event_of_copilot(payload: "dict[str, Any]") -> str:
 
 
 def _parsed(value: "Any") -> "Any":
-    """Return the mapping that a text of JSON holds; any other value as it is."""
+    """Return the mapping in a JSON text; any other value unchanged."""
     if isinstance(value, str) and value[:1] == "{":
         import json
 
@@ -427,7 +427,7 @@ def _parsed(value: "Any") -> "Any":
 
 
 def paths_of(payload: "dict[str, Any]", given: "Any", *, of_mcp: bool) -> "list[str]":
-    """Return the paths that parameters of known names hold; those in the text of a command are not looked for."""
+    """Return the paths in parameters with known names; command lines are not searched."""
     found: dict[str, None] = {}
 
     def add(value: "Any") -> None:
@@ -471,7 +471,7 @@ def paths_of(payload: "dict[str, Any]", given: "Any", *, of_mcp: bool) -> "list[
 def extracted(
     payload: "Any", agent: str, event: str, settings: "dict[str, Any]", environ: "Any"
 ) -> "dict[str, Any]":
-    """Return what the spool file of an event holds, without its time; raises `_NotUnderstood`."""
+    """Return the content of the spool file of an event, without its time; raises `_NotUnderstood`."""
     if not isinstance(payload, dict):
         raise _NotUnderstood("not_a_mapping")
     if agent in {"", "auto"}:
@@ -550,7 +550,7 @@ def extracted(
 
 
 def _failure(payload: "dict[str, Any]", event: str, record: "dict[str, Any]") -> None:
-    """Set `failure` of an event that reports one: the kind where it is one of a closed set, else `error`."""
+    """Set `failure` of an event that reports one: its kind if it is in the fixed set, else `error`."""
     error = payload.get("error")
     if event in FAILURES and isinstance(error, str) and error in ERRORS:
         record["failure"] = error
@@ -564,7 +564,7 @@ def _failure(payload: "dict[str, Any]", event: str, record: "dict[str, Any]") ->
 
 
 def _exit_code(payload: "dict[str, Any]") -> str:
-    """Return the exit code that Gemini CLI writes below the output of a command, "" where there is none."""
+    """Return the exit code that Gemini CLI writes below the output of a command, "" if there is none."""
     text = look_up(payload, "tool_response.llmContent")
     if payload.get("tool_name") != "run_shell_command" or not isinstance(text, str):
         return ""
@@ -574,7 +574,7 @@ def _exit_code(payload: "dict[str, Any]") -> str:
 
 def _hash(text: str) -> str:
     try:
-        # As in the standard library's `random`: hashlib loads OpenSSL, a third of what this process may cost.
+        # `_sha2` as in the standard library's `random`: hashlib loads OpenSSL, a third of this process's time budget.
         from _sha2 import sha256  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
         from hashlib import sha256
@@ -582,7 +582,7 @@ def _hash(text: str) -> str:
 
 
 def shape(payload: "Any") -> "Any":
-    """Return the type of a value, and of a mapping the types by key; keys that may be values are replaced by `?`."""
+    """Return the type of a value, and the types by key of a mapping; keys that may be values become `?`."""
     if not isinstance(payload, dict):
         return type(payload).__name__
     types: dict[str, str] = {}
@@ -597,7 +597,7 @@ def shape(payload: "Any") -> "Any":
 
 
 def user_home() -> str:
-    """Return the home of this user. An empty HOME counts as none, since `~` would be the root then."""
+    """Return the home of this user. An empty HOME counts as unset, since `~` would be the root then."""
     if os.environ.get("HOME") == "":
         try:
             import pwd
@@ -618,7 +618,7 @@ def home_folder(environ: "Any") -> str:
 
 
 def read_settings(home: str) -> "dict[str, Any]":
-    """Return what `hooks.json` holds; what is missing or not of its type is left out."""
+    """Return the values in `hooks.json`, without those of a wrong type."""
     import json
 
     try:
@@ -635,14 +635,14 @@ def read_settings(home: str) -> "dict[str, Any]":
 
 
 class Spool:
-    """The folder that events wait in. One that another user may write to, or that is a link, is refused."""
+    """The folder of waiting events. Refused if it is a link or if another user can write to it."""
 
     def __init__(self, home: str) -> None:
         self.home = home
         self.folder = f"{home}/spool"
 
     def prepare(self) -> None:
-        """Make the folders; raises PermissionError if one of them is not this user's own."""
+        """Create the folders; raises PermissionError if one of them is not this user's own."""
         for folder in (self.home, self.folder, *(f"{self.folder}/{name}" for name in ("new", "tmp", "dead"))):
             try:
                 os.mkdir(folder, 0o700)  # noqa: PTH102 - pathlib would cost an import
@@ -653,7 +653,7 @@ class Spool:
         self.refuse_foreign()
 
     def refuse_foreign(self) -> None:
-        """Raise PermissionError if a folder is a link, of another user, or one that others may write to."""
+        """Raise PermissionError if a folder is a link, belongs to another user, or can be written by others."""
         for folder in (self.folder, f"{self.folder}/new", f"{self.folder}/tmp", f"{self.folder}/dead"):  # noqa: S108
             found = os.lstat(folder)
             own = not hasattr(os, "geteuid") or (found.st_uid == os.geteuid() and not found.st_mode & 0o022)
@@ -661,7 +661,7 @@ class Spool:
                 raise PermissionError(folder)
 
     def write(self, record: "dict[str, Any]", now: int, into: str = "new") -> None:
-        """Write one file, whole or not at all."""
+        """Write one file, completely or not at all."""
         data = encoded(record)
         try:
             self.refuse_foreign()
@@ -696,9 +696,9 @@ class Spool:
             os.close(file)
 
     def is_full(self, into: str) -> bool:
-        """Return whether no more events are accepted: by number, and by size as a sample of the files has it.
+        """Return whether no more events are accepted, by their number and by their size, estimated from a sample.
 
-        A spool that is read holds a few files, so that the list costs nothing; one that nobody reads, 5 ms.
+        A spool that is read holds a few files, and listing it costs nothing; listing a full one takes 5 ms.
         """
         names = os.listdir(f"{self.folder}/{into}")  # noqa: PTH208
         if into != "new":
@@ -716,7 +716,7 @@ class Spool:
         return bool(sizes) and sum(sizes) * len(names) // len(sizes) >= MAX_BYTES
 
     def count(self, name: str) -> None:
-        """Count one event that is not written, not understood, or without a look, for the worker to add up."""
+        """Count one event that is not written, not understood, or without a snapshot; the worker adds the counts up."""
         try:
             self.refuse_foreign()
         except FileNotFoundError:
@@ -725,7 +725,7 @@ class Spool:
         file = os.open(f"{self.folder}/{name}", flags, 0o600)
         try:
             os.write(file, b".")
-        except OSError:  # the disk is full: a file grows by ftruncate without using space
+        except OSError:  # the disk is full: ftruncate makes a file longer without using space
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -735,7 +735,7 @@ class Spool:
 
 
 def encoded(record: "dict[str, Any]") -> bytes:
-    """Return the JSON of a record below its bound: content is cut first, then paths are left out."""
+    """Return the JSON of a record within its size limit: content is cut first, then paths are dropped."""
     import json
 
     def dump() -> bytes:
@@ -759,7 +759,7 @@ def encoded(record: "dict[str, Any]") -> bytes:
 
 
 def start_worker(spool: Spool, settings: "dict[str, Any]", environ: "Any") -> None:
-    """Start the worker if none runs and none was started within `START_EVERY_S`."""
+    """Start the worker unless one runs or was started within `START_EVERY_S`."""
     python = settings.get("python")
     if environ.get("AEL_HOOK_NO_WORKER") or not isinstance(python, str) or not os.path.isabs(python):  # noqa: PTH117
         return
@@ -790,7 +790,7 @@ def start_worker(spool: Spool, settings: "dict[str, Any]", environ: "Any") -> No
 
 
 def _is_recent(file: int) -> bool:
-    """Return whether a worker was started a moment ago; the file is empty as long as none was."""
+    """Return whether a worker was started recently; the file is empty if none was started yet."""
     status = os.fstat(file)
     return status.st_size > 0 and abs(time.time() - status.st_mtime) < START_EVERY_S
 
@@ -799,14 +799,14 @@ def _spawn(python: str, environ: "Any") -> None:
     import signal
 
     null = os.open(os.devnull, os.O_RDWR)
-    # -P: the working directory is the agent's, and a module in it must not be imported in place of ours.
+    # -P: the working directory is the agent's; its modules must not shadow ours.
     command = [python, "-P", "-m", "ael_otel.runtime.session_worker"]
     streams = [(os.POSIX_SPAWN_DUP2, null, each) for each in (0, 1, 2)]
     defaults = [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ]
     os.posix_spawn(python, command, dict(environ), file_actions=streams, setsid=True, setsigdef=defaults)
 
 
-# --- what a call writes ----------------------------------------------------------------------------------------------
+# --- snapshots -------------------------------------------------------------------------------------------------------
 
 
 BEFORE = frozenset(("pretooluse", "beforetool", "toolexecutebefore"))
@@ -821,10 +821,10 @@ ENDS = frozenset(
 )
 
 
-def look(
+def take_snapshot(
     home: str, payload: "dict[str, Any]", record: "dict[str, Any]", settings: "dict[str, Any]", now: int
 ) -> None:
-    """Look at the workspace before and after a call that may write, so that its lines can be attributed."""
+    """Take a snapshot of the workspace before and after a call that may write, to attribute its lines."""
     if settings.get("attribution") is not True:
         return
     word = "".join(each for each in record["event"] if each.isalnum()).lower()
@@ -858,7 +858,7 @@ def look(
 
 
 def read_event(argv: "list[str]") -> "tuple[Any, str]":
-    """Return the event of stdin, or of the last argument (`notify` of Codex), and why there is none."""
+    """Return the event from stdin or from the last argument (`notify` of Codex), and the reason if there is none."""
     import json
 
     if argv and argv[-1][:1] == "{":
@@ -877,7 +877,7 @@ def read_event(argv: "list[str]") -> "tuple[Any, str]":
         if not part:
             return _decoded(bytes(data), json) if data.strip() else (None, "nothing")
         data += part
-        # Some agents leave stdin open: what is whole and is followed by nothing needs no end.
+        # Some agents leave stdin open, so complete JSON that nothing follows is accepted before the end.
         if data[-64:].rstrip(b"\0\r\n\t ").endswith(b"}") and not _has_more(0):
             event, why = _decoded(bytes(data), json)
             if why not in {"not_json", "nothing"}:
@@ -892,7 +892,7 @@ def _has_more(seconds: float) -> bool:
 
         return bool(select.select([0], [], [], max(0.0, seconds))[0])
     except (OSError, ValueError):
-        return True  # Windows, where a pipe cannot be waited for: the process ends after LIMIT_S
+        return True  # Windows cannot wait for a pipe: the process ends after LIMIT_S
 
 
 def _decoded(data: bytes, json: "Any") -> "tuple[Any, str]":
@@ -911,7 +911,7 @@ def _decoded(data: bytes, json: "Any") -> "tuple[Any, str]":
 
 
 def _write_dead(spool: Spool, dead: "dict[str, Any]", now: int) -> None:
-    """Leave a dead letter where there is room; the event is counted already."""
+    """Write a dead letter if there is room; the event is already counted."""
     try:  # noqa: SIM105 - contextlib would cost an import
         spool.write(dead, now, "dead")
     except (OSError, ValueError, MemoryError):
@@ -919,7 +919,7 @@ def _write_dead(spool: Spool, dead: "dict[str, Any]", now: int) -> None:
 
 
 def handle(argv: "list[str]", environ: "Any") -> None:
-    """Read an event, spool it, and see to it that a worker runs."""
+    """Read an event, spool it, and start a worker if none runs."""
     now = time.time_ns()
     home = home_folder(environ)
     payload, why = read_event(argv)
@@ -945,22 +945,22 @@ def handle(argv: "list[str]", environ: "Any") -> None:
             _write_dead(spool, dead, now)
             return
         spool.write({"v": VERSION, "t": now, **record}, now)
-        with_look = True
+        spooled = True
     except (OSError, ValueError, MemoryError):
-        with_look = False
+        spooled = False
         spool.count("drops")
     try:
-        if with_look:
-            look(home, payload, record, settings, now)
+        if spooled:
+            take_snapshot(home, payload, record, settings, now)
     except (OSError, ValueError, MemoryError, RecursionError):
-        spool.count("not_looked_at")  # what the call writes stays without an author
+        spool.count("not_looked_at")  # the lines of the call will have no author
     finally:
         del payload
     start_worker(spool, settings, environ)
 
 
 def _end_after(seconds: float) -> None:
-    """End the process after some seconds, whatever it waits for."""
+    """End the process after some seconds, even if it is blocked."""
     import _thread
 
     lock = _thread.allocate_lock()
@@ -974,7 +974,7 @@ def _end_after(seconds: float) -> None:
 
 
 def _finish_first() -> None:
-    """Ignore what ends a process together with its agent: the event is written a moment later."""
+    """Ignore signals that end a process together with its agent: the event is written a moment later."""
     import signal
 
     for name in ("SIGTERM", "SIGHUP", "SIGINT", "SIGPIPE", "SIGXFSZ"):
@@ -984,13 +984,13 @@ def _finish_first() -> None:
 
 
 def main() -> None:
-    """Spool one event and end with 0."""
+    """Spool one event and exit with 0."""
     try:
         if not os.environ.get("AEL_HOOK_DISABLED"):
             _end_after(LIMIT_S)
             _finish_first()
             handle(sys.argv[1:], os.environ)
-    except BaseException:  # noqa: BLE001, S110 - nothing may reach the agent
+    except BaseException:  # noqa: BLE001, S110 - the agent must not see an error
         pass
     os._exit(0)
 

@@ -1,11 +1,11 @@
-"""Look at a workspace around a tool call of an agent that may write, for the attribution of lines.
+"""Take snapshots of a workspace around a coding agent's tool call that may write, to attribute lines.
 
-`ael_hook` calls `take` before and after such a call and waits for it, so this module uses the standard library alone.
-It writes below `~/.ael/spool/snapshots/` only, never into the user's repository: an observation (names and identities
-of files), a copy of Git's index, and the content of files that differ from the index. The worker compares what lies
-there and deletes it.
+`ael_hook` calls `take` before and after such a call and waits for it, so this module uses only the standard library.
+It writes only below `~/.ael/spool/snapshots/`, never into the user's repository. A snapshot is an observation (names
+and identities of files), a copy of Git's index, and the contents of files that differ from the index. The worker
+compares the snapshots and deletes them.
 
-Git is asked for names alone, with a copy of the index, so that it reads no content and runs no filter, hook or monitor.
+Git is asked for names only, with a copy of the index: it then reads no content and runs no filter, hook or monitor.
 """
 
 # pyright: standard
@@ -30,13 +30,13 @@ MAX_SCANNED = 50_000
 MAX_FILE = 1024 * 1024
 MAX_BYTES = 32 * 1024 * 1024
 PAUSES_S = {"deadline": 60.0, "too_many_files": 600.0}
-"""Seconds for which a workspace that took too long, or was too large, is not looked through again."""
+"""Seconds without snapshots of a workspace after one that took too long or was too large, by reason."""
 
 WRITERS = frozenset(
     "write edit multiedit notebookedit strreplace strreplaceeditor searchreplace replace applypatch patch create"
     " createfile writefile editfile editfiles insertedit inserteditintofile replacestringinfile tab delete".split()
 )
-"""Tools that write the files which their parameters name; compared by letters and digits, in lower case."""
+"""Tools that write the files in their parameters; compared by letters and digits, in lower case."""
 
 SHELLS = frozenset(
     "bash shell powershell runshellcommand localshell execcommand shellcommand terminal runinterminal runcommand"
@@ -102,13 +102,13 @@ ENDS = (
 
 
 def scope_of(tool: str, given: "Any", paths: "list[str]", server: str = "") -> str:
-    """Return what a call may write: `files` (those it names), `all`, or an empty text for nothing.
+    """Return the files that a call may write: `files` (those it names), `all`, or an empty text for none.
 
     Args:
-        tool: its name as the agent has it; that of an MCP tool contains that of its server.
+        tool: the agent's name of it; the name of an MCP tool contains that of its server.
         given: the parameters.
-        paths: the files that the parameters name.
-        server: the MCP server, where the agent names it.
+        paths: the files in the parameters.
+        server: the MCP server, if the agent names it.
     """
     name = "".join(each for each in tool.lower() if each.isalnum())
     if tool.startswith(("mcp__", "MCP:", "mcp_")):
@@ -126,7 +126,7 @@ def scope_of(tool: str, given: "Any", paths: "list[str]", server: str = "") -> s
 
 
 def _own_name(tool: str, server: str) -> str:
-    """Return the name of an MCP tool without that of its server; empty where one cannot be told from the other."""
+    """Return the name of an MCP tool without its server; empty if the two cannot be separated."""
     if tool.startswith(("mcp__", "MCP:")):
         return tool.rpartition("__" if tool.startswith("mcp__") else ":")[2]
     prefix = "mcp_" + "".join(each if each.isalnum() else "_" for each in server.lower()) + "_"
@@ -167,7 +167,7 @@ def is_ignored(path: str) -> bool:
 
 
 class Place:
-    """The root of a workspace, and its Git folders; empty texts where there is no repository of this user."""
+    """The root of a workspace and its Git folders, which are empty texts without a repository of this user."""
 
     def __init__(self, root: str, git: str = "", common: str = "") -> None:
         self.root = root
@@ -181,7 +181,7 @@ class Place:
 
 
 def place_of(folder: str) -> "Place | None":
-    """Return the workspace that a folder is in; None inside a bare repository or a Git folder."""
+    """Return the workspace that contains a folder; None inside a bare repository or a Git folder."""
     folder = os.path.realpath(folder)
     at = folder
     for _ in range(64):
@@ -211,7 +211,7 @@ def place_of(folder: str) -> "Place | None":
 
 
 def _linked(root: str, file: str) -> "Place | None":
-    """Return the place of a worktree or a submodule, whose `.git` is a file that names the folder."""
+    """Return the workspace of a worktree or a submodule, whose `.git` is a file with the path of the Git folder."""
     try:
         text = _text(file)
         if not text.startswith("gitdir: "):
@@ -239,7 +239,7 @@ def _text(path: str) -> str:
 
 
 def head_of(place: Place) -> "str | None":
-    """Return the commit that is checked out, as the files of the repository say; None where they do not."""
+    """Return the commit that is checked out, from the files of the repository; None if they do not have it."""
     try:
         text = _text(f"{place.git}/HEAD").strip()
         if not text.startswith("ref: "):
@@ -264,7 +264,7 @@ def _commit(text: str) -> "str | None":
 
 
 def workspace_folder(home: str, root: str) -> str:
-    """Return the folder of what was seen of a workspace."""
+    """Return the folder with the snapshots of a workspace."""
     return f"{home}/spool/snapshots/{_digest(root)}"
 
 
@@ -276,21 +276,21 @@ def _digest(text: str) -> str:
     return str(sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:20])
 
 
-# --- looking ----------------------------------------------------------------------------------------------------------
+# --- snapshots --------------------------------------------------------------------------------------------------------
 
 
 class Stopped(Exception):  # noqa: N818 - a reason, not a fault
-    """Why a workspace was not looked through to the end."""
+    """A snapshot ended early; the message is the reason."""
 
 
-class Look:
-    """One look at a workspace.
+class Snapshot:
+    """A snapshot of one workspace.
 
     Args:
         place: the workspace.
-        folder: where what is seen goes.
-        excluded: whether a path is excluded; such a file is not read.
-        deadline_s: after how many seconds the look ends.
+        folder: where the snapshot is written.
+        excluded: returns whether a path is excluded; such a file is not read.
+        deadline_s: seconds after which the snapshot is abandoned.
     """
 
     def __init__(
@@ -305,7 +305,7 @@ class Look:
         self.bytes = 0
 
     def at(self, scope: str, paths: "list[str]") -> str:
-        """Look at what a call of this scope may write; returns why that ended early, or an empty text."""
+        """Record the files that a call of this scope may write; return why that ended early, or an empty text."""
         try:
             if scope == "all":
                 return self.whole()
@@ -319,15 +319,15 @@ class Look:
     def note(
         self, at: int, phase: str, about: "dict[str, Any]", scope: str, reason: str, number: int = 0
     ) -> None:
-        """Leave an observation for the worker.
+        """Write an observation for the worker.
 
         Args:
-            at: when the look began or ended, in nanoseconds since 1970.
-            phase: as `take` has it.
+            at: when the snapshot began or ended, in nanoseconds since 1970.
+            phase: as in `take`.
             about: the event of the call.
-            scope: as `scope_of` returns it.
-            reason: why nothing, or not all, was seen.
-            number: tells observations of one look apart.
+            scope: the result of `scope_of`.
+            reason: why nothing, or not everything, was recorded.
+            number: distinguishes observations of one snapshot.
         """
         import json
 
@@ -349,7 +349,7 @@ class Look:
         write_file(f"{self.folder}/{at}-{os.getpid()}-{number}.json", data)
 
     def whole(self) -> str:
-        """Look at everything; returns why it ended early, or an empty text."""
+        """Record all files; return why that ended early, or an empty text."""
         large = f"{self.folder}/large"
         try:
             held = _text(large)
@@ -370,12 +370,12 @@ class Look:
         return reason
 
     def named(self, paths: "list[str]") -> None:
-        """Look at some files, by paths relative to the root."""
+        """Record some files, by paths relative to the root."""
         for path in paths:
             self._add(path)
 
-    # A file is `[identity, reason]`: its content is in the pool under its identity if the reason is empty. A file that
-    # does not exist is `["", ""]`.
+    # A file is `[identity, reason]`. With an empty reason, its content is in the pool under its identity. A missing
+    # file is `["", ""]`.
 
     def _by_git(self) -> None:
         self._copy_index()
@@ -439,7 +439,7 @@ class Look:
         return not found or os.path.exists(f"{self.folder}/pool/{found}")
 
     def _add(self, name: str) -> None:
-        """Note a file, and put its content into the pool unless it is there."""
+        """Record a file, and copy its content into the pool unless it is there."""
         self._check()
         path = f"{self.place.root}/{name}"
         if self.excluded(path):
@@ -481,7 +481,7 @@ class Look:
         return ""
 
     def _by_attribute(self, names: "list[str]") -> "dict[str, str]":
-        """Return which files are under a filter other than LFS, or generated, and are not to be read."""
+        """Return the files that must not be read, with the reason: a filter other than LFS, or generated."""
         if not names:
             return {}
         listed = f"{self.folder}/paths-{os.getpid()}"
@@ -503,10 +503,11 @@ class Look:
     # --- Git ----------------------------------------------------------------------------------------------------------
 
     def _copy_index(self) -> None:
-        """Copy the index, unless it is the one that was copied last.
+        """Copy the index, unless the last copy is of the same index.
 
-        The copy is younger than all that it lists, by more than the second in which some builds of Git count. Git then
-        compares files by size, times and number alone, and reads none, for which it would run filters.
+        The copy's time is later than that of every file it lists, by more than the one second of resolution of some
+        builds of Git. Git then compares files by size, times and inode number only; otherwise it would read them and
+        run filters.
         """
         path = f"{self.place.git}/index"
         try:
@@ -534,7 +535,7 @@ class Look:
 
 
 def identity(name: str, found: os.stat_result) -> str:
-    """Return what changes when a file does: its name, size, times and number, without content."""
+    """Return a text that changes when a file does: its name, size, times and inode number, without content."""
     return f"{_digest(name)}-{found.st_size:x}-{found.st_mtime_ns:x}-{found.st_ctime_ns:x}-{found.st_ino:x}"
 
 
@@ -543,13 +544,13 @@ GUARDS = (
     *("-c", "core.bare=false", "-c", "core.quotePath=false", "-c", "core.preloadIndex=false"),
     *("-c", "core.ignoreStat=false", "-c", "protocol.allow=never", "-c", "core.safecrlf=false"),
 )
-"""What keeps Git from running programs, reaching a network, or using caches of the repository."""
+"""Options that keep Git from running programs, using a network, or using caches of the repository."""
 
 PASSED = ("PATH", "HOME", "XDG_CONFIG_HOME", "TMPDIR", "SYSTEMROOT", "USERPROFILE")
 
 
 def environment(environ: "Any", place: Place, index: str) -> "dict[str, str]":
-    """Return the environment of a Git process that changes nothing in the repository of a place."""
+    """Return the environment of a Git process that changes nothing in the repository of a workspace."""
     env = {name: environ[name] for name in PASSED if name in environ}
     return {
         **env,
@@ -574,7 +575,7 @@ def run(
     stdin: str = "",
     most: int = 16 * MAX_FILE,
 ) -> "bytes | None":
-    """Return the output of a program; None if it fails, is missing, writes too much, or has not ended in time."""
+    """Return the output of a program; None if it fails, is missing, writes too much, or takes too long."""
     if not hasattr(os, "posix_spawnp"):
         return _run_elsewhere(command, env, folder, end, stdin, most)
     import select
@@ -636,7 +637,7 @@ def _run_elsewhere(
 
 
 def write_file(path: str, data: bytes, changed_s: float = 0.0) -> None:
-    """Write a file of this user's own, whole or not at all; with `changed_s` as the time of its last change."""
+    """Write a file of this user, completely or not at all; with `changed_s` as the time of its last change."""
     temporary = f"{path}.{os.getpid()}~"
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     file = os.open(temporary, flags, 0o600)
@@ -668,17 +669,17 @@ def take(
     clock: "Callable[[], int]" = time.time_ns,
     deadline_s: float = DEADLINE_S,
 ) -> None:
-    """Look at what a call may write, and leave an observation for the worker.
+    """Take a snapshot of the files that a call may write, and write an observation for the worker.
 
     Args:
         home: the folder of this user's files.
         record: the event as it is spooled; its `content` is left out.
-        phase: `before` or `after` the call, or `end` of a turn or session, after which its open calls are over.
-        scope: as `scope_of` returns it.
-        excluded: whether a path is excluded.
+        phase: `before` or `after` the call, `denied`, or `end` of a turn or session, which ends its open calls.
+        scope: the result of `scope_of`.
+        excluded: returns whether a path is excluded.
         now: when the hook began, in nanoseconds since 1970.
-        clock: returns the present in nanoseconds since 1970.
-        deadline_s: after how many seconds a look ends.
+        clock: returns the current time in nanoseconds since 1970.
+        deadline_s: seconds after which a snapshot is abandoned.
     """
     cwd = str(record.get("cwd") or "")
     if not os.path.isabs(cwd):
@@ -690,18 +691,18 @@ def take(
             continue
         lock = open_folder(home, folder)
         try:
-            # Seen from the end of the first look to the beginning of the second: what the call can have written.
-            look = Look(place, folder, excluded, deadline_s)
-            reason = "" if phase == "end" else look.at(scope, paths)
+            # From the end of the first snapshot to the beginning of the second: the time in which the call can write.
+            snapshot = Snapshot(place, folder, excluded, deadline_s)
+            reason = "" if phase == "end" else snapshot.at(scope, paths)
             at = clock() if phase == "before" else now
-            look.note(at, phase, {"event": event}, scope, reason)
+            snapshot.note(at, phase, {"event": event}, scope, reason)
         finally:
             if lock >= 0:
                 os.close(lock)
 
 
 def places_of(cwd: str, paths: "list[str]", scope: str) -> "Iterator[tuple[Place, list[str]]]":
-    """Yield the workspaces of a call, each with the files in it that it names, relative to its root."""
+    """Yield the workspaces of a call, each with the files in it that the call names, relative to its root."""
     if scope != "files":
         place = place_of(cwd)
         if place is not None:
@@ -737,17 +738,17 @@ def prepare_folders(home: str, folder: str) -> None:
 
 
 def open_folder(home: str, folder: str) -> int:
-    """Make the folder of a workspace unless it exists, and hold it; returns what `hold` does.
+    """Create the folder of a workspace unless it exists, and lock it; return the result of `hold`.
 
     Raises:
-        OSError: it cannot be made, or is not this user's alone.
+        OSError: it cannot be created, or others can write to it.
     """
     for _ in range(_TRIES):
         try:
             prepare_folders(home, folder)
             lock = hold(f"{folder}/lock")
         except FileNotFoundError:
-            continue  # the worker has deleted it meanwhile, since nothing was in it
+            continue  # the worker has just deleted it, since it was empty
         try:
             if lock < 0 or os.path.samestat(os.fstat(lock), os.stat(f"{folder}/lock")):
                 return lock
@@ -759,11 +760,11 @@ def open_folder(home: str, folder: str) -> int:
 
 _TRIES = 20
 HOLD_S = 0.05
-"""How long `hold` waits for the worker, which holds a folder while it deletes in it."""
+"""Maximum seconds that `hold` waits for the worker, which locks a folder while it deletes in it."""
 
 
 def hold(path: str) -> int:
-    """Hold the folder while it is written to, so that the worker does not delete it; -1 where that is not possible."""
+    """Lock the folder, so that the worker does not delete it meanwhile; return -1 if that is not possible."""
     if sys.platform == "win32":
         return -1
     import fcntl

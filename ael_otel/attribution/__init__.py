@@ -1,4 +1,4 @@
-"""Who did what in one run, as far as its record shows: `attribution_of` is all of it."""
+"""Contributors, files and lines of runs: `attribution_of` returns those of one run, read from its record."""
 
 from ael_otel.attribution.run import Attribution, Contributor, NamedFile, Touch, attribution_of
 

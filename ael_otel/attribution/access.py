@@ -1,6 +1,7 @@
-"""Whether a tool call read or wrote a file, where the tool's name and its parameters show it, and `unknown` elsewhere.
+"""Tell from the names of a tool and its parameters whether a call read or wrote a file; `unknown` if they do not show
+it.
 
-A guess would look like knowledge: names that say both (`get_or_create`), or neither, are `unknown`.
+Names that mean both (`get_or_create`), or neither, are `unknown`: a guess would look like a fact.
 """
 
 import re
@@ -43,18 +44,19 @@ def words_of(name: str) -> list[str]:
 
 
 def verb_of(tool: str, params: Any) -> str | None:
-    """Return `read`, `write`, `copy` or `move`, as a tool's name or the command among its parameters says; else None.
+    """Return `read`, `write`, `copy` or `move`, from the command among a call's parameters or the tool's name; else
+    None.
 
-    A rehearsal (`dry_run: true`) is none of them.
+    None also for a call that changes nothing (`dry_run: true`).
     """
-    told: set[str] = set()
+    kinds: set[str] = set()
     for name, value in cast("dict[str, Any]", params).items() if isinstance(params, dict) else ():
         if value is True and "".join(words_of(name)) in _REHEARSALS:
             return None
         if name.lower() in _COMMANDS and isinstance(value, str) and _ONE_WORD.fullmatch(value):
-            told |= {_MODES[value]} if value in _MODES and name.lower() == "mode" else _kinds(value)
-    told = told or _kinds(tool)
-    return told.pop() if len(told) == 1 else None
+            kinds |= {_MODES[value]} if value in _MODES and name.lower() == "mode" else _kinds(value)
+    kinds = kinds or _kinds(tool)
+    return kinds.pop() if len(kinds) == 1 else None
 
 
 def _kinds(name: str) -> set[str]:
@@ -62,30 +64,30 @@ def _kinds(name: str) -> set[str]:
 
 
 def names_a_file(parameter: str, verb: str | None) -> bool:
-    """Return whether a parameter is a file by its name: `path`, `file_path`, `target_file`; not `file_content`."""
+    """Return whether a parameter's name means a file: `path`, `file_path`, `target_file`; not `file_content`."""
     words = words_of(parameter)
     if not words:
         return False
-    # The ends of a copy are files by their names; elsewhere a `source` or an `output` may be anything.
+    # In a copy, `source` and `target` are files; in other calls a `source` or an `output` may be anything.
     return _FILE.fullmatch(words[-1]) is not None or (verb in {"copy", "move"} and words[-1] in _FROM | _TO)
 
 
 def access(verb: str | None, parameter: str, others: Collection[str]) -> Access:
-    """Return what a call did to the file in a parameter.
+    """Return how a call used the file in a parameter.
 
     Args:
-        verb: as `verb_of` tells it.
-        parameter: the name of the parameter, which is a file by its name.
-        others: the names of all parameters of the call that are files by their names.
+        verb: the result of `verb_of`.
+        parameter: the parameter's name, for which `names_a_file` is true.
+        others: the names of all parameters of the call for which `names_a_file` is true.
     """
     words = set(words_of(parameter))
     source, target = bool(words & _FROM), bool(words & _TO)
     if verb == "move":
-        return "write"  # what is moved is gone from where it was
+        return "write"  # a move deletes the source
     if verb == "copy" or verb is None:
         return "unknown" if source == target else "read" if source else "write"
     if verb == "read":
         return "unknown" if target else "read"
-    # Of several files only one may be what is written.
+    # A call writes the file that it names without a direction only if it names no other.
     alone = not any(set(words_of(other)) & (_FROM | _TO) for other in others) and len(set(others)) == 1
     return "unknown" if source else "write" if target or alone else "unknown"

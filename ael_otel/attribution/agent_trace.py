@@ -1,12 +1,12 @@
-"""Agent Trace records (specification 0.1.0, https://agent-trace.dev): their shape, and the rules that ours keep.
+"""Agent Trace records (specification 0.1.0, https://agent-trace.dev): their shape, and the rules that ours follow.
 
 The specification has two schemas that disagree: the one in its text, and a stricter one generated from its code.
-Records are written so that both accept them: a UUID as `id`, times with `Z`, tools with a version, and nothing beside
-the fields of the specification. What AEL adds is under `metadata["dev.ael"]`. The one exception is `version`: the
-pattern of the generated schema is escaped twice and refuses every version, that of the specification included.
+Records are written so that both accept them: a UUID as `id`, times with `Z`, tools with a version, and no fields but
+those of the specification. Fields that AEL adds are under `metadata["dev.ael"]`. The one exception is `version`: the
+pattern of the generated schema is escaped twice, so it refuses every version, even the specification's own.
 
-Neither schema looks at what makes a record useless: ranges that end before they start or overlap, paths out of the
-repository, a file that is listed twice. `problems` does.
+Neither schema refuses ranges that end before they start or overlap, paths outside the repository, or a file that is
+listed twice. `problems` does.
 """
 
 import re
@@ -25,7 +25,7 @@ VERSION: Final = "0.1.0"
 """The version of the specification that records are written in."""
 
 VENDOR: Final = "dev.ael"
-"""The key of what AEL adds, below `metadata`."""
+"""The key below `metadata` that holds the fields AEL adds."""
 
 CONTRIBUTOR_TYPES: Final[tuple[str, ...]] = get_args(ContributorType.__value__)
 MAX_MODEL_ID: Final = 250
@@ -40,11 +40,11 @@ _DRIVE: Final = re.compile(r"[A-Za-z]:")
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Part of a record: written without what is absent, read with nothing beside its fields."""
+    """Part of a record: absent fields are not written, and unknown fields are refused."""
 
 
 class Contributor(_Part, frozen=True, kw_only=True):
-    """Who wrote lines; `model_id` is `provider/model` as models.dev has it."""
+    """Who wrote lines; `model_id` is `provider/model`, as on models.dev."""
 
     type: ContributorType
     model_id: str | None = None
@@ -53,8 +53,7 @@ class Contributor(_Part, frozen=True, kw_only=True):
 class Range(_Part, frozen=True, kw_only=True):
     """Lines from `start_line` to `end_line`, both included, counted from 1.
 
-    `content_hash` is `algorithm:hex`; ours is that of `lines.range_hash`. `contributor` stands in place of the
-    conversation's.
+    `content_hash` is `algorithm:hex`; ours is that of `lines.range_hash`. `contributor` overrides the conversation's.
     """
 
     start_line: int
@@ -80,21 +79,21 @@ class Conversation(_Part, frozen=True, kw_only=True):
 
 
 class TracedFile(_Part, frozen=True, kw_only=True):
-    """A file by its path from the root of the repository, with `/`, and who wrote lines of it."""
+    """A file, with its path relative to the root of the repository and `/` as separator, and who wrote its lines."""
 
     path: str
     conversations: tuple[Conversation, ...]
 
 
 class Vcs(_Part, frozen=True, kw_only=True):
-    """The revision that a change was made on."""
+    """The revision on which a change was made."""
 
     type: VcsType
     revision: str
 
 
 class Tool(_Part, frozen=True, kw_only=True):
-    """The agent that a record is about, and its version or `unknown`."""
+    """The agent that a record is about; its version is `unknown` if it is not recorded."""
 
     name: str
     version: str
@@ -118,11 +117,11 @@ def encode(record: TraceRecord) -> bytes:
 
 
 def problems(document: Any) -> list[str]:
-    """Return what keeps a decoded JSON document from being a record as this module writes them.
+    """Return the reasons why a decoded JSON document is not a record as this module writes them.
 
-    Each entry names the place: `files[0].path: '/etc/passwd' is not relative to the repository`. An empty list means
-    that both published schemas accept the document, apart from the pattern of `version` in the generated one, and that
-    it keeps the rules that neither has.
+    Each reason names the location: `files[0].path: '/etc/passwd' is not relative to the repository`. An empty list
+    means that both published schemas accept the document, except for the pattern of `version` in the generated one, and
+    that it follows the rules that neither schema has.
     """
     try:
         record = msgspec.convert(document, TraceRecord)
@@ -132,7 +131,7 @@ def problems(document: Any) -> list[str]:
 
 
 def _nulls(value: Any, where: str = "") -> Iterator[str]:
-    """Name the fields that are null: neither schema allows one, our structs do."""
+    """Name the null fields: our structs accept null, the two schemas do not."""
     if value is None:
         yield f"{where}: is null"
     elif isinstance(value, dict):
@@ -211,7 +210,7 @@ def _overlaps(file: TracedFile, where: str) -> Iterator[str]:
 
 
 def path_problem(path: str) -> str | None:
-    """Return why a path is not one from the root of a repository, None where it is."""
+    """Return why a path is not relative to the root of a repository, None if it is."""
     parts = path.split("/")
     if path.startswith(("/", "\\", "~")) or _DRIVE.match(path):
         return "is not relative to the repository"
@@ -231,7 +230,7 @@ def is_uuid(text: str) -> bool:
 
 
 def is_absolute_url(text: str) -> bool:
-    """Return whether a text is an absolute URI that says more than its scheme."""
+    """Return whether a text is an absolute URI with more than a scheme."""
     if not text.isascii() or any(each.isspace() or each in '<>"{}|\\^`' for each in text):
         return False
     try:

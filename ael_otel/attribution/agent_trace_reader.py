@@ -1,7 +1,7 @@
-"""Agent Trace records of other tools: what can be understood is read, and the rest is named.
+"""Read Agent Trace records of other tools, and name the parts that are not understood.
 
-Tools write what their version of the specification had, and fields of their own. Names of parts have no index, so that
-the same field of a thousand ranges is one part that was not understood: `files[].conversations[].ranges[].confidence`.
+Tools write other versions of the specification, and fields of their own. The name of a part has no index, so that the
+same field of a thousand ranges is reported once: `files[].conversations[].ranges[].confidence`.
 """
 
 from bisect import bisect_left, insort
@@ -38,25 +38,25 @@ from ael_otel.errors import ImportFormatError
 
 MAX_FILES: Final = 10_000
 MAX_RANGES: Final = 100_000
-"""Ranges of one record that are read, over all of its files."""
+"""Maximum number of ranges that are read of one record, over all of its files."""
 
 MAX_LINE: Final = 2**31 - 1
 MAX_TEXT: Final = 4096
 _MILLISECONDS: Final = 1e11
-"""Above this a number is milliseconds: as seconds it would be the year 5138."""
+"""A larger number is milliseconds: as seconds it would be after the year 5138."""
 
 _VCS_TYPES: Final = ("git", "jj", "hg", "svn")
 
 
 class Read(NamedTuple):
-    """A record, and the parts of it that were not understood, with how often each was there."""
+    """A record, and the parts of it that were not understood, with the number of each."""
 
     record: TraceRecord
     not_understood: dict[str, int]
 
 
 def is_record(document: Any) -> bool:
-    """Return whether a decoded JSON document claims to be an Agent Trace record."""
+    """Return whether a decoded JSON document has the fields of an Agent Trace record."""
     return (
         isinstance(document, dict)
         and isinstance(cast("dict[str, Any]", document).get("files"), list)
@@ -65,11 +65,11 @@ def is_record(document: Any) -> bool:
 
 
 def read_record(document: Mapping[str, Any], root: str | None = None) -> Read:
-    """Return a record as far as it is understood, in the shape that this product writes.
+    """Return a record in the shape that AEL writes, without the parts that are not understood.
 
     Args:
         document: one decoded JSON object.
-        root: the folder of the repository: absolute paths below it become relative; None leaves them out.
+        root: the folder of the repository: absolute paths below it become relative; None drops them.
 
     Raises:
         ImportFormatError: nothing in it can be used; the message says why.
@@ -131,7 +131,7 @@ class _Reader:
         return []
 
     def _id(self, document: Mapping[str, Any]) -> str:
-        """Return the record's id as a UUID; derive the same UUID at each import from an id of another form."""
+        """Return the record's id as a UUID; an id of another form becomes the same UUID at each import."""
         written = document.get("id")
         if isinstance(written, str) and is_uuid(written):
             return written.lower()
@@ -148,7 +148,7 @@ class _Reader:
         self._unknown(found, "vcs.", ("type", "revision"))
         kind, revision = found.get("type"), found.get("revision")
         usable = isinstance(revision, str) and 0 < len(revision) <= MAX_TEXT
-        # An abbreviated hash may be that of another commit later.
+        # An abbreviated hash is not unique: a later commit may begin with it too.
         if usable and kind in _VCS_TYPES and (kind != "git" or GIT_REVISION.fullmatch(str(revision))):
             return Vcs(type=kind, revision=str(revision))
         self._part("vcs")
@@ -183,7 +183,7 @@ class _Reader:
             path = self._path(found.get("path"))
             if path is not None:
                 conversations = self._list(found.get("conversations"), "files[].conversations")
-                # A file that is listed twice is one file here.
+                # Entries for the same file are merged.
                 taken = lines.setdefault(path, [])
                 by_path.setdefault(path, []).extend(self._conversations(conversations, taken))
         for path, conversations in by_path.items():
@@ -293,7 +293,7 @@ def _overlaps(taken: list[tuple[int, int]], start: int, end: int) -> bool:
 
 
 def _timestamp(value: Any) -> str:
-    """Return a time as records have it; a number is seconds, or milliseconds, since 1970."""
+    """Return a time in the form of records (RFC 3339); a number is seconds, or milliseconds, since 1970."""
     try:
         if isinstance(value, str):
             time = datetime.fromisoformat(value)

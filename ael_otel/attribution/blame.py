@@ -1,7 +1,7 @@
-"""Who wrote each line of a file: by the ledgers, looked up by content, beside Git's own author of the line.
+"""Find who wrote each line of a file: by its content in the ledgers, with Git's author of the line beside it.
 
-Git is asked about a commit, never about the work tree: for that it would run the filters of the repository. Lines of
-the work tree are matched with those of the commit by their content.
+Git is asked about commits only: for the work tree it would run the filters of the repository. Lines of the work tree
+are matched with those of the commit by their content.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,15 +18,15 @@ from ael_otel.attribution.matching import matched
 from ael_otel.errors import AttributionError
 
 _MAX_NAMES = 8
-"""Names of one file under which lines are looked up."""
+"""Maximum number of names of one file under which lines are looked up."""
 
 
 class BlameLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One line, who wrote it, and what Git has about it.
+    """One line, who wrote it, and Git's information about it.
 
-    `contributor` is `unknown` where no change is recorded for the line. `changes` is the call or record that wrote it;
-    several where their windows overlapped. `commit`, `author`, `email` and `time` (seconds since 1970) are Git's, None
-    for a line that is not committed or without Git.
+    `contributor` is `unknown` if no change is recorded for the line. `changes` are the calls or records that wrote it,
+    more than one if their windows overlapped. `commit`, `author`, `email` and `time` (seconds since 1970) are Git's,
+    None for a line that is not committed or outside a repository.
     """
 
     line: int
@@ -56,15 +56,15 @@ def blame(
     last: int | None = None,
     excluded: Callable[[str], bool] = lambda _path: False,
 ) -> list[BlameLine]:
-    """Return the lines of a file with who wrote them.
+    """Return the lines of a file and who wrote each.
 
     Args:
-        ledgers: where changes are recorded; what the first has counts before what the next has.
-        file: the file, also one that is only in `rev`.
-        rev: a revision of Git; None is the file as it is now.
+        ledgers: where changes are recorded; for a line that several ledgers have, the first one counts.
+        file: the file, which may exist only in `rev`.
+        rev: a revision of Git; None is the work tree.
         first: the first line, counted from 1.
         last: the last line; None is the end.
-        excluded: whether an absolute path must not be read.
+        excluded: returns whether an absolute path must not be read.
 
     Raises:
         AttributionError: the file cannot be read there, is binary, too large or excluded, or has no such lines.
@@ -72,12 +72,14 @@ def blame(
     file = Path(file.parent.resolve(), file.name)
     name = str(file)
     if excluded(name):
-        raise AttributionError(f"{name}: is excluded by the configuration (telemetry.privacy.excluded_paths)")
+        raise AttributionError(f"{name}: excluded by the configuration (telemetry.privacy.excluded_paths)")
     folder = next(each for each in file.parents if each.is_dir())
     history = History.around(folder)
     if history is None:
         if rev is not None:
-            raise AttributionError(f"{name}: is in no Git repository that can be read: --rev needs one")
+            raise AttributionError(
+                f"{name}: --rev needs a Git repository, and this file is not in one that can be read"
+            )
         history = History(folder)
         commit, path = None, file.name
     else:
@@ -97,7 +99,7 @@ def blame(
         by_git: list[Blamed | None] = [None] * len(lines)
     else:
         by_git = _blamed(history, commit, path, hashes, same=rev is not None)
-        # Also under the names that the file had before, where it was renamed while nobody looked.
+        # Also under the names that the file had before a rename outside of recorded calls.
         earlier = dict.fromkeys(each.original_path for each in by_git if each is not None)
         paths = list(dict.fromkeys([path, *earlier]))[:_MAX_NAMES]
         repository = str(history.folder)
@@ -129,7 +131,7 @@ def _line(
 
 
 def contributor_of(author: Author, changes: dict[int, Change]) -> ContributorType:
-    """Return who wrote a line: that of its change, `mixed` for several, `unknown` where there is none any more."""
+    """Return who wrote a line: `mixed` for several changes, `unknown` if the change is not stored."""
     if len(author) > 1:
         return "mixed"
     change = changes.get(author[0]) if author else None
@@ -137,7 +139,7 @@ def contributor_of(author: Author, changes: dict[int, Change]) -> ContributorTyp
 
 
 def changes_of_authors(ledgers: Sequence[Ledger], authors: Sequence[Author | None]) -> dict[int, Change]:
-    """Return the changes that lines are from, by their numbers."""
+    """Return the changes that wrote lines, by their ids."""
     wanted = {each for author in authors for each in author or ()}
     found: dict[int, Change] = {}
     for ledger in reversed(ledgers):
@@ -148,12 +150,12 @@ def changes_of_authors(ledgers: Sequence[Ledger], authors: Sequence[Author | Non
 def authors_of(
     ledgers: Sequence[Ledger], repository: str, paths: Sequence[str], hashes: Hashes
 ) -> tuple[Authors, dict[int, Change]]:
-    """Return the author of each line by several ledgers, and the changes that lines are from.
+    """Return the author of each line from several ledgers, and the changes that wrote lines.
 
     Args:
         ledgers: where changes are recorded.
         repository: the folder of the history, or the root without Git.
-        paths: the names of the file, the present one first.
+        paths: the names of the file, the current one first.
         hashes: its lines.
     """
     found: list[Authors] = []
@@ -168,10 +170,10 @@ def authors_of(
 
 
 def _chosen(authors: Sequence[Author | None], changes: dict[int, Change]) -> Author | None:
-    """Return the author of a line that several ledgers may have: that of the first, unless calls overlapped.
+    """Return the author of a line that several ledgers may have: that of the first ledger, unless calls overlapped.
 
-    Ledgers do not see each other's calls, those of coding agents and those of an engine. A run that an agent's call has
-    caused is part of it; calls of others at the same time share the line.
+    Coding agents and engines record their calls in different ledgers. If an agent's call caused a run, the run's calls
+    are part of that call; other calls at the same time share the line.
     """
     chosen: Author | None = None
     for author in authors:
@@ -200,14 +202,14 @@ def _overlap(one: Change, other: Change) -> bool:
 
 
 def _is_part(inner: Change, outer: Change) -> bool:
-    """Return whether a call of an engine was made from a call of an agent: by that agent, or by a command in it."""
+    """Return whether an agent's call caused an engine's call: the agent made it, or a command that the agent ran."""
     within = outer.started_us <= inner.started_us and inner.at_us <= outer.at_us
     caused = inner.agent == outer.agent if inner.agent else (inner.caller or "").startswith("ael ")
     return within and caused and (inner.source, outer.source) == ("engine", "hook")
 
 
 def _without_git(ledgers: Sequence[Ledger], file: Path, hashes: Hashes) -> tuple[Authors, dict[int, Change]]:
-    """Return authors of a file in a workspace without Git, whose root is the nearest folder that has any."""
+    """Return authors of a file in a workspace without Git, whose root is the nearest folder with recorded changes."""
     for root in file.parents:
         path = file.relative_to(root).as_posix()
         authors, changes = authors_of(ledgers, str(root), [path], hashes)
@@ -217,7 +219,7 @@ def _without_git(ledgers: Sequence[Ledger], file: Path, hashes: Hashes) -> tuple
 
 
 def _blamed(history: History, commit: str, path: str, hashes: Hashes, *, same: bool) -> list[Blamed | None]:
-    """Return what Git says of each line; None for those that the commit does not have."""
+    """Return Git's information about each line; None for lines that the commit does not have."""
     blamed = history.blame(commit, path)
     if same:
         return [blamed.get(number) for number in range(1, len(hashes) + 1)]

@@ -1,9 +1,9 @@
 """Carry the authors of lines from earlier contents of files to a later one.
 
-Three steps, none of which guesses. Lines that are still there keep their author, also re-indented; so do lines that a
-formatter has only broken differently. Lines that disappeared in one place and appeared in another of the same change
-set were moved. Lines that an earlier content had get the author that is recorded there. Every other line is new and is
-attributed to the calls that were running.
+There are three steps. Lines that are still there keep their author, also if they were re-indented or if a formatter
+moved their line breaks. Lines that disappeared in one place and appeared in another of the same change set were moved.
+Lines that an earlier content had get the author recorded there. Every other line is new and is attributed to the calls
+that were running.
 """
 
 from array import array
@@ -15,16 +15,16 @@ from ael_otel.attribution.lines import Hashes, bare, is_distinctive
 from ael_otel.attribution.matching import Pairs, matched
 
 _MOVED_LINES: Final = 3
-"""Lines in a row that are taken for moved although none of them is unique; two of them must be distinctive."""
+"""Minimum length of a moved block without a unique line; two of its lines must be distinctive."""
 
 _MAX_REFLOW: Final = 400
-"""Lines of a stretch that is compared without regard to where its lines break."""
+"""Maximum length, in lines, of a block that is compared without regard to line breaks."""
 
 _SIMILAR: Final = 0.5
-"""Share of common distinctive lines from which on a file that appeared is one that disappeared."""
+"""Minimum share of common distinctive lines at which a new file counts as a renamed one, 0 to 1."""
 
 type Authors = list[Author | None]
-"""One per line; None where the author is not worked out yet."""
+"""One per line; None if the author is not determined yet."""
 
 
 class Known(NamedTuple):
@@ -47,21 +47,21 @@ class Text(NamedTuple):
 
 
 def pairs_of(before: Hashes, after: Hashes) -> Pairs:
-    """Return pairs of lines that are the same in two contents: equal ones, and between those re-indented ones."""
+    """Return pairs of lines that are the same in two contents: equal ones, and re-indented ones between those."""
     pairs = matched(before.exact, after.exact)
     more: Pairs = []
     at, there = 0, 0
     for end, its_end in (*pairs, (len(before), len(after))):
         if end > at and its_end > there:
             inside = matched(before.loose[at:end], after.loose[there:its_end])
-            # An empty line says nothing about where it comes from.
+            # Empty lines are too common to match.
             more += [(at + i, there + j) for i, j in inside if before.loose[at + i]]
         at, there = end + 1, its_end + 1
     return sorted([*pairs, *more]) if more else pairs
 
 
 def inherit(before: Known, after: Hashes, authors: Authors) -> Pairs:
-    """Give lines that were there before their authors; returns the pairs of lines."""
+    """Set the authors of lines that were there before; return the pairs of lines."""
     pairs = pairs_of(before.hashes, after)
     for at, there in pairs:
         if authors[there] is None:
@@ -70,7 +70,7 @@ def inherit(before: Known, after: Hashes, authors: Authors) -> Pairs:
 
 
 def reflow(before: Text, earlier: Sequence[Author], after: Text, authors: Authors, pairs: Pairs) -> None:
-    """Give stretches their authors that differ from before in nothing but where lines break."""
+    """Set the authors of blocks that differ from before in their line breaks only."""
     at, there = 0, 0
     for end, its_end in (*pairs, (len(before.lines), len(after.lines))):
         if 0 < end - at <= _MAX_REFLOW and 0 < its_end - there <= _MAX_REFLOW and end - at != its_end - there:
@@ -95,7 +95,7 @@ def _reflow(
 
 
 def _letters(line: str) -> str:
-    """Return a line without what formatters add and remove where they break lines."""
+    """Return a line without the characters that formatters add and remove at line breaks."""
     return "".join(each for each in bare(line) if each not in "(),;\\")
 
 
@@ -103,11 +103,11 @@ def moved(
     gone: Sequence[tuple[Hashes, Sequence[Author], Sequence[int]]],
     appeared: Sequence[tuple[Hashes, Authors]],
 ) -> None:
-    """Give lines that disappeared in one place and appeared in another their authors.
+    """Set the authors of lines that disappeared in one place and appeared in another.
 
     Args:
         gone: contents before, the authors of their lines, and the lines of each that are not there any more.
-        appeared: contents after, and their authors as far as they are worked out.
+        appeared: contents after, and their authors as far as they are determined.
     """
     places: dict[int, list[tuple[int, int]]] = {}
     free: set[tuple[int, int]] = set()
@@ -143,7 +143,7 @@ def _run(
     authors: Authors,
     number: int,
 ) -> tuple[int, int, tuple[int, int]]:
-    """Return the longest run of moved lines around a pair: where it starts, its length, and where it was."""
+    """Return the longest block of moved lines around a pair: its start, its length, and its start before."""
     file, line = place
     loose = gone[file][0].loose
     up = down = 0
@@ -165,7 +165,7 @@ def _run(
 
 
 def settle(after: Hashes, authors: Authors, known: Iterable[Known]) -> None:
-    """Give lines that an earlier content had their authors: those in a row with a line that is unique in both."""
+    """Set the authors of lines that an earlier content had, if they adjoin a line that is unique in both."""
     for each in known:
         open_lines = {after.loose[at] for at, author in enumerate(authors) if author is None}
         open_lines.discard(0)
@@ -212,15 +212,15 @@ def similarity(one: Hashes, other: Hashes) -> float:
 
 
 def is_renamed(one: Hashes, other: Hashes) -> bool:
-    """Return whether a content that appeared is one that disappeared under another name."""
+    """Return whether a new file has the content of a deleted one, which was then renamed."""
     return similarity(one, other) >= _SIMILAR
 
 
 def resolve(after: Hashes, versions: Sequence[Known]) -> Authors:
-    """Return the authors of the lines of a content by earlier contents, newest first; None for lines none of them had.
+    """Return the authors of a content's lines from earlier contents, newest first; None for lines that none had.
 
-    The content itself, if it is among them, counts alone. Else its lines inherit from the most similar one, and what is
-    open then is settled by the others.
+    If one of them is the same content, only that one is used. Otherwise lines inherit from the most similar one, and
+    the others fill the rest.
     """
     authors: Authors = [None] * len(after)
     if not len(after) or not versions:
@@ -241,5 +241,5 @@ def _common(one: Hashes, other: Hashes) -> int:
 
 
 def settled(authors: Authors) -> list[Author]:
-    """Return authors with unknown ones for lines whose author is not worked out."""
+    """Return authors with the unknown author for lines whose author is not determined."""
     return [UNKNOWN if each is None else each for each in authors]

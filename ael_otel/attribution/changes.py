@@ -1,4 +1,4 @@
-"""What the ledger of lines keeps: changes of files by tool calls, with hashes, ranges and authors, and no content."""
+"""Entries of the ledger of lines: changes of files by tool calls, with hashes, ranges and authors, without content."""
 
 from hashlib import sha256
 from typing import Final, Literal
@@ -11,7 +11,7 @@ type ContributorType = Literal["ai", "human", "mixed", "unknown"]
 type ChangeSource = Literal["hook", "engine", "import"]
 type FileKind = Literal["created", "modified", "deleted", "renamed"]
 type Author = tuple[int, ...]
-"""The ids of the changes that a line is from: none for an unknown author, several where their windows overlapped."""
+"""The ids of the changes that wrote a line: none for an unknown author, several if their windows overlapped."""
 
 UNKNOWN: Final[Author] = ()
 
@@ -21,10 +21,10 @@ MAX_UNACCOUNTED: Final = 200
 
 
 class LineRange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Lines that a change has written, as they are numbered in the file after it: 1-based, both ends included.
+    """Lines that a change wrote, by their numbers in the file after it: from 1, both ends included.
 
-    `content_hash` is `lines.range_hash`. `contributor` is None where it is that of the change; `others` are the ids of
-    the changes whose windows overlapped and that may have written these lines as well.
+    `content_hash` is `lines.range_hash`. `contributor` is None if it is that of the change; `others` are the ids of
+    other changes that may have written the lines, because their windows overlapped.
     """
 
     start: int
@@ -35,10 +35,10 @@ class LineRange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class FileChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a change did to one file.
+    """One file of a change.
 
-    `path` is relative to the workspace, with `/`; `path_before` that of a renamed file. `added` and `removed` count
-    lines; `ranges` leave out lines that were moved or restored, which keep their authors. `content` is
+    `path` is relative to the workspace, with `/`; `path_before` is that of a renamed file before. `added` and `removed`
+    count lines; `ranges` leave out lines that were moved or restored, which keep their authors. `content` is
     `lines.content_key` of the file afterwards, empty if it was deleted.
     """
 
@@ -53,14 +53,14 @@ class FileChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Unaccounted(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that changed, or may have, and whose lines are not attributed; an empty path is the whole workspace."""
+    """A file that changed, or may have, without attributed lines; an empty path is the whole workspace."""
 
     path: str
     reason: str
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one tool call, one code step or one imported record wrote.
+    """The lines that one tool call, one code step or one imported record wrote.
 
     `key` identifies it: a second change with the same key is the same change. Times are microseconds since 1970, UTC.
     `repository` is the folder that holds the history (shared by the worktrees of a Git repository), `workspace` the
@@ -98,10 +98,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def id(self) -> int:
-        """The number that authors of lines refer to."""
+        """The number of the change in authors of lines."""
         return change_id(self.key)
 
 
 def change_id(key: str) -> int:
-    """Return the number of a change: the same in every process, 62 bits, so that it fits any backend's integer."""
+    """Return the id of a change from its key: the same in every process, 62 bits, to fit integers of any backend."""
     return int.from_bytes(sha256(f"change\0{key}".encode("utf-8", "replace")).digest()[:8]) >> 2

@@ -1,4 +1,4 @@
-"""How many lines changes have written, by contributor type and agent, as the metric counts them."""
+"""Count the lines that changes wrote, by contributor type and agent, for the metric of attributed lines."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,21 +8,21 @@ from ael_otel._generated.attributes import AttributionContributor
 from ael_otel.attribution.changes import Change
 
 ENGINE_AGENT: Final = "ael"
-"""Stands for an agent where a run that no agent has caused wrote the lines."""
+"""The agent of lines that a run without an agent wrote."""
 
 SEVERAL: Final = "several"
-"""Stands for the agents of lines whose calls overlapped."""
+"""The agent of lines that overlapping calls of several agents wrote."""
 
 
 class LineKey(NamedTuple):
-    """The labels of attributed lines."""
+    """The labels of the metric."""
 
     agent: str
     contributor: AttributionContributor
 
 
 def count_lines(changes: Sequence[Change]) -> Counter[LineKey]:
-    """Return how many lines changes have written; lines that several of them share count once.
+    """Return the number of lines that changes wrote; lines that several of them share count once.
 
     Args:
         changes: all changes of the calls that overlapped.
@@ -36,7 +36,7 @@ def count_lines(changes: Sequence[Change]) -> Counter[LineKey]:
             among = {agents.get(number, SEVERAL) for number in (change.id, *lines.others)}
             agent = among.pop() if len(among) == 1 else SEVERAL
             kind = lines.contributor or change.contributor
-            if kind != "human":  # only imported records say so, and they do not count
+            if kind != "human":  # only imported records have `human`, and they are not counted
                 found[LineKey(agent, kind)] += lines.end - lines.start + 1
     return found
 

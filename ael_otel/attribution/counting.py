@@ -1,4 +1,4 @@
-"""Lines by who wrote them: of the files in a repository now, and of what changes added."""
+"""Count lines by who wrote them: in the files of a repository now, and in recorded changes."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +32,7 @@ class Row(msgspec.Struct, kw_only=True):
 class Count(msgspec.Struct, kw_only=True):
     """Lines of a repository.
 
-    `files` were counted, `files_left` are binary, too large, excluded, or beyond the limit.
+    `files` is the number of files that were counted; `files_left` are binary, too large, excluded, or beyond the limit.
     """
 
     total: Row
@@ -54,10 +54,10 @@ def count(
     Args:
         ledgers: where changes are recorded.
         history: the repository.
-        by: how lines are grouped; `author` is Git's author, which needs a blame of every file. What changes added has
-            the author of the commit that brought it in.
-        since_us: only what was added at this time or later, in microseconds since 1970.
-        excluded: whether an absolute path must not be read.
+        by: how lines are grouped; `author` is Git's author, which needs a blame of every file. Lines that changes added
+            have the author of the commit that first contains them.
+        since_us: count only changes at this time or later, in microseconds since 1970.
+        excluded: returns whether an absolute path must not be read.
     """
     now: dict[str, Counter[str]] = {}
     head = history.head()

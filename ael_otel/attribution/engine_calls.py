@@ -1,8 +1,7 @@
-"""Tool calls and code steps of an engine that may write below the configured folders, with the looks around them.
+"""Take snapshots around the tool calls and code steps of an engine that may write below the configured folders.
 
-A call waits for the look before it and for the look after it, without keeping the event loop from other work; what it
-wrote is worked out afterwards. A look that takes too long, and a fault of ours, change nothing for the call: its files
-are unaccounted then.
+A call waits for the snapshots before and after it, without blocking the event loop; its lines are determined later. A
+snapshot that takes too long, or a fault of ours, changes nothing for the call: its files are then unaccounted for.
 """
 
 import asyncio
@@ -18,7 +17,7 @@ from msgspec.structs import replace
 
 import ael_snapshot
 from ael_otel.attribution.access import verb_of
-from ael_otel.attribution.engine_looks import EngineLooks, Moment, Request, Wanted
+from ael_otel.attribution.engine_snapshots import EngineSnapshots, Moment, Request, Wanted
 from ael_otel.attribution.observations import EngineCall
 from ael_otel.attribution.run import named_paths
 from ael_otel.core.faults import fault_barrier
@@ -37,29 +36,29 @@ _CANNOT_WRITE: Final = frozenset(
         *("typing", "re", "decimal", "statistics", "operator", "copy", "uuid", "hashlib"),
     )
 )
-"""Modules that code may import without a way to write files; the engine's sandbox has no `open`."""
+"""Modules that cannot write files; the engine's sandbox has no `open`."""
 
 CODE: Final = "python_exec"
-"""What a code step is named as a tool."""
+"""The name of a code step where a tool's name is expected."""
 
 _COMMANDS: Final = "ael "
-"""Begins the name of a caller that is one of our commands and not an agent."""
+"""Prefix of callers that are commands of ours, not agents."""
 
 _around: ContextVar[tuple[str, ...]] = ContextVar("ael_otel_calls_around", default=())
-"""The numbers of the watched calls around the current code."""
+"""The numbers of the observed calls that enclose the current code."""
 
 
 def roots_of(paths: Sequence[str]) -> tuple[str, ...]:
-    """Return configured folders as absolute paths without links.
+    """Return configured folders as absolute paths with symbolic links resolved.
 
     Raises:
-        ConfigError: one does not exist, is not a folder, or holds more than a workspace.
+        ConfigError: one does not exist, is not a folder, or is too large: a bare repository or the home folder.
     """
     found: list[str] = []
     home = os.path.realpath(Path.home())
     for path in paths:
         root = os.path.realpath(Path(path).expanduser())
-        if not os.path.isdir(root):  # noqa: PTH112 - no error where it cannot be seen
+        if not os.path.isdir(root):  # noqa: PTH112 - no error without permission
             what = "is not a folder" if os.path.exists(root) else "does not exist"  # noqa: PTH110
             raise ConfigError(f"{KEY}: {root} {what}; create the folder, or name another one", key=KEY)
         place = ael_snapshot.place_of(root)
@@ -72,26 +71,26 @@ def roots_of(paths: Sequence[str]) -> tuple[str, ...]:
 
 
 class EngineCalls:
-    """Watches the calls of an engine.
+    """Observes the calls of an engine.
 
     Args:
         roots: folders as `roots_of` returns them.
-        looks: where looks are asked for.
+        snapshots: takes the snapshots.
     """
 
-    def __init__(self, roots: Sequence[str], looks: EngineLooks) -> None:
+    def __init__(self, roots: Sequence[str], snapshots: EngineSnapshots) -> None:
         self._roots = roots
-        self.looks = looks
+        self.snapshots = snapshots
         self._owner = this_process()
 
     def tool(self, tool: str, params: Any) -> Unwatched:
-        """Return what stands around a tool call: looks, if it may write below the roots."""
+        """Return the context of a tool call: with snapshots if it may write below the roots."""
         with fault_barrier("attribution.tool"):
             return self._around(list(self._of_tool(tool, params)))
         return UNWATCHED
 
     def code(self, code: str | None) -> Unwatched:
-        """Return what stands around code: looks, if what it imports lets it write files."""
+        """Return the context of a code step: with snapshots if its imports can write files."""
         with fault_barrier("attribution.code"):
             modules = {name.partition(".")[0] for name in imports_of(code or "")}
             return self._around([] if modules <= _CANNOT_WRITE else list(self._all()))
@@ -103,7 +102,7 @@ class EngineCalls:
         call = EngineCall(number=token_hex(8), owner=self._owner, around=list(_around.get()))
         frame = current_frame.get()
         return WatchedCall(
-            self.looks, wanted, call, None if frame is None or frame.ended else frame.execution
+            self.snapshots, wanted, call, None if frame is None or frame.ended else frame.execution
         )
 
     def _of_tool(self, tool: str, params: Any) -> Iterator[Wanted]:
@@ -115,7 +114,7 @@ class EngineCalls:
         if name in ael_snapshot.SHELLS and not ael_snapshot.scope_of(tool, values, []):
             return
         named = named_paths(values, verb) if name in ael_snapshot.WRITERS else []
-        # From where a tool server resolves a path that is not absolute cannot be seen.
+        # A relative path: the working directory of the tool server is not known.
         if not named or not all(map(os.path.isabs, named)):
             yield from self._all()
             return
@@ -134,22 +133,22 @@ class EngineCalls:
 
 
 def _resolved(path: str) -> str:
-    """Return a path whose folder has no links; the file itself may be one."""
+    """Return a path with the symbolic links of its folder resolved; the file itself may be a link."""
     folder, _, name = path.rpartition("/")
     return f"{os.path.realpath(folder)}/{name}"
 
 
 class WatchedCall(Unwatched):
-    """Looks before and after a call."""
+    """Takes snapshots before and after a call."""
 
-    __slots__ = ("_before", "_call", "_frame", "_looks", "_run", "wanted")
+    __slots__ = ("_before", "_call", "_frame", "_run", "_snapshots", "wanted")
 
     def __init__(
-        self, looks: EngineLooks, wanted: Sequence[Wanted], call: EngineCall, run: object = None
+        self, snapshots: EngineSnapshots, wanted: Sequence[Wanted], call: EngineCall, run: object = None
     ) -> None:
         self._run = run
         self._frame: ToolCall | CodeBlock | None = None
-        self._looks = looks
+        self._snapshots = snapshots
         self.wanted = wanted
         self._call = call
         self._before: Token[tuple[str, ...]] | None = None
@@ -157,9 +156,9 @@ class WatchedCall(Unwatched):
     async def __aenter__(self) -> Self:
         with fault_barrier("attribution.before"):
             try:
-                await self._look("before")
+                await self._snapshot("before")
             except BaseException:
-                self._ask("denied")  # cancelled before it began: what changes meanwhile is not its
+                self._ask("denied")  # cancelled before it began: it wrote nothing
                 raise
             self._before = _around.set((*_around.get(), self._call.number))
         return self
@@ -173,20 +172,20 @@ class WatchedCall(Unwatched):
             if self._frame is not None:
                 self._call = _described(self._call, self._frame)
             if kind is not None and issubclass(kind, asyncio.CancelledError):
-                self._ask("after")  # who cancels a call does not wait for it
+                self._ask("after")  # a cancelled call does not wait
             else:
-                await self._look("after")
+                await self._snapshot("after")
 
     def entered(self, frame: ToolCall | CodeBlock, /) -> None:
-        """Note the frame of the call, which says afterwards of which run it was."""
+        """Note the frame of the call, which has the ids of its run when the call ends."""
         self._frame = frame
 
-    async def _look(self, phase: Moment) -> None:
-        """Wait for a look at the workspaces of the call, as long as a look may take."""
+    async def _snapshot(self, phase: Moment) -> None:
+        """Wait for a snapshot of the workspaces of the call, at most as long as a snapshot may take."""
         requests = self._ask(phase)
         waiting = [asyncio.wrap_future(each.done) for each in requests]
         try:
-            await asyncio.wait(waiting, timeout=self._looks.deadline_s)
+            await asyncio.wait(waiting, timeout=self._snapshots.deadline_s)
         finally:
             for each, future in zip(requests, waiting, strict=True):
                 each.late = not each.done.done()
@@ -195,12 +194,12 @@ class WatchedCall(Unwatched):
     def _ask(self, phase: Moment) -> list[Request]:
         requests = [Request(wanted, self._call, phase, self._run) for wanted in self.wanted]
         for each in requests:
-            self._looks.ask(each)
+            self._snapshots.ask(each)
         return requests
 
 
 def _described(call: EngineCall, frame: ToolCall | CodeBlock) -> EngineCall:
-    """Return a call with what its frame has recorded of it and of its run."""
+    """Return a call with the ids and the agent of its run, from its frame."""
     run, step = frame.execution, step_around(frame.parent)
     caller = None if run is None else run.caller_id
     session = None if run is None else run.metadata.get("session_id")

@@ -1,7 +1,7 @@
-"""The history of a repository: contents of files at a revision, and which lines a revision has added.
+"""Read the history of a repository: contents of files at a revision, and the lines that a revision added.
 
-Git runs without what a repository may make it execute: hooks, filters, text converters, monitors of the file system,
-fetching. A repository of another user is refused by Git itself.
+Git runs without what a repository can make it execute: hooks, filters, text converters, file system monitors, fetching.
+Git itself refuses a repository of another user.
 """
 
 import os
@@ -16,7 +16,7 @@ from ael_snapshot import is_ignored
 
 TIMEOUT_S: Final = 20.0
 MAX_REVISIONS: Final = 50
-"""Revisions after that of a record whose contents are compared with it."""
+"""Maximum number of revisions after that of a record whose contents are compared with it."""
 
 _GUARDS: Final = (
     "core.hooksPath=/dev/null",
@@ -27,11 +27,11 @@ _GUARDS: Final = (
     "blame.ignoreRevsFile=",
 )
 _BLAMED: Final = re.compile(rb"([0-9a-f]{40,64}) (\d+) (\d+) (\d+)")
-"""Matches a line of `git blame --incremental`: the commit, the line there, the line here, and how many follow."""
+"""Matches a header of `git blame --incremental`: commit, line number there and here, number of lines."""
 
 
 class Blamed(NamedTuple):
-    """What Git says of one line: the commit that it is from, and where it was there; `time` is seconds since 1970."""
+    """The commit that added a line, and the line's place there; `time` is seconds since 1970."""
 
     commit: str
     author: str | None
@@ -54,7 +54,7 @@ class History:
 
     @classmethod
     def around(cls, folder: Path) -> "History | None":
-        """Return the history that a folder belongs to; None without Git, and where Git refuses the repository."""
+        """Return the history that a folder belongs to; None without Git, or if Git refuses the repository."""
         found = cls(folder).git("rev-parse", "--show-toplevel")
         return cls(Path(os.fsdecode(found.rstrip(b"\n")))) if found else None
 
@@ -69,12 +69,12 @@ class History:
         return self.commit("HEAD")
 
     def commit(self, revision: str) -> str | None:
-        """Return the hash of the commit that a revision names; None where it names none."""
+        """Return the hash of the commit that a revision names; None if there is none."""
         found = self.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         return found.decode("ascii", "replace").strip() if found else None
 
     def lines(self, revision: str, path: str) -> list[str] | None:
-        """Return the lines of a file at a revision; None where it is absent, binary or too large."""
+        """Return the lines of a file at a revision; None if it is absent, binary or too large."""
         size = self.git("cat-file", "-s", f"{revision}:{path}")
         if size is None or int(size) > MAX_BYTES:
             return None
@@ -82,13 +82,13 @@ class History:
         return None if data is None else lines_of(data)
 
     def tracked(self) -> list[str]:
-        """Return the paths of the tracked files, sorted; lock files, generated and vendored ones are left out."""
+        """Return the paths of the tracked files, sorted, without lock files, generated and vendored ones."""
         found = self.git("ls-files", "-z")
         names = [os.fsdecode(name) for name in (found or b"").split(b"\0") if name]
         return sorted(name for name in names if not is_ignored(name))
 
     def lines_now(self, path: str) -> list[str] | None:
-        """Return the lines of a file in the work tree; None where it is absent, no plain file, binary or too large."""
+        """Return the lines of a file in the work tree; None if absent, not a regular file, binary or too large."""
         place = self.root / path
         try:
             if (
@@ -104,11 +104,11 @@ class History:
             return None
 
     def added_by(self, revision: str, path: str) -> set[int]:
-        """Return the numbers of the lines that a revision itself has added to a file, counted from 1."""
+        """Return the numbers of the lines, from 1, that a revision itself added to a file."""
         return {number for number, each in self.blame(revision, path).items() if each.commit == revision}
 
     def blame(self, revision: str, path: str) -> dict[int, Blamed]:
-        """Return what Git says of each line of a file at a revision, by the number of the line."""
+        """Return Git's information about each line of a file at a revision, by line number."""
         found = self.git("blame", "--no-textconv", "--incremental", revision, "--", path)
         commits: dict[str, dict[str, str]] = {}
         lines: dict[int, Blamed] = {}
@@ -139,14 +139,14 @@ class History:
         return lines
 
     def later(self, revision: str, path: str) -> list[str]:
-        """Return the revisions after one that changed a file, the oldest first."""
+        """Return the revisions after `revision` that changed a file, oldest first."""
         found = self.git(
             "log", "--format=%H", "--reverse", "--end-of-options", f"{revision}..HEAD", "--", path
         )
         return (found or b"").decode("ascii", "replace").split()[:MAX_REVISIONS]
 
     def committed_by(self, revision: str, path: str, content: str) -> str | None:
-        """Return the author of the commit that brought a content of a file in; None where none has yet.
+        """Return the author of the commit that first contains a content of a file; None if there is none yet.
 
         Args:
             revision: the commit that was checked out when the file had this content.
@@ -164,7 +164,7 @@ class History:
         return names[0] if names else None
 
     def git(self, *arguments: str) -> bytes | None:
-        """Return what Git prints; None where it fails, is absent or takes too long."""
+        """Return the output of Git; None if it fails, is not installed or takes too long."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
         environ |= {
             "GIT_OPTIONAL_LOCKS": "0",

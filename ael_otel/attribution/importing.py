@@ -1,9 +1,9 @@
-"""Agent Trace records into the ledger: which lines of the repository they are about, by content and not by position.
+"""Import Agent Trace records into the ledger: find the lines they are about by content, not by position.
 
-A range with a hash is where its lines are: at the record's revision, in one of the revisions after it, or in the work
-tree. Records are written before their change is committed as often as after it, so that the position alone would name
-other lines. A range without a hash is about the lines of it that the record's revision itself has added, as the
-specification says. What is neither is not attributed.
+A range with a hash is searched for at the record's revision, in the revisions after it, and in the work tree. Tools
+write records before a change is committed as often as after it, so that the position alone would name other lines. A
+range without a hash means those of its lines that the record's revision itself added, as the specification says. Other
+ranges are not attributed.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -22,17 +22,16 @@ from ael_otel.store.owner import now_us
 
 _OURS: Final = "sha256:"
 _MAX_SEARCH: Final = 10_000_000
-"""Lines to be hashed at most to look for one range: those of the file times those of the range."""
+"""Maximum number of lines hashed to find one range: lines of the file times lines of the range."""
 
 _DISTINCTIVE_LINES: Final = 2
-"""Distinctive lines that a range has at least which is looked for at another position."""
+"""Minimum number of distinctive lines of a range that is searched for at another position."""
 
 
 class ImportReport(NamedTuple):
-    """What an import has done.
+    """The result of an import.
 
-    `lines` are those that were found in the repository; of `ranges_left` ranges no line was. `stored_already` records
-    were left as they are.
+    `lines` were found in the repository; `ranges_left` ranges were not. `stored_already` records were in the ledger.
     """
 
     records: int
@@ -50,14 +49,14 @@ class _Text:
         self.authors: list[Author] = [UNKNOWN] * len(lines)
 
     def has(self, each: Range) -> bool:
-        """Return whether a range with a hash of ours is where it says."""
+        """Return whether the lines at the position of a range have its hash, if that is one of ours."""
         end = each.end_line
         return (
             end <= len(self.lines) and range_hash(self.lines[each.start_line - 1 : end]) == each.content_hash
         )
 
     def search(self, each: Range) -> int | None:
-        """Return the line, from 0, at which the lines of a range are; None if nowhere or at several places."""
+        """Return the position, from 0, of the lines of a range; None if they are nowhere or at several places."""
         length = each.end_line - each.start_line + 1
         found: int | None = None
         for start in range(len(self.lines) - length + 1):
@@ -89,7 +88,7 @@ class _File:
         return self.texts[revision]
 
     def bind(self, each: Range, revision: str | None, number: int) -> int:
-        """Note a change as the author of the lines of a range; returns how many lines there are."""
+        """Set a change as the author of the lines of a range; return the number of lines."""
         if each.content_hash is not None and each.content_hash.startswith(_OURS):
             found = self._by_hash(each, revision)
         elif revision is not None:
@@ -118,7 +117,7 @@ class _File:
 
     def _candidates(self, revision: str | None) -> Iterable[_Text]:
         if revision is not None:
-            # The work tree first: a change that was not committed yet is there, and costs no call of Git.
+            # The work tree first: it has changes that are not committed, and needs no call of Git.
             yield from filter(None, (self.at(revision), self.at("")))
             yield from filter(None, map(self.at, self._history.later(revision, self.path)))
         else:
@@ -142,15 +141,15 @@ def import_records(
     excluded: Callable[[str], bool] = lambda _path: False,
     redact: Callable[[str], str] = lambda text: text,
 ) -> ImportReport:
-    """Keep records in the ledger, with the lines of the repository that they are about.
+    """Store records in the ledger, with the lines of the repository that they are about.
 
     Args:
         records: in any order.
-        ledger: where they are kept.
+        ledger: where they are stored.
         history: the repository, or a folder without one.
         git: whether `history` is a repository.
-        excluded: whether an absolute path must not be read.
-        redact: applied to names and ids that records have.
+        excluded: returns whether an absolute path must not be read.
+        redact: applied to names and ids in records.
 
     Raises:
         StoreError: the store cannot be written.
@@ -208,9 +207,9 @@ def import_records(
 def _versions(
     file: _File, ledger: Ledger, repository: str, at_us: int, head: str | None
 ) -> Iterable[Version]:
-    """Yield the contents that records name lines of, and what is in the repository now, with the authors of each.
+    """Yield the contents in which records name lines, and the current one, with the authors of each.
 
-    What the ledger has itself seen counts before what records say.
+    The ledger's own observations count before records.
     """
     now = [text for text in (file.at(head) if head else None, file.at("")) if text is not None]
     for text in now:

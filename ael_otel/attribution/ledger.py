@@ -1,10 +1,10 @@
 """The ledger of lines in a run store: changes of files, and contents of files with the author of each line.
 
-Works on any SQL backend of the store. Contents are kept as hashes. Lines are looked up by content, so that commits,
+Works on every SQL backend of the store. Contents are stored as hashes. Lines are looked up by content, so that commits,
 rebases, squashes and checkouts change nothing.
 """
 
-# ruff: noqa: S608 - what is put into statements are names of this module; values are parameters
+# ruff: noqa: S608 - only names from this module are put into statements; values are parameters
 
 import sys
 from array import array
@@ -24,23 +24,23 @@ from ael_otel.attribution.lines import Hashes, is_distinctive
 from ael_otel.store.database import Database, Transaction
 
 MAX_VERSIONS: Final = 64
-"""Contents kept of one file; the oldest go first."""
+"""Maximum number of contents per file; the oldest are deleted first."""
 
 MAX_VERSION_BYTES: Final = 1024 * 1024
 _LEAST_VERSIONS: Final = 4
 _ALL_PAIRS: Final = 400
-"""Pairs of neighbouring lines up to which each is a sample of a content; of more, one in four is."""
+"""Maximum number of line pairs that are all samples of a content; of more, one in four is."""
 
 _MAX_SAMPLES: Final = 2_000
 _LOOKED_UP: Final = 200
 _OTHER_FILES: Final = 8
-"""Contents of other files that are looked at for lines which are not in those of the file itself."""
+"""Maximum number of contents of other files that are searched for lines."""
 
 _AT_ONCE: Final = 500
 
 
 class Version(NamedTuple):
-    """A content of a file at a time (microseconds since 1970), and who wrote each line."""
+    """A content of a file at a time (microseconds since 1970), and the author of each line."""
 
     repository: str
     path: str
@@ -71,15 +71,15 @@ class Ledger:
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def record(self, change: Change, versions: Iterable[Version] = ()) -> bool:
-        """Keep a change and the contents that it led to; returns False if the change is there already.
+        """Store a change and the contents that it led to; return False if the change is already stored.
 
         Raises:
-            StoreError: the store cannot be written now; nothing of it was.
+            StoreError: the store cannot be written now; nothing was stored.
         """
         return self.record_all([change], versions) == 1
 
     def record_all(self, changes: Iterable[Change], versions: Iterable[Version] = ()) -> int:
-        """Keep changes and contents in one transaction; returns how many of the changes were new."""
+        """Store changes and contents in one transaction; return how many of the changes were new."""
         new = 0
         with self._database.transaction() as transaction:
             for change in changes:
@@ -175,7 +175,7 @@ class Ledger:
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def by_ids(self, ids: Collection[int]) -> dict[int, Change]:
-        """Return changes by their numbers; those that were pruned are not among them."""
+        """Return changes by their ids, without those that were pruned."""
         found: dict[int, Change] = {}
         wanted = sorted(set(ids))
         for start in range(0, len(wanted), _AT_ONCE):
@@ -204,7 +204,7 @@ class Ledger:
 
         Args:
             repository: only in this repository.
-            path: only those of this file, under its name then or before.
+            path: only those of this file, under its name then or an earlier one.
             agent: only of this agent.
             session_id: only of this session.
             execution_id: only of this run.
@@ -244,7 +244,7 @@ class Ledger:
         ]
 
     def versions(self, repository: str, path: str) -> list[Known]:
-        """Return the contents of a file that were seen, the latest first."""
+        """Return the recorded contents of a file, latest first."""
         rows = self._database.read(
             "SELECT hashes, authors FROM attribution_versions WHERE repository = ? AND path = ?"
             " ORDER BY at_us DESC, id LIMIT ?",
@@ -253,10 +253,10 @@ class Ledger:
         return [known for row in rows if (known := _known(*row)) is not None]
 
     def authors(self, repository: str, path: str, hashes: Hashes) -> Authors:
-        """Return the author of each line of a content, by the contents that were seen; None where none had the line.
+        """Return the author of each line of a content, from recorded contents; None if none had the line.
 
-        Those of the file itself count first. What is open then is looked up in other files: it was renamed, or blocks
-        of it were moved.
+        Contents of the file itself count first. The remaining lines are searched for in other files: the file was
+        renamed, or blocks of it were moved.
         """
         authors = resolve(hashes, self.versions(repository, path))
         if any(author is None for author in authors):
@@ -297,7 +297,7 @@ def _version_id(repository: str, path: str, hashes: Hashes) -> int:
 def _pairs(
     hashes: Hashes, authors: Sequence[Author] | None, among: Collection[int] | None = None
 ) -> set[int]:
-    """Return hashes of pairs of neighbouring distinctive lines, of lines with an author, or of lines in `among`."""
+    """Return hashes of pairs of neighbouring distinctive lines that have an author, or that are in `among`."""
     loose = hashes.loose
     places = [at for at, value in enumerate(loose) if is_distinctive(value)]
     return {
@@ -313,7 +313,7 @@ def _is_sample(pair: int) -> bool:
 
 
 def _change(body: str) -> Change | None:
-    """Return a stored change, None where its row is damaged."""
+    """Return a stored change, None if its row is damaged."""
     try:
         return msgspec.json.decode(body, type=Change)
     except (msgspec.MsgspecError, TypeError, UnicodeDecodeError):
@@ -329,7 +329,7 @@ def _hashes_text(hashes: Hashes) -> str:
 
 
 def _authors_text(authors: Sequence[Author]) -> str:
-    """Return authors as JSON: a list of runs, each the number of lines and the ids of changes."""
+    """Return authors as JSON: a list of blocks, each the number of lines and the ids of changes."""
     runs: list[list[int]] = []
     last: Author | None = None
     for author in authors:
@@ -342,7 +342,7 @@ def _authors_text(authors: Sequence[Author]) -> str:
 
 
 def _known(hashes: str, authors: str) -> Known | None:
-    """Return a stored content, None where its row is damaged."""
+    """Return a stored content, None if its row is damaged."""
     with suppress(ValueError, TypeError, msgspec.MsgspecError, UnicodeDecodeError):
         both = array("I")
         both.frombytes(b64decode(hashes, validate=True))

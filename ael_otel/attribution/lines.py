@@ -11,7 +11,7 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 MAX_LINES: Final = 100_000
 _SNIFF: Final = 8_000
 _DISTINCTIVE: Final = 8
-"""Letters and digits from which on a line is unlikely to be written twice by chance."""
+"""Minimum number of letters and digits at which two people are unlikely to write the same line by chance."""
 
 _SAME: Final = str.maketrans({"'": '"', "`": '"'})
 
@@ -62,7 +62,7 @@ def line_ending(data: bytes) -> LineEnding:
 
 
 def content_key(lines: Sequence[str]) -> str:
-    """Return what identifies the content of a file whatever its line ends are: 32 hex digits."""
+    """Return an id of the content of a file that does not depend on its line ends: 32 hex digits."""
     return blake2b("\n".join(lines).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
@@ -73,10 +73,10 @@ def range_hash(lines: Sequence[str]) -> str:
 
 
 class Hashes:
-    """Two hashes of each line, 32 bits each: of the line as it is, and of what formatting does not change.
+    """Two hashes of each line, 32 bits each: exact, and loose, which formatting does not change.
 
-    The lowest bit of a loose hash says whether the line is distinctive: long enough that two people do not write it by
-    chance. Hashes this short leave many possible texts for each line.
+    The lowest bit of a loose hash is set if the line is distinctive: long enough that two people do not write it by
+    chance. Hashes this short fit many texts, so that a line cannot be recovered from them.
     """
 
     __slots__ = ("exact", "loose")
@@ -103,7 +103,7 @@ class Hashes:
 
 
 def bare(line: str) -> str:
-    """Return a line without what formatters change: blanks, the kind of quotes, a comma or semicolon at the end."""
+    """Return a line without the characters that formatters change: blanks, quotes, a comma or semicolon at the end."""
     return "".join(line.split()).translate(_SAME).rstrip(",;")
 
 

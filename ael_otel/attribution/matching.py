@@ -1,6 +1,6 @@
-"""Which elements of one sequence are those of another: unique common elements first, then a shortest edit script.
+"""Match equal elements of two sequences: unique common elements first, then a shortest edit script.
 
-Sequences are hashes of lines. Work is bounded: where two stretches differ too much, nothing in them is matched.
+Sequences are hashes of lines. Work is bounded: where two parts differ too much, nothing in them is matched.
 """
 
 from bisect import bisect_left
@@ -10,11 +10,11 @@ from typing import Final
 type Pairs = list[tuple[int, int]]
 
 _MAX_EDITS: Final = 400
-"""Edits that are looked for in a stretch without unique common elements."""
+"""Maximum number of edits between two parts without unique common elements."""
 
 
 def matched(a: Sequence[int], b: Sequence[int]) -> Pairs:
-    """Return pairs of places, increasing in both, at which `a` and `b` are equal."""
+    """Return pairs of positions, increasing in both, at which `a` and `b` are equal."""
     pairs: Pairs = []
     pending = [(0, len(a), 0, len(b))]
     while pending:
@@ -41,7 +41,7 @@ def matched(a: Sequence[int], b: Sequence[int]) -> Pairs:
 
 
 def _anchors(a: Sequence[int], b: Sequence[int], alo: int, ahi: int, blo: int, bhi: int) -> Pairs:
-    """Return elements that are in both stretches exactly once, the longest series in the same order."""
+    """Return elements that occur exactly once in both parts: the longest series that is in the same order."""
     places = _unique(b, blo, bhi)
     common = [(at, places[value]) for value, at in _unique(a, alo, ahi).items() if value in places]
     common.sort()

@@ -1,4 +1,4 @@
-"""What `ael_snapshot` saw of a workspace: its observations, and the contents of files at each of them."""
+"""Read the snapshots of a workspace that `ael_snapshot` took, and the contents of files in each of them."""
 
 import os
 import time
@@ -17,10 +17,10 @@ from ael_otel.sessions.events import SessionEvent
 type Phase = Literal["before", "after", "denied", "end"]
 
 ENGINE: Final = "ael"
-"""Stands for agent and session of a call that an engine makes."""
+"""The agent and session of a call that an engine makes."""
 
 STALE_S: Final = 3600.0
-"""Age at which what was seen is deleted although the call it belongs to never ended."""
+"""Age in seconds at which a snapshot is deleted although its call never ended."""
 
 _MAX_OBSERVATION: Final = 8 * 1024 * 1024
 _GIT_S: Final = 10.0
@@ -32,9 +32,9 @@ _MOST_TIPS: Final = 200
 class EngineCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A tool call or a code step of an engine.
 
-    `number` pairs what was seen before and after it, `around` are the numbers of the calls that it was made from.
-    `owner` is the process that makes it (`store.owner`). What identifies the run is known after the call only. `agent`
-    is the agent whose session caused the run, None where no session did.
+    `number` pairs the snapshots before and after it, `around` are the numbers of the calls that enclose it. `owner` is
+    the process that makes it (`store.owner`). The ids of the run are set after the call only. `agent` is the agent
+    whose session caused the run, None if no session did.
     """
 
     number: str
@@ -70,7 +70,7 @@ class _Stored(msgspec.Struct, kw_only=True):
 
 
 class Token(NamedTuple):
-    """What a file was at an observation: in the pool, as in an index, or not there.
+    """The state of a file in a snapshot: in the pool, as in an index, or absent.
 
     `reason` says why it was not read.
     """
@@ -84,11 +84,10 @@ ABSENT: Final = Token("absent")
 
 
 class Observation(NamedTuple):
-    """One look at a workspace, before or after a call, or at the end of a turn.
+    """One snapshot of a workspace, before or after a call, or at the end of a turn.
 
-    `event` is the call, `engine` what is recorded of one that an engine makes.
-
-    `files` are those that were named, or differed from the index (`whole`); `reason` says why there was no look.
+    `event` is the call, `engine` what is recorded of a call that an engine makes. `files` are those that the call
+    named, or all that differed from the index (`whole`); `reason` says why there is no snapshot.
     """
 
     at_us: int
@@ -105,10 +104,10 @@ class Observation(NamedTuple):
 
 
 class SeenWorkspace:
-    """The folder of what was seen of one workspace.
+    """The folder with the snapshots of one workspace.
 
     Args:
-        folder: `ael_snapshot.workspace_folder()`.
+        folder: the result of `ael_snapshot.workspace_folder()`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -124,7 +123,7 @@ class SeenWorkspace:
         return count
 
     def observations(self) -> list[Observation]:
-        """Return what was seen, in the order of time; files that are not observations are deleted."""
+        """Return the snapshots, oldest first; delete files that are none."""
         found: list[Observation] = []
         with suppress(OSError):
             for name in sorted(os.listdir(self.folder)):  # noqa: PTH208 - names only
@@ -169,7 +168,7 @@ class SeenWorkspace:
     # --- contents -----------------------------------------------------------------------------------------------------
 
     def index(self, place: ael_snapshot.Place, name: str) -> dict[str, str]:
-        """Return the blob of each file in a copied index, its own side where there is a conflict."""
+        """Return the blob of each file in a copied index, our side of a conflict."""
         if name not in self._indexes:
             found: dict[str, str] = {}
             if place.git and name and name != "none.index":
@@ -183,7 +182,7 @@ class SeenWorkspace:
         return self._indexes[name]
 
     def lines(self, place: ael_snapshot.Place, token: Token, path: str) -> list[str] | None:
-        """Return the lines of a file; none for one that is not there, None for one that has no lines or is lost."""
+        """Return the lines of a file; empty if it is absent, None if it is not text or its content is lost."""
         if token.kind == "absent":
             return []
         if token.kind == "index":
@@ -198,17 +197,17 @@ class SeenWorkspace:
         return self._contents[key]
 
     def data(self, token: Token) -> bytes:
-        """Return the bytes of a file in the pool; empty where it is not there."""
+        """Return the bytes of a file in the pool; empty if it is not there."""
         with suppress(OSError):
             return (self.folder / "pool" / token.name).read_bytes()
         return b""
 
     def exists(self, place: ael_snapshot.Place, token: Token, path: str) -> bool:
-        """Return whether there was such a file."""
+        """Return whether the file existed."""
         return token.kind == "pool" or (token.kind == "index" and path in self.index(place, token.name))
 
     def blobs(self, place: ael_snapshot.Place, names: Iterable[str]) -> dict[str, list[str] | None]:
-        """Return the lines of objects of a repository, by their names (`<commit>:<path>`, or a hash)."""
+        """Return the lines of Git objects, by their names (`<commit>:<path>`, or a hash)."""
         wanted = list(dict.fromkeys(names))
         missing = [name for name in wanted if name not in self._blobs and "\n" not in name]
         for start in range(0, len(missing), _AT_ONCE):
@@ -239,11 +238,11 @@ class SeenWorkspace:
         return found
 
     def commits(self, place: ael_snapshot.Place, words: list[str]) -> list[tuple[str, int]]:
-        """Return commits and their times in seconds since 1970, by words for `git log`."""
+        """Return commits and their times in seconds since 1970, by arguments of `git log`."""
         return _pairs(self._git(place, ["log", "--no-show-signature", "--format=%H %ct", *words], ""))
 
     def tips(self, place: ael_snapshot.Place) -> list[tuple[str, int]]:
-        """Return the newest commits that references name, or named, and operations of Git in progress; with times."""
+        """Return the newest commits of references, reflogs and Git operations in progress, with their times."""
         found = self.commits(place, ["-g", "--all", f"-{_MOST_TIPS}"])
         words = [
             "--sort=-committerdate",
@@ -265,7 +264,7 @@ class SeenWorkspace:
 
     @contextmanager
     def alone(self) -> Generator[bool]:
-        """Hold the folder alone; yields False while a hook writes to it."""
+        """Lock the folder; yield False while a hook writes to it."""
         try:
             import fcntl
         except ImportError:
@@ -283,7 +282,7 @@ class SeenWorkspace:
             os.close(file)
 
     def forget(self, observations: Iterable[Observation]) -> None:
-        """Delete observations, and contents that no other one refers to; all of it where none is left."""
+        """Delete snapshots, and contents that no other snapshot uses; delete the folder when it is empty."""
         for each in observations:
             with suppress(OSError):
                 each.file.unlink()
@@ -302,7 +301,7 @@ class SeenWorkspace:
                                 Path(entry.path).unlink()
 
     def sweep(self, now_s: float) -> None:
-        """Delete what is older than an hour, and the folder if nothing is left."""
+        """Delete what is older than an hour, and the folder if it is empty then."""
         stale = [each for each in self.observations() if now_s - each.at_us / 1e6 > STALE_S]
         if stale:
             self.forget(stale)
@@ -319,7 +318,7 @@ class SeenWorkspace:
 
 
 def _event_of(stored: _Stored) -> SessionEvent:
-    """Return the event of an agent's call; for a call of an engine, one that pairs what was seen around it."""
+    """Return the event of an agent's call; for an engine's call, one that pairs its snapshots."""
     if (call := stored.engine) is None:
         spooled = msgspec.convert({"v": 1, "t": stored.t, **stored.event}, Spooled)
         return next(iter(events_of(spooled)))
@@ -346,7 +345,7 @@ def _age(path: Path, now_s: float) -> float:
 
 
 def seen_workspaces(home: Path) -> list[SeenWorkspace]:
-    """Return the folders of workspaces that were looked at."""
+    """Return the folders of all workspaces with snapshots."""
     try:
         return [
             SeenWorkspace(Path(entry.path))

@@ -1,8 +1,8 @@
-"""The attribution of one run: who took part in it, and which tool calls named which files.
+"""The attribution of one run: its contributors, and the files that its tool calls named.
 
-Everything is read from the record; nothing is looked up and nothing is guessed. Who wrote which lines of a file is not
-recorded, and neither are files that a call used without naming them in its parameters. A contributor is `ai` only if a
-span names a model or an agent, and `unknown` otherwise; never `human`, for which a record has no evidence.
+Everything is read from the record. A record does not have who wrote which lines of a file, nor the files that a call
+used without naming them in its parameters. A contributor is `ai` only if a span names a model or an agent, `unknown`
+otherwise; never `human`, for which a record has no evidence.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ type ContributorKind = Literal["caller", "session", "agent", "model", "workflow"
 type ContributorType = Literal["ai", "unknown"]
 
 EXCLUDED: Final = MARKERS[EXCLUDED_PATH]
-"""Stands for every excluded file, so that neither its name nor the number of them is disclosed."""
+"""Replaces every excluded file, so that neither the names nor the number of such files are disclosed."""
 
 LINE_RANGES: Final = "not recorded"
 RECORDED: Final = "recorded"
@@ -36,10 +36,10 @@ _COMMAND_LINES: Final = frozenset({"command", "cmd", "script", "args", "argv", "
 
 
 class Contributor(msgspec.Struct, kw_only=True):
-    """Who or what took part; `name` is its id, its name, or the SHA-256 of code.
+    """A contributor; `name` is its id, its name, or the SHA-256 of code.
 
-    `type` is Agent Trace's: `ai` on positive evidence, otherwise `unknown`. `calls` are the tool calls it made (code)
-    or that were made of it (tool).
+    `type` is that of Agent Trace: `ai` on positive evidence, otherwise `unknown`. `calls` is the number of tool calls
+    that it made (code) or that called it (tool).
     """
 
     kind: ContributorKind
@@ -55,7 +55,7 @@ class Contributor(msgspec.Struct, kw_only=True):
 
 
 class Touch(msgspec.Struct, kw_only=True):
-    """One tool call that named a file, and where in its parameters; `agent` is who made it, where a span tells."""
+    """A tool call that named a file, and the parameter; `agent` is the agent that made it, if a span names one."""
 
     call_id: str
     step_id: str | None
@@ -71,7 +71,7 @@ class Touch(msgspec.Struct, kw_only=True):
 
 
 class NamedFile(msgspec.Struct, kw_only=True):
-    """A file or folder (the record does not tell which) as parameters wrote it, and the calls that named it."""
+    """A file or folder (a record does not distinguish them), as parameters wrote it, and the calls that named it."""
 
     path: str
     excluded: bool
@@ -79,10 +79,10 @@ class NamedFile(msgspec.Struct, kw_only=True):
 
 
 class Attribution(msgspec.Struct, kw_only=True):
-    """Who did what in one run.
+    """The contributors, files and lines of one run.
 
-    Of `calls_unread` of its `calls` the parameters are not recorded, or not whole: files that they named are not here.
-    `written` are the lines of the ledger, and `line_ranges` says whether it has any.
+    For `calls_unread` of its `calls` the parameters are not recorded, or not completely: files in them are missing
+    here. `written` are the lines of the ledger; `line_ranges` is whether it has any.
     """
 
     contributors: list[Contributor]
@@ -96,9 +96,9 @@ class Attribution(msgspec.Struct, kw_only=True):
 class _Named(NamedTuple):
     path: str
     parameter: str
-    """Where it is in the parameters: `edits.path`."""
+    """The path of the parameter: `edits.path`."""
     by_name: str | None
-    """The name of the parameter, where that says that it is a file."""
+    """The parameter's name, if it means a file."""
 
 
 def attribution_of(
@@ -106,12 +106,13 @@ def attribution_of(
     excluded: Callable[[str], bool] = lambda _text: False,
     changes: Iterable[Change] = (),
 ) -> Attribution:
-    """Return who did what in a run.
+    """Return the contributors, files and lines of a run.
 
     Args:
         run: as the store returns it.
         changes: those of the run in the ledger of lines.
-        excluded: whether a text names a file that is excluded now; one that was when it was recorded is a marker.
+        excluded: returns whether a text names a file that is excluded now; the record has markers for files that were
+            excluded when it was written.
     """
     calls = [*run.tool_calls, *(call for step in _steps(run) for call in step.tool_calls)]
     files: dict[str, NamedFile] = {}
@@ -177,8 +178,8 @@ def _contributors(run: ExecutionRecord, calls: Iterable[ToolCallRecord]) -> Iter
         yield Contributor(kind="agent", name=agent, type="ai", calls=made)
     for model in _items(run.metadata.get("models")):
         if isinstance(model, dict):
-            told = cast("Mapping[str, Any]", model)
-            name, provider = told.get("model"), told.get("provider")
+            described = cast("Mapping[str, Any]", model)
+            name, provider = described.get("model"), described.get("provider")
             if isinstance(name, str):
                 who = provider if isinstance(provider, str) else None
                 yield Contributor(kind="model", name=name, type="ai", provider=who)
@@ -222,7 +223,7 @@ def _tools(calls: Iterable[ToolCallRecord]) -> Iterator[Contributor]:
 
 
 def _read(params: Any) -> tuple[Any, bool]:
-    """Return parameters as values, and whether they are recorded whole; other agents send them as JSON text."""
+    """Return parameters as values, and whether they are complete; other agents send them as JSON text."""
     if isinstance(params, msgspec.Raw):
         params = msgspec.json.decode(params)
     if params is None or params in _TAKEN_OUT or (isinstance(params, dict) and TRUNCATED in params):
@@ -234,7 +235,7 @@ def _read(params: Any) -> tuple[Any, bool]:
 
 
 def named_paths(params: Any, verb: str | None) -> list[str]:
-    """Return the files that parameters name, each in a parameter which is a file by its name."""
+    """Return the files in parameters whose names mean a file."""
     return list(dict.fromkeys(each.path for each in _named(params, verb) if each.by_name is not None))
 
 
@@ -258,8 +259,8 @@ def _in_text(text: str, name: str, where: str, verb: str | None) -> Iterator[_Na
     by_name = name if names_a_file(name, verb) else None
     text = text.strip()
     found: Iterable[str] = ()
-    told = by_name is not None or name.lower() in _COMMAND_LINES
-    if EXCLUDED in text and told:  # elsewhere it stands for what such a file holds
+    may_name = by_name is not None or name.lower() in _COMMAND_LINES
+    if EXCLUDED in text and may_name:  # in other parameters the marker replaces a file's content
         yield _Named(EXCLUDED, where, by_name)
     if by_name is not None and text in _TAKEN_OUT:
         yield _Named(text, where, by_name)
@@ -269,7 +270,7 @@ def _in_text(text: str, name: str, where: str, verb: str | None) -> Iterator[_Na
     elif name.lower() in _COMMAND_LINES or not any(map(str.isspace, text)):
         found = paths_in(text)
     for path in filter(None, found):
-        # Two ways to write one path; what `..` leads to only the file system knows.
+        # Write one path in one way; `..` stays, since only the file system can resolve it.
         yield _Named(path if "\\" in path else str(PurePosixPath(path)), where, by_name)
 
 

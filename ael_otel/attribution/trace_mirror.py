@@ -1,7 +1,7 @@
-"""Each change also as an Agent Trace record in a file, by day: `traces/2026-01-31/trace-a0f63b41.json`.
+"""Write each change as an Agent Trace record into a file, by day: `traces/2026-01-31/trace-a0f63b41.json`.
 
 The files are beside those of runs (`ael_otel.store.mirror`), in the same folders and with entries in the same
-`index.json`; the ledger stays the source.
+`index.json`. They are copies; the ledger is the source.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from ael_otel.store.mirror import INDEX, append_entries, entries_of, replace_fil
 from ael_otel.store.times import day_of
 
 KIND: Final = "agent-trace"
-"""`kind` of an entry of the index that is such a record; those of runs have none."""
+"""`kind` of an index entry for a record of changes; entries of runs have none."""
 
 
 class TraceMirror:
@@ -34,7 +34,7 @@ class TraceMirror:
         self._folder = folder
 
     def write(self, changes: Iterable[Change], by_ids: ById = lambda _ids: {}) -> int:
-        """Write the records that are not there yet; returns how many.
+        """Write the records that are not there yet; return their number.
 
         Raises:
             OSError: a file cannot be written.
@@ -62,7 +62,7 @@ class TraceMirror:
         return sum(map(len, by_day.values()))
 
     def remove_before(self, us: int) -> None:
-        """Delete the records of the days before that of a time, in microseconds since 1970."""
+        """Delete the records of the days before the day of `us`, in microseconds since 1970."""
         today = day_of(us)
         for directory in sorted(self._folder.glob("????-??-??")):
             if directory.name < today and directory.is_dir():
@@ -89,7 +89,7 @@ class TraceMirror:
             directory.rmdir()
 
     def _path(self, day: str, record: TraceRecord) -> Path | None:
-        """Return the first name that is free: eight digits do collide. None where the record is there already."""
+        """Return an unused file name (eight digits may collide), None if the record is there already."""
         digest = sha256(record.id.encode()).hexdigest()
         for digits in (record.id[:8], *(digest[at : at + 8] for at in range(0, 64, 8))):
             path = self._folder / day / f"trace-{digits}.json"

@@ -1,8 +1,8 @@
-"""Changes of the ledger as Agent Trace records, and records as changes.
+"""Convert changes of the ledger to Agent Trace records, and records to changes.
 
-One change set is one record. What the specification has no field for is under `metadata["dev.ael"]`: session, run,
-trace and span, kinds of changes, tokens. An imported record that names several contributors became a change for each;
-they are one record again.
+One change set is one record. Fields that the specification lacks are under `metadata["dev.ael"]`: session, run, trace
+and span, kinds of changes, tokens. An imported record with several contributors becomes one change for each; an export
+merges them into one record again.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -38,7 +38,7 @@ ORIGIN_TOOL: Final = "tool"
 ORIGIN_VERSION: Final = "tool_version"
 ORIGIN_URL: Final = "conversation_url"
 ORIGIN_REVISION: Final = "revision"
-"""Keys of `Change.origin`, of a change that was imported."""
+"""Keys of `Change.origin` for a change that was imported."""
 
 MAX_TEXT: Final = 256
 _MAX_TOKENS: Final = 32
@@ -53,7 +53,7 @@ _FAMILIES: Final = (
     ("codex-", "openai"),
     ("gemini-", "google"),
 )
-"""How names of models begin that agents report without their provider."""
+"""Provider by the beginning of a model's name, for agents that report models without their provider."""
 
 _CALL: Final = (
     "session_id",
@@ -72,7 +72,7 @@ _CALL: Final = (
 
 
 def model_id(model: str | None) -> str | None:
-    """Return a model as `provider/model`, where its provider is part of the name or follows from its family."""
+    """Return a model as `provider/model`, if its provider is part of the name or follows from its family; else None."""
     if not model or "/" in model:
         name = model
     else:
@@ -91,7 +91,7 @@ def record_id(change: Change) -> str:
 
 
 def records_of(changes: Iterable[Change], by_ids: ById = lambda _ids: {}) -> Iterator[TraceRecord]:
-    """Yield the records of changes, in their order; those of one imported record, which are neighbours, are one.
+    """Yield the records of changes, in their order; neighbours from one imported record are merged.
 
     Args:
         changes: the changes.
@@ -202,7 +202,7 @@ class Place(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """A change that was a part of a record, and its ranges by file as the record has them."""
+    """A change that was part of a record, and its ranges by file as in the record."""
 
     change: Change
     ranges: dict[str, tuple[Range, ...]]
@@ -211,10 +211,10 @@ class Imported(NamedTuple):
 def changes_of(
     record: TraceRecord, place: Place, redact: Callable[[str], str] = lambda text: text
 ) -> list[Imported]:
-    """Return the changes that a record makes: one for each contributor of each conversation.
+    """Return the changes of a record: one for each contributor of each conversation.
 
-    What the record has below `metadata["dev.ael"]` is that of all of them. Which lines of the files are meant is left
-    to the caller, who has the ranges of each. Every name and id is passed through `redact`.
+    Each has the fields of the record below `metadata["dev.ael"]`. The caller finds the lines of the files from the
+    ranges. `redact` is applied to every name and id.
     """
     about = _about(record, redact)
     groups: dict[tuple[str, str, str], dict[str, list[Range]]] = {}
@@ -259,13 +259,13 @@ def changes_of(
 
 
 def _model(by: Contributor, conversation: Conversation) -> str:
-    """Return the model of a conversation for a range whose own contributor names none."""
+    """Return the model of a conversation for a range whose own contributor has none."""
     whole = conversation.contributor
     return "" if by.type == "human" or whole is None or whole.model_id is None else whole.model_id
 
 
 class _About(NamedTuple):
-    """What a record says of its change below `metadata["dev.ael"]`."""
+    """The fields of a record below `metadata["dev.ael"]`."""
 
     key: str
     agent: str | None

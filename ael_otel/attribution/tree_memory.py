@@ -1,9 +1,9 @@
-"""Looks at a Git work tree that ask Git only where its last answers may no longer hold.
+"""Take snapshots of a Git work tree, reusing Git's last answers as long as they are valid.
 
-Git takes three processes to list what differs from its index. Its answers are remembered together with what they follow
-from: the index, the rules (ignored files, attributes, configuration), the names in each folder, and size, times and
-number of each tracked file. While the index, the rules and the names are the same, a file differs if it did before, or
-if it has been changed since; a file that is listed although it is the same again has the same content, and no lines.
+Git needs three processes to list what differs from its index. Its answers are cached together with everything that they
+depend on: the index, the rules (ignored files, attributes, configuration), the names in each folder, and size, times
+and inode number of each tracked file. While index, rules and names are unchanged, the files that may differ are those
+that differed before and those that changed since. A listed file that is unchanged again adds no lines.
 """
 
 import os
@@ -16,17 +16,17 @@ from typing import Final, NamedTuple
 
 import ael_snapshot
 
-__all__ = ["RememberingLook", "TreeMemory"]
+__all__ = ["IncrementalSnapshot", "TreeMemory"]
 
 MAX_AGE_S: Final = 300.0
-"""How long answers hold: rules outside of the repository, such as the user's, are not compared."""
+"""Seconds for which answers are valid: rules outside the repository, such as the user's, are not compared."""
 
 MAX_FOLDERS: Final = 2_000
 MAX_TRACKED: Final = 10_000
-"""Above either, Git compares faster than we do."""
+"""Limits above which Git itself compares faster."""
 
 RACY_NS: Final = 2_000_000_000
-"""A folder changed so shortly before it was listed may have been changed again within one tick of its clock."""
+"""A folder that changed within this time before it was listed may have changed again within one tick of its clock."""
 
 _RULES: Final = frozenset({".gitignore", ".gitattributes"})
 
@@ -36,7 +36,7 @@ type _Stat = tuple[int, ...] | None
 class _Folder(NamedTuple):
     found: _Stat
     names: frozenset[str]
-    """Those of folders end in `/`."""
+    """Names of folders end in `/`."""
     listed_ns: int
 
 
@@ -53,23 +53,23 @@ class _Answers:
 
 @dataclass
 class TreeMemory:
-    """What is remembered of one work tree; used by one thread at a time."""
+    """The cached answers for one work tree; used by one thread at a time."""
 
     answers: _Answers | None = None
     tracked: tuple[str, tuple[str, ...]] = ("", ())
-    """An index, and the files that it lists."""
+    """The id of an index, and the files that it lists."""
     attributes: dict[str, str] = field(default_factory=dict[str, str])
-    """Why files are not to be read, as attributes say; an empty text for those that may be."""
+    """Why a file must not be read, from its attributes; empty if it may be read."""
     attributed_by: dict[str, _Stat] = field(default_factory=dict[str, _Stat])
     attributed_at: float = 0.0
 
 
-class RememberingLook(ael_snapshot.Look):
-    """A look that uses, and renews, what is remembered of its work tree.
+class IncrementalSnapshot(ael_snapshot.Snapshot):
+    """A snapshot that uses and updates the cached answers for its work tree.
 
     Args:
         memory: of this work tree.
-        place, folder, excluded, deadline_s: as `ael_snapshot.Look` has them.
+        place, folder, excluded, deadline_s: as for `ael_snapshot.Snapshot`.
     """
 
     def __init__(
@@ -105,17 +105,17 @@ class RememberingLook(ael_snapshot.Look):
                 self._add(name)
 
     def _entries(self) -> int:
-        """Return how many files the index lists, as its header says."""
+        """Return the number of files in the index, from its header."""
         try:
             with open(f"{self.folder}/{self.index}", "rb") as file:  # noqa: PTH123 - a text
                 return int.from_bytes(file.read(12)[8:])
         except OSError:
             return 0
 
-    # --- from memory --------------------------------------------------------------------------------------------------
+    # --- from the cache -----------------------------------------------------------------------------------------------
 
     def _remembered(self) -> list[str] | None:
-        """Return what differs from the index; None where that cannot be concluded."""
+        """Return the files that differ from the index; None if the cache does not tell."""
         answers = self._memory.answers
         if (
             answers is None
@@ -131,7 +131,7 @@ class RememberingLook(ael_snapshot.Look):
             listed = self._listed(name)
             if listed is None or listed.names - folder.names or ".git" in folder.names - listed.names:
                 return None
-            # What is gone may come back: it is not new then.
+            # A deleted file may come back; it is then not new.
             answers.folders[name] = _Folder(listed.found, folder.names, listed.listed_ns)
         self._check()
         names = [
@@ -143,7 +143,7 @@ class RememberingLook(ael_snapshot.Look):
         return [*names, *(name for name in answers.others if self._stat(name) is not None)]
 
     def _stat(self, name: str) -> _Stat:
-        """Return mode, size, times in nanoseconds and number of the file at a relative path; None: absent."""
+        """Return mode, size, times in nanoseconds and inode number of a file by its relative path; None if absent."""
         try:
             found = os.lstat(f"{self.place.root}/{name}")
         except OSError:
@@ -151,7 +151,7 @@ class RememberingLook(ael_snapshot.Look):
         return found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
     def _listed(self, name: str) -> _Folder | None:
-        """Return a folder and the names in it; None where it is not a folder any more."""
+        """Return a folder and the names in it; None if it is no longer a folder."""
         listed_ns = time.time_ns()
         found = self._stat(name)
         if found is None:
@@ -173,7 +173,7 @@ class RememberingLook(ael_snapshot.Look):
     # --- from Git -----------------------------------------------------------------------------------------------------
 
     def _asked(self) -> list[str]:
-        """Ask Git what differs from the index, and remember the answers with what was there before it was asked."""
+        """Ask Git what differs from the index, and cache the answers with the state from before the question."""
         self.asked_git = True
         memory = self._memory
         memory.answers = None
@@ -195,7 +195,7 @@ class RememberingLook(ael_snapshot.Look):
         return list(dict.fromkeys([*changed, *others]))
 
     def _tracked(self) -> tuple[str, ...]:
-        """Return the files that the index lists, those of submodules and ignored ones apart."""
+        """Return the files that the index lists, without submodules and ignored files."""
         index, names = self._memory.tracked
         if index != self.index:
             found = dict.fromkeys(
@@ -208,7 +208,7 @@ class RememberingLook(ael_snapshot.Look):
         return names
 
     def _rules(self, tracked: tuple[str, ...]) -> list[str]:
-        """Return the paths of what decides which files Git lists, and which are not to be read."""
+        """Return the paths of the files that decide which files Git lists, and which must not be read."""
         git, common = (os.path.relpath(each, self.place.root) for each in (self.place.git, self.place.common))
         return [
             *(f"{common}/config", f"{git}/config.worktree"),
@@ -217,7 +217,7 @@ class RememberingLook(ael_snapshot.Look):
         ]
 
     def _folders(self) -> dict[str, _Folder] | None:
-        """Return all folders of the work tree, without those in embedded repositories; None where they are too many."""
+        """Return all folders of the work tree, without embedded repositories; None if there are too many."""
         found: dict[str, _Folder] = {}
         pending = [""]
         while pending:
@@ -232,7 +232,7 @@ class RememberingLook(ael_snapshot.Look):
         return found
 
     def _ask_attributes(self, names: list[str]) -> None:
-        """Ask which files are not to be read, where that is not remembered."""
+        """Ask Git which files must not be read, unless that is cached."""
         known = self._memory.attributes
         new = [name for name in names if name not in known and not name.endswith("/")]
         if new:

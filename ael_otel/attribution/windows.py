@@ -1,8 +1,8 @@
-"""Work out who wrote which lines from what was seen of a workspace around tool calls.
+"""Determine who wrote which lines from the snapshots of a workspace around tool calls.
 
-What changed between two looks belongs to the calls that were running meanwhile: to one, to several (`mixed`), or to
-none (an unknown author). A call whose end was never seen, or which was denied, is credited with nothing. Text that the
-repository held before a call is not attributed to that call, also if the call checks it out, merges or rebases it.
+A change between two snapshots is attributed to the calls that were running: one, several (`mixed`), or none (an unknown
+author). A call that was denied, or whose end was not observed, gets no lines. Text that was in the repository before a
+call is not attributed to it, even if the call checks it out, merges or rebases it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -47,13 +47,13 @@ from ael_otel.store.owner import is_gone
 __all__ = ["Attributor", "Facts", "Window", "windows_of"]
 
 _MAX_SOURCES: Final = 60
-"""Commits that are asked whether a file had a line already."""
+"""Maximum number of commits that are searched for a line."""
 
 _MAX_RENAMES: Final = 400
 
 
 class Window(NamedTuple):
-    """One call: what was seen before and after it; `after` is None for one that is credited with nothing."""
+    """One call, with the snapshots before and after it; `after` is None for a call that gets no lines."""
 
     before: Observation
     after: Observation | None
@@ -61,12 +61,12 @@ class Window(NamedTuple):
 
     @property
     def inside(self) -> Sequence[str]:
-        """The calls of the engine that this one was made from; what it writes is not theirs."""
+        """The engine's calls that enclose this one; the lines it writes are not theirs."""
         return () if self.before.engine is None else self.before.engine.around
 
     @property
     def key(self) -> str:
-        """What identifies its change."""
+        """The key of its change."""
         event = self.before.event
         return f"{event.agent}:{event.session_id}:{event.call_id or self.before.at_us}"
 
@@ -76,7 +76,7 @@ class Window(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What a session says of its calls that a hook of one call does not."""
+    """Data of a session about its calls that a hook of one call does not get."""
 
     model: str | None = None
     agent_version: str | None = None
@@ -84,7 +84,7 @@ class Facts(NamedTuple):
 
 @dataclass
 class _Credit:
-    """What one window wrote."""
+    """The lines that one window wrote."""
 
     files: list[FileChange] = field(default_factory=list[FileChange])
     unaccounted: dict[str, str] = field(default_factory=dict[str, str])
@@ -93,7 +93,7 @@ class _Credit:
 def windows_of(
     observations: Sequence[Observation], now_us: int
 ) -> list[tuple[list[Window], list[Observation]]]:
-    """Return groups of calls that overlap, each with its observations, as far as all calls of a group are over."""
+    """Return groups of overlapping calls with their snapshots, for groups of which all calls have ended."""
     open_calls: dict[tuple[str | None, ...], list[Observation]] = {}
     windows: list[Window] = []
     for each in observations:
@@ -125,7 +125,7 @@ def windows_of(
 
 
 def _died(observation: Observation, now_us: int) -> bool:
-    """Return whether the process that makes a call of an engine has ended."""
+    """Return whether the process that made an engine's call has ended."""
     call = observation.engine
     return call is not None and is_gone(call.owner, observation.at_us, now_us)
 
@@ -138,13 +138,13 @@ def _pair(event: SessionEvent) -> tuple[str | None, ...]:
 
 
 class Attributor:
-    """Works out and records the changes of one workspace.
+    """Determines and records the changes of one workspace.
 
     Args:
-        ledger: where they are kept.
-        facts: what is recorded of a session.
-        excluded: whether a path is excluded now.
-        clean: returns an event as it may be kept.
+        ledger: where they are stored.
+        facts: returns the recorded data of a session.
+        excluded: returns whether a path is excluded now.
+        clean: returns an event as it may be stored.
     """
 
     def __init__(
@@ -160,10 +160,10 @@ class Attributor:
         self._excluded = excluded
 
     def work(self, seen: SeenWorkspace, now_us: int) -> list[Change]:
-        """Record the changes of all calls that are over, and forget what was seen of them; returns the changes.
+        """Record the changes of all calls that have ended, and delete their snapshots; return the changes.
 
         Raises:
-            StoreError: the store cannot be written now; what was seen stays.
+            StoreError: the store cannot be written now; the snapshots stay.
         """
         done: list[Change] = []
         observations = seen.observations()
@@ -179,13 +179,13 @@ class Attributor:
                 over += some
                 done += changes
         finally:
-            # At once: each time, all that is left is read to see what it refers to.
+            # Together: each call reads all remaining snapshots to find the contents that they use.
             if over:
                 seen.forget(over)
         handled = {each.file for each in over}
         left = [each for each in observations if each.file not in handled]
         first = min((each.at_us for each in left if each.phase == "before"), default=now_us + 1)
-        # Ends of calls whose beginning was not seen, and of turns in which nothing is open.
+        # Ends of calls whose beginning was not observed, and of turns without open calls.
         if useless := [each for each in left if each.phase != "before" and each.at_us < first]:
             seen.forget(useless)
         return done
@@ -230,7 +230,7 @@ class Attributor:
 
 
 def _of_engine(change: Change, call: EngineCall) -> Change:
-    """Return the change of an engine's call: of an AI where the session of an agent has caused the run."""
+    """Return the change of an engine's call, as one of an AI if an agent's session caused the run."""
     return replace(
         change,
         contributor="unknown" if call.session_id is None else "ai",
@@ -251,7 +251,7 @@ def _of_engine(change: Change, call: EngineCall) -> Change:
 
 @dataclass
 class _File:
-    """A file that changed between two looks."""
+    """A file that changed between two snapshots."""
 
     path: str
     old: Text
@@ -265,7 +265,7 @@ class _File:
 
 
 class _Group:
-    """Calls that overlap, and the states of the files that they may write, look by look."""
+    """Overlapping calls, and the states of the files that they may write in each snapshot."""
 
     def __init__(
         self,
@@ -287,7 +287,7 @@ class _Group:
         self._index: str | None = None
 
     def work(self) -> None:
-        """Go through the looks in the order of time."""
+        """Process the snapshots in the order of time."""
         for each in self._observations:
             if each.reason:
                 self._unseen(each)
@@ -295,7 +295,7 @@ class _Group:
                 self._step(each)
 
     def _unseen(self, each: Observation) -> None:
-        """Note a look that came to nothing: what its call wrote is not accounted for."""
+        """Record a failed snapshot: the lines of its call are unaccounted for."""
         for window in self._windows:
             if each in (window.before, window.after):
                 self.credits[window.key].unaccounted[""] = each.reason
@@ -324,7 +324,7 @@ class _Group:
             self._attribute(each, files)
 
     def _implied(self, each: Observation, path: str) -> Token | None:
-        """Return what a file was that no look has listed: as in the index, or not there, or ignored and never seen."""
+        """Return the state of a file that no snapshot lists: as in the index, absent, or ignored and never observed."""
         assert self._index is not None
         if each.place.git and path in self._seen.index(each.place, self._index):
             return Token("index", self._index)
@@ -342,7 +342,7 @@ class _Group:
         return [window for window in found if window.before.event.call_id not in outer] if outer else found
 
     def _file(self, each: Observation, path: str, before: Token, token: Token) -> _File | None:
-        """Return a file whose lines changed; None where they did not, or cannot be compared."""
+        """Return a file whose lines changed; None if they did not, or cannot be compared."""
         if self._excluded(f"{each.place.root}/{path}"):
             return None
         reason = before.reason or token.reason
@@ -414,7 +414,7 @@ class _Group:
                     break
 
     def _finish(self, each: Observation, file: _File, removed: int) -> None:
-        """Give the lines that are left their authors, and credit the calls that were running."""
+        """Set the authors of the remaining lines, and credit the running calls with them."""
         windows = self._open(file.path, each)
         if file.exists and any(author is None for author in file.authors):
             self._look_up(each, file, windows)
@@ -461,7 +461,7 @@ class _Group:
         self.credits[window.key].files.append(change)
 
     def _look_up(self, each: Observation, file: _File, windows: list[Window]) -> None:
-        """Give lines their authors that were seen before, or were in the repository before the calls began."""
+        """Set the authors of lines that were recorded before, or were in the repository before the calls began."""
         place = each.place
         settle(file.new.hashes, file.authors, self._ledger.versions(place.repository, file.path))
         if not windows:

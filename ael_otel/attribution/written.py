@@ -1,4 +1,4 @@
-"""What changes wrote, a file at a time: which call wrote which lines."""
+"""List what changes wrote, by file: which call wrote which lines."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,7 +10,7 @@ from ael_otel.store.times import from_us
 
 
 class Lines(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Lines from `start` to `end`, both included, as they were numbered after the call."""
+    """Lines from `start` to `end`, both included, by their numbers after the call."""
 
     start: int
     end: int
@@ -18,7 +18,7 @@ class Lines(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
-    """What one call did to one file; `added` and `removed` count lines."""
+    """The lines that one call wrote in one file; `added` and `removed` count lines."""
 
     path: str
     change_type: FileKind
@@ -37,7 +37,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def written_of(changes: Iterable[Change]) -> list[Written]:
-    """Return what changes did to files, in the order of time."""
+    """Return what changes wrote, oldest first."""
     return [
         Written(
             path=file.path,

@@ -34,7 +34,7 @@ from ael_otel.store.background_writer import QueuedStore
 from ael_otel.store.factory import open_database
 
 if TYPE_CHECKING:
-    from ael_otel.attribution.engine_looks import EngineLooks
+    from ael_otel.attribution.engine_snapshots import EngineSnapshots
 
 STORE_SECONDS: Final = 1.5
 """Minimum seconds for the run store to write its queue, even if no endpoint is waited for."""
@@ -59,10 +59,10 @@ class Runtime:
         admin: AdminServer | None,
         *,
         owns_store: bool = False,
-        looks: "EngineLooks | None" = None,
+        snapshots: "EngineSnapshots | None" = None,
     ) -> None:
         self.pipeline = pipeline
-        self._looks = looks
+        self._snapshots = snapshots
         self.store = store
         self._owns_store = owns_store
         self._admin = admin
@@ -91,8 +91,8 @@ class Runtime:
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Send and write what is queued; return whether all of it was accepted within `timeout_s` seconds."""
         deadline = monotonic() + timeout_s
-        if self._looks is not None:
-            self._looks.flush(timeout_s)
+        if self._snapshots is not None:
+            self._snapshots.flush(timeout_s)
         sent = self.pipeline.flush(max(0.0, deadline - monotonic()))
         return (self.store is None or self.store.flush(max(0.0, deadline - monotonic()))) and sent
 
@@ -117,8 +117,8 @@ class Runtime:
         if kept is not None:
             set_intake(None)
             kept.close(min(SESSIONS_SECONDS, timeout_s))
-        if self._looks is not None:
-            self._looks.close(min(LINES_SECONDS, timeout_s))
+        if self._snapshots is not None:
+            self._snapshots.close(min(LINES_SECONDS, timeout_s))
         if isinstance(store, QueuedStore):
             close_prices((deadline - monotonic()) * PRICES_SHARE)
             store.begin_close(deadline - monotonic())
@@ -164,14 +164,14 @@ def assemble(
         # Without a run store, sessions are only watched for idle time, which hooks are called for.
         table = LateTable(partial(_session_table, pipeline)) if isinstance(store, QueuedStore) else None
         set_intake(Intake(table, partial(pipeline.metrics.lost, "sessions"), settings.sessions.idle_seconds))
-    looks = None
+    snapshots = None
     if active is not None:
         active.recorder.watch = None
         if owns_store and settings.attribution.enabled and settings.attribution.roots:
             from ael_otel.runtime.engine_attribution import watch_calls
 
             if (watch := watch_calls(settings, pipeline.metrics)) is not None:
-                active.recorder.watch, looks = watch, watch.looks
+                active.recorder.watch, snapshots = watch, watch.snapshots
         active.recorder.store = store
         limit, redaction = settings.redaction.max_result_size, settings.redaction
         active.recorder.capture_input = Capture(limit, blank=redaction.redact_inputs, redact=redacted)
@@ -191,7 +191,7 @@ def assemble(
             note_start(settings)
     for notice in settings.notices:
         logger.warning("%s", notice)
-    return Runtime(pipeline, store, admin, owns_store=owns_store, looks=looks)
+    return Runtime(pipeline, store, admin, owns_store=owns_store, snapshots=snapshots)
 
 
 def _session_table(pipeline: Pipeline) -> CountedTable:

@@ -1,6 +1,6 @@
-"""Attribute what runs of an engine write to files: connects looks, ledger, mirror and metric.
+"""Attribute what runs of an engine write to files: connect snapshots, ledger, mirror and metric.
 
-Loaded only where `telemetry.attribution.roots` names folders.
+Loaded only if `telemetry.attribution.roots` names folders.
 """
 
 import os
@@ -14,7 +14,7 @@ import ael_hook
 from ael_otel.attribution.changes import Change
 from ael_otel.attribution.counted_lines import count_lines
 from ael_otel.attribution.engine_calls import KEY, EngineCalls, roots_of
-from ael_otel.attribution.engine_looks import EngineLooks, engine_home
+from ael_otel.attribution.engine_snapshots import EngineSnapshots, engine_home
 from ael_otel.attribution.ledger import Ledger
 from ael_otel.attribution.observations import SeenWorkspace
 from ael_otel.attribution.trace_mirror import TraceMirror
@@ -75,8 +75,8 @@ def watch_calls(settings: Settings, metrics: AelMetrics) -> EngineCalls | None:
         store = str(locate(settings.store.path, environ=os.environ, start=None).resolve())
     book = _Book(settings, metrics, excluded)
     refused = partial(metrics.lost, "attribution", "queue_full")
-    looks = EngineLooks(engine_home(Path(home), store), excluded, book.work, on_refused=refused)
-    return EngineCalls(roots, looks)
+    snapshots = EngineSnapshots(engine_home(Path(home), store), excluded, book.work, on_refused=refused)
+    return EngineCalls(roots, snapshots)
 
 
 class _Book:

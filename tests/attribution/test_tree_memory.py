@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import ael_snapshot
-from ael_otel.attribution.tree_memory import RememberingLook, TreeMemory
+from ael_otel.attribution.tree_memory import IncrementalSnapshot, TreeMemory
 from tests.support.git_repository import Repository
 from tests.support.needs import require
 
@@ -36,27 +36,27 @@ class Bench:
             ael_snapshot.prepare_folders(str(home), at)
             self.folders.append(at)
 
-    def look(self) -> RememberingLook:
+    def look(self) -> IncrementalSnapshot:
         """Look from memory."""
-        look = RememberingLook(self.memory, self.place, self.folders[0], lambda _: False, 60.0)
-        assert look.at("all", []) == ""
-        return look
+        snapshot = IncrementalSnapshot(self.memory, self.place, self.folders[0], lambda _: False, 60.0)
+        assert snapshot.at("all", []) == ""
+        return snapshot
 
     def differs(self) -> dict[str, list[str]]:
         """What Git lists as different."""
-        look = ael_snapshot.Look(self.place, self.folders[1], lambda _: False, 60.0)
-        assert look.at("all", []) == ""
-        return look.files
+        snapshot = ael_snapshot.Snapshot(self.place, self.folders[1], lambda _: False, 60.0)
+        assert snapshot.at("all", []) == ""
+        return snapshot.files
 
-    def agrees(self) -> RememberingLook:
+    def agrees(self) -> IncrementalSnapshot:
         """Look both ways: memory has all that Git has; beyond that only tracked files, whose content decides then."""
         expected = self.differs()
-        look = self.look()
-        assert {name: look.files.get(name) for name in expected} == expected
-        extra = sorted(set(look.files) - set(expected))
+        snapshot = self.look()
+        assert {name: snapshot.files.get(name) for name in expected} == expected
+        extra = sorted(set(snapshot.files) - set(expected))
         if extra:
             assert self.repository.git("ls-files", "--", *extra).split() == extra
-        return look
+        return snapshot
 
 
 @pytest.fixture
@@ -73,8 +73,8 @@ def test_edits_of_files_that_are_there_ask_git_nothing(bench: Bench) -> None:
     (bench.root / "a.py").write_text("a = 22\n")
     assert not bench.agrees().asked_git
     (bench.root / "package1/module1.py").unlink()
-    look = bench.agrees()
-    assert (look.asked_git, look.files["package1/module1.py"]) == (False, ["", ""])
+    snapshot = bench.agrees()
+    assert (snapshot.asked_git, snapshot.files["package1/module1.py"]) == (False, ["", ""])
     (bench.root / "package1/module1.py").write_text("value = 1\nmore = 2\n")
     assert not bench.agrees().asked_git
 
@@ -83,9 +83,9 @@ def test_editor_that_replaces_a_file_asks_git_nothing(bench: Bench) -> None:
     """The folder has changed then, and its names have not."""
     (bench.root / "a.py.new").write_text("a = 333\n")
     (bench.root / "a.py.new").replace(bench.root / "a.py")
-    look = bench.agrees()
-    assert not look.asked_git
-    assert "a.py" in look.files
+    snapshot = bench.agrees()
+    assert not snapshot.asked_git
+    assert "a.py" in snapshot.files
 
 
 def test_new_file_in_an_empty_folder_is_seen(bench: Bench) -> None:
@@ -114,8 +114,8 @@ def test_file_that_comes_under_a_filter_is_not_read_any_more(bench: Bench, rule:
     (bench.root / rule).parent.mkdir(exist_ok=True)
     (bench.root / rule).write_text("*.py filter=crypt\n")
     (bench.root / "package1/module1.py").write_text("secret = 22\n")
-    look = bench.look()
-    assert look.files["package1/module1.py"][1] == "filter"
+    snapshot = bench.look()
+    assert snapshot.files["package1/module1.py"][1] == "filter"
 
 
 def test_file_that_is_no_longer_ignored_is_seen(bench: Bench) -> None:

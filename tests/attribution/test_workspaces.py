@@ -264,14 +264,14 @@ def test_look_that_passes_its_deadline_leaves_the_file_unaccounted_and_no_conten
     desk.repository()
     for number in range(3):
         (desk.root / f"new{number}.py").write_text(f"content_of_mine_{number} = 1\n")
-    real = ael_snapshot.Look._check
+    real = ael_snapshot.Snapshot._check
 
-    def late(look: ael_snapshot.Look) -> None:
-        if len(look.files) == 2:
-            look.end = 0.0
-        real(look)
+    def late(snapshot: ael_snapshot.Snapshot) -> None:
+        if len(snapshot.files) == 2:
+            snapshot.end = 0.0
+        real(snapshot)
 
-    monkeypatch.setattr(ael_snapshot.Look, "_check", late)
+    monkeypatch.setattr(ael_snapshot.Snapshot, "_check", late)
     desk.look("before", "x", [], desk.root)
     desk.look("after", "x", [], desk.root)
     assert "content_of_mine_0" in desk.seen()

@@ -216,7 +216,7 @@ async def runs(folder: Path, files: int, rounds: int) -> None:
                         if turn >= 3:
                             taken[arm].append((elapsed, processor() - cpu))
                     if turn % 10 == 0:
-                        watch.looks.flush(30.0)
+                        watch.snapshots.flush(30.0)
                         (root / "package1" / "written.py").write_text("start = 0\n")
                 wall = {arm: median(each[0] for each in costs) for arm, costs in taken.items()}
                 cpus = {arm: fmean(each[1] for each in costs) for arm, costs in taken.items()}

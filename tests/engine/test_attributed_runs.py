@@ -264,6 +264,6 @@ def test_runs_are_untouched_unless_roots_are_configured(tmp_path: Path) -> None:
     """No thread, no module and no folder: what a run does is what it did without attribution."""
     found = play(tmp_path)
     assert found.changes == []
-    assert [name for name in found.threads if name in {"ael-looks", "ael-attribution"}] == []
+    assert [name for name in found.threads if name in {"ael-snapshots", "ael-attribution"}] == []
     assert [name for name in found.modules if "engine" in name or "observations" in name] == []
     assert not (found.home / ".ael" / "engine").exists()

@@ -69,7 +69,7 @@ async def main(config: Path, root: Path) -> None:
             assert active is not None
             watch: Any = active.recorder.watch
             if watch is not None:
-                watch.looks.flush(60.0)
+                watch.snapshots.flush(60.0)
             names = sorted(thread.name for thread in threading.enumerate())
             modules = sorted(name for name in sys.modules if name.startswith("ael_otel.attribution"))
     sys.stdout.write(json.dumps({"runs": runs, "threads": names, "modules": modules}) + "\n")

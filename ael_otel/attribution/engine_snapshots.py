@@ -1,8 +1,8 @@
-"""Look at workspaces around calls of an engine, and work out what they wrote, each on a thread of its own.
+"""Take snapshots of workspaces around calls of an engine, and determine what they wrote, on one thread each.
 
-Looks that wait for the same workspace are one look: it serves as the one after a call and as the one before the next.
-What is seen lies below `~/.ael/engine/`, a folder for each run store, so that engines which share a store see each
-other's calls. Everything there is deleted once it is compared, and after an hour in any case.
+Requests that wait for the same workspace share a snapshot, which also serves the call after. Snapshots are below
+`~/.ael/engine/`, in a folder for each run store, so that engines that share a store see each other's calls. Everything
+there is deleted once it is compared, and after an hour at the latest.
 """
 
 import os
@@ -21,33 +21,33 @@ import ael_snapshot
 from ael_otel._generated.attributes import TelemetryDropReason
 from ael_otel.attribution.changes import Change
 from ael_otel.attribution.observations import EngineCall, SeenWorkspace, seen_workspaces
-from ael_otel.attribution.tree_memory import RememberingLook, TreeMemory
+from ael_otel.attribution.tree_memory import IncrementalSnapshot, TreeMemory
 from ael_otel.core.faults import fault_barrier
 from ael_otel.core.telemetry_thread import TelemetryThread
 from ael_otel.store.owner import now_us
 
-__all__ = ["EngineLooks", "Moment", "Request", "Wanted", "engine_home"]
+__all__ = ["EngineSnapshots", "Moment", "Request", "Wanted", "engine_home"]
 
 FRESH_S: Final = 0.02
-"""How old the look after a call may be that serves as the one before the next call of the same run.
+"""Seconds for which the snapshot after a call also serves as the one before the next call of the same run.
 
-What others write in between counts for that call; a client that waits for the run writes nothing in between.
+Lines that others write in between are attributed to that call; a client that waits for the run writes none.
 """
 
 SWEEP_S: Final = 600.0
 _MAX_REQUESTS: Final = 1_024
 _REQUEST_BYTES: Final = 1_024
 _GATHER_S: Final = 0.1
-"""How long work on what was seen waits for further calls."""
+"""Seconds to wait for further calls before snapshots are compared."""
 
 type Moment = Literal["before", "after", "denied"]
-"""Of a call that was cancelled before it began, `denied` follows on `before`."""
+"""`denied` follows `before` for a call that was cancelled before it began."""
 
 type Work = Callable[[SeenWorkspace], Sequence[Change]]
 
 
 class Wanted(NamedTuple):
-    """A workspace that a call may write in; `paths` are the files that it names, None where it may write any."""
+    """A workspace in which a call may write; `paths` are the files that it names, None if it may write any file."""
 
     place: ael_snapshot.Place
     paths: tuple[str, ...] | None
@@ -55,7 +55,7 @@ class Wanted(NamedTuple):
 
 @dataclass(eq=False)
 class Request:
-    """A look that a call waits for; one that is `late` is noted as one that took too long.
+    """A snapshot that a call waits for; `late` if the call stopped waiting.
 
     `run` is the record of the run that makes the call, None for a direct one.
     """
@@ -74,15 +74,15 @@ class Request:
 
 
 @dataclass
-class _Look:
-    look: ael_snapshot.Look
+class _LastSnapshot:
+    snapshot: ael_snapshot.Snapshot
     ended_ns: int
     ended: float
     runs: list[object]
     number: int = 0
 
     def serves(self, request: Request) -> bool:
-        """Return whether a request is for the look before the next call of a run that this one was for."""
+        """Return whether a request is for the snapshot before the next call of a run that this one was for."""
         return (
             request.phase == "before"
             and request.run is not None
@@ -90,15 +90,15 @@ class _Look:
         )
 
 
-class EngineLooks:
-    """Looks at workspaces and works on what was seen.
+class EngineSnapshots:
+    """Takes snapshots of workspaces and compares them.
 
     Args:
-        home: as `engine_home` returns it.
-        excluded: whether an absolute path is not to be read.
-        work: works on what was seen of a workspace; called by one process at a time.
-        deadline_s: after how many seconds a look ends.
-        on_refused: called for each look that found no room; the lines of its call are not attributed.
+        home: the folder that `engine_home` returns.
+        excluded: returns whether an absolute path must not be read.
+        work: compares the snapshots of a workspace; called by one process at a time.
+        deadline_s: seconds after which a snapshot is abandoned.
+        on_refused: called for each request that found the queue full; the lines of its call are not attributed.
     """
 
     def __init__(
@@ -113,15 +113,15 @@ class EngineLooks:
         self.deadline_s = ael_snapshot.DEADLINE_S if deadline_s is None else deadline_s
         self._home = home
         self._excluded = excluded
-        self._last: dict[str, _Look] = {}
+        self._last: dict[str, _LastSnapshot] = {}
         self._memories: dict[str, TreeMemory] = {}
         self._worker = _Worker(home, work)
-        self._looks = TelemetryThread(
+        self._snapshots = TelemetryThread(
             max_notes=_MAX_REQUESTS,
             max_bytes=_MAX_REQUESTS * _REQUEST_BYTES,
             gather_s=0.0,
             notes_at_once=_MAX_REQUESTS,
-            name="ael-looks",
+            name="ael-snapshots",
         )
         self._work = TelemetryThread(
             max_notes=_MAX_REQUESTS,
@@ -131,37 +131,37 @@ class EngineLooks:
             name="ael-attribution",
             alarm=self._worker.sweep,
         )
-        for thread in (self._looks, self._work):
+        for thread in (self._snapshots, self._work):
             if hasattr(os, "register_at_fork"):
                 os.register_at_fork(
                     before=thread.before_fork,
                     after_in_parent=thread.after_fork_in_parent,
                     after_in_child=thread.after_fork_in_child,
                 )
-        # What a process that was killed has left is worked on, or swept, at once.
+        # Process or delete at once what a killed process left.
         self._work.submit(self._worker, None, _REQUEST_BYTES)
 
     def ask(self, request: Request) -> None:
-        """Have the workspace looked at; `request.done` is set once that is done, or cannot be."""
-        if not self._looks.offer(self, request, _REQUEST_BYTES):
+        """Queue a request; `request.done` is set when the snapshot is taken or cannot be."""
+        if not self._snapshots.offer(self, request, _REQUEST_BYTES):
             request.finish()
             self._on_refused()
 
     def flush(self, timeout_s: float) -> bool:
-        """Work on all calls that are over; returns whether that was done within `timeout_s` seconds."""
+        """Process all calls that have ended; return whether that was done within `timeout_s` seconds."""
         end = time.monotonic() + timeout_s
-        return self._looks.flush(timeout_s) and self._work.flush(max(0.0, end - time.monotonic()))
+        return self._snapshots.flush(timeout_s) and self._work.flush(max(0.0, end - time.monotonic()))
 
     def close(self, timeout_s: float) -> bool:
         """Process all calls that have ended, then stop the threads; the next process takes the calls that remain."""
         end = time.monotonic() + timeout_s
-        done = self._looks.close(timeout_s)
+        done = self._snapshots.close(timeout_s)
         return self._work.close(max(0.0, end - time.monotonic())) and done
 
-    # --- looking, on the thread ---------------------------------------------------------------------------------------
+    # --- snapshots, on the thread -------------------------------------------------------------------------------------
 
     def take(self, requests: Sequence[Request], /) -> None:
-        """Look at the workspaces of requests, each once for all that want the whole of it."""
+        """Take the snapshots of requests; requests for a whole workspace share one."""
         whole: dict[str, list[Request]] = {}
         try:
             for each in requests:
@@ -170,17 +170,17 @@ class EngineLooks:
                 if each.wanted.paths is None:
                     whole.setdefault(each.wanted.place.root, []).append(each)
                 else:
-                    with fault_barrier("attribution.look"):
+                    with fault_barrier("attribution.snapshot"):
                         self._named(each)
                     each.finish()
             for some in whole.values():
-                with fault_barrier("attribution.look"):
+                with fault_barrier("attribution.snapshot"):
                     self._whole(some)
                 for each in some:
                     each.finish()
             for each in requests:
                 if each.phase == "denied":
-                    with fault_barrier("attribution.look"):
+                    with fault_barrier("attribution.snapshot"):
                         self._named(each)
         finally:
             for each in requests:
@@ -189,16 +189,16 @@ class EngineLooks:
             self._work.submit(self._worker, None, _REQUEST_BYTES)
 
     def dropped(self, reason: TelemetryDropReason, count: int, /) -> None:
-        """Do nothing: a request that finds no room is refused by `ask`."""
+        """Do nothing: `ask` refuses a request when the queue is full."""
 
     def _named(self, request: Request) -> None:
         place, paths = request.wanted
         folder, lock = self._folder(place)
         try:
             began = time.time_ns()
-            look = ael_snapshot.Look(place, folder, self._excluded, self.deadline_s)
-            reason = look.at("files", list(paths or ()))
-            _note(look, request, began, reason, 0)
+            snapshot = ael_snapshot.Snapshot(place, folder, self._excluded, self.deadline_s)
+            reason = snapshot.at("files", list(paths or ()))
+            _note(snapshot, request, began, reason, 0)
         finally:
             _let_go(lock)
 
@@ -210,19 +210,19 @@ class EngineLooks:
             if last is not None and all(map(last.serves, requests)) and _is_fresh(last):
                 for each in requests:
                     last.number += 1
-                    _note(last.look, each, last.ended_ns, "", last.number)
+                    _note(last.snapshot, each, last.ended_ns, "", last.number)
                 self._last[place.root] = last
                 return
             began = time.time_ns()
             memory = self._memories.setdefault(place.root, TreeMemory())
-            look = RememberingLook(memory, place, folder, self._excluded, self.deadline_s)
-            reason = look.at("all", [])
+            snapshot = IncrementalSnapshot(memory, place, folder, self._excluded, self.deadline_s)
+            reason = snapshot.at("all", [])
             ended_ns, ended = time.time_ns(), time.monotonic()
             for number, each in enumerate(requests):
-                _note(look, each, ended_ns if each.phase == "before" else began, reason, number)
+                _note(snapshot, each, ended_ns if each.phase == "before" else began, reason, number)
             if not reason:
                 runs = [each.run for each in requests if each.phase == "after"]
-                self._last = {place.root: _Look(look, ended_ns, ended, runs, len(requests))}
+                self._last = {place.root: _LastSnapshot(snapshot, ended_ns, ended, runs, len(requests))}
         finally:
             _let_go(lock)
 
@@ -232,20 +232,20 @@ class EngineLooks:
         return folder, ael_snapshot.open_folder(str(self._home), folder)
 
 
-def _note(look: ael_snapshot.Look, request: Request, at_ns: int, reason: str, number: int) -> None:
+def _note(snapshot: ael_snapshot.Snapshot, request: Request, at_ns: int, reason: str, number: int) -> None:
     about: dict[str, Any] = {"engine": msgspec.to_builtins(request.call)}
     scope = "all" if request.wanted.paths is None else "files"
-    look.note(at_ns, request.phase, about, scope, "deadline" if request.late else reason, number)
+    snapshot.note(at_ns, request.phase, about, scope, "deadline" if request.late else reason, number)
 
 
-def _is_fresh(last: _Look) -> bool:
-    """Return whether nothing has been deleted of a look that has just ended."""
+def _is_fresh(last: _LastSnapshot) -> bool:
+    """Return whether a recent snapshot is complete: none of its files has been deleted."""
     if time.monotonic() - last.ended > FRESH_S:
         return False
-    folder, look = last.look.folder, last.look
-    names = [f"pool/{key}" for key, reason in look.files.values() if key and not reason]
-    if look.index and look.index != "none.index":
-        names.append(look.index)
+    folder, snapshot = last.snapshot.folder, last.snapshot
+    names = [f"pool/{key}" for key, reason in snapshot.files.values() if key and not reason]
+    if snapshot.index and snapshot.index != "none.index":
+        names.append(snapshot.index)
     return all(os.path.exists(f"{folder}/{name}") for name in names)  # noqa: PTH110 - names, not paths
 
 
@@ -255,7 +255,7 @@ def _let_go(lock: int) -> None:
 
 
 class _Worker:
-    """Works on what was seen, and deletes what nobody works on."""
+    """Compares the snapshots, and deletes old ones."""
 
     def __init__(self, home: Path, work: Work) -> None:
         self._home = home
@@ -267,17 +267,17 @@ class _Worker:
                 self._work(seen)
 
     def dropped(self, reason: TelemetryDropReason, count: int, /) -> None:
-        """Do nothing: what was seen lies there for the next time."""
+        """Do nothing: the snapshots are processed next time."""
 
     def sweep(self) -> float | None:
-        """Delete what is older than an hour; returns after how many seconds to do that again, None for never."""
+        """Delete what is older than an hour; return the seconds until the next call, None if nothing is left."""
         for seen in seen_workspaces(self._home):
             seen.sweep(now_us() / 1e6)
         return SWEEP_S if seen_workspaces(self._home) else None
 
 
 class _alone:  # noqa: N801 - reads as a statement
-    """Holds a folder for one process that works on it; others wait."""
+    """Locks a folder for one process; others wait."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "work"
@@ -296,5 +296,5 @@ class _alone:  # noqa: N801 - reads as a statement
 
 
 def engine_home(home: Path, store: str) -> Path:
-    """Return the folder for what engines with one run store see; `store` identifies that."""
+    """Return the folder for the snapshots of engines that share a run store; `store` identifies that store."""
     return home / "engine" / sha256(store.encode("utf-8", "replace")).hexdigest()[:16]

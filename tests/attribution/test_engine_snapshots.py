@@ -12,7 +12,7 @@ import ael_snapshot
 from ael_otel.attribution.changes import Change
 from ael_otel.attribution.counted_lines import LineKey, count_lines
 from ael_otel.attribution.engine_calls import EngineCalls, WatchedCall, roots_of
-from ael_otel.attribution.engine_looks import EngineLooks, Wanted, engine_home
+from ael_otel.attribution.engine_snapshots import EngineSnapshots, Wanted, engine_home
 from ael_otel.attribution.ledger import Ledger
 from ael_otel.attribution.windows import Attributor
 from ael_otel.cli import cli
@@ -41,7 +41,7 @@ class Desk:
         self.home = engine_home(folder / "home", "store")
         self.root = str(self.repository.root.resolve())
         self.ledger = ledger
-        self.made: list[EngineLooks] = []
+        self.made: list[EngineSnapshots] = []
 
     def watch(self, *roots: str, deadline_s: float = 60.0) -> EngineCalls:
         """Make a watch; with roots below the repository only these count."""
@@ -51,16 +51,16 @@ class Desk:
             return not any(path.startswith(f"{root}/") for root in among)
 
         attributor = Attributor(self.ledger, excluded=excluded)
-        looks = EngineLooks(
+        snapshots = EngineSnapshots(
             self.home, excluded, lambda seen: attributor.work(seen, now_us()), deadline_s=deadline_s
         )
-        self.made.append(looks)
-        return EngineCalls(among, looks)
+        self.made.append(snapshots)
+        return EngineCalls(among, snapshots)
 
     def changes(self) -> list[Change]:
         """Return what was recorded, the oldest first, once all calls that are over were worked on."""
-        for looks in self.made:
-            assert looks.flush(60.0)
+        for snapshots in self.made:
+            assert snapshots.flush(60.0)
         return self.ledger.changes()[::-1]
 
     def held(self) -> str:
@@ -76,8 +76,8 @@ def desk(tmp_path: Path, ledger: Ledger) -> Iterator[Desk]:
     require("git")
     made = Desk(tmp_path, ledger)
     yield made
-    for looks in made.made:
-        looks.close(60.0)
+    for snapshots in made.made:
+        snapshots.close(60.0)
 
 
 def call(watched: Any, work: Work) -> None:
@@ -175,16 +175,16 @@ def test_look_that_takes_too_long_leaves_the_call_unaccounted_and_no_content(
 ) -> None:
     """The call continues at the deadline; what had been read by then is deleted."""
     ((desk.repository.root) / "new.py").write_text("content_of_mine = 1\n")
-    real = ael_snapshot.Look._check
+    real = ael_snapshot.Snapshot._check
     looked: list[str] = []
 
-    def late(look: ael_snapshot.Look) -> None:
-        if look.files and "new.py" in look.files:
+    def late(snapshot: ael_snapshot.Snapshot) -> None:
+        if snapshot.files and "new.py" in snapshot.files:
             looked.append(desk.held())
-            look.end = 0.0
-        real(look)
+            snapshot.end = 0.0
+        real(snapshot)
 
-    monkeypatch.setattr(ael_snapshot.Look, "_check", late)
+    monkeypatch.setattr(ael_snapshot.Snapshot, "_check", late)
     (desk.repository.root / "newer.py").write_text("other = 1\n")
     call(desk.watch().tool("deploy", {}), appended(desk.repository.root / "a.py", "line_of_run = 1"))
     (change,) = desk.changes()
@@ -199,14 +199,14 @@ def test_look_that_takes_too_long_leaves_the_call_unaccounted_and_no_content(
 def test_call_does_not_wait_longer_than_a_look_may_take(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A look that hangs keeps no call; it counts as one that took too long, whenever it ends."""
     hangs: list[bool] = []
-    real = ael_snapshot.Look.at
+    real = ael_snapshot.Snapshot.at
 
-    def at(look: ael_snapshot.Look, scope: str, paths: list[str]) -> str:
+    def at(snapshot: ael_snapshot.Snapshot, scope: str, paths: list[str]) -> str:
         while hangs:
             pause(0)
-        return real(look, scope, paths)
+        return real(snapshot, scope, paths)
 
-    monkeypatch.setattr(ael_snapshot.Look, "at", at)
+    monkeypatch.setattr(ael_snapshot.Snapshot, "at", at)
     hangs.append(True)
     watch = desk.watch(deadline_s=0.05)
 
@@ -227,8 +227,8 @@ def test_look_that_finds_no_room_is_counted_and_keeps_no_call(
     """The call continues at once."""
     watch = desk.watch()
     refused: list[bool] = []
-    watch.looks._on_refused = lambda: refused.append(True)
-    monkeypatch.setattr(watch.looks._looks, "offer", lambda *_: False)
+    watch.snapshots._on_refused = lambda: refused.append(True)
+    monkeypatch.setattr(watch.snapshots._snapshots, "offer", lambda *_: False)
     call(watch.tool("deploy", {}), appended(desk.repository.root / "a.py", "line_of_run = 1"))
     assert refused == [True, True]
     assert desk.changes() == []
@@ -238,15 +238,15 @@ def test_call_that_is_cancelled_before_it_begins_is_credited_with_nothing(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And keeps no other from being worked on."""
-    real = ael_snapshot.Look.at
+    real = ael_snapshot.Snapshot.at
     waits = [True]
 
-    def at(look: ael_snapshot.Look, scope: str, paths: list[str]) -> str:
+    def at(snapshot: ael_snapshot.Snapshot, scope: str, paths: list[str]) -> str:
         while waits:
             pause(0)
-        return real(look, scope, paths)
+        return real(snapshot, scope, paths)
 
-    monkeypatch.setattr(ael_snapshot.Look, "at", at)
+    monkeypatch.setattr(ael_snapshot.Snapshot, "at", at)
     watch = desk.watch()
 
     async def run() -> None:
