@@ -118,7 +118,7 @@ class SeenWorkspace:
         self._unreadable = 0
 
     def take_unreadable(self) -> int:
-        """Return how many observations were deleted since the last time because they could not be read."""
+        """Return the number of unreadable observations that were deleted since the last call."""
         count, self._unreadable = self._unreadable, 0
         return count
 

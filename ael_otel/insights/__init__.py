@@ -1,8 +1,8 @@
-"""What stored runs show together: why runs fail, what got slower, where time is lost.
+"""Findings from many stored runs: why runs fail, what got slower, where time is lost.
 
 `history` reduces runs to what the methods need; `causes`, `regressions`, `lost_time`, `outcomes`, `chains` and `money`
-are the methods, on `statistics_of` (standard library only); `findings` puts them together. Nothing is reported below
-its sample size, and what claims significance is controlled together for false discoveries.
+are the methods, based on `statistics_of` (standard library only); `findings` combines them. A method reports nothing
+below its minimum sample size, and the false discovery rate is controlled over all significance tests together.
 """
 
 from ael_otel.insights.finding import Finding

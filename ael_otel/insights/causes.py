@@ -1,4 +1,4 @@
-"""Causes of failures: what was special about the steps of runs that failed later."""
+"""Causes of failures: traits of steps in runs that failed later."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -9,10 +9,10 @@ from ael_otel.insights.history import Past
 from ael_otel.insights.statistics_of import fisher_greater
 
 MIN_SUPPORT: Final = 30
-"""Runs with a trait, and runs without it, that a cause of failures needs."""
+"""Minimum number of runs with a trait, and of runs without it."""
 
 MAX_GRAM: Final = 3
-"""Events in a row; a step without traits is an event, too."""
+"""Maximum number of events in a sequence; a step without traits is an event, too."""
 
 type Gram = tuple[str, ...]
 
@@ -27,9 +27,9 @@ class _Cause(NamedTuple):
 
 
 def precursors(workflow: str, history: Sequence[Past]) -> Iterator[Tested]:
-    """Yield a test for each sequence of traits: of the runs that got past its last step, which failed later.
+    """Yield a test for each sequence of traits: do runs with it that passed its last step fail later more often?
 
-    A run that failed earlier is in neither group: it never had the chance to show the trait.
+    A run that failed earlier is in neither group, since it could not show the trait.
     """
     past_it: dict[str, list[int]] = defaultdict(list)
     having: dict[tuple[Gram, str], list[int]] = defaultdict(list)
@@ -42,7 +42,7 @@ def precursors(workflow: str, history: Sequence[Past]) -> Iterator[Tested]:
         total, all_failed = len(past_it[step]), failures[step]
         if min(len(runs), total - len(runs)) < MIN_SUPPORT or (step, tuple(runs)) in tested:
             continue
-        # The same runs by other words would be the same test.
+        # The same runs under another sequence would be the same test.
         tested.add((step, tuple(runs)))
         failed = sum(history[number].failed for number in runs)
         p = fisher_greater(failed, len(runs), all_failed, total)
@@ -53,7 +53,7 @@ def precursors(workflow: str, history: Sequence[Past]) -> Iterator[Tested]:
     named: list[Gram] = []
     for cause in sorted(causes, key=lambda each: (each.p, len(each.gram), each.gram)):
         if any(set(cause.gram) & set(gram) for gram in named):
-            # Part of a clearer cause, or an accidental addition to it.
+            # Part of a clearer cause, or an accidental addition to one.
             yield None, cause.p
         else:
             named.append(cause.gram)

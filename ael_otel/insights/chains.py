@@ -1,4 +1,4 @@
-"""Candidates for a workflow: tools that clients call directly, one after another, again and again."""
+"""Candidates for a workflow: tools that clients repeatedly call directly, one after another."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -9,17 +9,17 @@ from ael_otel.insights.finding import Finding
 from ael_otel.insights.history import Direct
 
 MAX_GAP_S: Final = 60.0
-"""Seconds between the end of a call and the start of the next one of a chain."""
+"""Maximum seconds between the end of a call and the start of the next one in a chain."""
 
 MAX_CHAIN: Final = 5
 MIN_CHAINS: Final = 10
-"""Times that a chain must have been called."""
+"""Minimum number of times that a chain was called."""
 
 MIN_CALLERS: Final = 3
-"""Sessions, or clients, that must have called it."""
+"""Minimum number of sessions, or clients, that called it."""
 
 MIN_TIMES_EXPECTED: Final = 2.0
-"""Times by which it must be more frequent than its tools in random order."""
+"""Minimum factor by which it is more frequent than its tools in random order."""
 
 type _Chain = tuple[str, ...]
 
@@ -27,7 +27,7 @@ type _Chain = tuple[str, ...]
 class _Found(NamedTuple):
     chain: _Chain
     places: list[tuple[int, int]]
-    """Sequence and position of each, not overlapping."""
+    """Sequence and position of each occurrence, not overlapping."""
 
     @property
     def saved(self) -> int:
@@ -36,7 +36,7 @@ class _Found(NamedTuple):
 
 
 def candidates(calls: Sequence[Direct]) -> Iterator[Finding]:
-    """Yield the chains of different tools that would save most calls as workflows; none shares calls with another."""
+    """Yield the chains of different tools that would save most calls as workflows; no call is in two of them."""
     sequences = _sequences(calls)
     shares = Counter(call.tool for calls_of in sequences for call in calls_of)
     total = sum(shares.values())
@@ -91,7 +91,7 @@ def _finding(found: _Found, sequences: Sequence[Sequence[Direct]], callers: int,
 
 
 def _sequences(calls: Sequence[Direct]) -> list[list[Direct]]:
-    """Return the calls of each caller in their order, cut where more than `MAX_GAP_S` passed."""
+    """Return the calls of each caller in their order, split where more than `MAX_GAP_S` passed."""
     by_caller: dict[str, list[Direct]] = defaultdict(list)
     for call in calls:
         by_caller[call.caller].append(call)

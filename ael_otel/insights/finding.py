@@ -1,4 +1,4 @@
-"""One finding, and what several methods share: sample sizes, the choice of two runs, how times are written."""
+"""The type of a finding, and parts that several methods share: sample sizes, example runs, formatted times."""
 
 from collections.abc import Sequence
 from typing import Final, Literal
@@ -8,16 +8,16 @@ import msgspec
 from ael_otel.insights.history import Past
 
 MIN_SIDE: Final = 20
-"""Runs on each side of a comparison of times or of rates of failures."""
+"""Minimum number of runs on each side of a comparison of times or failure rates."""
 
 MIN_ERRORS: Final = 5
-"""Runs, retries or failures that a count needs."""
+"""Minimum number of runs, retries or failures that are reported as a count."""
 
 MIN_LIFT: Final = 1.5
-"""Times by which a rate of failures must be above the other."""
+"""Minimum factor between two failure rates."""
 
 _SECONDS_OF_A_FAILURE: Final = 60.0
-"""What a failed run, and a unit of any currency, weighs beside lost seconds, when findings are ranked."""
+"""Weight of a failed run, and of one unit of any currency, in seconds, for the ranking of findings."""
 
 type Kind = Literal[
     "precursor",
@@ -36,9 +36,10 @@ type Kind = Literal[
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One finding.
 
-    `significant` says that a test supports it, at `p`; else it is a count. `interval` is that of 95 % of `figure`, None
-    for a total. `workflow` is empty for direct calls. `runs` are a run that shows it and one of the same workflow that
-    does not, for `ael trace diff`; fewer if there is none. `lost_nano` is in billionths of `currency`.
+    `significant` is whether a test supports it, with chance `p`; otherwise it is a count. `interval` is the 95 %
+    interval of `figure`, None for a total. `workflow` is empty for direct calls. `runs` are a run that shows the
+    finding and one of the same workflow that does not, for `ael trace diff`; fewer if there is none. `lost_nano` is in
+    billionths of `currency`.
     """
 
     kind: Kind
@@ -58,19 +59,19 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def cost(self) -> float:
-        """What it is ranked by."""
+        """The weight by which findings are ranked, in seconds."""
         return (self.failed_runs + self.lost_nano / 1e9) * _SECONDS_OF_A_FAILURE + self.lost_seconds
 
 
 type Tested = tuple[Finding | None, float]
-"""The chance of one test, and its finding if the effect is large enough."""
+"""The p-value of one test, and its finding if the effect is large enough."""
 
 
 def pair(shows: Sequence[Past], does_not: Sequence[Past]) -> tuple[str, ...]:
-    """Return the newest run of each, which are oldest first."""
+    """Return the newest run of each sequence, which are sorted oldest first."""
     return tuple(runs[-1].execution_id for runs in (shows, does_not) if runs)
 
 
 def duration(ms: float) -> str:
-    """Return milliseconds as people write them."""
+    """Format milliseconds, as milliseconds or seconds."""
     return f"{ms:.3g} ms" if ms < 1_000 else f"{ms / 1e3:,.3g} s"

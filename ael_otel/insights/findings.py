@@ -1,4 +1,4 @@
-"""Findings of all methods together: false discoveries controlled, ranked by what they cost, at most seven."""
+"""Combine the findings of all methods: false discoveries controlled, ranked by cost, at most seven."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -21,14 +21,14 @@ from ael_otel.store import ExecutionRecord
 
 MAX_FINDINGS: Final = 7
 MAX_RUNS: Final = 20_000
-"""Runs that are looked at; of more, the newest."""
+"""Maximum number of runs that are read; the newest are used."""
 
 FALSE_DISCOVERIES: Final = 0.02
-"""Rate of false findings among all that claim significance, over all tests of one call."""
+"""Maximum share of false findings among all significant ones, over all tests of one call."""
 
 
 class Insights(msgspec.Struct, frozen=True):
-    """Findings, the costliest first; `runs` were looked at, `cut` says that there were more."""
+    """Findings, costliest first; `runs` is the number of runs that were read, `cut` whether there were more."""
 
     findings: list[Finding]
     runs: int
@@ -36,7 +36,7 @@ class Insights(msgspec.Struct, frozen=True):
 
 
 def insights(runs: Iterable[ExecutionRecord], most: int = MAX_RUNS) -> Insights:
-    """Return what these runs show together; they come newest first."""
+    """Return the findings from runs, which come newest first; at most `most` runs are read."""
     iterator = iter(runs)
     by_workflow: dict[str, list[Past]] = defaultdict(list)
     direct: list[Direct] = []
@@ -65,7 +65,7 @@ def insights(runs: Iterable[ExecutionRecord], most: int = MAX_RUNS) -> Insights:
                 tested.append(replace(finding, p=p))
         for method in (retries, slow_path, errors, flaky, cost_outliers):
             counts += method(workflow, history)
-    # A test without a large enough effect counts among the tests all the same.
+    # A test whose effect is too small is still one of the tests.
     real = [p for p, is_real in zip(chances, discoveries(chances, FALSE_DISCOVERIES), strict=True) if is_real]
     bound = max(real, default=-1.0)
     found = [each for each in tested if each.p is not None and each.p <= bound]

@@ -1,4 +1,4 @@
-"""Runs reduced to what findings are made of."""
+"""Reduce runs to the data that the methods need."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -15,10 +15,10 @@ from ael_otel.store.content import TRUNCATED
 from ael_otel.store.error_stats import CANCELLED, occurrences
 
 MAX_TEMPLATE: Final = 120
-"""Characters of a masked error message."""
+"""Maximum characters of a masked error message."""
 
 MAX_TRAITS: Final = 50
-"""Tools of one step: code may call any number."""
+"""Maximum tools of one step: code may call any number."""
 
 _MAX_MASKED: Final = 2_000
 _MASKS: Final = (
@@ -29,7 +29,7 @@ _MASKS: Final = (
 )
 
 _HIDDEN: Final = re.compile("|".join(re.escape(each) for each in (*sorted(ALL_MARKERS), TRUNCATED)).encode())
-"""Marks of content that was redacted or cut: two inputs that look alike may differ there."""
+"""Markers of redacted or cut content: two inputs that look alike may differ there."""
 
 _encoder: Final = msgspec.json.Encoder(order="deterministic")
 
@@ -37,10 +37,10 @@ _encoder: Final = msgspec.json.Encoder(order="deterministic")
 class Passed(NamedTuple):
     """One step of a run.
 
-    `failed` says that it ended in an error, also if the run went on without it. `traits` are what was special about it,
-    as parts of sentences in their order. `lost_ms` is what its attempts before the last one took, `wait_ms` the part
-    of that in which nothing was called. `retried_at` are the starts of its attempts after the first, in seconds since
-    1970. `key` identifies its input, None if that is absent, redacted or cut.
+    `failed` is whether it ended in an error, even if the run continued. `traits` describe its peculiarities as parts of
+    sentences, in their order. `lost_ms` is the time until its last attempt, `wait_ms` the part of that in which nothing
+    was called. `retried_at` are the starts of its attempts after the first, in seconds since 1970. `key` identifies its
+    input, None if that is absent, redacted or cut.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Passed(NamedTuple):
 
 
 class Met(NamedTuple):
-    """An error that a run met, and whether the run recovered from it."""
+    """An error in a run, and whether the run recovered from it."""
 
     template: str
     step: str | None
@@ -66,7 +66,7 @@ class Met(NamedTuple):
 
 
 class Spent(NamedTuple):
-    """What a model call cost, in billionths of a currency; `place` names step and model."""
+    """The cost of a model call, in billionths of a currency; `place` names step and model."""
 
     currency: str
     place: str
@@ -74,7 +74,7 @@ class Spent(NamedTuple):
 
 
 class Past(NamedTuple):
-    """One run of a workflow that has ended, in few words; `spent` is None if a model call has no price."""
+    """A finished run of a workflow, reduced; `spent` is None if a model call has no price."""
 
     execution_id: str
     workflow: str
@@ -88,14 +88,14 @@ class Past(NamedTuple):
 
     @property
     def lost_ms(self) -> float:
-        """What its retries took."""
+        """The time that its retries took."""
         return sum(step.lost_ms for step in self.steps)
 
 
 class Direct(NamedTuple):
-    """One tool call that a client made without a workflow; times are seconds since 1970.
+    """One tool call that a client made directly, without a workflow; times are seconds since 1970.
 
-    `caller` identifies the session, or else the client.
+    `caller` identifies the session, or without one the client.
     """
 
     execution_id: str
@@ -106,7 +106,7 @@ class Direct(NamedTuple):
 
 
 def reduced(runs: Iterable[ExecutionRecord]) -> Iterator[Past | Direct]:
-    """Yield the runs that have ended; those in flight have no outcome, and cancelled ones no cause."""
+    """Yield the finished runs; running ones have no outcome, and cancelled ones no cause."""
     responses: set[str] = set()
     for run in runs:
         if run.status not in ("completed", "failed"):
@@ -132,7 +132,7 @@ def _past(run: ExecutionRecord, workflow: str, responses: set[str]) -> Past:
 
 
 def _spent(run: ExecutionRecord, responses: set[str]) -> tuple[Spent, ...] | None:
-    """Return what the run's model calls cost; a response that is recorded twice counts once."""
+    """Return the costs of the run's model calls; a response that is recorded twice counts once."""
     found: list[Spent] = []
     for call in run.model_calls:
         if call.response is not None:
@@ -195,7 +195,7 @@ def _traits(step: StepRecord) -> Iterator[str]:
 
 
 def _of_calls(step: str, calls: Iterable[ToolCallRecord]) -> Iterator[str]:
-    """Yield each tool that code called, once, in the order of the first calls; failed ones apart."""
+    """Yield each tool that code called, once, in the order of the first calls; failed calls separately."""
     different = dict.fromkeys((call.tool_name, call.error is not None) for call in calls)
     for tool, failed in islice(different, MAX_TRAITS):
         yield intern(f"step {step} called {tool}{' without success' if failed else ''}")
@@ -210,7 +210,7 @@ def _retried_at(step: StepRecord) -> tuple[float, ...]:
 
 
 def _key(run: ExecutionRecord, step: StepRecord) -> int | None:
-    """Return what is the same for steps with the same input: parameters of a tool, or code and the run's inputs."""
+    """Return a key that is equal for equal inputs: parameters of a tool, or code and the run's inputs."""
     found: Any
     if step.step_type == "tool":
         found = (step.tool_name, step.tool_params)
@@ -228,7 +228,7 @@ def _key(run: ExecutionRecord, step: StepRecord) -> int | None:
 
 
 def _errors(run: ExecutionRecord) -> Iterator[Met]:
-    """Yield each error once, at the lowest level that recorded it; it is recovered if nothing of it failed the run."""
+    """Yield each error once, at the lowest level that recorded it; it is recovered if it did not fail the run."""
     found: dict[tuple[str, str | None], bool] = {}
     for each in occurrences(run):
         key = f"{each.code}: {template(each.message)}", each.step
@@ -238,7 +238,7 @@ def _errors(run: ExecutionRecord) -> Iterator[Met]:
 
 
 def template(message: str) -> str:
-    """Return a message with its ids, paths and numbers masked, so that those of one cause are alike."""
+    """Return a message with ids, paths and numbers masked, so that messages of one cause are equal."""
     text = message[:_MAX_MASKED]
     for pattern, mask in _MASKS:
         text = pattern.sub(mask, text)

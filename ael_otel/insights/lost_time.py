@@ -1,4 +1,4 @@
-"""Where time is lost: retries and the waits between them, bursts of retries, and the slowest runs."""
+"""Lost time: retries and the waits between them, bursts of retries, and the slowest runs."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -11,29 +11,29 @@ from ael_otel.insights.finding import MIN_ERRORS, MIN_SIDE, Finding, duration, p
 from ael_otel.insights.history import Past
 
 MIN_LOST_SHARE: Final = 0.05
-"""Share of the time of all runs that retries must have taken."""
+"""Minimum share of retries in the time of all runs."""
 
 MIN_TAIL_RUNS: Final = 100
-"""Completed runs that a statement about the slowest 5 % needs."""
+"""Minimum number of completed runs for a finding about the slowest 5 %."""
 
 MIN_TAIL: Final = 1.5
-"""Times by which the slowest 5 % must be above the median."""
+"""Minimum factor between the slowest 5 % and the median."""
 
 MIN_TAIL_SHARE: Final = 0.5
-"""Share of what the slowest runs take longer that one step must have."""
+"""Minimum share of one step in the difference between the slowest runs and the median."""
 
 MIN_STORM: Final = 10
-"""Retries of a tool in one minute."""
+"""Minimum number of retries of a tool in one minute."""
 
 MIN_STORM_TIMES: Final = 5
-"""Times by which retries in one minute must be above the median of minutes in which the tool was used."""
+"""Minimum factor between the retries in one minute and the median of minutes in which the tool was used."""
 
 STORM_GAP: Final = 2
-"""Minutes without so many retries that do not end a burst."""
+"""Number of minutes with fewer retries that a burst may contain."""
 
 
 class _Use(NamedTuple):
-    """Steps with one tool, over all workflows: in which minutes they ran, and their retries by minute."""
+    """Steps with one tool, over all workflows: the minutes in which they ran, and their retries by minute."""
 
     minutes: set[int]
     retries: Counter[int]
@@ -41,7 +41,7 @@ class _Use(NamedTuple):
 
 
 def retries(workflow: str, history: Sequence[Past]) -> Iterator[Finding]:
-    """Yield the time that attempts before the last one took, by step."""
+    """Yield the time that steps lost until their last attempt, by step."""
     lost: dict[str, float] = defaultdict(float)
     wait: dict[str, float] = defaultdict(float)
     hit: dict[str, list[Past]] = defaultdict(list)
@@ -71,7 +71,7 @@ def retries(workflow: str, history: Sequence[Past]) -> Iterator[Finding]:
 
 
 def slow_path(workflow: str, history: Sequence[Past]) -> Iterator[Finding]:
-    """Yield where most of the time goes that the slowest 5 % of runs take longer: a step, its retries, or between."""
+    """Yield the place where the slowest 5 % of runs lose most time: a step, its retries, or between steps."""
     runs = sorted(
         (run for run in history if not run.failed and run.took_ms is not None),
         key=lambda run: run.took_ms or 0.0,
@@ -111,7 +111,7 @@ def slow_path(workflow: str, history: Sequence[Past]) -> Iterator[Finding]:
 
 
 def _medians(runs: Sequence[Past]) -> dict[str, float]:
-    """Return the usual time in each place that at least half of the runs go through; 0 is usual for the others."""
+    """Return the median time in each place that at least half of the runs pass; others count as 0."""
     found: dict[str, list[float]] = defaultdict(list)
     for run in runs:
         for name, ms in _parts(run):
@@ -120,7 +120,7 @@ def _medians(runs: Sequence[Past]) -> dict[str, float]:
 
 
 def _parts(run: Past) -> Iterator[tuple[str, float]]:
-    """Yield where a run was and how long: in each step, in retries of one, between them."""
+    """Yield the parts of a run with their times: each step, its retries, and the time between steps."""
     rest = run.took_ms or 0.0
     for step in run.steps:
         if step.took_ms is not None:
@@ -132,7 +132,7 @@ def _parts(run: Past) -> Iterator[tuple[str, float]]:
 
 
 def retry_storms(histories: Sequence[Sequence[Past]]) -> Iterator[Finding]:
-    """Yield the worst burst of retries of each tool, over all workflows."""
+    """Yield the largest burst of retries of each tool, over all workflows."""
     used: dict[str, _Use] = {}
     for history in histories:
         for run in history:

@@ -11,14 +11,14 @@ from ael_otel.insights.history import Past
 from ael_otel.insights.statistics_of import wilson
 
 MIN_PRICED: Final = 30
-"""Runs whose cost is known."""
+"""Minimum number of runs with a known cost."""
 
 MIN_TIMES: Final = 5
-"""Times the median that an outlier costs."""
+"""Minimum factor between the cost of an outlier and the median."""
 
 
 def cost_outliers(workflow: str, history: Sequence[Past]) -> Iterator[Finding]:
-    """Yield, for each currency, the runs that cost five times the median or more; unknown costs are left out."""
+    """Yield, for each currency, the runs that cost at least five times the median; unknown costs are ignored."""
     by_currency: dict[str, list[tuple[int, Past]]] = defaultdict(list)
     for run in history:
         if run.spent is not None:

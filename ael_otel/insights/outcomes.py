@@ -1,4 +1,4 @@
-"""Errors by message, and steps that fail with an input that they also complete with."""
+"""Errors by message, and flaky steps, which both fail and complete with the same input."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -9,11 +9,11 @@ from ael_otel.insights.history import Past
 from ael_otel.insights.statistics_of import wilson
 
 WINDOW_S: Final = 3_600.0
-"""Seconds within which the other outcome of the same input must have been."""
+"""Maximum seconds between the two outcomes of the same input."""
 
 
 class _Outcome(NamedTuple):
-    """Of one attempt; `ended` says that the run failed by it."""
+    """The outcome of one attempt; `ended` is whether it failed the run."""
 
     at: float
     failed: bool
@@ -22,7 +22,7 @@ class _Outcome(NamedTuple):
 
 
 def errors(workflow: str, history: Sequence[Past]) -> Iterator[Finding]:
-    """Yield the errors that runs met: how many, first and last, and the share of runs that recovered."""
+    """Yield the errors of runs: their number, first and last time, and the share of runs that recovered."""
     failed: dict[str, list[Past]] = defaultdict(list)
     recovered: dict[str, list[Past]] = defaultdict(list)
     steps: dict[str, set[str | None]] = defaultdict(set)
@@ -59,7 +59,7 @@ def errors(workflow: str, history: Sequence[Past]) -> Iterator[Finding]:
 
 
 def flaky(workflow: str, history: Sequence[Past]) -> Iterator[Finding]:
-    """Yield the steps for which the same input both failed and completed within an hour, again and again."""
+    """Yield the steps that repeatedly both failed and completed with the same input within an hour."""
     inputs: dict[str, dict[int, list[_Outcome]]] = defaultdict(lambda: defaultdict(list))
     every: dict[str, list[_Outcome]] = defaultdict(list)
     for run in history:
@@ -67,7 +67,7 @@ def flaky(workflow: str, history: Sequence[Past]) -> Iterator[Finding]:
         for step in run.steps:
             if step.key is None or not (step.ended_well or step.failed):
                 continue
-            # Attempts before the last one failed, whatever came of it.
+            # Attempts before the last one failed, whatever the outcome of the step.
             for number in range(step.attempts):
                 last = number == step.attempts - 1
                 outcome = _Outcome(at, step.failed or not last, step.failed and last and run.failed, run)
@@ -120,7 +120,7 @@ def _near(some: Sequence[_Outcome], others: Sequence[_Outcome]) -> list[_Outcome
 
 
 def _occasions(outcomes: Sequence[_Outcome]) -> int:
-    """Return how many times failures began after completions: an outage is one occasion, however long."""
+    """Return how often failures began after completions; a long outage counts once."""
     return sum(
         each.failed and (before is None or not before.failed)
         for before, each in zip((None, *outcomes), outcomes, strict=False)

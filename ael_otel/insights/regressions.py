@@ -1,4 +1,4 @@
-"""What got slower or fails more often: between two versions of a workflow, or from some time on."""
+"""Regressions: what got slower or fails more often in a new version of a workflow, or since some time."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from ael_otel.insights.history import Past
 from ael_otel.insights.statistics_of import change, difference, fisher_greater, shift
 
 MIN_SHIFT: Final = 0.10
-"""Share of the earlier median by which times must have grown."""
+"""Minimum growth of times, as a share of the earlier median."""
 
 
 def regressions(workflow: str, history: Sequence[Past]) -> Iterator[Tested]:
@@ -37,7 +37,7 @@ def regressions(workflow: str, history: Sequence[Past]) -> Iterator[Tested]:
             continue
         since = f"the runs since {runs[at].started_at:%Y-%m-%d %H:%M} UTC than before"
         for finding, other in method(workflow, since, runs[:at], runs[at:]):
-            # The place was chosen for its difference: only the test that chose it says how likely that is.
+            # The time was chosen for its difference, so only the test that chose it has a valid p-value.
             yield finding, max(p, other)
 
 

@@ -1,4 +1,4 @@
-"""Tests and intervals for findings, on the standard library."""
+"""Statistical tests and intervals for findings, with the standard library only."""
 
 import math
 from collections.abc import Sequence
@@ -7,13 +7,13 @@ from statistics import median
 from typing import Final, NamedTuple
 
 MAX_PAIRED: Final = 150
-"""Values of each side that a shift is worked out from: it takes all pairs."""
+"""Maximum number of values on each side of a shift, which needs all pairs."""
 
 _Z95: Final = 1.959964
 
 
 class Shift(NamedTuple):
-    """How far values moved: the Hodges-Lehmann estimate and its interval of 95 %, and the chance of no move."""
+    """A shift between two samples: the Hodges-Lehmann estimate, its 95 % interval, and the p-value."""
 
     by: float
     low: float
@@ -22,14 +22,14 @@ class Shift(NamedTuple):
 
 
 class Change(NamedTuple):
-    """Where a series changed: the index of the first value after it, and the chance of no change."""
+    """A change in a series: the index of the first value after it, and the p-value."""
 
     at: int
     p: float
 
 
 def fisher_greater(hit: int, with_it: int, hits: int, total: int) -> float:
-    """Return the chance of `hit` or more hits among `with_it` of `total`, which has `hits` (Fisher, one-sided)."""
+    """Return the p-value for `hit` or more hits among `with_it` of `total`, which has `hits` (Fisher, one-sided)."""
     first, last = max(hit, with_it + hits - total), min(with_it, hits)
     whole = _log_choose(total, with_it)
     chance = 0.0
@@ -46,7 +46,7 @@ def _log_choose(total: int, chosen: int) -> float:
 
 
 def shift(before: Sequence[float], after: Sequence[float]) -> Shift:
-    """Return how far `after` is from `before`; the chance is that of the Mann-Whitney test with ties, two-sided."""
+    """Return the shift from `before` to `after`; its p-value is that of the two-sided Mann-Whitney test with ties."""
     ranks, ties = _ranks([*before, *after])
     m, n = len(before), len(after)
     u = sum(ranks[m:]) - n * (n + 1) / 2
@@ -61,7 +61,7 @@ def shift(before: Sequence[float], after: Sequence[float]) -> Shift:
 
 
 def wilson(hits: int, total: int) -> tuple[float, float]:
-    """Return the interval of 95 % of a share (Wilson)."""
+    """Return the 95 % interval of a share (Wilson)."""
     share, z2 = hits / total, _Z95**2
     middle = (share + z2 / (2 * total)) / (1 + z2 / total)
     half = _Z95 * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2)) / (1 + z2 / total)
@@ -69,7 +69,7 @@ def wilson(hits: int, total: int) -> tuple[float, float]:
 
 
 def difference(hits: int, total: int, before: int, whole: int) -> tuple[float, float]:
-    """Return the interval of 95 % of the difference of two shares, `hits` of `total` less `before` of `whole`.
+    """Return the 95 % interval of the difference of two shares, `hits` / `total` - `before` / `whole`.
 
     Source: R. G. Newcombe, Statistics in Medicine 17 (1998), method 10.
     """
@@ -81,20 +81,20 @@ def difference(hits: int, total: int, before: int, whole: int) -> tuple[float, f
 
 
 def change(values: Sequence[float]) -> Change:
-    """Return where a series changed most, by Pettitt's test."""
+    """Return the largest change in a series, by Pettitt's test."""
     ranks, ties = _ranks(values)
     n, total, most, at = len(values), 0.0, 0.0, 0
     for index, rank in enumerate(ranks[:-1], 1):
         total += 2 * rank - (n + 1)
         if abs(total) > most:
             most, at = abs(total), index
-    # Ties make ranks vary less: without this, a change in a series of zeros and ones would need to be far larger.
+    # Ties reduce the variance of ranks: without this, a series of zeros and ones would need a far larger change.
     spread = 1 - ties / (n**3 - n) if n > 1 else 0.0
     return Change(at, min(1.0, 2 * math.exp(-6 * most**2 / ((n**3 + n**2) * spread))) if spread > 0 else 1.0)
 
 
 def discoveries(chances: Sequence[float], rate: float) -> list[bool]:
-    """Return which tests are discoveries, at this rate of false ones (Benjamini and Hochberg)."""
+    """Return which tests are discoveries at a false discovery rate of `rate` (Benjamini and Hochberg)."""
     order = sorted(range(len(chances)), key=chances.__getitem__)
     last = 0
     for position, index in enumerate(order, 1):
@@ -105,7 +105,7 @@ def discoveries(chances: Sequence[float], rate: float) -> list[bool]:
 
 
 def _thinned(values: Sequence[float]) -> list[float]:
-    """Return up to `MAX_PAIRED` quantiles, which have the same middle and spread."""
+    """Return up to `MAX_PAIRED` quantiles, which have about the same centre and spread."""
     ordered = sorted(values)
     if len(ordered) <= MAX_PAIRED:
         return ordered

@@ -40,13 +40,13 @@ STORE_SECONDS: Final = 1.5
 """Minimum seconds for the run store to write its queue, even if no endpoint is waited for."""
 
 PRICES_SHARE: Final = 0.25
-"""Share of the time of the run store that the table of prices gets to be loaded; model calls have no price then."""
+"""Share of the run store's time for loading the price table; without it, model calls have no price."""
 
 SESSIONS_SECONDS: Final = 0.5
 """Maximum seconds to store the events of sessions, before the rest of telemetry ends."""
 
 LINES_SECONDS: Final = 0.8
-"""What the lines of the last calls get at most to be attributed; those that are left are by the next process."""
+"""Maximum seconds to attribute the lines of the last calls; the next process attributes the rest."""
 
 
 class Runtime:

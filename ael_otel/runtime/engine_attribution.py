@@ -36,14 +36,14 @@ def check_roots(settings: Settings) -> tuple[str, ...]:
     """Return the folders whose lines are attributed to runs, none if attribution is off.
 
     Raises:
-        ConfigError: one cannot be used, or the store keeps no lines. The message names the key and what to set.
+        ConfigError: a folder cannot be used, or the store cannot hold lines. The message names the key and what to set.
     """
     configured = settings.attribution
     if not (settings.enabled and configured.enabled and configured.roots):
         return ()
     if settings.store.backend == "memory":
         raise ConfigError(
-            f"{KEY} names folders, and {BACKEND_KEY} is memory, which keeps no lines: set it to sqlite or"
+            f"{KEY} names folders, but {BACKEND_KEY} is memory, which cannot hold lines: set it to sqlite or"
             " postgresql, or remove the folders",
             key=BACKEND_KEY,
         )
@@ -51,11 +51,11 @@ def check_roots(settings: Settings) -> tuple[str, ...]:
 
 
 def watch_calls(settings: Settings, metrics: AelMetrics) -> EngineCalls | None:
-    """Return the watch over an engine's calls, whose threads run; None where no folder is named, or none can be used.
+    """Return an observer of an engine's calls, with its threads running; None if no folder is named or usable.
 
     Args:
         settings: the configuration.
-        metrics: where attributed lines are counted.
+        metrics: counts attributed lines.
     """
     try:
         roots = check_roots(settings)
@@ -80,7 +80,7 @@ def watch_calls(settings: Settings, metrics: AelMetrics) -> EngineCalls | None:
 
 
 class _Book:
-    """Works out changes and keeps them in the run store, and in its mirror; called by one thread at a time."""
+    """Determines changes and stores them in the run store and its mirror; called by one thread at a time."""
 
     def __init__(self, settings: Settings, metrics: AelMetrics, excluded: Callable[[str], bool]) -> None:
         self._settings = settings
@@ -93,7 +93,7 @@ class _Book:
         self._failed = False
 
     def work(self, seen: SeenWorkspace) -> Sequence[Change]:
-        """Record the changes that ended calls have written."""
+        """Record the changes of the calls that have ended."""
         found = seen.observations()
         if unreadable := seen.take_unreadable():
             self._metrics.lost("attribution", "not_understood", unreadable)
@@ -108,7 +108,7 @@ class _Book:
             self._failed = True
             return ()
         except Exception:
-            # A failure would repeat: these calls stay without authors, other calls are not affected.
+            # A failure would repeat: these calls stay without authors; other calls are not affected.
             observations = seen.observations()
             self._metrics.lost(
                 "attribution", "internal", sum(each.phase == "before" for each in observations)

@@ -1,8 +1,8 @@
-"""Where the worker of `ael-hook` sends what it has stored: spans, log events and metrics, by OTLP, each on its own.
+"""Send what the worker of `ael-hook` has stored: spans, log events and metrics, each separately, by OTLP.
 
-Metrics come from the totals of the store, so that workers, which come and go, continue one series for each store: its
-instance id and start time are those of the totals. The first sample of a series that a worker sends is what was sent
-before, at the time when the worker began, so that `increase()` sees all that has been counted since.
+Metrics are the totals of the store, so that successive workers continue one series for each store: its instance id and
+start time are those of the totals. A worker first sends the values that were sent last, with its own start time, so
+that `increase()` includes everything counted since.
 """
 
 import logging
@@ -59,19 +59,19 @@ from ael_otel.sessions.table import SESSIONS as ENDS
 from ael_otel.version import __version__
 
 PATIENCE_S: Final = 5.0
-"""How long one batch is offered to the receiver; then it waits for the next time, or the next worker."""
+"""Seconds for which one batch is retried; then it waits for the next time, or for the next worker."""
 
 RECENT_NS: Final = 30 * 60 * 10**9
-"""A log event older than that is sent with the present time: a store of logs refuses what comes too late."""
+"""An older log event is sent with the current time: log stores refuse old ones."""
 
 OVERFLOW: Final = "\0overflow"
-"""The agent of the series of what has no series of its own; no agent has this name."""
+"""The agent of the series that sums all totals above the series limit; no agent has this name."""
 
 LONGEST_GAP_NS: Final = 10 * 60 * 10**9
-"""How old the first sample of a series may be: a store of metrics refuses what comes too late."""
+"""Maximum age of the first sample of a series: metric stores refuse older ones."""
 
 _WAITING: Final = frozenset({"unavailable", "timeout", "shutdown_timeout", "unauthenticated"})
-"""Answers after which the same batch is offered again; after any other it is dropped."""
+"""Answers after which a batch is retried; after any other error it is dropped."""
 
 _NAMESPACE: Final = UUID("6f1c7c0e-3f0b-5a55-9a2b-1d1c0f6f3a11")
 _MEASURES: Final[Mapping[str, tuple[MetricSpec, tuple[str, ...]]]] = {
@@ -81,32 +81,32 @@ _MEASURES: Final[Mapping[str, tuple[MetricSpec, tuple[str, ...]]]] = {
     DROPPED: (TELEMETRY_DROPPED, ()),
     LINES: (ATTRIBUTION_LINES, ATTRIBUTION_CONTRIBUTOR_VALUES),
 }
-"""The metric of each total, and the outcomes that all agents have, be it as a zero."""
+"""The metric of each total, and the outcomes that every agent has, if only as a zero."""
 
 type OnDrop = Callable[[TelemetrySignal, TelemetryDropReason, int], None]
 type Outlet[T] = Callable[[Sequence[T]], bool]
-"""Sends a batch; returns whether all of it was accepted, or was dropped for good."""
+"""Sends a batch; returns whether all of it was accepted, or dropped for good."""
 
 
 class Drops:
-    """What this process has dropped, by signal and reason, until it is kept in the store."""
+    """Numbers of items that this process has dropped, by signal and reason, until they are stored."""
 
     def __init__(self) -> None:
         self.counts: dict[tuple[TelemetrySignal, TelemetryDropReason], int] = {}
 
     def take(self) -> dict[tuple[TelemetrySignal, TelemetryDropReason], int]:
-        """Return what was dropped since the last time."""
+        """Return what was dropped since the last call."""
         counts, self.counts = self.counts, {}
         return counts
 
     def __call__(self, signal: TelemetrySignal, reason: TelemetryDropReason, count: int) -> None:
-        """Count what was dropped."""
+        """Count dropped items."""
         if count:
             self.counts[signal, reason] = self.counts.get((signal, reason), 0) + count
 
 
 def span_outlet(settings: Settings, on_drop: OnDrop) -> Outlet[Span] | None:
-    """Return what sends spans to the configured endpoint; None where traces are not exported."""
+    """Return a function that sends spans to the configured endpoint; None if traces are not exported."""
     if "traces" not in otlp_signals(os.environ):
         return None
     carrier = span_delivery(Target.of("traces").open(), PATIENCE_S)
@@ -121,7 +121,7 @@ def span_outlet(settings: Settings, on_drop: OnDrop) -> Outlet[Span] | None:
 
 
 def log_outlet(settings: Settings, on_drop: OnDrop) -> Outlet[Happening] | None:
-    """Return what sends log events to the configured endpoint; None where logs are not exported."""
+    """Return a function that sends log events to the configured endpoint; None if logs are not exported."""
     if (
         "logs" not in otlp_signals(os.environ)
         or not settings.logs.enabled
@@ -145,7 +145,7 @@ def log_outlet(settings: Settings, on_drop: OnDrop) -> Outlet[Happening] | None:
 
 
 class _Answers:
-    """Counts how a batch was answered."""
+    """Counts the answers to batches."""
 
     def __init__(self, signal: TelemetrySignal, on_drop: OnDrop) -> None:
         self._signal: TelemetrySignal = signal
@@ -160,7 +160,7 @@ class _Answers:
 
 
 class _Records(logging.Handler):
-    """Makes log records of the log contract out of what is logged."""
+    """Converts logged records to records of the log contract."""
 
     def __init__(self, resource: Resource) -> None:
         super().__init__()
@@ -188,8 +188,8 @@ class MetricOutlet:
 
     Args:
         settings: the configuration.
-        identity: which totals these are.
-        shared: whether other machines have the same store, so that its series is not of this one.
+        identity: the id of the totals.
+        shared: whether other machines use the same store, so that its series must not name this machine.
         sent: how much of each total was sent before.
         drops: counts exports that are refused for good.
     """
@@ -208,7 +208,7 @@ class MetricOutlet:
         self._drops = drops
         own = Resource.create({attr.SERVICE_NAME: settings.service_name})
         place = "" if shared else socket.gethostname()
-        # Of a process that comes and goes only what each of them has: or every worker would be a target of its own.
+        # Without attributes of one process: otherwise every worker would be a target of its own.
         lasting = {
             key: value
             for key, value in own.attributes.items()
@@ -229,7 +229,7 @@ class MetricOutlet:
             self._drops(signal, reason, count)
 
     def send(self, totals: Mapping[TotalKey, int]) -> bool:
-        """Send the totals; returns whether they were accepted, or refused for good."""
+        """Send the totals; return whether they were accepted, or refused for good."""
         now = time_ns()
         values, beyond = bounded(totals)
         if beyond > self._beyond:
@@ -269,9 +269,9 @@ def exports_metrics(settings: Settings) -> bool:
 
 
 def bounded(totals: Mapping[TotalKey, int]) -> tuple[dict[TotalKey, int], int]:
-    """Return totals with zeros for all that the agents among them can still cause, as many as a metric may have series.
+    """Return totals with zeros for the outcomes their agents can still have, as many as a metric may have series.
 
-    What goes beyond is added up in one series with the agent `OVERFLOW`; the number of such totals is returned too.
+    The rest is summed in one series with the agent `OVERFLOW`; the number of such totals is returned too.
     """
     values: dict[TotalKey, int] = {}
     beyond = 0

@@ -1,8 +1,8 @@
 """Spans of the sessions that this process records: those of an engine's clients and of hosted agents.
 
-Parts of a session that have ended are queued for export once they are stored. The queue counts what it drops, by
-reason, as it does for spans of runs. Each process exports the sessions that it stored itself, so that nothing is sent
-twice where several processes share a run store.
+Parts of a session that have ended are queued for export after they are stored. The queue counts what it drops, by
+reason, as for spans of runs. Each process exports only the sessions that it stored itself, so that processes sharing a
+run store send nothing twice.
 """
 
 from collections.abc import Callable

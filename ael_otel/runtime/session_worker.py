@@ -1,11 +1,12 @@
-"""The worker behind `ael-hook`: stores what hooks have spooled, exports what has ended, and leaves when it is quiet.
+"""The worker behind `ael-hook`: stores the spooled events, exports the parts of sessions that ended, and exits when
+idle.
 
-`python -m ael_otel.runtime.session_worker` is started by a hook where no worker runs, and outlives the agent. There is
-one at a time; killing it loses nothing, since a file of the spool goes only after its events are stored, and what was
-not exported is kept until it is.
+A hook starts `python -m ael_otel.runtime.session_worker` if none runs; it outlives the agent. One runs at a time.
+Killing it loses nothing: a file of the spool is deleted only after its events are stored, and parts that are not
+exported stay in the store.
 
-Store and configuration are the user's own (`~/.ael`, or what AEL_HOME, AEL_TELEMETRY_DB and AEL_CONFIG_PATH name),
-never those of the folder that an agent works in: a repository must not choose where telemetry goes.
+Store and configuration are the user's own (`~/.ael`, or those of AEL_HOME, AEL_TELEMETRY_DB and AEL_CONFIG_PATH), never
+those of the folder that an agent works in: a repository must not choose where telemetry goes.
 """
 
 import logging
@@ -56,35 +57,35 @@ from ael_otel.store.times import DAY_US
 
 FILES_AT_ONCE: Final = 500
 QUIET_S: Final = 20.0
-"""Seconds without an event after which the worker leaves."""
+"""Seconds without an event after which the worker exits."""
 
 GATHER_S: Final = 0.5
 MAX_GATHER_S: Final = 5.0
 REST: Final = 30.0
-"""Seconds of pause for each second of CPU time, so that the worker takes 3 % of a core at most."""
+"""Seconds of pause for each second of CPU time, so that the worker uses 3 % of a core at most."""
 
 AWAY_S: Final = 10.0
 LONGEST_AWAY_S: Final = 60.0
-"""How long a receiver that did not answer is left alone, twice as long each time, unless the worker leaves."""
+"""Seconds without requests to a receiver that did not answer; doubled each time, ignored when the worker exits."""
 
 METRICS_S: Final = 5.0
-"""How often totals are sent at most, besides when the worker leaves."""
+"""Minimum seconds between two exports of totals, except when the worker exits."""
 
 HOOK_DROPS: Final = "hook_drops"
-"""The total of what hooks have counted, of which only how far it was read is kept."""
+"""The total of the hooks' counters; of it, only the position up to which they were read is stored."""
 
 HOOK_COUNTS: Final[Mapping[str, tuple[TelemetrySignal, TelemetryDropReason]]] = {
     "drops": ("sessions", "queue_full"),
     "not_understood": ("sessions", "not_understood"),
     "not_looked_at": ("attribution", "internal"),
 }
-"""What hooks count in files of the spool, one byte each, and what it means."""
+"""Files of the spool in which hooks count, one byte each, and the drop reason for each."""
 
 _OWN_ORIGINS: Final[tuple[SessionOrigin, ...]] = ("hooks",)
-"""Sessions that this worker looks after; an engine's process does for those of its clients."""
+"""Sessions that this worker marks as abandoned; an engine's process does it for those of its clients."""
 
 _MIRRORED_US: Final = 3600 * 10**6
-"""How old a change may be that a worker has not mirrored: one before it may have been killed."""
+"""Maximum age of a change that is mirrored late, because the worker before was killed."""
 
 _LOG_BYTES: Final = 64 * 1024
 
@@ -92,18 +93,18 @@ logger = logging.getLogger("ael_otel.session_worker")
 
 
 class Worker:
-    """Stores and exports what is in a spool.
+    """Stores and exports the events of a spool.
 
     Args:
         spool: the spool.
-        table: where sessions are kept.
+        table: stores the sessions.
         settings: the user's configuration.
         deliver: sends spans; None sends none.
         log: sends log events; None sends none.
         count: sends the totals; None sends none.
-        drops: what this process has dropped.
-        ledger: where the authors of lines are kept; None for nowhere.
-        mirror: where changes are written as files too; None for nowhere.
+        drops: counts what this process drops.
+        ledger: stores the authors of lines; None stores none.
+        mirror: also writes changes to files; None writes none.
     """
 
     def __init__(
@@ -139,10 +140,10 @@ class Worker:
         self._genai = GENAI_OPT_IN in os.environ.get(SEMCONV_OPT_IN, "")
 
     def run(self, quiet_s: float = QUIET_S) -> None:
-        """Work until nothing has come for `quiet_s` seconds.
+        """Work until no event has come for `quiet_s` seconds.
 
         Raises:
-            StoreError: the store cannot be written; what is spooled stays.
+            StoreError: the store cannot be written; the events stay in the spool.
         """
         self._spool.sweep(time.time())
         for seen in seen_workspaces(self._spool.home):
@@ -152,7 +153,7 @@ class Worker:
         while time.monotonic() - last < quiet_s:
             began = time.process_time()
             files = self.store()
-            # What an earlier worker has left is sent after the first events are stored: somebody may look for them.
+            # The first events are stored before what an earlier worker left is sent: somebody may wait to see them.
             if files or behind:
                 behind = not self.export(at_once=False)
             if files:
@@ -161,13 +162,13 @@ class Worker:
             if files:
                 self.mirror()
             if files < FILES_AT_ONCE:
-                # A session is worked out anew with each batch: the longer it is, the more events are gathered first.
+                # Each batch evaluates the session again: the longer it is, the more events are gathered first.
                 pause(min(MAX_GATHER_S, max(GATHER_S, REST * (time.process_time() - began))))
         self.mirror()
         self.export()
 
     def store(self) -> int:
-        """Store the oldest events of the spool; returns how many files were dealt with."""
+        """Store the oldest events of the spool; return how many files were processed."""
         batch = self._spool.batch(FILES_AT_ONCE)
         events = redacted_events(
             batch.events,
@@ -177,16 +178,16 @@ class Worker:
         )
         added = self._table.add(events)
         if added.dropped:
-            logger.warning("%d events dropped: their sessions have too many", added.dropped)
+            logger.warning("%d events dropped: their sessions are full", added.dropped)
             self._drops("sessions", "too_large", added.dropped)
         self._drops("sessions", "not_understood", len(batch.bad))
-        self.count_drops()  # before the files go: rather twice than never
+        self.count_drops()  # before the files are deleted: counting twice is better than never
         self._spool.remove(batch.files)
         self._spool.bury(batch.bad)
         return len(batch.files) + len(batch.bad)
 
     def attribute(self) -> None:
-        """Work out who wrote which lines in the calls that are over."""
+        """Determine who wrote which lines in the calls that have ended."""
         if self._attributor is None:
             return
         for seen in seen_workspaces(self._spool.home):
@@ -199,7 +200,7 @@ class Worker:
             except StoreError:
                 raise
             except Exception as error:
-                # What failed once fails again: these calls stay without authors, and nothing else does.
+                # A failure would repeat: these calls stay without authors; others are not affected.
                 reason = self._redaction.text(f"{type(error).__name__}: {error}")
                 observations = seen.observations()
                 calls = sum(each.phase == "before" for each in observations)
@@ -210,7 +211,7 @@ class Worker:
             self._drops("attribution", "not_understood", seen.take_unreadable())
 
     def mirror(self) -> None:
-        """Write the changes of the last hour as files that are not there yet; a failure loses nothing of the store."""
+        """Write the missing files for the changes of the last hour; the store has them even if that fails."""
         if self._mirror is None or self._ledger is None:
             return
         changes = [
@@ -240,11 +241,11 @@ class Worker:
         return Attributor(ledger, facts, excluded.matches, clean)
 
     def export(self, *, at_once: bool = True) -> bool:
-        """Send what has ended, as spans and log events, and the totals; returns whether each signal had its turn.
+        """Send what has ended, as spans and log events, and the totals; return whether every signal was tried.
 
-        What the receiver does not take is kept for the next time, or the next worker. Unless it is to be `at_once`,
-        a receiver that was away a moment ago is left alone, and the signals after one whose receiver is away have
-        their turn next time, since storing waits meanwhile.
+        What the receiver does not accept stays for the next time, or the next worker. Storing waits during an export;
+        so, unless `at_once`, a receiver that failed recently is skipped, and after a failure the other signals wait
+        until the next time.
         """
         if at_once:
             self._not_before.clear()
@@ -259,7 +260,7 @@ class Worker:
         return True
 
     def _try(self, signal: str, send: Callable[[], bool]) -> bool:
-        """Send one signal, unless its receiver was away a moment ago; returns False if it is away now."""
+        """Send one signal, unless its receiver failed recently; return False if it fails now."""
         if time.monotonic() < self._not_before.get(signal, 0.0):
             return True
         if send():
@@ -311,10 +312,10 @@ class Worker:
         return True
 
     def count_drops(self) -> None:
-        """Keep the number of what was dropped here, and of what hooks have counted since it was read last.
+        """Store the numbers of items dropped here, and of those that hooks have counted since the last time.
 
         Raises:
-            StoreError: the store cannot be written; the worker ends, and what it has dropped meanwhile comes again.
+            StoreError: the store cannot be written; the worker exits, and the next one counts again.
         """
         if self._hook_counts is None:
             self._hook_counts = self._table.sent()
@@ -332,7 +333,7 @@ class Worker:
 
 
 def main() -> int:
-    """Run the worker of this user; returns an exit code that nobody waits for."""
+    """Run the worker of this user; return the exit code."""
     home = Path(ael_hook.home_folder(os.environ) or "")
     if not home.name:
         return 1
@@ -342,19 +343,19 @@ def main() -> int:
             if not alone:
                 return 0
             try:
-                os.chdir(home)  # the agent's folder may be deleted or unmounted while this runs
+                os.chdir(home)  # the agent's folder may be deleted or unmounted meanwhile
                 _log_to(home / "spool" / "worker.log")
                 _work(spool)
             except (AelOtelError, OSError) as error:
                 logger.error("%s", ActiveRedaction(Settings()).text(str(error)))
                 return 1
-        # A hook that came after the last look has started no worker, since this one held the lock.
+        # A hook that wrote after the last check did not start a worker, since this one held the lock.
         if not spool.waits():
             return 0
 
 
 def _mirror(settings: Settings, home: Path) -> TraceMirror | None:
-    """Return the mirror of changes, without what is older than the retention of the store."""
+    """Return the mirror of changes, after deleting what is older than the store's retention."""
     if not settings.store.json_mirror:
         return None
     mirror = TraceMirror(mirror_folder(settings, os.environ, home))

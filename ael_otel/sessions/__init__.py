@@ -1,1 +1,1 @@
-"""Sessions of agents: their events, as hooks and engines report them, and the sessions that follow from these."""
+"""Sessions of agents: the events that hooks and engines report, and the sessions built from them."""

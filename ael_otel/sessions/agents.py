@@ -1,8 +1,8 @@
-"""The events of coding agents, as `ael-hook` spools them, in the words of the Telemetry System PRD.
+"""Translate the events of coding agents, as `ael-hook` spools them, into those of the Telemetry System PRD.
 
-Agents name the same moment in different words and spellings (`PreToolUse`, `preToolUse`, `BeforeTool`,
-`tool.execute.before`), so a name is compared by its letters only. A new agent whose words are not here needs an entry
-in `_EVENTS`; a name without an entry is a sign of life.
+Agents name the same event differently (`PreToolUse`, `preToolUse`, `BeforeTool`, `tool.execute.before`), so names are
+compared by their letters only. A new agent with other names needs entries in `_EVENTS`; an event without an entry only
+shows that the session is alive.
 """
 
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ _EVENTS: Final[dict[str, EventKind]] = {
 }
 _DECISIONS: Final = {"permissionrequest": "ask", "permissionask": "ask", "permissiondenied": "deny"}
 _NOTIFICATIONS: Final[dict[str, tuple[EventKind, str | None]]] = {
-    # What a notification is about, by its type: the kind of event, and the answer of a decision.
+    # Notifications by type: the kind of event, and the answer of a decision.
     "idleprompt": ("enforcement.idle", None),
     "agentidle": ("enforcement.idle", None),
     "toolpermission": ("decision", "ask"),
@@ -71,19 +71,19 @@ _CANCELLATIONS: Final = frozenset({"cancelled", "canceled", "aborted", "abort", 
 _FAILURES: Final = frozenset({"error", "failure", "failed"})
 _PERMISSION: Final = "permission"
 _SHELLS: Final = frozenset({"bash", "shell", "shellcommand", "execcommand", "localshell"})
-"""Tools of Codex that run a command; it does not report the exit code of one to hooks."""
+"""Tools of Codex that run a command; Codex does not report the exit code to hooks."""
 
 _TIMED: Final = frozenset({"copilot-cli", "vscode"})
-"""Agents whose events have the time at which they happened, the same in each delivery, but not always an id."""
+"""Agents whose events have their own time, the same in each delivery, but not always an id."""
 
 _LATEST_NS: Final = 4_102_444_800 * 10**9
-"""2100-01-01: a later time of a payload is in another unit."""
+"""2100-01-01: a larger number in a payload is in another unit."""
 
 
 class Spooled(msgspec.Struct, frozen=True, kw_only=True):
-    """One file of the spool, as `ael_hook` writes it: an event of an agent, its allow-listed fields only.
+    """One file of the spool, as `ael_hook` writes it: the allowed fields of an agent's event.
 
-    `t` and `at` are nanoseconds since 1970: when the hook read it, and the payload's own time.
+    `t` and `at` are nanoseconds since 1970: when the hook read the event, and the payload's own time.
     """
 
     v: int
@@ -123,7 +123,7 @@ class Spooled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def kinds_of(event: str) -> frozenset[EventKind]:
-    """Return the kinds that an agent's own event is stored as; a notification's kind depends on its subject."""
+    """Return the kinds that an agent's event may be stored as; a notification's kind depends on its subject."""
     word = _letters(event)
     if word == "notification":
         return frozenset({"activity", *(kind for kind, _decision in _NOTIFICATIONS.values())})
@@ -131,7 +131,7 @@ def kinds_of(event: str) -> frozenset[EventKind]:
 
 
 def events_of(spooled: Spooled) -> Iterator[SessionEvent]:
-    """Yield the events of a session that one spooled event of an agent stands for."""
+    """Yield the session events for one spooled event of an agent."""
     word = _letters(spooled.event)
     kind = _EVENTS.get(word, "activity")
     if word == "sessionstatus" and _letters(spooled.status or "") != "idle":
@@ -145,14 +145,14 @@ def events_of(spooled: Spooled) -> Iterator[SessionEvent]:
     if kind == "decision":
         about = _PERMISSION
     if kind == "turn.end" and (spooled.stop_hook_active or (spooled.loop_count or 0) > 0):
-        # The agent wanted to stop, and a hook sent it on with a message: this turn is what came of that.
+        # A hook gave the agent a message when it wanted to stop; this turn is the result.
         yield _event(spooled, "enforcement.message", counts=False)
     if word == "stopfailure":
         yield _event(spooled, "error", counts=False)
     if kind == "tool.execute.after":
         yield _event(spooled, kind, outcome=_call_outcome(word, spooled))
     elif word == "permissiondenied" and spooled.tool is not None:
-        # No other event ends the call.
+        # No other event reports the end of the call.
         yield _event(spooled, "decision", about=about, decision=decision)
         yield _event(spooled, "tool.execute.after", outcome="denied")
     else:
@@ -170,7 +170,7 @@ def _event(
     outcome: CallOutcome | None = None,
     counts: bool = True,
 ) -> SessionEvent:
-    """Return one event; `counts` is False for one beside another of the same report, which has tokens and cost."""
+    """Return one event; `counts` is False for an additional event of one report, so that tokens and cost count once."""
     at_us = (spooled.at if spooled.at is not None and 0 < spooled.at < _LATEST_NS else spooled.t) // 1000
     identity = _identity(kind, spooled)
     cost = spooled.cost.get("usd")
@@ -203,7 +203,7 @@ def _event(
         paths=spooled.paths,
         excluded_paths=spooled.excluded,
         sizes=spooled.sizes,
-        # Gemini repeats the counts of a request with each chunk of its answer: their sum would be too large.
+        # Gemini repeats a request's counts with each chunk of the answer, so adding them would count too much.
         tokens=spooled.tokens if counts and _letters(spooled.event) != "aftermodel" else {},
         cost_nano_usd=round(cost * 1e9) if counts and cost is not None and 0 <= cost < 1e9 else None,
         content=spooled.content,
@@ -211,9 +211,9 @@ def _event(
 
 
 def _identity(kind: EventKind, spooled: Spooled) -> str | None:
-    """Return the id by which two deliveries of one event are recognised as the same; None where it has none.
+    """Return an id that is the same for two deliveries of one event; None if there is none.
 
-    Cursor, Copilot CLI and VS Code read the settings of Claude Code beside their own, and deliver each event twice.
+    Cursor, Copilot CLI and VS Code also read the settings of Claude Code, so they deliver each event twice.
     """
     if spooled.agent in _TIMED and not spooled.call and spooled.at is not None:
         subject = spooled.hashes.get("input")
@@ -227,7 +227,7 @@ def _identity(kind: EventKind, spooled: Spooled) -> str | None:
     if kind.startswith("subagent."):
         return spooled.subagent
     if kind == "decision":
-        # A turn asks more than once, and what was asked for is denied later: neither is the other delivered again.
+        # A turn may ask several times, and a request may be denied later: these are different events.
         subject = spooled.call or spooled.hashes.get("input")
         return None if subject is None else f"{_letters(spooled.event)} {spooled.turn} {subject}"
     return spooled.call or spooled.turn if kind == "turn.start" else None
@@ -247,7 +247,7 @@ def _call_outcome(word: str, spooled: Spooled) -> CallOutcome:
 
 
 def _turn_outcome(word: str, spooled: Spooled, kind: EventKind) -> CallOutcome | None:
-    """Return how a turn or a session ended, None where the agent does not say."""
+    """Return how a turn or a session ended, None if the agent does not report it."""
     if kind not in ("turn.end", "session.end"):
         return None
     words = {_letters(text) for text in (spooled.reason, spooled.status, spooled.failure) if text}
@@ -265,7 +265,7 @@ def _microseconds(milliseconds: float) -> int | None:
 
 
 def _trace_id(traceparent: str | None) -> str | None:
-    """Return the trace id of a W3C `traceparent`, None where it is not one."""
+    """Return the trace id of a W3C `traceparent`, None if it is invalid."""
     parts = (traceparent or "").split("-")
     if len(parts) < 4 or len(parts[1]) != 32 or not set(parts[1]) <= set("0123456789abcdef"):
         return None
@@ -277,10 +277,10 @@ def _letters(name: str) -> str:
 
 
 def spooled_of(data: bytes) -> Spooled:
-    """Return what a file of the spool holds.
+    """Decode a file of the spool.
 
     Raises:
-        ValueError: it is not what this version of `ael_hook` writes.
+        ValueError: this version of `ael_hook` did not write it.
     """
     try:
         spooled = msgspec.json.decode(data, type=Spooled)

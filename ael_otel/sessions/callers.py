@@ -1,4 +1,4 @@
-"""Names and sessions of callers, from what they report: redacted, bounded, and linked to the session's own trace."""
+"""Read names and sessions of callers from what they send: redacted, bounded, and linked to the session's trace."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -17,29 +17,29 @@ from ael_otel.core.redaction import active_redaction
 from ael_otel.sessions.events import MAX_TEXT, span_id_of, trace_id_of
 
 SESSION_KEYS: Final = (attr.SESSION_ID, attr.GEN_AI_CONVERSATION_ID)
-"""Keys of baggage, and of `_meta` of an MCP request, that name the session of an agent."""
+"""Keys in baggage, and in `_meta` of an MCP request, for the session of an agent."""
 
 AGENT_KEY: Final = attr.GEN_AI_AGENT_NAME
 
 SESSION_VARIABLE: Final = "AEL_SESSION_ID"
 AGENT_VARIABLE: Final = "AEL_SESSION_AGENT"
-"""Variables with which an agent names its session to `ael run`; the agent's name makes a link to its trace."""
+"""Variables with which an agent passes its session to `ael run`; the agent's name is needed to link to its trace."""
 
 _CARRIED: Final = ("TRACEPARENT", "TRACESTATE", "BAGGAGE")
-"""Variables that carry a context to another process, as OpenTelemetry's specification names them."""
+"""Variables that carry a trace context to another process, by OpenTelemetry's specification."""
 
 
 def clean_name(name: object) -> str | None:
-    """Return a caller's name, redacted, printable and of 256 characters at most; None for anything but a text."""
+    """Return a caller's name, redacted, printable and at most 256 characters long; None if it is not a string."""
     if not isinstance(name, str) or not name.strip():
         return None
     return active_redaction().name(_printable(name.strip()[:MAX_TEXT]))
 
 
 def clean_id(session_id: object) -> str | None:
-    """Return the id of a session, printable and of 256 characters at most; None for anything but a text.
+    """Return the id of a session, printable and at most 256 characters long; None if it is not a string.
 
-    One that looks like a secret is replaced by its hash, so that sessions stay apart.
+    An id that looks like a secret is replaced by its hash, so that different sessions stay different.
     """
     if not isinstance(session_id, str) or not session_id.strip():
         return None
@@ -51,7 +51,7 @@ def clean_id(session_id: object) -> str | None:
 
 
 def caller_of(name: str | None, session_id: str | None, agent: str | None) -> Caller:
-    """Return a caller of a cleaned name and session, linked to that session's trace if its `agent` is known."""
+    """Return a caller from a cleaned name and session id, linked to the session's trace if `agent` is known."""
     if session_id is None or agent is None:
         return Caller(name, session_id)
     trace_id, span_id = _span_of(agent, session_id)
@@ -64,13 +64,13 @@ def _span_of(agent: str, session_id: str) -> tuple[int, int]:
 
 
 def named_in(values: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Return the session and the agent that baggage or `_meta` names, cleaned; None where it names none."""
+    """Return the session and the agent named in baggage or `_meta`, cleaned; None if there is none."""
     session_id = next((found for key in SESSION_KEYS if (found := clean_id(values.get(key)))), None)
     return session_id, None if session_id is None else clean_name(values.get(AGENT_KEY))
 
 
 def caller_now() -> Caller | None:
-    """Return who causes a run that begins now: a session in the baggage comes before that of the connection."""
+    """Return the caller of a run that begins now; a session in the baggage takes precedence over the connection's."""
     caller = current_caller.get()
     entries = baggage.get_all()
     session_id, agent = named_in(entries) if entries else (None, None)
@@ -85,9 +85,9 @@ def caller_now() -> Caller | None:
 
 @contextmanager
 def called_by_command(command: str, environ: Mapping[str, str]) -> Generator[None]:
-    """Make `command` the caller of the runs inside, in the trace and the session that the environment names.
+    """Make `command` the caller of the runs inside, in the trace and the session from the environment.
 
-    The session is that of `AEL_SESSION_ID` and `AEL_SESSION_AGENT`, else that of the baggage.
+    The session is that of `AEL_SESSION_ID` and `AEL_SESSION_AGENT`, or else that of the baggage.
     """
     joined: Token[Context] | None = None
     token: Token[Caller | None] | None = None

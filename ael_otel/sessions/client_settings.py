@@ -1,4 +1,4 @@
-"""Add our hooks to an agent's settings file, find them there, and remove them; and read and write such files."""
+"""Add our hooks to an agent's settings file, find them and remove them; read and write such files."""
 
 import json
 import os
@@ -15,7 +15,7 @@ _LARGEST: Final = 4 * 1024 * 1024
 
 
 def new_text(client: Client) -> str:
-    """Return a settings file with nothing but our hooks."""
+    """Return a settings file that contains only our hooks."""
     if client.name == "opencode":
         return PLUGIN
     document: dict[str, Any] = {} if client.version is None else {"version": client.version}
@@ -55,13 +55,13 @@ def with_hooks(text: str | None, client: Client, path: Path) -> str:
 
 
 def without_hooks(text: str, client: Client, path: Path) -> str | None:
-    """Return a settings file without our hooks; None where nothing else is in it and the file can go."""
+    """Return a settings file without our hooks; None if nothing else is in it, so that it can be deleted."""
     if client.own or text == new_text(client):
         return None
     while (place := _first_own(_root(text, path))) is not None:
         parents = place
         node, index = parents.pop()
-        # What was made for the child alone goes with it: the list of the event, then `hooks`.
+        # Containers that were created for the entry are removed with it: the list of the event, then `hooks`.
         while parents and len(node.begins) == 1 and made_here(text, node):
             node, index = parents.pop()
         text = remove(text, node, index)
@@ -95,7 +95,7 @@ def _root(text: str, path: Path) -> Node:
 
 
 def _own_places(group: Node) -> Sequence[int]:
-    """Return which hooks of a group are ours; [-1] if the group itself is one, as in Cursor's file."""
+    """Return the positions of our hooks in a group; [-1] if the group itself is a hook, as in Cursor's file."""
     if is_own(_command(group)):
         return [-1]
     inner = group.members.get("hooks")
@@ -110,7 +110,7 @@ def _command(node: Node) -> Any:
 
 
 def _first_own(root: Node) -> list[tuple[Node, int]] | None:
-    """Return the way from the root to one of our entries, as containers and places in them; None if there is none."""
+    """Return the path from the root to one of our entries, as (container, position) pairs; None if there is none."""
     hooks = root.members.get("hooks")
     if hooks is None:
         return None
@@ -129,9 +129,9 @@ def _first_own(root: Node) -> list[tuple[Node, int]] | None:
 
 
 def read_text(path: Path) -> str | None:
-    """Return a settings file; None if there is none. Raises ConfigError for one that is not a readable UTF-8 file."""
+    """Return a settings file, None if there is none; raises ConfigError if it is not a readable UTF-8 file."""
     try:
-        if not path.is_file() and path.exists():  # a read of a named pipe would wait for ever
+        if not path.is_file() and path.exists():  # reading a named pipe would block forever
             raise ConfigError(f"{path}: is not a regular file; it is not rewritten", path=path)
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)
@@ -148,7 +148,7 @@ def read_text(path: Path) -> str | None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a settings file, whole or not at all; the file that a link leads to is replaced, and its mode stays.
+    """Write a settings file, completely or not at all, and keep its mode; for a link, write the file it points to.
 
     Raises:
         ConfigError: it cannot be written.
@@ -160,7 +160,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def delete_file(path: Path) -> None:
-    """Delete a settings file; of a link, the file that it leads to, since the link is the owner's.
+    """Delete a settings file; for a link, delete the file it points to, since the link is the user's.
 
     Raises:
         ConfigError: it cannot be deleted.

@@ -1,7 +1,7 @@
-"""Metrics and log events of the sessions that this process keeps: of an engine's clients and of hosted agents.
+"""Count and log the sessions that this process stores: of an engine's clients and of hosted agents.
 
-Each process counts what it has stored itself, so that nothing counts twice where several share a run store. What hooks
-report is counted by their worker, out of the totals of the store (`ael_otel.runtime.session_outlets`).
+Each process counts only what it stored itself, so that nothing is counted twice in a shared run store. The worker of
+`ael-hook` exports the counts of coding agents from the totals of the store (`ael_otel.runtime.session_outlets`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,18 +17,18 @@ from ael_otel.sessions.session import origin_of
 from ael_otel.sessions.table import CALLS, IDLE, SESSIONS, Added, SessionTable, TotalKey
 
 OWN_ORIGINS: Final[tuple[SessionOrigin, ...]] = ("client", "hosted")
-"""Sessions that a process reports itself; the worker of `ael-hook` looks after those of hooks."""
+"""Sessions that a process reports itself; the worker of `ael-hook` handles those of hooks."""
 
 EXPIRE_S: Final = 600.0
-"""How often sessions that have fallen silent are looked for."""
+"""Seconds between two searches for silent sessions."""
 
 
 class CountedTable:
-    """A table of sessions whose changes are counted and logged.
+    """A table of sessions that counts and logs its changes.
 
     Args:
-        table: where events are kept; its `counts` and `logs` are off.
-        metrics: where they are counted.
+        table: stores the events; its `counts` and `logs` are off.
+        metrics: counts the events.
         on_drop: called with a reason and the number of events that did not fit into their session.
         clock: seconds, for tests.
     """
@@ -47,10 +47,10 @@ class CountedTable:
         self._expires_at = clock()
 
     def add(self, events: Sequence[SessionEvent], /) -> Added:
-        """Keep events, and count and log what they have changed.
+        """Store events, and count and log the changes.
 
         Raises:
-            StoreError: the store cannot be written now; nothing of the batch was.
+            StoreError: the store cannot be written now; nothing of the batch was stored.
         """
         self.expire()
         added = self._table.add(events)
@@ -58,7 +58,7 @@ class CountedTable:
         return added
 
     def expire(self) -> None:
-        """Mark silent sessions as abandoned, if that was not done for a while."""
+        """Mark silent sessions as abandoned, unless that was done recently."""
         now = self._clock()
         if now >= self._expires_at:
             self._expires_at = now + EXPIRE_S
@@ -75,7 +75,7 @@ class CountedTable:
 
 
 def count(metrics: AelMetrics, added: Added) -> None:
-    """Count what has changed, and emit zeros for what a new session can still cause."""
+    """Count changes, and emit zeros for the outcomes that a new session can still have."""
     for happening in added.happenings:
         if happening.kind == "start":
             agent, origin = happening.record.agent, origin_of(happening.record)

@@ -1,7 +1,7 @@
-"""One thing that an agent's session reported: the shape that hooks, engines and importers of events agree on.
+"""The event of a session: the common form of events from hooks, engines and importers.
 
-The kinds are the Telemetry System PRD's (`session.*`, `tool.execute.*`, `enforcement.*`, `decision`, `error`) and the
-turns, subagents and signs of life that a session is counted by.
+The kinds are those of the Telemetry System PRD (`session.*`, `tool.execute.*`, `enforcement.*`, `decision`, `error`),
+and turns, subagents and signs of life, which the figures of a session need.
 """
 
 from hashlib import sha256
@@ -30,7 +30,7 @@ type CallOutcome = Literal["success", "error", "timeout", "denied", "cancelled",
 
 KINDS: Final[tuple[str, ...]] = get_args(EventKind.__value__)
 MAX_TEXT: Final = 256
-"""Characters of an id or a name."""
+"""Maximum characters of an id or a name."""
 
 MAX_PATH: Final = 1024
 MAX_PATHS: Final = 64
@@ -40,13 +40,12 @@ class SessionEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """One event of a session.
 
     `at_us` is microseconds since 1970, UTC; `key` identifies the event in its session: a second event with the same key
-    is the same event. `origin` is who reported it, None where that is not stored: `hooks` of a coding agent, the engine
-    of a `client`, or the application of a `hosted` agent. Everything else is None or empty where the agent does not
-    report it. `call_id` pairs the start
-    and the end of a tool call, `input_hash` does where there is no id. `about` is the subject of a decision
-    (`permission`, `when`) or of a sign of life, `decision` its answer. `execution_id` names the run of the engine that
-    the event belongs to. `tokens` and `cost_nano_usd` are as the agent counted them. `content` is None unless its
-    recording is on; it is redacted.
+    is the same event. `origin` is the reporter, None if it is not stored: `hooks` of a coding agent, the engine of a
+    `client`, or the application of a `hosted` agent. Every other field is None or empty if the agent does not report
+    it. `call_id` pairs the start and the end of a tool call; without it, `input_hash` does. `about` is the subject of a
+    decision (`permission`, `when`) or of a sign of life, `decision` the answer. `execution_id` names the engine's run
+    of the event. `tokens` and `cost_nano_usd` are the agent's own counts. `content` is redacted, and None unless its
+    recording is enabled.
     """
 
     session_id: str
@@ -85,12 +84,12 @@ class SessionEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 def event_key(kind: str, *parts: object) -> str:
-    """Return the key of an event: 16 hex digits of the SHA-256 of its kind and of the parts that identify it."""
+    """Return the key of an event: 16 hex digits of the SHA-256 of its kind and its identifying parts."""
     return sha256("\0".join([kind, *map(str, parts)]).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def trace_id_of(agent: str, session_id: str) -> str:
-    """Return the trace id of a session, 32 hex digits; the same in every process, so that short-lived ones agree."""
+    """Return the trace id of a session, 32 hex digits; the same in every process, since hooks share no state."""
     return _digest("trace", agent, session_id)[:32]
 
 

@@ -1,7 +1,7 @@
-"""The coding agents whose hooks call `ael-hook`: their settings files, the form of an entry, and the events wanted.
+"""The coding agents whose hooks call `ael-hook`: their settings files, the form of an entry, and the hooked events.
 
-The command of an entry never changes: Codex trusts a hook by its hash. It ends with 0 where the package is gone, since
-some agents refuse a tool call when a hook fails.
+The command of an entry never changes, because Codex trusts a hook by its hash. It exits with 0 even if the package is
+no longer installed, since some agents refuse a tool call when a hook fails.
 """
 
 import os
@@ -17,7 +17,7 @@ POWERSHELL: Final = (
     "if (Get-Command ael-hook -ErrorAction SilentlyContinue) { $input | ael-hook auto }; exit 0"
 )
 SECONDS: Final = 5
-"""How long an agent waits for a hook; the hook ends by itself before."""
+"""Seconds that an agent waits for a hook; the hook ends earlier by itself."""
 
 _TOOL_EVENTS: Final = frozenset(
     {
@@ -29,10 +29,10 @@ _TOOL_EVENTS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One agent.
+    """A coding agent.
 
-    `files` are its settings files by scope, relative to the home or to the project; a scope that is missing has no file
-    that fits. `own` are files that hold nothing but our hooks. `commands` are the names of its program.
+    `files` are its settings files by scope, relative to the home or to the project; a missing scope has no suitable
+    file. `own` are files that contain only our hooks. `commands` are the names of its program.
     """
 
     name: str
@@ -42,13 +42,13 @@ class Client:
     entry: Callable[[str], dict[str, Any]]
     commands: tuple[str, ...]
     home_variable: str = ""
-    """Variable that names the folder in place of the first part of the user's path."""
+    """Variable with the folder that replaces the first part of the user's path."""
     own: bool = False
     version: int | None = None
     note: str = ""
 
     def path(self, scope: Scope, project: Path, environ: Mapping[str, str]) -> Path | None:
-        """Return the settings file of a scope; None where the agent has none."""
+        """Return the settings file of a scope; None if the agent has none."""
         name = self.files.get(scope)
         if name is None:
             return None
@@ -152,7 +152,7 @@ CLIENTS: Final[Mapping[str, Client]] = {
             _grouped,
             ("codex",),
             home_variable="CODEX_HOME",
-            note="runs hooks that you trust only: start codex, type /hooks, and trust those of ael-hook",
+            note="runs only hooks that you trust: start codex, type /hooks, and trust those of ael-hook",
         ),
         Client(
             "gemini-cli",
@@ -247,11 +247,11 @@ export const AelHooks = async ({ directory }) => ({
   },
 })
 """
-"""The plugin of OpenCode; it names fields only, and ael-hook keeps sizes of the texts among them."""
+"""The plugin of OpenCode; `ael-hook` writes only the sizes of the texts that it sends."""
 
 
 def is_own(command: object) -> bool:
-    """Return whether a command of a settings file is one that an installation wrote, also of an older version."""
+    """Return whether a command in a settings file was written by an installation, also of an older version."""
     if not isinstance(command, str):
         return False
     words = command.split()

@@ -1,4 +1,4 @@
-"""The files of hooks in the user's folder: `hooks.json`, which ael-hook reads, and the state of the spool."""
+"""The files of hooks in the user's folder: `hooks.json`, which `ael-hook` reads, and the state of the spool."""
 
 import json
 import os
@@ -24,10 +24,10 @@ def home_folder(environ: Mapping[str, str]) -> Path:
 
 
 def user_config(home: Path) -> Settings:
-    """Return the user's own configuration: the file of AEL_CONFIG_PATH, `config.yaml` in `home`, or the defaults.
+    """Return the user's configuration: the file of AEL_CONFIG_PATH, `config.yaml` in `home`, or the defaults.
 
     Raises:
-        ConfigError: it cannot be read; nothing is stored by rules that the user has not set.
+        ConfigError: it cannot be read; storing by the defaults instead could ignore the user's rules.
     """
     named = os.environ.get("AEL_CONFIG_PATH")
     path = Path(named) if named else home / "config.yaml"
@@ -35,16 +35,16 @@ def user_config(home: Path) -> Settings:
 
 
 def user_settings(home: Path) -> Settings:
-    """Return the user's own configuration, with the store in `home` unless it names another one.
+    """Return the user's configuration, with the store in `home` unless it names another one.
 
     Raises:
-        ConfigError: it cannot be read, or names a store that does not last.
+        ConfigError: it cannot be read, or its store is not persistent.
     """
     settings = user_config(home)
     store = settings.store
     if store.backend == "memory":
         raise ConfigError(
-            "telemetry.store.backend is memory: sessions of agents need a store that lasts; set sqlite"
+            "telemetry.store.backend is memory: sessions of agents need a persistent store; set it to sqlite"
         )
     if store.backend == "sqlite" and store.path == DEFAULT_PATH and not os.environ.get(VARIABLE):
         settings = replace(settings, store=replace(store, path=str(home.absolute() / "telemetry.db")))
@@ -54,7 +54,7 @@ def user_settings(home: Path) -> Settings:
 def write_hook_settings(
     home: Path, excluded_paths: tuple[str, ...], *, content: bool = False, attribution: bool = True
 ) -> None:
-    """Write `hooks.json`, which ael-hook reads: 0600, whole or not at all."""
+    """Write `hooks.json`, which `ael-hook` reads, with mode 0600, completely or not at all."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     document = {
         "v": ael_hook.VERSION,
@@ -71,9 +71,9 @@ def write_hook_settings(
 
 
 def remove_hook_settings(home: Path) -> None:
-    """Delete `hooks.json`, unless it excludes other paths than ael-hook does by itself.
+    """Delete `hooks.json`, unless it excludes other paths than the defaults of `ael-hook`.
 
-    Hooks in another project may still go by it.
+    Hooks in another project may still use it.
     """
     path = home / "hooks.json"
     try:
@@ -86,10 +86,10 @@ def remove_hook_settings(home: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SpoolState:
-    """The state of the spool: numbers of events, dead letters and what hooks have counted, and whether a worker runs.
+    """The state of the spool: numbers of events, dead letters and counted problems, and whether a worker runs.
 
-    Events that were `not_understood` have a dead letter each, up to a limit; `not_looked_at` counts calls whose files
-    could not be looked at.
+    Each `not_understood` event has a dead letter, up to a limit; `not_looked_at` counts calls without a snapshot of
+    their files.
     """
 
     waiting: int
@@ -158,5 +158,5 @@ def last_events(home: Path) -> dict[tuple[str, str], int]:
             key = (str(event["agent"]), str(event["event"]))
             last[key] = max(last.get(key, 0), int(event["t"]))
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
-            continue  # taken by the worker meanwhile, or not one of ours
+            continue  # already taken by the worker, or not one of ours
     return last

@@ -1,7 +1,7 @@
-"""Functions of the application that are called for events of sessions and of tool calls: the PRD's HookSystem.
+"""Call the application's functions for events of sessions and tool calls: the HookSystem of the PRD.
 
-Who causes an event only notes it. Each function has a queue and a thread of its own, so that one that is slow or hangs
-delays neither the engine nor another function.
+The thread that causes an event only queues it. Each function has its own queue and thread, so that a function that is
+slow or hangs delays neither the engine nor other functions.
 """
 
 import asyncio
@@ -41,13 +41,13 @@ type Content = Callable[[], dict[str, Any] | None]
 EVENTS: Final[tuple[str, ...]] = get_args(HookEvent.__value__)
 
 BUDGET_S: Final = 0.05
-"""How long one call of a function may take without a word in the log."""
+"""Seconds that one call of a function may take without a warning."""
 
 ASYNC_S: Final = 30.0
-"""After how long a coroutine of a function is cancelled (`timeout`)."""
+"""Seconds after which a coroutine of a function is cancelled (`timeout`)."""
 
 MAX_WAITING: Final = 1_024
-"""Events that wait for one function; it is skipped for what comes beyond (`queue_full`)."""
+"""Maximum number of events that wait for one function; it is not called for further ones (`queue_full`)."""
 
 _EVENT_BYTES: Final = 1_024
 _MAX_BYTES: Final = 16 * 1024 * 1024
@@ -61,13 +61,13 @@ class _Note(NamedTuple):
 
 
 class Hook:
-    """A function that is called for one kind of event, until `remove`; `on` makes it.
+    """A function that is called for one kind of event until `remove`; created by `on`.
 
     Attributes:
-        called: how often the function was called and returned.
-        failed: how often it raised, or was cancelled since it took longer than `ASYNC_S`.
-        skipped: for how many events it was not called, since too many waited.
-        slow: how often it took longer than `BUDGET_S`; a coroutine is not measured.
+        called: number of calls that returned.
+        failed: number of calls that raised, or were cancelled after `ASYNC_S` seconds.
+        skipped: number of events without a call, because too many waited.
+        slow: number of calls that took longer than `BUDGET_S`; coroutines are not measured.
     """
 
     def __init__(self, event: str, function: HookFunction) -> None:
@@ -83,21 +83,21 @@ class Hook:
         return f"<Hook {self.event}: {self._name}>"
 
     def remove(self) -> None:
-        """Call the function no more, not even for events that wait; doing it again changes nothing."""
+        """Stop calling the function, also for events that wait; calling it again changes nothing."""
         self._removed = True
         _remove(self)
         self._queue.close(0)
 
     def submit(self, note: _Note) -> None:
-        """Note an event for the function."""
+        """Queue an event for the function."""
         self._queue.submit(self, note, _EVENT_BYTES)
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until the function was called for each event so far; returns whether that took less than `timeout_s`."""
+        """Wait until the function was called for every event so far; return whether that took less than `timeout_s`."""
         return self._queue.flush(timeout_s)
 
     def after_fork(self) -> None:
-        """Start anew in a forked child; what waits is the parent's."""
+        """Reset a forked child; the waiting events are the parent's."""
         self._queue.after_fork_in_child()
 
     def take(self, notes: Sequence[_Note], /) -> None:
@@ -120,7 +120,7 @@ class Hook:
         began = perf_counter()
         reason: TelemetryDropReason = "hook_error"
         try:
-            # Each function has a copy, since what is in it can be changed.
+            # Each function gets a copy, since it may change the content.
             answer = self._function(replace(event, content=content))
             if isawaitable(answer):
                 reason = "timeout"
@@ -152,8 +152,8 @@ class Hook:
         if not self._said_slow:
             self._said_slow = True
             logger.warning(
-                "the function %s, registered for %s, took %.0f ms: events wait for it, and it is skipped for those "
-                "beyond %d",
+                "the function %s, registered for %s, took %.0f ms: events wait for it, and are skipped while more than "
+                "%d wait",
                 self._name,
                 self.event,
                 seconds * 1e3,
@@ -178,7 +178,7 @@ class _State:
     lock = RLock()
     hooks: dict[str, tuple[Hook, ...]] = {}  # noqa: RUF012 - replaced, never changed
     all: WeakSet[Hook] = WeakSet()  # noqa: RUF012 - of this process
-    watchers: dict[int, Callable[[Moment, ToolCall], None]] = {}  # noqa: RUF012 - the same
+    watchers: dict[int, Callable[[Moment, ToolCall], None]] = {}  # noqa: RUF012 - as above
     lost: Callable[[TelemetryDropReason, int], None] = staticmethod(_count)
 
 
@@ -186,9 +186,9 @@ def on(event: HookEvent, function: HookFunction) -> Hook:
     """Call `function` for each event of one kind: tool calls of the engine, and sessions of this process.
 
     The function may be a coroutine function. It gets an event with the session, the agent, the tool, the outcome and,
-    in `content`, what the run store keeps of parameters and results, redacted. `enforcement.idle` comes once a session
-    has been silent for `telemetry.sessions.idle_seconds`. The function runs on a thread of its own and can
-    change nothing: one that raises, or for which more than 1,024 events wait, is counted and reported once in the log.
+    in `content`, the redacted parameters and results that the run store has. `enforcement.idle` comes once a session
+    has been silent for `telemetry.sessions.idle_seconds`. The function runs on its own thread and cannot change the
+    call: if it raises, or if more than 1,024 events wait for it, that is counted and logged once.
 
         >>> import ael_otel
         >>> names = []
@@ -204,13 +204,13 @@ def on(event: HookEvent, function: HookFunction) -> Hook:
     Args:
         event: `tool.execute.before`, `tool.execute.after`, `session.start`, `session.end`, `enforcement.idle` or
             `enforcement.message`.
-        function: what is called, with the event as its only argument.
+        function: called with the event as its only argument.
 
     Returns:
         A handle: `remove()` ends the calls, `flush(seconds)` waits for them.
 
     Raises:
-        AelOtelError: there is no such event, or `function` cannot be called.
+        AelOtelError: the event does not exist, or `function` is not callable.
     """
     if event not in EVENTS:
         raise AelOtelError(f"{event!r} is not an event of hooks: use one of {', '.join(EVENTS)}")
@@ -233,7 +233,7 @@ def _remove(hook: Hook) -> None:
 
 
 def watch_tools(owner: object, watcher: Callable[[Moment, ToolCall], None]) -> None:
-    """Call `watcher` for each tool call until `unwatch_tools`, once however many owners it has."""
+    """Call `watcher` for each tool call until `unwatch_tools`; once per call even if it has several owners."""
     with _State.lock:
         _State.watchers = {**_State.watchers, id(owner): watcher}
         _refresh()
@@ -271,7 +271,7 @@ def _observed(moment: Moment, call: ToolCall) -> None:
 
 
 def facts_of(moment: Moment, call: ToolCall) -> dict[str, Any]:
-    """Return what an event says of a tool call."""
+    """Return the fields of an event for a tool call."""
     record, execution = call.record, call.execution
     facts: dict[str, Any] = {
         "key": event_key(f"tool.execute.{moment}", record.call_id),
@@ -290,7 +290,7 @@ def facts_of(moment: Moment, call: ToolCall) -> dict[str, Any]:
 
 
 def _content_of(moment: Moment, call: ToolCall) -> dict[str, Any] | None:
-    """Return what the run store keeps of a call, judged as far as it is."""
+    """Return the content of a call as the run store has it, as far as it is redacted already."""
     scope, record = call.scope, call.record
     if scope is not None and scope.secrets is not None and not scope.secrets.settle():
         return None
@@ -306,9 +306,9 @@ def _plain(value: Any) -> Any:
 
 
 def notify(event: SessionEvent, content: dict[str, Any] | None = None) -> None:
-    """Call the functions that are registered for an event of a session, with content that is redacted already."""
+    """Call the functions that are registered for an event of a session, with redacted content."""
     hooks = _State.hooks.get(event.kind)
-    if hooks and not event.kind.startswith("tool."):  # those come from the calls themselves
+    if hooks and not event.kind.startswith("tool."):  # events of tools come from the calls themselves
         _give(hooks, _Note(event, None if content is None else lambda: dict(content)))
 
 
@@ -318,7 +318,7 @@ def _give(hooks: Sequence[Hook], note: _Note) -> None:
 
 
 def flush(timeout_s: float) -> bool:
-    """Wait until all functions were called for each event so far; returns whether they were in `timeout_s` seconds."""
+    """Wait until all functions were called for every event so far; return whether that took less than `timeout_s`."""
     deadline = perf_counter() + timeout_s
     hooks = [hook for each in _State.hooks.values() for hook in each]
     done = [hook.flush(max(0.0, deadline - perf_counter())) for hook in hooks]

@@ -21,18 +21,18 @@ from ael_otel.sessions.events import MAX_PATH, CallOutcome, EventKind, SessionEv
 from ael_otel.sessions.live import report
 
 _MAX_RUNS: Final = 1_024
-"""Runs of one session that go on at once and are paired with their ends; those that began first are forgotten."""
+"""Maximum number of concurrent runs of one session whose ends are matched; the oldest are forgotten."""
 
 current_session: ContextVar["AgentSession | None"] = ContextVar("ael_otel_session", default=None)
-"""The session around the current code, None outside any."""
+"""The session of the current code, None outside a session."""
 
 
 class AgentSession:
-    """One session, from `with` to its end; every method may be called from any thread and never raises.
+    """A session, from `with` to its end; every method may be called from any thread and never raises.
 
     Args:
         agent: the agent's name, cleaned.
-        session_id: its id, cleaned; None makes one up.
+        session_id: its id, cleaned; None generates one.
         version: the agent's version.
         model: the model that it uses.
         workspace: the folder that it works in.
@@ -84,13 +84,13 @@ class AgentSession:
         try:
             current_caller.reset(callers)
             current_session.reset(sessions)
-        except ValueError:  # left in another context than it was entered in
+        except ValueError:  # the context differs from that of `__enter__`
             current_caller.set(None)
             current_session.set(None)
 
     @contextmanager
     def turn(self, turn_id: str | None = None) -> Generator[None]:
-        """Record a turn: what the agent does between two messages of a person."""
+        """Record a turn: the agent's work between two messages of a person."""
         before, self._turn = self._turn, turn_id or token_hex(8)
         name = self._turn
         self._report("turn.start", turn_id=name)
@@ -103,23 +103,23 @@ class AgentSession:
             self._turn = before
 
     def decided(self, about: str, decision: str) -> None:
-        """Record a decision: `decision` (`allow`, `deny`, `ask` or a word of your own) on `about`."""
+        """Record a decision: `decision` (`allow`, `deny`, `ask` or any other word) on `about`."""
         self._report("decision", about=clean_name(about), decision=clean_name(decision))
 
     def failed(self, error: BaseException) -> None:
-        """Record an error that did not end the session; of the error only its type is kept."""
+        """Record an error that did not end the session; only its type is stored."""
         with fault_barrier("session.failed"):
             failure = classify(error, "workflow_engine")
             self._report("error", outcome=status_of(failure), error_type=failure.type)
 
     def message(self, text: str | None = None) -> None:
-        """Record a message that was put to the agent to keep it going; hooks get its text, redacted."""
+        """Record a message that was sent to the agent to make it continue; hooks get its text, redacted."""
         with fault_barrier("session.message"):
             event = self._event("enforcement.message", turn_id=self._turn)
             report(event, None if text is None else {"message": active_redaction().text(text)})
 
     def idle(self, seconds: float) -> None:
-        """Record that the agent has done nothing for so long."""
+        """Record that the agent has been idle for `seconds`."""
         self._report("enforcement.idle", duration_us=int(max(0.0, seconds) * 1e6))
 
     def _report(self, kind: EventKind, **facts: Any) -> None:
@@ -139,11 +139,11 @@ class AgentSession:
         )
 
     def _run_begins(self, run: RunIds) -> None:
-        """Record the start of a run of a workflow as that of a call; a direct call is recorded by `tool_call`."""
+        """Record the start of a workflow's run as a call; `tool_call` records a direct one."""
         if run.workflow_name is None:
             return
-        call_id = run.span_id or token_hex(8)  # the execution id may come later than the start
-        # The run is held with its id: otherwise another run could get its address before its end is reported.
+        call_id = run.span_id or token_hex(8)  # the execution id may be set after the start
+        # The run is stored with its id: otherwise another run could get its address before its end is reported.
         self._runs[id(run)] = run, call_id
         while len(self._runs) > _MAX_RUNS:
             self._runs.popitem(last=False)
@@ -162,7 +162,7 @@ class AgentSession:
         )
 
     def tool_call(self, moment: Moment, call: ToolCall) -> None:
-        """Record a moment of a tool call that no run makes."""
+        """Record the start or end of a tool call outside runs."""
         self._report(f"tool.execute.{moment}", **hooks.facts_of(moment, call))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 

@@ -1,7 +1,7 @@
-"""Silence of sessions of this process: `enforcement.idle` once a session has been silent for too long.
+"""Detect silent sessions of this process: `enforcement.idle` once a session has been silent for too long.
 
-What a session's idle times are is worked out from its other events (`session.py`); this only says it in time, to hooks
-and to whoever follows the store.
+The idle times of a session are computed from its other events (`session.py`); this module reports them while they last,
+to hooks and to readers of the store.
 """
 
 from collections import OrderedDict
@@ -14,11 +14,11 @@ from ael_otel.sessions.events import SessionEvent, event_key
 from ael_otel.sessions.session import IDLE_S
 
 MAX_SESSIONS: Final = 4_096
-"""Sessions watched at most; beyond that, the one that was silent longest is dropped."""
+"""Maximum number of observed sessions; beyond it, the one that was silent longest is dropped."""
 
 _CALL_EXPIRES_S: Final = 3600.0
 _LATEST_S: Final = 0.01
-"""An alarm that comes a little early waits for so long again."""
+"""Seconds to wait again if the timer fires slightly early."""
 
 
 class _Watched:
@@ -36,9 +36,9 @@ class _Watched:
 
 
 class IdleWatch:
-    """Reports each session once for each silence.
+    """Reports each silence of a session once.
 
-    Not silent is a session with an open tool call, for an hour at most, and one that waits for a permission.
+    A session with an open tool call (for an hour at most), or one that waits for a permission, is not silent.
 
     Args:
         report: called with each event `enforcement.idle`.
@@ -58,7 +58,7 @@ class IdleWatch:
         self._watched: OrderedDict[tuple[str, str], _Watched] = OrderedDict()
 
     def note(self, events: Sequence[SessionEvent]) -> None:
-        """Note events, in their order."""
+        """Process events, in their order."""
         now = self._clock()
         for event in events:
             self._note(event, now)
@@ -67,7 +67,7 @@ class IdleWatch:
         key = (event.agent, event.session_id)
         watched = self._watched.get(key)
         if event.kind in ("session.end", "enforcement.idle"):
-            self._watched.pop(key, None)  # its next event begins anew
+            self._watched.pop(key, None)  # its next event starts again
             return
         if watched is None:
             watched = self._watched[key] = _Watched()
@@ -89,10 +89,10 @@ class IdleWatch:
             watched.turn_id = event.turn_id if event.kind == "turn.start" else None
 
     def due(self) -> float | None:
-        """Report the sessions that are idle now; returns the seconds until the next may be, None if none can be."""
+        """Report the sessions that are idle now; return the seconds until the next one may be, None if none can be."""
         now = self._clock()
         soonest: float | None = None
-        for (agent, session_id), watched in list(self._watched.items()):  # the one silent longest first
+        for (agent, session_id), watched in list(self._watched.items()):  # longest silent first
             if soonest is not None and watched.since + self._idle_s >= soonest:
                 break
             if watched.asked:
@@ -118,5 +118,5 @@ class IdleWatch:
         return None if soonest is None else max(_LATEST_S, soonest - now)
 
     def forget(self) -> None:
-        """Watch none of the sessions so far: in a forked child they are the parent's."""
+        """Forget all sessions: in a forked child they are the parent's."""
         self._watched.clear()

@@ -1,4 +1,4 @@
-"""Events of agents as they may be kept: every text redacted, content only where it is wanted and not excluded."""
+"""Prepare events of agents for storing: redact every text, and drop content that is disabled or excluded."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -38,13 +38,13 @@ def redacted_events(
     content: bool,
     max_content: int = MAX_CONTENT,
 ) -> list[SessionEvent]:
-    """Return events as they may be kept.
+    """Return events as they may be stored.
 
     Args:
-        events: as a hook spooled them; a hook leaves excluded paths out already.
-        redaction: the redaction in force.
-        content: whether content is kept; that of a call which named an excluded path never is.
-        max_content: bytes to which a text of it is cut, after redaction.
+        events: as a hook spooled them; a hook drops excluded paths already.
+        redaction: the active redaction.
+        content: whether content is stored; never for a call that named an excluded path.
+        max_content: maximum bytes of a text in the content, after redaction.
     """
     events = list(events)
     excluded = {event.call_id for event in events if event.excluded_paths and event.call_id}
@@ -81,6 +81,6 @@ def _redacted(
 
 
 def _cut(value: Any, limit: int) -> Any:
-    """Return the beginning of a text; a hook writes nothing but texts."""
+    """Return the beginning of a text; all content of hooks is text."""
     data = value.encode("utf-8", "replace") if isinstance(value, str) else b""
     return data[:limit].decode("utf-8", "ignore") if len(data) > limit else value

@@ -1,8 +1,8 @@
-"""Insert into a JSON text and remove from it without touching the rest: order, formatting and unknown keys stay.
+"""Insert into a JSON text and remove from it, leaving the rest unchanged: order, formatting and unknown keys.
 
-A text from which all that was inserted is removed again equals the original byte by byte: a child inserted into an
-empty container follows the opening bracket directly, and a container that is made here has a blank or a line break
-behind it. So the removal can tell an empty container that the owner wrote from one that goes with its last child.
+Removing everything that was inserted restores the text byte by byte. A child in an empty container is inserted directly
+after the opening bracket, and a container created here begins with a blank or a line break. From that, the removal
+distinguishes an empty container that the user wrote from one to remove with its last child.
 """
 
 import json
@@ -19,7 +19,7 @@ _MAX_DEPTH: Final = 100
 
 @dataclass(slots=True)
 class Node:
-    """A value of a JSON text: where it begins and ends, its children, and the places of the members' names."""
+    """A value in a JSON text: where it begins and ends, its children, and the positions of the members' names."""
 
     start: int
     end: int = 0
@@ -27,12 +27,12 @@ class Node:
     members: dict[str, "Node"] = field(default_factory=dict[str, "Node"])
     elements: list["Node"] = field(default_factory=list["Node"])
     begins: list[int] = field(default_factory=list[int])
-    """Where each child begins: its name, in a mapping."""
+    """Where each child begins; in a mapping, where its name begins."""
     ends: list[int] = field(default_factory=list[int])
 
 
 def parse(text: str) -> Node:
-    """Return the tree of a JSON text; raises ValueError for what is not strict JSON, for example for comments."""
+    """Return the tree of a JSON text; raises ValueError if it is not strict JSON, for example if it has comments."""
     start = 1 if text.startswith("\ufeff") else 0
     value = json.loads(text[start:])
     return _node(text, _skip(text, start), value, 0)
@@ -61,7 +61,7 @@ def _node(text: str, at: int, value: Any, depth: int) -> Node:
             assert name is not None
             key = json.loads(name[0])
             if key in node.members:
-                raise ValueError(f"the key {key!r} is there twice")
+                raise ValueError(f"the key {key!r} appears twice")
             here = _skip(text, _skip(text, name.end()) + 1)
             child = _node(text, here, value[key], depth + 1)
             node.members[key] = child
@@ -78,7 +78,7 @@ def _node(text: str, at: int, value: Any, depth: int) -> Node:
 
 
 def insert(text: str, node: Node, value: Any, name: str | None = None) -> str:
-    """Return a text with one more child at the end of a container."""
+    """Return a text with another child at the end of a container."""
     newline = "\r\n" if "\r\n" in text else "\n"
     indent = _INDENT.search(text)
     unit = indent[1] if indent else "  "
@@ -111,7 +111,7 @@ def _compact(value: Any) -> str:
 
 
 def remove(text: str, node: Node, index: int) -> str:
-    """Return a text without one child of a container."""
+    """Return a text without a child of a container."""
     if index > 0:
         return text[: node.ends[index - 1]] + text[node.ends[index] :]
     if len(node.begins) > 1:
@@ -120,5 +120,5 @@ def remove(text: str, node: Node, index: int) -> str:
 
 
 def made_here(text: str, node: Node) -> bool:
-    """Return whether a container was made together with its only child, rather than by the owner of the file."""
+    """Return whether a container was created with its only child by `insert`, not by the user."""
     return text[node.start + 1] in " \t\r\n"

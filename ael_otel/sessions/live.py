@@ -1,4 +1,4 @@
-"""Events of sessions of this process, on their way to the run store: noted by one thread, stored by another."""
+"""Pass events of sessions of this process to the run store: one thread queues them, another stores them."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from ael_otel.sessions.session import IDLE_S
 
 MAX_EVENTS: Final = 4_096
 MAX_BYTES: Final = 4 * 1024 * 1024
-"""Events and bytes that wait for the run store; what comes beyond either is dropped (`queue_full`)."""
+"""Maximum number and bytes of events that wait for the run store; further ones are dropped (`queue_full`)."""
 
 _EVENT_BYTES: Final = 512
 _AT_ONCE: Final = 256
@@ -22,21 +22,21 @@ _GATHER_S: Final = 0.2
 
 
 class Table(Protocol):
-    """Keeps events of sessions."""
+    """Stores events of sessions."""
 
     def add(self, events: Sequence[SessionEvent], /) -> object:
-        """Keep events; one that is added again changes nothing."""
+        """Store events; adding one again changes nothing."""
         ...
 
 
 class Intake:
-    """Hands events to a table in the background, in their order.
+    """Passes events to a table in the background, in their order.
 
     Args:
-        table: where they go; what it raises drops the events at hand (`store_error`). None keeps none: they are only
-            looked at for silence.
+        table: stores the events; if it raises, the batch is dropped (`store_error`). None stores none: idle sessions
+            are still reported.
         on_drop: called with the reason and the number of events that were dropped.
-        idle_s: after how many seconds of silence a session is reported as idle, to the table and to hooks.
+        idle_s: seconds of silence after which a session is reported as idle, to the table and to hooks.
     """
 
     def __init__(
@@ -68,12 +68,12 @@ class Intake:
         self._queue.after_fork_in_child()
 
     def submit(self, event: SessionEvent) -> bool:
-        """Note an event; returns False, and counts a drop, if the queue is full."""
+        """Queue an event; return False, and count a drop, if the queue is full."""
         content = 0 if event.content is None else sum(len(str(each)) for each in event.content.values())
         return self._queue.submit(self, event, _EVENT_BYTES + content)
 
     def take(self, events: Sequence[SessionEvent], /) -> None:
-        """Keep noted events."""
+        """Store queued events."""
         self._idle.note(events)
         if self._table is None:
             return
@@ -89,23 +89,23 @@ class Intake:
             self.submit(event)
 
     def dropped(self, reason: TelemetryDropReason, count: int, /) -> None:
-        """Count events that were not kept."""
+        """Count events that were not stored."""
         self._on_drop(reason, count)
 
     def flush(self, timeout_s: float) -> bool:
-        """Have the noted events kept; returns whether all were within `timeout_s` seconds."""
+        """Wait until the queued events are stored; return whether that took less than `timeout_s` seconds."""
         return self._queue.flush(timeout_s)
 
     def close(self, timeout_s: float) -> bool:
-        """Have the noted events kept and end the thread; returns whether time sufficed."""
+        """Store the queued events and end the thread; return whether that took less than `timeout_s` seconds."""
         return self._queue.close(timeout_s)
 
 
 class LateTable:
-    """A table that is opened with the first events, by the thread that keeps them.
+    """A table that is opened by the storing thread when the first events come.
 
     Args:
-        open_table: opens it; what it raises drops the events at hand, and the next ones try again.
+        open_table: opens it; if it raises, the batch is dropped, and the next one tries again.
     """
 
     def __init__(self, open_table: Callable[[], Table]) -> None:
@@ -113,7 +113,7 @@ class LateTable:
         self._table: Table | None = None
 
     def add(self, events: Sequence[SessionEvent], /) -> object:
-        """Keep events, in a table that is opened now if need be."""
+        """Store events, opening the table first if needed."""
         if self._table is None:
             self._table = self._open()
         return self._table.add(events)
@@ -124,17 +124,17 @@ class _InForce:
 
 
 def set_intake(intake: Intake | None) -> None:
-    """Keep the events that are reported from now on; None keeps none."""
+    """Set where events that are reported from now on are stored; None stores none."""
     _InForce.intake = intake
 
 
 def intake() -> Intake | None:
-    """Return where events are kept, None where they are not."""
+    """Return where events are stored, None if they are not."""
     return _InForce.intake
 
 
 def report(event: SessionEvent, content: dict[str, Any] | None = None) -> None:
-    """Report an event of a session of this process, to the run store and to hooks: a few microseconds.
+    """Report an event of a session of this process to the run store and to hooks; takes a few microseconds.
 
     `content` is redacted; only hooks get it.
     """

@@ -1,6 +1,6 @@
-"""Log events of sessions: their start, their end and their idle times, with the ids of the session's own trace.
+"""Log the start, the end and the idle times of sessions, with the ids of the session's own trace.
 
-They carry no content: ids, the names that an agent reports of itself, counts and durations.
+The events have no content: only ids, names that an agent reports of itself, counts and durations.
 """
 
 import logging
@@ -14,14 +14,14 @@ from ael_otel.sessions.events import span_id_of
 from ael_otel.sessions.session import origin_of, span_of
 from ael_otel.sessions.table import Happening
 
-# Not below `ael_otel`, whose lines are not sent by OTLP.
+# not below `ael_otel`, whose lines are not sent by OTLP
 logger = logging.getLogger("ael.session_events")
 
 COMPONENT: Final = "session"
 
 
 def log_happening(happening: Happening, to: logging.Logger = logger) -> None:
-    """Log one event of a session: as information, a session that failed as a warning."""
+    """Log one event of a session: at level INFO, a failed session at level WARNING."""
     record, entry = happening.record, happening.entry
     if entry is not None:
         span_id = span_id_of(record.agent, record.session_id, entry.key)

@@ -1,7 +1,7 @@
-"""What follows from the events of a session: its state, its figures, and its tree of turns, calls and idle times.
+"""Compute a session from its events: its state, its figures, and its tree of turns, calls and idle times.
 
-The events are the truth; everything here is worked out from them, in whatever order and however often they arrived.
-Times are microseconds since 1970, UTC.
+Only the events are stored as facts. Everything else is computed from them; the result does not depend on the order in
+which they arrive, nor on repeated deliveries. Times are microseconds since 1970, UTC.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,10 +21,10 @@ type EntryKind = Literal["turn", "call", "subagent", "idle", "decision", "messag
 IDLE_S: Final = 60.0
 ABANDONED_S: Final = 24 * 3600.0
 _CALL_EXPIRES_US: Final = 3600 * 10**6
-"""A call whose end never comes counts as running for this long: rejected and cancelled calls send none."""
+"""Microseconds for which a call without an end counts as running: rejected and cancelled calls report none."""
 
 _TAIL: Final = 128
-"""Events that wait at most for the end of a call that is open."""
+"""Maximum number of events that wait for the end of an open call."""
 
 _SECOND: Final = 10**6
 _ORDER: Final = {
@@ -47,13 +47,13 @@ _ORDER: Final = {
         )
     )
 }
-"""Which of two events at the same microsecond comes first."""
+"""The order of events at the same microsecond."""
 
 _REOPENS: Final = frozenset({"session.start", "turn.start", "tool.execute.before"})
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """After how many seconds of silence a session is idle and abandoned, and whether a later event opens it again."""
+    """After how many seconds of silence a session is idle or abandoned, and whether a later event reopens it."""
 
     idle_s: float = IDLE_S
     abandoned_s: float = ABANDONED_S
@@ -61,7 +61,7 @@ class Limits(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Return the limits that a configuration sets."""
+        """Return the limits from a configuration."""
         sessions = settings.sessions
         return cls(sessions.idle_seconds, sessions.abandoned_hours * 3600, sessions.reopen)
 
@@ -69,10 +69,10 @@ class Limits(msgspec.Struct, frozen=True):
 class Entry(msgspec.Struct, kw_only=True):
     """One line of a session's tree.
 
-    `end_us` is None while it goes on, and where its end was never reported (`outcome` unknown). `turn` is the key of
-    the turn it belongs to, None outside any. `key` is that of the event that began it, of a call without a reported
-    start that of its end; `end_key` is that of the event that ended a call. `waiting` says of idle time that
-    no turn was open: the agent had ended its turn and a person had not answered.
+    `end_us` is None while it continues, and if its end was never reported (`outcome` unknown). `turn` is the key of its
+    turn, None outside a turn. `key` is the key of its first event (the end, for a call without a reported start);
+    `end_key` is that of the event that ended a call. `waiting` marks idle time without an open turn: the agent had
+    ended its turn and a person had not answered.
     """
 
     kind: EntryKind
@@ -98,13 +98,12 @@ class Entry(msgspec.Struct, kw_only=True):
 
 
 class SessionRecord(msgspec.Struct, kw_only=True):
-    """One session, from start to end or to now.
+    """One session, from its start to its end or to now.
 
-    `start_reported` is False where no event reported the start: then the first event counts as it.
-    `last_us` is the last event of the agent, `ended_us` None while the session goes on. `reopened` counts how often an
-    event followed its end or its abandonment. `idle_us` sums idle times, those of waiting for a person included;
-    `tokens` and `cost_nano_usd` are None or empty where the agent does not report them. `origin` is that of the first
-    event that names one.
+    `start_reported` is False if no event reported the start; the first event then counts as the start. `last_us` is the
+    agent's last event, `ended_us` None while the session continues. `reopened` counts events that followed its end or
+    its abandonment. `idle_us` is the sum of idle times, including those of waiting for a person; `tokens` and
+    `cost_nano_usd` are None or empty if the agent does not report them. `origin` is that of the first event with one.
     """
 
     session_id: str
@@ -138,7 +137,7 @@ class SessionRecord(msgspec.Struct, kw_only=True):
     cost_nano_usd: int | None = None
 
 
-# Of events that were stored without an origin, the source of the first says it.
+# For events that were stored without an origin, the first event's source decides.
 _ORIGINS: Final[dict[str | None, SessionOrigin]] = {
     "http": "client",
     "stdio": "client",
@@ -147,12 +146,12 @@ _ORIGINS: Final[dict[str | None, SessionOrigin]] = {
 
 
 def origin_of(record: SessionRecord) -> SessionOrigin:
-    """Return who reported a session: hooks of a coding agent, an engine of its client, or the agent's application."""
+    """Return who reported a session: hooks of a coding agent, the engine of a client, or the agent's application."""
     return record.origin or _ORIGINS.get(record.source, "hooks")
 
 
 def span_of(record: SessionRecord) -> str:
-    """Return the id of the span of a session, as it ended: of one that was resumed, each end has a span of its own."""
+    """Return the id of a session's span; each end of a resumed session has its own span."""
     if not record.reopened:
         return record.span_id
     return span_id_of(record.agent, record.session_id, f"reopened {record.reopened}")
@@ -161,9 +160,9 @@ def span_of(record: SessionRecord) -> str:
 class Session(msgspec.Struct):
     """A session and its tree, in the order of time.
 
-    `ends` has the record as it was at each end of the session, reported or by silence: `reopened` numbers them from 0.
-    `undecided` has the keys of calls and subagents whose turn is over, so that they have an outcome, and whose own end
-    may be reported yet, since the session goes on. Where no event reopens a session, what begins after its end stays
+    `ends` has the record as it was at each end of the session, reported or by silence; `reopened` numbers them from 0.
+    `undecided` has the keys of calls and subagents that got an outcome because their turn ended, but whose own end may
+    still be reported, since the session continues. If no event reopens a session, what begins after its end stays
     undecided for an hour of events.
     """
 
@@ -173,40 +172,40 @@ class Session(msgspec.Struct):
     undecided: set[str] = set()
 
     def is_over(self, entry: Entry) -> bool:
-        """Return whether an entry has ended for good."""
+        """Return whether an entry has ended finally."""
         return entry.end_us is not None or (entry.outcome is not None and entry.key not in self.undecided)
 
 
 def session_of(
     events: Iterable[SessionEvent], *, now_us: int | None = None, limits: Limits | None = None
 ) -> Session:
-    """Return the session that events make.
+    """Return the session that consists of these events.
 
     Args:
         events: the events of one session, in any order; those with the same key count once.
-        now_us: the present, to judge whether the session is idle or abandoned; None leaves it running.
-        limits: after how much silence it is.
+        now_us: the current time, to decide whether the session is idle or abandoned; None leaves it running.
+        limits: the silence after which it is.
 
     Raises:
         ValueError: there are no events.
     """
     ordered = sorted({event.key: event for event in events}.values(), key=_place)
     if not ordered:
-        raise ValueError("a session has one event at least")
+        raise ValueError("a session needs at least one event")
     fold = _Fold(ordered[0], limits or Limits())
     fold.feed(ordered)
     return fold.session(now_us)
 
 
 class GrowingSession:
-    """A session to which events are added: each costs the same, however long the session already is.
+    """A session to which events are added, at a cost that does not depend on its length.
 
-    Events after which no tool call was open are folded once; later ones, about `_TAIL` at most, with each addition.
-    Only entries that can still change are remembered, and entries and ends that came with the last addition.
+    Events after which no tool call was open are processed once; later ones, at most about `_TAIL`, with each addition.
+    Only entries that can still change are kept in memory, and those entries and ends that the last addition caused.
 
     Args:
         events: the first events, in any order.
-        limits: after how much silence it is idle or abandoned.
+        limits: the silence after which it is idle or abandoned.
 
     Raises:
         ValueError: there are no events.
@@ -215,7 +214,7 @@ class GrowingSession:
     def __init__(self, events: Iterable[SessionEvent], limits: Limits) -> None:
         self._tail = sorted({event.key: event for event in events}.values(), key=_place)
         if not self._tail:
-            raise ValueError("a session has one event at least")
+            raise ValueError("a session needs at least one event")
         self._keys = {event.key for event in self._tail}
         self._limits = limits
         self._settled = _Fold(self._tail[0], limits)
@@ -224,23 +223,23 @@ class GrowingSession:
         fold = self._settled.copy()
         fold.feed(self._tail)
         self.session = fold.session(None)
-        """The session, with all of its entries at first, and with those of the last additions later."""
+        """The session: first with all of its entries, later with those of the last additions."""
 
         self.settled_us = -(2**62)
-        """What ended at this time or earlier cannot change by what is added."""
+        """Additions cannot change what ended at this time or earlier."""
 
         self._settle()
 
     def __len__(self) -> int:
-        """Return how many events it has."""
+        """Return the number of its events."""
         return len(self._keys)
 
     def __contains__(self, key: str) -> bool:
-        """Whether it has the event with this key."""
+        """Return whether it has the event with this key."""
         return key in self._keys
 
     def add(self, events: Iterable[SessionEvent]) -> bool:
-        """Add events that it does not have; returns False, and adds none, if they change what is settled."""
+        """Add events that it does not have; return False, and add none, if they would change a final part."""
         added = list({event.key: event for event in events}.values())
         if self._last is not None and any(_place(event) < self._last for event in added):
             return False
@@ -257,7 +256,7 @@ class GrowingSession:
         return True
 
     def _settle(self) -> None:
-        """Fold for good what comes before all calls that are open or were open at the same time as one of these."""
+        """Process finally the events before all calls that are open, or that overlapped one of these."""
         ends, at = _ends_of_calls(self._tail), {event.key: place for place, event in enumerate(self._tail)}
         reach = settled = 0
         partners = {
@@ -267,7 +266,7 @@ class GrowingSession:
         }
         for place, event in enumerate(self._tail):
             is_open = event.kind == "tool.execute.before" and event.key not in ends
-            # Calls that were rejected never end: not all of them are waited for.
+            # Rejected calls never end, so the number of calls to wait for is bounded.
             if is_open and len(self._tail) - place <= _TAIL:
                 break
             reach = max(reach, partners.get(place, place))
@@ -286,7 +285,7 @@ class GrowingSession:
 
 
 class _Fold:
-    """Works a session out, event by event in the order of time."""
+    """Processes the events of a session one by one, in the order of time."""
 
     def __init__(self, first: SessionEvent, limits: Limits) -> None:
         self._idle_us = int(limits.idle_s * _SECOND)
@@ -316,7 +315,7 @@ class _Fold:
         self._turn_was_cut = False
 
     def feed(self, events: Sequence[SessionEvent]) -> None:
-        """Go on with events that are in order, and later than those before."""
+        """Process further events, which are in order and later than the previous ones."""
         self._ends = _ends_of_calls(events)
         for event in events:
             self._pass_time(event)
@@ -325,7 +324,7 @@ class _Fold:
             self._apply(event)
 
     def session(self, now_us: int | None) -> Session:
-        """End the work, and return the session as it stands at that time."""
+        """Finish, and return the session as it is at that time."""
         self._close(now_us)
         self._entries.sort(key=lambda each: (each.at_us, each.end_us is None, -(each.end_us or 0)))
         undecided = set[str]()
@@ -337,13 +336,13 @@ class _Fold:
         return Session(self._record, self._entries, self._ends_of_session, undecided)
 
     def copy(self) -> "_Fold":
-        """Return another one that can go on from here."""
+        """Return a copy that can process further events independently."""
         other = copy(self)
         other.detach()
         return other
 
     def detach(self) -> None:
-        """Replace what is shared with the one that this is a copy of."""
+        """Replace the objects that are shared with the original of this copy."""
         entries = {id(entry): msgspec.structs.replace(entry) for entry in self._entries}
         self._record = msgspec.structs.replace(self._record)
         self._entries = list(entries.values())
@@ -365,20 +364,20 @@ class _Fold:
     # --- time ---------------------------------------------------------------------------------------------------------
 
     def _pass_time(self, event: SessionEvent) -> None:
-        """Note the silence before an event, and that a session which had ended or was abandoned goes on."""
+        """Record the silence before an event, and reopen a session that had ended or was abandoned."""
         record = self._record
         if event.kind == "enforcement.idle":
-            return  # reported out of the silence itself
+            return  # the silence itself causes this event
         silence = event.at_us - record.last_us
         if record.ended_us is not None and event.kind in _REOPENS and self._reopens:
             record.ended_us, record.outcome, record.reason = None, None, None
             record.status = "running"
-            self._leave_open()  # what began after the end, and did not reopen it, was over with it
+            self._leave_open()  # what began after the end without reopening the session ended with it
             record.reopened += 1
         elif record.ended_us is None and silence >= self._abandoned_us:
             turn_was_open = self._turn is not None
             self._end("abandoned", record.last_us, "abandoned", None)
-            self._turn_was_cut = turn_was_open  # its end may be reported yet; it is no other turn
+            self._turn_was_cut = turn_was_open  # its end may still be reported; it is not another turn
             if self._reopens:
                 record.status, record.ended_us, record.outcome = "running", None, None
                 record.reopened += 1
@@ -387,7 +386,7 @@ class _Fold:
         record.last_us = event.at_us
 
     def _idle(self, from_us: int, to_us: int) -> None:
-        """Add the idle time between two events, if the agent neither ran a tool nor waited for a permission."""
+        """Add the idle time between two events, unless the agent ran a tool or waited for a permission."""
         from_us = max(from_us, min(max(self._busy_until_us, self._open_until_us), to_us))
         if (
             self._record.ended_us is None
@@ -432,7 +431,7 @@ class _Fold:
                 self._begin_turn(event)
             case "turn.end":
                 if self._turn is None and not self._turn_was_cut:
-                    # Agents that do not report prompts report the ends of turns only.
+                    # Some agents report only the ends of turns, not prompts.
                     record.turns += 1
                 self._end_turn(event.at_us, event)
             case "tool.execute.before":
@@ -473,7 +472,7 @@ class _Fold:
     def _end_turn(self, at_us: int, event: SessionEvent | None) -> None:
         turn, self._turn = self._turn, None
         self._turn_was_cut = False
-        self._open_until_us = 0  # calls whose ends never come are over with their turn
+        self._open_until_us = 0  # calls without an end end with their turn
         if turn is not None:
             turn.end_us = at_us
             turn.outcome = None if event is None else event.outcome
@@ -481,7 +480,7 @@ class _Fold:
                 turn.tokens = _sum(turn.tokens, event.tokens)
 
     def _call(self, event: SessionEvent, end: SessionEvent | None) -> None:
-        """Add a tool call: by its start and its end, or by the one of them that was reported."""
+        """Add a tool call from its start and its end, or from the one that was reported."""
         record = self._record
         record.tool_calls += 1
         entry = self._add_of(event, "call", event.tool)
@@ -536,7 +535,7 @@ class _Fold:
     # --- the end ------------------------------------------------------------------------------------------------------
 
     def _end(self, status: SessionStatus, at_us: int, outcome: SessionOutcome, reason: str | None) -> None:
-        """End the session, with its turn and what is open in it; it may be reopened."""
+        """End the session, with its turn and its open entries; it may be reopened."""
         record = self._record
         self._end_turn(at_us, None)
         self._leave_open()
@@ -544,14 +543,14 @@ class _Fold:
         self._ends_of_session.append(msgspec.structs.replace(record))
 
     def _leave_open(self) -> None:
-        """Give up the calls and subagents whose ends were not reported."""
+        """Stop waiting for the ends of calls and subagents."""
         for entry in self._open:
             if entry.end_us is None:
                 entry.outcome = "unknown"
         self._open = []
 
     def _close(self, now_us: int | None) -> None:
-        """Judge the silence after the last event, and the calls whose ends never came."""
+        """Handle the silence after the last event, and the calls whose ends were not reported."""
         record = self._record
         silence = 0 if now_us is None else now_us - record.last_us
         if record.ended_us is not None:
@@ -574,7 +573,7 @@ class _Fold:
 
 
 def _ends_of_calls(events: Sequence[SessionEvent]) -> dict[str, SessionEvent]:
-    """Return the end of each call by the keys of both its start and its end: by the call's id, or by tool and input."""
+    """Return the end of each call by the keys of its start and of its end; matched by call id, or by tool and input."""
     starts: dict[tuple[str | None, ...], list[SessionEvent]] = {}
     ends: dict[str, SessionEvent] = {}
     for event in sorted(events, key=lambda each: (each.kind == "tool.execute.after", each.at_us, each.key)):
@@ -586,7 +585,7 @@ def _ends_of_calls(events: Sequence[SessionEvent]) -> dict[str, SessionEvent]:
 
 
 def _place(event: SessionEvent) -> tuple[int, int, str]:
-    """Return what events are sorted by."""
+    """Return the sort key of an event."""
     return event.at_us, _ORDER[event.kind], event.key
 
 

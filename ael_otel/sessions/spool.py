@@ -1,4 +1,4 @@
-"""The spool that `ael-hook` fills: one small file an event, read in their order and deleted once stored."""
+"""The spool that `ael-hook` fills: one small file per event, read oldest first and deleted after it is stored."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from ael_otel.sessions.events import SessionEvent
 from ael_otel.store.files import make_store_folder, write_file
 
 MAX_FILE: Final = 512 * 1024
-"""Bytes of one file; a larger one was not written by `ael-hook`."""
+"""Maximum bytes of one file; `ael-hook` does not write larger ones."""
 
 MAX_DEAD: Final = 1_000
 _STALE_S: Final = 3600.0
@@ -21,7 +21,7 @@ _ATTEMPTS: Final = 5
 
 
 class Batch(NamedTuple):
-    """Events of some files of the spool, the files, and those that hold no event."""
+    """Events of some files of the spool, the files, and those that contain no event."""
 
     events: list[SessionEvent]
     files: list[Path]
@@ -41,7 +41,7 @@ class Spool:
         self._new = self.folder / "new"
 
     def batch(self, limit: int) -> Batch:
-        """Read the oldest files of the spool, `limit` at most."""
+        """Read the oldest files of the spool, at most `limit`."""
         events: list[SessionEvent] = []
         files: list[Path] = []
         bad: list[Path] = []
@@ -57,11 +57,11 @@ class Spool:
         return Batch(events, files, bad)
 
     def waits(self) -> bool:
-        """Return whether there is anything in the spool."""
+        """Return whether the spool has files."""
         return bool(self._oldest(1))
 
     def counted(self, name: str) -> int:
-        """Return how often hooks have counted something that they could not do: the bytes of a file."""
+        """Return a counter of hooks for something that they could not do: the size of a file."""
         try:
             return (self.folder / name).stat().st_size
         except OSError:
@@ -74,7 +74,7 @@ class Spool:
                 path.unlink()
 
     def bury(self, files: Iterable[Path]) -> None:
-        """Delete files that hold no event, and leave a dead letter without any value in place of each."""
+        """Delete files that contain no event, and write a dead letter without values for each."""
         dead = self.folder / "dead"
         with suppress(OSError):
             make_store_folder(dead)
@@ -86,7 +86,7 @@ class Spool:
         self.remove(files)
 
     def sweep(self, now_s: float) -> None:
-        """Delete what a hook that was killed has left half written, once it is an hour old."""
+        """Delete files that a killed hook left incomplete, after an hour."""
         with suppress(OSError):
             for entry in os.scandir(self.folder / "tmp"):
                 with suppress(OSError):
@@ -95,7 +95,7 @@ class Spool:
 
     @contextmanager
     def lock(self) -> Generator[bool]:
-        """Hold the lock of the one worker; yields False where another worker holds it."""
+        """Hold the lock of the worker; yield False if another worker holds it."""
         make_store_folder(self.folder)
         file = os.open(self.folder / "worker.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -117,17 +117,17 @@ def _locked(file: int) -> bool:
     try:
         import fcntl
     except ImportError:
-        return True  # Windows: two workers at once store nothing twice
+        return True  # Windows: even two workers at once store nothing twice
     for _ in range(_ATTEMPTS):
         with suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
-        pause(0.02)  # a hook that looks whether there is a worker holds it for a moment
+        pause(0.02)  # a hook that checks for a worker holds it for a moment
     return False
 
 
 def _read(path: Path) -> bytes:
-    """Return what a regular file holds.
+    """Return the content of a regular file.
 
     Raises:
         ValueError: it is too large, or is not a regular file of this user.

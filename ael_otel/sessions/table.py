@@ -1,10 +1,10 @@
-"""The sessions of a run store: their events, the session that follows from these, and what is to be exported of it.
+"""The sessions of a run store: their events, the sessions computed from these, and what of them is to be exported.
 
-Works on any SQL backend of the store. Every write is one transaction, so that a process killed at any moment leaves
+Works on every SQL backend of the store. Every write is one transaction, so that a process killed at any moment leaves
 either all of a batch or none of it; a batch that is added again changes nothing.
 """
 
-# ruff: noqa: S608 - what is put into statements are names of this module; values are parameters
+# ruff: noqa: S608 - only names from this module are put into statements; values are parameters
 
 from bisect import bisect_right
 from collections import Counter
@@ -45,28 +45,28 @@ __all__ = [
 ]
 
 MAX_EVENTS: Final = 20_000
-"""Events kept of one session; later ones are dropped and counted."""
+"""Maximum number of stored events per session; later ones are dropped and counted."""
 
 SESSION: Final = ""
-"""The key of the session's first end among what has ended."""
+"""The outbox key of a session's first end."""
 
 CALLS: Final = "tool_calls"
 SESSIONS: Final = "sessions"
 IDLE: Final = "idle_us"
 LINES: Final = "lines"
 DROPPED: Final = "dropped"
-"""Names of totals. Attributed lines have the contributor in place of the outcome; what was dropped has the signal in
-place of the agent, and the reason in place of the outcome.
+"""Names of totals. Attributed lines have the contributor in the column of the outcome; dropped items have the signal in
+the column of the agent, and the reason in that of the outcome.
 """
 
 _SENT: Final = "sent "
-"""Begins the name of a total that says how much of another one was exported."""
+"""Prefix of a total's name for the part of it that was exported."""
 
 _LOG: Final = "log "
-"""Begins the key of what is to be exported as a log event; all other keys are exported as spans."""
+"""Prefix of outbox keys for log events; all other keys are for spans."""
 
 _AGAIN: Final = "end "
-"""Begins the key of a later end of a session that was reopened; its number follows."""
+"""Prefix of the outbox key for a later end of a reopened session; its number follows."""
 
 _TOTALS: Final = "SELECT name, agent, outcome, value FROM session_totals"
 _TOTALS_ID: Final = "session_totals_id"
@@ -76,16 +76,16 @@ _TOTALS_SINCE: Final = "session_totals_since"
 _EXPORTED: Final = frozenset({"turn", "call", "subagent", "idle", "decision", "message", "error"})
 _AT_ONCE: Final = 500
 _EXPIRED_AT_ONCE: Final = 20
-"""Sessions that one transaction marks as abandoned: others want to write too."""
+"""Maximum number of sessions that one transaction marks as abandoned, to let others write in between."""
 
 _HELD: Final = 4_000
-"""Entries that are remembered until they are exported; the others are worked out again from their events."""
+"""Maximum number of entries in memory until their export; others are computed again from their events."""
 
 _GROWING: Final = 8
-"""Sessions that are remembered as they grow; the others are read anew with each batch."""
+"""Maximum number of growing sessions in memory; others are read again with each batch."""
 
 _RECENT: Final = 20
-"""Sessions of an agent that are looked at for its last events."""
+"""Number of sessions of an agent in which its last events are searched."""
 
 _COLUMNS: Final = "agent, session_id, started_us, last_us, ended_us, trace_id, parent_session_id, body"
 _SETTING: Final = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.split(", "))
@@ -103,16 +103,16 @@ class TotalKey(NamedTuple):
 
 
 class TotalsId(NamedTuple):
-    """Which totals these are: a number that no other store has, and since when they count, in microseconds."""
+    """The identity of a store's totals: a unique number, and the start of counting, in microseconds since 1970."""
 
     number: int
     since_us: int
 
 
 class Happening(NamedTuple):
-    """What is logged of a session: that it began, that it ended, or an idle time (`entry`) that is over.
+    """A log event of a session: its start, its end, or an idle time (`entry`) that has ended.
 
-    `record` is the one at the end in question; of a start and of idle time it is that of the session as it stands.
+    `record` is the session as it was at that end; for a start and for idle time, as it is now.
     """
 
     kind: Literal["start", "end", "idle"]
@@ -130,10 +130,10 @@ class Happening(NamedTuple):
 
 
 class Added(NamedTuple):
-    """What a batch has changed.
+    """The changes that a batch caused.
 
-    `events` were new, `dropped` did not fit, since their session has too many; `totals` is the growth of each total,
-    `happenings` what is to be logged.
+    `events` is the number of new ones, `dropped` of those that did not fit into their session; `totals` is the growth
+    of each total, `happenings` are to be logged.
     """
 
     events: int
@@ -143,7 +143,7 @@ class Added(NamedTuple):
 
 
 class Unlogged(NamedTuple):
-    """What is to be logged of one session."""
+    """Log events of one session that are to be exported."""
 
     happenings: list[Happening]
     id: int
@@ -151,7 +151,7 @@ class Unlogged(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """What has ended of one session and is to be exported: entries of its tree, and its record at each of its ends."""
+    """The parts of one session that ended and are to be exported: entries of its tree, and its record at each end."""
 
     session: Session
     entries: list[Entry]
@@ -165,11 +165,11 @@ class SessionTable:
 
     Args:
         database: a SQL backend of the run store.
-        limits: after how much silence a session is idle or abandoned.
-        exports: whether what ends is noted for `finished`; False where nothing is exported.
-        logs: whether what happens is noted for `unlogged`; False where the caller logs what `add` returns.
-        counts: whether the store's totals grow; False where nobody exports them, and for a process that counts what
-            `add` returns itself, so that nothing is counted twice where several processes share a store.
+        limits: the silence after which a session is idle or abandoned.
+        exports: whether to record for `finished` what ends; False if nothing is exported.
+        logs: whether to record for `unlogged` what happens; False if the caller logs the result of `add`.
+        counts: whether to add to the store's totals; False if nobody exports them, or if the process counts the result
+            of `add` itself, so that nothing is counted twice in a shared store.
     """
 
     def __init__(
@@ -187,20 +187,20 @@ class SessionTable:
         self._logs = logs
         self._counts = counts
         self.on_ended: Callable[[Session, list[Entry], list[SessionRecord]], None] | None = None
-        """Called, once it is stored, with a session, what has ended of it, and its record at each of its new ends."""
+        """Called after storing, with a session, its entries that ended, and its record at each of its new ends."""
         self._ended: list[tuple[Session, list[Entry], list[SessionRecord]]] = []
         self._growing: dict[int, tuple[str, GrowingSession]] = {}
-        """By number: the stored record that it follows from, and the session."""
+        """By session id: the stored record that it was computed from, and the session."""
         self._held: dict[int, _Held] = {}
         self._folded: tuple[int, str | None, _Part] | None = None
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def add(self, events: Iterable[SessionEvent]) -> Added:
-        """Keep events, and bring their sessions up to date.
+        """Store events and update their sessions.
 
         Raises:
-            StoreError: the store cannot be written now; nothing of the batch was.
+            StoreError: the store cannot be written now; nothing of the batch was stored.
         """
         by_session: dict[tuple[str, str], list[SessionEvent]] = {}
         for event in events:
@@ -235,7 +235,7 @@ class SessionTable:
                         continue
                 before = _events(transaction, number) if before is None else before
                 earlier = None
-                if before:  # without events there is no session before, whatever is stored
+                if before:  # a session without events was not there before, whatever is stored
                     session = self._stood(before, stored)
                     record = stored or session.record
                     earlier = _Before(_over(session), record, _idle_counted(record, body), body or "")
@@ -246,7 +246,7 @@ class SessionTable:
         return Added(new, dropped, dict(changes.totals), changes.happenings)
 
     def _remembered(self, number: int, body: str | None) -> GrowingSession | None:
-        """Return a session as it has grown, unless another process has changed it in the meantime."""
+        """Return a session from memory, unless another process has changed it since."""
         of, grown = self._growing.pop(number, (None, None))
         return grown if body is not None and of == body else None
 
@@ -260,16 +260,17 @@ class SessionTable:
         changes: "_Changes",
         settled_us: int | None = None,
     ) -> None:
-        """Store events and what follows from them.
+        """Store events and what is computed from them.
 
         Args:
             transaction: the transaction.
-            number: of the session.
-            before: what was stored of it; None of a new session.
+            number: the session's id.
+            before: the stored state of the session; None if it is new.
             grown: the session with these events.
             fresh: the events.
             changes: of the transaction.
-            settled_us: what ended until then is as it was, although `grown` does not have it; None if it has all.
+            settled_us: entries that ended until then are unchanged, although `grown` does not have them; None if it has
+                all.
         """
         session = grown.session
         body = _put(transaction, number, session.record, before)
@@ -293,9 +294,9 @@ class SessionTable:
         changes: "_Changes",
         settled_us: int | None,
     ) -> None:
-        """Remember what waits for export, so that a session need not be worked out again for it.
+        """Keep in memory what waits for export, so that the session need not be computed again for it.
 
-        Only what is as in the store: of what was remembered before, what has changed is replaced or forgotten.
+        It matches the store: what has changed since is replaced or removed.
         """
         if not (self._exports or self._logs):
             return
@@ -322,15 +323,15 @@ class SessionTable:
             del self._held[next(iter(self._held))]
 
     def expire(self, now: int | None = None, origins: Collection[SessionOrigin] | None = None) -> Added:
-        """Mark the sessions that have been silent for too long as abandoned; returns what has changed.
+        """Mark sessions that have been silent for too long as abandoned; return the changes.
 
         Args:
-            now: the present in microseconds since 1970; None asks the clock.
-            origins: only sessions that these reported; None takes all.
+            now: the current time in microseconds since 1970; None asks the clock.
+            origins: only sessions with one of these origins; None takes all.
         """
         now = now_us() if now is None else now
         cutoff = now - int(self._limits.abandoned_s * 1e6)
-        # Those of other origins stay as they are: with a limit, they would hide the ones that are wanted.
+        # Sessions of other origins are filtered here: under a limit in SQL they would hide the wanted ones.
         stale = [
             number
             for number, body in self._database.read(
@@ -350,7 +351,7 @@ class SessionTable:
             except StoreError:
                 if some[0] == stale[0]:
                     raise
-                break  # the others have their turn next time
+                break  # the others are handled next time
             done.add(changes)
             self._tell_ended()
         return Added(0, 0, dict(done.totals), done.happenings)
@@ -375,7 +376,7 @@ class SessionTable:
     def _end_unread(
         self, transaction: Transaction, number: int, known: SessionRecord, changes: "_Changes"
     ) -> None:
-        """Mark a session as abandoned of which no event can be read: or it would be looked at for ever."""
+        """Mark a session without readable events as abandoned; otherwise every search would return it again."""
         known.status, known.outcome, known.ended_us = "abandoned", "abandoned", known.last_us
         _put(transaction, number, known, None)
         changes.totals[TotalKey(SESSIONS, known.agent, "abandoned", origin_of(known))] += 1
@@ -397,7 +398,7 @@ class SessionTable:
         after: Session,
         changes: "_Changes",
     ) -> None:
-        """Count what has ended since `before`, and note it for export and for the log."""
+        """Count what has ended since `before`, and record it for export and for the log."""
         agent, origin = after.record.agent, origin_of(after.record)
         totals, record = changes.totals, after.record
         over = _Over([]) if before is None else before.over
@@ -407,8 +408,8 @@ class SessionTable:
         ended = [entry for entry in after.entries if after.is_over(entry) and entry.key not in over.keys]
         parts = {entry.key: whole for entry in ended if (whole := over.replaced(entry)) is not None}
         waiting = _waiting(transaction, number) if parts else set[str]()
-        # A late event has split an idle time, or was the start of a call that had only an end: what follows from it is
-        # noted where what was there before was not exported yet.
+        # A late event may split an idle time, or may be the start of a call that had only an end. The new entries are
+        # recorded if the earlier one was not exported yet.
         parts_of_spans = {key for key, whole in parts.items() if whole in waiting}
         parts_of_log = {key for key, whole in parts.items() if f"{_LOG}{whole}" in waiting}
         ended = [entry for entry in ended if entry.key not in parts]
@@ -444,11 +445,11 @@ class SessionTable:
         drops: Mapping[tuple[TelemetrySignal, TelemetryDropReason], int],
         read: Mapping[TotalKey, int] | None = None,
     ) -> None:
-        """Count what was dropped, by signal and reason, whether or not anybody exports totals.
+        """Count dropped items by signal and reason, even if nobody exports totals.
 
         Args:
-            drops: how many, by signal and reason.
-            read: how far counters of others were read for it; `sent` returns these.
+            drops: numbers by signal and reason.
+            read: how far the counters of hooks were read; `sent` returns it.
 
         Raises:
             StoreError: the store cannot be written now; nothing was counted.
@@ -460,9 +461,9 @@ class SessionTable:
     # --- exporting ----------------------------------------------------------------------------------------------------
 
     def finished(self, limit: int = _AT_ONCE) -> list[Finished]:
-        """Return what has ended and was not exported yet, of `limit` entries at most.
+        """Return parts that have ended and were not exported yet, at most `limit` entries.
 
-        What cannot be read any more is counted as dropped (`store_error`), and is not waited for again.
+        Entries that cannot be read any more are counted as dropped (`store_error`) and removed from the outbox.
         """
         while waiting := self._outbox("NOT LIKE", limit):
             found: list[Finished] = []
@@ -485,9 +486,9 @@ class SessionTable:
         return []
 
     def unlogged(self, limit: int = _AT_ONCE) -> list[Unlogged]:
-        """Return what is to be logged and was not exported yet, of `limit` entries at most.
+        """Return log events that were not exported yet, at most `limit`.
 
-        What cannot be read any more is counted as dropped (`store_error`), and is not waited for again.
+        Those that cannot be read any more are counted as dropped (`store_error`) and removed from the outbox.
         """
         while waiting := self._outbox("LIKE", limit):
             found: list[Unlogged] = []
@@ -509,9 +510,9 @@ class SessionTable:
         return []
 
     def _part(self, number: int, keys: Sequence[str]) -> "_Part | None":
-        """Return a session with what has these keys of it, None where none of its events can be read.
+        """Return a session with at least the entries of these keys, None if none of its events can be read.
 
-        What this process has added itself is remembered; of other sessions, the one that was read last is.
+        Comes from memory if this process added it, or if it was the session that was read last.
         """
         bodies = self._database.read("SELECT body FROM sessions WHERE id = ?", [number])
         body = bodies[0][0] if bodies else None
@@ -530,13 +531,13 @@ class SessionTable:
         return part
 
     def _give_up(self, signal: TelemetrySignal, lost: Mapping[int, Sequence[str]]) -> None:
-        """Count what cannot be exported since it cannot be read, and wait for it no more."""
+        """Count entries that cannot be read as dropped, and remove them from the outbox."""
         rows = [(number, key) for number, keys in lost.items() for key in keys]
         if not rows:
             return
         delete = "DELETE FROM session_outbox WHERE session = ? AND key = ?"
         with self._database.transaction() as transaction:
-            # Not what goes with its session, which was deleted meanwhile: that is not lost.
+            # Entries of a session that was deleted meanwhile are not dropped telemetry.
             count = sum(transaction.run(delete, [number, key]) for number, key in rows)
             _add(transaction, {TotalKey(DROPPED, signal, "store_error"): count} if count else {})
 
@@ -551,7 +552,7 @@ class SessionTable:
         return keys
 
     def exported(self, finished: Iterable[Finished | Unlogged]) -> None:
-        """Note that these were exported."""
+        """Mark parts as exported."""
         finished = list(finished)
         with self._database.transaction() as transaction:
             transaction.many(
@@ -563,17 +564,17 @@ class SessionTable:
                 held.forget(each.keys)
 
     def add_totals(self, totals: Mapping[TotalKey, int]) -> None:
-        """Add to totals that do not follow from events."""
+        """Add to totals that are not computed from events."""
         if totals:
             with self._database.transaction() as transaction:
                 self._grow(transaction, totals)
 
     def totals(self) -> dict[TotalKey, int]:
-        """Return the counts of everything that this store has ever been given."""
+        """Return the totals of everything that was ever stored here."""
         return self._totals("NOT LIKE")
 
     def sent(self) -> dict[TotalKey, int]:
-        """Return how much of each total has been exported."""
+        """Return how much of each total was exported."""
         return self._totals("LIKE")
 
     def _totals(self, operator: Literal["LIKE", "NOT LIKE"]) -> dict[TotalKey, int]:
@@ -581,7 +582,7 @@ class SessionTable:
         return _totals_of(rows)
 
     def note_sent(self, values: Mapping[TotalKey, int]) -> None:
-        """Note how much of each total has been exported."""
+        """Store how much of each total was exported."""
         with self._database.transaction() as transaction:
             self._note_sent(transaction, values)
 
@@ -593,7 +594,7 @@ class SessionTable:
         )
 
     def totals_id(self) -> TotalsId:
-        """Return which totals these are; the first call counts what there is as exported, since it is history."""
+        """Return the identity of the totals; the first call marks existing ones as exported (history)."""
         if (known := self._known_id()) is not None:
             return known
         with self._database.transaction() as transaction:
@@ -626,15 +627,15 @@ class SessionTable:
         keep: Callable[[SessionRecord], bool] = lambda _record: True,
         now: int | None = None,
     ) -> list[SessionRecord]:
-        """Return sessions, the one that started last first, as they stand now.
+        """Return sessions as they are now, the latest start first.
 
         Args:
             agent: only this agent's.
             since_us: started at this time or later, in microseconds since 1970.
             until_us: started before this time.
-            limit: how many at most; None for all.
-            keep: whether a session is wanted.
-            now: the present in microseconds since 1970; None asks the clock.
+            limit: maximum number; None for all.
+            keep: returns whether a session is wanted.
+            now: the current time in microseconds since 1970; None asks the clock.
         """
         now = now_us() if now is None else now
         where = ["started_us >= ?", "started_us < ?"]
@@ -659,7 +660,7 @@ class SessionTable:
         return found
 
     def find(self, prefix: str, limit: int = 10) -> list[SessionRecord]:
-        """Return the sessions whose id or trace id begins with `prefix`, an exact id alone; newest first."""
+        """Return the sessions whose id or trace id begins with `prefix`, only one for an exact id; newest first."""
         exact = self._database.read("SELECT body FROM sessions WHERE session_id = ?", [prefix])
         rows = exact or self._database.read(
             "SELECT body FROM sessions WHERE (session_id >= ? AND session_id < ?) OR (trace_id >= ? AND trace_id < ?)"
@@ -669,7 +670,7 @@ class SessionTable:
         return [record for (body,) in rows if (record := self._present(_decoded(body), now_us())) is not None]
 
     def session(self, record: SessionRecord, now: int | None = None) -> Session | None:
-        """Return a session with its tree as it stands now; None if it has been deleted."""
+        """Return a session with its tree as it is now; None if it has been deleted."""
         return self._session(_number(record.agent, record.session_id), now_us() if now is None else now)
 
     def events(self, record: SessionRecord) -> list[SessionEvent]:
@@ -681,7 +682,7 @@ class SessionTable:
         return [event for (body,) in rows if (event := _event(body)) is not None]
 
     def last_events(self) -> dict[tuple[str, str], int]:
-        """Return when each kind of event of each agent came last: microseconds since 1970, of its newest sessions."""
+        """Return the last time of each kind of event of each agent, in microseconds, from its newest sessions."""
         rows = self._database.read(
             "SELECT agent, at_us, session_events.body FROM session_events JOIN ("
             "SELECT id, agent, ROW_NUMBER() OVER (PARTITION BY agent ORDER BY last_us DESC) AS place FROM sessions"
@@ -707,13 +708,13 @@ class SessionTable:
     def _stood(
         self, events: list[SessionEvent], known: SessionRecord | None, now: int | None = None
     ) -> Session:
-        """Return the session that events make; without a time, an abandoned one as it was marked."""
+        """Return the session of these events; without a time, an abandoned one as it was marked."""
         if now is None and known is not None and known.status == "abandoned":
             now = known.last_us + int(self._limits.abandoned_s * 1e6)
         return session_of(events, now_us=now, limits=self._limits)
 
     def _present(self, record: SessionRecord | None, now: int) -> SessionRecord | None:
-        """Return a stored session with the status that its silence has given it since."""
+        """Return a stored session with its current status, which may have changed by silence."""
         if record is None or record.ended_us is not None:
             return record
         silence = now - record.last_us
@@ -724,10 +725,10 @@ class SessionTable:
             record = record if session is None else session.record
         return record
 
-    # --- keeping house ------------------------------------------------------------------------------------------------
+    # --- maintenance --------------------------------------------------------------------------------------------------
 
     def delete(self, records: Iterable[SessionRecord]) -> int:
-        """Delete sessions with their events and changes of files for good; returns how many there were."""
+        """Delete sessions with their events and changes of files permanently; return their number."""
         records = list(records)
         numbers = [_number(each.agent, each.session_id) for each in records]
         self._growing.clear()
@@ -743,7 +744,7 @@ class SessionTable:
 
 
 def _number(agent: str, session_id: str) -> int:
-    """Return the number of a session: the same in every process, 62 bits, so that it fits any backend's integer."""
+    """Return the id of a session: the same in every process, 62 bits, to fit integers of any backend."""
     digest = sha256(f"{agent}\0{session_id}".encode("utf-8", "replace")).digest()
     return int.from_bytes(digest[:8]) >> 2
 
@@ -754,7 +755,7 @@ def _events(transaction: Transaction, number: int) -> list[SessionEvent]:
 
 
 def _event(body: str) -> SessionEvent | None:
-    """Return a stored event, None where its row is damaged: the others of the session count all the same."""
+    """Return a stored event, None if its row is damaged; the session's other events still count."""
     try:
         return msgspec.json.decode(body, type=SessionEvent)
     except (msgspec.MsgspecError, TypeError, UnicodeDecodeError):
@@ -762,24 +763,24 @@ def _event(body: str) -> SessionEvent | None:
 
 
 class _Over:
-    """What had ended of a session.
+    """The entries of a session that had ended.
 
     Args:
-        entries: what had ended of its tree.
+        entries: these entries.
     """
 
     def __init__(self, entries: list[Entry]) -> None:
         self.keys = {entry.key for entry in entries}
         self._idle = [(each.at_us, each.end_us or 0, each.key) for each in entries if each.kind == "idle"]
-        # By the end, where there is one: a late event may show that it belongs to another start.
+        # By the end, if there is one: a late event may show that it belongs to another start.
         self._calls = {each.end_key or each.key: each.key for each in entries if each.kind == "call"}
 
     def counts(self, call: Entry) -> bool:
-        """Return whether a call had ended, or was given up before its end came."""
+        """Return whether a call had ended, or was no longer waited for."""
         return (call.end_key or call.key) in self._calls or self._calls.get(call.key) == call.key
 
     def replaced(self, entry: Entry) -> str | None:
-        """Return the key of the idle time that an entry is a part of, or of the call that had the same end."""
+        """Return the key of the idle time that contains an entry, or of the call that had the same end."""
         if entry.kind == "call":
             return self._calls.get(entry.end_key or "")
         place = bisect_right(self._idle, entry.at_us, key=itemgetter(0))
@@ -793,7 +794,7 @@ def _over(session: Session) -> _Over:
 
 
 def _ends_of(record: SessionRecord) -> int:
-    """Return how often a session has ended: once before each time that it was reopened."""
+    """Return how often a session has ended: once before each reopening."""
     return record.reopened + (record.ended_us is not None)
 
 
@@ -818,7 +819,7 @@ def _decoded(body: str) -> SessionRecord | None:
 
 
 class _IdleCounted(msgspec.Struct):
-    """How much idle time was counted of a stored session: more than it has, if a late event showed some to be none."""
+    """Counted idle time of a stored session; more than the session has, if a late event ended some of it."""
 
     idle_counted_us: int = 0
 
@@ -832,7 +833,7 @@ def _idle_counted(record: SessionRecord, body: str | None) -> int:
 
 
 def _put(transaction: Transaction, number: int, record: SessionRecord, before: "_Before | None") -> str:
-    """Store a session; returns its body as it was written."""
+    """Store a session; return the body that was written."""
     body = msgspec.json.encode(record).decode()
     if before is not None and before.idle_counted_us > record.idle_us:
         more = _IdleCounted(before.idle_counted_us)
@@ -856,7 +857,7 @@ def _put(transaction: Transaction, number: int, record: SessionRecord, before: "
 
 
 class _Before(NamedTuple):
-    """What was stored of a session before a change: what had ended, the record, and how much idle time was counted."""
+    """The stored state of a session before a change: ended entries, record, and counted idle time."""
 
     over: _Over
     record: SessionRecord
@@ -865,14 +866,14 @@ class _Before(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """A session with some of its entries at least, and how many of its events cannot be read."""
+    """A session with at least some of its entries, and the number of its events that cannot be read."""
 
     session: Session
     damaged: int
 
 
 class _Held:
-    """What waits for export of one session, as it follows from what is stored of it (`body`)."""
+    """What waits for export of one session, computed from its stored record (`body`)."""
 
     def __init__(self) -> None:
         self.body = ""
@@ -881,12 +882,12 @@ class _Held:
         self.ends: dict[str, SessionRecord] = {}
 
     def has(self, key: str) -> bool:
-        """Return whether what a key of the outbox names is remembered."""
+        """Return whether the entry of an outbox key is in memory."""
         name = _plain(key)
         return name is None or name in self.entries or name in self.ends
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Forget what was exported; idle time is logged after its span was."""
+        """Remove exported entries; idle time is logged after its span was exported."""
         for key in keys:
             entry = self.entries.get(_plain(key) or "")
             if entry is not None and (entry.kind != "idle" or key.startswith(_LOG)):
@@ -894,7 +895,7 @@ class _Held:
 
 
 class _Changes:
-    """What a transaction changes: totals and happenings of all its sessions, and what has ended of the last one."""
+    """The changes of a transaction: totals and log events of all its sessions, and the ended parts of the last one."""
 
     def __init__(self) -> None:
         self.totals = Counter[TotalKey]()
@@ -903,13 +904,13 @@ class _Changes:
         self.ends: list[SessionRecord] = []
 
     def add(self, other: "_Changes") -> None:
-        """Add what another transaction has changed."""
+        """Add the changes of another transaction."""
         self.totals.update(other.totals)
         self.happenings += other.happenings
 
 
 def _put_out(transaction: Transaction, number: int, keys: Sequence[str]) -> None:
-    """Have what these keys name of a session exported."""
+    """Add these keys of a session to the outbox."""
     if keys:
         transaction.many(
             "INSERT INTO session_outbox (session, key) VALUES (?, ?) ON CONFLICT DO NOTHING",
@@ -941,7 +942,7 @@ def _totals_of(rows: Iterable[tuple[Any, ...]]) -> dict[TotalKey, int]:
 
 
 def _happenings(session: Session) -> list[Happening]:
-    """Return all that is logged of a session."""
+    """Return all log events of a session."""
     record = session.record
     found = [Happening("start", record)]
     found += [Happening("idle", record, entry) for entry in session.entries if entry.kind == "idle"]
@@ -957,7 +958,7 @@ def _log_key(happening: Happening) -> str:
 
 
 def _plain(key: str) -> str | None:
-    """Return the key of the entry or the end that a key of the outbox is about; None for the start of a session."""
+    """Return the key of the entry or the end that an outbox key refers to; None for the start of a session."""
     if not key.startswith(_LOG):
         return key
     name = key.removeprefix(_LOG)

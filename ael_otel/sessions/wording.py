@@ -1,4 +1,4 @@
-"""The words for sessions that the terminal and the page share, and for what is unknown of one and why."""
+"""Texts about sessions that the terminal and the page share, and the reasons why something is unknown."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ NO_END: Final = "unknown: its end was not reported"
 
 
 def state(record: SessionRecord) -> str:
-    """Return how a session stands: `running`, or how it ended where the agent reports that."""
+    """Return the state of a session: `running`, or its outcome if the agent reports it."""
     reported = record.status == "ended" and record.outcome not in (None, "unknown")
     return f"ended: {record.outcome}" if reported else record.status
 
@@ -50,7 +50,7 @@ def name_of(entry: Entry, turn: int = 0) -> str:
 
 
 def verdict_of(entry: Entry) -> str:
-    """Return how a line of the tree ended, or what a decision was; empty where there is nothing to say."""
+    """Return the outcome of a line of the tree, or the answer of a decision; empty if there is none."""
     match entry.kind:
         case "turn":
             return entry.outcome or ("running" if entry.end_us is None else "")
@@ -67,7 +67,7 @@ def verdict_of(entry: Entry) -> str:
 
 
 def unknown_of(session: Session) -> list[tuple[str, str]]:
-    """Return what nobody can know of a session, and why: pairs of a subject and a reason."""
+    """Return what is unknown of a session and why: (subject, reason) pairs."""
     record = session.record
     found: list[tuple[str, str]] = []
     kinds = Counter(entry.kind for entry in session.entries)
@@ -108,12 +108,12 @@ def unknown_of(session: Session) -> list[tuple[str, str]]:
 
 
 def lasted_us(record: SessionRecord) -> int:
-    """Return how long a session lasted, or has lasted until its last event, in microseconds."""
+    """Return the duration of a session, until now if it has not ended, in microseconds."""
     return max(0, (record.ended_us or record.last_us) - record.started_us)
 
 
 def cost_of(record: SessionRecord) -> str | None:
-    """Return what a session cost, None where its agent does not report it."""
+    """Return the cost of a session, None if its agent does not report it."""
     if record.cost_nano_usd is None:
         return None
     return f"{record.cost_nano_usd / 1e9:.4f} USD, as the agent reports it"
@@ -130,7 +130,7 @@ def plural(number: int, noun: str) -> str:
 
 
 def inner_of(session: Session) -> dict[str, list[Entry]]:
-    """Return what is in each turn, by the key of the turn."""
+    """Return the entries inside each turn, by the key of the turn."""
     inner: dict[str, list[Entry]] = {}
     for entry in session.entries:
         if entry.turn is not None and entry.turn != entry.key:

@@ -76,7 +76,7 @@ def command(output: str) -> None:
     )
     if state.waiting and not state.worker:
         click.echo(
-            "What waits is stored by a worker: the next event of an agent starts one, and so does "
+            "A worker stores the waiting events: the next event of an agent starts one, and so does "
             "`python -m ael_otel.runtime.session_worker`"
         )
     if error is not None:
