@@ -1,4 +1,4 @@
-"""The same store for asynchronous code: every call that reads or waits runs in a thread."""
+"""The store for asynchronous code: every call that reads or waits runs in a thread."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -72,10 +72,10 @@ class AsyncWriter:
 
 
 class AsyncStore(AsyncWriter):
-    """Wraps a store; call the methods that do not wait on `store` itself.
+    """Wraps a store; methods that do not wait are called on `store` itself.
 
     Args:
-        store: the store. Use one that is fed in the background (`open_store`) to write from an event loop.
+        store: the store. To write from an event loop, use one that writes in the background (`open_store`).
     """
 
     async def get(self, execution_id: str) -> ExecutionRecord | None:

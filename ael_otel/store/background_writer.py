@@ -1,8 +1,9 @@
-"""Write to a store without waiting for it: one bounded queue, and one thread that writes.
+"""Write to a store in the background: one bounded queue, and one thread that writes.
 
 A run that has ended is encoded at once, in the caller's thread (some microseconds), because the application may change
-its values afterwards. A run in flight is only noted: the writer takes a snapshot now and then, so a run of a thousand
-steps is not written a thousand times. A full queue drops whole runs, never parts of one, and counts them.
+its values afterwards. An unfinished run is only marked as changed: the writer takes a snapshot from time to time, so
+that a run of a thousand steps is not written a thousand times. A full queue drops complete runs, never parts of one,
+and counts them.
 
 The thread also marks the runs of processes that have died, prunes when it is due, and writes the JSON mirror.
 """
@@ -35,47 +36,48 @@ from ael_otel.store.run_queue import BATCH, RunQueue, Waiting
 from ael_otel.store.sql import AbandonedError, SqlBackend
 
 CAPACITY: Final = 10_000
-"""Runs that wait to be written."""
+"""Maximum number of runs in the queue."""
 
 CAPACITY_BYTES: Final = 64 * 1024 * 1024
 """Their bytes."""
 
 LINGER_S: Final = 0.1
-"""How long the writer lets events gather: most runs begin and end in one write."""
+"""Seconds for which the writer collects events: most runs then begin and end in one write."""
 
 MOST_BETWEEN_SNAPSHOTS_S: Final = 5.0
-"""How long a run that has begun may stay unseen, however much there is to write."""
+"""Maximum seconds until a new run is visible to readers, even under load."""
 
 CHECK_S: Final = 600.0
-"""How often an idle writer looks whether it is time to prune; clocks are set and machines sleep."""
+"""Seconds between an idle writer's checks whether pruning is due; clocks may be set and machines may sleep."""
 
 RETRY_S: Final = (0.1, 0.5, 2.0, 10.0)
-"""Pauses between attempts while the store cannot be used; the last one repeats."""
+"""Seconds between attempts while the store cannot be used; the last one repeats."""
 
 READ_S: Final = 5.0
-"""How long a reader waits for what was written before."""
+"""Maximum seconds that a reader waits for earlier writes."""
 
 NOTES_SHARE: Final = 0.5
-"""How much of the time to close may be spent on runs whose content is not judged yet."""
+"""Share of the time to close that may be spent on runs whose content is not redacted yet."""
 
 WAIT_S: Final = 0.5
-"""How long a reader waits for a store that cannot be opened because the disk is full or cannot be written."""
+"""Maximum seconds that a reader waits for a store that cannot be opened because of a full or read-only disk."""
 
 type OnDrop = Callable[[TelemetryDropReason, int], None]
 
 
 class QueuedStore(ReadThrough, Events):
-    """A store that is fed in the background; writing to it neither waits nor raises.
+    """A store that is written in the background; writing to it neither waits nor raises.
 
     Args:
-        open_backend: opens the store, in the writer's thread. What it raises is logged; `StoreBusyError` is tried
-            again, anything else makes every run count as lost.
-        on_drop: called with the number of dropped runs and why: `queue_full`, `store_error` or `shutdown_timeout`.
-        retention: what to delete when; None deletes nothing.
-        mirrors: where to write JSON too.
-        capacity: runs that may wait.
-        capacity_bytes: their bytes.
-        linger_s: how long events gather.
+        open_backend: opens the store, in the writer's thread. An exception is logged; after `StoreBusyError` it is
+            tried again, after any other every run counts as dropped.
+        on_drop: called with the number of dropped runs and the reason: `queue_full`, `store_error` or
+            `shutdown_timeout`.
+        retention: when to delete what; None deletes nothing.
+        mirrors: where to write JSON as well.
+        capacity: maximum number of runs in the queue.
+        capacity_bytes: their maximum bytes.
+        linger_s: seconds for which events are collected.
     """
 
     takes_notes: ClassVar[bool] = True
@@ -112,7 +114,7 @@ class QueuedStore(ReadThrough, Events):
         self._backend: SqlBackend | None = None
         self._broken: StoreError | None = None
         self.trouble: StoreError | None = None
-        """Why runs wait at the moment, or are not stored at all."""
+        """The reason why runs wait at the moment, or are not stored at all."""
         self._thread: Thread | None = None
 
     def _start(self) -> None:
@@ -121,7 +123,7 @@ class QueuedStore(ReadThrough, Events):
         self._thread.start()
 
     def _signal(self) -> None:
-        """Wake the writer; in a forked child the first thing to write starts it."""
+        """Wake the writer; in a forked child, start it if it does not run."""
         if self._thread is None:
             self._start()
         self._wake.set()
@@ -129,13 +131,13 @@ class QueuedStore(ReadThrough, Events):
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def start_execution(self, record: ExecutionRecord) -> None:
-        """Keep a run that has just begun; what follows is part of it."""
+        """Store a run that has just begun; later events belong to it."""
         if not record.owner:
             record.owner = self._owner
         self._went_on(record)
 
     def step_changed(self, record: ExecutionRecord, step: StepRecord) -> None:
-        """Note that the run went on."""
+        """Mark the run as changed."""
         self._went_on(record)
 
     def _went_on(self, record: ExecutionRecord) -> None:
@@ -146,15 +148,15 @@ class QueuedStore(ReadThrough, Events):
             self._signal()
 
     def tool_call_finished(self, record: ExecutionRecord, call: ToolCallRecord) -> None:
-        """Note that the run went on."""
+        """Mark the run as changed."""
         self._went_on(record)
 
     def finish_execution(self, record: ExecutionRecord) -> None:
-        """Keep the final state of a run."""
+        """Store the final state of a run."""
         self._finish(record)
 
     def put(self, records: Iterable[ExecutionRecord]) -> int:
-        """Keep records as they are; returns how many there were."""
+        """Store records unchanged; return their number."""
         count = 0
         for count, record in enumerate(records, 1):  # noqa: B007 - the last number is the result
             self._finish(record)
@@ -164,7 +166,7 @@ class QueuedStore(ReadThrough, Events):
         try:
             row = row_of(checked(record))
         except StoreError as error:
-            logger.error("a run cannot be kept: %s", error)
+            logger.error("a run cannot be stored: %s", error)
             self.trouble = error
             self.lose("store_error", 1)
         else:
@@ -173,21 +175,21 @@ class QueuedStore(ReadThrough, Events):
     def _enqueue(self, item: Waiting) -> None:
         reason = self.queue.add(item)
         if reason is not None:
-            # A run that only began gets another chance at its end.
+            # A run that has only begun is stored when it ends.
             if item.final:
                 self.lose(reason, 1)
         elif not self._wake.is_set():
             self._signal()
 
     def lose(self, reason: TelemetryDropReason, count: int) -> None:
-        """Count runs that are not written."""
+        """Count runs that are not stored."""
         if count and self._on_drop is not None:
             with suppress(Exception):
                 self._on_drop(reason, count)
 
     @property
     def level(self) -> Level:
-        """The runs that wait to be written; read without a lock."""
+        """The fill level of the queue; read without a lock."""
         return self.queue.level
 
     # --- the writer's thread ------------------------------------------------------------------------------------------
@@ -205,7 +207,7 @@ class QueuedStore(ReadThrough, Events):
                 with self._working:
                     again = writer.turn(urgent=queue.urgent)
             except Exception:
-                logger.exception("the run store's writer continues after a fault of ours")
+                logger.exception("the run store's writer continues after an internal error")
                 writer.give_up()
                 again = False
             if again:
@@ -218,7 +220,7 @@ class QueuedStore(ReadThrough, Events):
         queue.end()
 
     def connect(self) -> SqlBackend | None:
-        """Open the store if it is not open; None if that cannot be done for good."""
+        """Open the store if it is not open; return None if it can never be opened."""
         if self._backend is None and self._broken is None:
             try:
                 self._backend = self._open_backend()
@@ -241,14 +243,14 @@ class QueuedStore(ReadThrough, Events):
 
     @property
     def out_of_time(self) -> bool:
-        """Whether the store is closing and nobody waits any more."""
+        """Whether the store is closing and its time is over."""
         return self._give_up_at is not None and time.monotonic() >= self._give_up_at
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
     @property
     def backend(self) -> SqlBackend:
-        """The store itself, with everything that was written before in it.
+        """The store itself, after everything written before is in it.
 
         Raises:
             StoreError: it could not be opened.
@@ -268,7 +270,7 @@ class QueuedStore(ReadThrough, Events):
     # --- ending -------------------------------------------------------------------------------------------------------
 
     def flush(self, timeout_s: float = 5.0) -> bool:
-        """Wait until what was written can be read by others; returns whether that was so in time."""
+        """Wait until what was written is visible to others; return whether that took less than `timeout_s` seconds."""
         deadline = time.monotonic() + timeout_s
         if not run_thread().flush(timeout_s):
             return False
@@ -282,10 +284,10 @@ class QueuedStore(ReadThrough, Events):
             return queue.wait_done(number, timeout_s)
 
     def begin_close(self, timeout_s: float = 5.0) -> None:
-        """Accept nothing more and write what is left, in the background, for `timeout_s` seconds at most."""
+        """Accept no more and write the rest in the background, for at most `timeout_s` seconds."""
         self._give_up_at = self._give_up_at or time.monotonic() + timeout_s
         if not self.queue.closing:
-            # What has ended by now is written too.
+            # Runs that have ended by now are written too.
             run_thread().flush(timeout_s * NOTES_SHARE)
         if not self.queue.refuse("shutdown_timeout"):
             return
@@ -296,14 +298,14 @@ class QueuedStore(ReadThrough, Events):
         self._wake.set()
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Write what is left, within `timeout_s` seconds; what is left then is counted as lost."""
+        """Write the rest, within `timeout_s` seconds; count what remains as dropped."""
         self.begin_close(timeout_s)
         if not self.queue.abandoned and not self.queue.wait_ended(timeout_s):
             self.lose("shutdown_timeout", self.queue.abandon())
         atexit.unregister(self.close)
 
     def before_fork(self) -> None:
-        """Wait for what the writer does: a child would inherit the locks of a database in the middle of its work."""
+        """Wait for the writer: a child would inherit locks of a database in the middle of a transaction."""
         self._working.before_fork()
 
     def after_fork_in_parent(self) -> None:
@@ -311,14 +313,14 @@ class QueuedStore(ReadThrough, Events):
         self._working.after_fork_in_parent()
 
     def after_fork(self) -> None:
-        """Start anew in a forked child: threads do not survive, and a connection must not be shared."""
+        """Reset a forked child: threads do not survive, and a connection must not be shared."""
         _inherited.append(self._backend)
         if not self.queue.closing:
             self._reset()
 
 
 class _Writer:
-    """What only the writer's thread knows: rows that could not be written yet, pauses, chores."""
+    """The state of the writer's thread: rows that could not be written yet, pauses, maintenance."""
 
     def __init__(
         self, store: QueuedStore, queue: RunQueue, mirrors: Sequence[Mirror | RollingMirror]
@@ -339,7 +341,7 @@ class _Writer:
         self._marked = False
 
     def pause(self) -> float:
-        """Return how long to wait for work at most."""
+        """Return the maximum seconds to wait for work."""
         now = time.monotonic()
         if self._busy_with_chores:
             return 0.0
@@ -350,7 +352,7 @@ class _Writer:
         return max(0.0, min(CHECK_S, self._next_check - now))
 
     def turn(self, *, urgent: bool) -> bool:
-        """Do one round; returns whether there is more to do at once."""
+        """Do one round; return whether the next one should follow immediately."""
         store, now, worked = self._store, time.monotonic(), time.thread_time()
         if self._failures and now < self._retry_at and not urgent:
             return False
@@ -372,9 +374,9 @@ class _Writer:
             except StoreBusyError as error:
                 return self._failed(error)
             if self._failures:
-                logger.warning("runs are kept again")
+                logger.warning("runs are stored again")
             self._failures = 0
-            # Snapshots of runs in flight may take a twentieth of the time. Waiting for a lock does not count.
+            # Snapshots of unfinished runs may take 5 % of the time, not counting waits for a lock.
             between_s = min(MOST_BETWEEN_SNAPSHOTS_S, 20 * (time.thread_time() - worked))
             self._snapshots_at = time.monotonic() + between_s
         self._items = []
@@ -386,19 +388,20 @@ class _Writer:
         return self._busy_with_chores and not urgent
 
     def give_up(self) -> None:
-        """Drop what could be neither written nor refused, so that the next turn does not meet the same fault."""
+        """Drop rows that caused a fault, so that the next round does not meet it again."""
         self._lose("store_error", self._items)
         self._items = []
         self._queue.taken(self._done)
 
     def _lose(self, reason: TelemetryDropReason, items: Sequence[Waiting]) -> None:
-        """Count runs that ended as lost, unless `close` has done so."""
+        """Count ended runs as dropped, unless `close` has done so."""
         count = sum(item.final for item in items)
         if self._queue.settle(count):
             self._store.lose(reason, count)
 
     def _write(self, backend: SqlBackend) -> None:
-        """Store what is held, and remove what was lost; what is done is held no more when an error is raised.
+        """Store the waiting rows, and remove dropped runs; if an error is raised, the rows stored so far do not wait
+        any more.
 
         Raises:
             StoreBusyError: the store cannot be used now.
@@ -412,7 +415,7 @@ class _Writer:
         except AbandonedError:
             self._items = []
         except Exception:
-            # One after another, so that a run that cannot be stored does not affect the others.
+            # One by one, so that a run that cannot be stored does not affect the others.
             while self._items:
                 item = self._items[0]
                 try:
@@ -422,7 +425,7 @@ class _Writer:
                 except AbandonedError:
                     pass
                 except Exception as error:
-                    logger.error("run %s cannot be kept: %s", item.execution_id, error)
+                    logger.error("run %s cannot be stored: %s", item.execution_id, error)
                     self._store.trouble = error if isinstance(error, StoreError) else StoreError(str(error))
                     self._lose("store_error", [item])
                 self._items = self._items[1:]
@@ -439,7 +442,7 @@ class _Writer:
                 self._mirror_rows(backend, [row for row in rows if row.ended])
 
     def _mirror_rows(self, backend: SqlBackend, rows: Sequence[Row]) -> None:
-        """Write the runs that have ended into the mirrors; a failure there is logged and loses no run."""
+        """Write ended runs into the mirrors; an error there is logged, and the store still has the runs."""
         if not rows:
             return
         failed = False
@@ -459,7 +462,7 @@ class _Writer:
                 self._unmirrored,
             )
             self._unmirrored = 0
-        # `ael trace delete` may have come between the store and the mirror, and found nothing there yet.
+        # `ael trace delete` may have run between the store and the mirror, when the mirror did not have the run yet.
         with suppress(StoreError, OSError):
             gone = backend.missing([row.head.execution_id for row in rows])
             victims = [victim_of(row) for row in rows if row.head.execution_id in gone]
@@ -474,7 +477,7 @@ class _Writer:
             self._items = []
             return False
         if not self._failures:
-            logger.error("runs wait to be kept: %s", error)
+            logger.error("runs wait to be stored: %s", error)
         wait_s = RETRY_S[min(self._failures, len(RETRY_S) - 1)]
         self._failures += 1
         self._retry_at = time.monotonic() + wait_s
@@ -490,7 +493,9 @@ class _Writer:
                 interrupted = backend.mark_interrupted()
                 if interrupted:
                     logger.warning(
-                        "%d runs had ended with their process: %s", len(interrupted), interrupted[:5]
+                        "%d runs were interrupted, because their process ended: %s",
+                        len(interrupted),
+                        interrupted[:5],
                     )
         now = time.monotonic()
         if now >= self._next_check:
@@ -506,11 +511,11 @@ class _Writer:
                 self._busy_with_chores = next(self._chores, None) is not None
             except StoreError as error:
                 self._busy_with_chores = False
-                logger.error("old runs were not deleted, the next attempt is tomorrow: %s", error)
+                logger.error("old runs were not deleted; the next attempt is tomorrow: %s", error)
 
 
 def _with_snapshots(items: Sequence[Waiting], records: Sequence[ExecutionRecord]) -> list[Waiting]:
-    """Return the rows to write: final states, and states of unfinished runs where no final one is among them."""
+    """Return the rows to write: final states, and snapshots of runs without a final state among them."""
     final = {item.execution_id for item in items if item.final}
     chosen = [item for item in items if item.final or item.execution_id not in final]
     for record in records:
@@ -525,7 +530,7 @@ _inherited: list[object] = []
 
 
 def _one_thread_at_a_time() -> bool:
-    """Return whether encoding a record cannot be interrupted by the thread that changes it: not without a GIL."""
+    """Return whether the GIL protects a record from changes while it is encoded."""
     enabled = getattr(sys, "_is_gil_enabled", None)
     return enabled is None or bool(enabled())
 

@@ -1,4 +1,4 @@
-"""What all backends do alike when runs are written: the names of events, snapshots, and reading through a queue."""
+"""The writing half that all backends share: names of events, snapshots, and reading through a queue."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,88 +25,88 @@ _AT_ONCE = 200
 
 
 class Events(ABC):
-    """The events of the protocol, each as one of three: a run began, went on, or ended."""
+    """The protocol's events, each mapped to one of three: a run began, changed, or ended."""
 
     takes_notes: ClassVar[bool] = False
-    """Whether the end of a run may come from the thread of runs: reading then waits for what is noted there."""
+    """Whether the end of a run may come from the thread of runs; readers then wait for that thread's queue."""
 
     @abstractmethod
     def start_execution(self, record: ExecutionRecord) -> None:
-        """Keep a run that has just begun."""
+        """Store a run that has just begun."""
 
     @abstractmethod
     def step_changed(self, record: ExecutionRecord, step: StepRecord) -> None:
-        """Note that `step` began or ended."""
+        """Record that `step` began or ended."""
 
     @abstractmethod
     def tool_call_finished(self, record: ExecutionRecord, call: ToolCallRecord) -> None:
-        """Note that `call` ended."""
+        """Record that `call` ended."""
 
     @abstractmethod
     def finish_execution(self, record: ExecutionRecord) -> None:
-        """Keep the final state of a run."""
+        """Store the final state of a run."""
 
     def complete_execution(self, record: ExecutionRecord) -> None:
-        """Keep the final state of a run that went well."""
+        """Store the final state of a run that completed."""
         self.finish_execution(record)
 
     def fail_execution(self, record: ExecutionRecord) -> None:
-        """Keep the final state of a run that failed."""
+        """Store the final state of a run that failed."""
         self.finish_execution(record)
 
     def cancel_execution(self, record: ExecutionRecord) -> None:
-        """Keep the final state of a run that was called off."""
+        """Store the final state of a run that was cancelled."""
         self.finish_execution(record)
 
     def start_step(self, record: ExecutionRecord, step: StepRecord) -> None:
-        """Note that `step` of the run began."""
+        """Record that `step` of the run began."""
         self.step_changed(record, step)
 
     def complete_step(self, record: ExecutionRecord, step: StepRecord) -> None:
-        """Note that `step` ended well."""
+        """Record that `step` completed."""
         self.step_changed(record, step)
 
     def fail_step(self, record: ExecutionRecord, step: StepRecord) -> None:
-        """Note that `step` failed."""
+        """Record that `step` failed."""
         self.step_changed(record, step)
 
     def skip_step(self, record: ExecutionRecord, step: StepRecord) -> None:
-        """Note that `step` was passed over."""
+        """Record that `step` was skipped."""
         self.step_changed(record, step)
 
     def record_tool_call(self, record: ExecutionRecord, call: ToolCallRecord) -> None:
-        """Note that `call` ended."""
+        """Record that `call` ended."""
         self.tool_call_finished(record, call)
 
 
 class Backend(Reader, Events):
-    """A store that writes at once. A subclass says how rows are written and deleted."""
+    """A store that writes at once. Subclasses implement how rows are written and deleted."""
 
     @abstractmethod
     def write(self, rows: Sequence[Row]) -> None:
-        """Write the rows in one transaction; a run that has ended is not replaced by an earlier state of it."""
+        """Write the rows in one transaction; an earlier state does not replace a run that has ended."""
 
     def start_execution(self, record: ExecutionRecord) -> None:
-        """Keep a run that has just begun."""
+        """Store a run that has just begun."""
         self.write([row_of(checked(record))])
 
     def step_changed(self, record: ExecutionRecord, step: StepRecord) -> None:
-        """Keep the run as it is now."""
+        """Store the current state of the run."""
         self.start_execution(record)
 
     def tool_call_finished(self, record: ExecutionRecord, call: ToolCallRecord) -> None:
-        """Keep the run as it is now."""
+        """Store the current state of the run."""
         self.start_execution(record)
 
     def finish_execution(self, record: ExecutionRecord) -> None:
-        """Keep the final state of a run."""
+        """Store the final state of a run."""
         self.start_execution(record)
 
     def put(self, records: Iterable[ExecutionRecord]) -> int:
-        """Keep records as they are, some hundreds in each transaction.
+        """Store records unchanged, some hundreds in each transaction.
 
         Raises:
-            StoreError: a status or type of a record is not one of those that there are.
+            StoreError: a status or type of a record is invalid.
         """
         done = size = 0
         batch: list[Row] = []
@@ -125,15 +125,15 @@ class Backend(Reader, Events):
     def prune(
         self, *, older_than: datetime | None = None, max_mb: int | None = None, dry_run: bool = False
     ) -> PruneReport:
-        """Delete what is too old, then the oldest until the store fits."""
+        """Delete runs that are too old, then the oldest until the store fits."""
 
     @abstractmethod
     def delete(self, execution_ids: Iterable[str]) -> DeleteReport:
-        """Delete these runs for good, except those in flight."""
+        """Delete these runs permanently, except unfinished ones."""
 
     @abstractmethod
     def close(self, timeout_s: float = 5.0) -> None:
-        """Let go of the store."""
+        """Close the store."""
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Return True: everything is written at once."""
@@ -141,12 +141,12 @@ class Backend(Reader, Events):
 
 
 class ReadThrough(ABC):
-    """The reading half of the protocol, answered by the store behind this one."""
+    """The reading half of the protocol, delegated to `backend`."""
 
     @property
     @abstractmethod
     def backend(self) -> Backend:
-        """The store itself, with everything that was written before in it.
+        """The store itself, after everything written before is in it.
 
         Raises:
             StoreError: it could not be opened.
@@ -161,7 +161,7 @@ class ReadThrough(ABC):
         return self.backend.find(prefix, limit)
 
     def recent(self, limit: int = 50) -> Sequence[ExecutionRecord]:
-        """Return up to `limit` runs, the one that started last first."""
+        """Return up to `limit` runs, latest start first."""
         return self.backend.recent(limit)
 
     def query(self, query: RunQuery) -> Page:
@@ -169,11 +169,11 @@ class ReadThrough(ABC):
         return self.backend.query(query)
 
     def count(self, query: RunQuery, at_most: int | None = None) -> int:
-        """Return how many runs there are, `at_most` if there are more."""
+        """Return the number of runs, at most `at_most`."""
         return self.backend.count(query, at_most)
 
     def iterate(self, query: RunQuery) -> Iterator[ExecutionRecord]:
-        """Yield whole runs."""
+        """Yield complete runs."""
         return self.backend.iterate(query)
 
     def stats(self, by: StatsKey, query: RunQuery) -> list[StatsRow]:
@@ -203,15 +203,15 @@ class ReadThrough(ABC):
         return self.backend.export(format, query, service=service)
 
     def info(self) -> StoreInfo:
-        """Return what the store is and how much it holds."""
+        """Return the location of the store, its number of runs and its size."""
         return self.backend.info()
 
     def prune(
         self, *, older_than: datetime | None = None, max_mb: int | None = None, dry_run: bool = False
     ) -> PruneReport:
-        """Delete what is too old, then the oldest until the store fits."""
+        """Delete runs that are too old, then the oldest until the store fits."""
         return self.backend.prune(older_than=older_than, max_mb=max_mb, dry_run=dry_run)
 
     def delete(self, execution_ids: Iterable[str]) -> DeleteReport:
-        """Delete these runs for good, except those in flight."""
+        """Delete these runs permanently, except unfinished ones."""
         return self.backend.delete(execution_ids)

@@ -105,8 +105,8 @@ class Database(ABC):
 
     @abstractmethod
     def shrink(self, *, rewrite: bool = False) -> bool:
-        """Give the space of what was deleted back; returns whether nothing of it is left.
+        """Release the space of deleted content; return whether none of it remains.
 
         Args:
-            rewrite: whether something was deleted since, of which pages that stay may hold parts.
+            rewrite: whether content was deleted since, parts of which may remain in pages that stay.
         """

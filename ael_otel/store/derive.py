@@ -1,8 +1,8 @@
-"""Execution records from spans: those of our own runs exactly, those of any other agent as far as they tell.
+"""Derive execution records from spans: exactly for our own runs, as far as possible for those of any other agent.
 
-A trace that we made gives the record that the lifecycle wrote, without content, call ids and the words of errors, which
-are on no span. In another one the topmost span is the run, the spans below it are its steps, and spans that call a tool
-by the GenAI or MCP conventions, or by OpenInference's, are tool calls.
+A trace of ours gives the record that the lifecycle wrote, without content, call ids and error messages, which spans do
+not have. In another trace, the topmost span is the run, the spans directly below it are its steps, and spans that call
+a tool by the GenAI, MCP or OpenInference conventions are tool calls.
 """
 
 from collections import defaultdict
@@ -36,11 +36,11 @@ _RUN_NAMES: Final = (attr.GEN_AI_WORKFLOW_NAME, attr.GEN_AI_AGENT_NAME, "agent.n
 _SESSIONS: Final = (attr.SESSION_ID, attr.GEN_AI_CONVERSATION_ID)
 _KIND: Final = "openinference.span.kind"
 _MAX_NAMES: Final = 32
-"""Agents and models of one run that its metadata name."""
+"""Maximum number of agents and of models in the metadata of one run."""
 
 
 class EventFacts(Protocol):
-    """Something that happened within a span."""
+    """An event of a span."""
 
     @property
     def name(self) -> str: ...  # noqa: D102
@@ -49,7 +49,7 @@ class EventFacts(Protocol):
 
 
 class SpanFacts(Protocol):
-    """A span, free of any SDK or format: ids are lower-case hex, times nanoseconds since 1970."""
+    """A span, independent of any SDK or format: ids are lower-case hex, times nanoseconds since 1970."""
 
     @property
     def trace_id(self) -> str: ...  # noqa: D102
@@ -74,9 +74,9 @@ class SpanFacts(Protocol):
 
 
 def derive(spans: Iterable[SpanFacts]) -> list[ExecutionRecord]:
-    """Return one record for each run in the spans, in the order in which they started.
+    """Return one record for each run in the spans, in the order of their starts.
 
-    A run of ours is a run wherever it is in its trace: under the span of an HTTP server, or below another run.
+    A run of ours is a separate run anywhere in its trace: under the span of an HTTP server, or below another run.
     """
     by_id = {span.span_id: span for span in spans}
     children: dict[str, list[SpanFacts]] = defaultdict(list)
@@ -91,7 +91,7 @@ def derive(spans: Iterable[SpanFacts]) -> list[ExecutionRecord]:
         _see(top, children, seen)
     for each in by_id.values() if len(seen) < len(by_id) else ():
         if (span := each).span_id not in seen:
-            # Spans that are each other's parents: one of them is taken for the topmost, or all would be lost.
+            # For spans that are each other's parents, one is chosen as the topmost, so that none is lost.
             passed: set[str] = set()
             while span.span_id not in passed:
                 passed.add(span.span_id)
@@ -107,7 +107,7 @@ def derive(spans: Iterable[SpanFacts]) -> list[ExecutionRecord]:
 
 
 def _see(top: SpanFacts, children: Mapping[str, list[SpanFacts]], seen: set[str]) -> None:
-    """Add the ids of a span and of all below it to `seen`."""
+    """Add the ids of a span and of all spans below it to `seen`."""
     waiting = [top]
     while waiting:
         span = waiting.pop()
@@ -117,7 +117,7 @@ def _see(top: SpanFacts, children: Mapping[str, list[SpanFacts]], seen: set[str]
 
 
 def tells_of_an_agent(name: str, attributes: Mapping[str, Any] | None) -> bool:
-    """Return whether a span is one of an agent: a run, a step, a model or a tool."""
+    """Return whether a span belongs to an agent: a run, a step, a model call or a tool call."""
     return name in (names.WORKFLOW.name, names.MCP_REQUEST.name) or any(
         key.startswith(_AGENT_PREFIXES) for key in attributes or ()
     )
@@ -240,7 +240,7 @@ def _our_step(span: SpanFacts, children: Mapping[str, list[SpanFacts]], executio
 
 
 def _tool_of(error: ErrorRecord, calls: Sequence[ToolCallRecord]) -> str | None:
-    """Return the tool whose failed call the code let through: the last one with the same error."""
+    """Return the tool whose failed call caused the error of code: the last call with the same error."""
     failed = (call for call in reversed(calls) if call.error is not None and call.error.code == error.code)
     return next((call.tool_name for call in failed), None)
 
@@ -305,7 +305,7 @@ def _other_run(root: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> Exec
 
 
 def _who(root: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> dict[str, Any]:
-    """Return the agents and models that a trace tells of, by name, as often as they differ."""
+    """Return the agents and models in a trace, by name, without repetition."""
     spans = [root, *_below(root, children)]
     agents = list(dict.fromkeys(filter(None, map(_agent, spans))))[:_MAX_NAMES]
     models = list(
@@ -322,11 +322,11 @@ def _who(root: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> dict[str, 
 
 
 def _agent(span: SpanFacts) -> str | None:
-    """Return the name of the agent whose work a span is, None where it does not say so by itself."""
+    """Return the name of the agent in a span's attributes, None if there is none."""
     facts = span.attributes
     name = _text(facts.get(attr.GEN_AI_AGENT_NAME))
     if not name and (facts.get(attr.GEN_AI_OPERATION_NAME) == "invoke_agent" or facts.get(_KIND) == "AGENT"):
-        # Elsewhere `agent.name` may be that of a monitoring agent.
+        # In other spans `agent.name` may be that of a monitoring agent.
         name = _text(facts.get("agent.name")) or span.name
     return name or None
 
@@ -338,12 +338,12 @@ def _other_step(
     execution_id: str,
     agents: dict[str, str | None],
 ) -> StepRecord:
-    """Return what is below one span as a step; `agents` tells whose work each span is, from the top down."""
+    """Return the spans below one span as a step; `agents` has the agent of each span, from the top down."""
     step_id = f"{index + 1} {span.name}"
     calls: list[ToolCallRecord] = []
     for each in (span, *_below(span, children)):
         agents[each.span_id] = _agent(each) or agents.get(each.parent_id)
-        # Frameworks and MCP clients both tell of one call: the outer span is it.
+        # Frameworks and MCP clients both report one call; the outer span is used.
         if _is_tool(each.attributes) and not any(call.span_id == each.parent_id for call in calls):
             call = _call(each, execution_id, step_id, len(calls) + 1)
             call.agent = agents[each.span_id]
@@ -378,7 +378,7 @@ def _is_tool(facts: Mapping[str, Any]) -> bool:
 
 
 class _Counted(NamedTuple):
-    """Spans whose counts are those of model calls: reached without passing a tool, and below a tool."""
+    """Spans that count as model calls: reached without passing a tool, and below a tool."""
 
     near: list[tuple[SpanFacts, Usage]]
     below_tools: list[tuple[SpanFacts, Usage]]
@@ -390,7 +390,7 @@ def _model_calls(
     record: ExecutionRecord,
     agents: Mapping[str, str | None] | None = None,
 ) -> list[ModelCallRecord]:
-    """Return the model calls below a span, each counted where it was made, with the step and the tool around it."""
+    """Return the model calls below a span, each with the step and the tool that it was made in."""
     around: dict[str, tuple[str | None, ToolCallRecord | None]] = {}
     steps = {step.span_id: step.step_id for step in record.steps}
     calls = {call.span_id: call for call in calls_of(record)}
@@ -436,10 +436,11 @@ def _model_calls(
 
 
 def _counted(span: SpanFacts, below: Sequence[tuple[SpanFacts, _Counted]]) -> _Counted:
-    """Return what counts of a span and of those below it: counts of a span include those of model calls below it.
+    """Return the spans to count among a span and those below it: counts of a span include those of model calls below
+    it.
 
-    Instrumentation of a framework and of a client both report one call, the inner one exactly; spans of agents sum up
-    their calls. What a tool calls is no part of the model call that it is below.
+    Instrumentation of a framework and of a client both report one call, the inner one exactly; spans of agents have the
+    sum of their calls. The model calls of a tool are not part of the model call above that tool.
     """
     near: list[tuple[SpanFacts, Usage]] = []
     tools: list[tuple[SpanFacts, Usage]] = []
@@ -452,7 +453,7 @@ def _counted(span: SpanFacts, below: Sequence[tuple[SpanFacts, _Counted]]) -> _C
     return _Counted(near, tools)
 
 
-# --- words ------------------------------------------------------------------------------------------------------------
+# --- errors and statuses ------------------------------------------------------------------------------------------
 
 
 def _error(span: SpanFacts, *, step_id: str | None = None, tool: str | None = None) -> ErrorRecord | None:

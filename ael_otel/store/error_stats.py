@@ -1,4 +1,4 @@
-"""Errors of runs, summed up by code, tool and step; computed from whole records, so alike on all backends."""
+"""Summarise errors of runs by code, tool and step, from whole records, so equally on all backends."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
@@ -8,11 +8,11 @@ from ael_otel.store.query import ErrorRow
 from ael_otel.store.records import ErrorRecord, ExecutionRecord, StepRecord, ToolCallRecord
 
 CANCELLED: Final = "cancelled"
-"""Code of cancelled work: a consequence, not an error, unless the run itself says why."""
+"""Error code of cancelled work: a consequence, not an error, unless the run itself has it."""
 
 
 class Occurrence(NamedTuple):
-    """One error of one run, counted once however far up it was reported."""
+    """One error of one run, counted once even if several levels reported it."""
 
     code: str
     tool: str | None
@@ -27,7 +27,7 @@ class Occurrence(NamedTuple):
 def summarise_errors(
     runs: Iterable[ExecutionRecord], *, code: str | None = None, tool: str | None = None
 ) -> list[ErrorRow]:
-    """Return one row per code, tool and step of a workflow, most first; `code` and `tool` choose rows."""
+    """Return one row per code, tool and step of a workflow, most frequent first; `code` and `tool` filter rows."""
     groups: dict[tuple[str, str, str, str], list[Occurrence]] = {}
     for run in runs:
         for found in occurrences(run):
@@ -70,7 +70,7 @@ def occurrences(run: ExecutionRecord) -> Iterator[Occurrence]:
             codes.add(error.code)
             yield _occurrence(run, error, call.tool_name, step.step_id, _end(call), _recovered(step, at))
         for error in step.attempt_errors:
-            # An error with its own tool call has been counted with that.
+            # An error of a tool call was counted with that call.
             yield _occurrence(
                 run, error, step.tool_name, step.step_id, _end(step), step.status == "completed"
             )
@@ -90,7 +90,7 @@ def occurrences(run: ExecutionRecord) -> Iterator[Occurrence]:
         return
     step_id, tool = error.step_id, error.tool_name
     if step_id is None and len(cancelled) == 1:
-        # A run that ran out of time says so for the step that it was in.
+        # A run that timed out has the error of the step that it was in.
         step_id, tool = cancelled[0].step_id, cancelled[0].tool_name
     yield _occurrence(run, error, tool, step_id, _end(run), False)
 

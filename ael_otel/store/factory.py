@@ -152,7 +152,7 @@ def refuse_unusable(
 
 def _may_enter(folder: Path) -> bool:
     """Return whether this user can list a folder; True if the folder does not exist."""
-    return not os.path.isdir(folder) or os.access(folder, os.X_OK)  # noqa: PTH112 - no error where it cannot be seen
+    return not os.path.isdir(folder) or os.access(folder, os.X_OK)  # noqa: PTH112 - no error without permission
 
 
 def _not_a_file(path: Path) -> str | None:

@@ -35,9 +35,8 @@ def find_store(
     """Return where the store is, whether or not it exists yet.
 
     `AEL_TELEMETRY_DB` takes precedence. A relative path is looked up in the working directory and its parent folders,
-    as
-    Git does with its repository, then in the home directory. If the file exists in none of them, the result is the one
-    in the working directory, or in the home directory if the working directory cannot be written.
+    as Git does with its repository, then in the home directory. If the file exists in none of them, the result is the
+    one in the working directory, or in the home directory if the working directory cannot be written.
 
     Args:
         path: `telemetry.store.path`.

@@ -1,4 +1,4 @@
-"""A store that lives and dies with the process: bounded, thread-safe, no dependencies."""
+"""A store in the memory of this process: bounded, thread-safe, without dependencies."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,19 +31,20 @@ MAX_BYTES: Final = 256 * MEBIBYTE
 
 _ROW_BYTES: Final = 1_024
 _CALL_BYTES: Final = 128
-"""What a run and each of its tool calls take besides the record: columns, tuples, names."""
+"""Bytes of a run and of each of its tool calls besides the record: columns, tuples, names."""
 
 
 class MemoryStore(Backend):
-    """Keeps the latest executions in memory; what it gives out are copies.
+    """Holds the latest executions in memory; reads return copies.
 
-    A run in flight is held as the lifecycle's own record, so that readers see it grow; an ended run is held encoded.
+    An unfinished run is held as the lifecycle's own record, so that readers see its current state; an ended run is held
+    encoded.
 
     Args:
-        max_executions: how many runs are kept, 1 or more, default 1000. One more run pushes out the oldest finished
-            one; a run in flight is removed only if no other run is left.
-        max_bytes: what runs that have ended may take in memory, 1 or more, default 256 MiB. The oldest of them are
-            pushed out; the latest stays, also if it is larger by itself.
+        max_executions: maximum number of runs, at least 1, default 1000. A further run removes the oldest ended one; an
+            unfinished run is removed only if no other is left.
+        max_bytes: maximum bytes of ended runs, at least 1, default 256 MiB. The oldest are removed; the latest stays,
+            even if it is larger by itself.
 
     Raises:
         ValueError: `max_executions` or `max_bytes` is less than 1.
@@ -54,45 +55,43 @@ class MemoryStore(Backend):
     def __init__(self, max_executions: int = 1000, max_bytes: int = MAX_BYTES) -> None:
         super().__init__()
         if max_executions < 1:
-            raise ValueError(
-                f"MemoryStore keeps at least one run: max_executions={max_executions}, set 1 or more"
-            )
+            raise ValueError(f"MemoryStore: max_executions={max_executions}, set 1 or more")
         if max_bytes < 1:
-            raise ValueError(f"MemoryStore needs room: max_bytes={max_bytes}, set 1 or more")
+            raise ValueError(f"MemoryStore: max_bytes={max_bytes}, set 1 or more")
         self._max = max_executions
         self._max_bytes = max_bytes
         self._bytes = 0
         self._kept: OrderedDict[str, ExecutionRecord | Row] = OrderedDict()
         self._lock = Lock()
         self.evicted = 0
-        """How many runs were pushed out so far."""
+        """Number of runs that were removed to stay within the bounds."""
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def start_execution(self, record: ExecutionRecord) -> None:
-        """Keep a run that has just begun, pushing out an old one when the store is full."""
+        """Store a run that has just begun; remove an old one if the store is full."""
         record = checked(record)
-        # The record of a run that has ended may be of any size, and nobody else holds it.
+        # A caller's record of an ended run may be of any size, and only this store holds it: it is encoded.
         self._keep(record.execution_id, row_of(record) if ended(record.status) else record)
 
     def step_changed(self, record: ExecutionRecord, step: StepRecord) -> None:
-        """Do nothing: the kept record is the live one."""
+        """Do nothing: the stored record is the live one."""
 
     def tool_call_finished(self, record: ExecutionRecord, call: ToolCallRecord) -> None:
-        """Do nothing: the kept record is the live one."""
+        """Do nothing: the stored record is the live one."""
 
     def finish_execution(self, record: ExecutionRecord) -> None:
-        """Keep the final state of a run, also of one that was pushed out while it went on."""
+        """Store the final state of a run, even if the run was removed meanwhile."""
         self._keep(record.execution_id, row_of(checked(record)))
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Keep the rows."""
+        """Store the rows."""
         for row in rows:
             self._keep(row.head.execution_id, row)
 
     def _keep(self, execution_id: str, item: ExecutionRecord | Row) -> None:
         if isinstance(item, Row):
-            # The encoder's bytes hold up to half their size again, which it had asked for and did not need.
+            # The encoder allocates up to half of their size more than the bytes need: copy them.
             item = item._replace(body=bytes(memoryview(item.body)))
         with self._lock:
             before = self._kept.get(execution_id)
@@ -105,12 +104,12 @@ class MemoryStore(Backend):
             self.evicted += evicted
         if first:
             logger.info(
-                "the memory store is full and keeps the latest runs only: raise telemetry.limits.memory_runs or "
+                "the memory store is full and holds only the latest runs: raise telemetry.limits.memory_runs or "
                 "telemetry.limits.memory_mb, or set telemetry.store.backend to sqlite"
             )
 
     def _make_room(self, latest: str) -> int:
-        """Push out runs other than the latest until the bounds hold; returns how many."""
+        """Remove runs other than the latest until the bounds hold; return their number."""
         evicted = 0
         while (found := self._to_evict(latest)) is not None:
             self._drop(found)
@@ -146,7 +145,7 @@ class MemoryStore(Backend):
     def select(
         self, query: RunQuery, after: tuple[int, str] | None, limit: int | None
     ) -> list[ExecutionSummary]:
-        """Return up to `limit` runs, newest first, after that one."""
+        """Return up to `limit` runs, newest first, after the run `after`."""
         found = (
             row.head
             for row in self._rows()
@@ -162,17 +161,17 @@ class MemoryStore(Backend):
         return {each: item.body if isinstance(item, Row) else encode(item) for each, item in found.items()}
 
     def count_rows(self, query: RunQuery, after: tuple[int, str] | None, at_most: int | None) -> int:
-        """Return how many runs there are."""
+        """Return the number of matching runs."""
         return len(self.select(query, after, at_most))
 
     def figures(self, by: StatsKey, query: RunQuery) -> Iterable[Figure]:
-        """Return what `stats` sums up."""
+        """Return the figures that `stats` sums up."""
         return (
             figure for row in self._rows() if matches(row, query) for figure in figures_of(by, query, row)
         )
 
     def redactions_of(self, query: RunQuery) -> dict[str, int]:
-        """Return what `redactions` gives; `text` is not asked for."""
+        """Return the result of `redactions`; `query` has no `text`."""
         found: dict[str, int] = {}
         for row in self._rows():
             if matches(row, query):
@@ -181,7 +180,7 @@ class MemoryStore(Backend):
         return found
 
     def model_calls_of(self, query: RunQuery) -> Iterator[RunModelCall]:
-        """Return what `model_calls` gives; `text` is not asked for."""
+        """Return the result of `model_calls`; `query` has no `text`."""
         rows = self._rows()
         with self._lock:
             place = {execution_id: at for at, execution_id in enumerate(self._kept)}
@@ -224,7 +223,7 @@ class MemoryStore(Backend):
         return list(islice(found, limit)) if prefix else []
 
     def info(self) -> StoreInfo:
-        """Return what the store is and how much it holds."""
+        """Return the location of the store, its number of runs and its size."""
         heads = [row.head for row in self._rows()]
         return StoreInfo(
             "memory",
@@ -242,7 +241,7 @@ class MemoryStore(Backend):
         with self._lock:
             return len(self._kept)
 
-    # --- keeping house ------------------------------------------------------------------------------------------------
+    # --- maintenance --------------------------------------------------------------------------------------------------
 
     def prune(
         self, *, older_than: datetime | None = None, max_mb: int | None = None, dry_run: bool = False
@@ -266,7 +265,7 @@ class MemoryStore(Backend):
         return PruneReport(len(gone), sum(head.bytes for head in gone), dry_run)
 
     def delete(self, execution_ids: Iterable[str]) -> DeleteReport:
-        """Delete these runs, except those in flight."""
+        """Delete these runs, except unfinished ones."""
         size = deleted = 0
         running: list[str] = []
         unknown: list[str] = []
@@ -285,11 +284,11 @@ class MemoryStore(Backend):
         return DeleteReport(deleted, size, running, unknown)
 
     def flush(self, timeout_s: float = 5.0) -> bool:
-        """Wait until the runs that have ended are kept; returns whether they were within `timeout_s` seconds."""
+        """Wait until ended runs are stored; return whether that took less than `timeout_s` seconds."""
         return run_thread().flush(timeout_s)
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Do nothing: there is nothing to let go of."""
+        """Do nothing: nothing needs to be closed."""
 
 
 def _ended(item: ExecutionRecord | Row) -> bool:
@@ -297,7 +296,7 @@ def _ended(item: ExecutionRecord | Row) -> bool:
 
 
 def _size(item: ExecutionRecord | Row) -> int:
-    """Return what a run that has ended takes, about; the record of one in flight is held by the code that runs it."""
+    """Return the approximate bytes of an ended run; an unfinished one is held by the code that runs it."""
     if not isinstance(item, Row):
         return 0
     return _ROW_BYTES + len(item.body) + _CALL_BYTES * len(item.calls)
@@ -310,7 +309,7 @@ def _matches(row: Row, where: str) -> bool:
 
 
 def matches(row: Row, query: RunQuery) -> bool:
-    """Return whether a run passes the filters, `text` apart."""
+    """Return whether a run passes all filters except `text`."""
     head = row.head
     return (
         (query.ids is None or head.execution_id in query.ids)

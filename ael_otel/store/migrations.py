@@ -1,7 +1,6 @@
-"""The tables, as numbered steps from nothing to now; each runs once, in one transaction with its number.
+"""The tables, as numbered steps from an empty database to the current schema; each runs once, in one transaction.
 
-A step is never changed once it has been released: a new need is a new step. Words in braces differ by database
-(`DIALECTS`).
+A released step is never changed: a new need is a new step. Words in braces differ by database (`DIALECTS`).
 """
 
 from collections.abc import Mapping
@@ -27,7 +26,7 @@ SQLITE: Final[Mapping[str, str]] = {
 POSTGRESQL: Final[Mapping[str, str]] = {
     "id": "BIGINT PRIMARY KEY",
     "int": "BIGINT",
-    # Bytes in order, as SQLite compares: the same pages and prefixes on both.
+    # Compared by bytes, as in SQLite, so that pages and prefixes are the same on both.
     "text": 'TEXT COLLATE "C"',
     "clustered": "",
     "steps": """
@@ -100,7 +99,7 @@ _TABLES: Final = (
 )
 
 _TOOLS: Final = ("CREATE INDEX tool_calls_by_tool ON tool_calls (tool_name, execution)",)
-"""Finding the few runs that called a rare tool among all; 1.5 % of the file."""
+"""For queries of a tool that few runs called; takes 1.5 % of the file."""
 
 _REDACTIONS: Final = (
     """
@@ -138,14 +137,14 @@ _SESSIONS: Final = (
         body {text} NOT NULL,
         PRIMARY KEY (session, key)
     ) {clustered}""",
-    # What has ended and was not exported yet: a turn, a call, or the session itself (an empty key).
+    # Parts that have ended and were not exported yet: a turn, a call, or the session itself (an empty key).
     """
     CREATE TABLE session_outbox (
         session {int} NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
         key {text} NOT NULL,
         PRIMARY KEY (session, key)
     ) {clustered}""",
-    # Counts that only grow, whatever is pruned: the values of the counters that short-lived processes export.
+    # Counters that only grow, even if runs are pruned: short-lived processes export them.
     """
     CREATE TABLE session_totals (
         name {text} NOT NULL,
@@ -185,7 +184,7 @@ _ATTRIBUTION: Final = (
         PRIMARY KEY (change, position)
     ) {clustered}""",
     "CREATE INDEX attribution_files_by_path ON attribution_files (path, change)",
-    # One content of a file, by hashes of its lines, and who wrote each of them: numbers of changes.
+    # One content of a file: hashes of its lines, and the author of each, as ids of changes.
     """
     CREATE TABLE attribution_versions (
         id {id},
@@ -197,7 +196,7 @@ _ATTRIBUTION: Final = (
     )""",
     "CREATE INDEX attribution_versions_by_path ON attribution_versions (repository, path, at_us)",
     "CREATE INDEX attribution_versions_by_time ON attribution_versions (at_us)",
-    # Samples of neighbouring lines, by which contents are found that are in another file now.
+    # Samples of neighbouring lines, to find contents that are in another file now.
     """
     CREATE TABLE attribution_sketches (
         hash {int} NOT NULL,
@@ -236,11 +235,11 @@ _MODEL_CALLS: Final = (
         repriced_price {text},
         PRIMARY KEY (execution, position)
     ) {clustered}""",
-    # Whether a response was recorded before: it counts once.
+    # To find whether a response was recorded before: it counts once.
     """CREATE INDEX model_calls_by_response ON model_calls (response, execution, position)
         WHERE response IS NOT NULL""",
     "CREATE INDEX model_calls_by_model ON model_calls (model, execution)",
-    # What the results of calls that an agent made brought into its context.
+    # Bytes that the results of an agent's calls added to its context.
     """
     CREATE TABLE context_bytes (
         execution {int} NOT NULL REFERENCES executions (id) ON DELETE CASCADE,
@@ -265,7 +264,7 @@ SCHEMA_VERSION: Final = MIGRATIONS[-1][0]
 
 
 def statements(dialect: Mapping[str, str], applied: int) -> list[tuple[int, list[str]]]:
-    """Return the steps after number `applied`, in the words of a database."""
+    """Return the steps after number `applied`, in the dialect of a database."""
     more = {1: _SEQUENCE} if dialect is POSTGRESQL else {}
     return [
         (number, [_filled(sql, dialect) for sql in (*step, *more.get(number, ()))])
@@ -281,7 +280,7 @@ def _filled(sql: str, dialect: Mapping[str, str]) -> str:
 
 
 def refuse_newer(found: int, written_by: str, where: str) -> None:
-    """Do nothing if this version can read a store with schema `found`.
+    """Raise an error if this version cannot read a store with schema `found`.
 
     Raises:
         SchemaTooNewError: it cannot; the message names the version that wrote it.
@@ -290,6 +289,6 @@ def refuse_newer(found: int, written_by: str, where: str) -> None:
         from ael_otel.version import __version__
 
         raise SchemaTooNewError(
-            f"{where} has schema {found}, this is ael-otel {__version__}, which reads up to {SCHEMA_VERSION}:"
+            f"{where} has schema {found}, but ael-otel {__version__} reads only up to {SCHEMA_VERSION}:"
             f" install ael-otel {written_by or 'of the version that wrote it'} or later, or choose another store"
         )

@@ -1,6 +1,6 @@
-"""Model calls of a run: made of counts that a span or a result reports, each response once, priced when recorded.
+"""Model calls of a run: created from counts that a span or a result reports, each response once, priced when recorded.
 
-Prices belong to a room above this one (`ael_otel.cost`), which registers what computes them.
+Prices belong to a higher room (`ael_otel.cost`), which registers the function that computes them.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,25 +13,25 @@ from ael_otel.store.records import ExecutionRecord, ModelCallRecord, ModelCallSo
 from ael_otel.store.times import to_us
 
 if TYPE_CHECKING:
-    # `ael trace list` reads rows: it loads neither OpenTelemetry nor the shapes of providers.
+    # `ael trace list` reads rows without loading OpenTelemetry or the response formats of providers.
     from ael_otel.core.redaction import ActiveRedaction
     from ael_otel.usage import Usage
 
 MAX_CALLS: Final = 10_000
-"""Model calls that the record of one run holds."""
+"""Maximum number of model calls in the record of one run."""
 
 LEFT_OUT: Final = "model_calls_left_out"
-"""Key in a run's metadata: how many model calls found no room in its record."""
+"""Key in a run's metadata: the number of model calls beyond the maximum."""
 
 _SHORTEST_ID: Final = 20
-"""Characters of a response's id that is its own: relays and local servers answer with `chatcmpl-123` or their name."""
+"""Minimum characters of a unique response id: relays and local servers answer with `chatcmpl-123` or their name."""
 
 type Pricer = Callable[[ModelCallRecord], None]
-"""Set `cost_nano`, `currency`, `cost_source` and `price` of a call; called once for each."""
+"""Sets `cost_nano`, `currency`, `cost_source` and `price` of a call; called once for each."""
 
 
 def reported_cost(call: ModelCallRecord) -> None:
-    """Take the cost that the provider reported; any other call stays without a price."""
+    """Use the cost that the provider reported; leave any other call without a price."""
     from ael_otel.usage import PROVIDER
 
     if call.reported_nano is not None and call.reported_by == PROVIDER:
@@ -45,13 +45,13 @@ def reported_cost(call: ModelCallRecord) -> None:
 
 
 class _Pricing:
-    """What prices the calls of this process."""
+    """The function that prices the calls of this process."""
 
     pricer: Pricer = staticmethod(reported_cost)
 
 
 def price_with(pricer: Pricer | None) -> None:
-    """Have `pricer` price the calls that are recorded from now on; None takes costs of providers alone."""
+    """Set the function that prices calls from now on; with None, only costs that providers report are used."""
     _Pricing.pricer = reported_cost if pricer is None else pricer
 
 
@@ -62,13 +62,13 @@ def model_call(
     redaction: "ActiveRedaction | None" = None,
     **about: Any,
 ) -> ModelCallRecord:
-    """Return the record of a call; its names are redacted, and of its response's id only a hash stays.
+    """Return the record of a call; its names are redacted, and of its response's id only a hash is stored.
 
     Args:
         usage: the counts.
         source: where they come from.
         at: when the call began, or its result came.
-        redaction: redacts the names; None where that is done.
+        redaction: redacts the names; None if they are redacted already.
         about: further fields of the record: step, tool, call, agent, span.
     """
 
@@ -96,9 +96,9 @@ def model_call(
 
 
 def _response_of(usage: "Usage") -> str | None:
-    """Return the same 16 hex digits for the same response, None where its id does not tell it from others.
+    """Return 16 hex digits that identify a response, None if its id is not unique.
 
-    The input is a part of it, since a relay may answer every request with one id.
+    The input is part of the hash, since a relay may answer every request with one id.
     """
     response = usage.response_id
     if response is None or len(response) < _SHORTEST_ID or MARKER.search(response):
@@ -107,9 +107,9 @@ def _response_of(usage: "Usage") -> str | None:
 
 
 def add(record: ExecutionRecord, calls: Iterable[ModelCallRecord]) -> None:
-    """Add calls to a run, as many as there is room for; each response once, with its largest count of output.
+    """Add calls to a run, up to the maximum; each response once, with its largest count of output.
 
-    What streams records one response several times, with an output that grows.
+    Streaming records one response several times, with growing output.
     """
     kept = record.model_calls
     for call in calls:
@@ -134,15 +134,15 @@ def add_results(
     passed_on: bool = False,
     **about: Any,
 ) -> None:
-    """Add the model calls whose responses a result holds; none if spans below the same tool call have counted them.
+    """Add the model calls whose responses are in a result; none if spans below the same tool call have counted them.
 
     Args:
         record: the run.
         value: the result as it was returned; plain JSON values.
-        at: when it came.
-        redaction: redacts names; None where that is done.
-        passed_on: whether the value may be what a call of the run returned, as the result of code is: a response with
-            the counts of one that the run has is that one.
+        at: when it was returned.
+        redaction: redacts names; None if they are redacted already.
+        passed_on: whether the value may be the result of a call of the run, as the result of code is: a response with
+            the counts of a recorded one is then the same response.
         about: further fields of the records.
     """
     from ael_otel.usage import in_result
@@ -159,7 +159,7 @@ def add_results(
 
 
 def add_call_result(record: ExecutionRecord, call: ToolCallRecord, value: Any) -> None:
-    """Add the model calls whose responses the result of a foreign call holds; `value` is redacted, or will be."""
+    """Add the model calls whose responses are in the result of a foreign call; `value` is redacted now or later."""
     add_results(
         record,
         value,
@@ -173,7 +173,7 @@ def add_call_result(record: ExecutionRecord, call: ToolCallRecord, value: Any) -
 
 
 def priced(record: ExecutionRecord) -> ExecutionRecord:
-    """Return the record, with each model call priced that was not before; a price stays as it was recorded."""
+    """Return the record with a price for each model call that has none; recorded prices do not change."""
     for call in record.model_calls:
         if call.cost_source is None:
             _Pricing.pricer(call)
@@ -181,7 +181,7 @@ def priced(record: ExecutionRecord) -> ExecutionRecord:
 
 
 def same_counts(call: ModelCallRecord, other: ModelCallRecord) -> bool:
-    """Return whether two records may be of one response: the same model and counts."""
+    """Return whether two records may belong to one response: the same model and counts."""
     return (call.model, call.input_tokens, call.output_tokens, call.cache_read_tokens) == (
         other.model,
         other.input_tokens,
@@ -194,7 +194,7 @@ def same_counts(call: ModelCallRecord, other: ModelCallRecord) -> bool:
 
 
 class ModelCallRow(NamedTuple):
-    """A model call as the store keeps it in columns."""
+    """The columns of a model call."""
 
     at_us: int
     model: str | None
@@ -217,7 +217,7 @@ class ModelCallRow(NamedTuple):
 
 
 MODEL_CALL_COLUMNS: Final = ModelCallRow._fields
-"""The columns of a model call, besides its run and its position there."""
+"""The columns of a model call, without its run and its position there."""
 
 
 def rows_of(calls: Sequence[ModelCallRecord]) -> list[ModelCallRow]:
@@ -248,7 +248,7 @@ def rows_of(calls: Sequence[ModelCallRecord]) -> list[ModelCallRow]:
 
 
 class Repriced(NamedTuple):
-    """A cost that was computed later, by other prices; it stands beside the recorded one."""
+    """A cost that was computed later, by other prices; stored beside the recorded one."""
 
     nano: int | None
     currency: str | None
@@ -256,7 +256,7 @@ class Repriced(NamedTuple):
 
 
 class RunModelCall(NamedTuple):
-    """A model call with its run; `copy` says that its response was recorded before, in this run or in another."""
+    """A model call with its run; `copy` is whether its response was recorded before, in this run or in another."""
 
     execution_id: str
     workflow_name: str | None

@@ -1,10 +1,10 @@
-"""The store in PostgreSQL, for several machines or a service that is backed up anyway; needs the extra `postgres`.
+"""The store in PostgreSQL, for several machines, or where a server with backups exists; needs the extra `postgres`.
 
-Everything is in the schema `ael`. A batch of new runs goes in by COPY. What is deleted is vacuumed at once; the
-server's own write-ahead log and backups keep what they keep.
+Everything is in the schema `ael`. New runs are inserted in batches by COPY. Deleted rows are vacuumed at once; the
+server's write-ahead log and backups may still contain them.
 """
 
-# ruff: noqa: S608 - what is put into statements are names of this package; values are parameters
+# ruff: noqa: S608 - only names from this package are put into statements; values are parameters
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
 
 CONNECT_S: Final = 5
 _COPY_FROM: Final = 8
-"""Rows from which on COPY is worth its round trips."""
+"""Minimum number of rows for which COPY is faster than INSERT."""
 
 _LOCK: Final = 0x41454C31
-"""Held while the schema is changed, so that of several openers one does it."""
+"""Advisory lock during a schema change, so that only one of several processes makes it."""
 
 
 class PostgresStore(SqlBackend):
-    """A store in the database that `dsn` names.
+    """A store in the database `dsn`.
 
     Args:
-        dsn: a libpq connection string or URL. Messages show no more of it than host and database.
-        copies: what else holds the runs, and is to forget those that are deleted.
+        dsn: a libpq connection string or URL. Messages contain only its host and database.
+        copies: copies of the runs outside the database, from which deleted runs are removed too.
 
     Raises:
         SchemaTooNewError: a newer version wrote it.
         StoreBusyError: the server cannot be reached.
-        StoreError: psycopg is not installed, or the database does not accept us.
+        StoreError: psycopg is not installed, or the database rejects the connection.
     """
 
     def __init__(self, dsn: str, copies: Copies | None = None) -> None:
@@ -71,7 +71,7 @@ class PostgresStore(SqlBackend):
                 self._dsn, autocommit=True, connect_timeout=CONNECT_S, application_name="ael-otel"
             )
         except psycopg.OperationalError as error:
-            # The text of the error may show the connection string.
+            # The error's text may contain the connection string.
             raise StoreBusyError(f"{self.where} cannot be reached ({type(error).__name__})") from None
         except psycopg.Error as error:
             raise StoreError(
@@ -123,18 +123,18 @@ class PostgresStore(SqlBackend):
     @contextmanager
     def transaction(self) -> Generator["_Transaction"]:
         """Begin, then commit or roll back."""
-        with self._lock, self._told():
+        with self._lock, self._mapped_errors():
             connection = self._alive()
             with connection.transaction():
                 yield _Transaction(connection)
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return what a statement finds."""
-        with self._lock, self._told():
+        """Return the rows that a statement selects."""
+        with self._lock, self._mapped_errors():
             return _execute(self._alive(), sql, parameters).fetchall()
 
     def _alive(self) -> "psycopg.Connection[tuple[Any, ...]]":
-        """Return the connection, a new one if the server has closed the last."""
+        """Return the connection; open a new one if the server has closed it."""
         if self._closed:
             raise StoreError(f"{self.where}: the run store has been closed")
         if self._connection.closed:
@@ -142,13 +142,13 @@ class PostgresStore(SqlBackend):
         return self._connection
 
     @contextmanager
-    def _told(self) -> Generator[None]:
+    def _mapped_errors(self) -> Generator[None]:
         import psycopg
 
         try:
             yield
         except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.UniqueViolation) as error:
-            # Another process was faster with the same run; the next attempt sees it.
+            # Another process has just stored the same run; the next attempt finds it.
             raise StoreBusyError(f"{self.where}: {_first_line(error)}") from error
         except psycopg.Error as error:
             raise StoreError(f"{self.where}: {_first_line(error)}") from error
@@ -162,19 +162,19 @@ class PostgresStore(SqlBackend):
         return f"{column} COLLATE \"C\" ILIKE ? ESCAPE '!'", pattern
 
     def json(self) -> "PostgresJson":
-        """Return how the query language asks for values inside JSON."""
+        """Return the query language's dialect for values inside JSON."""
         from ael_otel.store.where.statement import PostgresJson
 
         return PostgresJson()
 
-    # --- keeping house ------------------------------------------------------------------------------------------------
+    # --- maintenance --------------------------------------------------------------------------------------------------
 
     def size(self) -> int:
-        """Return the bytes of the records: the tables shrink only some time after them."""
+        """Return the bytes of the records: the tables shrink only some time later."""
         return int(self.read("SELECT coalesce(sum(bytes), 0) FROM executions")[0][0])
 
     def shrink(self, *, rewrite: bool = False) -> bool:
-        """Let the server reuse the space of what was deleted; pages are left to the server, `rewrite` or not."""
+        """Let the server reuse the space of deleted rows; `rewrite` has no effect: the server manages its pages."""
         self.read_nothing(
             "VACUUM ael.bodies, ael.tool_calls, ael.errors, ael.redactions, ael.model_calls,"
             " ael.context_bytes, ael.executions"
@@ -186,11 +186,11 @@ class PostgresStore(SqlBackend):
 
     def read_nothing(self, sql: str) -> None:
         """Run a statement outside any transaction."""
-        with self._lock, self._told():
+        with self._lock, self._mapped_errors():
             _execute(self._alive(), sql, ())
 
     def info(self) -> StoreInfo:
-        """Return what the store is and how much it holds; its size is that of the tables."""
+        """Return the location of the store, its number of runs and its size, which is that of the tables."""
         count, running, oldest, newest, size = self.read(
             "SELECT count(*), count(*) FILTER (WHERE status IN ('pending', 'running')), min(started_us),"
             " max(started_us), (SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c"
@@ -208,7 +208,7 @@ class PostgresStore(SqlBackend):
         )
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -255,7 +255,7 @@ def _execute(
 
 
 def _shown(dsn: str) -> str:
-    """Return where a connection string leads, without user, password and parameters."""
+    """Return host and database of a connection string, without user, password and parameters."""
     if "://" in dsn:
         url = urlsplit(dsn)
         port = f":{url.port}" if url.port else ""

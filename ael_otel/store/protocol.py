@@ -1,15 +1,15 @@
-"""What a store must be able to do; `ael_otel.lifecycle` writes through it and never waits for it.
+"""The interface of a store; `ael_otel.lifecycle` writes through it and never waits for it.
 
-Writing: the lifecycle says what happened (`start_execution`, then steps and calls, then one of `complete_`, `fail_`
-and `cancel_execution`) and owns the record until then; a store takes its snapshot at each call. `put` takes records
-that are complete already: an import, foreign spans.
+Writing: the lifecycle reports what happens (`start_execution`, then steps and calls, then one of `complete_`, `fail_`
+and `cancel_execution`) and owns the record until then; a store takes a snapshot at each call. `put` stores complete
+records: an import, foreign spans.
 
 Reading: `get` one, `find` ids by a prefix, `query` a page of summaries, `iterate` whole records, `export` files,
-`stats`, `info`. What they return belongs to the caller. Newest first, by start and then by id; times are UTC, ranges
-half-open.
+`stats`, `info`. Results belong to the caller. The order is newest first, by start and then by id; times are UTC,
+ranges half-open.
 
-All methods may be called from any thread. They raise `StoreError` only; a store that is fed in the background
-(`background_writer.QueuedStore`) raises nothing when written to, and its readers see what was written before.
+All methods may be called from any thread. They raise only `StoreError`; a store that writes in the background
+(`background_writer.QueuedStore`) raises nothing when written to, and its readers see everything written before.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,79 +33,79 @@ from ael_otel.store.records import ExecutionRecord, StepRecord, ToolCallRecord
 
 @runtime_checkable
 class RunWriter(Protocol):
-    """The half of a store that runs are written to."""
+    """The writing half of a store."""
 
     def start_execution(self, record: ExecutionRecord) -> None:
-        """Keep a run that has just begun (status `running`)."""
+        """Store a run that has just begun (status `running`)."""
         ...
 
     def complete_execution(self, record: ExecutionRecord) -> None:
-        """Keep the final state of a run that went well."""
+        """Store the final state of a run that completed."""
         ...
 
     def fail_execution(self, record: ExecutionRecord) -> None:
-        """Keep the final state of a run that failed."""
+        """Store the final state of a run that failed."""
         ...
 
     def cancel_execution(self, record: ExecutionRecord) -> None:
-        """Keep the final state of a run that was called off."""
+        """Store the final state of a run that was cancelled."""
         ...
 
     def start_step(self, record: ExecutionRecord, step: StepRecord) -> None:
-        """Note that `step` of the run began."""
+        """Record that `step` of the run began."""
         ...
 
     def complete_step(self, record: ExecutionRecord, step: StepRecord) -> None:
-        """Note that `step` ended well."""
+        """Record that `step` completed."""
         ...
 
     def fail_step(self, record: ExecutionRecord, step: StepRecord) -> None:
-        """Note that `step` failed."""
+        """Record that `step` failed."""
         ...
 
     def skip_step(self, record: ExecutionRecord, step: StepRecord) -> None:
-        """Note that `step` was passed over."""
+        """Record that `step` was skipped."""
         ...
 
     def record_tool_call(self, record: ExecutionRecord, call: ToolCallRecord) -> None:
-        """Note that `call` ended."""
+        """Record that `call` ended."""
         ...
 
     def step_changed(self, record: ExecutionRecord, step: StepRecord) -> None:
-        """Note that `step` began or ended: `start_`, `complete_`, `fail_` or `skip_step`, as its status says."""
+        """Record that `step` began or ended: `start_`, `complete_`, `fail_` or `skip_step`, by its status."""
         ...
 
     def tool_call_finished(self, record: ExecutionRecord, call: ToolCallRecord) -> None:
-        """Another name of `record_tool_call`."""
+        """Alias of `record_tool_call`."""
         ...
 
     def finish_execution(self, record: ExecutionRecord) -> None:
-        """Keep the final state: `complete_`, `fail_` or `cancel_execution`, as its status says."""
+        """Store the final state: `complete_`, `fail_` or `cancel_execution`, by its status."""
         ...
 
     def put(self, records: Iterable[ExecutionRecord]) -> int:
-        """Keep records as they are, replacing those with the same id; returns how many there were."""
+        """Store records unchanged, replacing those with the same id; return their number."""
         ...
 
 
 @runtime_checkable
 class RunReader(Protocol):
-    """The half of a store that runs are read from."""
+    """The reading half of a store."""
 
     def get(self, execution_id: str) -> ExecutionRecord | None:
         """Return the run with exactly this id, or None."""
         ...
 
     def find(self, prefix: str, limit: int = 10) -> list[str]:
-        """Return the execution ids that a user may mean by `prefix`, newest first, `limit` at most.
+        """Return the execution ids that a user may mean by `prefix`, newest first, at most `limit`.
 
-        An exact id, or else every run whose execution id (with or without its `exec-`) or trace id begins with
-        `prefix`. One answer: that is the run; more: the prefix is ambiguous; none: there is no such run.
+        If `prefix` is an exact id, only that one; otherwise every run whose execution id (with or without its `exec-`)
+        or trace id begins with it. With several results the prefix is ambiguous; with none the run does not exist.
         """
         ...
 
     def recent(self, limit: int = 50) -> Sequence[ExecutionRecord]:
-        """Return up to `limit` whole runs, the one that started last first."""
+        """Return up to `limit` whole runs, latest start first."""
         ...
 
     def query(self, query: RunQuery) -> Page:
@@ -113,38 +113,39 @@ class RunReader(Protocol):
         ...
 
     def count(self, query: RunQuery, at_most: int | None = None) -> int:
-        """Return how many runs there are, after the cursor if there is one, whatever `limit` says; slow with `text`.
+        """Return the number of runs, after the cursor if there is one; `limit` is ignored. Slow with `text`.
 
-        At `at_most` it stops counting.
+        Counting stops at `at_most`.
         """
         ...
 
     def iterate(self, query: RunQuery) -> Iterator[ExecutionRecord]:
-        """Yield whole runs without holding more than some of them; what is written meanwhile may or may not show."""
+        """Yield whole runs with only some in memory at a time; runs written meanwhile may be missing."""
         ...
 
     def stats(self, by: StatsKey, query: RunQuery) -> list[StatsRow]:
-        """Return figures by workflow or tool (most first) or by day (in order), whatever `limit` and `cursor` say.
+        """Return figures by workflow or tool (most first) or by day (in order); `limit` and `cursor` are ignored.
 
-        By `tool`, the query chooses the runs whose calls are counted; with its `tool` set, only calls of that tool.
+        By `tool`, the query filters the runs whose calls are counted; with its `tool` set, only calls of that tool
+        count.
         """
         ...
 
     def errors(self, query: RunQuery) -> list[ErrorRow]:
-        """Return errors by code, tool and step of a workflow, most first, whatever `limit` and `cursor` say.
+        """Return errors by code, tool and step of a workflow, most frequent first; `limit` and `cursor` are ignored.
 
-        The query chooses runs; its `error` and `tool` also choose errors of these runs.
+        The query filters runs; its `error` and `tool` also filter errors of these runs.
         """
         ...
 
     def redactions(self, query: RunQuery) -> dict[str, int]:
-        """Return the number of redactions in these runs, by kind (`ael.redaction.kind`), most first."""
+        """Return the number of redactions in these runs, by kind (`ael.redaction.kind`), most frequent first."""
         ...
 
     def model_calls(self, query: RunQuery) -> Iterator[RunModelCall]:
-        """Yield the model calls of these runs with tokens and cost, earliest first, whatever `limit` and `cursor` say.
+        """Yield the model calls of these runs with tokens and cost, earliest first; `limit` and `cursor` are ignored.
 
-        One whose response was recorded before, in whatever run, is a `copy`, and is not to be counted.
+        A `copy` has a response that was recorded before, in any run, and must not be counted.
         """
         ...
 
@@ -163,18 +164,18 @@ class RunReader(Protocol):
             service: the service that spans belong to.
 
         Raises:
-            QueryError: there is no such format, or the query makes no sense.
+            QueryError: the format does not exist, or the query is invalid.
         """
         ...
 
     def info(self) -> StoreInfo:
-        """Return what the store is and how much it holds."""
+        """Return the location of the store, its number of runs and its size."""
         ...
 
 
 @runtime_checkable
 class TelemetryStore(RunWriter, RunReader, Protocol):
-    """Keeps execution records: what `open_store` and `open_reader` return, and what a store of your own has to be.
+    """Stores execution records: `open_store` and `open_reader` return one; implement it for a store of your own.
 
     >>> import ael_otel
     >>> def slowest(store: ael_otel.TelemetryStore) -> str:
@@ -189,21 +190,22 @@ class TelemetryStore(RunWriter, RunReader, Protocol):
     ) -> PruneReport:
         """Delete runs that started before `older_than`, then the oldest until the store fits `max_mb` MiB.
 
-        What is deleted is gone, from disk too. Runs in flight stay. `dry_run` only reports what would be deleted.
+        Deleted content is removed from the disk, too. Unfinished runs stay. `dry_run` only reports what would be
+        deleted.
         """
         ...
 
     def delete(self, execution_ids: Iterable[str]) -> DeleteReport:
-        """Delete these runs for good: from the store, its log on disk and its JSON mirrors.
+        """Delete these runs permanently: from the store, its log on disk and its JSON mirrors.
 
-        Runs in flight stay, and the report names them: their end would bring them back.
+        Unfinished runs stay, and the report names them: their end would store them again.
         """
         ...
 
     def flush(self, timeout_s: float = 5.0) -> bool:
-        """Wait until what was written can be read by others; returns whether that was so in time."""
+        """Wait until what was written is visible to others; return whether that took less than `timeout_s` seconds."""
         ...
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Write what is left, within `timeout_s` seconds, and let go of the store. A second call does nothing."""
+        """Write the rest, within `timeout_s` seconds, and close the store. A second call does nothing."""
         ...

@@ -1,6 +1,6 @@
 """Delete runs that are too old or too many: on request, or daily by the first process that runs after 03:00 UTC."""
 
-# ruff: noqa: S608 - what is put into statements are names of this module; values are parameters
+# ruff: noqa: S608 - only names from this module are put into statements; values are parameters
 
 import time
 from collections.abc import Iterator, Sequence
@@ -118,7 +118,7 @@ class Pruner:
         return len(victims)
 
     def _delete_sessions(self, before_us: int) -> int:
-        """Delete the sessions of agents whose last event is older, some at a time; returns how many."""
+        """Delete the sessions of agents whose last event is older, some at a time; return their number."""
         backend = self._backend
         deleted = 0
         while numbers := backend.read(
@@ -131,9 +131,9 @@ class Pruner:
         return deleted
 
     def _delete_attribution(self, before_us: int) -> int:
-        """Delete changes of files that are older, and contents that were seen last before; some at a time.
+        """Delete older changes of files, and contents that were last seen before; some at a time; return their number.
 
-        Returns how many. Lines whose change is deleted have an unknown author from then on.
+        Lines whose change is deleted have an unknown author from then on.
         """
         backend = self._backend
         deleted = 0

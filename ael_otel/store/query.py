@@ -20,7 +20,7 @@ EXPORT_FORMATS: Final = get_args(ExportFormat.__value__)
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 2**31 - 1
-"""More runs than any store holds; a database would not take the number."""
+"""More runs than any store has, and the largest number that a database accepts."""
 
 
 class RunQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +78,7 @@ EQUALS: Final[Mapping[str, str]] = MappingProxyType(
         "session": "session_id",
     }
 )
-"""Filters that ask for one value of a column: the field of `RunQuery`, and the column."""
+"""Filters for one value of a column: the field of `RunQuery`, and the column."""
 
 
 class ExecutionSummary(msgspec.Struct, frozen=True):
@@ -119,10 +119,10 @@ class Page(msgspec.Struct, frozen=True):
 class StatsRow(msgspec.Struct, frozen=True):
     """Figures of one workflow, tool or UTC day (`key`).
 
-    `errors` are failed runs, or calls that ended in an error or a time-out; a cancelled one is none. `error_rate` is
-    their share of those that ended. Percentiles are of the durations of those that ended (nearest rank), None where
-    none did. `bytes` is what the store keeps of them, `context_bytes` what the results of calls that an agent made
-    brought into its context, as they were returned; 0 by workflow and day.
+    `errors` are failed runs, or calls that ended in an error or a time-out, but not cancelled ones. `error_rate` is
+    their share of those that ended. Percentiles are of the durations of those that ended (nearest rank), None if none
+    did. `bytes` is the size of their stored records, `context_bytes` the size of the results that an agent's calls
+    added to its context, as they were returned; 0 by workflow and day.
     """
 
     key: str
@@ -138,11 +138,11 @@ class StatsRow(msgspec.Struct, frozen=True):
 
 
 class ErrorRow(msgspec.Struct, frozen=True):
-    """How often one error occurred in one place: code, tool and step of a workflow, None where there is none.
+    """The number of occurrences of an error in one place: code, tool and step of a workflow, None if it has none.
 
     An error that a call, its step and its run report is counted once, at the call. `recovered` counts those after which
-    a later attempt of the same step succeeded, `recovery_rate` is their share, 0 to 1. `first_seen` and `last_seen` are
-    when the failed call, step or run ended; `last_execution_id` is the run of the latest.
+    a later attempt of the same step succeeded; `recovery_rate` is their share, 0 to 1. `first_seen` and `last_seen` are
+    the first and last end of a failed call, step or run; `last_execution_id` is the run of the latest.
     """
 
     code: str
@@ -173,7 +173,7 @@ class StoreInfo(msgspec.Struct, frozen=True):
 class PruneReport(msgspec.Struct, frozen=True):
     """The result of pruning: deleted runs, and the bytes by which the store shrank (an estimate for a dry run).
 
-    `forgotten` is False where what was deleted is still in SQLite's log, because another process reads the store.
+    `forgotten` is False if deleted content is still in SQLite's log, because another process reads the store.
     """
 
     executions: int

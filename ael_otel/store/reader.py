@@ -70,7 +70,7 @@ class Reader(ABC):
         return None if body is None else self._decoded(execution_id, body)
 
     def recent(self, limit: int = 50) -> list[ExecutionRecord]:
-        """Return up to `limit` runs, the one that started last first."""
+        """Return up to `limit` runs, latest start first."""
         return list(self.iterate(RunQuery(limit=limit)))
 
     def query(self, query: RunQuery) -> Page:

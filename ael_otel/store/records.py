@@ -1,11 +1,10 @@
-"""What one execution leaves behind: typed records of runs, steps, tool calls and errors.
+"""The records of one execution: typed runs, steps, tool calls and errors.
 
 Times are timezone-aware UTC datetimes, durations are milliseconds as floats. Field names follow the Telemetry Store
-specification (DOC-033) and the Telemetry Model (DOC-015); ids of the trace are lower-case hex, as W3C Trace Context
-writes them.
+specification (DOC-033) and the Telemetry Model (DOC-015); ids of the trace are lower-case hex, as in W3C Trace Context.
 
-Content (inputs, outputs, parameters, results, printed text) is any JSON value, cut to a size as `content` says. Fields
-are only ever added, each with a default: a record that an older version wrote stays readable.
+Content (inputs, outputs, parameters, results, printed text) is any JSON value, cut to a size as in `content`. Fields
+are only added, each with a default, so that records of older versions stay readable.
 """
 
 from collections.abc import Callable
@@ -26,17 +25,17 @@ type ModelCallSource = Literal["span", "result"]
 type CostSource = Literal["provider", "table", "none"]
 
 MAX_CAUSE_DEPTH = 3
-"""How many causes an error keeps below itself (DOC-033)."""
+"""Maximum depth of causes below an error (DOC-033)."""
 
 REDACTIONS = "redactions"
 """Key in a run's metadata of its redactions by kind; absent if there were none."""
 
 INTERRUPTED = "interrupted"
-"""Error code of a run whose process ended before the run did. It is in records only: nobody was left to count it."""
+"""Error code of a run whose process ended before the run did. Only in records, since no process could count it."""
 
 
 class ErrorRecord(msgspec.Struct, omit_defaults=True):
-    """Why something failed.
+    """The reason for a failure.
 
     `code` is one of the closed set of error types in the registry, or `interrupted`; `category` is the engine's own
     category or the component that failed; `message` is bounded text.
@@ -77,9 +76,10 @@ class ToolCallRecord(msgspec.Struct):
 
 
 class CodeRecord(msgspec.Struct):
-    """One run of sandboxed code (DOC-015); a step that is tried again keeps its last.
+    """One run of sandboxed code (DOC-015); a step with several attempts has the last one.
 
-    `imports` are the modules the source names, sorted. `exception` is what the code raised, as the sandbox tells it.
+    `imports` are the modules that the source names, sorted. `exception` is the exception of the code, as the sandbox
+    reports it.
     """
 
     code_hash: str
@@ -96,8 +96,8 @@ class CodeRecord(msgspec.Struct):
 class StepRecord(msgspec.Struct):
     """One logical step of a run; its retries are one record with `attempt` > 1.
 
-    `attempt_errors` are the errors of attempts that were tried again and that no tool call of the attempt reports.
-    `decision` says how the condition of the step was decided, None where it has none or it was not evaluated.
+    `attempt_errors` are the errors of failed attempts before the last that no tool call of the attempt reports.
+    `decision` is the result of the step's condition, None if it has none or it was not evaluated.
     """
 
     step_id: str
@@ -130,15 +130,15 @@ class StepRecord(msgspec.Struct):
 
     @property
     def retried(self) -> bool:
-        """Whether its calls are attempts at the same, and not what an agent or code called one after another."""
+        """Whether its calls are attempts of one call, not successive calls of an agent or of code."""
         return self.step_type == "tool" and self.max_attempts > 1 and len(self.tool_calls) > 1
 
 
 class PriceRecord(msgspec.Struct, frozen=True):
     """The price by which a cost was computed.
 
-    `model` and `provider` are those of the price that matched, `table` is the price table with its version, and
-    `effective` the date from which this price applied, None where the table has none.
+    `model` and `provider` are those of the matching price, `table` is the price table with its version, and `effective`
+    the date from which this price applied, None if the table has none.
     """
 
     model: str
@@ -148,18 +148,18 @@ class PriceRecord(msgspec.Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        """Return the price in one text: table, provider, model and date."""
+        """Return an id of the price: table, provider, model and date."""
         parts = f"{self.table} {self.provider}/{self.model}"
         return parts if self.effective is None else f"{parts} {self.effective}"
 
 
 class ModelCallRecord(msgspec.Struct, omit_defaults=True):
-    """What one call of a model used, as its source counted it, and what it cost.
+    """Tokens and cost of one model call, as its source counted them.
 
-    `source` is where the counts come from: the span of the call, or a result that holds the provider's response.
-    Counts are as in `ael_otel.usage.Usage`. `response` is 16 hex digits that are the same wherever one response of a
-    provider is recorded; a response counts once. `cost_nano` is in billionths of `currency`, computed when the call was
-    recorded and never again; None where there was no price (`cost_source` is `none`).
+    `source` is where the counts come from: the span of the call, or a result that contains the provider's response.
+    Counts are as in `ael_otel.usage.Usage`. `response` is 16 hex digits that identify a provider's response wherever it
+    is recorded; a response counts once. `cost_nano` is in billionths of `currency`, computed once when the call was
+    recorded; None without a price (`cost_source` is then `none`).
     """
 
     source: ModelCallSource
@@ -199,8 +199,8 @@ class ExecutionRecord(msgspec.Struct):
         ...     print(run.workflow_name, run.status, [step.step_id for step in run.steps])
         triage completed ['look-up']
 
-    `metadata` holds further facts by name; `RunQuery.session` compares the `session_id` in it, `agents` and
-    `models` are those that spans name. `owner` identifies the process that runs or ran it (see `store.owner`).
+    `metadata` has further facts by name; `RunQuery.session` compares its `session_id`, `agents` and `models` are those
+    that spans name. `owner` identifies the process that runs or ran it (see `store.owner`).
     """
 
     execution_id: str
@@ -225,7 +225,7 @@ class ExecutionRecord(msgspec.Struct):
 
 
 def with_short_causes(record: ExecutionRecord) -> ExecutionRecord:
-    """Return the record with `MAX_CAUSE_DEPTH` causes of each error at most: itself, or a copy where one has more."""
+    """Return the record with at most `MAX_CAUSE_DEPTH` causes of each error: unchanged, or a copy if one has more."""
 
     def call(each: ToolCallRecord) -> ToolCallRecord:
         error = _short(each.error)
@@ -255,7 +255,7 @@ def with_short_causes(record: ExecutionRecord) -> ExecutionRecord:
 
 
 def _all[Item](items: list[Item], change: Callable[[Item], Item]) -> list[Item]:
-    """Return the items changed, or the same list where none was."""
+    """Return the changed items, or the same list if none changed."""
     changed = [change(each) for each in items]
     return items if all(new is old for new, old in zip(changed, items, strict=True)) else changed
 

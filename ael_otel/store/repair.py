@@ -1,6 +1,6 @@
 """Copy the readable records of a damaged SQLite store into a new one; the damaged file is not changed."""
 
-# ruff: noqa: S608 - what is put into statements are names of this module; values are parameters
+# ruff: noqa: S608 - only names from this module are put into statements; values are parameters
 
 import shutil
 import sqlite3

@@ -36,14 +36,14 @@ from ael_otel.store.records import (
 from ael_otel.store.times import times_from_us, to_us
 
 _LONGEST_MS: Final = 1e15
-"""Thirty thousand years."""
+"""The microseconds of thirty thousand years."""
 
 _MOST_MS: Final = _LONGEST_MS / 10
 _MOST_RETRIES: Final = 2**31 - 1
 """Bounds of figures from other programs, so that every backend can store them."""
 
 MAX_ERROR_TEXT: Final = 300
-"""Characters of an error's message that a summary shows."""
+"""Maximum characters of an error's message in a summary."""
 
 RUN_STATUSES: Final = get_args(ExecutionStatus.__value__)
 RUN_TYPES: Final = get_args(ExecutionType.__value__)
@@ -51,10 +51,10 @@ CALL_STATUSES: Final = get_args(ToolCallStatus.__value__)
 _STEP_STATUSES: Final = get_args(StepStatus.__value__)
 _STEP_TYPES: Final = get_args(StepType.__value__)
 _CALL_SOURCES: Final = get_args(ToolCallSource.__value__)
-# Tuples: a value that cannot be hashed is not among them either.
+# Tuples, not sets: they can be searched for values that cannot be hashed.
 
 UNLISTED: Final = ("owner",)
-"""Columns that are stored and not part of a summary."""
+"""Columns that are stored but not part of a summary."""
 
 
 class Derived(NamedTuple):
@@ -78,7 +78,7 @@ class Derived(NamedTuple):
 
 
 def stored_as(field: str) -> str:
-    """Return the column of a summary's field: times and durations are kept in whole microseconds."""
+    """Return the column of a summary's field: times and durations are stored in whole microseconds."""
     return f"{field[:-3]}_us" if field.endswith(("_at", "_ms")) else field
 
 
@@ -137,13 +137,13 @@ else:
 type Call = tuple[str, str, int | None, int, int]
 """One tool call, as far as statistics and filters need it, in the order of `CALL_COLUMNS`.
 
-A plain tuple: making one is a tenth of the work of making one with names, and there are many.
+A plain tuple: there are many, and one with names takes ten times as long to create.
 """
 
 CALL_COLUMNS: Final = ("tool_name", "status", "duration_us", "bytes")
-"""The columns of a tool call, besides its run and its position there.
+"""The columns of a tool call, without its run and its position there.
 
-The last part of a `Call` has a table of its own, `context_bytes`: the size of the result as it was returned, where an
+The last item of a `Call` has a separate table, `context_bytes`: the size of the result as it was returned, if an
 agent made the call; 0 for calls of steps and of code, whose results stay in the run.
 """
 
@@ -152,7 +152,7 @@ NOTHING_TAKEN_OUT: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class Row(NamedTuple):
-    """A run as the backends keep it."""
+    """A run in the form that backends store."""
 
     head: Head
     body: bytes
@@ -180,7 +180,7 @@ def selected(kind: "type[NamedTuple]", **expressions: str) -> str:
     """
     if set(expressions) != set(kind._fields):
         odd = ", ".join(sorted(set(expressions) ^ set(kind._fields)))
-        raise TypeError(f"{kind.__name__} is read by the names of its fields, and these differ: {odd}")
+        raise TypeError(f"{kind.__name__} is read by the names of its fields, but these differ: {odd}")
     return ", ".join(expressions[name] for name in kind._fields)
 
 
@@ -230,7 +230,7 @@ class _Worked(Struct):
 
 
 def _partial() -> type[Struct]:
-    """Return the struct of an encoded record without its content: what the columns need and no more."""
+    """Return the struct of an encoded record without its content, with only what the columns need."""
     found = {field.name: field for field in msgspec.structs.fields(ExecutionRecord)}
     copied = [found[name] for name in _COPIED]
     needed = [(each.name, each.type) for each in copied if each.required]
@@ -244,12 +244,11 @@ _head: Final = cast("Callable[[tuple[Any, ...]], Head]", Head._make)
 
 
 def checked(record: ExecutionRecord) -> ExecutionRecord:
-    """Return the record, with `MAX_CAUSE_DEPTH` causes of each error at most, if each status and type in it is known.
-
-    Its model calls are priced, those that were not before.
+    """Return the record, priced and with at most `MAX_CAUSE_DEPTH` causes of each error, if its statuses and types are
+    valid.
 
     Raises:
-        StoreError: one is not; a reader would refuse the whole record.
+        StoreError: one is not, so that a reader would refuse the whole record.
     """
     odd: tuple[str, Any] | None = None
     if record.status not in RUN_STATUSES or record.type not in RUN_TYPES:
@@ -264,12 +263,12 @@ def checked(record: ExecutionRecord) -> ExecutionRecord:
         if call.status not in CALL_STATUSES or call.source not in _CALL_SOURCES:
             odd = f"status and source of call {call.call_id} of {call.tool_name}", (call.status, call.source)
     if odd is not None:
-        raise StoreError(f"run {record.execution_id}: {odd[0]} are {odd[1]}, which no reader knows")
+        raise StoreError(f"run {record.execution_id}: {odd[0]} are {odd[1]}, which are not valid")
     return with_short_causes(priced(record) if record.model_calls else record)
 
 
 def row_of(record: ExecutionRecord) -> Row:
-    """Return the stored form of a record as it is now."""
+    """Return the stored form of a record's current state."""
     body = at_once(record)
     if body is not None:
         try:
@@ -281,7 +280,7 @@ def row_of(record: ExecutionRecord) -> Row:
 
 
 def _row(run: ExecutionRecord, body: bytes) -> Row:
-    """Return the row of a run that is a record, or has at least the fields that columns are made of."""
+    """Return the row of a run, which is a record or has at least the fields that columns are computed from."""
     errors: set[str] = set()
     failed = skipped = retries = 0
     calls = [_call(call, errors) for call in run.tool_calls] if run.tool_calls else []
@@ -332,7 +331,7 @@ def _row(run: ExecutionRecord, body: bytes) -> Row:
 
 
 def _counts(taken_out: Any) -> Mapping[str, int]:
-    """Return how many redactions of each kind a record counts; other entries are ignored."""
+    """Return the number of redactions of each kind in a record; other entries are ignored."""
     if not isinstance(taken_out, dict):
         return NOTHING_TAKEN_OUT
     counts = cast("dict[str, Any]", taken_out)
@@ -376,7 +375,7 @@ _NULL: Final = len(b"null")
 
 
 def _us(milliseconds: float | None) -> int | None:
-    """Return whole microseconds that any backend has room for; None for a value that is not a duration."""
+    """Return whole microseconds within the range of any backend; None for a value that is not a duration."""
     if milliseconds is None or math.isnan(milliseconds):
         return None
     return round(max(-_MOST_MS, min(milliseconds, _MOST_MS)) * 1e3)
@@ -437,7 +436,7 @@ def readable(
             damaged[str(row[0])] = f"status {row[_STATUS_AT]!r} or type {row[_TYPE_AT]!r} is not valid"
             continue
         if any(isinstance(value, bytes) for value in row):
-            damaged[str(row[0])] = "it holds text that is not UTF-8"
+            damaged[str(row[0])] = "it contains text that is not UTF-8"
             continue
         try:
             (run,) = summaries_of([row])

@@ -59,8 +59,7 @@ class RunQueue:
         self.ended = False
         """Whether the queue accepts no further rows."""
 
-    # --- for producers
-    # ----------------------------------------------------------------------------------------------------
+    # --- for producers ------------------------------------------------------------------------------------------------
 
     def add(self, item: Waiting) -> TelemetryDropReason | None:
         """Queue a row; return the drop reason if it was dropped, else None."""
@@ -134,8 +133,7 @@ class RunQueue:
         with self._lock:
             return self._held + sum(item.final for item in self._items)
 
-    # --- for callers that wait
-    # --------------------------------------------------------------------------------------------
+    # --- for callers that wait ----------------------------------------------------------------------------------------
 
     @property
     def last(self) -> int:

@@ -4,8 +4,8 @@
 
 Our own runs are left out, since the lifecycle stores them. Spans wait until the topmost span of their trace in this
 process has ended, then the whole run is stored; its row is visible from the first span that names an agent. Traces
-without an agent are not stored. Sampling decides what comes here: a sampler that drops a span takes it
-from the store too, one that answers RECORD_ONLY does not.
+without an agent are not stored. Sampling applies: a span that a sampler drops is not in the store either; a span that
+it answers with RECORD_ONLY is.
 """
 
 from collections import OrderedDict
@@ -42,21 +42,21 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 """Maximum bytes of all traces together, roughly."""
 
 _CALL_BYTES: Final = 1_024
-"""What a model call holds in memory, about."""
+"""Approximate bytes of a model call in memory."""
 
 _SPAN: Final = 512
 _VALUE: Final = 32
 
 
 class Event(NamedTuple):
-    """Something that happened within a span."""
+    """An event of a span."""
 
     name: str
     attributes: Mapping[str, Any]
 
 
 class Ended(NamedTuple):
-    """A span that has ended, as `derive` reads it."""
+    """An ended span, as `derive` reads it."""
 
     trace_id: str
     span_id: str
@@ -71,7 +71,7 @@ class Ended(NamedTuple):
 
 
 def facts_of(span: "ReadableSpan") -> Ended:
-    """Return what `derive` needs of a span of the SDK."""
+    """Return the data that `derive` needs of a span of the SDK."""
     context, parent = span.context, span.parent
     return Ended(
         format(context.trace_id, "032x") if context else "",
@@ -100,7 +100,7 @@ def _attributes_size(attributes: Mapping[str, Any]) -> int:
 
 
 def _size(span: Ended) -> int:
-    """Return roughly how many bytes a span holds in memory."""
+    """Return the approximate bytes of a span in memory."""
     size = _SPAN + len(span.name) + len(span.status_message) + _attributes_size(span.attributes)
     return size + sum(_VALUE + len(each.name) + _attributes_size(each.attributes) for each in span.events)
 
@@ -118,17 +118,18 @@ class _Trace:
 
 
 class StoreSpanProcessor:
-    """A span processor (of the SDK, by its interface) that keeps foreign traces as runs.
+    """A span processor (with the SDK's interface) that stores foreign traces as runs.
 
     Args:
-        store: where they go; one that is fed in the background, since spans end in the application's threads.
-        keep: which spans make a trace worth keeping, by name and attributes; default those of agents, models and tools.
-        max_traces: traces that may be open at a time; one more drops the oldest.
+        store: stores the runs; use one that writes in the background, since spans end in the application's threads.
+        keep: returns whether a span, by name and attributes, makes its trace worth storing; default spans of agents,
+            models and tools.
+        max_traces: maximum number of open traces; a further one drops the oldest.
         max_spans: maximum spans of one trace; the record counts the further ones.
-        max_bytes: maximum bytes of all; more drop the oldest traces, and of one that is larger by itself
-            spans are left out.
-        limits: takes the three from a configuration (`Settings.limits`) instead.
-        on_drop: called with the reason and the number of dropped traces; None counts them as lost runs of the store.
+        max_bytes: maximum bytes of all traces; beyond it the oldest traces are dropped, and spans of a trace that is
+            larger by itself.
+        limits: sets the three from a configuration (`Settings.limits`) instead.
+        on_drop: called with the reason and the number of dropped traces; None counts them as dropped runs of the store.
     """
 
     def __init__(
@@ -159,12 +160,12 @@ class StoreSpanProcessor:
 
     @property
     def level(self) -> Level:
-        """What is held of open traces; read without a lock."""
+        """The fill level of the open traces; read without a lock."""
         size = self._bytes
         return Level(self._spans, size, max(len(self._traces) / self._max_traces, size / self._max_bytes))
 
     def on_start(self, span: "Span", parent_context: "Context | None" = None) -> None:
-        """Note the span; the first one that is worth it makes the run show."""
+        """Add the span; the first one that `keep` accepts makes the run visible."""
         try:
             self._started(span)
         except Exception as error:
@@ -192,7 +193,7 @@ class StoreSpanProcessor:
             self._store.start_execution(trace.record)
 
     def _give_up_oldest(self) -> _Trace:
-        """Take the oldest trace away; with the lock held."""
+        """Remove the oldest trace; the caller holds the lock."""
         _, trace = self._traces.popitem(last=False)
         self._forget(trace)
         return trace
@@ -202,15 +203,15 @@ class StoreSpanProcessor:
         self._bytes -= trace.size
 
     def _count(self, given_up: Sequence[_Trace]) -> None:
-        """Count traces that found no room; a run that shows already ends, since nothing more will be heard of it."""
+        """Count dropped traces; a run that is visible already ends, since no more of it will be stored."""
         if given_up:
             self._on_drop("queue_full", len(given_up))
         self._interrupt(
-            given_up, "too many spans of other instrumentations were open: this trace was given up"
+            given_up, "too many spans of other instrumentations were open: this trace was dropped"
         )
 
     def _interrupt(self, traces: Sequence[_Trace], why: str) -> None:
-        """End the runs of these traces that show already, without their spans."""
+        """End the visible runs of these traces, without their spans."""
         for trace in traces:
             if trace.record is not None:
                 trace.record.metadata["spans_left_out"] = len(trace.ended) + trace.left_out + trace.open
@@ -234,7 +235,7 @@ class StoreSpanProcessor:
         )
 
     def on_end(self, span: "ReadableSpan") -> None:
-        """Keep the span until its trace is complete."""
+        """Add the ended span until its trace is complete."""
         try:
             self._ended(span)
         except Exception as error:
@@ -275,7 +276,7 @@ class StoreSpanProcessor:
                 (key for key, each in self._traces.items() if each is not trace and each.ended), None
             )
             if oldest is None:
-                break  # a root alone, which ends its trace
+                break  # only the root is left, which ends its trace
             given_up.append(self._traces.pop(oldest))
             self._forget(given_up[-1])
         return given_up
@@ -300,7 +301,7 @@ class StoreSpanProcessor:
         self._put(records)
 
     def _put(self, records: list[ExecutionRecord]) -> None:
-        """Store runs; those with model calls from another thread, since their prices may have to be loaded first."""
+        """Store runs; those with model calls in another thread, because loading their prices may take time."""
         if getattr(self._store, "takes_notes", False) and any(record.model_calls for record in records):
             queue, size = run_thread(), sum(_CALL_BYTES * len(record.model_calls) for record in records)
             if queue.offer(self, records, size + _SPAN):
@@ -308,7 +309,7 @@ class StoreSpanProcessor:
         self._store.put(records)
 
     def take(self, notes: Sequence[list[ExecutionRecord]]) -> None:
-        """Store runs that were handed over; called by the thread of runs."""
+        """Store queued runs; called by the thread of runs."""
         for records in notes:
             with fault_barrier("store.put"):
                 self._store.put(records)
@@ -328,14 +329,14 @@ class StoreSpanProcessor:
     def _content(self, value: Any, mode: str, *, blank: bool) -> Any:
         if value is None or mode == "none":
             return None
-        # `full` keeps what foreign spans carry once it is redacted: who made them may send them elsewhere too.
+        # With `full` foreign spans are redacted all the same: their creator may send them elsewhere too.
         return REDACTED if blank else self._capture(value, "keys" if mode == "keys" else "redacted")
 
     def _on_ending(self, span: "Span") -> None:
-        """Do nothing; newer SDKs ask."""
+        """Do nothing; newer SDKs call this."""
 
     def shutdown(self) -> None:
-        """Write what is complete, and end and count what is not; the store stays open, it is its opener's."""
+        """Store complete traces, and end and count incomplete ones; the store stays open, since the caller owns it."""
         with self._lock:
             traces = [trace for trace in self._traces.values() if trace.record is not None]
             self._traces.clear()
@@ -346,12 +347,12 @@ class StoreSpanProcessor:
         self._store.flush()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Write what is complete."""
+        """Store complete traces."""
         return self._store.flush(timeout_millis / 1000)
 
 
 def _clean(span: Ended, guard: ActiveRedaction) -> Ended:
-    """Return a span without secrets, its content included."""
+    """Return a span without secrets, including its content."""
     return span._replace(
         name=guard.name(span.name),
         attributes=guard.attributes(span.attributes) or {},

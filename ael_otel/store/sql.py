@@ -1,6 +1,6 @@
-"""What SQLite and PostgreSQL do alike, in the SQL that both understand; parameters are written `?`."""
+"""The parts that SQLite and PostgreSQL share, in SQL that both accept; parameters are written `?`."""
 
-# ruff: noqa: S608 - what is put into statements are names of this module; values are parameters
+# ruff: noqa: S608 - only names from this module are put into statements; values are parameters
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -37,7 +37,7 @@ _SUMMARY: Final = ", ".join(f"e.{name}" for name in SUMMARY)
 
 
 class AbandonedError(StoreError):
-    """The rows are counted as lost already: the write was undone."""
+    """The rows are already counted as dropped: the write was undone."""
 
 
 def _never() -> bool:
@@ -82,19 +82,19 @@ class SqlBackend(Backend, Database):
     """A store in a database.
 
     Args:
-        copies: what else holds the runs, and is to forget those that are deleted.
+        copies: copies of the runs outside the database, from which deleted runs are removed too.
     """
 
     def __init__(self, copies: Copies | None = None) -> None:
         Backend.__init__(self)
         Database.__init__(self, copies)
         self.abandoned: Callable[[], bool] = _never
-        """Asked before a write is committed: whether its rows are counted as lost by now, and must not be stored."""
+        """Called before a write is committed; returns whether its rows are counted as dropped already."""
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Write the rows in one transaction; a run that has ended is not replaced by an earlier state of it."""
+        """Write the rows in one transaction; an earlier state does not replace a run that has ended."""
         latest: dict[str, Row] = {}
         for row in rows:
             before = latest.get(row.head.execution_id)
@@ -173,7 +173,7 @@ class SqlBackend(Backend, Database):
             transaction.insert("model_calls", ", ".join(("execution", "position", *MODEL_CALL_COLUMNS)), used)
 
     def reprice(self, execution_id: str, costs: Iterable[tuple[int, Repriced]]) -> None:
-        """Write other costs of the model calls of a run beside those that were recorded, by position."""
+        """Write other costs of a run's model calls beside the recorded ones, by position."""
         with self.transaction() as transaction:
             transaction.many(
                 "UPDATE model_calls SET repriced_nano = ?, repriced_currency = ?, repriced_price = ?"
@@ -186,7 +186,7 @@ class SqlBackend(Backend, Database):
     def select(
         self, query: RunQuery, after: tuple[int, str] | None, limit: int | None
     ) -> list[ExecutionSummary]:
-        """Return up to `limit` runs, newest first, after that one."""
+        """Return up to `limit` runs, newest first, after the run `after`."""
         found: list[ExecutionSummary] = []
         while True:
             where, parameters = self._where(query, after)
@@ -200,13 +200,13 @@ class SqlBackend(Backend, Database):
             rows = self.read(sql, parameters)
             runs = readable(rows, self.damaged, odd_text=self.odd_text)
             found += runs
-            # Others take the places of those that were skipped: fewer than wanted would be the last page.
+            # Skipped runs are replaced by further ones: a short page would count as the last.
             if len(runs) == len(rows) or wanted is None or len(rows) < wanted:
                 return found
             after = rows[-1][_STARTED_AT], rows[-1][0]
 
     def count_rows(self, query: RunQuery, after: tuple[int, str] | None, at_most: int | None) -> int:
-        """Return how many runs there are."""
+        """Return the number of matching runs."""
         where, parameters = self._where(query, after)
         if at_most is None:
             return int(self.read(f"SELECT count(*) FROM executions e{where}", parameters)[0][0])
@@ -226,7 +226,7 @@ class SqlBackend(Backend, Database):
         }
 
     def figures(self, by: StatsKey, query: RunQuery) -> Iterable[Figure]:
-        """Return what `stats` sums up."""
+        """Return the figures that `stats` sums up."""
         where, parameters = self._where(query, None)
         if by == "tool":
             columns, known = _FIGURE_OF_CALL, CALL_STATUSES
@@ -252,14 +252,14 @@ class SqlBackend(Backend, Database):
         return (Figure(*row) for row in rows)
 
     def redactions_of(self, query: RunQuery) -> dict[str, int]:
-        """Return what `redactions` gives; `text` is not asked for."""
+        """Return the result of `redactions`; `query` has no `text`."""
         where, parameters = self._where(query, None)
         join = "JOIN executions e ON e.id = r.execution " if where else ""
         sql = f"SELECT r.kind, sum(r.number) FROM redactions r {join}{where} GROUP BY r.kind"
         return {kind: int(number) for kind, number in self.read(sql, parameters)}
 
     def model_calls_of(self, query: RunQuery) -> Iterator[RunModelCall]:
-        """Return what `model_calls` gives; `text` is not asked for."""
+        """Return the result of `model_calls`; `query` has no `text`."""
         where, parameters = self._where(query, None)
         for row in self.read(
             f"SELECT {_MODEL_CALL} FROM model_calls m JOIN executions e ON e.id = m.execution{where}"
@@ -289,7 +289,7 @@ class SqlBackend(Backend, Database):
             return []
         if self.read("SELECT 1 FROM executions WHERE execution_id = ?", [prefix]):
             return [prefix]
-        # Ranges, which an index serves; LIKE would read every row.
+        # Ranges use an index; LIKE would read every row.
         ranges = [("execution_id", prefix), ("execution_id", f"exec-{prefix}"), ("trace_id", prefix)]
         condition = " OR ".join(f"({column} >= ? AND {column} < ?)" for column, _ in ranges)
         bounds = [bound for _, start in ranges for bound in (start, f"{start}\U0010ffff")]
@@ -341,7 +341,7 @@ class SqlBackend(Backend, Database):
             add("(e.started_us, e.execution_id) < (?, ?)", *after)
         return (f" WHERE {' AND '.join(parts)}" if parts else ""), parameters
 
-    # --- keeping house ------------------------------------------------------------------------------------------------
+    # --- maintenance --------------------------------------------------------------------------------------------------
 
     def prune(
         self, *, older_than: datetime | None = None, max_mb: int | None = None, dry_run: bool = False
@@ -351,7 +351,7 @@ class SqlBackend(Backend, Database):
         return pruner.foresee(older_than, max_mb) if dry_run else pruner.prune(older_than, max_mb)
 
     def delete(self, execution_ids: Iterable[str]) -> DeleteReport:
-        """Delete these runs for good, except those in flight."""
+        """Delete these runs permanently, except unfinished ones."""
         return Pruner(self).delete(list(dict.fromkeys(map(clean, execution_ids))))
 
     def missing(self, execution_ids: Sequence[str]) -> set[str]:
@@ -361,13 +361,13 @@ class SqlBackend(Backend, Database):
         return set(execution_ids).difference(each for (each,) in found)
 
     def remove(self, execution_ids: Sequence[str]) -> None:
-        """Delete these runs, in whatever state."""
+        """Delete these runs, whatever their status."""
         with self.transaction() as transaction:
             condition, ids = self.among("execution_id", execution_ids)
             transaction.run(f"DELETE FROM executions WHERE {condition}", [ids])
 
     def mark_interrupted(self) -> list[str]:
-        """Mark the runs whose process has ended as failed; returns their ids."""
+        """Mark the runs whose process has ended as failed; return their ids."""
         found = self.read(
             "SELECT e.execution_id, e.owner, e.started_us FROM executions e WHERE e.status IN ('pending', 'running')"
         )
@@ -388,7 +388,7 @@ class SqlBackend(Backend, Database):
         if rows:
             self.write(rows)
         if damaged:
-            # Its record stays as it is; a run in flight could be neither pruned nor deleted.
+            # The record itself stays unchanged. With its old status the run could be neither pruned nor deleted.
             with self.transaction() as transaction:
                 condition, ids = self.among("execution_id", damaged)
                 transaction.run(f"UPDATE executions SET status = 'failed' WHERE {condition}", [ids])
@@ -396,7 +396,7 @@ class SqlBackend(Backend, Database):
 
 
 def _all_sound(rows: Sequence[Sequence[Any]], statuses: Sequence[str]) -> bool:
-    """Return whether rows of figures can be summed up: SQLite keeps any value in any column. Read by column."""
+    """Return whether rows of figures can be summed up, column by column: SQLite accepts any value in any column."""
     names, starts, found, durations, sizes, contexts = zip(*rows, strict=True)
     return (
         set(map(type, names)) <= {str, type(None)}
@@ -417,7 +417,7 @@ _TEXTS: Final = frozenset({"model", "provider", "step", "tool", "agent", "source
 
 
 def _sound_call(columns: Sequence[Any]) -> bool:
-    """Return whether a row has texts and whole numbers where they belong: SQLite keeps any value in any column."""
+    """Return whether texts and numbers of a row are in their columns: SQLite accepts any value in any column."""
     return all(
         isinstance(value, str if name in _TEXTS else int) if value is not None else name in _ABSENT
         for name, value in zip(MODEL_CALL_COLUMNS, columns, strict=True)
@@ -428,7 +428,7 @@ _ABSENT: Final = frozenset(MODEL_CALL_COLUMNS) - {"at_us", "source", "cost_sourc
 
 
 def like(text: str) -> str:
-    """Return the LIKE pattern (escape `!`) of a text as it stands in a JSON document."""
+    """Return the LIKE pattern (escape `!`) of a text as it is in a JSON document."""
     inside = msgspec.json.encode(clean(text)).decode()[1:-1]
     for special in "!%_":
         inside = inside.replace(special, f"!{special}")

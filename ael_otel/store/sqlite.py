@@ -1,11 +1,11 @@
-"""The store in one SQLite file, the default: nothing to install, nothing to run, several processes at a time.
+"""The store in one SQLite file, the default: no installation, no server, several processes at a time.
 
-WAL with `synchronous=NORMAL` loses at most the last transactions on a power cut and nothing when a process dies. What
-is deleted is gone: pages are given back (`incremental_vacuum`), what is overwritten in place is zeroed
-(`secure_delete`), the file is written anew (`VACUUM`), and the log is cut (`wal_checkpoint(TRUNCATE)`).
+WAL with `synchronous=NORMAL` loses at most the last transactions on a power cut, and nothing when a process dies.
+Deleted content is removed from the disk: pages are released (`incremental_vacuum`), overwritten content is zeroed
+(`secure_delete`), the file is rewritten (`VACUUM`), and the log is truncated (`wal_checkpoint(TRUNCATE)`).
 """
 
-# ruff: noqa: S608 - what is put into statements are names of this package; values are parameters
+# ruff: noqa: S608 - only names from this package are put into statements; values are parameters
 
 import errno
 import os
@@ -42,15 +42,15 @@ if TYPE_CHECKING:
     from ael_otel.store.where.statement import SqliteJson
 
 BUSY_S: Final = 10.0
-"""How long a writer waits for another one."""
+"""Seconds that a writer waits for another one."""
 
 APPLICATION_ID: Final = 0x41454C31
-"""`AEL1` in the file's header: tells our files from those of others."""
+"""`AEL1` in the file's header: distinguishes our files from those of other programs."""
 
 _VACUUM_PAGES: Final = 2_000
 
 REWRITTEN_BYTES: Final = 512 * 1_048_576
-"""Largest file that is written anew when runs were deleted: some seconds, in which nobody else can write."""
+"""Largest file that is rewritten after runs were deleted; takes some seconds, in which no other process can write."""
 
 _A_TIME: Final = f" WHERE typeof(started_us) = 'integer' AND started_us BETWEEN {FIRST_US} AND {LAST_US}"
 """Ignores values of a damaged row that are not times."""
@@ -72,12 +72,12 @@ _REMEDIES: Final = {
     sqlite3.SQLITE_CANTOPEN: "let this user write the file and its folder, make room on the disk, or name another file"
     " (AEL_TELEMETRY_DB or --db)",
 }
-"""What to do about an error that tells no more than its number."""
+"""Remedies for errors of which SQLite reports only the number."""
 
 _REPAIR: Final = "`ael trace repair` copies what can be read into a new file"
 
 _WRONG_PLACE: Final = frozenset({errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL})
-"""Errors of the operating system that time does not mend."""
+"""Errors of the operating system that do not go away by waiting."""
 
 
 class SqliteStore(SqlBackend):
@@ -85,13 +85,13 @@ class SqliteStore(SqlBackend):
 
     Args:
         path: the file. It and its folder are created if missing, readable by this user only.
-        create: False to open only what exists.
-        copies: what else holds the runs, and is to forget those that are deleted.
+        create: False to open only an existing file.
+        copies: copies of the runs outside the file, from which deleted runs are removed too.
 
     Raises:
-        StoreNotFoundError: there is no such file, and none may be created.
+        StoreNotFoundError: the file does not exist, and `create` is False.
         SchemaTooNewError: a newer version wrote it.
-        StoreError: it cannot be opened, or is something else.
+        StoreError: it cannot be opened, or is not a store.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class SqliteStore(SqlBackend):
         self._connect()
 
     def _connect(self) -> sqlite3.Connection:
-        """Open the file, and make it if that is wanted."""
+        """Open the file, and create it if `create` is true."""
         path, create = self.path, self._create
         try:
             if path.is_dir():
@@ -120,9 +120,9 @@ class SqliteStore(SqlBackend):
             if create:
                 _make_file(path)
             elif not path.is_file() or not path.stat().st_size:
-                # An empty file is being created at this moment, or is unused: a reader does not fill it.
+                # An empty file is just being created, or is unused: a reader does not create the tables.
                 raise StoreNotFoundError(f"{path}: no runs have been recorded here yet")
-            # A file that this user may only read, or on a disk that takes nothing, can be looked at all the same.
+            # A file that this user can only read, or on a disk that accepts no writes, can still be read.
             writes = create or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK))
             self._needs_room = False
             try:
@@ -130,7 +130,7 @@ class SqliteStore(SqlBackend):
             except sqlite3.Error as error:
                 if create or not isinstance(error_of(error, path), StoreFullError):
                     raise
-                # A full disk has no room for the log of a writer, and all that is wanted may be a look.
+                # A full disk has no space for a writer's log, but reading may be all that is wanted.
                 writes, self._needs_room = False, True
                 connection = self._open_to_read()
             try:
@@ -144,7 +144,7 @@ class SqliteStore(SqlBackend):
         return connection
 
     def _ready(self) -> sqlite3.Connection:
-        """Return the connection, a new one where the file is no longer the one that was opened."""
+        """Return the connection; open a new one if the file is no longer the one that was opened."""
         if self._closed:
             raise StoreError(f"{self.path}: the run store has been closed")
         if self._alone and self._connection is not None:
@@ -154,17 +154,15 @@ class SqliteStore(SqlBackend):
             if fault is None:
                 return self._connection
             self._abandon()
-            logger.warning("%s: the run store is opened anew: %s", self.path, fault)
+            logger.warning("%s: the run store is reopened: %s", self.path, fault)
         if self._file is not None:
             if self._file.remove_stale_log():
-                logger.warning(
-                    "%s: the log of the file that was there before does not fit and is removed", self.path
-                )
+                logger.warning("%s: the log of the previous file does not fit and is removed", self.path)
             self._file = None
         return self._connect()
 
     def _abandon(self) -> None:
-        """Close the connection without touching any file: SQLite would apply its log to what is there now."""
+        """Close the connection without changing a file: SQLite would apply its log to the current file."""
         connection, self._connection = self._connection, None
         if connection is not None and self._file is not None:
             with suppress(sqlite3.Error):
@@ -179,13 +177,13 @@ class SqliteStore(SqlBackend):
         )
         try:
             if not connection.execute("PRAGMA page_count").fetchone()[0]:
-                # Only before the first table can the file learn to give pages back.
+                # The setting for releasing pages works only before the first table exists.
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone())
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA foreign_keys = ON")
-            # What is deleted or replaced is zeroed. FAST would spare free pages, but those are used again for shorter
-            # texts before `shrink` gives them back, and the rest of the old text would stay behind the new one.
+            # Deleted or replaced content is zeroed. FAST would skip free pages, but those may be used for shorter texts
+            # before `shrink` releases them, and then the rest of the old text would remain behind the new one.
             connection.execute("PRAGMA secure_delete = ON").fetchone()
             self._migrate(connection)
             connection.create_function("ael_matches", 2, _matches, deterministic=True)
@@ -195,7 +193,7 @@ class SqliteStore(SqlBackend):
         return connection
 
     def _open_to_read(self) -> sqlite3.Connection:
-        # Where a log lies beside the file, somebody may be writing; without one nobody is, and none need be made.
+        # If a log exists beside the file, another process may be writing; without one nobody is, and none is created.
         log = Path(f"{self.path}-wal")
         if not log.exists() or not log.stat().st_size:
             return self._look("ro&immutable=1")
@@ -204,7 +202,7 @@ class SqliteStore(SqlBackend):
         except sqlite3.OperationalError:
             if not self._needs_room:
                 raise
-            # No room for the index of the log: SQLite keeps it in memory for the only user of a file.
+            # No space for the index of the log: SQLite keeps it in memory for the only user of a file.
             return self._look("rw", "PRAGMA locking_mode = EXCLUSIVE")
 
     def _look(self, mode: str, *first: str) -> sqlite3.Connection:
@@ -223,8 +221,8 @@ class SqliteStore(SqlBackend):
                 raise StoreNotFoundError(f"{self.path}: no runs have been recorded here yet")
             if version != SCHEMA_VERSION:
                 raise StoreError(
-                    f"{self.path} has schema {version} and cannot be brought to {SCHEMA_VERSION}, since it cannot be"
-                    " written here: look at a copy of it"
+                    f"{self.path} has schema {version} and cannot be migrated to {SCHEMA_VERSION}, since it cannot be"
+                    " written here: use a copy of it"
                 )
             connection.create_function("ael_matches", 2, _matches, deterministic=True)
         except BaseException:
@@ -247,19 +245,19 @@ class SqliteStore(SqlBackend):
                 connection.execute(f"PRAGMA user_version = {number}")
             connection.execute("COMMIT")
         except BaseException:
-            # SQLite has rolled back already where the disk was full; the error that counts is the first one.
+            # On a full disk SQLite has rolled back already; the first error is reported.
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
             raise
 
     def _version(self, connection: sqlite3.Connection) -> int:
-        """Return the schema's number, 0 for an empty file."""
+        """Return the schema version, 0 for an empty file."""
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if application != APPLICATION_ID and tables:
             raise StoreError(
-                f"{self.path} is a database of something else; choose another file in telemetry.store.path"
+                f"{self.path} is the database of another program; choose another file in telemetry.store.path"
             )
         if not tables:
             if connection.in_transaction:
@@ -277,10 +275,10 @@ class SqliteStore(SqlBackend):
 
     @contextmanager
     def transaction(self) -> Generator["_Transaction"]:
-        """Take the write lock at once: a lock taken later cannot be waited for.
+        """Take the write lock at once, since a later lock request would fail instead of waiting.
 
         Raises:
-            StoreBusyError: the file cannot be written now, or was replaced meanwhile: nothing was written, try again.
+            StoreBusyError: the file cannot be written now, or was replaced meanwhile; nothing was written, try again.
         """
         with self._lock, self._errors():
             connection = self._ready()
@@ -298,13 +296,13 @@ class SqliteStore(SqlBackend):
                 raise StoreBusyError(f"{self.path}: {fault}")
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return what a statement finds."""
+        """Return the rows that a statement selects."""
         with self._lock, self._errors():
             connection = self._ready()
             try:
                 return connection.execute(sql, parameters).fetchall()
             except sqlite3.OperationalError as error:
-                # Python's own error, without a number: a text that is not UTF-8 must not hide all the other rows.
+                # Python's error has no number. A text that is not UTF-8 must not hide all other rows.
                 known = connection.text_factory is _text_or_bytes
                 if known or getattr(error, "sqlite_errorcode", None) is not None:
                     raise
@@ -314,7 +312,7 @@ class SqliteStore(SqlBackend):
 
     @contextmanager
     def looking(self) -> Generator[sqlite3.Connection]:
-        """Lend the connection for statements that only read; works where nothing can be written, too."""
+        """Return the connection for statements that only read; works even if nothing can be written."""
         with self._lock, self._errors():
             yield self._ready()
 
@@ -326,7 +324,7 @@ class SqliteStore(SqlBackend):
             raise error_of(error, self.path) from error
 
     def among(self, column: str, values: Sequence[str | int]) -> tuple[str, Any]:
-        """Return the condition that a column has one of the values; one statement however many there are."""
+        """Return the condition that a column has one of the values, in one statement for any number of them."""
         return f"{column} IN (SELECT value FROM json_each(?))", msgspec.json.encode(values).decode()
 
     def contains(self, column: str, pattern: str) -> tuple[str, Any]:
@@ -334,12 +332,12 @@ class SqliteStore(SqlBackend):
         return f"{column} LIKE ? ESCAPE '!'", pattern
 
     def json(self) -> "SqliteJson":
-        """Return how the query language asks for values inside JSON."""
+        """Return the query language's dialect for values inside JSON."""
         from ael_otel.store.where.statement import SqliteJson
 
         return SqliteJson()
 
-    # --- keeping house ------------------------------------------------------------------------------------------------
+    # --- maintenance --------------------------------------------------------------------------------------------------
 
     def size(self) -> int:
         """Return the bytes of the pages in use."""
@@ -349,11 +347,11 @@ class SqliteStore(SqlBackend):
         return int((pages - free) * each)
 
     def shrink(self, *, rewrite: bool = False) -> bool:
-        """Give free pages back and empty the log; False where a reader that is in the middle of it keeps the log.
+        """Release free pages and empty the log; return False if a reader prevents the latter.
 
         Args:
-            rewrite: write all pages anew where the file is not larger than `REWRITTEN_BYTES`. When SQLite moves a row
-                to another page, its old place stays as it is, and `secure_delete` does not zero it later.
+            rewrite: also rewrite all pages, if the file is not larger than `REWRITTEN_BYTES`. When SQLite moves a row
+                to another page, the old copy stays, and `secure_delete` does not zero it later.
         """
         while self.read("PRAGMA freelist_count")[0][0]:
             with self._lock, self._errors():
@@ -363,7 +361,7 @@ class SqliteStore(SqlBackend):
                 if connection.execute("PRAGMA page_count").fetchone()[0] >= before:
                     break
         if rewrite and self.size() <= REWRITTEN_BYTES:
-            # With no room on the disk, or with another process in the middle of a write, the file stays as it is.
+            # If the disk is full, or another process is writing, the file stays as it is.
             with suppress(StoreError), self._lock, self._errors():
                 self._ready().execute("VACUUM")
         return not self.read("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
@@ -371,7 +369,8 @@ class SqliteStore(SqlBackend):
     def prune(
         self, *, older_than: datetime | None = None, max_mb: int | None = None, dry_run: bool = False
     ) -> PruneReport:
-        """Delete runs; where the disk has no room for that, with the journal in memory and no other user of the file.
+        """Delete runs; if the disk is too full for a journal, with the journal in memory and exclusive access to the
+        file.
 
         Raises:
             StoreFullError: the disk is full, and another process uses the store.
@@ -386,7 +385,7 @@ class SqliteStore(SqlBackend):
             return super().prune(older_than=older_than, max_mb=max_mb)
 
     def delete(self, execution_ids: Iterable[str]) -> DeleteReport:
-        """Delete these runs; on a full disk as `prune` does it.
+        """Delete these runs; on a full disk in the same way as `prune`.
 
         Raises:
             StoreFullError: the disk is full, and another process uses the store.
@@ -400,7 +399,7 @@ class SqliteStore(SqlBackend):
 
     @contextmanager
     def _without_log(self) -> Generator[None]:
-        """Use the file alone and without a log on disk; if the power fails meanwhile, the file is damaged."""
+        """Use the file exclusively and without a log on disk; a power failure meanwhile would damage the file."""
         with self._lock, self._errors():
             if self._connection is not None:
                 self._connection.close()
@@ -430,7 +429,7 @@ class SqliteStore(SqlBackend):
                 connection.close()
 
     def info(self) -> StoreInfo:
-        """Return what the store is and how much it holds; its size is that of the files."""
+        """Return the location of the store, its number of runs and its size, which is that of the files."""
         count, running, oldest, newest = self.read(
             "SELECT (SELECT count(*) FROM executions),"
             " (SELECT count(*) FROM executions WHERE status IN ('pending', 'running')),"
@@ -453,7 +452,7 @@ class SqliteStore(SqlBackend):
         )
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Let go of the file; the last one to do so empties its log."""
+        """Close the file; the last process to do so empties its log."""
         with self._lock:
             if self._closed:
                 return
@@ -464,7 +463,7 @@ class SqliteStore(SqlBackend):
                 self._abandon()
                 return
             if self._connection.total_changes:
-                # Counting rows takes as long as a whole command that only looks.
+                # Counting rows takes as long as a whole command that only reads.
                 with suppress(sqlite3.Error):
                     self._connection.execute("PRAGMA optimize")
             with suppress(sqlite3.Error):
@@ -504,7 +503,7 @@ class _Transaction:
         self._connection.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)
 
     def ids(self, count: int) -> list[int]:
-        # Nobody else writes meanwhile, so the next ones are free.
+        # No other process writes meanwhile, so the next ids are free.
         (last,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM executions").fetchone()
         return list(range(last + 1, last + 1 + count))
 
@@ -515,7 +514,7 @@ def error_of(error: Exception, path: Path, doing: str = "") -> StoreError:
         return error
     text = f"{path}: {doing}{error}"
     if isinstance(error, UnicodeDecodeError) or str(error).startswith("Could not decode to UTF-8"):
-        # Python's own words of an error of SQLite, or of a text that is stored; they quote what was read.
+        # Python's message for an error of SQLite, or for a stored text; it quotes the text.
         return StoreDamagedError(f"{path}: {doing}a text in it is not UTF-8; {_REPAIR}")
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
@@ -524,7 +523,7 @@ def error_of(error: Exception, path: Path, doing: str = "") -> StoreError:
         if code in _FULL:
             return StoreFullError(f"{text}; {_REMEDIES[code]}")
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
-            # Statements of ours get it where a table or column is not in the schema any more.
+            # Our statements get this error if the schema lacks a table or column.
             text += f"; if the file is damaged, {_REPAIR}"
         moved = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED
         if code == sqlite3.SQLITE_READONLY and not moved:
@@ -547,14 +546,14 @@ def error_of(error: Exception, path: Path, doing: str = "") -> StoreError:
 
 
 def _make_file(path: Path) -> None:
-    """Make the file and its folder so that nobody else can read them; SQLite gives its log the same mode."""
+    """Create the file and its folder, readable by this user only; SQLite gives its log the same mode."""
     make_store_folder(path.parent)
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _patiently[T](action: Callable[[], T]) -> T:
-    """Try again while another process opens the file for the first time: SQLite does not wait for that itself."""
+    """Try again while another process opens the file for the first time: SQLite itself does not wait for that."""
     deadline = time.monotonic() + BUSY_S
     while True:
         try:

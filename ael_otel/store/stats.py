@@ -11,13 +11,13 @@ from ael_otel.store.rows import Row, ended, row_of
 from ael_otel.store.times import day_of
 
 NO_WORKFLOW = "(direct)"
-"""Stands for the workflow of runs that have none."""
+"""The key of runs without a workflow."""
 
 
 class Figure(NamedTuple):
     """One run or call: its workflow or tool, start, status, duration and size.
 
-    `context_bytes` is what the result of a call brought into the context of the agent that made it.
+    `context_bytes` is the size of a call's result, which was added to the context of the agent that made it.
     """
 
     name: str | None
@@ -64,7 +64,7 @@ def _day(started_us: int) -> str:
 
 
 def summarise(by: StatsKey, figures: Iterable[Figure], day: Callable[[int], str] = _day) -> list[StatsRow]:
-    """Return one row per key: most first, or by day in order; `day` gives the key of a start, by default in UTC."""
+    """Return one row per key: most first, or by day in order; `day` returns the day of a start, by default in UTC."""
     sums: dict[str, _Sum] = {}
     for name, started_us, status, duration_us, size, context_bytes in figures:
         key = day(started_us) if by == "day" else name or NO_WORKFLOW

@@ -405,10 +405,12 @@ class History:
                     (word for word in line.replace("_", " ").split() if word.startswith("tok")), None
                 )
                 truth = "common" if token is None else self.truth[token]
-                told = who if who in {"unknown", "mixed"} else "ai" if truth in {who, "common"} else "wrong"
+                attributed = (
+                    who if who in {"unknown", "mixed"} else "ai" if truth in {who, "common"} else "wrong"
+                )
                 known = {OTHER: "unknown", OVERLAP: "mixed", CRASH: "unknown"}
                 by = "common" if token is None else known.get(truth, "ai")
-                found[by, told] += 1
-                if token is not None and (by, told) == ("ai", "unknown"):
+                found[by, attributed] += 1
+                if token is not None and (by, attributed) == ("ai", "unknown"):
                     self.lost[self.form(line, token)] += 1
         return found

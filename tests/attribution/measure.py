@@ -19,8 +19,10 @@ KINDS = {
 
 def precision(found: Counter[tuple[str, str]]) -> float:
     """Return the share of the lines attributed to one call of an agent that this call wrote."""
-    told = sum(count for (truth, who), count in found.items() if who in {"ai", "wrong"} and truth != "common")
-    return found["ai", "ai"] / told if told else 1.0
+    attributed = sum(
+        count for (truth, who), count in found.items() if who in {"ai", "wrong"} and truth != "common"
+    )
+    return found["ai", "ai"] / attributed if attributed else 1.0
 
 
 def recall(found: Counter[tuple[str, str]]) -> float:

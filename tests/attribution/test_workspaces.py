@@ -450,7 +450,7 @@ def test_full_disk_and_a_folder_of_somebody_else_stop_nothing(
     ],
 )
 def test_only_the_name_of_the_tool_decides_whether_it_reads(tool: str, server: str, scope: str) -> None:
-    """A word in the name of its MCP server does not; where the two cannot be told apart, it may write."""
+    """A word in the name of its MCP server does not; if the two cannot be separated, it may write."""
     assert ael_snapshot.scope_of(tool, {}, [], server) == scope
 
 

@@ -226,13 +226,13 @@ async def _stubbed(answer_size: int) -> AsyncGenerator[None]:
     from ploston_core.mcp.connection import MCPConnection
 
     real = MCPConnection.call_tool
-    told: dict[int, Any] = {}
+    answers: dict[int, Any] = {}
 
     async def stub(self: Any, name: str, arguments: Any, *rest: Any, **options: Any) -> Any:
-        if answer_size not in told:
-            told[answer_size] = await real(self, name, arguments, *rest, **options)
+        if answer_size not in answers:
+            answers[answer_size] = await real(self, name, arguments, *rest, **options)
         await asyncio.sleep(0)
-        return told[answer_size]
+        return answers[answer_size]
 
     MCPConnection.call_tool = stub
     try:

@@ -1,4 +1,4 @@
-"""The colours of the boards can be told apart by everybody, and seen, in Grafana's dark and in its light theme."""
+"""The colours of the boards can be distinguished by everybody, and seen, in Grafana's dark and in its light theme."""
 
 import itertools
 import math

@@ -308,6 +308,6 @@ async def _call(session: Any, ask: Ask) -> Answer:
     else:
         arguments = {"name": case.workflow, "inputs": dict(case.inputs)}
         result = await session.call_tool("workflow_run", arguments, meta=meta)
-        told = json.loads(result.content[0].text)
-        succeeded, execution_id = told["status"] == "completed", told["execution_id"]
+        report = json.loads(result.content[0].text)
+        succeeded, execution_id = report["status"] == "completed", report["execution_id"]
     return Answer(ask, succeeded, trace_id, parent_id, execution_id, time.monotonic())

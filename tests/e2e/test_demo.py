@@ -66,18 +66,18 @@ def test_prometheus_has_exactly_the_series_of_the_runs(backends: Backends, demo:
 
 def test_durations_add_up(backends: Backends, demo: Shown) -> None:
     """Proves that the histogram's sums are in seconds and are those of the runs, as the demo itself reports them."""
-    told: Counter[str] = Counter()
+    recorded: Counter[str] = Counter()
     for each in demo.report["runs"]:
-        told[each["workflow"]] += each["duration_ms"] / 1e3
+        recorded[each["workflow"]] += each["duration_ms"] / 1e3
     sums = {
         labels["workflow"]: value
         for _, labels, value in backends.series(SERVICE, pattern="ael_workflow_duration_seconds_sum")
     }
-    assert sums.keys() == told.keys()
+    assert sums.keys() == recorded.keys()
     for workflow, seconds in sums.items():
         # The demo's clock is around the engine's; a busy machine may pause it in between.
-        assert 0 < seconds <= told[workflow] + 1e-6
-        assert told[workflow] - seconds < 1, workflow
+        assert 0 < seconds <= recorded[workflow] + 1e-6
+        assert recorded[workflow] - seconds < 1, workflow
 
 
 def test_every_run_is_one_trace_of_the_right_shape(backends: Backends, demo: Shown) -> None:
@@ -133,8 +133,8 @@ def test_both_protocols_deliver_all_three_signals(backends: Backends, tmp_path: 
     config = str(tmp_path / "demo" / "ael-config.yaml")
     done = run("ael", "run", "hello", "-c", config, "--json", cwd=tmp_path, env=env)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    truth = Truth(service, (Known(CASES["hello"], told["trace_id"], "", told["execution_id"]),))
+    report = json.loads(done.stdout)
+    truth = Truth(service, (Known(CASES["hello"], report["trace_id"], "", report["execution_id"]),))
     # The process has ended: later arrivals were already handed over.
     check_metrics(backends, truth, seconds=ARRIVAL_SECONDS)
     check_traces(backends, truth, seconds=ARRIVAL_SECONDS)
@@ -143,7 +143,7 @@ def test_both_protocols_deliver_all_three_signals(backends: Backends, tmp_path: 
     )
 
     def missing() -> str:
-        lines = backends.lines(service, f' | trace_id="{told["trace_id"]}"')
+        lines = backends.lines(service, f' | trace_id="{report["trace_id"]}"')
         return (
             "" if any("completed" in line.text for line in lines) else f"{len(lines)} lines and not the last"
         )

@@ -199,7 +199,7 @@ def test_grafana_answers_every_query_of_every_panel(
 WIDTHS = (1280, 1920)
 ERRORS = '[data-testid*="Panel status error"], [aria-label="Panel status"]'
 """Text on a panel whose query failed."""
-OWN_WORDS = {"nodeGraph": 'Grafana\'s node graph says "No data" whatever its panel is told to say'}
+OWN_WORDS = {"nodeGraph": 'Grafana\'s node graph says "No data" whatever its panel sets'}
 """Kinds of panel that ignore `noValue`, with the reason."""
 HOW_TO_CHOOSE = "click the trace of a run above"
 """Text of the waterfall while no trace is chosen."""

@@ -218,8 +218,8 @@ def test_times_of_lines_survive(backends: Backends, driven: Driven) -> None:
     """Proves that a line has the same time in Loki as on stdout, to the microsecond."""
     lines = check_lines(backends, SERVICE, driven.served.lines())
     printed = sorted(datetime.fromisoformat(line["timestamp"]).timestamp() for line in driven.served.lines())
-    for stored, told in zip(lines, printed, strict=True):
-        assert abs(stored.timestamp / 1e9 - told) < 2e-6
+    for stored, printed_at in zip(lines, printed, strict=True):
+        assert abs(stored.timestamp / 1e9 - printed_at) < 2e-6
 
 
 def test_lines_keep_the_contract(driven: Driven) -> None:

@@ -61,12 +61,12 @@ def test_no_argument_is_written_or_sent(tmp_path: Path, command: tuple[str, ...]
         assert "[TOOL_STEP]" in served.stdout + served.stderr, "the engine's log was captured"
         assert sink.counts()["spans"] > 20
         assert sink.counts()["logs"] > 50
-        told = {
+        outputs = {
             "stdout": served.stdout,
             "stderr": served.stderr,
             "OTLP": sink.raw().decode("utf-8", "replace"),
         }
-        leaks = [f"{where}: {_around(text)}" for where, text in told.items() if SECRET in text]
+        leaks = [f"{where}: {_around(text)}" for where, text in outputs.items() if SECRET in text]
         assert not leaks
 
 

@@ -201,15 +201,15 @@ def test_full_disk_costs_no_health_and_each_run_is_kept_or_counted(place: Path, 
             served.wait_ready()
             inside = Path(f"/proc/{served.process.pid}/root{place}")
             assert run(served)["status"] == "completed"
-            until(lambda: "runs wait to be kept" in served.stdout)
+            until(lambda: "runs wait to be stored" in served.stdout)
             (inside / "fill").unlink()
-            until(lambda: "runs are kept again" in served.stdout)
+            until(lambda: "runs are stored again" in served.stdout)
             assert kept(inside, tmp_path / "room") == 1
             assert not [name for name in scraped(port) if name.startswith("ael_telemetry_dropped")]
             with pytest.raises(OSError, match="No space"):
                 (inside / "fill").write_bytes(bytes(600_000))
             assert run(served)["status"] == "completed"
-            until(lambda: served.stdout.count("runs wait to be kept") == 2)
+            until(lambda: served.stdout.count("runs wait to be stored") == 2)
             assert kept(inside, tmp_path / "full") == 1
             code, _ = served.stop(signal.SIGTERM)
             assert code == 0

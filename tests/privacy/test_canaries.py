@@ -230,10 +230,10 @@ def _run(folder: Path, canaries: Mapping[str, str], **more: str) -> Result:
     assert (kept / "telemetry.db").exists()
     places |= running | _files(kept)
     for form in FORMATS:
-        told = _ael(
+        exported = _ael(
             folder / "work", "trace", "export", "--all", "--format", form, "--db", str(kept / "telemetry.db")
         )
-        places[f"export {form}"] = told
+        places[f"export {form}"] = exported
     one_of_each = {
         record["workflow_name"]: record["execution_id"]
         for record in map(json.loads, places["export jsonl"].splitlines())
@@ -292,7 +292,7 @@ def leaking(both: tuple[Result, Result]) -> Result:
     return both[1]
 
 
-def _told(hits: Iterable[tuple[str, str, str]]) -> list[str]:
+def _described(hits: Iterable[tuple[str, str, str]]) -> list[str]:
     return sorted({f"{kind} ({form}) in {place}" for kind, form, place in hits})
 
 
@@ -305,7 +305,7 @@ def test_no_secret_comes_out_or_lies_on_disk(clean: Result) -> None:
     secrets = {
         kind: canary for kind, canary in clean.canaries.items() if kind not in ("plain", "environment")
     }
-    assert _told(found(secrets, clean.places)) == []
+    assert _described(found(secrets, clean.places)) == []
     assert clean.spans > 100, "the spans were sent"
     if stress_kind() == "limits":
         lost = re.search(
@@ -321,7 +321,7 @@ def test_inputs_of_a_caller_are_in_no_log_span_or_metric(clean: Result) -> None:
         place: content for place, content in clean.places.items() if not place.startswith((*STORED, "trace "))
     }
     plain = {kind: clean.canaries[kind] for kind in ("plain",)}
-    assert _told(found(plain, elsewhere)) == []
+    assert _described(found(plain, elsewhere)) == []
     assert any(clean.canaries["plain"].encode() in content for content in clean.places.values()), (
         "it was kept"
     )
@@ -329,7 +329,7 @@ def test_inputs_of_a_caller_are_in_no_log_span_or_metric(clean: Result) -> None:
 
 def test_the_environment_is_in_no_log_span_or_metric(clean: Result) -> None:
     """Proves that a variable of the environment shows nowhere, also where a tool prints it as `NAME=value`."""
-    assert _told(found({"environment": clean.canaries["environment"]}, clean.places)) == []
+    assert _described(found({"environment": clean.canaries["environment"]}, clean.places)) == []
 
 
 def test_with_the_redactor_off_the_search_finds_each_secret(leaking: Result) -> None:

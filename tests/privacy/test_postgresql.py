@@ -99,11 +99,11 @@ def test_secrets_of_an_older_store_are_reported_and_erased(filled: str, tmp_path
     first = scan("--config", str(file), "--output", "json")
     assert first.exit_code == 1
     assert not [kind for kind, canary in CANARIES.items() if needles(canary)["part"].decode() in first.output]
-    told = json.loads(first.output)["findings"]
-    assert {each["column"] for each in told} >= {
+    findings = json.loads(first.output)["findings"]
+    assert {each["column"] for each in findings} >= {
         "bodies.body", "executions.workflow_name", "executions.caller_id", "executions.session_id",
     }  # fmt: skip
-    assert {each["run"] for each in told} == {
+    assert {each["run"] for each in findings} == {
         *(f"exec-{1000 + number:06}" for number in range(len(CANARIES))), "exec-002000",
     }  # fmt: skip
     assert on_disk(filled) == sorted(CANARIES), "the search finds them while they are there"

@@ -112,13 +112,13 @@ def test_port_in_use_is_reported_and_the_rest_continues() -> None:
     """The engine starts without its endpoint: one line has reason and remedy, metrics still go out by OTLP."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        url, told, active = run(f"""
+        url, log_lines, active = run(f"""
 running = start(port={port})
 print(json.dumps([running.metrics_url, said(), current() is not None]))
 running.shutdown()
 """)
     assert url is None
-    (line,) = told
+    (line,) = log_lines
     assert line == (
         f"metrics cannot be served on 127.0.0.1:{port} (Address already in use): set telemetry.metrics.port to "
         "a free port, or telemetry.metrics.enabled to false"

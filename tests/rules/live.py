@@ -286,8 +286,8 @@ def alerting(folder: Path) -> Iterator[Alerting]:
             )
         )
         wait_for_answer(f"{found.alertmanager}/-/ready")
-        told = f"{found.alertmanager}/api/v2/alerts"
-        wait_for(lambda: requests.get(told, timeout=10).json(), 60, told)
+        url = f"{found.alertmanager}/api/v2/alerts"
+        wait_for(lambda: requests.get(url, timeout=10).json(), 60, url)
         # On a busy machine a service answers before its first scrape in time.
         wait_for(lambda: not found.query("up == 0") and not found.active(), 120, lambda: f"{found.active()}")
         found.started = time.time()

@@ -24,18 +24,18 @@ def news(notifications: Iterable[Mapping[str, Any]]) -> dict[Labels, list[str]]:
 
     A message without news has empty labels as its key, with its subject.
     """
-    told: dict[Labels, list[str]] = {}
+    received: dict[Labels, list[str]] = {}
     for message in notifications:
         fresh = False
         for alert in message["alerts"]:
-            seen = told.setdefault(labels(alert["labels"]), [])
+            seen = received.setdefault(labels(alert["labels"]), [])
             if not seen or seen[-1] != alert["status"]:
                 seen.append(alert["status"])
                 fresh = True
         if not fresh:
             group = message["groupLabels"]
-            told.setdefault(frozenset(), []).append(f"{group['alertname']} {message['status']} again")
-    return told
+            received.setdefault(frozenset(), []).append(f"{group['alertname']} {message['status']} again")
+    return received
 
 
 def phases(series: Iterable[Mapping[str, Any]]) -> dict[Labels, list[str]]:
@@ -62,7 +62,7 @@ def faults(
     rules: Iterable[Alert],
     active: Iterable[Labels],
     went: Mapping[Labels, list[str]],
-    told: Mapping[Labels, list[str]],
+    received: Mapping[Labels, list[str]],
 ) -> list[str]:
     """Report each rule that did not go from pending to firing to resolved, with one message for each change.
 
@@ -70,10 +70,10 @@ def faults(
         rules: the rules that must have.
         active: alerts that are pending or firing now.
         went: what `phases` found.
-        told: what `news` found.
+        received: what `news` found.
     """
     active = set(active)
-    found = [f"told twice: {what}" for what in told.get(frozenset(), ())]
+    found = [f"received twice: {what}" for what in received.get(frozenset(), ())]
     for rule in rules:
         expected = ["pending", "firing"] if "for" in rule.rule else ["firing"]
         fired = {alert: states for alert, states in went.items() if is_of(alert, rule) and "firing" in states}
@@ -84,10 +84,10 @@ def faults(
                 found.append(f"{rule.title} went {states}: {sorted(alert)}")
             if alert in active:
                 found.append(f"{rule.title} has not ended: {sorted(alert)}")
-        messages = {alert: words for alert, words in told.items() if is_of(alert, rule)}
+        messages = {alert: words for alert, words in received.items() if is_of(alert, rule)}
         if messages.keys() != fired.keys():
-            found.append(f"{rule.title} fired for {len(fired)} and was told for {len(messages)}")
+            found.append(f"{rule.title} fired for {len(fired)} and was notified for {len(messages)}")
         for alert, words in messages.items():
             if words != ["firing", "resolved"]:
-                found.append(f"{rule.title} was told {words}: {sorted(alert)}")
+                found.append(f"{rule.title} was notified {words}: {sorted(alert)}")
     return found

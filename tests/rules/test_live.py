@@ -93,17 +93,17 @@ def over(live: Alerting, *titles: str, seconds: float = SOON) -> None:
 def heard(live: Alerting, *titles: str, what: str = "firing") -> Callable[[], bool]:
     """Whether a message with this state was sent for each of these alerts."""
 
-    def told() -> bool:
+    def notified() -> bool:
         found = news(live.receiver.notifications)
         return all(
             any(is_of(alert, RULES[title]) and what in words for alert, words in found.items())
             for title in titles
         )
 
-    return told
+    return notified
 
 
-def told(live: Alerting, *titles: str, what: str = "firing", seconds: float = SOON) -> None:
+def notified(live: Alerting, *titles: str, what: str = "firing", seconds: float = SOON) -> None:
     """Wait until messages were sent that these alerts fire, or that they are resolved."""
     wait_for(
         heard(live, *titles, what=what),
@@ -134,9 +134,9 @@ def test_a_quiet_time_is_quiet(live: Alerting, worker: Served) -> None:
 def test_absent_collector_is_reported_once_and_inhibits_its_effects(live: Alerting, worker: Served) -> None:
     """Killed and started again: pending, firing, one message, resolved, one message; no process counts as silent."""
     docker("kill", "--signal", "KILL", live.collector)
-    told(live, "AelCollectorDown")
+    notified(live, "AelCollectorDown")
     docker("start", live.collector)
-    told(live, "AelCollectorDown", what="resolved")
+    notified(live, "AelCollectorDown", what="resolved")
     assert fired(live) == {"AelCollectorDown"}
     assert len(live.receiver.notifications) == 2
     assert [each["status"] for each in live.receiver.notifications] == ["firing", "resolved"]
@@ -147,7 +147,7 @@ def test_failures_become_one_message_each(live: Alerting, worker: Served) -> Non
     wanted = (f"{BURN} 1h", f"{BURN} 6h", "AelWorkflowFirstFailure", "AelToolFailing")
     before = len(live.receiver.notifications)
     with calling(worker.port, BAD, pause_s=0.4):
-        told(live, *wanted)
+        notified(live, *wanted)
     found = live.receiver.notifications[before:]
     groups = [(each["groupLabels"]["alertname"], each["groupLabels"]["severity"]) for each in found]
     assert set(groups) == {
@@ -175,7 +175,7 @@ def test_slow_runs_are_reported(live: Alerting, worker: Served, meanwhile: ExitS
     # For two alerts that take long: from here on one run is under way and none ends, and a Prometheus is nearly full.
     meanwhile.enter_context(called(worker.port, HANGING))
     live.limited.limit(f"{round(live.limited.size / 0.95)}B")
-    told(live, "AelWorkflowSlow")
+    notified(live, "AelWorkflowSlow")
     (message,) = live.receiver.about("AelWorkflowSlow", "warning", "firing")
     assert message["alerts"][0]["labels"]["workflow"] == SLOW.workflow
 
@@ -190,7 +190,7 @@ def test_drops_of_a_process_are_reported(live: Alerting, tmp_path: Path) -> None
     }
     with engine(live, tmp_path, "ailing", **nowhere) as ailing:
         call(ailing.port, [[GOOD] * 3])
-        told(live, "AelTelemetryDropped", "AelStoreFailing")
+        notified(live, "AelTelemetryDropped", "AelStoreFailing")
     found = live.receiver.about("AelTelemetryDropped", "warning", "firing")
     assert {alert["labels"]["signal"] for message in found for alert in message["alerts"]} == {"traces"}
     (message,) = live.receiver.about("AelStoreFailing", "warning", "firing")
@@ -208,7 +208,7 @@ def test_killed_process_is_reported_and_an_orderly_end_is_not(live: Alerting) ->
         wait_for(lambda: len(running() - before) == 2, SOON, running)
         assert other.end() == 0
         killed.kill()
-    told(live, "AelTelemetrySilent")
+    notified(live, "AelTelemetrySilent")
     (message,) = live.receiver.about("AelTelemetrySilent", "critical", "firing")
     assert [alert["labels"]["job"] for alert in message["alerts"]] == ["ael"]
 
@@ -216,7 +216,7 @@ def test_killed_process_is_reported_and_an_orderly_end_is_not(live: Alerting) ->
 def test_store_that_refuses_is_reported(live: Alerting) -> None:
     """Loki refuses a line of last month for good; it is over when nothing more is refused."""
     line_of_last_month(live.collector_port)
-    told(live, "AelCollectorExportFailing")
+    notified(live, "AelCollectorExportFailing")
     (message,) = live.receiver.about("AelCollectorExportFailing", "critical", "firing")
     (alert,) = message["alerts"]
     assert (alert["labels"]["exporter"], alert["labels"]["signal"]) == ("otlp_http/loki", "log lines")
@@ -224,7 +224,7 @@ def test_store_that_refuses_is_reported(live: Alerting) -> None:
 
 def test_size_limit_is_reported(live: Alerting) -> None:
     """A Prometheus at 95 % of its size limit; the alert ends when the limit is raised."""
-    told(live, "AelMetricsSizeLimit", seconds=SOON + HOUR / 4)
+    notified(live, "AelMetricsSizeLimit", seconds=SOON + HOUR / 4)
     live.limited.limit(AMPLE)
     (message,) = live.receiver.about("AelMetricsSizeLimit", "info", "firing")
     assert message["alerts"][0]["annotations"]["description"].startswith("Prometheus stores 9")
@@ -233,26 +233,26 @@ def test_size_limit_is_reported(live: Alerting) -> None:
 def test_disk_that_fills_is_reported_twice(live: Alerting) -> None:
     """At 80 % a warning and at 90 % a critical alert, by what Loki sees of its own, small, file system."""
     live.disk.fill(0.85)
-    told(live, "AelDiskFilling warning")
+    notified(live, "AelDiskFilling warning")
     assert not heard(live, "AelDiskFilling critical")()
     live.disk.fill(0.93)
-    told(live, "AelDiskFilling critical")
+    notified(live, "AelDiskFilling critical")
     live.disk.fill(0)
-    told(live, "AelDiskFilling critical", "AelDiskFilling warning", what="resolved")
+    notified(live, "AelDiskFilling critical", "AelDiskFilling warning", what="resolved")
 
 
 def test_absent_service_is_reported(live: Alerting) -> None:
     """Loki killed and started again."""
     docker("kill", "--signal", "KILL", live.disk.container)
-    told(live, "AelStackTargetDown")
+    notified(live, "AelStackTargetDown")
     docker("start", live.disk.container)
-    told(live, "AelStackTargetDown", what="resolved")
+    notified(live, "AelStackTargetDown", what="resolved")
 
 
 def test_a_collector_that_is_short_of_memory_refuses_and_loses_nothing(live: Alerting) -> None:
     """A burst beyond its memory limit is refused for a while and reported; every trace arrives in the end."""
     with burst(live.narrow_port) as accepted:
-        told(live, "AelCollectorRefusing")
+        notified(live, "AelCollectorRefusing")
     refused = re.search(
         r"^otelcol_processor_memory_limiter_refused_spans\{.*\} [1-9]",
         requests.get(live.narrow_metrics, timeout=10).text,
@@ -260,7 +260,7 @@ def test_a_collector_that_is_short_of_memory_refuses_and_loses_nothing(live: Ale
     )
     assert refused, "it was not the memory limiter that refused"
     wait_for(lambda: accepted <= live.narrow_traces.taken, SOON, "traces are missing")
-    told(live, "AelCollectorRefusing", what="resolved")
+    notified(live, "AelCollectorRefusing", what="resolved")
 
 
 def test_queue_that_fills_is_reported_twice(live: Alerting) -> None:
@@ -287,32 +287,32 @@ def test_queue_that_fills_is_reported_twice(live: Alerting) -> None:
     live.traces.stop()
     backlog = Backlog(Sender(live.collector_port))
     fill(0.55)
-    told(live, "AelCollectorQueueFilling warning")
+    notified(live, "AelCollectorQueueFilling warning")
     assert not heard(live, "AelCollectorQueueFilling critical")()
     fill(0.92)
-    told(live, "AelCollectorQueueFilling critical")
+    notified(live, "AelCollectorQueueFilling critical")
     live.traces.start()
-    told(live, "AelCollectorQueueFilling critical", "AelCollectorQueueFilling warning", what="resolved")
+    notified(live, "AelCollectorQueueFilling critical", "AelCollectorQueueFilling warning", what="resolved")
     assert len(live.traces.taken) >= backlog.sent
     backlog.sender.close()
 
 
 def test_stuck_run_is_reported(live: Alerting, worker: Served, meanwhile: ExitStack) -> None:
     """A process that has a run under way and ends none for half an hour; it is over when the run ends."""
-    told(live, "AelRunStuck", seconds=SOON + HOUR)
+    notified(live, "AelRunStuck", seconds=SOON + HOUR)
     (message,) = live.receiver.about("AelRunStuck", "warning", "firing")
     assert [alert["labels"]["job"] for alert in message["alerts"]] == ["worker"]
     meanwhile.close()  # waits for the run
-    told(live, "AelRunStuck", what="resolved")
+    notified(live, "AelRunStuck", what="resolved")
 
 
 def test_budget_of_days_is_reported_until_runs_succeed_again(live: Alerting, worker: Served) -> None:
     """The slow burns wait for settled hours and fire long after the quick ones are over, until enough runs succeed."""
-    told(live, f"{BURN} 1h", f"{BURN} 6h", what="resolved")
-    told(live, f"{BURN} 1d", f"{BURN} 3d", seconds=SOON + 2.5 * HOUR)
+    notified(live, f"{BURN} 1h", f"{BURN} 6h", what="resolved")
+    notified(live, f"{BURN} 1d", f"{BURN} 3d", seconds=SOON + 2.5 * HOUR)
     with calling(worker.port, GOOD, sessions=4):
         over(live, f"{BURN} 1d", f"{BURN} 3d", seconds=SOON + HOUR)
-    told(live, f"{BURN} 1d", f"{BURN} 3d", what="resolved", seconds=SOON + HOUR)
+    notified(live, f"{BURN} 1d", f"{BURN} 3d", what="resolved", seconds=SOON + HOUR)
 
 
 def test_every_alert_was_pending_and_firing_and_is_resolved(live: Alerting, worker: Served) -> None:

@@ -29,26 +29,31 @@ def test_complete_history_is_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("active", "went", "told", "fault"),
+    ("active", "went", "received", "fault"),
     [
         ([], {}, {}, "Slow never fired"),
         ([], {ONE: ["pending"]}, {}, "Slow never fired"),
         ([], {ONE: ["firing"]}, TOLD, "Slow went ['firing']"),
         ([], {ONE: ["pending", "firing"] * 2}, TOLD, "Slow went ['pending', 'firing', 'pending', 'firing']"),
         ([ONE], WENT, TOLD, "Slow has not ended"),
-        ([], WENT, {}, "Slow fired for 1 and was told for 0"),
-        ([], WENT, {ONE: ["firing"]}, "Slow was told ['firing']"),
-        ([], WENT, {ONE: ["firing", "resolved", "firing", "resolved"]}, "Slow was told"),
-        ([], WENT, {ONE: ["resolved"]}, "Slow was told ['resolved']"),
-        ([], WENT, {**TOLD, labels(OTHER): ["firing", "resolved"]}, "Slow fired for 1 and was told for 2"),
-        ([], WENT, {**TOLD, frozenset(): ["Slow firing again"]}, "told twice: Slow firing again"),
+        ([], WENT, {}, "Slow fired for 1 and was notified for 0"),
+        ([], WENT, {ONE: ["firing"]}, "Slow was notified ['firing']"),
+        ([], WENT, {ONE: ["firing", "resolved", "firing", "resolved"]}, "Slow was notified"),
+        ([], WENT, {ONE: ["resolved"]}, "Slow was notified ['resolved']"),
+        (
+            [],
+            WENT,
+            {**TOLD, labels(OTHER): ["firing", "resolved"]},
+            "Slow fired for 1 and was notified for 2",
+        ),
+        ([], WENT, {**TOLD, frozenset(): ["Slow firing again"]}, "received twice: Slow firing again"),
     ],
 )
 def test_each_fault_is_found(
-    active: list[Labels], went: dict[Labels, list[str]], told: dict[Labels, list[str]], fault: str
+    active: list[Labels], went: dict[Labels, list[str]], received: dict[Labels, list[str]], fault: str
 ) -> None:
     """One thing is missing or too many at a time."""
-    found = faults([SLOW], active, went, told)
+    found = faults([SLOW], active, went, received)
     assert len(found) == 1
     assert found[0].startswith(fault)
 
@@ -56,9 +61,9 @@ def test_each_fault_is_found(
 def test_a_rule_that_does_not_wait() -> None:
     """It fires at once, and to be pending is a fault then."""
     about = labels({"alertname": "First", "severity": "warning"})
-    told = {about: ["firing", "resolved"]}
-    assert faults([FIRST], [], {about: ["firing"]}, told) == []
-    assert faults([FIRST], [], {about: ["pending", "firing"]}, told) != []
+    received = {about: ["firing", "resolved"]}
+    assert faults([FIRST], [], {about: ["firing"]}, received) == []
+    assert faults([FIRST], [], {about: ["pending", "firing"]}, received) != []
 
 
 def test_news_are_counted_once() -> None:

@@ -149,8 +149,8 @@ def test_the_collector_reads_exported_runs_as_they_were_sent(tmp_path: Path) -> 
 
     with OtlpSink(bridge_address()) as sink, reading(image, data, sink.port) as collector:
         came = sink.wait_until(lambda: len(sink.spans()) >= len(written), 60)
-        told = subprocess.run(["docker", "logs", collector], capture_output=True, text=True, check=False)
-        assert came, f"{len(sink.spans())} of {len(written)} spans arrived\n{told.stderr[-4000:]}"
+        logs = subprocess.run(["docker", "logs", collector], capture_output=True, text=True, check=False)
+        assert came, f"{len(sink.spans())} of {len(written)} spans arrived\n{logs.stderr[-4000:]}"
         read = by_id(sink.spans())
         assert read.keys() == written.keys()
         for each, span in written.items():

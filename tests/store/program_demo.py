@@ -23,7 +23,7 @@ from ael_otel.store.span_processor import facts_of
 
 
 async def main(folder: Path) -> None:
-    """Run each scenario of the demo once and write the stored records and those derived from spans to `told.json`."""
+    """Run each scenario of the demo once; write the stored records, and those derived from spans, to `records.json`."""
     logging.disable(logging.CRITICAL)
     config = write_example(folder / "demo")
     settings = load_settings(config)
@@ -43,7 +43,7 @@ async def main(folder: Path) -> None:
     derived = derive(facts_of(span) for span in exporter.get_finished_spans())
     runtime.shutdown(0.1)
     store.close()
-    (folder / "told.json").write_bytes(msgspec.json.encode({"stored": stored, "derived": derived}))
+    (folder / "records.json").write_bytes(msgspec.json.encode({"stored": stored, "derived": derived}))
 
 
 if __name__ == "__main__":

@@ -153,8 +153,8 @@ def test_runs_whose_names_collide_all_have_files(tmp_path: Path) -> None:
 
 def _moved() -> tuple[int, int]:
     """Return the bytes that this thread has read and written so far, as the kernel counts them."""
-    told = dict(line.split(": ") for line in Path("/proc/thread-self/io").read_text().splitlines())
-    return int(told["rchar"]), int(told["wchar"])
+    counters = dict(line.split(": ") for line in Path("/proc/thread-self/io").read_text().splitlines())
+    return int(counters["rchar"]), int(counters["wchar"])
 
 
 @pytest.mark.skipif(not Path("/proc/thread-self/io").exists(), reason="this kernel does not count")

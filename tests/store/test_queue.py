@@ -241,8 +241,8 @@ def test_busy_store_is_retried_without_a_drop(path: Path, caplog: pytest.LogCapt
         assert it.store.count(RunQuery()) == 5
         assert it.lost == {}
     assert [record.getMessage() for record in caplog.records if record.name == "ael_otel"] == [
-        "runs wait to be kept: disk full",
-        "runs are kept again",
+        "runs wait to be stored: disk full",
+        "runs are stored again",
     ]
 
 
@@ -470,7 +470,7 @@ def test_runs_of_the_dead_are_marked_on_opening(path: Path, caplog: pytest.LogCa
     store.start_execution(run(7, status="running", owner=gone))
     with fed(path):
         until(lambda: store.get("exec-000007").status == "failed")
-    assert "1 runs had ended with their process: ['exec-000007']" in caplog.text
+    assert "1 runs were interrupted, because their process ended: ['exec-000007']" in caplog.text
     store.close()
 
 

@@ -33,7 +33,7 @@ from tests.support.needs import require
 from tests.support.variables import EXPORT_NOTHING, clean_variables
 
 
-class Told(msgspec.Struct):
+class Recorded(msgspec.Struct):
     """The records that the demo program writes."""
 
     stored: list[ExecutionRecord]
@@ -41,7 +41,7 @@ class Told(msgspec.Struct):
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     """The demo's runs on the real engine: as stored, and as derived from the spans that were exported."""
     require("engine")
     folder = tmp_path_factory.mktemp("demo")
@@ -55,15 +55,15 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return msgspec.json.decode((folder / "told.json").read_bytes(), type=Told)
+    return msgspec.json.decode((folder / "records.json").read_bytes(), type=Recorded)
 
 
-def test_the_record_of_each_run_follows_from_its_spans(told: Told) -> None:
+def test_the_record_of_each_run_follows_from_its_spans(recorded: Recorded) -> None:
     """Proves, over every outcome of the demo, that store and spans agree in every field that spans can carry."""
-    stored = {record.execution_id: record for record in told.stored}
+    stored = {record.execution_id: record for record in recorded.stored}
     # The MCP library makes separate traces: it asks a server for its tools when it connects.
-    derived = {each.execution_id: each for each in told.derived if each.metadata.get("source") != "spans"}
-    assert len(stored) == len(told.stored) >= 10
+    derived = {each.execution_id: each for each in recorded.derived if each.metadata.get("source") != "spans"}
+    assert len(stored) == len(recorded.stored) >= 10
     assert stored.keys() == derived.keys()
     found = [
         line
@@ -71,7 +71,7 @@ def test_the_record_of_each_run_follows_from_its_spans(told: Told) -> None:
         for line in differences(record, derived[each], record.workflow_name or "")
     ]
     assert found == []
-    statuses = {(step.status, step.step_type) for record in told.stored for step in record.steps}
+    statuses = {(step.status, step.step_type) for record in recorded.stored for step in record.steps}
     assert {
         ("completed", "tool"),
         ("completed", "code"),
@@ -79,12 +79,12 @@ def test_the_record_of_each_run_follows_from_its_spans(told: Told) -> None:
         ("failed", "code"),
         ("skipped", "tool"),
     } <= statuses
-    assert max(step.attempt for record in told.stored for step in record.steps) > 1
+    assert max(step.attempt for record in recorded.stored for step in record.steps) > 1
 
 
-def test_the_comparison_sees_a_difference(told: Told) -> None:
+def test_the_comparison_sees_a_difference(recorded: Recorded) -> None:
     """Proves that a changed field anywhere in a record is found, so that the test above cannot pass by not looking."""
-    record = next(each for each in told.stored if each.workflow_name == "mixed")
+    record = next(each for each in recorded.stored if each.workflow_name == "mixed")
     for change in (
         lambda copy: setattr(copy, "status", "failed"),
         lambda copy: setattr(copy.steps[0], "index", 7),
@@ -97,9 +97,11 @@ def test_the_comparison_sees_a_difference(told: Told) -> None:
         assert len(list(differences(record, copy, ""))) == 1
 
 
-def test_content_is_in_the_store_and_nowhere_on_the_spans(told: Told) -> None:
+def test_content_is_in_the_store_and_nowhere_on_the_spans(recorded: Recorded) -> None:
     """Proves that the real engine's parameters, results, outputs and printed text arrive in the store."""
-    mixed = next(each for each in told.stored if each.workflow_name == "mixed" and each.status == "completed")
+    mixed = next(
+        each for each in recorded.stored if each.workflow_name == "mixed" and each.status == "completed"
+    )
     tool = mixed.steps[0]
     assert isinstance(tool.tool_params, dict)
     assert tool.tool_calls[0].params == tool.tool_params
@@ -109,13 +111,13 @@ def test_content_is_in_the_store_and_nowhere_on_the_spans(told: Told) -> None:
     assert code.code is not None
     assert code.code.code_hash == code.code_hash
     assert code.code.duration_ms
-    failed = next(each for each in told.stored if each.workflow_name == "code_fails")
+    failed = next(each for each in recorded.stored if each.workflow_name == "code_fails")
     broken = next(
         step.code for step in failed.steps if step.code is not None and step.code.exception is not None
     )
     assert broken.exception is not None
     assert broken.exception.code.startswith("CODE_")
-    for record in told.derived:
+    for record in recorded.derived:
         assert record.inputs is record.outputs is None
         assert all(call.params is call.result is None for step in record.steps for call in step.tool_calls)
 
@@ -373,9 +375,11 @@ def test_trace_larger_than_the_bound_drops_spans_and_counts_them() -> None:
     assert (record.status, record.metadata["spans_left_out"], len(record.steps)) == ("completed", 2, 3)
 
 
-def test_error_of_a_failed_run_names_its_step_and_tool_with_the_engines_detail(told: Told) -> None:
+def test_error_of_a_failed_run_names_its_step_and_tool_with_the_engines_detail(recorded: Recorded) -> None:
     """Proves on the real engine that a run's error names where it occurred, as its step does, with more detail."""
-    failed = [run for run in told.stored if run.status == "failed" and any(step.error for step in run.steps)]
+    failed = [
+        run for run in recorded.stored if run.status == "failed" and any(step.error for step in run.steps)
+    ]
     assert len(failed) >= 2
     for run in failed:
         last = next(step for step in reversed(run.steps) if step.status == "failed")

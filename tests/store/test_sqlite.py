@@ -105,7 +105,7 @@ def test_file_that_cannot_be_opened_is_reported(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "other.db")
     connection.execute("CREATE TABLE mine (x)")
     connection.close()
-    with pytest.raises(StoreError, match="is a database of something else"):
+    with pytest.raises(StoreError, match="is the database of another program"):
         SqliteStore(tmp_path / "other.db")
     assert raw(tmp_path / "other.db", "SELECT count(*) FROM sqlite_master") == [(1,)]
     (tmp_path / "folder.db").mkdir()
@@ -231,7 +231,7 @@ def test_a_newer_schema_is_refused_by_name_of_the_version_that_wrote_it(tmp_path
     before = path.read_bytes()
     with pytest.raises(SchemaTooNewError) as raised:
         SqliteStore(path)
-    assert f"schema {SCHEMA_VERSION + 4}, this is ael-otel {__version__}" in str(raised.value)
+    assert f"schema {SCHEMA_VERSION + 4}, but ael-otel {__version__}" in str(raised.value)
     assert "install ael-otel 7.8.9 or later" in str(raised.value)
     assert path.read_bytes() == before
 

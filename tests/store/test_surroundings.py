@@ -143,7 +143,7 @@ def test_later_runs_are_stored_when_the_file_is_changed_beside_the_engine(
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     connection.close()
     assert kept.lost == {}
-    assert "the run store is opened anew" in caplog.text
+    assert "the run store is reopened" in caplog.text
 
 
 @pytest.mark.parametrize("checkpoint", [False, True])
@@ -175,7 +175,7 @@ def test_older_copy_of_the_same_store_copied_over_it_is_noticed(
 def test_store_that_others_write_and_checkpoint_does_not_count_as_replaced(
     path: Path, kept: Kept, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Proves that checkpoints, VACUUM and writes of other processes are not a replacement: nothing is opened anew."""
+    """Proves that checkpoints, VACUUM and writes of other processes are not a replacement: nothing is reopened."""
     other = SqliteStore(path)
     for number in range(2, 20):
         other.finish_execution(run(number))
@@ -186,7 +186,7 @@ def test_store_that_others_write_and_checkpoint_does_not_count_as_replaced(
     other.close()
     kept.finish(300)
     assert kept.store.flush()
-    assert "opened anew" not in caplog.text
+    assert "reopened" not in caplog.text
     assert len(ids(path)) == 1 + 18 + 18 + 1
 
 
@@ -234,7 +234,7 @@ def test_full_database_is_retried_until_there_is_room(
     """Proves that SQLITE_FULL costs no run: they wait, can be read from the rest meanwhile, and are written later."""
     _limit(kept.store, 1)
     kept.finish(*range(2, 30), inputs="x" * 5_000)
-    until(lambda: "runs wait to be kept" in caplog.text)
+    until(lambda: "runs wait to be stored" in caplog.text)
     assert "full" in caplog.text
     backend = kept.store._backend
     assert isinstance(backend, SqliteStore)
@@ -289,8 +289,8 @@ def test_start_on_a_full_disk_recovers_when_there_is_room(path: Path, limit: int
         cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.stdout == '{"queued": 20, "done": true, "lost": {}, "left": 0}\n', done.stderr
-    assert done.stderr.count("runs wait to be kept") == 1
-    assert "runs are kept again" in done.stderr
+    assert done.stderr.count("runs wait to be stored") == 1
+    assert "runs are stored again" in done.stderr
     assert len(ids(path)) == 20
 
 

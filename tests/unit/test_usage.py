@@ -227,7 +227,7 @@ def test_tier_of_service_is_read_from_the_response() -> None:
 
 
 def test_a_cost_that_came_with_the_counts_names_who_computed_it() -> None:
-    """Proves that a provider's cost is told from one that a client computed."""
+    """Proves that a provider's cost is distinguished from one that a client computed."""
     counts = {"gen_ai.usage.input_tokens": 1}
     cost = {"gen_ai.usage.cost.amount": 0.1, "gen_ai.usage.cost.currency": "EUR"}
     found = [

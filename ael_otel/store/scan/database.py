@@ -1,6 +1,6 @@
-"""Looking for secrets in a run store on PostgreSQL, and rewriting it without them."""
+"""Find secrets in a run store on PostgreSQL, and rewrite it without them."""
 
-# ruff: noqa: S608 - what is put into statements are names of tables and columns; values are parameters
+# ruff: noqa: S608 - only names of tables and columns are put into statements; values are parameters
 
 from collections.abc import Callable
 from contextlib import closing
@@ -16,12 +16,12 @@ type _Rows = Callable[..., list[tuple[Any, ...]]]
 
 
 def scan_database(dsn: str, redactor: Redactor, *, fix: bool) -> list[Stored]:
-    """Return what is found in the run store of a PostgreSQL database; with `fix` its tables hold it no more.
+    """Return the findings in the run store of a PostgreSQL database; with `fix`, replace them in its tables.
 
-    An older version's tables are brought up to date first. The server's log and backups keep what they have.
+    An older version's tables are migrated first. The server's log and backups are not changed.
 
     Raises:
-        StoreError: the database cannot be reached or does not accept us, or a newer version wrote it.
+        StoreError: the database cannot be reached or rejects the connection, or a newer version wrote it.
     """
     found: list[tuple[str, str, Finding]] = []
     with closing(PostgresStore(dsn)) as store:
@@ -29,7 +29,7 @@ def scan_database(dsn: str, redactor: Redactor, *, fix: bool) -> list[Stored]:
         changed: set[str] = set()
         with store.transaction() as transaction:
             if fix:
-                # A writer waits in the meantime, so that it does not overwrite this with what it read before.
+                # Writers wait meanwhile, so that they do not overwrite the result with what they read before.
                 transaction.run(f"LOCK TABLE {', '.join(tables)} IN SHARE ROW EXCLUSIVE MODE")
             for table, (keys, columns) in tables.items():
                 for statement, parameters in _changes(
@@ -40,13 +40,13 @@ def scan_database(dsn: str, redactor: Redactor, *, fix: bool) -> list[Stored]:
                         transaction.run(statement, parameters)
         if fix:
             for table in sorted(changed):
-                # Writes the table and its indexes anew: the rows as they were are on no page of them.
+                # Rewrites the table and its indexes, so that no page contains the earlier rows.
                 store.read_nothing(f"VACUUM (FULL, ANALYZE) ael.{table}")
     return summed(found)
 
 
 def _tables(read: _Rows) -> dict[str, tuple[list[str], list[str]]]:
-    """Return each table with the columns that name a row and those that hold text."""
+    """Return each table with the columns that identify a row and those that contain text."""
     keys: dict[str, list[str]] = {}
     for table, column in read(
         "SELECT k.table_name, k.column_name FROM information_schema.key_column_usage k"
@@ -75,7 +75,7 @@ def _changes(
     redactor: Redactor,
     found: list[tuple[str, str, Finding]],
 ) -> list[tuple[str, list[Any]]]:
-    """Return what must be written to a table, page by page of its rows; adds to `found`."""
+    """Return the changes to a table, one page of rows at a time; adds to `found`."""
     run = owner_of(table, (*keys, *columns))
     order, marks = ", ".join(keys), ", ".join("?" * len(keys))
     where = " AND ".join(f"{key} = ?" for key in keys)

@@ -1,6 +1,6 @@
 """Find secrets in an SQLite store with its JSON files, and in files of any other kind."""
 
-# ruff: noqa: S608 - what is put into statements are names of tables and columns; values are parameters
+# ruff: noqa: S608 - only names of tables and columns are put into statements; values are parameters
 
 import json
 import sqlite3

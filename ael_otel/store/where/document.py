@@ -1,7 +1,7 @@
-"""Conditions on steps and calls, as a function that SQLite calls with the document of each run.
+"""Evaluate conditions on steps and calls in a function that SQLite calls with the document of each run.
 
-SQLite's JSON functions write each step and call out and parse it again for each term: 5 s for the calls of 100,000
-runs. Here a document is decoded once, and of it only what the terms ask for.
+SQLite's JSON functions serialise and parse each step and call again for each term, which takes 5 s for the calls of
+100,000 runs. Here a document is decoded once, and only the parts that the terms need.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,13 +18,13 @@ from ael_otel.store.where.scope import document_parts, scoped, terms_and_choices
 from ael_otel.store.where.tree import And, Constant, Exists, Key, Not, Or, Part, Term
 
 type _Test = Callable[[Any, Any, Any], bool]
-"""Of the run, a step and a call."""
+"""The documents of a run, a step and a call."""
 
 _DAMAGED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def matches(body: bytes, expression: str) -> bool:
-    """Return whether the document meets the parts of an expression that ask for it; a damaged one meets none."""
+    """Return whether the document satisfies the parts of an expression that need it; False for a damaged one."""
     decode, test = _compiled(expression)
     try:
         return test(decode(body), None, None)
@@ -39,7 +39,7 @@ def _compiled(expression: str) -> tuple[Callable[[Any], Any], _Test]:
 
 
 def _shape(part: Part) -> type[msgspec.Struct]:
-    """Return the type of a document that has what the terms ask for; all else is skipped."""
+    """Return the type of a document that contains only what the terms need; the rest is skipped."""
     keys: dict[str, dict[str, None]] = {"run": {}, "step": {}, "call": {}}
     for term in terms_and_choices(part):
         if isinstance(term, Term):
@@ -91,7 +91,7 @@ def _is_dear(part: Part) -> bool:
 
 
 def _joined(tests: list[_Test], *, ends: bool) -> _Test:
-    """Return `or` if a test that is true ends it, else `and`."""
+    """Return `or` if `ends` is true (a true test ends it), else `and`."""
     if len(tests) == 1:
         return tests[0]
 

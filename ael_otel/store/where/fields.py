@@ -1,4 +1,4 @@
-"""The names that an expression may use: of a run, a step, a call; and where their values are."""
+"""The names in an expression: fields of a run, a step or a call, and where their values are."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -19,7 +19,7 @@ type Kind = Literal["text", "number", "duration", "time", "content", "code"]
 
 
 class Field(NamedTuple):
-    """A name: the kind of its values, its column or path, the values that there are, and what it means."""
+    """A field: the kind of its values, its column or path, the possible values, and its meaning."""
 
     kind: Kind
     about: str
@@ -93,4 +93,4 @@ FIELDS: Final[Mapping[Of, Mapping[str, Field]]] = MappingProxyType(
 )
 
 KEPT_ONCE: Final[Mapping[str, str]] = MappingProxyType({"tool_params": "params", "tool_result": "result"})
-"""Parameters and result of a tool step that its last call holds for it."""
+"""Parameters and result of a tool step, which are stored in its last call."""

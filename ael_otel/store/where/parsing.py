@@ -1,4 +1,4 @@
-"""From text to an expression; a mistake is reported with its column.
+"""Parse text into an expression; a mistake is reported with its column.
 
 expression = and { "or" and }          and = part { "and" part }
 part       = "not" part | "has" "(" expression ")" | "(" expression ")" | term
@@ -21,20 +21,20 @@ from ael_otel.store.where.fields import FIELDS, KEPT_ONCE, Field
 from ael_otel.store.where.tree import And, Code, Key, Of, Operator, Or, Part, Sentence, Term, Value
 
 MAX_LENGTH: Final = 4_000
-"""Characters of an expression."""
+"""Maximum characters of an expression."""
 
 MAX_TERMS: Final = 64
-"""Comparisons in an expression; each value of a list counts."""
+"""Maximum comparisons in an expression; each value of a list counts."""
 
 MAX_DEPTH: Final = 16
-"""Parentheses, `not` and `has` inside one another."""
+"""Maximum nesting of parentheses, `not` and `has`."""
 
 MAX_PATH: Final = 16
-"""Parts of the path to a value inside content."""
+"""Maximum parts of the path to a value inside content."""
 
 MAX_INDEX: Final = 1_000_000
 MAX_NUMBER: Final = 2**53
-"""Whole numbers up to here are the same in JSON, in both databases and in Python."""
+"""Largest whole number that is the same in JSON, in both databases and in Python."""
 
 _KEYWORDS: Final = frozenset({"and", "or", "not", "in", "has", "true", "false", "null"})
 _TOKEN: Final = re.compile(
@@ -51,7 +51,7 @@ _TOKEN: Final = re.compile(
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES: Final = {"n": "\n", "t": "\t", "\\": "\\", '"': '"', "'": "'"}
 _NO_KEY: Final = re.compile(r'["\\\x00-\x1f]')
-"""Characters that a key in a path cannot have: SQLite has no way to write them."""
+"""Characters that are not allowed in a key of a path, because SQLite has no syntax for them."""
 
 
 class _Token(NamedTuple):
@@ -76,7 +76,7 @@ def parse(text: str, now: datetime | None = None) -> Part:
 
     Args:
         text: the expression, up to `MAX_LENGTH` characters.
-        now: what durations count back from where a time is compared, default the current minute.
+        now: the time from which durations count back in comparisons of times, default the current minute.
 
     Raises:
         WhereError: it is not an expression; the error has the column.
@@ -125,7 +125,7 @@ class _Parser:
         return token
 
     def accept(self, *texts: str) -> bool:
-        """Go past the next token if it is one of these words or marks."""
+        """Skip the next token and return True if it is one of these words or marks."""
         token = self.next
         if (
             token.kind == "string"
@@ -248,11 +248,14 @@ class _Parser:
         token = self.take()
         if token.kind not in ("word", "string"):
             self.fail(
-                "a name is missing after '.'; write others than words in quotes: inputs.\"1st\"", token.at
+                "a name is missing after '.'; put names that are not words in quotes: inputs.\"1st\"",
+                token.at,
             )
         key = self.unquoted(token) if token.kind == "string" else token.text
         if not key or _NO_KEY.search(key):
-            self.fail("a name in a path is not empty and has no quotes, backslashes or line breaks", token.at)
+            self.fail(
+                "a name in a path must not be empty or have quotes, backslashes or line breaks", token.at
+            )
         return clean(key)
 
     def index(self) -> int:

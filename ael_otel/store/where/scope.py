@@ -1,8 +1,8 @@
-"""Which terms mean the same step or call.
+"""Decide which terms refer to the same step or call.
 
-A run matches if there is a choice of one step (or none) and of one call (or none) for which the whole expression is
-true; `has (...)` and `not (...)` choose for themselves. `scoped` writes these choices into the expression, each around
-as little as it can, so that `statement` and `predicate` have no rule of their own.
+A run matches if there is one step (or none) and one call (or none) for which the whole expression is true; `has (...)`
+and `not (...)` choose their own. `scoped` writes these choices into the expression, each around the smallest possible
+part, so that `statement` and `predicate` need no rule for it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,12 +17,12 @@ type Chosen = Literal["step", "call"]
 CHOSEN: Final[tuple[Chosen, ...]] = ("step", "call")
 _FALSE: Final = Constant(False)
 _EXACT: Final = frozenset({"tool_name", "status"})
-"""Columns of calls that are the same value as in the document; durations are rounded to microseconds."""
+"""Columns of calls with the same value as in the document; durations are rounded to microseconds."""
 
 
 @lru_cache(maxsize=64)
 def scoped(part: Part, chosen: frozenset[Chosen] = frozenset()) -> Part:
-    """Return the expression with its choices written out; what is `chosen` already stays open."""
+    """Return the expression with explicit choices; those in `chosen` are made outside of it."""
     return _closed(_sentences(part), chosen)
 
 
@@ -38,7 +38,7 @@ def _sentences(part: Part) -> Part:
 
 
 def open_in(part: Part) -> frozenset[Chosen]:
-    """Return what has to be chosen before the part is true or false."""
+    """Return the choices that a part needs before it is true or false."""
     if isinstance(part, Term):
         return frozenset() if part.of == "run" else frozenset({part.of})
     if isinstance(part, (And, Or)):
@@ -65,7 +65,7 @@ def _closed(part: Part, chosen: frozenset[Chosen]) -> Part:
         else:
             free.append(each)
     if frozenset(CHOSEN) in groups:
-        # One part speaks of both, so both are chosen for all of them at once.
+        # One part refers to a step and a call, so both are chosen together for all parts.
         groups = {missing: [each for group in groups.values() for each in group]}
     for needed, group in groups.items():
         free.append(_closed(group[0], chosen) if len(group) == 1 else _around(needed, both(group)))
@@ -102,7 +102,7 @@ def _columns_only(part: Part) -> bool:
 
 
 def without(part: Part, of: Chosen) -> Part:
-    """Return the part for a run where none is chosen: each term of it is false."""
+    """Return the part for a run without a chosen step or call: each of its terms is false."""
     if isinstance(part, Term):
         return _FALSE if part.of == of else part
     if isinstance(part, And):
@@ -116,7 +116,7 @@ def without(part: Part, of: Chosen) -> Part:
 
 
 def both(parts: Iterable[Part]) -> Part:
-    """Return one part that is true if all are."""
+    """Return a part that is true if all parts are."""
     left: list[Part] = []
     for each in parts:
         if isinstance(each, Constant):
@@ -130,7 +130,7 @@ def both(parts: Iterable[Part]) -> Part:
 
 
 def either(parts: Iterable[Part]) -> Part:
-    """Return one part that is true if one of them is."""
+    """Return a part that is true if any of the parts is."""
     left: list[Part] = []
     for each in parts:
         if isinstance(each, Constant):
@@ -144,13 +144,13 @@ def either(parts: Iterable[Part]) -> Part:
 
 
 def document_parts(part: Part) -> tuple[Part, ...]:
-    """Return those of the parts joined by `and` that ask for the document of the run."""
+    """Return the parts, among those joined by `and`, that need the document of the run."""
     parts = part.parts if isinstance(part, And) else (part,)
     return tuple(each for each in parts if needs_document(each))
 
 
 def needs_document(part: Part) -> bool:
-    """Return whether the document of the run is asked, and not only columns."""
+    """Return whether a part needs the document of the run, not only columns."""
     if isinstance(part, Term):
         return not part.column
     if isinstance(part, (And, Or)):
@@ -163,7 +163,7 @@ def needs_document(part: Part) -> bool:
 
 
 def asks_parts_of_document(part: Part) -> bool:
-    """Return whether a part asks for steps or calls in the document, and for nothing outside the document."""
+    """Return whether a part needs steps or calls of the document, and nothing outside of it."""
     found = list(terms_and_choices(part))
     return any(isinstance(each, Exists) for each in found) and all(
         isinstance(each, Constant)
@@ -174,7 +174,7 @@ def asks_parts_of_document(part: Part) -> bool:
 
 
 def terms_and_choices(part: Part) -> Iterator[Part]:
-    """Yield all of a part that is not made of other parts, and each choice of a step or call."""
+    """Yield the parts that do not consist of other parts, and each choice of a step or call."""
     if isinstance(part, (And, Or)):
         for each in part.parts:
             yield from terms_and_choices(each)

@@ -1,9 +1,9 @@
-"""An expression as a condition of SQLite or PostgreSQL on the run `e`; parameters are written `?`.
+"""Translate an expression to a SQL condition on the run `e`, for SQLite or PostgreSQL; parameters are written `?`.
 
-No condition is NULL, so that `NOT` means the opposite.
+No condition is NULL, so that `NOT` is its opposite.
 """
 
-# ruff: noqa: S608 - what is put into statements are names of this package; values are parameters
+# ruff: noqa: S608 - only names from this package are put into statements; values are parameters
 
 import re
 from abc import ABC, abstractmethod
@@ -19,13 +19,13 @@ from ael_otel.store.where.tree import And, Code, Constant, Exists, Key, Not, Or,
 
 MAX_NEEDLES: Final = 4
 RARE: Final = 1_000
-"""Calls of a tool up to which its runs are looked up all at once, and not run by run."""
+"""Maximum calls of a tool whose runs are looked up at once, instead of run by run."""
 
 
 class Needle(NamedTuple):
-    """A text that is in the body of each run that can match; `folded`: in either case of A to Z.
+    """A text that every matching run has in its body; with `folded`, the case of A to Z is ignored.
 
-    Text is as it stands in JSON, without the quotes around it.
+    The text is as in JSON, without the quotes around it.
     """
 
     text: str
@@ -33,11 +33,11 @@ class Needle(NamedTuple):
 
 
 _GLOB: Final = re.compile(r"[*?\[]")
-"""Characters that have a meaning in a pattern of GLOB."""
+"""Special characters in a pattern of GLOB."""
 
 
 class Condition(NamedTuple):
-    """A piece of SQL and its parameters, in the order in which they are in it."""
+    """A part of a SQL statement, and its parameters in their order."""
 
     sql: str
     parameters: tuple[Any, ...] = ()
@@ -47,24 +47,24 @@ ALWAYS: Final = Condition("1 = 1")
 
 
 class Dialect(ABC):
-    """JSON and texts, as a database writes them; `document` is an expression for a JSON value."""
+    """A database's syntax for JSON and texts; `document` is an expression for a JSON value."""
 
     document: str
     """The body of the run."""
 
     @abstractmethod
     def body(self, needles: Iterable[Needle], condition: Condition) -> Condition:
-        """Return whether the body of the run has the needles in it, and meets the condition on `b`."""
+        """Return the condition that the run's body contains the needles and satisfies the condition on `b`."""
 
     def matched(self, needles: Iterable[Needle], part: Part, expression: str) -> Condition | None:
-        """Return whether the body of the run has the needles and meets the part, if there is a quicker way than JSON.
+        """Return a faster condition than JSON for needles and part, None if there is none.
 
         `expression` is the text whose parts on documents make up `part`.
         """
         return None
 
     def called(self, tool: str, condition: Condition = ALWAYS) -> Condition:
-        """Return whether the run has a call of this tool that meets the condition on `c`."""
+        """Return the condition that the run has a call of this tool that satisfies the condition on `c`."""
         return Condition(
             f"EXISTS (SELECT 1 FROM tool_calls c WHERE c.execution = e.id AND c.tool_name = ? AND {condition.sql})",
             (tool, *condition.parameters),
@@ -72,35 +72,35 @@ class Dialect(ABC):
 
     @abstractmethod
     def steps(self, condition: Condition) -> Condition:
-        """Return whether a step of the body, `s.value`, meets the condition."""
+        """Return the condition that a step of the body, `s.value`, satisfies the condition."""
 
     @abstractmethod
     def calls(self, condition: Condition) -> Condition:
-        """Return whether a call of the body, `c.value`, meets the condition."""
+        """Return the condition that a call of the body, `c.value`, satisfies the condition."""
 
     @abstractmethod
     def is_absent(self, document: str, path: tuple[Key, ...]) -> Condition:
-        """Return whether there is no value, or null."""
+        """Return the condition that there is no value, or null."""
 
     @abstractmethod
     def equals_bool(self, document: str, path: tuple[Key, ...], value: bool) -> Condition:
-        """Return whether the value is that one of true and false."""
+        """Return the condition that the value is `value`, which is true or false."""
 
     @abstractmethod
     def text(self, document: str, path: tuple[Key, ...], operator: str, value: str) -> Condition:
-        """Return whether the value is a text that compares so; `~` is LIKE that pattern, in either case of A to Z."""
+        """Return the condition that the value is a text in this relation; `~` is LIKE, ignoring the case of A to Z."""
 
     @abstractmethod
     def number(self, document: str, path: tuple[Key, ...], operator: str, value: float) -> Condition:
-        """Return whether the value is a number that compares so."""
+        """Return the condition that the value is a number in this relation."""
 
     @abstractmethod
     def is_like(self, column: str) -> str:
-        """Return the comparison of a column with a pattern, in either case of A to Z."""
+        """Return the comparison of a column with a pattern, ignoring the case of A to Z."""
 
 
 class SqliteJson(Dialect):
-    """JSON in SQLite; a damaged document meets no condition."""
+    """JSON in SQLite; a damaged document satisfies no condition."""
 
     document = "b.body"
 
@@ -117,8 +117,8 @@ class SqliteJson(Dialect):
         return self._of_body(needles, Condition("1 THEN ael_matches(CAST(b.body AS BLOB), ?)", (expression,)))
 
     def _of_body(self, needles: Iterable[Needle], condition: Condition) -> Condition:
-        # Patterns are three times as quick as instr(), which compares at each character, and quickest where the text
-        # begins with a character that is rare: not with a quote.
+        # Patterns are three times as fast as instr(), which compares at each character, and fastest if the text begins
+        # with a rare character: not with a quote.
         wanted = tuple(needles)
         tests = "".join(
             f"b.body {"LIKE ? ESCAPE '!'" if needle.folded else 'GLOB ?'} AND " for needle in wanted
@@ -135,7 +135,7 @@ class SqliteJson(Dialect):
 
     @override
     def called(self, tool: str, condition: Condition = ALWAYS) -> Condition:
-        # A search in the index for each run is quick if one of the next runs matches, and slow if none does.
+        # A search in the index for each run is fast if one of the next runs matches, and slow if none does.
         own = super().called(tool, condition)
         calls = f"FROM tool_calls WHERE tool_name = ? LIMIT {RARE}"
         return Condition(
@@ -205,7 +205,7 @@ class PostgresJson(Dialect):
             for needle in wanted
         )
         patterns = [_pattern(needle.text) if needle.folded else needle.text for needle in wanted]
-        # Without OFFSET the planner may parse the document once for each use of it, and before the tests.
+        # Without OFFSET the planner may parse the document once per use, and before the tests.
         return Condition(
             "EXISTS (SELECT 1 FROM (SELECT CAST(w.body AS jsonb) AS document FROM bodies w WHERE w.execution = e.id"
             f"{tests} OFFSET 0) b WHERE {condition.sql})",
@@ -281,9 +281,9 @@ def _items(document: str, name: str) -> str:
 
 
 def condition(part: Part, dialect: Dialect, expression: str | None = None) -> Condition:
-    """Return the condition for what `scoped` returned for the text of an expression.
+    """Return the condition for the result of `scoped` for the text of an expression.
 
-    Without the text, JSON is always looked at in the database.
+    Without the text, JSON is always evaluated in the database.
     """
     parts = part.parts if isinstance(part, And) else (part,)
     inside = document_parts(part)
@@ -334,7 +334,7 @@ def _written(part: Part, dialect: Dialect, *, in_table: bool) -> Condition:
 
 
 def _tool(part: Part) -> tuple[str | None, Part]:
-    """Return the tool that a condition on calls asks for, and the other parts of it."""
+    """Return the tool in a condition on calls, None if there is none, and its other parts."""
     parts = part.parts if isinstance(part, And) else (part,)
     for each in parts:
         if not isinstance(each, Term) or (each.of, each.column, each.operator) != ("call", "tool_name", "="):
@@ -358,7 +358,7 @@ def _of_column(term: Term, dialect: Dialect) -> Condition:
 
 
 def stored(term: Term) -> Any:
-    """Return the value that a term compares a column with: durations are columns of microseconds."""
+    """Return the value that a term compares with a column: durations are columns of microseconds."""
     if term.column == "duration_us" and term.value is not None:
         return cast("float", term.value) * 1e3
     return term.value
@@ -389,7 +389,7 @@ def _pattern(text: str) -> str:
 
 
 def _needles(part: Part) -> frozenset[Needle]:
-    """Return texts that are in the body of each run for which the part is true: looking for them is quick."""
+    """Return texts that are in the body of each run for which the part is true; searching for them is fast."""
     if isinstance(part, Term):
         if part.column and part.of == "run":
             return frozenset()
@@ -412,5 +412,5 @@ def _needles(part: Part) -> frozenset[Needle]:
 
 
 def _in_json(text: str) -> str:
-    """Return a text as it stands in JSON, with the quote after it."""
+    """Return a text as it is in JSON, with the closing quote."""
     return msgspec.json.encode(text).decode()[1:]

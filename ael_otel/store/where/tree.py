@@ -1,6 +1,6 @@
-"""The parts of an expression, as `parsing` makes them and `scope` orders them.
+"""The parts of an expression; `parsing` creates them and `scope` arranges them.
 
-Each is equal only to itself: by value, 1 and true would be the same key of a cache.
+Each is equal only to itself: compared by value, 1 and true would be the same key of a cache.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ type Value = str | int | float | bool | None
 class Term:
     """A comparison of one value with a literal.
 
-    `column` is set for what is a column (of runs, or of calls), `path` for what is inside the document of the run, step
-    or call; a call's tool, status and duration have both.
+    `column` is set if the value is in a column (of runs, or of calls), `path` if it is inside the document of the run,
+    step or call; a call's tool, status and duration have both.
     """
 
     of: Of
@@ -38,21 +38,21 @@ class Code:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class And:
-    """All of them."""
+    """True if all parts are."""
 
     parts: "tuple[Part, ...]"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Or:
-    """One of them."""
+    """True if any part is."""
 
     parts: "tuple[Part, ...]"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Sentence:
-    """`has (...)` or, negated, `not (...)`: about the run, with a step and a call of its own."""
+    """`has (...)` or, negated, `not (...)`: refers to the run, with its own choice of a step and a call."""
 
     part: "Part"
     negated: bool
@@ -60,7 +60,7 @@ class Sentence:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Not:
-    """The opposite of a part that names no step and no call outside an `Exists` of its own."""
+    """The opposite of a part that refers to no step and no call outside its own `Exists`."""
 
     part: "Part"
 
@@ -69,7 +69,7 @@ class Not:
 class Exists:
     """Whether the run has a step, or a call, for which the part is true.
 
-    `indexed` says that the part asks for nothing but the columns of calls.
+    `indexed` is whether the part needs only the columns of calls.
     """
 
     of: Literal["step", "call"]
@@ -79,7 +79,7 @@ class Exists:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Constant:
-    """True or false, whatever the run."""
+    """True or false for every run."""
 
     value: bool
 

@@ -81,10 +81,10 @@ def test_zipkin_goes_to_its_own_address(server, full):
 def test_many_runs_are_several_requests_and_no_run_is_cut(server, full, monkeypatch):
     """Each request has whole traces; progress is reported after each."""
     monkeypatch.setattr(push, "SPANS_A_REQUEST", 25)
-    told: list[int] = []
-    sent = push.push([full] * 7, server.url, on_sent=told.append)
+    reported: list[int] = []
+    sent = push.push([full] * 7, server.url, on_sent=reported.append)
     assert [len(decode(body)) for _, _, body in server.requests] == [20, 20, 20, 10]
-    assert (sent.runs, sent.spans, sent.requests, told) == (7, 70, 4, [2, 4, 6, 7])
+    assert (sent.runs, sent.spans, sent.requests, reported) == (7, 70, 4, [2, 4, 6, 7])
 
 
 def test_no_request_is_sent_for_no_runs(server):

@@ -163,15 +163,15 @@ def test_an_end_in_order_differs_from_a_kill(collector: Collector, end: str, las
     """The metric of running processes is 0 in the last export of a process that ended, and stays 1 after a kill."""
     done = python(f"{START}pipeline.flush(); {end}", env=env(collector))
     assert done.returncode == (0 if last == 0 else -9), done.stderr
-    told = [
+    exported_counts = [
         metric.sum.data_points[0].as_int
         for part in collector.resources("metrics")
         for scope in part.scope_metrics
         for metric in scope.metrics
         if metric.name == PROCESS_RUNNING.name
     ]
-    assert told[0] == 1
-    assert told[-1] == last
+    assert exported_counts[0] == 1
+    assert exported_counts[-1] == last
 
 
 def test_forked_child_does_not_report_its_parent_as_stopped(collector: Collector) -> None:

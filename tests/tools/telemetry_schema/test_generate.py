@@ -53,7 +53,7 @@ def test_an_edit_by_hand_is_found(name: str, checkout: Path, capsys: pytest.Capt
 
 
 def test_line_ends_of_another_system_are_found(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The comparison is byte by byte: a checkout that turned the line ends is told apart."""
+    """The comparison is byte by byte: a checkout that turned the line ends is detected."""
     page = checkout / PAGES[0]
     page.write_bytes(page.read_bytes().replace(b"\n", b"\r\n"))
     assert run(capsys, "generate", "--check", "--root", str(checkout))[0] == 1

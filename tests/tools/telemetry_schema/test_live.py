@@ -451,7 +451,7 @@ def test_who_emits_is_checked(more: dict[str, Any], finding: str, registry: Regi
 
 
 def test_a_signal_needs_the_entity_it_is_about(registry: Registry) -> None:
-    """Without the instance on the resource, a metric about it cannot be told from that of another process."""
+    """Without the instance on the resource, a metric about it cannot be distinguished from that of another process."""
     emitter = Emitter()
     emitter.count(metrics.ERRORS, ERROR)
     live = LiveCheck(registry)

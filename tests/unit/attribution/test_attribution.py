@@ -99,8 +99,8 @@ def test_ai_contributors_come_from_spans():
         },
     )
     found = attribution_of(record)
-    told = [(each.kind, each.name, each.type, each.provider, each.calls) for each in found.contributors]
-    assert told[:3] == [
+    listed = [(each.kind, each.name, each.type, each.provider, each.calls) for each in found.contributors]
+    assert listed[:3] == [
         ("agent", "coder", "ai", None, 1),
         ("model", "gpt-4o", "ai", "openai", 0),
         ("model", "x", "ai", None, 0),

@@ -31,15 +31,15 @@ def test_drops_are_logged_at_once_and_then_added_up(
 def test_drop_while_a_drop_is_logged_does_not_recurse(monkeypatch: pytest.MonkeyPatch) -> None:
     """Logging the loss may lose a record itself: that is counted for the next line and logged by none."""
     notice = DropEvents()
-    told: list[str] = []
+    logged: list[str] = []
 
     class Losing(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            told.append(record.getMessage())
+            logged.append(record.getMessage())
             notice.lost("logs", "queue_full", 1)
 
     handler = Losing()
     logger = logging.getLogger("ael.telemetry")
     monkeypatch.setattr(logger, "handlers", [handler])
     notice.lost("logs", "queue_full", 1)
-    assert told == ["telemetry dropped: 1 items of logs (queue_full)"]
+    assert logged == ["telemetry dropped: 1 items of logs (queue_full)"]

@@ -225,8 +225,8 @@ def test_a_model_without_a_price_is_counted_and_in_no_amount(store: MemoryStore)
 
 def test_a_cost_of_the_provider_wins_over_any_table(store: MemoryStore) -> None:
     """Proves that what a provider charged is taken, and marked so."""
-    told = gpt(1, {"prompt_tokens": 1_000, "completion_tokens": 100, "cost": 0.0042})
-    store.put([run(told)])
+    reported = gpt(1, {"prompt_tokens": 1_000, "completion_tokens": 100, "cost": 0.0042})
+    store.put([run(reported)])
     record = store.get("exec-1")
     assert record is not None
     (call,) = record.model_calls

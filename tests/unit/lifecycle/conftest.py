@@ -47,7 +47,7 @@ class EventStore(MemoryStore):
         self.events: list[str] = []
         self.fails = False
 
-    def _told(self, event: str) -> None:
+    def _record_event(self, event: str) -> None:
         self.events.append(event)
         if self.fails:
             raise OSError("disk full")
@@ -55,20 +55,20 @@ class EventStore(MemoryStore):
     def start_execution(self, record: ExecutionRecord) -> None:
         """Keep and note it."""
         if record.status == "running":
-            self._told(f"start {record.execution_id}")
+            self._record_event(f"start {record.execution_id}")
         super().start_execution(record)
 
     def step_changed(self, record: ExecutionRecord, step: StepRecord) -> None:
         """Note it."""
-        self._told(f"step {step.step_id} {step.status}")
+        self._record_event(f"step {step.step_id} {step.status}")
 
     def tool_call_finished(self, record: ExecutionRecord, call: ToolCallRecord) -> None:
         """Note it."""
-        self._told(f"call {call.tool_name} {call.status}")
+        self._record_event(f"call {call.tool_name} {call.status}")
 
     def finish_execution(self, record: ExecutionRecord) -> None:
         """Keep and note it."""
-        self._told(f"finish {record.execution_id} {record.status}")
+        self._record_event(f"finish {record.execution_id} {record.status}")
         super().finish_execution(record)
 
 

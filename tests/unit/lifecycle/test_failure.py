@@ -125,8 +125,8 @@ def test_texts_are_bounded(text: str) -> None:
 
 def test_values_quoted_by_a_validator_are_removed_before_the_cut() -> None:
     """Half of a quoted argument is an argument too: the cut comes first, so that no sign of its end is missed."""
-    told = "x" * (MAX_MESSAGE - 20) + "input_value='xyzzy-4711', input_type=str]"
-    assert "xyzzy" not in bounded(told)
+    message = "x" * (MAX_MESSAGE - 20) + "input_value='xyzzy-4711', input_type=str]"
+    assert "xyzzy" not in bounded(message)
     error = EngineError("refused")
     error.__cause__ = ValueError("input_value='xyzzy-4711', input_type=str")
     record = classify(error, "tool").record()
@@ -150,8 +150,8 @@ def test_a_record_has_three_causes() -> None:
         texts.append((cause.code, cause.message))
         cause = cause.cause
     assert texts == [("EngineError", f"error {number}") for number in (1, 2, 3)]
-    told = EngineError("outer", cause=ValueError("inner"))
-    assert classify(told, "tool").record().cause.message == "inner"
+    error = EngineError("outer", cause=ValueError("inner"))
+    assert classify(error, "tool").record().cause.message == "inner"
     own = EngineError("alone")
     own.cause = own
     assert classify(own, "tool").record().cause is None

@@ -344,11 +344,11 @@ def test_the_json_files_beside_a_store_are_fixed_with_it(place):
     mirror = Mirror(place / "kept" / "traces")
     mirror.write([row_of(each) for each in records])
     (place / "kept" / "traces" / "note.json").write_text(MAIL, "utf-8")
-    told = ael("scan", "kept/telemetry.db", "--output", "json")
-    runs_told = {each["run"] for each in json.loads(told.stdout)["findings"]}
+    listing = ael("scan", "kept/telemetry.db", "--output", "json")
+    reported_runs = {each["run"] for each in json.loads(listing.stdout)["findings"]}
     days = {each.parent.name for each in (place / "kept" / "traces").glob("*/index.json")}
-    assert {f"{day}/index.json" for day in days} <= runs_told
-    assert any("/trace-" in each for each in runs_told)
+    assert {f"{day}/index.json" for day in days} <= reported_runs
+    assert any("/trace-" in each for each in reported_runs)
     assert ael("scan", "kept/telemetry.db", "--fix").exit_code == 0
     left = everything(place / "kept").replace(MAIL.encode(), b"", 1)
     assert MAIL.encode() not in left, "but for the file that is none of ours"

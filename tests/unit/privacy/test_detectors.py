@@ -223,11 +223,11 @@ OWN = (
 
 def test_own_patterns_replace_their_matches_and_are_counted_as_custom() -> None:
     """The whole match or its group `secret`, in texts, names and JSON; twice is once."""
-    told = []
-    redactor = Redactor(Policy(patterns=OWN), on_redacted=lambda kind, number: told.append((kind, number)))
+    counted = []
+    redactor = Redactor(Policy(patterns=OWN), on_redacted=lambda kind, number: counted.append((kind, number)))
     text = "see TCK-123456, badge AB123"
     assert redactor.text(text) == "see [TICKET], badge [BADGE]"
-    assert told == [("custom", 2)]
+    assert counted == [("custom", 2)]
     assert redactor.text("see [TICKET], badge [BADGE]") == "see [TICKET], badge [BADGE]"
     assert redactor.value({"TCK-1234": ['{"a": "TCK-99999"}']}) == {"[TICKET]": ['{"a": "[TICKET]"}']}
     assert [(each.rule, each.marker) for each in redactor.explain(text)] == [

@@ -143,10 +143,10 @@ def test_any_text_is_accepted(value):
 @given(structures(st.one_of(scalars, any_secret)))
 def test_counted_kinds_are_of_the_closed_set_and_only_for_redactions(value):
     """Kinds are those of the markers, numbers are positive, and a clean value has no counts."""
-    told = []
-    clean = Redactor(on_redacted=lambda kind, number: told.append((kind, number))).value(value)
-    assert all(kind in KINDS and number > 0 for kind, number in told)
-    assert bool(told) == (clean is not value)
+    counted = []
+    clean = Redactor(on_redacted=lambda kind, number: counted.append((kind, number))).value(value)
+    assert all(kind in KINDS and number > 0 for kind, number in counted)
+    assert bool(counted) == (clean is not value)
 
 
 HOSTILE = {

@@ -192,17 +192,18 @@ def test_allowing_every_field_is_refused(name):
 
 def test_a_fault_takes_the_value_with_it(monkeypatch):
     """On any fault the value is replaced by the marker, the fault is counted, and nothing is raised."""
-    told = []
-    redactor = Redactor(on_redacted=lambda kind, number: told.append((kind, number)))
+    counted = []
+    redactor = Redactor(on_redacted=lambda kind, number: counted.append((kind, number)))
     assert redactor.value([Broken()]) == FAULT
-    assert told == [("error", 1)]
+    assert counted == [("error", 1)]
 
     def fail(self, text):
         raise RuntimeError(text)
 
     monkeypatch.setattr(Scanner, "spans", fail)
     fresh = Redactor(
-        on_redacted=lambda kind, number: told.append((kind, number)), policy=Policy(excluded_paths=("~/x",))
+        on_redacted=lambda kind, number: counted.append((kind, number)),
+        policy=Policy(excluded_paths=("~/x",)),
     )
     assert fresh.text("any text at all") == FAULT
     assert fresh.value({"a": ["any text"]}) == FAULT
@@ -216,11 +217,11 @@ def test_a_fault_takes_the_value_with_it(monkeypatch):
 
 def test_callback_gets_kinds_and_numbers_and_its_fault_is_harmless():
     """Once for a text with two addresses; an exception of the counter is swallowed."""
-    told = []
-    Redactor(on_redacted=lambda kind, number: told.append((kind, number))).value(
+    counted = []
+    Redactor(on_redacted=lambda kind, number: counted.append((kind, number))).value(
         {"a": f"{MAIL} and b@example.org", "password": "x"}
     )
-    assert sorted(told) == [("email", 2), ("password", 1)]
+    assert sorted(counted) == [("email", 2), ("password", 1)]
 
     def fail(kind, number):
         raise RuntimeError

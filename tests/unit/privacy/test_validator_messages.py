@@ -77,8 +77,8 @@ def zod(*issues):
 )  # fmt: skip
 def test_issues_of_zod_keep_all_but_the_values(issue, kept, hidden):
     """Versions 3 and 4: the path, the code and the expected type stay; the received value is removed."""
-    told = zod(issue, {"code": "invalid_type", "message": "Required", "path": ["b"]})
-    clean = without_quotes(told)
+    message = zod(issue, {"code": "invalid_type", "message": "Required", "path": ["b"]})
+    clean = without_quotes(message)
     assert clean.startswith(f"MCP error -32602: {SIGN}Invalid arguments for tool add: [")
     for words in (*kept, issue["code"], "Required", '"b"'):
         assert words in clean
@@ -101,10 +101,10 @@ def test_messages_of_other_validators_are_recognised(message):
 
 def test_option_with_a_blank_is_hidden_and_the_words_around_it_stay():
     """The name of the argument is what a person needs to mend the call."""
-    told = f'{SIGN}Invalid option: expected one of "New York"|"Chicago"|"Los Angeles" at location'
-    clean = without_quotes(told)
+    message = f'{SIGN}Invalid option: expected one of "New York"|"Chicago"|"Los Angeles" at location'
+    clean = without_quotes(message)
     assert clean == f'{SIGN}Invalid option: expected one of "{MARKER}"|"Chicago"|"{MARKER}" at location'
-    assert without_quotes(f'{told} "{SECRET} x"') == f"{SIGN}{MARKER}"
+    assert without_quotes(f'{message} "{SECRET} x"') == f"{SIGN}{MARKER}"
 
 
 @pytest.mark.parametrize("message", [f"no such user {SECRET}", f'[{{"code": "x", "message": "{SECRET}', f"data/a must be {SECRET}", f"[1, '{SECRET}']"])  # fmt: skip

@@ -89,7 +89,7 @@ def test_calls_idle_time_and_ends_are_counted_once(desk: Desk) -> None:
     ("source", "origin"), [("http", "client"), ("stdio", "client"), ("in_process", "hosted")]
 )
 def test_origin_follows_from_the_source(desk: Desk, source: str, origin: str) -> None:
-    """Clients of an engine and hosted agents are told apart."""
+    """Clients of an engine and hosted agents are counted separately."""
     desk.counted.add([started(source), event("session.end", 1)])
     ended = labels(agent="claude-code", origin=origin, outcome="unknown")
     assert desk.metered.series()[SESSIONS.name][ended] == 1

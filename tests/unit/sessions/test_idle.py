@@ -51,15 +51,21 @@ def test_silence_is_reported_once_and_again_after_the_next_event(watched: Watche
     assert watched.at(64.5) == pytest.approx(0.5)
     assert watched.reported == []
     assert watched.at(65) is None
-    (told,) = watched.reported
-    assert (told.kind, told.origin, told.duration_us, told.turn_id, told.session_id) == (
+    (idle_event,) = watched.reported
+    assert (
+        idle_event.kind,
+        idle_event.origin,
+        idle_event.duration_us,
+        idle_event.turn_id,
+        idle_event.session_id,
+    ) == (
         "enforcement.idle",
         "client",
         60 * S,
         "t-1",
         "s-1",
     )
-    watched.note(told)
+    watched.note(idle_event)
     assert watched.at(500) is None
     watched.note(event("activity", 600))
     watched.at(660)
@@ -107,9 +113,9 @@ def test_report_agrees_with_the_idle_times_of_the_session(plan: list[tuple[str, 
             for entry in session_of(events, now_us=T0 + round(now * S)).entries
             if entry.kind == "idle"
         ]
-        told = [each for each in watched.reported if each.session_id == name]
-        assert [each.duration_us for each in told] == [60 * S] * len(told)
-        assert len([at for at in silences if at <= last or at <= T0 + now * S]) == len(told)
+        idle_events = [each for each in watched.reported if each.session_id == name]
+        assert [each.duration_us for each in idle_events] == [60 * S] * len(idle_events)
+        assert len([at for at in silences if at <= last or at <= T0 + now * S]) == len(idle_events)
 
 
 def test_sessions_watched_are_bounded(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,11 +141,11 @@ def intake() -> Iterator[Intake]:
 
 def test_hook_is_called_while_the_session_is_silent(intake: Intake) -> None:
     """Nothing else happens: the thread of the intake wakes by itself, also without a run store."""
-    told: list[SessionEvent] = []
+    idle_events: list[SessionEvent] = []
     called = Event()
 
     def follow(each: SessionEvent) -> None:
-        told.append(each)
+        idle_events.append(each)
         called.set()
 
     hook = ael_otel.on("enforcement.idle", follow)
@@ -148,8 +154,8 @@ def test_hook_is_called_while_the_session_is_silent(intake: Intake) -> None:
         assert called.wait(WAIT_S)
     finally:
         hook.remove()
-    assert (told[0].session_id, told[0].agent) == ("s-1", "claude-code")
-    assert (told[0].duration_us or 0) >= 50_000
+    assert (idle_events[0].session_id, idle_events[0].agent) == ("s-1", "claude-code")
+    assert (idle_events[0].duration_us or 0) >= 50_000
 
 
 def test_idle_event_is_kept_and_changes_no_idle_time() -> None:

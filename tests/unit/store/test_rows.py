@@ -73,7 +73,7 @@ def test_values_are_in_the_columns_of_their_names(tmp_path: Path) -> None:
 def test_select_of_other_names_than_the_fields_is_refused() -> None:
     """A statement that reads a tuple by position names each of its fields, or it is not made."""
     with pytest.raises(
-        TypeError, match="Victim is read by the names of its fields, and these differ: bytes, size"
+        TypeError, match="Victim is read by the names of its fields, but these differ: bytes, size"
     ):
         selected(
             Victim,

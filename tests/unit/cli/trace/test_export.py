@@ -130,13 +130,13 @@ def test_an_endpoint_gets_the_runs(place, monkeypatch, options, protocol):
 )
 def test_spans_are_of_the_configured_service(place, monkeypatch, form, where):
     """Under the service name of the file or of the variable, which wins, as runs that were sent live."""
-    told = [ael("export", "a0f6", "--format", form).stdout]
+    outputs = [ael("export", "a0f6", "--format", form).stdout]
     (place / "ael-config.yaml").write_text("telemetry: {service_name: shop}\n")
-    told.append(ael("export", "a0f6", "--format", form).stdout)
+    outputs.append(ael("export", "a0f6", "--format", form).stdout)
     (place / "ael-config.yaml").unlink()
     monkeypatch.setenv("OTEL_SERVICE_NAME", "shop")
-    told.append(ael("export", "a0f6", "--format", form).stdout)
-    assert [where in text for text in told] == [False, True, True]
+    outputs.append(ael("export", "a0f6", "--format", form).stdout)
+    assert [where in text for text in outputs] == [False, True, True]
 
 
 def test_spans_that_the_server_refused_are_a_failure(place, monkeypatch):
@@ -229,7 +229,7 @@ def test_many_runs_of_one_trace_are_all_imported(place):
 
 
 @pytest.mark.parametrize(
-    ("tail", "told"),
+    ("tail", "expected"),
     [
         (b"", "Imported 6 runs.\n"),
         (b'{"resourceSpans": [{"re', "Imported 6 runs; left out: 1 line cut short at the end.\n"),
@@ -243,11 +243,11 @@ def test_many_runs_of_one_trace_are_all_imported(place):
         ),
     ],
 )
-def test_skipped_items_are_counted_in_one_line(place, tail, told):
+def test_skipped_items_are_counted_in_one_line(place, tail, expected):
     """Proves that the answer counts items that are not runs, each kind with its reason."""
     data = ael("export", "--all", "-f", "otlp").stdout_bytes
     (place / "in.json").write_bytes(data + tail)
-    assert ael("import", "in.json", "--db", "copy.db").stderr == told
+    assert ael("import", "in.json", "--db", "copy.db").stderr == expected
 
 
 def test_secrets_in_unreadable_items_are_redacted(place):

@@ -141,8 +141,8 @@ def test_stats_in_json_have_size_growth_and_redactions(place):
     assert f"grows by {words.size(store['bytes_per_day'])} a day." in text
 
 
-@pytest.mark.parametrize(("hours", "told"), [(23.9, False), (24, True)])
-def test_growth_is_reported_from_a_day_on(place, hours, told):
+@pytest.mark.parametrize(("hours", "reported"), [(23.9, False), (24, True)])
+def test_growth_is_reported_from_a_day_on(place, hours, reported):
     """Proves that runs of less than 24 hours are not extrapolated to a day: null in JSON, nothing in the table."""
     make(
         place / "young.db",
@@ -152,8 +152,8 @@ def test_growth_is_reported_from_a_day_on(place, hours, told):
         ],
     )
     store = json.loads(ael("stats", "--db", "young.db", "-o", "json").stdout)["store"]
-    assert (store["bytes_per_day"] is not None) == told
-    assert ("grows by" in ael("stats", "--db", "young.db").stdout) == told
+    assert (store["bytes_per_day"] is not None) == reported
+    assert ("grows by" in ael("stats", "--db", "young.db").stdout) == reported
 
 
 def test_stats_of_an_empty_store(place):

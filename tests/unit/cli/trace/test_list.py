@@ -118,9 +118,9 @@ def test_remaining_count_is_right_among_runs_of_the_same_time(tmp_path, place):
 
 def test_remaining_count_is_bounded(place, monkeypatch):
     """Up to the bound the number is exact, beyond it `+` marks that there are more."""
-    for bound, told in ((4, "4 more: --cursor "), (3, "3+ more: --cursor ")):
+    for bound, expected in ((4, "4 more: --cursor "), (3, "3+ more: --cursor ")):
         monkeypatch.setattr("ael_otel.cli.trace.list.MAX_COUNTED", bound)
-        assert ael("list", "--limit", "2").stderr.startswith(told)
+        assert ael("list", "--limit", "2").stderr.startswith(expected)
 
 
 def test_text_search_does_not_count_the_rest(place):
@@ -291,7 +291,7 @@ def test_a_narrow_terminal_has_fewer_columns_and_whole_words(place, monkeypatch,
 
 
 @pytest.mark.parametrize(
-    ("width", "later", "told"),
+    ("width", "later", "expected"),
     [
         (80, timedelta(hours=1), "12:05:00"),
         (95, timedelta(hours=1), "12:05:00"),
@@ -300,7 +300,7 @@ def test_a_narrow_terminal_has_fewer_columns_and_whole_words(place, monkeypatch,
         (80, timedelta(days=60), "2026-11-20"),
     ],
 )
-def test_a_narrow_terminal_still_has_times(width, later, told):
+def test_a_narrow_terminal_still_has_times(width, later, expected):
     """Proves that a run of today has its time, one of another day or year its day, with the time if there is room."""
     found = MemoryStore()
     found.put(runs())
@@ -308,7 +308,7 @@ def test_a_narrow_terminal_still_has_times(width, later, told):
     out.print(listing.runs(found.query(RunQuery()).runs, width=width, now=NOON + later))
     lines = [line.rstrip() for line in out.file.getvalue().splitlines()]
     assert re.match(r"at \(UTC\) +workflow +status +steps +duration +what happened +id$", lines[0])
-    assert re.match(rf"{told} +mixed +completed +2 ok +40.0 ms +a0f63b41$", lines[1])
+    assert re.match(rf"{expected} +mixed +completed +2 ok +40.0 ms +a0f63b41$", lines[1])
     assert max(map(len, lines)) <= width
     assert [line for line in lines if "…" in line and "TOOL_FAIL" not in line] == []
 

@@ -21,7 +21,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def told(follower: Follower) -> list[tuple[str, bool]]:
+def changes(follower: Follower) -> list[tuple[str, bool]]:
     """Return the changes since the last poll: the run and whether it ended."""
     return [(event.run.execution_id, event.ended) for event in follower.events()]
 
@@ -40,15 +40,15 @@ def test_run_is_reported_when_it_begins_and_when_it_ends():
     """Once each, however often one looks."""
     store = MemoryStore()
     follower = Follower(store, Filters())
-    assert told(follower) == []
+    assert changes(follower) == []
     run = began(1)
     store.put([run])
-    assert told(follower) == [("exec-1", False)]
-    assert told(follower) == []
+    assert changes(follower) == [("exec-1", False)]
+    assert changes(follower) == []
     assert list(follower.running) == ["exec-1"]
     store.put([ended(run)])
-    assert told(follower) == [("exec-1", True)]
-    assert told(follower) == []
+    assert changes(follower) == [("exec-1", True)]
+    assert changes(follower) == []
     assert follower.running == {}
 
 
@@ -57,8 +57,8 @@ def test_run_between_two_polls_is_reported_once():
     store = MemoryStore()
     follower = Follower(store, Filters())
     store.put([mixed("exec-1", "a" * 32, now(), 1.0, "x")])
-    assert told(follower) == [("exec-1", True)]
-    assert told(follower) == []
+    assert changes(follower) == [("exec-1", True)]
+    assert changes(follower) == []
 
 
 def test_ended_runs_are_not_reported_and_running_ones_are_followed():
@@ -67,10 +67,10 @@ def test_ended_runs_are_not_reported_and_running_ones_are_followed():
     old = began(1, now() - timedelta(hours=3))
     store.put([old, mixed("exec-2", "a" * 32, now() - timedelta(seconds=9), 1.0, "x")])
     follower = Follower(store, Filters())
-    assert told(follower) == []
+    assert changes(follower) == []
     assert list(follower.running) == ["exec-1"]
     store.put([ended(old)])
-    assert told(follower) == [("exec-1", True)]
+    assert changes(follower) == [("exec-1", True)]
 
 
 def test_run_that_appears_late_is_reported():
@@ -78,10 +78,10 @@ def test_run_that_appears_late_is_reported():
     store = MemoryStore()
     follower = Follower(store, Filters())
     store.put([mixed("exec-2", "a" * 32, now(), 1.0, "x")])
-    told(follower)
+    changes(follower)
     late = mixed("exec-1", "b" * 32, now() - timedelta(seconds=5), 1.0, "x")
     store.put([msgspec.structs.replace(late, completed_at=now())])
-    assert told(follower) == [("exec-1", True)]
+    assert changes(follower) == [("exec-1", True)]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_filters_choose_the_reported_runs(filters, expected):
     store = MemoryStore()
     follower = Follower(store, filters)
     store.put([mixed("exec-1", "a" * 32, now(), 40.0, "x"), failed("exec-2", "b" * 32, now())])
-    assert [run for run, is_end in told(follower) if is_end] == expected
+    assert [run for run, is_end in changes(follower) if is_end] == expected
 
 
 def test_the_last_runs_come_first_and_the_time_ends_it(place):
@@ -166,10 +166,10 @@ def test_error_is_printed_whole_on_a_terminal(monkeypatch, width, lines):
     with shown("text") as screen:
         screen.ended(store.query(RunQuery()).runs[0])
     text = [line.rstrip() for line in Text.from_ansi(out.getvalue()).plain.splitlines()]
-    told = [line for line in text if line]
-    assert len(told) == lines
-    assert "c3d45e60" in told[0]
-    assert told[-1].endswith('TOOL_FAILED "card declined"')
+    printed = [line for line in text if line]
+    assert len(printed) == lines
+    assert "c3d45e60" in printed[0]
+    assert printed[-1].endswith('TOOL_FAILED "card declined"')
 
 
 @pytest.mark.parametrize("name", ["never.db", "empty.db", "new/empty.db"])
