@@ -28,9 +28,10 @@ signs = st.sampled_from(
 )
 noise = st.lists(st.one_of(text, signs), max_size=4).map("".join)
 secret = st.tuples(noise, noise).map(SECRET.join)
+unsigned = text.filter(lambda some: "arguments=" not in some and "params=" not in some)
 
 
-@given(before=text, sign=st.sampled_from(["arguments", "params"]), value=secret)
+@given(before=unsigned, sign=st.sampled_from(["arguments", "params"]), value=secret)
 def test_text_after_the_equals_sign_is_removed(before: str, sign: str, value: str) -> None:
     """All text after `arguments=` or `params=` is removed; text before it stays."""
     clean = without_arguments(f"{before} {sign}={value}")
@@ -52,19 +53,19 @@ def test_values_quoted_by_a_validator_are_removed(before: str, value: str, after
     whole = f"{before} [type=float_parsing, input_value={shown}, input_type=str]"
     # In a text that was cut short, the end of the value cannot be distinguished from a quote inside it.
     cut = f"{before} input_value={shown.replace(', input_type=', '')}"
-    for told in (whole, whole + after, cut, f"Input validation error: {shown}"):
-        assert SECRET not in without_quotes(told)
-        assert SECRET not in without_arguments(told)
-        assert quotes_input(told)
+    for message in (whole, whole + after, cut, f"Input validation error: {shown}"):
+        assert SECRET not in without_quotes(message)
+        assert SECRET not in without_arguments(message)
+        assert quotes_input(message)
 
 
 def test_other_words_of_a_refusal_stay() -> None:
     """The kind of mismatch and the field are what a person needs, and stay."""
-    told = (
+    message = (
         "1 validation error for call[add]\na\n  Input should be a valid number, unable to parse string "
         "[type=float_parsing, input_value='xyzzy-4711', input_type=str]\n    For further information visit x"
     )
-    assert without_quotes(told) == told.replace("'xyzzy-4711'", MARKER)
+    assert without_quotes(message) == message.replace("'xyzzy-4711'", MARKER)
 
 
 @pytest.mark.parametrize(
