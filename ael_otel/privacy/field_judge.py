@@ -88,9 +88,10 @@ class FieldJudge:
             kind, rule = kind_of(markers.MARKER.sub(" x ", key) if "[" in key else key), "field_name"
             if kind in self._kept_kinds:
                 kind = None
-            shown = key if len(key) <= LONGEST_NAME else key[:128] + key[-128:]
-            if any(pattern.search(shown) for pattern in self._patterns):
-                kind, rule = markers.FIELD, "field_pattern"
+            if self._patterns:
+                shown = key if len(key) <= LONGEST_NAME else key[:128] + key[-128:]
+                if any(pattern.search(shown) for pattern in self._patterns):
+                    kind, rule = markers.FIELD, "field_pattern"
             if key == "redactions" and kind is None:
                 kind, rule = markers.FIELD, COUNTS
             name = FieldName(kind, rule, key if is_clean else self._redact(key, budget), allowed=False)

@@ -262,22 +262,31 @@ def holds_anchor(text: str) -> bool:
 
 def kind_of(name: str) -> str | None:
     """Return the kind of secret that a field of this name holds, None if the name does not say so."""
-    return _judge(name).kind
+    return _judge(_shape(name)).kind
 
 
 def is_weak(name: str) -> bool:
     """Return whether a name only hints at a secret, so that the value must look like one: `session_key`, `pass`."""
-    return _judge(name).weak
+    return _judge(_shape(name)).weak
 
 
 def is_vague(name: str) -> bool:
     """Return whether a name only looks like that of a key of an unknown vendor: `ACME_KEY`."""
-    return _judge(name).vague
+    return _judge(_shape(name)).vague
 
 
 def hints_at(name: str, value: str) -> bool:
     """Return whether a value looks enough like a secret for a name that only hints at one."""
-    return looks_like_key(value) if _judge(name).vague else looks_secret(value)
+    return looks_like_key(value) if is_vague(name) else looks_secret(value)
+
+
+def _shape(name: str) -> str:
+    """Return a name with another number at its end: which one it is makes no difference, and many keys are numbered.
+
+    One digit is a part of some names: `auth0`.
+    """
+    plain = name.rstrip("0123456789")
+    return f"{plain}00" if len(plain) < len(name) - 1 and len(name) <= _LONGEST else name
 
 
 @lru_cache(maxsize=4096)

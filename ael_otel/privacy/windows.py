@@ -38,14 +38,23 @@ def search(pattern: re.Pattern[str], text: str, start: int, end: int) -> re.Matc
 
 def finditer(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
     """Yield all matches in a text, as `pattern.finditer` does; none is empty."""
-    if len(text) <= WINDOW + OVERLAP:
-        yield from pattern.finditer(text)
-        return
-    match = search(pattern, text, 0, len(text))
-    while match is not None:
-        worked(HIT)
-        yield match
-        match = search(pattern, text, match.end(), len(text))
+    start, end = 0, len(text)
+    while start < end:
+        last = min(end, start + WINDOW + OVERLAP)
+        stop = end if last == end else start + WINDOW
+        for match in pattern.finditer(text, start, last):
+            if match.start() >= stop:
+                break
+            worked(HIT)
+            if last < end and match.end() >= last - LOOKAHEAD:
+                whole = pattern.search(text, match.start(), end) or match  # as in `search`
+                yield whole
+                stop = whole.end()
+                break
+            yield match
+            start = match.end()
+        worked(WINDOW / CHARS_READ / 2)
+        start = max(start, stop)
 
 
 def long_words(text: str, size: int) -> list[str]:
