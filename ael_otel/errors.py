@@ -10,6 +10,7 @@ __all__ = [
     "ExportError",
     "ImportFormatError",
     "QueryError",
+    "RerunError",
     "RunNotFoundError",
     "SchemaTooNewError",
     "StoreBusyError",
@@ -104,6 +105,10 @@ class SessionNotFoundError(AelOtelError):
             hint
             or f"no run is of session {wanted!r}; `ael trace list --output json` shows the session of each run"
         )
+
+
+class RerunError(AelOtelError):
+    """A stored run is not run again: its inputs or its workflow are not the same any more, or nobody agreed to it."""
 
 
 class AttributionError(AelOtelError):

@@ -281,10 +281,12 @@ async def run_once(
     verbose: bool,
     environ: Mapping[str, str] = os.environ,
     on_start: Callable[[str, str], None] | None = None,
+    approve: Callable[[Any], None] | None = None,
 ) -> Ending:
     """Run one workflow and return its result; nothing is written to stdout.
 
-    `on_start` is called with the execution id and the trace id as soon as they are assigned.
+    `on_start` is called with the execution id and the trace id as soon as they are assigned, `approve` with the open
+    engine before the run: what it raises is raised here, and nothing is run.
 
     Warnings about the configuration and about tool servers that are not connected go to stderr.
 
@@ -315,6 +317,8 @@ async def run_once(
                 _warn(
                     f"MCP server {name} is not connected: {words.one_line(reason)} (tools.mcp_servers.{name})"
                 )
+            if approve is not None:
+                approve(app)
             try:
                 with called_by_command("ael run", environ):
                     outcome = await run_workflow(app, workflow, dict(inputs), timeout_s, on_start)

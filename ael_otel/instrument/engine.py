@@ -157,6 +157,28 @@ def workflow_names(application: Any) -> list[str]:
     return sorted(workflow.name for workflow in application.workflow_registry.list_workflows())
 
 
+@dataclass(frozen=True, slots=True)
+class WorkflowPlan:
+    """What a loaded workflow will do: its version, the tools of its steps (`server/tool`), and its steps of code."""
+
+    version: str
+    tools: tuple[str, ...]
+    code_steps: tuple[str, ...]
+
+
+def workflow_plan(application: Any, name: str) -> WorkflowPlan | None:
+    """Return what a workflow will do; None if there is no such workflow."""
+    workflow = application.workflow_registry.get(name)
+    if workflow is None:
+        return None
+    tools = {
+        f"{step.mcp}/{step.tool}" if step.mcp else step.tool: None for step in workflow.steps if step.tool
+    }
+    return WorkflowPlan(
+        str(workflow.version), tuple(tools), tuple(step.id for step in workflow.steps if not step.tool)
+    )
+
+
 def tool_names(application: Any) -> list[str]:
     """Return the names of the tools that the engine lists, sorted."""
     return sorted(tool.name for tool in application.tool_registry.list_tools())

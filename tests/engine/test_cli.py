@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import shlex
 import signal
@@ -121,6 +122,8 @@ def test_the_demo_is_a_table_and_trees_for_a_person(tmp_path, environment):
 def test_every_example_of_a_run_works(line, place, environment):
     """As it stands in the help text, in a folder with the demo's example."""
     arguments = shlex.split(line)[1:]
+    if "--from" in arguments:
+        assert run("run", "hello", cwd=place, env=environment).returncode == 0
     done = run(*arguments, cwd=place, env=environment)
     timed_out = "--timeout" in arguments
     assert done.returncode == (1 if timed_out else 0), done.stderr
@@ -156,6 +159,59 @@ def test_run_works_at_once_on_a_new_project(tmp_path, environment):
     assert json.loads(done.stdout)["outputs"] == {"greeting": "hello, Ada"}
     listed = run("trace", "list", cwd=tmp_path, env=environment)
     assert "hello" in listed.stdout
+
+
+def _answer(answer, *arguments, cwd, env):
+    """Run `ael` with a terminal as stdin, and type one line; returns the exit code, stdout and stderr."""
+    ours, theirs = os.openpty()
+    try:
+        process = subprocess.Popen(
+            [*AEL, *arguments],
+            cwd=cwd,
+            env=env,
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        os.write(ours, answer)
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_stored_run_is_run_again_once_somebody_agrees(place, environment):
+    """With its inputs, after its tools were named; without a terminal, a yes or the same version nothing is run."""
+    first = json.loads(run("run", "mixed", "-i", "count=3", "--json", cwd=place, env=environment).stdout)
+    again = ("run", "--from", first["execution_id"], "--json")
+    asked = run(*again, cwd=place, env=environment)
+    assert (asked.returncode, asked.stdout) == (1, "")
+    assert asked.stderr.endswith(
+        "ael: --from asks before it calls tools, and stdin is not a terminal: pass --yes\n"
+    )
+    code, out, err = _answer(b"n\n", *again, cwd=place, env=environment)
+    assert (code, out) == (1, "")
+    assert err.endswith("Run it? [y/N]: ael: not confirmed: nothing was run\n")
+    code, out, err = _answer(b"y\n", *again, cwd=place, env=environment)
+    second = json.loads(out)
+    assert (code, second["outputs"]) == (0, first["outputs"])
+    assert "Its steps call " in err
+    assert f"as {first['execution_id']} did" in err
+    assert "can call further tools; in the stored run it called " in err
+    stored = run("trace", "list", "--workflow", "mixed", "--output", "json", cwd=place, env=environment)
+    ids = [each["execution_id"] for each in map(json.loads, stored.stdout.splitlines())]
+    assert {first["execution_id"], second["execution_id"]} <= set(ids)
+    workflow = place / "workflows" / "mixed.yaml"
+    before = workflow.read_text("utf-8")
+    try:
+        workflow.write_text(re.sub(r"(?m)^version: .*$", "version: 9.9.9", before), "utf-8")
+        changed = run(*again, "--yes", cwd=place, env=environment)
+        assert changed.returncode == 1
+        assert "has version 9.9.9 now: pass --allow-changed to run this one" in changed.stderr
+    finally:
+        workflow.write_text(before, "utf-8")
 
 
 @pytest.mark.parametrize("words", [[], ["--json"]])

@@ -7,7 +7,20 @@ from hypothesis import strategies as st
 from ael_otel.privacy import field_names
 
 _WORDS = st.sampled_from(
-    [*field_names.ANCHORS, "api", "client", "auth", "sha", "oauth", "AWS", "count", "row", "number", "2fa", "x"]
+    [
+        *field_names.ANCHORS,
+        "api",
+        "client",
+        "auth",
+        "sha",
+        "oauth",
+        "AWS",
+        "count",
+        "row",
+        "number",
+        "2fa",
+        "x",
+    ]
 )
 _SIGNS = st.sampled_from(["_", "-", "", ".", " ", "7_"])
 
