@@ -66,6 +66,8 @@ _OPERATOR: Final = (
 _DASH: Final = (
     r"(?:[\u2013-\u2015\u2192\u21d2\u2212]|&(?:[mn]dash|minus|rarr|#821[12]|#x201[34]);|\\u201[345]|\\u2192)"
 )
+# The line of a value that stands below its name.
+_BELOW: Final = r"(?:\r?\n){1,2}[ \t]{2,40}+(?=\S)"
 _SIGN: Final = (
     # Lines of a diff, a reply or a comment begin with a sign; in JSON text a line end is a backslash and an `n`.
     r"(?:\s{0,3}[,;])?(?:\s{1,40}+(?:[+>#-]\s{1,40}+)?|\s{0,4}\\{1,7}(?:r\\{1,7})?n(?:[+>#-]|\s){0,40}+)[\"']?value[\"']?\s{0,2}[:=]\s{0,4}(?=\S)"
@@ -96,7 +98,7 @@ _SIGN: Final = (
     r"[\"'`]?[\w.@%\"'`-]{1,64}[\"'`]?[ \t]{0,2}(?:\bis\b|[:=])[ \t]{1,2}(?=\S)"
     r"|[ \t]#?[0-9]{1,2}:[ \t]{1,2}(?=\S)"
     rf"|[ \t]{{0,3}}[:=][ \t]{{0,3}}(?:{_DASH}[ \t]{{0,3}}|(?<=[ \t])(?:-{{1,3}}|->)[ \t]{{1,3}})(?=[^\s\"'-])"
-    rf"|(?:[ \t]{{1,160}}+|&nbsp;|\s{{0,3}}+)(?:{_OPERATOR})\*{{0,2}}[ \t]{{0,12}}\s{{0,4}}{_COLOUR}"
+    rf"|(?:[ \t]{{1,160}}+|&nbsp;|\s{{0,3}}+)(?:{_OPERATOR})\*{{0,2}}[ \t]{{0,12}}(?:{_BELOW}|\s{{0,4}}){_COLOUR}"
     r"(?:(?:to(?:list|set)\(|(?:new )?set\(|frozenset\(|\[\]string|vec!|(?:new )?string\[\] ?)?"
     r"[\[({]{1,2}\s{0,40}+(?:[+~-][ \t]{1,3})?(?=\\{0,3}[\"']))?(?:[@$]{1,2}(?=\\{0,3}[\"']))?"
     r"|[ \t]{1,2}(?:is|was|ist|lautet|es|est)(?:[ \t]{1,2}:?|:)[ \t]{0,2}"
@@ -1168,10 +1170,11 @@ def _bare(
     first = _HEAD_END.search(whole)
     head = whole if first is None else whole[: first.start()]
     value = head
-    if first is not None and sign in {"=", ":", ": "} and kind in _FREE:
+    alone = sign.strip() in {":", "="} and "\n" in sign and text[run.end() : run.end() + 1] in {"", "\n", "\r"}
+    if first is not None and (alone or sign in {"=", ":", ": "}) and kind in _FREE:
         stop = _END.search(whole)
         longer = whole if stop is None else whole[: stop.start()]
-        if len(longer) > len(head) and not _code(longer, head):
+        if len(longer) > len(head) and not (_code(longer, head) or _code(whole.rstrip(",;"), head)):
             value = longer
     value = value.rstrip(".:?") if sign != "=" else value.rstrip(".")
     if not value:

@@ -136,6 +136,8 @@ def test_a_row_with_names_stays_a_row():
         {"amount": 4111111111111111.0},
         {"session_id": 6230746554442407.0},
         {"ratio": float("nan"), "most": float("inf")},
+        "password: text().shorter(64),",
+        "token=Form(max_length=64);",
     ],
     ids=str,
 )
