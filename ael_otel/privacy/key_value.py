@@ -66,8 +66,12 @@ _OPERATOR: Final = (
 _DASH: Final = (
     r"(?:[\u2013-\u2015\u2192\u21d2\u2212]|&(?:[mn]dash|minus|rarr|#821[12]|#x201[34]);|\\u201[345]|\\u2192)"
 )
-# The line of a value that stands below its name.
-_BELOW: Final = r"(?:\r?\n){1,2}[ \t]{2,40}+(?=\S)"
+# What stands before a value that is below its name, in the next line, in a fence or in a reply; or in tags of HTML.
+_BELOW: Final = (
+    r"(?:\r?\n){1,2}(?:[ \t]{0,8}(?:`{3}[a-z]{0,12}\r?\n[ \t]{0,40}+|>[ \t]{1,3}+)(?=[^\s>])|[ \t]{2,40}+(?=\S))"
+    r"|\s{0,4}(?:<(?:br|b|i|em|strong|code|kbd|pre|span|tt)(?:\s[^<>]{0,40})?/?>\s{0,40}+){1,2}(?=[^\s<])"
+)
+_INDEX: Final = r"(?:\[[\w-]{0,20}\]|%5b[\w-]{0,20}%5d)"
 _SIGN: Final = (
     # Lines of a diff, a reply or a comment begin with a sign; in JSON text a line end is a backslash and an `n`.
     r"(?:\s{0,3}[,;])?(?:\s{1,40}+(?:[+>#-]\s{1,40}+)?|\s{0,4}\\{1,7}(?:r\\{1,7})?n(?:[+>#-]|\s){0,40}+)[\"']?value[\"']?\s{0,2}[:=]\s{0,4}(?=\S)"
@@ -98,10 +102,12 @@ _SIGN: Final = (
     r"[\"'`]?[\w.@%\"'`-]{1,64}[\"'`]?[ \t]{0,2}(?:\bis\b|[:=])[ \t]{1,2}(?=\S)"
     r"|[ \t]#?[0-9]{1,2}:[ \t]{1,2}(?=\S)"
     rf"|[ \t]{{0,3}}[:=][ \t]{{0,3}}(?:{_DASH}[ \t]{{0,3}}|(?<=[ \t])(?:-{{1,3}}|->)[ \t]{{1,3}})(?=[^\s\"'-])"
-    rf"|(?:[ \t]{{1,160}}+|&nbsp;|\s{{0,3}}+)(?:{_OPERATOR})\*{{0,2}}[ \t]{{0,12}}(?:{_BELOW}|\s{{0,4}}){_COLOUR}"
+    rf"|{_INDEX}?(?:[ \t]{{1,160}}+|&nbsp;|\s{{0,3}}+)(?:{_OPERATOR})\*{{0,2}}[ \t]{{0,160}}+(?:{_BELOW}|\s{{0,4}})"
+    rf"{_COLOUR}"
     r"(?:(?:to(?:list|set)\(|(?:new )?set\(|frozenset\(|\[\]string|vec!|(?:new )?string\[\] ?)?"
     r"[\[({]{1,2}\s{0,40}+(?:[+~-][ \t]{1,3})?(?=\\{0,3}[\"']))?(?:[@$]{1,2}(?=\\{0,3}[\"']))?"
-    r"|[ \t]{1,2}(?:is|was|ist|lautet|es|est)(?:[ \t]{1,2}:?|:)[ \t]{0,2}"
+    rf"|[ \t]{{1,2}}(?:(?:(?:is|was|has[ \t]been)[ \t])?(?:set|changed|reset)[ \t]to|is|was|ist|lautet|es|est|equals)"
+    rf"(?:[ \t]{{1,2}}:?|:)[ \t]{{0,2}}(?:{_BELOW})?"
     r"|[ \t]{0,40}+[|\u2502\u2503][ \t]{0,3}`?(?=[^\s\"'`|\u2502\u2503])"
     r"|>\s{0,40}(?=[^\s<])|\((?=[\"'])|,(?=[^\s\"'`,;]{16})"
     r"|\s{0,2},\s{0,40}(?:default[ \t]?=[ \t]?)?(?=(?:b|\\{0,3})[\"'])|[ \t]{1,3}(?=[\"'][^\s\"']{4})"
@@ -126,6 +132,12 @@ _DASHES: Final = re.compile(
 )
 # A sign that is none of a comparison: only what is stated can be changed by a plan.
 _STATES: Final = re.compile(rf"\s{{0,160}}{_COLOUR}[=:](?![=>:])")
+# An index before a sign, and a fence, the mark of a reply or tags of HTML behind it.
+_AROUND_SIGN: Final = re.compile(
+    rf"\A{_INDEX}(\s{{0,3}}[:=%])|\A(\s{{0,160}}[:=]\s{{0,160}}\n)[ \t]{{0,8}}(?:`{{3}}\w{{0,12}}\s+|>\s+)\Z"
+    r"|(?<=[:=])\s*(?:<[^<>]{1,60}>\s*)+\Z",
+    re.IGNORECASE,
+)
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]{0,12}m")
 # The search is one in lower case, where `[a9...]` could be a password in brackets; `_at` knows markers with digits.
 _MARKED: Final = r"\[[a-z][a-z_]{1,31}\]"
@@ -430,6 +442,7 @@ class NamedSecrets:
             is_weak(name)
             or _OF_COOKIES.search(name)
             or lowered_name.endswith(("authorization", "otp", "code"))
+            or _NAMES_WORDS.search(lowered_name)
             or name in {"PWD", "OLDPWD"}
         )
         if len(self._names) >= _NAMES_KEPT:
@@ -766,6 +779,8 @@ class _Reading(NamedTuple):
 def _value(named: _Named) -> "_Place | None":
     """Judge what stands behind the name of a secret and a sign."""
     sign = _COLOURS.sub("", named.sign) if "\x1b" in named.sign else named.sign
+    if len(sign) > 3:
+        sign = _AROUND_SIGN.sub(r"\1\2", sign)
     found = _by_sign(named._replace(sign=sign), sign.strip())
     if not isinstance(found, _Reading):
         return found
@@ -809,6 +824,7 @@ def _by_sign(named: _Named, bare: str) -> "_Place | _Reading | None":
     if (
         bare[0] in _BARS
         or bare[0] in {"i", "w", "e", "l"}
+        or bare.rstrip(": ").endswith(" to")
         or sign.startswith((" for ", " of "))
         or _HINTED.fullmatch(bare)
     ):
@@ -1144,12 +1160,25 @@ def _at(
         return (at, angled.end(), kind) if angled is not None and drawn else None
     if kind in _FREE and (template := _TEMPLATE.match(text, at)) is not None and is_drawn(template["inner"]):
         return (*template.span("inner"), kind)
+    if kind in _FREE and _NAMES_WORDS.search(lowered) and sign.strip() in {":", "=", "is"}:
+        words = _PHRASE.match(text, at)
+        if words is not None and _OF_SENTENCE.search(words[0]) is None:
+            return at, words.end(), kind
     run = (_RUN_OF_LINE if sign == "=" and _begins_line(text, begin) else _RUN).match(text, at)
     return (
         None
         if run is None
         else _bare(text, run, kind, sign, once=lowered.endswith(("otp", "code")), sure=sure)
     )
+
+
+# A secret of several words, of which a sentence about it has others.
+_NAMES_WORDS: Final = re.compile(r"(?:phrase|mnemonic|seed)\Z")
+_PHRASE: Final = re.compile(r"[a-z]{2,12}(?:[ -][a-z]{2,12}){3,23}(?=[ \t]{0,8}(?:\r?\n|\Z|[\"',;]))")
+_OF_SENTENCE: Final = re.compile(
+    r"\b(?:an|and|are|be|by|for|from|has|if|in|is|it|must|my|no|not|of|on|or|our|required|set|that|the|this|to|used|"
+    r"which|with|you|your)\b"
+)
 
 
 def _begins_line(text: str, begin: int) -> bool:
@@ -1170,8 +1199,8 @@ def _bare(
     first = _HEAD_END.search(whole)
     head = whole if first is None else whole[: first.start()]
     value = head
-    alone = sign.strip() in {":", "="} and "\n" in sign and text[run.end() : run.end() + 1] in {"", "\n", "\r"}
-    if first is not None and (alone or sign in {"=", ":", ": "}) and kind in _FREE:
+    to_line_end = sign.strip() in {":", "="} and text[run.end() : run.end() + 1] in {"", "\n", "\r"}
+    if first is not None and (to_line_end or sign in {"=", ":", ": "}) and kind in _FREE:
         stop = _END.search(whole)
         longer = whole if stop is None else whole[: stop.start()]
         if len(longer) > len(head) and not (_code(longer, head) or _code(whole.rstrip(",;"), head)):
