@@ -1,1 +1,1 @@
-"""What must not leave the process, and the code that keeps it in."""
+"""Redaction: which data must not leave the process, and the code that replaces it."""

@@ -1,7 +1,7 @@
-"""User and password in an address or a connection string: as in `postgres://user@db/x` with a password.
+"""Find user and password in an address or a connection string, such as `postgres://user@db/x` with a password.
 
-An address is read once: where its run of characters ends, and where the next `@` stands, is remembered for all `://`
-before it.
+An address is read once: the end of its run of characters and the position of the next `@` are cached for all `://`
+before them.
 """
 
 import re
@@ -26,14 +26,14 @@ _HOST: Final = re.compile(r"@[\w\[/]")
 def search(
     text: str, start: int, end: int, found: Callable[[int, int, bool], object], budget: Budget
 ) -> None:
-    """Report the user information of the addresses whose `://` stands in a part of a text.
+    """Report the user information of the addresses whose `://` is in a part of a text.
 
     Args:
         text: the whole text.
         start: where the part begins.
         end: where the part ends.
         found: called with the beginning and end of each user information, and whether it is a secret.
-        budget: counts each user information; the search stops where it is spent.
+        budget: counts each user information; the search stops when it is spent.
     """
     run_end = sign = -1
     at = text.find("://", start, end)
@@ -45,10 +45,10 @@ def search(
         if sign < first:
             host = _HOST.search(text, first)
             if host is None:
-                return  # no address behind here names a host
+                return  # no later address has a host
             sign = host.start()
         if sign >= run_end:
-            at = text.find("://", run_end, end)  # nothing of this run stands before a host
+            at = text.find("://", run_end, end)  # nothing in this run precedes a host
             continue
         last = _last(text, first, sign, run_end)
         behind = first
@@ -75,7 +75,7 @@ _ANY_DIGIT: Final = re.compile("[0-9]")
 
 
 def search_bare(text: str, start: int, end: int, found: Callable[[int, int], object], budget: Budget) -> None:
-    """Report user and password in front of a host without a scheme, as in `corp/ada:gr33nT3aPot@10.0.0.1`."""
+    """Report user and password before a host without a scheme, as in `corp/ada:gr33nT3aPot@10.0.0.1`."""
     at = text.find("@", start, end)
     while at >= 0:
         if text[at - 1 : at].isalnum() or text[at - 1 : at] in "!#$%^*+-_.~?":
@@ -93,9 +93,9 @@ def search_bare(text: str, start: int, end: int, found: Callable[[int, int], obj
 
 
 def is_secret(user_info: str) -> bool:
-    """Return whether the part of an address before its host is one to keep secret.
+    """Return whether the part of an address before its host is a secret.
 
-    A name alone is no secret, but a long one is a key that stands where a name does.
+    A name alone is not a secret, but a long one is a key in the place of a name.
     """
     user, colon, password = user_info.partition(":")
     if not colon:
@@ -108,7 +108,7 @@ def is_secret(user_info: str) -> bool:
 
 
 def _last(text: str, first: int, sign: int, run_end: int) -> int:
-    """Return where the `@` behind the user information stands: the last one of the authority, else the next one."""
+    """Return the position of the `@` after the user information: the last one of the authority, else the next one."""
     stop = _AUTHORITY_END.search(text, first, run_end)
     authority = run_end if stop is None else stop.start()
     if sign < authority:
@@ -116,6 +116,6 @@ def _last(text: str, first: int, sign: int, run_end: int) -> int:
         while last > sign and not _HOST.match(text, last):
             last = text.rfind("@", sign, last)
         return last
-    # A password with `/`, `?` or `#` in it; a port is none, and a path may hold an `@`.
+    # A password may contain `/`, `?` or `#`; a port may not, and a path may contain an `@`.
     colon = text.find(":", first, authority)
     return first if colon < 0 or _PORT.match(text, colon + 1, authority + 1) else sign

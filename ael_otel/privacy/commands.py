@@ -1,4 +1,4 @@
-"""Secrets in the arguments of well-known commands: `curl -u ada:hunter2`, `mysql -phunter2`, `redis-cli -a hunter2`."""
+"""Find secrets in arguments of known commands: `curl -u ada:hunter2`, `mysql -phunter2`, `redis-cli -a hunter2`."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -22,13 +22,13 @@ _ARGUMENTS: Final = re.compile(
 HINT: Final = re.compile(
     " -(?:[uUpPabwkKcAX]|hp|opw|[cDin]{1,3}b|[fgikLnsSv46]{1,8}[uU]|-user|-proxy-user|-cookie|-auth|-pass)"
 )
-"""In whatever a command's arguments have that is a secret."""
+"""Matches in every command whose arguments contain a secret."""
 _LONGEST_COMMAND: Final = 2048
 _LONGEST_NAME: Final = 16
 
 
 def _separate(names: str) -> "re.Pattern[str]":
-    """Return a pattern for an option and its value, which a blank or `=` may stand between."""
+    """Return a pattern for an option and its value, separated by a blank or `=`."""
     return re.compile(
         rf"(?<=\s)(?:{names})[ \t=]{{0,4}}(?:\\?[\"'](?P<q>[^\"'\n]++)|(?P<s>[^\s\"'\\-][^\s\"'\\]*+))"
     )
@@ -66,25 +66,25 @@ _OPTIONS: Final = {
 _PASSWORD: Final = re.compile(
     r"-[pP](?:[ \t=]{1,4}|(?=[A-Za-z0-9]))(?:\\?[\"'](?P<q>[^\"'\n]++)|(?P<s>[^\s\"'\\-][^\s\"'\\]*+))"
 )
-"""An option of a program that is not known: its value counts where an account is named before it."""
+"""An option of an unknown program: its value is a secret if an account is named before it."""
 _HOLE: Final = re.compile(
     r"\$\{?[A-Za-z_][\w.:-]*\}?|\$\(.*|<[^<>]*>?|[*.xX#_-]+|\{\{?[^{}]*\}?\}?|\[[A-Z_]+\]|(?i:password|passwd|pass|secret|token|public|private)"
 )
 
 LISTED: Final = frozenset({"-u", "-U", "-p", "-P", "-a", "-b", "-w", "--user", "--proxy-user", "--cookie"})
-"""Options that a list of arguments can have their value behind."""
+"""Options whose value may be the next item of a list of arguments."""
 _MOST_BEFORE: Final = 16
 _ACCOUNT: Final = frozenset({"-u", "-U", "--user", "--username", "-h", "--host"})
 _QUOTED_ITEM: Final = re.compile(r"\\{0,3}[\"'](?P<item>[^\"'\\\n]{0,256})\\{0,3}[\"'],?\s{0,40}")
 LISTED_OPTION: Final = re.compile(
     r"[\"']-(?:[uUpPabwk]\\{0,3}[\"']|p[^\s\"',]|-(?:user|proxy-user|cookie)\\{0,3}[\"'])"
 )
-"""In whatever a quoted list of arguments has that is a secret."""
+"""Matches in every quoted list of arguments that contains a secret."""
 _LONGEST_LIST: Final = 2048
 
 
 def search(text: str, start: int, end: int, found: Callable[[int, int, str], object], budget: Budget) -> None:
-    """Report the secrets in the arguments of commands whose options stand in a part of a text."""
+    """Report the secrets in the arguments of commands whose options are in a part of a text."""
     hint = HINT.search(text, start, end)
     searched = start
     account = -1
@@ -93,14 +93,14 @@ def search(text: str, start: int, end: int, found: Callable[[int, int, str], obj
         behind = at + 1
         if budget.is_spent(at, COMMAND):
             return
-        # What was searched for a command once is not searched again for the next option of the line.
+        # A command that was searched for one option is not searched again for the next option of the line.
         first = max(_line_of(text, at), searched - _LONGEST_NAME)
         command = _COMMAND.search(text, first, at + 1)
         searched = at
         if command is not None:
             arguments = _ARGUMENTS.match(text, command.end())
             behind = max(behind, command.end() if arguments is None else arguments.end())
-            # One line can hold several commands, and an option then belongs to any of them.
+            # One line can have several commands, and an option then belongs to any of them.
             clients = {each.lastgroup for each in _COMMAND.finditer(text, command.start(), behind)}
             if "login" not in text[command.end() : behind]:
                 clients.discard("login")
@@ -122,7 +122,7 @@ def search(text: str, start: int, end: int, found: Callable[[int, int, str], obj
 
 
 def _line_of(text: str, at: int) -> int:
-    """Return where the line of a place begins, or the first of the lines that a backslash joins to it."""
+    """Return where the line of a position begins, or the first of the lines that backslashes join to it."""
     low = max(0, at - _LONGEST_COMMAND)
     line = text.rfind("\n", low, at) + 1 or low
     while line > low and text[line - 2 : line - 1] == "\\":
@@ -144,7 +144,7 @@ def _options(
                 if client == "curl" and pattern is _OPTIONS["curl"][-1]
                 else value
             )
-            # Of a cookie only what stands behind its name can be a placeholder.
+            # In a cookie only the part after its name can be a placeholder.
             if held and len(held) >= 3 and not _HOLE.fullmatch(held):
                 found(*option.span(group), markers.TOKEN if held != value else markers.PASSWORD)
 
@@ -152,8 +152,8 @@ def _options(
 def in_list(items: Sequence[object], place: int) -> str | None:
     """Return the kind of one argument in a list of arguments; None if it is not a secret.
 
-    An option `-p` of a program that is not listed here counts when an account is named before it and the value looks
-    like a secret.
+    An option `-p` of a program that is not listed here counts if an account is named before it and the value looks like
+    a secret.
     """
     value = items[place]
     before = items[max(0, place - _MOST_BEFORE) : place]
@@ -178,7 +178,7 @@ def in_list(items: Sequence[object], place: int) -> str | None:
 def search_lists(
     text: str, start: int, end: int, found: Callable[[int, int, str], object], budget: Budget
 ) -> None:
-    """Report the secrets in lists of arguments that a text quotes: `['mysql', '-u', 'root', '-p', 'hunter2']`."""
+    """Report the secrets in lists of arguments in quotes: `['mysql', '-u', 'root', '-p', 'hunter2']`."""
     option = LISTED_OPTION.search(text, start, end)
     while option is not None:
         at = option.start()
@@ -201,7 +201,7 @@ def search_lists(
 
 
 def _blanks(text: str, at: int) -> int:
-    """Return how many blanks and line ends stand at a place, at most 40."""
+    """Return the number of blanks and line ends at a position, at most 40."""
     piece = text[at : at + 40]
     return len(piece) - len(piece.lstrip())
 
@@ -209,7 +209,7 @@ def _blanks(text: str, at: int) -> int:
 YAML_OPTION: Final = re.compile(
     r"^(?P<indent>[ \t]{0,40})- [\"']?-(?:[uUpPabwk][\"']?[ \t]{0,8}\r?$|p[^\s\"'-])", re.MULTILINE
 )
-"""In whatever a list of arguments in YAML has that is a secret."""
+"""Matches in every YAML list of arguments that contains a secret."""
 _YAML_ITEM: Final = re.compile(
     r"(?P<indent>[ \t]{0,40})- (?P<quote>[\"']?)(?P<item>[^\n]{0,512}?)(?P=quote)[ \t]{0,8}\r?(?:\n|\Z)"
 )
@@ -219,7 +219,7 @@ _MOST_ITEMS: Final = 64
 def search_blocks(
     text: str, start: int, end: int, found: Callable[[int, int, str], object], budget: Budget
 ) -> None:
-    """Report the secrets in lists of arguments that a text writes as YAML, an item a line: `- mysql`, `- -phunter2`."""
+    """Report the secrets in YAML lists of arguments, one item per line: `- mysql`, `- -phunter2`."""
     option = YAML_OPTION.search(text, start, end)
     while option is not None:
         line = _first_item(text, option.start(), option["indent"])

@@ -1,7 +1,7 @@
-"""Texts inside texts: percent-encoded, HTML-escaped, with Unicode escapes, or in Base64.
+"""Decode texts inside texts: percent-encoded, HTML-escaped, with Unicode escapes, or in Base64.
 
-Only what stands near an escape is decoded, and searched a second time; places are mapped back to the text as it is. So
-a text without escapes costs nothing, and one full of them twice its time.
+Only the surroundings of escapes are decoded and searched a second time; positions are mapped back to the original text.
+So a text without escapes costs nothing, and one full of them takes twice the time.
 """
 
 import base64
@@ -14,7 +14,7 @@ from typing import Final
 from ael_otel.privacy.budget import STEP
 from ael_otel.privacy.turns import worked
 
-# It begins with a set of characters, by which a search skips all others.
+# It begins with a set of characters: a search skips all others quickly.
 _ESCAPE: Final = re.compile(
     r"[%&\\](?:(?<=%)(?:25){0,3}(?P<percent>[2-7][0-9A-Fa-f]|0[9aAdD])|(?<=\\)\\{0,3}u00(?P<unicode>[2-7][0-9A-Fa-f])"
     r"|(?<=&)(?:amp;){0,3}(?:#(?:[xX](?P<hex>[2-7][0-9A-Fa-f])|(?P<number>[1-9][0-9]{1,2}))"
@@ -26,7 +26,7 @@ _NAMED: Final = {
 }  # fmt: skip
 _MOST_KEPT: Final = 4096
 _AT_ONCE: Final = 256
-"""Escapes that are decoded without a look at the thread's turn."""
+"""Number of escapes that are decoded before the thread's turn is checked."""
 _BEFORE: Final = 96
 _BEHIND: Final = 256
 _BASE64: Final = re.compile(r"(?:[I-Za-f][A-Za-z0-9+/_-]{3}){5,}[A-Za-z0-9+/_-]{0,3}={0,2}")
@@ -35,12 +35,12 @@ _URL_SAFE: Final = str.maketrans("-_", "+/")
 
 
 class _Characters(dict[str, str]):
-    """What escapes stand for; each is decoded once."""
+    """The characters that escapes represent; each is decoded once."""
 
     def __missing__(self, written: str) -> str:
         """Decode an escape."""
         escape = _ESCAPE.fullmatch(written)
-        assert escape is not None  # only what the pattern has found is asked for
+        assert escape is not None  # only matches of the pattern are looked up
         code = escape["percent"] or escape["unicode"] or escape["hex"]
         number = escape["number"]
         found = chr(int(code, 16)) if code else _NAMED[escape["name"]] if number is None else chr(int(number))
@@ -56,7 +56,7 @@ class Decoded:
     """A part of a text with its escapes decoded.
 
     Attributes:
-        start: where the part begins in the text as it is.
+        start: where the part begins in the original text.
         text: the decoded part.
     """
 
@@ -77,18 +77,18 @@ class Decoded:
 
     @property
     def size(self) -> int:
-        """Return how many characters the part has in the text as it is."""
+        """Return the number of characters of the part in the original text."""
         return self._end - self.start
 
     def place(self, at: int) -> int:
-        """Return where a character of the decoded part begins in the text as it is."""
+        """Return where a character of the decoded part begins in the original text."""
         if not self._from:
             self._measure()
         piece = bisect_right(self._from, at) - 1
         return self._to[piece] + at - self._from[piece]
 
     def _measure(self) -> None:
-        """Note where each escape, and what follows it, stands in both texts."""
+        """Record the positions of each escape, and of what follows it, in both texts."""
         self._from.append(0)
         self._to.append(self.start)
         shift = self.start
@@ -101,7 +101,7 @@ class Decoded:
             shift = last - (first - shift + 1)
 
 
-# Each begins with one character, which a search finds faster than one of several.
+# Each begins with one fixed character, which a search finds faster than one of several.
 _SIGNS: Final = (
     re.compile("%(?:25){0,3}[2-70]"),
     re.compile("&[a#lgqcsern]"),
@@ -110,7 +110,7 @@ _SIGNS: Final = (
 
 
 def may_be_escaped(text: str, start: int, end: int) -> bool:
-    """Return whether a part of a text can have escapes in it."""
+    """Return whether a part of a text may contain escapes."""
     for sign in _SIGNS:  # noqa: SIM110 - a generator takes longer than the searches in a short text
         if sign.search(text, start, end) is not None:
             return True
@@ -118,13 +118,13 @@ def may_be_escaped(text: str, start: int, end: int) -> bool:
 
 
 def escapes(text: str) -> Iterator[int]:
-    """Yield where a text has escapes."""
+    """Yield the positions of escapes in a text."""
     if may_be_escaped(text, 0, len(text)):
         yield from (escape.start() for escape in _ESCAPE.finditer(text))
 
 
 def decoded_parts(text: str, start: int, end: int) -> Iterator[Decoded]:
-    """Yield the parts of a text around escapes, decoded; parts that touch are one."""
+    """Yield the decoded parts of a text around escapes; parts that touch are joined."""
     low = high = -1
     for number, escape in enumerate(_ESCAPE.finditer(text, start, end), 1):
         if not number % _AT_ONCE:
@@ -140,7 +140,7 @@ def decoded_parts(text: str, start: int, end: int) -> Iterator[Decoded]:
 
 
 def base64_text(text: str, start: int) -> tuple[int, str] | None:
-    """Return where the Base64 that begins at a place ends, and the ASCII text that it holds; None if it holds none."""
+    """Return the end of the Base64 at a position and the ASCII text that it encodes; None if it encodes none."""
     match = _BASE64.match(text, start)
     if match is None or (start > 0 and text[start - 1] in _OF_BASE64 - {"="}):
         return None

@@ -1,8 +1,8 @@
 """Remove tool arguments from the engine's log lines and from the texts of errors.
 
-The engine logs each call's full arguments at INFO, in the message text. A filter on those loggers cuts them before any
-handler sees the record, so it holds for every output, also for handlers of the application. An argument of a wrong
-type comes back in the error that refuses it: validators quote their input.
+The engine logs each call's full arguments at INFO, in the message text. A filter on those loggers removes them before
+any handler gets the record, so it protects every output, including handlers of the application. An argument of a wrong
+type is also in the error that refuses it, because validators quote their input.
 """
 
 import logging
@@ -17,9 +17,9 @@ MARKER: Final = "[REDACTED]"
 _SIGNS: Final = ("arguments=", "params=")
 _ARGUMENTS: Final = re.compile(r"\b(?:arguments|params)=")
 
-# What pydantic (FastMCP's servers) and the MCP SDK's own server say about an argument that does not fit.
+# How pydantic (FastMCP's servers) and the MCP SDK's own server report an invalid argument.
 _QUOTES: Final = ("input_value=", "Input validation error: ")
-# Without the sign behind a value, or where a text was cut before it, nothing tells how far the value goes: all goes.
+# If the sign after a value is missing, or the text is cut before it, the end of the value is unknown: all is removed.
 _QUOTED: Final = re.compile(r"(input_value=)(?:.*(?=, input_type=)|[\s\S]*)")
 
 HARMLESS_FIELDS: Final = frozenset(
@@ -40,29 +40,29 @@ HARMLESS_FIELDS: Final = frozenset(
         "version",
     }
 )
-"""Fields of the engine's log context that hold names and numbers, never what a user wrote.
+"""Fields of the engine's log context with names and numbers, never with user data.
 
-`file` is the workflow file that the engine could not load. The `error` beside it stays out: it quotes the file.
+`file` is the workflow file that the engine could not load. The `error` beside it is left out, since it quotes the file.
 """
 
 
 def without_arguments(message: str) -> str:
-    """Return `message` with everything behind `arguments=` or `params=`, and what a validator quotes, replaced."""
-    # Quotes first: a quoted value may hold `arguments=`, and cutting there would take the sign of its end away.
+    """Return `message` with everything after `arguments=` or `params=`, and a validator's quotes, replaced."""
+    # Quotes first: a quoted value may contain `arguments=`, and cutting there would remove the sign of its end.
     message = without_quotes(message)
-    # Looked for as plain text before: this runs for each line that the engine logs of a call.
+    # Plain substring searches first, since this runs for each log line of the engine about a call.
     candidates = [at for sign in _SIGNS if (at := message.find(sign)) >= 0]
     found = _ARGUMENTS.search(message, min(candidates)) if candidates else None
     return message if found is None else f"{message[: found.end()]}{MARKER}"
 
 
 def quotes_input(text: str) -> bool:
-    """Return whether an error's text quotes the input of a validator."""
+    """Return whether an error's text has the form in which a validator quotes its input."""
     return any(sign in text for sign in _QUOTES)
 
 
 def without_quotes(text: str) -> str:
-    """Return an error's text with what a validator quotes of its input replaced by a marker."""
+    """Return an error's text with the input that a validator quotes replaced by a marker."""
     if not quotes_input(text):
         return text
     before, sign, message = text.partition(_QUOTES[1])
@@ -81,10 +81,10 @@ def harmless(context: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 class ArgumentFilter(logging.Filter):
-    """Cuts arguments out of a record; it never drops one.
+    """Removes arguments from a record; never drops the record.
 
     Args:
-        applies: whether to do so now; not while telemetry is disabled.
+        applies: returns whether to do so now; False while telemetry is disabled.
     """
 
     def __init__(self, applies: Callable[[], bool] = lambda: True) -> None:
@@ -92,13 +92,13 @@ class ArgumentFilter(logging.Filter):
         self._applies = applies
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Replace the message when it shows arguments, and forget the unformatted parts."""
+        """Replace the message if it contains arguments, and clear the unformatted parts."""
         if not self._applies():
             return True
         try:
             message = record.getMessage()
-        except Exception:  # noqa: BLE001 - a text that cannot be built shows as it stands
-            # Left in place, the arguments would be printed by logging's own complaint about them.
+        except Exception:  # noqa: BLE001 - a text that cannot be formatted is passed on unformatted
+            # Otherwise logging's own error report would print the arguments.
             record.args = None
             return True
         clean = without_arguments(message)

@@ -1,4 +1,4 @@
-"""Decide whether the parameters of a call are about excluded files."""
+"""Decide whether the parameters of a call refer to excluded files."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ _FOLDERS: Final = frozenset(
 
 
 class ExcludedCalls:
-    """Decides which calls touch excluded files.
+    """Decides which calls refer to excluded files.
 
     Args:
         paths: the excluded files.
@@ -31,7 +31,7 @@ class ExcludedCalls:
         return self._any(value, 0, set(), texts) or self._paths.reads_apart(texts)
 
     def _any(self, value: Any, depth: int, seen: set[int], texts: list[str]) -> bool:
-        # Exact types first: asking an abstract class takes longer than all the rest.
+        # Exact types first: checking an abstract class takes longer than everything else.
         kind = cast("type[object]", type(value))
         if kind is str:
             return self._text(value, depth, seen, texts)
@@ -48,7 +48,7 @@ class ExcludedCalls:
         if kind is dict or isinstance(value, Mapping):
             seen.add(id(cast("object", value)))
             for key, item in cast("Mapping[object, object]", value).items():
-                # A parameter's own name is not a file of the working directory.
+                # A parameter's own name is not a file in the working directory.
                 if type(key) is str and not self._paths.may_name(key):
                     texts.append(key)
                 elif self._any(key, depth + 1, seen, texts):
@@ -75,7 +75,7 @@ class ExcludedCalls:
         return False
 
     def _joined(self, value: Mapping[Any, Any]) -> bool:
-        """Return whether a folder and a name in separate parameters make an excluded file."""
+        """Return whether a folder and a name in separate parameters form the path of an excluded file."""
         texts = [item for item in value.values() if isinstance(item, str) and 0 < len(item) <= 512][:8]
         folders = [each for each in texts if "/" in each or each in {"~", ".", ".."}]
         folders += [

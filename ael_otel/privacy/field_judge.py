@@ -1,4 +1,4 @@
-"""Judges the names of fields by what the configuration and the built-in words say, and remembers the answers."""
+"""Judge names of fields by the configuration and the built-in words, and cache the results."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -29,12 +29,12 @@ class FieldName(NamedTuple):
 
 
 UNJUDGED: Final = FieldName(markers.FIELD, TOO_MANY, markers.REDACTED, allowed=False)
-"""The judgement of a name for which no budget is left: its value is redacted."""
+"""The result for a name when no budget is left: its value is redacted."""
 PLAIN_NAME: Final = FieldName(None, "", "", allowed=False)
 
 
 def chosen_names(patterns: Sequence[str]) -> Callable[[str], str | None] | None:
-    """Return a function that judges names by the patterns of the configuration, None without any."""
+    """Return a function that judges names by the patterns of the configuration, None if there are none."""
     if not patterns:
         return None
     compiled = [re.compile(each, re.IGNORECASE) for each in patterns]
@@ -50,10 +50,10 @@ class FieldJudge:
 
     Args:
         policy: names that are secret or allowed by configuration.
-        redact: takes secrets out of a name itself.
+        redact: redacts secrets in a name itself.
 
     Attributes:
-        known: names that have been judged, for callers in a hurry.
+        known: names that have been judged, for fast lookups.
     """
 
     def __init__(self, policy: Policy, redact: Callable[[str, Budget], str]) -> None:
@@ -67,11 +67,11 @@ class FieldJudge:
         self.known: dict[str, FieldName] = {}
 
     def judge(self, key: str, budget: Budget, *, is_clean: bool = False) -> FieldName:
-        """Return the judgement of a name, which is cached.
+        """Return the result for a name, which is cached.
 
         Args:
             key: the name.
-            budget: what the search of a name that is new may judge.
+            budget: limits the search of a new name.
             is_clean: whether a search has found no secret in the name itself.
         """
         known = self.known.get(key)
@@ -84,7 +84,7 @@ class FieldJudge:
         ):
             name = FieldName(None, "", key, allowed=True)
         else:
-            # A marker in a name is what a secret has left behind: it says nothing of the value.
+            # A marker in a name replaces a secret: it has no meaning for the value.
             kind, rule = kind_of(markers.MARKER.sub(" x ", key) if "[" in key else key), "field_name"
             if kind in self._kept_kinds:
                 kind = None

@@ -1,9 +1,9 @@
-"""Decide by the name of a field whether its value is a secret: by its words, never by a part of a word.
+"""Decide by the name of a field whether its value is a secret: by whole words, not by parts of a word.
 
-`apiKey`, `api_key`, `API-KEY` and `x.api.key` are the same words. The last word decides, with the one before it where
-it alone says nothing: `access_key` is a secret, `primary_key` is not; `token` is, `max_tokens` and `token_count` are
-not. Words that are written together (`OPENAIAPIKEY`) are recognised by their end. Names that only hint at a
-secret are weak: their value must look like one too.
+`apiKey`, `api_key`, `API-KEY` and `x.api.key` have the same words. The last word decides, together with the word before
+it if it is ambiguous: `access_key` is a secret, `primary_key` is not; `token` is, `max_tokens` and `token_count` are
+not. Words written together (`OPENAIAPIKEY`) are recognised by their end. Names that only suggest a secret are weak:
+their value must look like a secret too.
 """
 
 import re
@@ -32,7 +32,7 @@ NO_VALUE: Final = a_set(
     "can will has have was were are be as at by on if of it same-origin include omit basic bearer digest "
     "authorization cookie credentials"
 )
-"""Placeholders: words in lower case in the place of a value."""
+"""Placeholders: words in lower case that are used instead of a value."""
 
 _FOREIGN_PASSWORDS: Final = a_set(
     # German, Spanish, Portuguese, French, Italian, Dutch, Swedish, Danish, Norwegian, Finnish, Polish, Czech, Turkish,
@@ -53,7 +53,7 @@ _OTHER_SCRIPTS: Final = {
     **dict.fromkeys(a_set("секрет секреты 密钥 密鑰 秘钥 秘鑰 密匙 シークレット"), markers.API_KEY),
     **dict.fromkeys(a_set("токен 令牌 授权码 授權碼 验证码 驗證碼 トークン 토큰"), markers.TOKEN),
 }
-"""Words of scripts other than Latin; where words are not set apart, a name that ends with one counts."""
+"""Words of scripts other than Latin. Some of these scripts do not separate words, so the end of a name counts."""
 
 ALONE: Final = {
     **dict.fromkeys(
@@ -93,7 +93,7 @@ ALONE: Final = {
         markers.FIELD,
     ),
 }
-"""Last words that are enough."""
+"""Last words that make a name the name of a secret without the word before."""
 
 _GLUED: Final = re.compile(
     r"(?P<api>(?:api|secret|access|client|account|license|encryption|signing)keys?|(?:client|app|api|jwt|token)secret)\Z"
@@ -111,7 +111,7 @@ _KEY_OWNERS: Final = a_set(
     "sign sg ingest ingestion fernet cipher validation activation authentication authorization unseal"
 )
 _OF_WORDPRESS: Final = (["secure", "auth"], ["logged", "in"])
-"""Words before `key` and `salt` of the constants by which WordPress signs cookies; their values have any signs."""
+"""Words before `key` and `salt` in WordPress's constants for signing cookies; their values have any characters."""
 _SEED_OWNERS: Final = a_set(
     "jwt auth hmac secret token wallet master nkey signing encryption password session"
 )
@@ -131,7 +131,7 @@ _NOT_OF_VENDORS: Final = a_set(
     "access private signing ssh gpg pgp host_key known trusted peer last next prev first current new old min max "
     "max_key num number count bare plain raw full long the this that a each every my your its other same no"
 )
-"""Words before `key` that make it a place, a button or a name, and not the key of a service."""
+"""Words before `key` that make it a location, a button or a label, not the key of a service."""
 _VENDORS: Final = a_set(
     "openai anthropic claude gemini vertex cohere mistral groq xai grok deepseek perplexity together "
     "fireworks replicate "
@@ -189,12 +189,12 @@ _WEAK_TOKEN_OWNERS: Final = a_set(
     "begin expected "
     "unexpected peek change cursor delta continue pagination watch resume"
 )
-"""Words before `token` that mostly mean a piece of text or a place in a list; some services make them long."""
+"""Words before `token` that mostly mean a piece of text or a position in a list; some services' values are long."""
 
 _ASKS: Final = a_set(
     "has is use uses require requires need needs show hide allow enable disable missing forgot reset"
 )
-"""First words that make a name a question or an act: `has_password`."""
+"""First words that make a name a question or an action: `has_password`."""
 
 _SUFFIXES: Final = a_set(
     "value raw plain plaintext prod production dev development staging stage live sandbox old new main "
@@ -202,7 +202,7 @@ _SUFFIXES: Final = a_set(
     "confirmation confirm again repeat repeated retype "
     "default b b64 base64 enc encoded encrypted hex current primary secondary str string text pem"
 )
-"""Last words that say where or how a secret is used: `password_prod`, `apikey_b64`."""
+"""Last words for the place or form of a secret: `password_prod`, `apikey_b64`."""
 _NOT_BEHIND: Final = a_set("current new old text raw default start end")
 
 ANCHORS: Final = (
@@ -222,14 +222,14 @@ ANCHORS: Final = (
     "密匙", "授权码", "授權碼", "验证码", "驗證碼",
     "κωδικ", "\u03ba\u03c9\u03b4\u03b9\u03ba\u03cc\u03c2", "συνθηματικ", "סיסמה", "סיסמא", "المرور", "السر", "ключ",
 )  # fmt: skip
-"""Texts in lower case, one of which is in each name that says that its value is a secret."""
+"""Texts in lower case; every name of a secret contains one of them."""
 
 _OF_FIELDS: Final = ("salt", "seed", "community", "2fa")
-"""Texts that are in so many words that only the names of fields are searched for them, and variables with a `_`."""
+"""Texts that occur in many words; searched only in names of fields, and in variables with a `_`."""
 _ANCHOR: Final = re.compile("|".join(map(re.escape, (*ANCHORS, *_OF_FIELDS))))
 
 
-# Letters that Unicode does not take apart into a Latin letter and a mark.
+# Letters that Unicode does not decompose into a Latin letter and a mark.
 _LATIN: Final = str.maketrans("\u0142\u0141\u00f8\u00d8\u0131\u0130", "lLoOiI")
 
 
@@ -256,34 +256,34 @@ def words(name: str) -> list[str]:
 
 
 def holds_anchor(text: str) -> bool:
-    """Return whether a text has a part that the name of a secret can have."""
+    """Return whether a text contains a part of a secret's name."""
     return _ANCHOR.search(text.lower()) is not None
 
 
 def kind_of(name: str) -> str | None:
-    """Return the kind of secret that a field of this name holds, None if the name does not say so."""
+    """Return the kind of secret that a field with this name has, None if its name is not that of a secret."""
     return _judge(_shape(name)).kind
 
 
 def is_weak(name: str) -> bool:
-    """Return whether a name only hints at a secret, so that the value must look like one: `session_key`, `pass`."""
+    """Return whether a name only suggests a secret, so that the value must look like one: `session_key`, `pass`."""
     return _judge(_shape(name)).weak
 
 
 def is_vague(name: str) -> bool:
-    """Return whether a name only looks like that of a key of an unknown vendor: `ACME_KEY`."""
+    """Return whether a name only resembles that of a key of an unknown vendor: `ACME_KEY`."""
     return _judge(_shape(name)).vague
 
 
 def hints_at(name: str, value: str) -> bool:
-    """Return whether a value looks enough like a secret for a name that only hints at one."""
+    """Return whether a value looks enough like a secret for a name that only suggests one."""
     return looks_like_key(value) if is_vague(name) else looks_secret(value)
 
 
 def _shape(name: str) -> str:
-    """Return a name with another number at its end: which one it is makes no difference, and many keys are numbered.
+    """Return a name with any number at its end replaced by 00, so that numbered names are judged once.
 
-    One digit is a part of some names: `auth0`.
+    A single digit stays, since it is part of some names: `auth0`.
     """
     plain = name.rstrip("0123456789")
     return f"{plain}00" if len(plain) < len(name) - 1 and len(name) <= _LONGEST else name
@@ -337,7 +337,7 @@ def _by_last(found: list[str]) -> _Judged:
         return _Judged(kind)
     weak = _weak(last, before)
     if weak == _OF_A_VENDOR:
-        # A vendor that is not known, `ACME_KEY`: each other word can stand there too, `BUILD_KEY`.
+        # An unknown vendor, `ACME_KEY`: any other word could be in its place, `BUILD_KEY`.
         return _Judged(markers.API_KEY, weak=True, vague=True)
     if weak is not None:
         return _Judged(weak, weak=True)
@@ -354,7 +354,7 @@ def _other_script(last: str, before: str) -> _Judged:
 
 
 def _glued(last: str) -> _Judged:
-    """Judge a word that others are written together with: `myapikey`, `dbpasswd`."""
+    """Judge a word that is written together with others: `myapikey`, `dbpasswd`."""
     match = _GLUED.search(last)
     if match is None or _NOT_GLUED.match(last):
         return _NOTHING
@@ -363,7 +363,7 @@ def _glued(last: str) -> _Judged:
 
 
 def _weak(last: str, before: str) -> str | None:
-    """Return the kind that a name hints at."""
+    """Return the kind that a name suggests."""
     kind: str | None = None
     match last:
         case "key" | "keys" if before in _WEAK_KEY_OWNERS or before in _VENDORS:
@@ -398,7 +398,7 @@ def _weak(last: str, before: str) -> str | None:
 
 
 def _by_two(last: str, before: str, found: list[str]) -> str | None:
-    """Judge a last word that alone says nothing."""
+    """Judge a last word that is ambiguous alone."""
     kind: str | None = None
     match last:
         case "key" | "keys":
@@ -477,7 +477,7 @@ def _by_two(last: str, before: str, found: list[str]) -> str | None:
     return kind
 
 
-# --- the value of a field whose name says that it is a secret ---------------------------------------------------------
+# --- the value of a field with the name of a secret -------------------------------------------------------------------
 
 _SCHEMA_WORDS: Final = a_set(
     "type description minLength maxLength pattern format enum const default title examples example $ref "
@@ -528,17 +528,17 @@ _ANY_DIGIT: Final = re.compile(r"[0-9]")
 
 
 def holds_secret(name: str, kind: str, value: Any, beside: Mapping[Any, Any] | None = None) -> bool:
-    """Return whether the value of a field can be the secret that its name promises.
+    """Return whether the value of a field with a secret's name can be a secret.
 
     Args:
         name: name of the field, which has a kind.
         kind: result of `kind_of` for the name.
         value: the value, neither None, a boolean nor empty.
-        beside: the mapping in which the field stands.
+        beside: the mapping that contains the field.
 
     Returns:
-        False for a schema of a parameter, a count, a state in a word, a placeholder, a token of text, and for what does
-        not look like a secret below a name that only hints at one. Such a value is redacted like any other.
+        False for the schema of a parameter, a count, a state in a word, a placeholder, a token of text, and for a value
+        that does not look like a secret under a weak name. Such a value is redacted like any other.
     """
     if isinstance(value, str):
         return _text_holds(name, kind, value, beside)
@@ -549,7 +549,7 @@ def holds_secret(name: str, kind: str, value: Any, beside: Mapping[Any, Any] | N
         if kind == markers.TOKEN and not _TOKEN_NEIGHBOURS.isdisjoint(mapping):
             return any(isinstance(each, str) and looks_secret(each) for each in mapping.values())
         return not _is_description(mapping) or _states_secret(mapping, kind)
-    # Numbers in a list are the tokens of a text.
+    # Numbers in a list are tokens of a text.
     numbers = kind == markers.TOKEN and type(value) is list
     return not (numbers and all(type(each) is int for each in cast("list[object]", value)))
 
@@ -578,14 +578,14 @@ def _text_holds(name: str, kind: str, value: str, beside: Mapping[Any, Any] | No
         return True
     if kind != markers.PASSWORD or " " in plain or len(plain) < 4:
         return False
-    # `pass` and `pw`: a password is shorter than a key
+    # A password in `pass` or `pw` may be shorter than a key.
     return not plain.isdigit() and bool(
         _MARKED.search(plain) or (_ANY_DIGIT.search(plain) and not plain[0].isdigit())
     )
 
 
 def _is_piece(value: str, beside: Mapping[Any, Any]) -> bool:
-    """Return whether a value in words is a piece of a program or a design, as the type beside it says."""
+    """Return whether a value in words is a piece of a program or a design, from the type beside it."""
     stated = beside.get("type", beside.get("$type"))
     if not isinstance(stated, str) or stated.lower() in _AUTH_TYPES or not is_words(value):
         return False
@@ -610,7 +610,7 @@ def _is_count(name: str, value: int) -> bool:
 
 
 def _states_secret(value: Mapping[Any, Any], kind: str) -> bool:
-    """Return whether the schema of a parameter names a secret as its default, its constant or an example."""
+    """Return whether the schema of a parameter has a secret as its default, its constant or an example."""
     for name in _SCHEMA_VALUES:
         stated = value.get(name)
         for each in cast("list[object]", stated) if isinstance(stated, list) else (stated,):
@@ -622,7 +622,7 @@ def _states_secret(value: Mapping[Any, Any], kind: str) -> bool:
 
 
 def _is_description(value: Mapping[Any, Any]) -> bool:
-    """Return whether a mapping describes a parameter or counts things, and holds no value of it."""
+    """Return whether a mapping describes a parameter or counts things, and contains no value of it."""
     names = {key for key in value if isinstance(key, str)}
     if len(names) != len(value):
         return False

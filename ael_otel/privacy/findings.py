@@ -1,4 +1,4 @@
-"""What is reported of redactions: a finding for people, and counts by kind."""
+"""Reports of redactions: findings for people, and counts by kind."""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -9,15 +9,15 @@ from ael_otel.privacy import markers
 
 
 class Finding(NamedTuple):
-    """One redaction, for people: never the text that was found.
+    """One redaction, for people; never contains the secret.
 
     Attributes:
         rule: name of the rule, `field_name`, `field_pattern`, `excluded_path` or `fault`.
-        kind: what it is counted as.
-        marker: what stands there now.
+        kind: the kind that it is counted as.
+        marker: the text that replaces it.
         where: JSON path of the value, `$` for the whole one; its names are redacted too.
         start: first character of the match in its text; 0 for a whole value.
-        end: character behind the match; 0 for a whole value.
+        end: position after the match; 0 for a whole value.
     """
 
     rule: str
@@ -29,17 +29,17 @@ class Finding(NamedTuple):
 
 
 class _Records(local):
-    """What one thread notes of its counts."""
+    """The counts that one thread records."""
 
     def __init__(self) -> None:
         self.open: list[dict[str, int]] = []
 
 
 class Tally:
-    """Reports each redaction: to the counter of the process, or to the list of an explanation.
+    """Reports each redaction to the counter of the process, or to the list of an explanation.
 
     Args:
-        on_redacted: called with the kind and how many of it, once for each text or field; what it raises is ignored.
+        on_redacted: called with the kind and the number, once for each text or field; its exceptions are ignored.
     """
 
     def __init__(self, on_redacted: Callable[[str, int], None] | None = None) -> None:
@@ -61,7 +61,7 @@ class Tally:
 
     @contextmanager
     def recorded(self) -> Generator[dict[str, int]]:
-        """Note what this thread counts from now on, by kind, beside counting it."""
+        """Record what this thread counts from now on, by kind, in addition to counting it."""
         counts: dict[str, int] = {}
         self._records.open.append(counts)
         try:
@@ -74,5 +74,5 @@ class Tally:
         for counts in self._records.open:
             counts[kind] = counts.get(kind, 0) + count
         if self._on_redacted is not None:
-            with suppress(Exception):  # counting must not cost the value
+            with suppress(Exception):  # a failed counter must not affect the value
                 self._on_redacted(kind, count)

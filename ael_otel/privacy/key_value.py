@@ -1,13 +1,12 @@
-"""Secrets that only their name gives away, in text: `password=...`, `"api_key": "..."`, `Cookie: ...`.
+"""Find secrets in text by the name beside them: `password=...`, `"api_key": "..."`, `Cookie: ...`.
 
-A word such as `token` anywhere in a text is where to look. One search steps from word to word: it matches the word, the
-rest of the name around it and the sign behind it, whether there is one or not, so each name is read once, however
-often such words repeat. The whole name is then judged as a field's name is, so that `max_tokens=5` and
-`primary_key: id` stay; the sentence in front of it does not count. A value is read once too: the search resumes
-behind it.
+Every occurrence of a word such as `token` is a candidate. One search steps from word to word: it matches the word, the
+rest of the name around it and the sign after it, if there is one, so each name is read once even if such words repeat.
+The whole name is then judged like a field's name, so that `max_tokens=5` and `primary_key: id` are not redacted; the
+sentence before it is ignored. A value is read once too: the search resumes after it.
 
-The value is judged by how it is written. In quotes beside a name in quotes it is data, and goes. Without quotes it must
-look like a value: `token = f()` is code, not a secret.
+The value is judged by how it is written. In quotes beside a name in quotes it is data, and is redacted. Without quotes
+it must look like a value: `token = f()` is code, not a secret.
 """
 
 import re
@@ -35,19 +34,19 @@ _DECIDING: Final = 120
 _MOST_SAME: Final = 1024
 _LEFT: Final = 240
 _RIGHT: Final = 320
-"""Characters before a name and behind its sign that decide on its value: at most 234 and 280."""
+"""Characters before a name and after its sign that decide about its value: at most 234 and 280."""
 _NEAR: Final = 2_048
 _SURE: Final = _NEAR - windows.OVERLAP
-"""Characters behind one name among which the next is searched for first, and those of them that a match may reach."""
+"""Characters after one name in which the next is searched for first, and the part of them that a match may reach."""
 _LONGEST_NAME: Final = 160
 _LONGEST_WORD: Final = max(map(len, ANCHORS))
-"""Characters behind the beginning of a match that decide whether there is one: what follows the word is optional."""
+"""Characters after the beginning of a match that decide whether there is one: what follows the word is optional."""
 _BARS: Final = frozenset("|\u2502\u2503")
 _LONGEST_LINE: Final = 4096
 _NAMES_KEPT: Final = 4096
 _LONGEST_MARKER: Final = 20
 _PADDING: Final = 160
-"""Blanks at most between a name and its sign, or around the heading of a column."""
+"""Maximum blanks between a name and its sign, or around the heading of a column."""
 _BLANKS: Final = frozenset({"", " ", "\n", "\r", "\t"})
 _NEED_DIGITS: Final = frozenset({markers.SSN, markers.CREDIT_CARD})
 _BEFORE_NAME: Final = frozenset("\"':= >")
@@ -130,7 +129,7 @@ _DASHES: Final = re.compile(
     rf"(?:[:=][ \t]{{0,3}})?(?:{_DASH}(?:[ \t]{{0,3}}[:=])?|-{{1,3}})|[:=][ \t]{{1,3}}->|=:|=[ \t]=",
     re.IGNORECASE,
 )
-# A sign that is none of a comparison: only what is stated can be changed by a plan.
+# A sign that is not a comparison: a plan can change only a value that is stated.
 _STATES: Final = re.compile(rf"\s{{0,160}}{_COLOUR}[=:](?![=>:])")
 # An index before a sign, and a fence, the mark of a reply or tags of HTML behind it.
 _AROUND_SIGN: Final = re.compile(
@@ -139,7 +138,7 @@ _AROUND_SIGN: Final = re.compile(
     re.IGNORECASE,
 )
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]{0,12}m")
-# The search is one in lower case, where `[a9...]` could be a password in brackets; `_at` knows markers with digits.
+# In a search in lower case `[a9...]` could be a password in brackets; `_at` knows markers with digits.
 _MARKED: Final = r"\[[a-z][a-z_]{1,31}\]"
 # Name and value as fields of one object: `{"name": "API_TOKEN", "value": "..."}`, `EnvVar(name=..., value=...)`.
 _OF_PAIR: Final = re.compile(
@@ -158,7 +157,7 @@ _PAIRED_BEFORE: Final = re.compile(
     re.IGNORECASE,
 )
 _NEXT_ITEM: Final = re.compile(r"\n[ \t]{0,40}-[ \t]")
-# The sign that opens a list of texts, as Terraform prints changes of one too.
+# The sign that opens a list of texts, also in a list of changes that Terraform prints.
 _OF_ARRAY: Final = re.compile(r"[\[({]\s{0,40}(?:[+~-][ \t]{1,3})?\Z")
 _PLAIN_SIGNS: Final = frozenset({"=", ":", ": ", " = "})
 _QUOTES: Final = frozenset("\"'`\\ b")
@@ -174,15 +173,15 @@ _IN_DOUBLE: Final = re.compile(r'[^"\\\n]*+(?:\\.[^"\\\n]*+)*+', re.DOTALL)
 _IN_SINGLE: Final = re.compile(r"[^'\\\n]*+(?:\\.[^'\\\n]*+)*+", re.DOTALL)
 # A quote inside quotes, as SQL, CSV and shells write it: `it''s`, `it'\''s`, `it'"'"'s`.
 _JOINED: Final = re.compile(r"""(?:''|""|'\\{1,2}''|'"'"')(?=[^\s"',;:)\]}])""")
-# What decides is the beginning of a long run; `_MORE` takes the rest, once.
+# The beginning of a long run decides; `_MORE` reads the rest, once.
 _RUN: Final = re.compile(r"[^\s\"'`<>]{1,256}")
-# Alone on its line, as in a file of variables, quotes and angle brackets are characters of the value.
+# Alone on its line, as in a file of variables, quotes and angle brackets belong to the value.
 _RUN_OF_LINE: Final = re.compile(r"\S{1,256}")
 _LINE_HEAD: Final = re.compile(r"[ \t]{0,8}(?:[+>#$-] ?|-e |export |set |ENV |ARG ){0,2}")
 _END_OF_RUN: Final = re.compile(r"[\"'`](?![A-Za-z0-9])|<(?=/|[A-Za-z]{1,12}[\s/>])|>(?![A-Za-z0-9])")
 _ANGLED: Final = re.compile(r"<([^\s\"'`<>]{10,256})>?")
 _MORE: Final = re.compile(r"[^\s\"'`&,;<>|(){}\[\]\\]*+")
-# Where a value ends in a run of characters without blanks: at a sign that begins something else.
+# The end of a value in a run of characters without blanks: a sign that begins something else.
 _END: Final = re.compile(
     r"&(?=[\w.\[\]%-]{1,64}=|amp;|&|$)|;(?=$|[\w .-]{1,40}=)|,(?=$|[\w.-]{1,40}[=:])|[,;&](?=[\])}])|\|(?=$|\|)"
     r"|\\+(?=[nrt\"'u\\]|$)|[\])}](?=[\])}.,;:]*$)|[\])}],|[\])}];"
@@ -228,7 +227,7 @@ _PATH: Final = re.compile(r"(?:~|\.{0,2})/[\w.~-]+(?:/[\w.~*-]*)+|[a-z][a-z0-9+.
 _READS: Final = re.compile("(?:get|set|find|delete|read|load|has|put)(?=_|[A-Z])")
 _FIELDS: Final = re.compile(r"\{[^{}]{0,128}\}")
 _TWO_WORDS: Final = re.compile(r"[A-Za-z]{1,32}(?:_[a-z]{1,32}|[A-Z][a-z]{1,32})")
-# Rules for a field, as validators of forms state them: `'password' => 'required|min:8'`.
+# Rules for a field, as validators of forms define them: `'password' => 'required|min:8'`.
 _RULES: Final = re.compile(
     r"(?:required|nullable|sometimes|string|bail|confirmed|present|filled)(?:\|[a-z_]{2,24}(?::[\w,.-]{1,40})?){0,8}"
 )
@@ -243,7 +242,7 @@ _OF_COOKIES: Final = re.compile("cookies?2?\\Z", re.IGNORECASE)
 _UNDECIDED: Final = (-1, -1, "")
 
 type _Place = tuple[int, int, str]
-"""Where a value begins and ends, and its kind."""
+"""Beginning, end and kind of a value."""
 type _Answer = tuple[_Place | None, int | None]
 
 _REDACTED: Final = (-2, -2, "")
@@ -251,21 +250,21 @@ _WHOLE_MARKER: Final = re.compile(r"\[[A-Z_]{3,24}\]")
 _SPENT: Final[_Answer] = (_UNDECIDED, None)
 
 type KindFor = Callable[[str], str | None]
-"""Returns the kind of secret that a field of a name holds, None if the name does not say so."""
+"""Returns the kind of secret that a field with a name has, None if its name is not that of a secret."""
 
 
 class NamedSecrets:
-    """Finds values that their names give away.
+    """Finds values by the names beside them.
 
     Args:
         kind_for: judges names.
-        words: a name that is judged a secret's contains one of them, in lower case; None for any name.
+        words: every name of a secret contains one of these texts, in lower case; None for any name.
     """
 
     def __init__(self, kind_for: KindFor = kind_of, words: tuple[str, ...] | None = ANCHORS) -> None:
         self._kind_for = kind_for
         if words is None:
-            # Names that a configuration chooses have no words in common.
+            # Names that a configuration defines have no words in common.
             self._name = self._any_name = _search_for(r"(?<![\w.\-])[\w\-]")
         else:
             self._name = _search_for(pattern_of(word for word in words if word.isascii()))
@@ -289,14 +288,14 @@ class NamedSecrets:
             start: where the part begins.
             end: where the part ends.
             found: called with the beginning, end and kind of each value.
-            budget: counts each name that is judged; the search stops where it is spent.
+            budget: counts each name that is judged; the search stops when it is spent.
         """
         at = start
         limit = min(len(text), end + 512)
         plain = text.isascii() or low[at:limit].isascii() or not _OTHER_LETTERS.search(low, at, limit)
         pattern = self._name if plain else self._any_name
         near = pattern.search
-        # Of a small part nothing behind it is read before a name begins in it.
+        # For a small part, nothing after it is read before a name begins in it.
         near_end = min(end + _LONGEST_WORD, limit)
         if end - at <= _NEAR:
             match = near(low, at, near_end)
@@ -328,9 +327,9 @@ class NamedSecrets:
                         return
                     value, begin = judged
                 else:
-                    # What repeats is judged once: the same name, sign and value, with the same text around them.
+                    # Repetitions are judged once: the same name, sign and value, with the same text around them.
                     around = text[first - _LEFT : at + _RIGHT]
-                    # Two texts are compared in less time than one is hashed.
+                    # Comparing two texts is faster than hashing one.
                     if around != last_around:
                         answer = same.get(around)
                         last_around = around if answer is not None else ""
@@ -355,7 +354,7 @@ class NamedSecrets:
                     at = max(at, value[1])
                 elif begin is not None:
                     tables.look(begin, match.start("close"))
-            # Mostly the next name is not far; a search in windows takes longer.
+            # The next name is usually near; a search in windows takes longer.
             begin = at
             if at + _NEAR > near_end:
                 match = near(low, at, near_end)
@@ -369,9 +368,9 @@ class NamedSecrets:
                 match = windows.search(pattern, low, min(at + _SURE, match.start(), limit), limit)
 
     def _judge(self, text: str, match: "re.Match[str]", seen: set[str], budget: Budget) -> "_Answer":
-        """Return where the value of a name is and its kind, and where the name begins if it can head a column.
+        """Return position and kind of the value of a name, and where the name begins if it can head a column.
 
-        The answer is `_SPENT` where the name is a secret's and the budget does not allow to judge its value.
+        The answer is `_SPENT` if the name is that of a secret and the budget is too small to judge its value.
         """
         start = match.start()
         end, closed = match.span("close")
@@ -382,12 +381,12 @@ class NamedSecrets:
             begin = start - (len(head[0]) if head is not None else 0)
         name = text[max(begin, end - _LONGEST_NAME) : end].strip("-.")
         if begin < start and text[begin] in "nrt" and text[begin - 1 : begin] == "\\":
-            # The letter may end an escape: `\tpassword\n`.
+            # The letter may belong to an escape: `\tpassword\n`.
             rest = text[max(begin + 1, end - _LONGEST_NAME) : end].strip("-.")
             if (self._names.get(rest) or self._remembered(rest))[0] is not None:
                 begin, name = begin + 1, rest
         if name not in seen:
-            # Also one that an earlier search has judged: the result does not depend on that.
+            # Also for one that an earlier search has judged: the result must not depend on the cache.
             seen.add(name)
             if budget.is_spent(start, NEW_NAME):
                 return _SPENT
@@ -414,7 +413,7 @@ class NamedSecrets:
             value = _without_sign(text, begin, closed, kind)
         elif plans.behind_unstated(text, match.end()) is None:
             if plain and closed == end and sign in _PLAIN_SIGNS:
-                # Most names with a value are of this sort; what is not decided here goes the long way.
+                # Most names with a value end here; the others take the slow path.
                 short = _short(text, match.end(), kind, sign)
                 if short is not _UNDECIDED:
                     return short, None
@@ -430,13 +429,13 @@ class NamedSecrets:
         if sign is not None and _STATES.match(sign):
             value = _with_change(text, match.end(), value, kind, is_hidden)
         if value is not None and value[1] - value[0] >= _DECIDING:
-            # The rest of a long run is read once it is certain that it goes.
+            # The rest of a long run is read only when it is certain to be redacted.
             more = _MORE.match(text, value[1])
             value = (value[0], value[1] if more is None else more.end(), value[2])
         return value, begin if sign is None or sign[0] not in ":=" else None
 
     def _remembered(self, name: str) -> tuple[str | None, bool]:
-        """Return the kind of a name, and whether its values have no form of their own, as those of cookies have."""
+        """Return the kind of a name, and whether its values have no fixed form, like those of cookies."""
         lowered_name = name.lower()
         plain = not (
             is_weak(name)
@@ -453,22 +452,22 @@ class NamedSecrets:
     def _kind_with_words(
         self, text: str, begin: int, name: str, sign: str | None, both: str
     ) -> tuple[str | None, bool]:
-        """Judge a name of two words, `api key: ...`, and one that only an address makes a secret's, `?sig=...`.
+        """Judge a name of two words, `api key: ...`, and one that is a secret's only in an address, `?sig=...`.
 
         Returns:
-            The kind, and whether only the value can tell.
+            The kind, and whether only the value can decide.
         """
         if both and (kind := self._kind_for(both)) is not None:
             return kind, is_vague(both)
         if name in _KEYS and sign is not None and (sign == "=" or sign.strip() in {"is", ":"}):
-            # Each word can stand before `key`, and none has to: the value decides.
+            # Each word may precede `key`, and none has to: the value decides.
             return markers.API_KEY, True
         in_query = name.lower().endswith("sig") and text[begin - 1 : begin] in {"?", "&"}
         return (markers.TOKEN if in_query else None), False
 
 
 def _with_word_before(text: str, begin: int, name: str, sign: str | None) -> str:
-    """Return a name with the word before it if both can be one name, `api key: ...`; an empty text if they cannot."""
+    """Return a name with the word before it if both can be one name, `api key: ...`; an empty text otherwise."""
     if text[begin - 1 : begin] != " " or not name.isalpha():
         return ""
     if sign is not None:
@@ -493,13 +492,13 @@ def _moved(answer: "_Answer", by: int) -> "_Answer":
 
 
 def _is_near(text: str, first: int, at: int, answer: "_Answer", *, tag: bool = False) -> bool:
-    """Return whether nothing but the text close to a name has decided on its value.
+    """Return whether only text near a name has decided about its value.
 
     Args:
         text: the whole text.
         first: where the name begins.
         at: where the value begins.
-        answer: what was decided, its places relative to `first`.
+        answer: the decision, its positions relative to `first`.
         tag: True if name and value are parts of a tag, with no sign such as `=` between them.
     """
     value = answer[0]
@@ -516,13 +515,13 @@ def _is_near(text: str, first: int, at: int, answer: "_Answer", *, tag: bool = F
     if lists.begins_with_gap(text, at):
         return False
     if following in {"|", ">"}:
-        # A block of lines ends before one that is not indented.
+        # A block of lines ends before a line that is not indented.
         return _BLOCK.match(text, at) is None or _OUTDENTED.search(text, at, at + _RIGHT) is not None
     return following not in {"<", "$"} or _HEREDOC.match(text, at) is None
 
 
 def _worth_a_look(text: str, start: int, end: int, closed: int) -> bool:
-    """Return whether a name without a sign behind it can have a value: a tag's, one before it, or a column's."""
+    """Return whether a name without a sign after it can have a value: a tag's, one before it, or a column's."""
     behind = text[end : end + 1]
     if text[closed : closed + 1] in {"}", ""}:
         return True  # `{"value": "...", "name": "API_TOKEN"}`
@@ -537,7 +536,7 @@ def _worth_a_look(text: str, start: int, end: int, closed: int) -> bool:
 
 
 def _short(text: str, at: int, kind: str, sign: str) -> tuple[int, int, str] | None:
-    """Decide on a value of letters and digits that a blank ends; `_UNDECIDED` for all others."""
+    """Decide about a value of letters and digits that ends at a blank; `_UNDECIDED` for all others."""
     run = _BARE.match(text, at)
     if run is None:
         return _UNDECIDED
@@ -557,14 +556,14 @@ def _short(text: str, at: int, kind: str, sign: str) -> tuple[int, int, str] | N
     return None if sign != "=" and size < 6 else _UNDECIDED
 
 
-# What the words that are not ASCII have in them.
+# Parts of the words that are not ASCII.
 _OTHER_LETTERS: Final = re.compile(
     "[" + "".join({c for word in ANCHORS for c in word if not c.isascii()}) + "]"
 )
 
 
 def _search_for(words: str) -> "re.Pattern[str]":
-    """Return a search for names that hold one of some words, and for the sign behind them."""
+    """Return a search for names that contain one of some words, and for the sign after them."""
     return re.compile(
         rf"(?:{words})[\w.\-]*+(?P<close>{_CLOSE})"
         rf"(?:(?P<marked>[=:] ?(?={_MARKED}))|(?P<sign>(?:{_SIGN})(?![=>]?{_MARKED})))?"
@@ -575,26 +574,26 @@ _NAME_OF_SECRET: Final = re.compile(pattern_of(ANCHORS))
 
 
 def may_name(text: str) -> bool:
-    """Return whether something in a text can be the name of a secret."""
+    """Return whether a text may contain the name of a secret."""
     return not text.isascii() or _NAME_OF_SECRET.search(text.lower()) is not None
 
 
 def name_places(text: str) -> list[int]:
-    """Return the places of a text that are in what can be the name of a secret."""
+    """Return positions inside possible names of secrets in a text."""
     return [match.start() for match in windows.finditer(_NAME_OF_SECRET, lowered(text))]
 
 
 def is_empty_authorization(value: str) -> bool:
-    """Return whether the value of an `Authorization` header has a placeholder where its credential will be."""
+    """Return whether the value of an `Authorization` header has a placeholder instead of a credential."""
     scheme = _SCHEME.match(value)
     return scheme is not None and all(map(is_placeholder, value[scheme.end() :].strip().split(":")))
 
 
 def _holds(name: str, kind: str, value: str) -> bool:
-    """Return whether a value can be the secret that a name only hints at."""
+    """Return whether a value can be the secret that a weak name suggests."""
     if hints_at(name, value):
         return True
-    # `pass` and `pw`: a password is shorter than a key.
+    # A password in `pass` or `pw` may be shorter than a key.
     return (
         kind == markers.PASSWORD
         and len(value) >= 4
@@ -606,10 +605,10 @@ def _holds(name: str, kind: str, value: str) -> bool:
 
 
 def _pair(text: str, begin: int, end: int, kind: str, sign: str | None) -> tuple[int, int, str] | None:
-    """Judge the field `value` of the object whose field `name` is the name of a secret.
+    """Judge the field `value` of an object whose field `name` is the name of a secret.
 
-    Both fields are within the characters around the name that decide on its value. The answer is `_REDACTED` where a
-    marker is in the place of the value: the next object begins behind the name.
+    Both fields are within the characters around the name that decide about its value. The answer is `_REDACTED` if a
+    marker replaces the value: the next object begins after the name.
     """
     if text[begin - 1 : begin] not in _BEFORE_NAME or begin == 0:
         return None
@@ -657,7 +656,7 @@ def _without_sign(text: str, begin: int, end: int, kind: str) -> tuple[int, int,
 
 
 def find(text: str, at: int) -> tuple[int, int, str] | None:
-    """Return where the value of the name around `text[at:]` is, and its kind; None if there is none to hide."""
+    """Return position and kind of the value of the name around `text[at:]`; None if nothing is to be redacted."""
     found: list[tuple[int, int, str]] = []
     _ANY_NAMES.search(
         text,
@@ -674,7 +673,7 @@ _OPTION: Final = re.compile(r"--(?P<name>[A-Za-z][\w-]{0,60}+)(?:=|[ \t]{1,3})(?
 
 
 def option(text: str, at: int) -> tuple[int, int, str] | None:
-    """Return where the value of the option at `text[at:]` is, and its kind; None if there is none to hide."""
+    """Return position and kind of the value of the option at `text[at:]`; None if nothing is to be redacted."""
     found: list[tuple[int, int, str]] = []
     options(
         text, at, at + 1, kind_of, lambda first, last, kind: found.append((first, last, kind)), Unlimited()
@@ -720,22 +719,22 @@ def options(
 def lowered(text: str) -> str:
     """Return a text in lower case, of the same length."""
     low = text.lower()
-    # A few letters become two in lower case, and places would not fit any more.
+    # A few letters become two in lower case, which would shift all positions.
     return low if len(low) == len(text) else "".join(c.lower() if c < "\x80" else c for c in text)
 
 
 class _Named(NamedTuple):
-    """A name of a secret in a text, and the sign behind it.
+    """A name of a secret in a text, and the sign after it.
 
     Attributes:
         text: the whole text.
         begin: where the name begins.
-        at: where what stands behind the sign begins.
-        kind: what the name says.
+        at: the position after the sign.
+        kind: the kind of the name.
         name: the name.
         sign: the sign, with the blanks around it.
         quoted: whether the name is in quotes.
-        vague: whether only the value can tell that it is a secret.
+        vague: whether only the value can decide that it is a secret.
     """
 
     text: str
@@ -754,7 +753,7 @@ class _Named(NamedTuple):
 
     @property
     def following(self) -> str:
-        """Return the character behind the sign."""
+        """Return the character after the sign."""
         return self.text[self.at : self.at + 1]
 
     @property
@@ -769,7 +768,7 @@ class _Named(NamedTuple):
 
 
 class _Reading(NamedTuple):
-    """How a value is read: the sign that counts, whether the name is in quotes, whether it is no word of a program."""
+    """How a value is read: its sign, whether the name is in quotes, whether it is not a word of a program."""
 
     sign: str
     quoted: bool
@@ -777,7 +776,7 @@ class _Reading(NamedTuple):
 
 
 def _value(named: _Named) -> "_Place | None":
-    """Judge what stands behind the name of a secret and a sign."""
+    """Judge the text after the name of a secret and a sign."""
     sign = _COLOURS.sub("", named.sign) if "\x1b" in named.sign else named.sign
     if len(sign) > 3:
         sign = _AROUND_SIGN.sub(r"\1\2", sign)
@@ -805,7 +804,7 @@ def _value(named: _Named) -> "_Place | None":
 
 
 def _by_sign(named: _Named, bare: str) -> "_Place | _Reading | None":
-    """Return the value behind a sign, or how it is to be read; `bare` is the sign without blanks around it."""
+    """Return the value after a sign, or how to read it; `bare` is the sign without blanks around it."""
     sign, kind = named.sign, named.kind
     if not bare:
         return _behind_line_end(named) if "\n" in sign else _behind_blank(named)
@@ -840,23 +839,23 @@ def _by_sign(named: _Named, bare: str) -> "_Place | _Reading | None":
     if bare in {"==", "===", "!=", "!==", ":-"}:
         return _Reading(" = ", named.quoted)
     if bare in {"or", "??", "||", "?:"}:
-        return _Reading(sign, quoted=False)  # beside a default, the name is that of a variable or of a header
+        return _Reading(sign, quoted=False)  # a name with a default is that of a variable or a header
     return _behind_operator(named, bare)
 
 
 def _behind_line_end(named: _Named) -> "_Reading | None":
-    """Judge a value in the line below its name, as parts of a form have it."""
+    """Judge a value in the line below its name, as in parts of a form."""
     if named.text[named.begin - 6 : named.begin] != 'name="':
         return None
     return _Reading("=", named.quoted, sure=True)
 
 
 def _behind_blank(named: _Named) -> "_Place | _Reading | None":
-    """Judge a value that only blanks keep apart from its name: something that nobody types."""
+    """Judge a value separated from its name by blanks only, if it cannot be ordinary text."""
     text, begin, at, kind = named.text, named.begin, named.at, named.kind
     if named.following in {'"', "'"}:
         return _stated(text, at, kind, named.name)
-    # In files of logins each word stands behind a blank: `machine db login ada password hunter22`.
+    # In files of logins a blank separates all words: `machine db login ada password hunter22`.
     if (
         kind == markers.PASSWORD
         and _LOGIN.search(text[max(0, begin - 96) : begin]) is not None
@@ -870,7 +869,7 @@ def _behind_blank(named: _Named) -> "_Place | _Reading | None":
 
 
 def _behind_comma(named: _Named) -> "_Place | _Reading | None":
-    """Judge an argument of a call, or the next of a list: `getenv("KEY", "...")`, `["--password", "..."]`."""
+    """Judge an argument of a call, or the next item of a list: `getenv("KEY", "...")`, `["--password", "..."]`."""
     text, begin, at, kind, quoted = named.text, named.begin, named.at, named.kind, named.quoted
     if quoted and not named.is_option and (pair := _second(text, begin, at, kind)) is not None:
         return pair
@@ -888,7 +887,7 @@ def _behind_comma(named: _Named) -> "_Place | _Reading | None":
 
 
 def _in_tag(named: _Named, bare: str) -> "_Reading | None":
-    """Judge the text of a tag, and a value behind the word `value`."""
+    """Judge the text of a tag, and a value after the word `value`."""
     if bare == ">":
         if named.sign[-1].isspace() and named.before not in {"<", ":"}:
             return None  # not the end of a tag
@@ -899,7 +898,7 @@ def _in_tag(named: _Named, bare: str) -> "_Reading | None":
 
 
 def _behind_operator(named: _Named, bare: str) -> "_Place | _Reading | None":
-    """Judge a value behind `=`, `:` and the operators of programming languages, in one line or in several."""
+    """Judge a value after `=`, `:` and the operators of programming languages, in one line or in several."""
     text, at, kind, sign = named.text, named.at, named.kind, named.sign
     # A parameter of an address, or a variable of the environment: what follows is a value.
     sure = sign == "=" and (
@@ -924,7 +923,7 @@ def _behind_operator(named: _Named, bare: str) -> "_Place | _Reading | None":
             return None
         value = _at(text, named.begin, tag.end(), kind, named.name, sign, quoted=named.quoted, sure=sure)
         if value is not None:
-            # What may be the beginning of a password goes too.
+            # A possible beginning of a password is redacted too.
             return (at, *value[1:]) if _ANY_DIGIT.search(tag[0]) else value
     return _Reading(sign, named.quoted, sure)
 
@@ -937,9 +936,9 @@ def _with_change(
     Args:
         text: the whole text.
         at: where the old value begins.
-        value: what was found of the old one.
-        kind: what the name says.
-        is_hidden: returns whether the new value is one to redact.
+        value: the result for the old one.
+        kind: the kind of the name.
+        is_hidden: returns whether the new value is to be redacted.
     """
     begin = plans.behind_unstated(text, at)
     if begin is None:
@@ -958,7 +957,7 @@ def _with_change(
         return value
     start = quote.end()
     end = _closing(text, start, quote[1])
-    # A long one is never a placeholder; so what stands near decides.
+    # A long one is never a placeholder, so the text nearby decides.
     if end < at + 2 * _DECIDING and not (
         is_hidden(text[start:end]) and _meant(text[start:end], kind, data=True)
     ):
@@ -974,7 +973,7 @@ def _record(text: str, begin: int, at: int, kind: str) -> tuple[int, int, str] |
 
 
 def _bracketed(text: str, at: int, kind: str) -> tuple[int, int, str] | None:
-    """Judge what stands in brackets behind a name, and is no index: `Password[hunter2hunter2]`."""
+    """Judge a text in brackets after a name that is not an index: `Password[hunter2hunter2]`."""
     value = _IN_BRACKETS.match(text, at)
     if kind not in _FREE or value is None or not looks_secret(value[0]):
         return None
@@ -982,7 +981,7 @@ def _bracketed(text: str, at: int, kind: str) -> tuple[int, int, str] | None:
 
 
 def _padded(text: str, begin: int, at: int, kind: str) -> tuple[int, int, str] | None:
-    """Judge the second of two columns that blanks keep apart, as PowerShell prints a variable and its value."""
+    """Judge the second of two columns separated by blanks, as PowerShell prints a variable and its value."""
     value = _BARE.match(text, at)
     if kind not in _FREE or value is None or text[value.end() : value.end() + 1] not in _BLANKS:
         return None
@@ -993,7 +992,7 @@ def _padded(text: str, begin: int, at: int, kind: str) -> tuple[int, int, str] |
 
 
 def _aside(text: str, at: int, kind: str) -> tuple[int, int, str] | None:
-    """Judge a value whose place says little, with or without quotes: only one that looks like a secret."""
+    """Judge a value in an ambiguous place, with or without quotes: only one that looks like a secret."""
     quote = _QUOTE.match(text, at)
     if quote is not None:
         at = quote.end()
@@ -1005,7 +1004,7 @@ def _aside(text: str, at: int, kind: str) -> tuple[int, int, str] | None:
 
 
 def _constant(text: str, at: int, kind: str) -> tuple[int, int, str] | None:
-    """Judge the argument behind a constant: `curl_easy_setopt(curl, CURLOPT_PASSWORD, "hunter2")`."""
+    """Judge the argument after a constant: `curl_easy_setopt(curl, CURLOPT_PASSWORD, "hunter2")`."""
     quote = _QUOTE.match(text, at)
     if quote is None:
         return None
@@ -1031,7 +1030,7 @@ def _second(text: str, begin: int, at: int, kind: str) -> tuple[int, int, str] |
 
 
 def _stated(text: str, at: int, kind: str, name: str) -> tuple[int, int, str] | None:
-    """Judge a quoted value behind a name and a blank, as SQL has it: `PASSWORD 'hunter2'`."""
+    """Judge a quoted value after a name and a blank, as in SQL: `PASSWORD 'hunter2'`."""
     end = _closing(text, at + 1, text[at])
     value = text[at + 1 : end]
     if _ENV.fullmatch(name) and kind in _FREE and looks_secret(value):
@@ -1044,8 +1043,8 @@ def _stated(text: str, at: int, kind: str, name: str) -> tuple[int, int, str] | 
 def _block(text: str, at: int, begin: int, kind: str, *, short: bool) -> tuple[int, int, str] | None:
     """Return the lines of a block scalar of YAML or of a here-document; None if the value is neither.
 
-    `short` limits the value to one line: several are never what a weak name hints at, and reading them for each name
-    again would take quadratic time.
+    `short` limits the value to one line: a weak name never has several, and reading them again for each name would take
+    quadratic time.
     """
     if text[at : at + 1] in {"!", "&"} and (tag := _YAML_TAG.match(text, at)) is not None:
         at = tag.end()
@@ -1075,7 +1074,7 @@ def _block(text: str, at: int, begin: int, kind: str, *, short: bool) -> tuple[i
 
 
 def _terminator(text: str, start: int, word: str) -> int:
-    """Return where the line that ends a here-document begins; the end of the text where none does."""
+    """Return where the line that ends a here-document begins; the end of the text if there is none."""
     at = text.find(word, start)
     while at >= 0:
         line = text.rfind("\n", start - 1, at) + 1
@@ -1088,7 +1087,7 @@ def _terminator(text: str, start: int, word: str) -> int:
 
 @lru_cache(maxsize=512)
 def _deeper(indent: int, most: int | None) -> "re.Pattern[str]":
-    """Return a pattern for lines that are indented deeper, and empty ones between them; `most` lines, None for all."""
+    """Return a pattern for lines with a deeper indent, and empty ones between them; `most` lines, None for all."""
     number = "+" if most is None else f"{{1,{most}}}"
     return re.compile(rf"(?:[ \t]{{{indent + 1},}}[^\n]*\n?|[ \t]*\r?\n){number}")
 
@@ -1096,17 +1095,17 @@ def _deeper(indent: int, most: int | None) -> "re.Pattern[str]":
 def _at(
     text: str, begin: int, at: int, kind: str, name: str, sign: str, *, quoted: bool, sure: bool
 ) -> tuple[int, int, str] | None:
-    """Judge what stands behind a name and its sign.
+    """Judge the text after a name and its sign.
 
     Args:
         text: the whole text.
         begin: where the name begins.
         at: where the value begins.
-        kind: what the name says.
+        kind: the kind of the name.
         name: the name.
-        sign: what stands between them: `=`, `:`, `is`, or a blank.
+        sign: the text between them: `=`, `:`, `is`, or a blank.
         quoted: whether the name is in quotes.
-        sure: whether what stands there is a value, and no word of a program.
+        sure: whether the text is a value, not a word of a program.
     """
     if MARKER.match(text, at):
         return None
@@ -1132,10 +1131,10 @@ def _at(
             and not looks_secret(_FIELDS.sub("", value))
         ):
             return None  # `f"{user}:{password}"`
-        # The name was in quotes as well: that is data, where a word is enough; in code it may be a word of the program.
+        # A quoted name means data, in which a word is enough; in code it may be a word of the program.
         return (start, end, kind) if _meant(value, kind, data=quoted or sure) else None
     if quote is None and sign != " " and kind in _FREE and (call := _WRAPPED.match(text, at)) is not None:
-        # `Some("...")`, `crypt('...', ...)`: what is in the call may be a name or a file.
+        # `Some("...")`, `crypt('...', ...)`: the call's argument may be a name or a file.
         start = call.end() + 1
         end = _closing(text, start, text[call.end()])
         return (start, end, kind) if is_drawn(text[start:end]) else None
@@ -1182,7 +1181,7 @@ _OF_SENTENCE: Final = re.compile(
 
 
 def _begins_line(text: str, begin: int) -> bool:
-    """Return whether a name is the first on its line, apart from what a shell or a diff puts there."""
+    """Return whether a name is the first on its line, not counting what a shell or a diff puts there."""
     line = text.rfind("\n", max(0, begin - 24), begin)
     return (line >= 0 or begin <= 24) and _LINE_HEAD.fullmatch(text, line + 1, begin) is not None
 
@@ -1215,7 +1214,7 @@ def _bare(
 
 
 _FREE: Final = frozenset({markers.PASSWORD, markers.API_KEY, markers.TOKEN, markers.FIELD})
-"""Kinds whose values people choose, of any characters."""
+"""Kinds whose values people choose, with any characters."""
 
 
 def _code(value: str, head: str) -> bool:
@@ -1236,7 +1235,7 @@ def _to(pattern: re.Pattern[str], text: str, at: int, kind: str) -> tuple[int, i
 
 
 def _closing(text: str, start: int, quote: str) -> int:
-    """Return where a quoted value ends; where nothing closes it, at the end of the line."""
+    """Return where a quoted value ends; if the quote is not closed, the end of the line."""
     if len(quote) > 1:
         end = text.find(quote, start)
         if end >= 0:
@@ -1256,7 +1255,7 @@ def _closing(text: str, start: int, quote: str) -> int:
 
 
 def _meant(value: str, kind: str, *, data: bool) -> bool:
-    """Return whether a value in quotes is one to keep secret."""
+    """Return whether a value in quotes is a secret."""
     plain = value[:4096].strip()
     if not plain or MARKER.fullmatch(plain) or plain.lower() in NO_VALUE or is_placeholder(plain):
         return False
@@ -1276,7 +1275,7 @@ def _meant(value: str, kind: str, *, data: bool) -> bool:
 def _looks(
     value: str, kind: str, sign: str, following: str, text: str, end: int, *, once: bool, sure: bool
 ) -> bool:
-    """Return whether a value without quotes looks like a secret and not like a word of a sentence or of a program."""
+    """Return whether a value without quotes looks like a secret, not like a word of a sentence or of a program."""
     if (
         len(value) < 4
         or value.lower() in NO_VALUE

@@ -1,4 +1,4 @@
-"""Lists of secrets in a text whose name stands once: `passwords:` above `- ...`, `"tokens": ["...", "..."]`."""
+"""Find lists of secrets under one name in a text: `passwords:` above `- ...`, `"tokens": ["...", "..."]`."""
 
 import re
 from typing import Final
@@ -29,13 +29,13 @@ _WORD_WITH_DIGIT: Final = re.compile(r"(?=[^0-9]{0,96}[0-9])[^\s:/=.]{6,96}")
 def block(text: str, at: int, kind: str) -> tuple[int, int, str] | None:
     """Return the items of a YAML list as one secret, None if neither of the first two looks like one.
 
-    Two items of at most 97 characters decide; the others are read only if the list is a secret. Empty lines and
-    comments between items belong to the list.
+    The first two items, of at most 97 characters each, decide; the others are read only if the list is a secret. Empty
+    lines and comments between items belong to the list.
 
     Args:
         text: the whole text.
-        at: where the list begins, behind the line end and blanks or some of them, or at a comment.
-        kind: what the name above the list says.
+        at: where the list begins: after the line end and some or all blanks, or at a comment.
+        kind: the kind of the name above the list.
     """
     first = _ITEM.match(text, _behind_gap(text, at))
     if first is None:
@@ -57,7 +57,7 @@ def below_comment(text: str, at: int, kind: str) -> tuple[int, int, str] | None:
     Args:
         text: the whole text.
         at: where the comment begins.
-        kind: what the name before the comment says.
+        kind: the kind of the name before the comment.
     """
     line = _BELOW_COMMENT.match(text, at)
     if line is None or line.lastgroup is None:
@@ -71,7 +71,7 @@ def below_comment(text: str, at: int, kind: str) -> tuple[int, int, str] | None:
 
 
 def begins_with_gap(text: str, at: int) -> bool:
-    """Return whether empty lines or comments stand between a name and what can be its list."""
+    """Return whether empty lines or comments separate a name and its possible list."""
     return _GAP.match(text, at) is not None
 
 
@@ -81,7 +81,7 @@ def _behind_gap(text: str, at: int) -> int:
 
 
 def _last_of(text: str, end: int, indent: str) -> int:
-    """Return where the last item of a list ends; `end` is a line end in it, `indent` what stands before each dash."""
+    """Return where the last item of a list ends; `end` is a line end in it, `indent` the text before each dash."""
     item, deeper = f"{indent}- ", (f"{indent} ", f"{indent}\t")
     last = end
     while 0 <= end < len(text):
@@ -110,7 +110,7 @@ def _is_secret(item: str, kind: str) -> bool:
 
 
 def rest_of_array(text: str, end: int) -> int:
-    """Return where the last of some quoted texts ends, between which only commas stand; `end` is that of the first."""
+    """Return where the last of several quoted texts separated by commas ends; `end` is the end of the first."""
     following = _NEXT_QUOTED.match(text, end)
     while following is not None:
         close = following["close"]

@@ -1,4 +1,4 @@
-"""Passwords that only the place of an argument gives away, in calls that log in.
+"""Find passwords by the position of an argument, in calls that log in.
 
 `new PDO($dsn, "ada", "hunter2")`, `HTTPBasicAuth("ada", "hunter2")`, `ConvertTo-SecureString "hunter2"`.
 """
@@ -16,7 +16,7 @@ _MAYBE, _LIKELY, _SURE = range(3)
 
 
 class _Callee(NamedTuple):
-    """Where the password of a call stands: the first and last place that it can have, and how sure that is."""
+    """The position of the password in a call: the first and last argument that it can be, and how certain that is."""
 
     first: int
     last: int
@@ -46,7 +46,7 @@ _CALLEES: Final = {
 }
 _STATED: Final = "securestring"
 ANCHORS: Final = (*_CALLEES, _STATED)
-"""Texts in lower case that a match begins with."""
+"""Texts in lower case, one of which begins each match."""
 
 _TEXT: Final = r"[rbuRBUfFN@$]{0,2}(?:\"(?:[^\"\\\n]|\\.){0,256}+\"|'(?:[^'\\\n]|\\.){0,256}+'|\\{1,3}\"[^\"\\\n]{0,256}+\\{1,3}\")"
 _ARGUMENT: Final = re.compile(
@@ -74,7 +74,7 @@ _LONGEST_CALLEE: Final = max(map(len, _CALLEES))
 
 
 def find(text: str, at: int) -> tuple[int, int, str] | None:
-    """Return where the password of the call at a place is, and its kind; None if there is none to hide."""
+    """Return position and kind of the password in the call at a position; None if nothing is to be redacted."""
     opening = text.find("(", at, at + _LONGEST_CALLEE)
     callee = _CALLEES.get(text[at : opening + 1].lower()) if opening >= 0 else None
     if callee is None:
@@ -95,7 +95,7 @@ def find(text: str, at: int) -> tuple[int, int, str] | None:
 
 
 def _secure(text: str, at: int) -> tuple[int, int, str] | None:
-    """Judge the text that PowerShell makes a secure string of."""
+    """Judge the text that PowerShell converts to a secure string."""
     stated = _SECURE.match(text, at)
     if stated is not None:
         group = "bare" if stated["quoted"] is None else "quoted"
@@ -115,7 +115,7 @@ def _is_stated(value: str) -> bool:
 
 
 def _is_password(value: str, sure: int) -> bool:
-    """Return whether a quoted argument can be a password; where its place says little, only one of a clear form."""
+    """Return whether a quoted argument can be a password; in an ambiguous position, only one of a clear form."""
     if sure < _SURE and (_DIGIT.search(value) is None or len(value) < _SHORTEST or " " in value):
         return False
     if _NAME.fullmatch(value):

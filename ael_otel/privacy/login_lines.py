@@ -1,4 +1,4 @@
-"""Secrets that only their place in a line gives away: what programs take without an option, or read from their input.
+"""Find secrets by their place in a line: arguments of programs without an option, or their standard input.
 
 `sqlplus ada/hunter2@db`, `net user ada hunter2`, `echo hunter2 | docker login --password-stdin`, the communities of SNMP.
 """
@@ -122,14 +122,14 @@ _BEHIND: Final = {
     ),
     "send ": _line(r"send(?: --)? \"(?P<quoted>[^\"\n\\]{3,128})\\[rn]\"(?P<bare>)"),
 }  # fmt: skip
-"""By the text in lower case that begins it, the pattern of a line whose last part is a secret."""
+"""The pattern of a line whose last part is a secret, by the text in lower case that begins it."""
 
 _REVERSED: Final = (
     "is the password", "is your password", "is my password", "is the token", "is your token", "is the api key", "is your api key",
     "is your verification code", "is your code", "is your login code", "is your one-time", "is your security code",
     "is the admin password", "is the root password",
 )  # fmt: skip
-"""Texts in lower case behind a secret that the sentence begins with."""
+"""Texts in lower case after a secret with which the sentence begins."""
 _FROM_INPUT: Final = (
     "--password-stdin", "--with-token", "chpasswd", "sudo -s", "--passphrase-fd", "| passwd", "kinit", "cryptsetup",
     "--stdin", "--data-file=-",
@@ -138,7 +138,7 @@ _FROM_INPUT: Final = (
 )  # fmt: skip
 """Texts in lower case of commands that read a secret from their input."""
 ANCHORS: Final = (*_BEHIND, *_FROM_INPUT, *_REVERSED)
-"""Texts in lower case that a match begins with."""
+"""Texts in lower case, one of which begins each match."""
 
 _HEAD: Final = 4
 _LONGEST: Final = max(map(len, ANCHORS))
@@ -146,7 +146,7 @@ _BY_HEAD: Final = {
     head: sorted((anchor for anchor in ANCHORS if anchor.startswith(head)), reverse=True)
     for head in {anchor[:_HEAD] for anchor in ANCHORS}
 }
-"""Anchors by their first characters, the longest first; a pattern of all of them takes several times as long."""
+"""Anchors by their first characters, longest first; one pattern for all of them takes several times as long."""
 _PRINTS: Final = ("yes ", "echo ", "printf ", "Write-Output ", "write-output ")
 _ECHOED: Final = re.compile(
     r"(?:yes|echo|printf|write-output)(?:[ \t]{1,4}-[nNeE]{1,3}){0,2}[ \t]{1,4}(?:[\"']%s(?:\\n)?[\"'][ \t]{1,4})?"
@@ -185,7 +185,7 @@ _EMPTY: Final = frozenset({"public", "private", "add", "/add", "/delete", "*", "
 
 
 def find(text: str, at: int) -> tuple[int, int, str] | None:
-    """Return where the secret of the line at a place is, and its kind; None if there is none to hide."""
+    """Return position and kind of the secret in the line at a position; None if nothing is to be redacted."""
     head = text[at : at + _LONGEST].lower()
     anchor = next(filter(head.startswith, _BY_HEAD.get(head[:_HEAD], ())), None)
     if anchor is None:
@@ -210,7 +210,7 @@ def find(text: str, at: int) -> tuple[int, int, str] | None:
 
 
 def _last_of(more: "re.Pattern[str]", text: str, end: int) -> int:
-    """Return where a list ends that has more items behind those by which it was recognised."""
+    """Return where a list ends that has more items than those by which it was recognised."""
     while (items := more.match(text, end)) is not None:
         worked((items.end() - end) / CHARS_READ)
         end = items.end()
@@ -221,7 +221,7 @@ def _is_secret(anchor: str, value: str, text: str, at: int) -> bool:
     if value.lower() in NO_VALUE or value.lower() in _EMPTY or is_placeholder(value) or value[0] in "$[":
         return False
     if anchor in _KEY_IDS:
-        # A letter in front may end an escape.
+        # The letter before may belong to an escape.
         begins = not text[at - 1 : at].isalnum() or text[at - 2 : at] in {"\\t", "\\n", "\\r"}
         return begins and text[at : at + 4].isupper() and _MIXED.match(value) is not None
     if anchor.startswith("send"):
@@ -243,7 +243,7 @@ def _is_secret(anchor: str, value: str, text: str, at: int) -> bool:
     if anchor in {"cargo login ", "http-basic.", "alias set ", "net use "}:
         return looks_secret(value)
     if anchor in {" login ", "identify "}:
-        # Clients write these commands in capitals, and sentences do not.
+        # Clients write these commands in capitals, sentences do not.
         word = text[at : at + len(anchor)]
         return word.isupper() and len(value) >= 6 and _DIGIT.search(value) is not None
     if anchor == "username ":
@@ -256,7 +256,7 @@ def _is_secret(anchor: str, value: str, text: str, at: int) -> bool:
 
 
 def _reversed(text: str, at: int) -> tuple[int, int, str] | None:
-    """Judge the word that a sentence says to be a password: `gr33nT3a is the password`."""
+    """Judge a word that a sentence calls a password: `gr33nT3a is the password`."""
     word = _LAST_WORD.match(text[max(0, at - _LONGEST_WORD) : at][::-1])
     if word is None:
         return None
@@ -268,7 +268,7 @@ def _reversed(text: str, at: int) -> tuple[int, int, str] | None:
 
 
 def _from_input(text: str, at: int, anchor: str) -> tuple[int, int, str] | None:
-    """Judge what a command reads from its input: what was printed into it, or stands behind it."""
+    """Judge the standard input of a command: text that is printed into it, or that follows it."""
     account = anchor == "chpasswd"
     if account and text[at + 8 : at + 9] == ":":
         return _cloud_init(text, at)
@@ -301,7 +301,7 @@ def _from_input(text: str, at: int, anchor: str) -> tuple[int, int, str] | None:
 
 
 def _cloud_init(text: str, at: int) -> tuple[int, int, str] | None:
-    """Return the lines `name:password` of cloud-init's list of accounts from the first password on."""
+    """Return the lines `name:password` of cloud-init's list of accounts, from the first password on."""
     accounts = _ACCOUNTS.match(text, at)
     if accounts is None:
         return None
@@ -317,7 +317,7 @@ def _cloud_init(text: str, at: int) -> tuple[int, int, str] | None:
 
 
 def _document(text: str, at: int) -> tuple[int, int, str] | None:
-    """Return the lines `name:password` of a here-document from the first password on."""
+    """Return the lines `name:password` of a here-document, from the first password on."""
     document = _DOCUMENT.match(text, at) or _LONG_DOCUMENT.match(text, at)
     if document is None:
         return None
@@ -326,6 +326,6 @@ def _document(text: str, at: int) -> tuple[int, int, str] | None:
     if name is None or markers.MARKER.match(text, name.end()) or is_placeholder(text[name.end() : end]):
         return None
     if document.re is _LONG_DOCUMENT:
-        # Without its end near, only lines that are accounts go.
+        # If its end is not near, only lines with accounts are redacted.
         end = _last_of(_MORE_ACCOUNTS, text, end)
     return name.end(), end, markers.PASSWORD

@@ -1,4 +1,4 @@
-"""The data of secrets in manifests of Kubernetes, `kind: Secret`: each value is one, whatever its name."""
+"""Find the data of secrets in Kubernetes manifests, `kind: Secret`: every value is one, whatever its name."""
 
 import re
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from ael_otel.privacy.budget import MANIFEST, Budget
 from ael_otel.privacy.validators import is_placeholder
 
 SIGN: Final = re.compile(r"Secret(?:(?<=kind: Secret)|(?<=kind: [\"']Secret)|(?<=[:\\ ]\"Secret))")
-"""In each manifest of a secret; it begins with a word, which a search finds faster than a line."""
+"""Matches in each manifest of a secret; begins with a word, which a search finds faster than a line start."""
 _KIND: Final = re.compile(
     r"^[ \t]{0,16}(?:- )?[\"']?kind[\"']?: (?:Secret|\"Secret\"|'Secret')[ \t\r]{0,8}(?:#[^\n]{0,200})?$",
     re.MULTILINE,
@@ -17,7 +17,7 @@ _KIND: Final = re.compile(
 _OTHER: Final = re.compile(r"^---|^[ \t]{0,16}(?:- )?kind:", re.MULTILINE)
 _FIELD: Final = re.compile(r"^(?P<indent>[ \t]{0,16})(?:- )?(?:data|stringData):[ \t\r]{0,8}$", re.MULTILINE)
 _DEEPER: Final = re.compile(r"\n(?P<indent>[ \t]{1,32})[^\s:#][^:\n]{0,253}:[ \t]{1,8}(?P<value>[^\n]*)")
-# The same as JSON inside another text, as `kubectl -v=8` logs it; in texts inside it quotes are escaped.
+# The same in JSON inside another text, as `kubectl -v=8` logs it, where quotes are escaped.
 _JSON_KIND: Final = re.compile(r"\\{0,3}\"kind\\{0,3}\"\s{0,2}:\s{0,2}\\{0,3}\"Secret\\{0,3}\"")
 _JSON_OTHER: Final = re.compile(r"\"kind\\{0,3}\"\s{0,2}:")
 _JSON_FIELD: Final = re.compile(r"\"(?:data|stringData)\\{0,3}\"\s{0,2}:\s{0,2}\{")
@@ -28,9 +28,9 @@ _LINE: Final = re.compile(r"\n(?P<indent>[ \t]*)[^\n]*")
 
 
 def search(text: str, start: int, end: int, found: Callable[[int, int, str], object], budget: Budget) -> None:
-    """Report the values of the manifests of secrets in a part of a text; each line is read once.
+    """Report the values in the manifests of secrets in a part of a text; each line is read once.
 
-    A manifest ends at the next `kind:` or `---`; its data may stand before its kind.
+    A manifest ends at the next `kind:` or `---`; its data may precede its kind.
     """
     for kind, other, fields in ((_KIND, _OTHER, _fields), (_JSON_KIND, _JSON_OTHER, _json_fields)):
         low = start

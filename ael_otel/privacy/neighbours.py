@@ -1,7 +1,7 @@
-"""Secrets whose name stands in one item of a list and whose value in the next.
+"""Find secrets whose name is in one item of a list and whose value is in the next.
 
 Tools return the lines of a file as a list, or as the parts of one result; a private key then has its first line in one
-item and its body in the others.
+item and its body in the following ones.
 """
 
 import re
@@ -18,7 +18,7 @@ from ael_otel.privacy.scan import TOO_MANY, Span, merged
 from ael_otel.privacy.validators import looks_secret
 
 MOST_CHARS: Final = 4 * 1024 * 1024
-"""Characters of the items of one list that are read together."""
+"""Maximum characters of the items of one list that are searched together."""
 
 _TEXT_FIELDS: Final = ("text", "line", "content", "message", "msg", "log", "body")
 _ANY_TEXT_FIELD: Final = frozenset(_TEXT_FIELDS)
@@ -31,7 +31,7 @@ _DIGIT: Final = re.compile("[0-9]")
 _LETTER: Final = re.compile("[A-Za-z]")
 
 
-# Items that are read with one that can name a secret in those behind it.
+# Number of following items that are searched together with an item that can name a secret.
 _READ_ALONG: Final = 6
 _JSON_ITEM: Final = re.compile("(?:\\A|\n)[\\[{]")
 _HEADING_SIGN: Final = re.compile("[,|;\t]")
@@ -44,7 +44,7 @@ type FindIn = Callable[[str, list[tuple[int, int]]], Sequence[Span]]
 
 
 class Part(NamedTuple):
-    """A text among the items of a list: the place of its item, the field that holds it (None: the item), the text."""
+    """A text among the items of a list: the index of its item, its field (None: the item), the text."""
 
     place: int
     field: str | None
@@ -52,14 +52,14 @@ class Part(NamedTuple):
 
 
 class Neighbours(NamedTuple):
-    """What the items of a list can say of each other.
+    """The relations between the items of a list.
 
     Attributes:
-        parts: the texts of the items; empty if none of them reaches into the next.
-        reaching: the places, in `parts`, of those that do.
-        flat: the places of items that are the value of the name before them.
-        dashed: whether some text begins as an option does.
-        cut: the place from which on the items have not been judged, because the budget is spent; None for none.
+        parts: the texts of the items; empty if none of them affects the next one.
+        reaching: the indices, in `parts`, of those that do.
+        flat: the indices of items that are the value of the name before them.
+        dashed: whether any text begins like an option.
+        cut: the index from which on items were not judged, because the budget is spent; None if all were.
     """
 
     parts: list[Part]
@@ -77,9 +77,9 @@ _NO_TEXTS: Final[frozenset[str]] = frozenset()
 def neighbours_of(
     items: Sequence[object], budget: Budget, unnamed: set[str] | frozenset[str] = _NO_TEXTS
 ) -> Neighbours:
-    """Return what the items of a list can say of each other.
+    """Return the relations between the items of a list.
 
-    Most lists are of texts that name no secret, which one search of all of them together says.
+    In most lists no text names a secret; one search of all of them together decides that.
 
     Args:
         items: the items.
@@ -108,7 +108,7 @@ def neighbours_of(
     dashed = whole[:1] == "-" or "\n-" in whole
     if len(texts) < 2 or (not may_name(whole) and "PRIVATE KEY--" not in whole):
         return _NOTHING[dashed]
-    # Only a text with the name of a secret in it can say something of the next.
+    # Only a text with the name of a secret can affect the next one.
     named = _items_at(whole, texts, name_places(whole))
     if not whole.isascii():
         named.update(at for at, text in enumerate(texts) if not text.isascii())
@@ -141,7 +141,7 @@ def _has_no_text(item: object) -> bool:
 
 
 def _items_at(whole: str, texts: Sequence[str], places: Sequence[int]) -> set[int]:
-    """Return which of the texts that line ends join hold some places."""
+    """Return which of the texts, joined by line ends, contain one of some positions."""
     if whole.count("\n") >= len(texts):
         starts = list(accumulate((len(text) + 1 for text in texts), initial=0))
         return {bisect_right(starts, at) - 1 for at in places}
@@ -155,7 +155,7 @@ def _items_at(whole: str, texts: Sequence[str], places: Sequence[int]) -> set[in
 
 
 def _is_read(text: str) -> bool:
-    """Return whether a text is read with its neighbours; JSON is read by itself."""
+    """Return whether a text is searched with its neighbours; JSON is searched separately."""
     return bool(text) and not (text[0] in "[{" and text[-1] in "]}")
 
 
@@ -165,7 +165,7 @@ def _names_next(items: Sequence[object], place: int, budget: Budget) -> bool:
 
 
 def part_of(place: int, item: object) -> Part | None:
-    """Return the text of an item, None for one that has none or is JSON, which is read by itself."""
+    """Return the text of an item, None if it has none or is JSON, which is searched separately."""
     field: str | None = None
     text: object = item
     if type(item) is not str:
@@ -180,7 +180,7 @@ def part_of(place: int, item: object) -> Part | None:
 
 
 def fields_of(item: object) -> Mapping[str, object]:
-    """Return the fields of an item: of a mapping, or of an object such as the parts of a result in code."""
+    """Return the fields of an item: of a mapping, or of an object such as the parts of a code result."""
     if type(item) is dict:
         return cast("Mapping[str, object]", item)
     fields: object = cast("object", item) if isinstance(item, Mapping) else getattr(item, "__dict__", None)
@@ -204,7 +204,7 @@ def is_flat_name(name: str, value: object, budget: Budget) -> bool:
 
 
 def reach(before: str, following: str) -> bool:
-    """Return whether the end of one text can say that something in the next is a secret."""
+    """Return whether the end of one text can make a part of the next one a secret."""
     if before[-1] in _OPEN_ENDS or "alue" in following:
         return holds_anchor(before[-_LONGEST_END:]) or "PRIVATE KEY--" in before
     if "PRIVATE KEY--" in before:
@@ -216,7 +216,7 @@ def reach(before: str, following: str) -> bool:
 
 
 def any_reach(items: Sequence[object]) -> bool:
-    """Return whether some item of a list can say that something in another is a secret."""
+    """Return whether some item of a list can make a part of another one a secret."""
     if heading_of(items) is not None:
         return True
     found = neighbours_of(items, Unlimited())
@@ -226,15 +226,15 @@ def any_reach(items: Sequence[object]) -> bool:
 def spans_across(
     parts: list[Part], reaching: list[int], spans_in: FindIn
 ) -> "dict[int, tuple[Part, list[Span]]]":
-    """Return what is secret in the items of a list because of the items before them.
+    """Return the secrets in the items of a list that the items before them name.
 
     Args:
         parts: the texts of the items.
-        reaching: the places of those that reach into the next.
+        reaching: the indices of those that affect the next one.
         spans_in: returns the secrets of a text.
 
     Returns:
-        By the place of an item its text and the secrets in it, in order.
+        The text and the secrets in it, in order, by the index of the item.
     """
     starts = list(accumulate((len(part.text) + 1 for part in parts), initial=0))
     whole = "\n".join(part.text for part in parts)[:MOST_CHARS]
@@ -265,7 +265,7 @@ def spans_across(
 
 
 def _holds(span: Span, text: str, low: int, high: int, *, across: bool) -> bool:
-    """Return whether a secret is one also if the line before it was a label, and this the next of a form."""
+    """Return whether a secret remains one if the line before it was a label, and this is the next line of a form."""
     value = text[low:high]
     if across or span.kind == markers.PRIVATE_KEY or _STATED.search(text[max(0, low - 16) : low]):
         return bool(value.strip())
@@ -287,7 +287,7 @@ _ROWS: Final = ("rows", "data", "values", "records", "results")
 
 
 def is_numbered(value: Mapping[Any, Any]) -> bool:
-    """Return whether a mapping can hold the lines of a text by their numbers."""
+    """Return whether a mapping may contain the lines of a text by their numbers."""
     first = next(iter(value), None)
     return type(first) is str and first.isdigit() and len(value) > 1
 
@@ -306,7 +306,7 @@ def table_of(value: Mapping[Any, Any]) -> tuple[list[str], str] | None:
 
 
 def has_columns(value: Mapping[Any, Any]) -> bool:
-    """Return whether a mapping can be a table."""
+    """Return whether a mapping may be a table."""
     return not COLUMN_FIELDS.isdisjoint(value)
 
 
@@ -317,7 +317,7 @@ def _name_of(column: object) -> str:
 
 
 def heading_of(items: Sequence[object]) -> list[str] | None:
-    """Return the names of the columns where the first of several lists of one size is a heading."""
+    """Return the names of the columns if the first of several lists of equal length is a heading."""
     if len(items) < 2 or not isinstance(items[0], (list, tuple)) or not isinstance(items[1], (list, tuple)):
         return None
     first = cast("Sequence[object]", items[0])

@@ -1,12 +1,12 @@
 """Excluded files: which paths are excluded, and where a text names one.
 
-The file system is asked once, when the configuration is loaded: for the working directory, the home, where the excluded
-paths lead, and for links inside excluded folders. Afterwards paths are compared as they are written, without a system
-call: a lookup of any path-like word of a text could mount a volume or reach a remote host.
+The file system is read once, when the configuration is loaded: the working directory, the home, the targets of excluded
+paths, and links inside excluded folders. Later, paths are compared as text, without a system call: looking up any
+path-like word of a text could mount a volume or contact a remote host.
 
-A text is searched only around a literal part that every spelling of an excluded path holds (`.ssh` of `~/.ssh/*`), so
-a text without one costs a substring search. Where an excluded path has no such part, or the working directory is inside
-an excluded folder, every word with a slash is judged.
+A text is searched only around a literal part that every spelling of an excluded path contains (`.ssh` of `~/.ssh/*`),
+so a text without it costs one substring search. If an excluded path has no such part, or the working directory is
+inside an excluded folder, every word with a slash is judged.
 """
 
 import os
@@ -21,7 +21,7 @@ from urllib.parse import unquote
 _REMEMBERED: Final = 4096
 _LONGEST: Final = 4096
 _MOST_LINKS: Final = 1024
-"""Entries of one excluded folder that are looked through for links when the configuration is loaded."""
+"""Maximum entries of one excluded folder that are searched for links when the configuration is loaded."""
 
 _TOKEN: Final = re.compile(
     "[^\\s\"'`<>|;,()\\[\\]=\u3001\u3002\uff0c\uff1b\uff1a\uff08\uff09\u300a-\u3011\u2018-\u201f\u00ab\u00bb]{1,4096}"
@@ -30,7 +30,7 @@ _ASCII: Final = re.compile("[!-~]{2,4096}")
 _STUCK: Final = re.compile(r"[@*&#!+^](?=~?[/\\])")
 _SLASH: Final = re.compile(r"[/\\]|%2[fF]")
 _PROCESS: Final = re.compile("/proc/(?:self|thread-self|[0-9]{1,9})/(?:(?P<root>root)|cwd)(?=/)")
-"""Links of the Linux kernel that every process has, resolved as they are written."""
+"""Links of the Linux kernel that every process has; they are not resolved."""
 _OF_A_FILE: Final = re.compile(r"(?i)(?!file:|https?:|wss?:)[a-z][a-z0-9+.-]{0,32}://[^/]{0,256}(?=/)")
 _QUOTED_PART: Final = re.compile(r"[\w.~}][\"']/|/[\"'][\w.]")
 _UNQUOTED: Final = str.maketrans("", "", "\"'")
@@ -54,12 +54,12 @@ _ROOTED: Final = re.compile(
 
 
 class ExcludedPaths:
-    """Patterns of files, compared with paths as they are written: `~`, `$HOME`, `..` and `file:` are resolved.
+    """Patterns of files, compared with the text of paths: `~`, `$HOME`, `..` and `file:` are resolved.
 
     Args:
-        patterns: as `privacy.excluded_paths`. `*` matches any characters, also `/`; a folder stands for what is in it;
-            a pattern without `/` is compared with each part of a path. Symbolic links are resolved here, once: those
-            that a pattern itself goes through, and those inside an excluded folder.
+        patterns: as `privacy.excluded_paths`. `*` matches any characters, also `/`; a folder matches everything in it;
+            a pattern without `/` is compared with each part of a path. Symbolic links are resolved once, here: those in
+            a pattern itself, and those inside an excluded folder.
     """
 
     def __init__(self, patterns: Sequence[str]) -> None:
@@ -77,7 +77,7 @@ class ExcludedPaths:
         forms |= {target for form in sorted(forms) for target in _linked_from(form)}
         self._place = _compiled(sorted(forms), r"(?:/.*)?")
         self._whole = _compiled(sorted({found for form in forms if (found := _folder_of(form))}), "")
-        # Places that are known without a wild card: of a file, or of a folder all of which is excluded.
+        # Locations without a wild card: of a file, or of a folder that is excluded completely.
         known = {_folder_of(form) or form for form in forms}
         self._known = sorted(each for each in known if not _WILD.search(each))
         self._apart = [
@@ -89,11 +89,11 @@ class ExcludedPaths:
         self._answers: dict[str, int] = {}
 
     def __bool__(self) -> bool:
-        """Return whether anything is excluded."""
+        """Return whether any file is excluded."""
         return self._some
 
     def _hint_of(self, names: Sequence[str], forms: Sequence[str]) -> "re.Pattern[str] | None":
-        """Return a search for the parts that name excluded files, None where any word can name one."""
+        """Return a search for the parts that name excluded files, None if any word can name one."""
         parts: set[str] = set()
         for name in names:
             parts.add(max(_WILD.split(_CHOICE.sub("*", name)), key=len, default=""))
@@ -110,7 +110,7 @@ class ExcludedPaths:
         return re.compile("|".join(map(re.escape, sorted(needed))), case)
 
     def _part_of(self, form: str) -> str:
-        """Return the last literal part of a place that is not also one of the home or the working directory."""
+        """Return the last literal part of a location that is not also part of the home or the working directory."""
         literal = _WILD.split(form)[0]
         if literal != form:
             literal = literal.rpartition("/")[0]
@@ -120,11 +120,11 @@ class ExcludedPaths:
         return literal.rpartition("/")[2]
 
     def matches(self, path: str) -> bool:
-        """Return whether a path, absolute, relative to the working directory, or a `file:` address, is excluded."""
+        """Return whether a path is excluded: absolute, relative to the working directory, or a `file:` address."""
         return self._level(path) == _EXCLUDED
 
     def _level(self, path: str) -> int:
-        """Return `_EXCLUDED`, `_FOLDER` for a folder whose files all are, or 0."""
+        """Return `_EXCLUDED`, `_FOLDER` for a folder that is excluded completely, or 0."""
         if not self._some or not path or len(path) > _LONGEST or "\0" in path:
             return 0
         answer = self._answers.get(path)
@@ -155,7 +155,7 @@ class ExcludedPaths:
         """Return False for a text that certainly names no excluded file."""
         if self._hint is None:
             return "/" in text or "\\" in text or "%2" in text or "~" in text or self._name is not None
-        # Substrings are found in a tenth of the time that a search for one of several takes.
+        # Substring searches take a tenth of the time of a pattern for several texts.
         parts = self._parts
         if not parts:
             if self._hint.search(text) is not None:
@@ -177,7 +177,7 @@ class ExcludedPaths:
         return {text for part in self._parts if part in joined for text in texts if part in text}
 
     def _escaped(self, text: str) -> Iterator[tuple[int, str]]:
-        """Yield the words of a text that hold a part of an excluded path only when they are decoded."""
+        """Yield the words of a text that contain a part of an excluded path only after decoding."""
         if self._hint is not None and self._escaped_hint is not None:
             for start, word in _words_around(text, self._escaped_hint):
                 if self._hint.search(word) is None and self._hint.search(unquote(word)) is not None:
@@ -189,7 +189,7 @@ class ExcludedPaths:
             return
         some = False
         for start, word in self._words_near(text):
-            # A colon may belong to the path (`file://`, `C:`) or stand before or behind it (`host:path`, `path:12`).
+            # A colon may belong to the path (`file://`, `C:`), or precede or follow it (`host:path`, `path:12`).
             for begin, part in _parts(word):
                 if self.matches(part):
                     yield start + begin, start + begin + len(part)
@@ -200,7 +200,7 @@ class ExcludedPaths:
             yield 0, len(text)
 
     def reads(self, text: str) -> bool:
-        """Return whether a text of a call leads to excluded files: by their names, their folder or a wild card."""
+        """Return whether a text of a call refers to excluded files: by their names, their folder or a wild card."""
         if not self._some:
             return False
         if len(text) <= _LONGEST_NAME and "/" not in text and self._level(text):
@@ -214,12 +214,12 @@ class ExcludedPaths:
         if near and " " in text and len(text) <= _SHORT_TEXT and self._level(text.strip()):
             return True
         if len(text) <= _LONGEST_COMMAND and _QUOTED_PART.search(text):
-            # A shell joins what stands side by side: `"$HOME"/.ssh`.
+            # A shell joins adjacent texts: `"$HOME"/.ssh`.
             return self.reads(text.translate(_UNQUOTED))
         return False
 
     def reads_apart(self, texts: Sequence[str]) -> bool:
-        """Return whether the texts of one call name a folder and, beside it, what is excluded there."""
+        """Return whether the texts of one call name a folder and, separately, an excluded file in it."""
         together = "\n".join(texts)
         for each in self._apart:
             if (
@@ -240,10 +240,10 @@ class ExcludedPaths:
         return False
 
     def _covers(self, path: str) -> bool:
-        """Return whether a path with wild cards can stand for an excluded one, read as a shell does."""
+        """Return whether a path with wild cards, read as a shell does, can match an excluded one."""
         if "/" not in path or len(path) > _SHORT_TEXT or not _SHELL_WILD.search(path):
             return False
-        # A shell reads several wild cards in a row as one, and a pattern of many would take long.
+        # A shell reads several wild cards in a row as one, and a pattern with many would take long.
         lexical = self._here.absolute(self._here.plain(path))
         if lexical.count("*") > _MOST_STARS:
             return True
@@ -258,7 +258,7 @@ class ExcludedPaths:
         return False
 
     def _words(self, text: str) -> Iterator[tuple[int, str]]:
-        """Yield the words of a text that can be paths: those with a slash, or all where names alone are excluded."""
+        """Yield the words of a text that can be paths: those with a slash, or all if names alone are excluded."""
         if self._name is not None:
             for word in _TOKEN.finditer(text):
                 yield word.start(), word[0]
@@ -266,7 +266,7 @@ class ExcludedPaths:
             yield from _words_around(text, _SLASH)
 
     def _words_near(self, text: str) -> Iterator[tuple[int, str]]:
-        """Yield the words of a text that hold a part of an excluded path; all that can be paths where none says so."""
+        """Yield the words of a text that contain a part of an excluded path; all possible paths without such a part."""
         if self._hint is None:
             yield from self._words(text)
             return
@@ -277,23 +277,23 @@ class ExcludedPaths:
 
 
 _MOST_STARS: Final = 16
-"""Wild cards of one path that are compared; a path with more counts as one that can stand for anything."""
+"""Maximum wild cards of one path that are compared; a path with more counts as one that matches anything."""
 
 
 class _Here:
-    """The working directory and the home, as they were when the configuration was loaded."""
+    """The working directory and the home at the time when the configuration was loaded."""
 
     def __init__(self, folder: str | None = None, home: str | None = None) -> None:
         self.folder = (os.getcwd() if folder is None else folder).rstrip("/")  # noqa: PTH109 - a text is needed
         self.home = (os.path.expanduser("~") if home is None else home).rstrip("/\\")  # noqa: PTH111 - no error
         self._users = {"~"}
-        # Another user's home would have to be looked up, maybe in a directory service.
+        # Another user's home would need a lookup, maybe in a directory service.
         self._users |= {
             f"~{name}" for key in ("USER", "LOGNAME", "USERNAME") if (name := os.environ.get(key))
         }
 
     def plain(self, path: str) -> str:
-        """Return a path without what addresses wrap it in, and with `~` for each spelling of the home."""
+        """Return a path without the parts of an address around it, and with `~` for each spelling of the home."""
         path = _plain(path)
         if path[:6] == "/proc/" and (process := _PROCESS.match(path)) is not None:
             path = path[process.end() :] if process["root"] else self.folder + path[process.end() :]
@@ -303,16 +303,16 @@ class _Here:
         return path
 
     def absolute(self, path: str) -> str:
-        """Return a path from the root, without `.`, `..`, `~` and double slashes."""
+        """Return an absolute path, without `.`, `..`, `~` and double slashes."""
         if path[:1] == "/" and "/." not in path and "//" not in path and path[-1] != "/":
             return path
         if path[:1] == "~":
             user, slash, rest = path.replace("\\", "/").partition("/")
             if user in self._users:
                 path = f"{self.home}{slash}{rest}"
-        # Of a path of the root or a drive nothing of the working directory is left.
+        # An absolute path, or one with a drive, does not depend on the working directory.
         plain = os.path.normpath(os.path.join(self.folder or "/", path))  # noqa: PTH118 - texts, not paths
-        # Two slashes at the beginning are kept by the rules of POSIX, and one by every system that we know.
+        # POSIX allows two slashes at the beginning to have a meaning of their own; no known system uses that.
         return plain[1:] if plain[:2] == "//" and sys.platform != "win32" else plain
 
 
@@ -320,7 +320,7 @@ _NOWHERE: Final = _Here("/", "/")
 
 
 def _words_around(text: str, sign: "re.Pattern[str]") -> Iterator[tuple[int, str]]:
-    """Yield each word of a text that holds a sign, once."""
+    """Yield each word of a text that contains a match of `sign`, once."""
     behind = 0
     at = sign.search(text)
     while at is not None:
@@ -336,22 +336,22 @@ def _words_around(text: str, sign: "re.Pattern[str]") -> Iterator[tuple[int, str
 
 
 def paths_in(text: str) -> Iterator[str]:
-    """Yield what in a text is a path without doubt: from a root, the home or this folder (`./`), or a `file:` address.
+    """Yield the certain paths in a text: from a root, the home or this folder (`./`), or a `file:` address.
 
     A word with a slash in it (`and/or`, `text/html`) may be anything, and addresses of other kinds are not files.
     """
     for word in _TOKEN.finditer(_ADDRESS.sub(" ", text)):
         rooted = [part for _, part in _parts(word[0]) if _ROOTED.match(part)]
-        # With a colon a word is several paths (`/from:/to`, `/a/file:12`), unless the colon is the path's own.
+        # A word with a colon is several paths (`/from:/to`, `/a/file:12`), unless the colon belongs to the path.
         whole = bool(rooted) and _OWN_COLON.match(rooted[0]) is not None
         single = rooted[:1] if whole else [part for part in rooted if ":" not in part]
         yield from dict.fromkeys(map(as_path, single))
 
 
 def as_path(text: str) -> str:
-    """Return a path as it is written, that of a `file:` address without what the address wraps it in.
+    """Return a path unchanged, or the path of a `file:` address.
 
-    Of an address of another kind nothing is left.
+    For an address of another kind, return an empty text.
     """
     return _plain(text) if text[:5].lower() == "file:" else "" if _ADDRESS.match(text) else text
 
@@ -389,7 +389,7 @@ def _parts(word: str) -> Iterator[tuple[int, str]]:
 
 
 def _plain(path: str) -> str:
-    """Return a path without what addresses wrap it in."""
+    """Return a path without the parts of an address around it."""
     if path[:5].lower() == "file:":
         path = path[5:]
         if path.startswith("//"):
@@ -402,7 +402,7 @@ def _plain(path: str) -> str:
 
 
 def _forms(pattern: str, here: _Here) -> Iterator[str]:
-    """Yield a pattern as it is written and as the system resolves the part of it before the first wild card."""
+    """Yield a pattern unchanged, and with the part before the first wild card resolved by the system."""
     plain = here.absolute(pattern.replace("\\", "/") if not _WINDOWS_DRIVE.match(pattern) else pattern)
     yield plain.rstrip("/")
     wild = _WILD.search(plain)
@@ -417,7 +417,7 @@ def _forms(pattern: str, here: _Here) -> Iterator[str]:
 
 
 def _linked_from(form: str) -> Iterator[str]:
-    """Yield where the links inside an excluded folder lead; nothing where the folder cannot be read."""
+    """Yield the targets of links inside an excluded folder; nothing if the folder cannot be read."""
     folder = _folder_of(form) or form
     if _WILD.search(folder):
         return
@@ -440,13 +440,13 @@ def _linked_from(form: str) -> Iterator[str]:
 
 
 def _folder_of(form: str) -> str:
-    """Return the folder of a pattern that means all that is in it, `/a/*` or `/a/**`; nothing for another."""
+    """Return the folder of a pattern for everything in it, `/a/*` or `/a/**`; an empty text for another pattern."""
     folder, _, last = form.rpartition("/")
     return folder if last in {"*", "**"} else ""
 
 
 class _Apart:
-    """A known place, cut in two: its folder, and the one or two last parts of it, as they stand alone in a text."""
+    """A known location in two parts: its folder, and its last one or two parts, as they may be separate in a text."""
 
     def __init__(self, place: str, depth: int) -> None:
         parts = place.split("/")
@@ -457,7 +457,7 @@ class _Apart:
 
 
 def _escapable(parts: Sequence[str]) -> str:
-    """Return a pattern for parts of paths in which at least one character is percent-encoded; it begins at that."""
+    """Return a pattern for parts of paths with at least one percent-encoded character, at which it begins."""
 
     def escape(char: str) -> str:
         digits = "".join(f"%{byte:02x}" for byte in char.encode())
@@ -474,7 +474,7 @@ def _escapable(parts: Sequence[str]) -> str:
 
 
 def _shell_match(name: str, pattern: str) -> bool:
-    """Return whether a part of a path fits a pattern; as in a shell, `*` takes no dot at the beginning."""
+    """Return whether a part of a path matches a pattern; as in a shell, `*` does not match a dot at the beginning."""
     if name == pattern:
         return True
     if name[:1] == "." and pattern[:1] != ".":
@@ -485,6 +485,6 @@ def _shell_match(name: str, pattern: str) -> bool:
 def _compiled(patterns: Sequence[str], behind: str) -> re.Pattern[str] | None:
     if not patterns:
         return None
-    # `**` is what others write for what `*` is here.
+    # `**` of other programs is `*` here.
     joined = "|".join(f"(?:{translate(re.sub(r'[*]{2,}', '*', each))[:-2]}){behind}" for each in patterns)
     return re.compile(f"(?:{joined})", re.DOTALL | (re.IGNORECASE if _FOLDS else 0))

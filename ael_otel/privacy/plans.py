@@ -1,4 +1,4 @@
-"""Changes of a value as Terraform and Pulumi print them: `"old" -> "new"`, `null -> "new"`, `"old" => "new"`."""
+"""Find changes of a value as Terraform and Pulumi print them: `"old" -> "new"`, `null -> "new"`, `"old" => "new"`."""
 
 import re
 from typing import Final
@@ -20,13 +20,13 @@ def behind_unstated(text: str, at: int) -> int | None:
         at: where the old value begins.
 
     Returns:
-        None if there is no such change, which 100 characters decide.
+        None if there is no such change; 100 characters decide.
     """
     change = _UNSTATED.match(text, at)
     return None if change is None else change.end()
 
 
 def behind_old(text: str, at: int) -> int | None:
-    """Return where the new value of a change begins whose old one ends at a place; None if there is none."""
+    """Return where the new value of a change begins whose old one ends at `at`; None if there is none."""
     change = _BEHIND.match(text, at)
     return None if change is None else change.end()

@@ -1,7 +1,7 @@
-"""The one redactor: its results may leave the process and be stored on disk.
+"""The redactor: its results may leave the process and be stored on disk.
 
-Names of fields are judged first, and a secret name takes the whole value; then every text is searched, and only what
-was found goes. A text that holds JSON is read as what it holds. A fault never lets a value through: it becomes
+Names of fields are judged first: a secret name redacts the whole value. Then every text is searched, and only the
+secrets in it are replaced. A text that contains JSON is decoded first. A fault never lets a value through: it becomes
 `[REDACTION_ERROR]`.
 """
 
@@ -23,13 +23,13 @@ __all__ = ["MAX_CHARS", "MAX_DEPTH", "Finding", "Redactor"]
 
 
 class Redactor:
-    """Takes secrets out of values; safe to share between threads.
+    """Redacts values; safe to share between threads.
 
-    The parts: `FieldJudge` judges names of fields, `Scanner` finds secrets in a text, `TextRedactor` replaces them,
-    `ValueRedactor` walks values, `ExcludedCalls` judges which calls are about excluded files.
+    Its parts: `FieldJudge` judges names of fields, `Scanner` finds secrets in a text, `TextRedactor` replaces them,
+    `ValueRedactor` traverses values, `ExcludedCalls` finds calls that refer to excluded files.
 
     Args:
-        policy: what to take out.
+        policy: what to redact.
         on_redacted: called with a kind and its number, once for each text or field; its exceptions are ignored.
     """
 
@@ -60,26 +60,26 @@ class Redactor:
         self._is_clean = self._values.is_clean
 
     def forget(self) -> None:
-        """Forget all results, so that a value is searched again: for measurements."""
+        """Clear all cached results, so that a value is searched again: for measurements."""
         self._texts.forget()
         self._names.known.clear()
 
     def _inside(self, value: Any, findings: list[Finding] | None, where: str, budget: Budget) -> Any:
-        """Redact what a text of JSON holds."""
+        """Redact the JSON in a text."""
         return self._values.value(value, self._values.walk(value, findings, budget), where, 1)
 
     def text(self, text: str) -> str:
-        """Return a text without its secrets, the same object when it has none."""
+        """Return a text without its secrets, the same object if it has none."""
         try:
             return self._texts.redact(text, None, "$")
         except Exception:  # noqa: BLE001 - no fault lets a value through
             return self._tally.fault(None, "$")
 
     def value(self, value: Any) -> Any:
-        """Return a value of any shape without its secrets, the same object when it has none.
+        """Return a value of any type without its secrets, the same object if it has none.
 
-        What JSON has no word for is judged by its fields and its text, and becomes a dict or a text when it held a
-        secret. A container inside itself becomes a marker.
+        An object that JSON cannot express is judged by its fields and its text, and becomes a dict or a text if it
+        contained a secret. A container inside itself becomes a marker.
         """
         try:
             if self._is_clean(value):
@@ -97,24 +97,24 @@ class Redactor:
             return self._tally.fault(None, "$")
 
     def attributes(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return flat attributes without their secrets, the same object when there are none."""
+        """Return flat attributes without their secrets, the same object if there are none."""
         try:
             return cast("Mapping[str, Any]", self._values.mapping(attributes, Walk(), "$", 0))
         except Exception:  # noqa: BLE001 - as above
             return {"redaction": self._tally.fault(None, "$")}
 
     def path(self, path: str) -> bool:
-        """Return whether a file is excluded; a path that cannot be judged is."""
+        """Return whether a file is excluded; True for a path that cannot be judged."""
         try:
             return self._paths.matches(path)
         except Exception:  # noqa: BLE001 - as above
             return True
 
     def names_excluded(self, value: Any) -> bool:
-        """Return whether a call with these parameters is about excluded files.
+        """Return whether a call with these parameters refers to excluded files.
 
-        It is when any text in them names one, the folder all of which is excluded, a wild card that such a file fits,
-        or a folder and the name of an excluded file in it.
+        True if a text in them names such a file, a folder that is excluded completely, a wild card that matches such a
+        file, or a folder and the name of an excluded file in it.
         """
         try:
             return self._calls.reads(value)
@@ -122,7 +122,7 @@ class Redactor:
             return True
 
     def explain(self, value: Any) -> list[Finding]:
-        """Return what would be redacted and why, in the order of the walk; nothing is counted."""
+        """Return what would be redacted and why, in the order of the traversal; nothing is counted."""
         findings: list[Finding] = []
         try:
             self._values.value(value, self._values.walk(value, findings), "$", 0)

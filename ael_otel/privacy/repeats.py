@@ -13,14 +13,14 @@ _BY_NAME: Final = frozenset(
 _SHORTEST, _LONGEST = 12, 512
 _MOST: Final = 64
 _FEW: Final = 4
-"""Values that are searched for one by one; of more, the words of the text are looked up."""
+"""Maximum number of values that are searched for one by one; for more, the words of the text are looked up."""
 _WORD: Final = re.compile(rf"[^\s\"'`,;=()<>\[\]{{}}|]{{{_SHORTEST},{_LONGEST}}}")
 
 
 def with_repeats(text: str, spans: Sequence[Span]) -> Sequence[Span]:
-    """Return the secrets of a text, in order, with the other places where the same values stand.
+    """Return the secrets of a text, in order, with the other occurrences of the same values.
 
-    Only values of 12 characters or more that look random are searched for: a short one, or a name, would also match by
+    Only values of at least 12 characters that look random are searched for: a short one, or a name, would also match by
     chance. Values that are detected by their shape are already detected everywhere.
     """
     values: dict[str, Span] = {}

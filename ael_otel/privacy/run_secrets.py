@@ -1,8 +1,8 @@
 """The secrets of one run: values that a rule detected, and the values that its caller passed in.
 
-A secret is detected by its name or its shape, and may come back without either: a tool returns the password that it
-received, an error quotes it, a later step gets the content of an excluded file. So a value that was detected once is
-remembered for the length of the run, and masked everywhere else in that run.
+A secret is detected by its name or its shape, and may reappear without either: a tool returns the password that it
+received, an error quotes it, a later step gets the content of an excluded file. So a detected value is remembered for
+the length of the run, and masked everywhere else in that run.
 """
 
 import contextlib
@@ -19,31 +19,31 @@ MIN_SECRET: Final = 6
 """Minimum characters of a value to search for: a shorter one would match by chance."""
 
 MAX_SECRETS: Final = 2_048
-"""Values remembered of one run."""
+"""Maximum number of values that are remembered of one run."""
 
 MIN_GIVEN: Final = 4
 MAX_GIVEN: Final = 256
 _HEAD: Final = 24
-"""Characters of a long value that prove that a text quotes it, also if the text cuts it off."""
+"""Characters of a long value that prove that a text quotes it, even if the text cuts it off."""
 
 _LONG: Final = 16
-"""A value of this length is not part of another word by chance."""
+"""Minimum length of a value that is not part of another word by chance."""
 
 _FEW: Final = 32
-"""So many values are looked for one after the other; more by the end of each, in one pass over the text."""
+"""Maximum number of values that are searched one by one; more are found by their ends, in one pass over the text."""
 
 SETTLE_SECONDS: Final = 1.0
-"""How long a text waits until content that was captured before it is judged by another thread."""
+"""Maximum seconds that a text waits while another thread judges content that was captured before it."""
 
 _MAX_LEAVES: Final = 2_048
 _MAX_DEPTH: Final = 64
 
 
 class RunSecrets:
-    """The secrets of one run and how many redactions of each kind it took; shared by the frames of the run.
+    """The secrets of one run and the number of redactions of each kind; shared by the frames of the run.
 
     `later` queues content that is not judged yet, in the order in which it was captured. `settle` judges it, and is
-    called before each use of `values`: a text must not pass because it was quicker than the content before it.
+    called before each use of `values`: a text must not pass before the secrets of earlier content are known.
     """
 
     __slots__ = (
@@ -76,19 +76,19 @@ class RunSecrets:
         self._busy = False
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pass what is known to another process: an exception that crosses to a sandbox carries its run."""
+        """Pickle the known secrets: an exception that is sent to a sandbox contains its run."""
         self.settle()
         return _restored, (dict(self.values), dict(self.counts))
 
     def later(self, judge: Callable[[], object]) -> None:
-        """Have `judge` called by the next `settle`: it looks at content, and must not raise."""
+        """Queue `judge` for the next `settle`; it judges content, and must not raise."""
         self._waiting.append(judge)
 
     def settle(self, timeout_s: float = SETTLE_SECONDS) -> bool:
-        """Judge all content that waits, in its order; returns whether that was done within `timeout_s` seconds.
+        """Judge all queued content, in its order; return whether that was done within `timeout_s` seconds.
 
-        If another thread judges it at the moment, this waits for that thread. A call from within a judgement returns
-        True at once.
+        If another thread is judging it, this waits for that thread. A call from within a judgement returns True at
+        once.
         """
         waiting = self._waiting
         if self._unknown:
@@ -116,7 +116,7 @@ class RunSecrets:
         return True
 
     def take_over(self, other: "RunSecrets", timeout_s: float = SETTLE_SECONDS) -> None:
-        """Look for the secrets of another run too.
+        """Mask the secrets of another run too.
 
         If its content is not judged within `timeout_s` seconds, `settle` returns False from now on.
         """
@@ -129,19 +129,19 @@ class RunSecrets:
             self.counts[kind] = self.counts.get(kind, 0) + number
 
     def remember(self, value: str, marker: str) -> None:
-        """Look for `value` in what the run says from now on."""
+        """Mask `value` in later texts of the run."""
         value = value.strip()
         if len(value) >= MIN_SECRET and value not in ALL_MARKERS and len(self.values) < MAX_SECRETS:
             self.values.setdefault(value, marker)
 
     def learn(self, raw: Any, clean: Any) -> None:
-        """Remember each text of `raw` in whose place `clean` has a marker and nothing else."""
+        """Remember each text of `raw` that is only a marker in `clean`."""
         for before, after in _pairs(raw, clean, 0):
             for leaf in _leaves(before):
                 self.remember(leaf, after)
 
     def learn_all(self, raw: Any, marker: str) -> None:
-        """Remember every text of `raw`, whole and line by line."""
+        """Remember every text of `raw`, as a whole and line by line."""
         for leaf in _leaves(raw):
             self.remember(leaf, marker)
             if "\n" in leaf:
@@ -153,16 +153,16 @@ class RunSecrets:
                         self.remember(inner, marker)
 
     def mask_text(self, text: str) -> str:
-        """Return `text` with what is remembered replaced."""
-        # The longer ones first: one that is a part of another would leave the rest of that behind. Another thread may
-        # do the same at this moment, with fewer values: what is used here is this thread's own tuple.
+        """Return `text` with the remembered values replaced."""
+        # Longer ones first: otherwise a value that is part of another would leave the rest of that one. Another thread
+        # may do the same at this moment, with fewer values: this thread uses its own tuple.
         longest_first = self._longest_first
         if len(longest_first) != len(self.values):
             found = sorted(self.values.items(), key=lambda item: len(item[0]), reverse=True)
             self._by_end = _by_end(found)
             self._longest_first = longest_first = tuple(found)
         if len(longest_first) > _FEW:
-            # Each of 2,048 values in each of 10,000 texts took a second.
+            # Searching 2,048 values one by one in 10,000 texts took a second.
             longest_first = _ending_in(text, self._by_end)
         for value, marker in longest_first:
             if value in text:
@@ -170,7 +170,7 @@ class RunSecrets:
         return text
 
     def mask(self, value: Any) -> Any:
-        """Return plain JSON `value` with what is remembered replaced, also in keys; the same object when nothing is."""
+        """Return plain JSON `value` with the remembered values replaced, also in keys; the same object if unchanged."""
         return self._mask(value, 0) if self.values else value
 
     def _mask(self, value: Any, depth: int) -> Any:
@@ -202,7 +202,7 @@ def _by_end(values: Iterable[tuple[str, str]]) -> Mapping[str, Sequence[tuple[st
 
 
 def _ending_in(text: str, by_end: Mapping[str, Sequence[tuple[str, str]]]) -> tuple[tuple[str, str], ...]:
-    """Return the values that can be in a text, since their last characters are: the longer ones first."""
+    """Return the values whose last characters are in a text, so that they may be in it; longer ones first."""
     ends = {end for at in range(len(text) - MIN_SECRET + 1) if (end := text[at : at + MIN_SECRET]) in by_end}
     found = [each for end in ends for each in by_end[end]]
     found.sort(key=lambda item: len(item[0]), reverse=True)
@@ -217,12 +217,12 @@ def _restored(values: dict[str, str], counts: dict[str, int]) -> RunSecrets:
 
 
 class CallerInputs:
-    """The values that a caller passed in, to redact texts that repeat them: errors above all.
+    """The values that a caller passed in, to redact texts that repeat them, above all errors.
 
     Args:
-        values: inputs or parameters, read when the first text is scanned.
-        literals: texts and numbers of the workflow's definition: its author wrote them, so they are not redacted.
-        outer: the inputs of the run around it.
+        values: inputs or parameters, read when the first text is searched.
+        literals: texts and numbers of the workflow's definition; its author wrote them, so they are not redacted.
+        outer: the inputs of the enclosing run.
     """
 
     __slots__ = ("_found", "_literals", "_outer", "_values")
@@ -234,7 +234,7 @@ class CallerInputs:
         self._found: tuple[str, ...] | None = None
 
     def hide(self, text: str) -> str:
-        """Return `text` with each of these values in it replaced by `[REDACTED]`."""
+        """Return `text` with each of these values replaced by `[REDACTED]`."""
         if not text:
             return text
         found = self._found
@@ -245,7 +245,7 @@ class CallerInputs:
         return text if self._outer is None else self._outer.hide(text)
 
     def freeze(self) -> None:
-        """Read the values now: the caller may change them before the text is looked at."""
+        """Read the values now: the caller may change them before a text is searched."""
         if self._found is None:
             self._found = self._read()
         if self._outer is not None:
@@ -269,7 +269,7 @@ class CallerInputs:
 
 
 class JointInputs(CallerInputs):
-    """The inputs of several calls that overlap: a text may repeat those of any of them.
+    """The inputs of several overlapping calls: a text may repeat those of any of them.
 
     Args:
         parts: the inputs of each call.
@@ -282,7 +282,7 @@ class JointInputs(CallerInputs):
         self._parts = tuple(parts)
 
     def hide(self, text: str) -> str:
-        """Return `text` with each value of each call in it replaced by `[REDACTED]`."""
+        """Return `text` with each value of each call replaced by `[REDACTED]`."""
         for part in self._parts:
             text = part.hide(text)
         return text
@@ -294,11 +294,11 @@ class JointInputs(CallerInputs):
 
 
 _WORDS: Final = frozenset({"true", "false", "none", "null", "error", "default"})
-"""Values that say nothing, and that many a text holds."""
+"""Values without information that many texts contain."""
 
 
 def _without(text: str, values: Sequence[str]) -> str:
-    """Replace values that stand in a text whole, then what is left of those that the text cuts off."""
+    """Replace values that are complete in a text, then the rest of those that the text cuts off."""
     for value in values:
         at = text.find(value)
         while at >= 0:
@@ -313,7 +313,7 @@ def _without(text: str, values: Sequence[str]) -> str:
         head = value[:_HEAD]
         at = text.find(head)
         while at >= 0:
-            # Other forms of the value begin alike: as much goes as the longest of them explains.
+            # Other spellings of the value may begin alike: the longest common part is replaced.
             end = at + max(_common(text, at, other) for other in values if other.startswith(head))
             text = text[:at] + REDACTED + text[end:]
             at = text.find(head, at + len(REDACTED))
@@ -321,7 +321,7 @@ def _without(text: str, values: Sequence[str]) -> str:
 
 
 def _common(text: str, at: int, value: str) -> int:
-    """Return how many characters of `value` stand in `text` from there on."""
+    """Return how many characters of `value` are in `text` from `at` on."""
     length = 0
     for one, other in zip(value, text[at : at + len(value)], strict=False):
         if one != other:
@@ -331,7 +331,7 @@ def _common(text: str, at: int, value: str) -> int:
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:
-    """Return whether a short value is a whole word in `text`, and not by chance part of another."""
+    """Return whether a short value is a whole word in `text`, not part of another one by chance."""
     before, after = text[start - 1 : start], text[end : end + 1]
     return not (_of_a_word(before) or _of_a_word(after))
 

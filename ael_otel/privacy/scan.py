@@ -1,4 +1,4 @@
-"""Runs the rules over one text: where its secrets are."""
+"""Apply the rules to one text and return its secrets."""
 
 import re
 from bisect import bisect_right
@@ -39,7 +39,7 @@ from ael_otel.privacy.word_search import cuts, pattern_of
 
 
 class Span(NamedTuple):
-    """A secret in a text: where it begins and ends, its kind, and the rule that found it."""
+    """A secret in a text: its beginning and end, its kind, and the rule that found it."""
 
     start: int
     end: int
@@ -49,52 +49,52 @@ class Span(NamedTuple):
 
 _START, _END = itemgetter(0), itemgetter(1)
 
-# Where a key or token can be: runs of what they are made of. Few texts have one, and it is looked for at once.
+# Runs of the characters of keys and tokens. Few texts have one, and the search for them is fast.
 _RUN: Final = re.compile(r"[0-9A-Za-z_.~-]{20,}")
-# In every social security number and every card number, from its first digit.
+# Matches in every social security number and every card number, from the first digit.
 _DIGITS: Final = re.compile(
     "[0-9](?<![0-9A-Za-z_.].)(?:(?P<ssn>[0-9]{2}[ \u00a0\u2010-\u2013-][0-9]{2}[ \u00a0\u2010-\u2013-][0-9]{4})"
     "|(?<=[2-6])[0-9]{3}(?:[0-9]{9}|[ \u00a0\u2010-\u2013-][0-9]{4}))"
 )
 _SHORTEST_NUMBER: Final = 10
-"""Characters of a text that is too short for a social security number or the number of a card."""
+"""A text of fewer characters cannot contain a social security number or a card number."""
 _LONGEST_EMAIL: Final = 640
-"""Characters from the `@` of an e-mail address on that its pattern reads at most."""
+"""Maximum characters after the `@` of an e-mail address that its pattern reads."""
 
-# One of these or a blank stands between a name and its value; a backslash begins a line end of a table in quotes.
+# A name and its value are separated by one of these or a blank; a backslash begins an escaped line end of a table.
 _SIGN: Final = re.compile(r"[:=%>(|&\[\\\s\uff1a\uff1d\u2013-\u2015\u2192\u21d2\u2212]")
 
 _RARER: Final = re.compile("[^ etaosnirl]")
 _OPTION_SIGN: Final = re.compile("--[A-Za-z]")
-# One of these is in what other rules find: addresses, manifests of Kubernetes, texts of two bytes a character.
+# Matches of other rules contain one of these: addresses, Kubernetes manifests, UTF-16.
 _HINTS: Final = ("@", "%40", "://", "\0", "\ufffd")
 
 TOO_MANY: Final = "too_many"
-"""The name of the finding where a value holds more to judge than its budget allows."""
+"""The name of the finding for a value that is larger than its budget."""
 WIDE: Final = "wide_text"
-"""The name of the finding where a text holds a secret between NULs."""
+"""The name of the finding for a text with a secret between NULs."""
 _SHORT: Final = 256
-"""Characters of a text that cannot hold enough for a budget to be spent."""
+"""A text of fewer characters cannot exceed a budget."""
 _NO_LIMIT: Final = Unlimited()
 _NOTHING: Final[Sequence[Span]] = ()
 _BLANK: Final = re.compile(r"\s")
 _LONG: Final = 20
-"""Characters without a blank that a token has at least."""
+"""Minimum characters of a token without a blank."""
 _WITH_BLANKS: Final = frozenset({"private_key", "putty_key", "pgpass"})
-"""Rules whose matches have blanks in them, or can be shorter."""
-# What logs and mails put in front of a token: `\n` as two characters, `=3D`, the colour of a terminal.
+"""Rules whose matches contain blanks, or can be shorter."""
+# What logs and mails put before a token: `\n` as two characters, `=3D`, the colour of a terminal.
 _ESCAPE: Final = re.compile(r"(?:\\[abfnrtv]|=3D|\x1b\[[0-9;]{0,9}m)\Z")
-# Short words with a blank between them: no address, option, escape or token can be in them, and no value beside a sign,
-# so such a text can only be secret by a word or a number.
+# Short words separated by blanks: they contain no address, option, escape or token, and no value beside a sign, so that
+# only a word or a number can make such a text a secret.
 _PLAIN: Final = re.compile(r"(?:[A-Za-z0-9_.,/][A-Za-z0-9_.,/-]{0,18}+(?: |\Z))*+")
 _REMEMBERED: Final = 4_096
 _LONGEST_ESCAPE: Final = 10
 _LONGEST: Final = 4_096
-# Further on in a run no escape can end, so a prefix counts only where a word begins. The set of characters that begins
-# `PREFIX` makes the first search of a run the faster one.
+# Later in a run no escape can end, so a prefix counts only at the beginning of a word. With a set of characters at the
+# beginning of `PREFIX` the first search of a run is faster.
 _PREFIX_OF_WORD: Final = re.compile(rf"(?<![0-9A-Za-z])(?:{PREFIX.pattern})")
-# In every word of some length that holds a key or token, or Base64 of a text: what it begins with, behind a sign, a
-# line end or an escape.
+# Every longer word with a key or token, or with Base64 of a text, contains this: the first characters of it, after a
+# sign, a line end or an escape.
 _MAY_BEGIN: Final = re.compile(
     r"[^0-9A-Za-z](?:(?<![+/_-])(?:[I-Za-f][A-Za-z0-9+/_-]{3}){5}"
     rf"|(?:(?<=\\)[abfnrtv]|(?<==)3D|(?<=\x1b)\[[0-9;]{{0,9}}m)?(?:{BEGINNINGS}))"
@@ -107,14 +107,14 @@ _AFTER: Final = 128
 class Scanner:
     """Finds secrets in texts.
 
-    Every search resumes behind what it has read: behind a match, also one that a check refuses, behind a name, a run or
-    an address. What is tried again and again at one place reads a bounded number of characters. So the time that a text
-    takes grows with its length, whatever it holds.
+    Every search resumes after what it has read: after a match, also one that a check refuses, after a name, a run or an
+    address. Attempts that repeat at one position read a bounded number of characters. So the time for a text grows with
+    its length, whatever its content.
 
     Args:
-        rules: the rules to apply, as `rules_for` returns them.
+        rules: the rules to apply, from `rules_for`.
         kind_for: judges the names beside values.
-        chosen: judges names by the patterns of the configuration; None without any.
+        chosen: judges names by the patterns of the configuration; None if there are none.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Scanner:
         self._direct = [
             (re.compile(trie(rule.anchors)), rule) for rule in direct if rule.name not in _WITH_BLANKS
         ]
-        # In every text of plain words that holds a secret.
+        # Matches in every text of plain words with a secret.
         self._any_word = None
         if not self._searched and chosen is None:
             words = [word for word in (*self._named.anchors, *self._folded.anchors) if word.isascii()]
@@ -157,8 +157,8 @@ class Scanner:
 
         Args:
             text: the text.
-            budget: what the search of the value around it may still judge; that of one text by default. Where it is
-                spent, the rest of the text counts as a secret.
+            budget: limits the search of the value around it; by default that of one text. If it is spent, the rest of
+                the text counts as a secret.
         """
         if len(text) <= _SHORT and self._any_word is not None and self._is_plain(text, self._any_word):
             return _NOTHING
@@ -173,7 +173,7 @@ class Scanner:
         return self._in_order(found) if found else self.wide(text)
 
     def wide(self, text: str) -> Sequence[Span]:
-        """Return the whole of a text as a secret if it holds one without its NULs and replacement characters.
+        """Return the whole of a text as a secret if it contains one without its NULs and replacement characters.
 
         UTF-16 decoded as Latin-1 has a NUL between its characters.
         """
@@ -183,7 +183,7 @@ class Scanner:
         return [Span(0, len(text), FIELD, WIDE)] if self.spans(narrow) else _NOTHING
 
     def _is_plain(self, text: str, any_word: re.Pattern[str]) -> bool:
-        """Return whether a short text has nothing in it that a rule begins at: True for most, False for any doubt."""
+        """Return whether no rule can match in a short text: True for most, False if in doubt."""
         return (
             _PLAIN.fullmatch(text) is not None
             and "--" not in text
@@ -192,10 +192,10 @@ class Scanner:
         )
 
     def spans_near(self, text: str, places: Iterable[tuple[int, int]], budget: Budget) -> Sequence[Span]:
-        """Return the secrets that a change at these places of a text can have made, as `spans` does.
+        """Return the secrets that a change at these positions of a text can have created, as `spans` does.
 
-        What begins behind a change looks back `_AFTER` characters at most; what begins so far before it that it is not
-        looked at again has been decided by more characters than any rule asks for.
+        A match that begins after a change reads at most the `_AFTER` characters before it. One that begins so far
+        before the change that it is not searched again depends only on characters before the change.
         """
         found: list[Span] = []
         low = high = 0
@@ -213,14 +213,14 @@ class Scanner:
         return self._ended(text, 0, found, budget)
 
     def _ended(self, text: str, size: int, found: list[Span], budget: Budget) -> Sequence[Span]:
-        """Return what was found in a text in order; where the budget is spent, the rest of it counts as a secret."""
+        """Return the findings in a text in order; if the budget is spent, the rest of the text counts as a secret."""
         cut = budget.end_text(size)
         if cut is not None:
             found.append(Span(cut, len(text), FIELD, TOO_MANY))
         return self._in_order(found)
 
     def spans_in(self, text: str, places: Iterable[tuple[int, int]], budget: Budget) -> Sequence[Span]:
-        """Return the secrets that begin in these parts of a text, as `spans` does; the parts are in order and apart."""
+        """Return the secrets that begin in these parts of a text, as `spans` does; parts are in order and disjoint."""
         found: list[Span] = []
         lower = lowered(text)
         for start, end in places:
@@ -232,14 +232,14 @@ class Scanner:
         return self._ended(text, 0, found, budget)
 
     def clean_among(self, texts: Sequence[str], budget: Budget) -> tuple[set[str], set[str]]:
-        """Return those of some texts that certainly hold no secret, and those that name none, without a search of each.
+        """Return the texts that certainly contain no secret, and those that name none, without a search of each.
 
-        What every secret has in it is looked for in all texts at once; only the texts that have it must be searched.
-        Where the configuration has patterns of its own, none is certain.
+        Texts that every secret contains are searched in all texts at once; only texts with a match need a search. If
+        the configuration has its own patterns, none is certain.
 
         Args:
-            texts: the texts. One that is JSON, or names an excluded file, can be among those that are returned.
-            budget: what may be judged.
+            texts: the texts. JSON texts, and texts that name an excluded file, may be in the result.
+            budget: limits the work.
         """
         if self._searched or len(self._names) > 1:
             return set(), set()
@@ -255,14 +255,14 @@ class Scanner:
             unnamed = {text for text in unnamed if text.isascii()}
         clean.difference_update([texts[place] for place in hits])
         worked(len(texts) * STEP)
-        # By the word alone it is decided whether it is a token.
+        # The word alone decides whether it is a token.
         words = windows.long_words(joined, _LONG)
         if words and (tokens := self._with_tokens(words)):
             clean -= {text for text in clean if len(text) >= _LONG and not tokens.isdisjoint(text.split())}
         return clean, unnamed
 
     def _states(self, text: str, budget: Budget) -> bool:
-        """Return whether a text can have the value of a name that is in it."""
+        """Return whether a text can contain the value of a name that is in it."""
         if _SIGN.search(text) is None:
             return False  # a name alone has no value
         if budget.is_spent_between(NAMED_TEXT):
@@ -275,7 +275,7 @@ class Scanner:
         return budget.end_text(0) is not None or bool(found)
 
     def _hints(self, text: str) -> Iterator[int]:
-        """Yield places that are in whatever the rules find in a text, apart from names of secrets and tokens."""
+        """Yield positions in all possible matches of rules, except for names of secrets and tokens."""
         for sign in _HINTS:
             if sign in text:
                 yield from _places(sign, text)
@@ -291,7 +291,7 @@ class Scanner:
         yield from self._folded.places(lowered(text))
 
     def _inside(self, text: str, start: int, end: int, found: list[Span], budget: Budget) -> None:
-        """Add the secrets that escapes hide."""
+        """Add the secrets that contain escapes."""
         if not may_be_escaped(text, start, end):
             return
         for part in decoded_parts(text, start, end if budget.cut is None else min(end, budget.cut)):
@@ -317,7 +317,7 @@ class Scanner:
     def _search(
         self, text: str, start: int, end: int, found: list[Span], budget: Budget, low: str | None = None
     ) -> None:
-        """Add the secrets of a text that begin in a part of it; `low` is the text in lower case, if that is known."""
+        """Add the secrets that begin in a part of a text; `low` is the text in lower case, if it is known."""
         size = end - start
         part = text if size == len(text) else text[start:end]
         for rule in self._searched:
@@ -355,7 +355,7 @@ class Scanner:
         if size > windows.WINDOW:
             worked(size / CHARS_READ)
         if size >= _LONG:
-            # Tokens are words of some length, of which most texts have few: one split leaves all others out.
+            # Tokens are words of some length, and most texts have few: one split excludes all others.
             words = windows.long_words(part, _LONG)
             if words:
                 self._by_shape(text, start, end, words, found, budget)
@@ -391,15 +391,15 @@ class Scanner:
             at = behind
 
     def _with_tokens(self, words: Sequence[str]) -> set[str]:
-        """Return those of some long words that can hold a token: it is the word alone that says so."""
-        # What repeats is searched once.
+        """Return those of some long words that can contain a token; only the word itself decides."""
+        # Repeated words are searched once.
         together = "\n" + "\n".join(dict.fromkeys(words))
         hits: set[str] = set()
         size = len(together)
         for pattern in (self._any_direct, _MAY_BEGIN):
             hit = windows.search(pattern, together, 0, size)
             while hit is not None:
-                # The sign in front of a word can be the line end.
+                # The sign before a word can be the line end.
                 word = together.rfind("\n", 0, hit.start() + 1) + 1
                 after = together.find("\n", word)
                 hits.add(together[word:] if after < 0 else together[word:after])
@@ -425,7 +425,7 @@ class Scanner:
             ]
 
     def _numbers(self, text: str, start: int, end: int, found: list[Span], budget: Budget) -> None:
-        # Mostly there is none, which a search says faster than an iterator that is made for nothing.
+        # Usually there is none, which a search finds out faster than an iterator.
         candidate = windows.search(_DIGITS, text, start, end)
         while candidate is not None:
             rule = self._card if candidate["ssn"] is None else self._ssn
@@ -455,7 +455,7 @@ class Scanner:
             options(text, start, end, self._kind_for, report, budget)
 
     def _by_beginning(self, text: str, start: int, end: int, found: list[Span], budget: Budget) -> None:
-        """Try the rules for keys and tokens where what they begin with begins a word of a run."""
+        """Try the rules for keys and tokens at words of a run that begin like one."""
         prefix = windows.search(PREFIX, text, start, end)
         while prefix is not None:
             at = prefix.start()
@@ -465,7 +465,7 @@ class Scanner:
             if at == 0 or not (text[at - 1].isascii() and text[at - 1].isalnum()):
                 behind = _try(BY_PREFIX[prefix[0]], text, at, found)
             elif at - start <= _LONGEST_ESCAPE and _ESCAPE.search(text, max(0, at - 12), at) is not None:
-                # The letter in front ends an escape; without it, a word begins here.
+                # The letter before ends an escape; without it, a word begins here.
                 inner: list[Span] = []
                 behind = at + _try(BY_PREFIX[prefix[0]], text[at : end + _LONGEST], 0, inner)
                 found += [Span(at + each.start, at + each.end, each.kind, each.rule) for each in inner]
@@ -473,7 +473,7 @@ class Scanner:
             prefix = windows.search(pattern, text, max(at + 1, behind), end)
 
     def _in_base64(self, text: str, start: int, found: list[Span], budget: Budget) -> None:
-        """Add a run of Base64 as a whole when the text that it holds has credentials in it."""
+        """Add a run of Base64 as a whole if the text in it contains credentials."""
         inner = base64_text(text, start)
         if inner is None or budget.is_spent(start, DECODED + len(inner[1]) // CHARS_AGAIN):
             return
@@ -486,7 +486,7 @@ class Scanner:
             found.append(Span(start, inner[0], secrets[0].kind, secrets[0].rule))
 
     def _by_word(self, text: str, low: str, start: int, end: int, found: list[Span], budget: Budget) -> None:
-        """Try the rules that begin with a word in any case."""
+        """Try the rules that begin with a word in upper or lower case."""
         name = self._named.name
 
         def keep(first: int, last: int, kind: str) -> None:
@@ -499,7 +499,7 @@ class Scanner:
 
 
 class _Folded:
-    """Rules that begin with a word in any case.
+    """Rules that begin with a word in upper or lower case.
 
     Args:
         rules: the rules.
@@ -507,7 +507,7 @@ class _Folded:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         anchors = {anchor: rule for rule in rules for anchor in rule.anchors}
-        # Of short words with frequent letters alone, such as `itin`, each is found faster by itself.
+        # Short words of frequent letters only, such as `itin`, are found faster one by one.
         self._frequent = [(anchor, rule) for anchor, rule in anchors.items() if not _RARER.search(anchor)]
         rarer = [anchor for anchor in anchors if _RARER.search(anchor)]
         self.anchors = tuple(anchors)
@@ -518,7 +518,7 @@ class _Folded:
         self._by_three: dict[str, list[tuple[int, str, Rule]]] = {}
 
     def _candidates(self, three: str) -> list[tuple[int, str, Rule]]:
-        """Return the anchors that can be where a character and the ones beside it stand: few, and all are tried."""
+        """Return the few anchors that are possible at a character and its neighbours; all of them are tried."""
         if len(self._by_three) >= _REMEMBERED:
             self._by_three = {}
         before, char, behind = three[:-2] or "\n", three[-2], three[-1]
@@ -531,14 +531,14 @@ class _Folded:
         return found
 
     def places(self, low: str) -> Iterator[int]:
-        """Yield where a text in lower case has one of the words."""
+        """Yield where a text in lower case contains one of the words."""
         for anchor, _ in self._frequent:
             if anchor in low:
                 yield from _places(anchor, low)
         yield from (hit.start() for hit in windows.finditer(self._any, low))
 
     def search(self, text: str, low: str, start: int, end: int, found: list[Span], budget: Budget) -> None:
-        """Add what the rules find in a part of a text; `low` is the text in lower case."""
+        """Add the findings of the rules in a part of a text; `low` is the text in lower case."""
         for anchor, rule in self._frequent:
             if low.find(anchor, start, end) >= 0:
                 _at_anchor(anchor, rule, text, low, start, end, found, budget)
@@ -561,14 +561,14 @@ class _Folded:
 
 
 def _by_anchor(rule: Rule) -> list[re.Pattern[str]]:
-    """Return the pattern of a rule for each of the anchors that it begins with."""
+    """Return the patterns of a rule, one for each of its anchors."""
     any_anchor = f"(?:{'|'.join(rule.anchors)})"
     rest = rule.pattern.pattern.removeprefix(any_anchor)
     return [re.compile(anchor + rest) for anchor in rule.anchors]
 
 
 def _places(part: str, text: str) -> Iterator[int]:
-    """Yield where a part stands in a text."""
+    """Yield the positions of a part in a text."""
     at = text.find(part)
     while at >= 0:
         yield at
@@ -576,7 +576,7 @@ def _places(part: str, text: str) -> Iterator[int]:
 
 
 def _place_of_word(word: str, text: str, at: int, end: int) -> int:
-    """Return where a word stands between blanks, and not in a longer word, in a part of a text that has it."""
+    """Return the position of a whole word in a part of a text that contains it, not inside a longer word."""
     start, at = at, text.find(word, at, end)
     while at >= 0:
         behind = at + len(word)
@@ -590,7 +590,7 @@ def _place_of_word(word: str, text: str, at: int, end: int) -> int:
 def _at_anchor(
     anchor: str, rule: Rule, text: str, haystack: str, start: int, end: int, found: list[Span], budget: Budget
 ) -> None:
-    """Try a rule where an anchor stands; after a match the search continues at its end."""
+    """Try a rule at an anchor; after a match the search continues at its end."""
     at = haystack.find(anchor, start, end)
     while at >= 0:
         behind = _try(rule, text, at, found)
@@ -615,7 +615,7 @@ def _addressees(
 
 
 def _try(rule: Rule, text: str, at: int, found: list[Span]) -> int:
-    """Add what a rule finds at a place; returns the end of what it has read, 0 where its pattern does not match."""
+    """Add the finding of a rule at a position; return the end of what it has read, 0 if its pattern does not match."""
     if rule.find is not None:
         place = rule.find(text, at)
         if place is None:
@@ -633,7 +633,7 @@ def _try(rule: Rule, text: str, at: int, found: list[Span]) -> int:
 
 
 def _everywhere(rule: Rule, text: str, start: int, end: int, found: list[Span]) -> None:
-    """Add what a rule without anchors finds in a part of a text."""
+    """Add the findings of a rule without anchors in a part of a text."""
     for match in rule.pattern.finditer(text, start, end):
         place = (*match.span(rule.group), rule.kind) if rule.check is None else rule.check(text, match)
         if place is not None and place[0] < place[1] and not _is_marker(text, *place[:2]):
@@ -641,13 +641,13 @@ def _everywhere(rule: Rule, text: str, start: int, end: int, found: list[Span]) 
 
 
 def _is_marker(text: str, start: int, end: int) -> bool:
-    """Return whether a match is a marker or the word in one: a user's pattern may fit those too."""
+    """Return whether a match is a marker or the word in one: a user's pattern may match those too."""
     marker = MARKER.match(text, start) or (start > 0 and MARKER.match(text, start - 1)) or None
     return marker is not None and marker.end() >= end
 
 
 def merged(spans: Sequence[Span]) -> list[Span]:
-    """Return spans in order without overlaps: overlapping ones become one, of the kind of the worst, then widest."""
+    """Return spans in order without overlaps: overlapping ones become one, of the worst kind, then the widest."""
     if len(spans) == 1:
         return list(spans)
     if all(map(lt, map(_END, spans), map(_START, islice(spans, 1, None)))):
@@ -655,7 +655,7 @@ def merged(spans: Sequence[Span]) -> list[Span]:
     result: list[Span] = []
     behind = start = -1
     for span in spans:
-        # The password and the host behind it look like an e-mail address; the host is none of the secret.
+        # The password and the host after it look like an e-mail address; the host is not part of the secret.
         if span.kind == EMAIL and start < span.start < behind:
             continue
         if span.kind == URL_CREDENTIALS and span.end > behind:

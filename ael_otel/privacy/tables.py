@@ -1,4 +1,4 @@
-"""Columns whose heading says that their values are secret.
+"""Find secret values in columns of tables, by the heading.
 
 In CSV, Markdown, the tables that database clients and `kubectl` print, and `INSERT` statements of SQL.
 """
@@ -13,10 +13,10 @@ from ael_otel.privacy.validators import looks_secret
 
 _DELIMITERS: Final = frozenset(",;\t|\u2502\u2503")
 _BESIDE: Final = _DELIMITERS | {"(", ")", "\\"}
-"""One of these, or blanks, is beside a name in a table or in a statement of SQL."""
+"""In a table or in a statement of SQL, one of these, or blanks, is beside a name."""
 _BARS: Final = frozenset("|\u2502\u2503")
 _ALIGNED: Final = "  "
-"""What stands between columns that blanks keep apart."""
+"""The text between columns that are separated by blanks."""
 _LONGEST_LINE: Final = 1024
 _PADDING: Final = 160
 _MOST_LINES: Final = 8
@@ -28,12 +28,12 @@ _COLUMNS: Final = re.compile(r"[ \t]{2,}")
 _VALUES: Final = re.compile(
     r"[^()]{0,512}\)\s{0,16}(?:output [^()]{0,64})?values\s{0,16}(?=\()", re.IGNORECASE
 )
-# The dumps of PostgreSQL: rows in lines, their columns apart by tabs.
+# The dumps of PostgreSQL: rows in lines, their columns separated by tabs.
 _COPY: Final = re.compile(r"[^()]{0,512}\)\s{0,4}from stdin[^;\n]{0,200};?[ \t]{0,8}\r?\n", re.IGNORECASE)
 _TUPLE: Final = re.compile(r"\(((?:[^()']|'(?:[^'\\]|''|\\.)*+')*+)\)\s{0,16},?\s{0,16}")
 _BROKEN: Final = re.compile(r"\((?:[^()']|'(?:[^'\\]|''|\\.)*+')*+(?:'|\Z)")
 _MOST_BROKEN: Final = 4
-"""Statements with a list of values that nothing closes: each is read to the end of the text."""
+"""Maximum statements with an unclosed list of values: each is read to the end of the text."""
 _ITEM: Final = re.compile(r"\s*+((?:[^,']|'(?:[^'\\]|''|\\.)*+')*+)(?:,|\Z)")
 _NOTHING: Final = re.compile(
     r"[-:*.xX_#\s]*|(?i:null|none|n/a|true|false|yes|no|default)|\[[A-Z_]+\]|\$\{?\w+\}?|<[^<>]*>"
@@ -55,7 +55,7 @@ class Tables:
         kind_for: judges headings.
         found: called with the beginning, end and kind of each value.
         budget: counts each line.
-        written: the text with its escapes, if `text` has the line ends for which they stand, at the same places.
+        written: the text with its escapes, if `text` has real line ends instead of them, at the same positions.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Tables:
                 and text[begin - 2 : begin] != _ALIGNED
                 and text[begin - 2 : begin - 1] != "\\"
             ):
-                return  # as most names stand
+                return  # the usual case
             if (lines := self._with_line_ends(end)) is not None:
                 lines.look(begin, end)
                 return
@@ -127,7 +127,7 @@ class Tables:
             return
         start = text.rfind("\n", max(0, begin - _LONGEST_LINE), begin) + 1
         stop = text.find("\n", end, end + _LONGEST_LINE)
-        # The line is judged now, whatever it is.
+        # The line counts as judged now, whatever the result.
         self._until = end if stop < 0 else stop
         if stop < 0 or (start == 0 and begin > _LONGEST_LINE):
             return
@@ -160,7 +160,7 @@ class Tables:
     def _rows(
         self, at: int, delimiter: str, number: int, kinds: dict[int, str], *, edge: bool, quote: str = ""
     ) -> None:
-        """Report the secret cells of the rows from a place on, up to the quote in which the table stands."""
+        """Report the secret cells of the rows from a position on, up to the quote that encloses the table."""
         text = self._text
         end = len(text)
         while at < end:
@@ -190,7 +190,7 @@ class Tables:
             self._until = at = stop + 1
 
     def _insert(self, begin: int, end: int) -> None:
-        """Report the secret values of an `INSERT` statement, if a name stands in its list of columns."""
+        """Report the secret values of an `INSERT` statement, if a name is in its list of columns."""
         text = self._text
         opening = text.rfind("(", max(0, begin - 512), begin)
         if opening < 0 or opening == self._opening or text.find(")", opening, begin) >= 0:
@@ -228,7 +228,7 @@ class Tables:
 def _closing(text: str, quote: str, at: int, stop: int) -> int:
     """Return where the quote that ends a table is in a part of a text, -1 if there is none.
 
-    It is escaped as often as the one that opened the table.
+    It has as many backslashes as the quote that opened the table.
     """
     at = text.find(quote, at, stop)
     while at > 0 and text[at - 1] == "\\":
@@ -237,13 +237,13 @@ def _closing(text: str, quote: str, at: int, stop: int) -> int:
 
 
 def _same_length(escape: "re.Match[str]") -> str:
-    """Return a line end or a tab behind blanks, or quotes, for the escape of one."""
+    """Return a line end or a tab after blanks, or quotes, of the same length as its escape."""
     size, last = len(escape[0]), escape[0][-1]
     return '"' * size if last == '"' else ("\t" if last == "t" else "\n").rjust(size)
 
 
 def _end_of_row(text: str, at: int, stop: int) -> int:
-    """Return where a row ends whose cells may have line ends in quotes; its first line where no quote closes."""
+    """Return where a row ends whose cells may have line ends in quotes; its first line if a quote is not closed."""
     end = stop
     for _ in range(_MOST_LINES):
         if text.count('"', at, end) % 2 == 0:
@@ -256,7 +256,7 @@ def _end_of_row(text: str, at: int, stop: int) -> int:
 
 
 def _is_value(value: str, kind: str, delimiter: str) -> bool:
-    """Return whether a cell holds a value and not what a person says of it."""
+    """Return whether a cell contains a value, not a person's remark."""
     if delimiter == _ALIGNED:
         return " " not in value and looks_secret(value)
     if delimiter in ",;\t" and kind == markers.PASSWORD:
@@ -265,7 +265,7 @@ def _is_value(value: str, kind: str, delimiter: str) -> bool:
 
 
 def _aligned(text: str, at: int, stop: int) -> list[tuple[int, int]]:
-    """Return where the cells of a row begin and end that blanks keep apart."""
+    """Return the beginnings and ends of the cells of a row that blanks separate."""
     cells: list[tuple[int, int]] = []
     line = text[at:stop].rstrip()
     begin = at + len(line) - len(line.lstrip())
@@ -278,7 +278,7 @@ def _aligned(text: str, at: int, stop: int) -> list[tuple[int, int]]:
 
 
 def _cells(text: str, at: int, stop: int, delimiter: str, *, edge: bool) -> list[tuple[int, int]]:
-    """Return where the cells of a row begin and end, without their quotes and blanks."""
+    """Return the beginnings and ends of the cells of a row, without their quotes and blanks."""
     cells: list[tuple[int, int]] = []
     while len(cells) < _MOST_CELLS:
         begin = at

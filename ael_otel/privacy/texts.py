@@ -15,25 +15,25 @@ from ael_otel.privacy.scan import TOO_MANY, Scanner, Span, merged
 from ael_otel.privacy.turns import worked
 
 MAX_CHARS: Final = 4 * 1024 * 1024
-"""Maximum characters of one text that are scanned. The rest is cut off, not passed on."""
+"""Maximum characters of one text that are searched. The rest is removed."""
 
 ENDS_JSON: Final = "]} \n\r\t"
 PLAIN: Final = re.compile(r"(?:[\w.\-/ {}]++|(?<![\w.\-])@|\[[A-Z_]{1,40}\](?:#[0-9]{1,9})?)*+")
-"""Texts without a sign that can stand behind a name: still searched when the budget of a value is spent."""
+"""Maximum characters of texts without a separator that are still searched when the budget of a value is spent."""
 _OVERLAP: Final = 64 * 1024
 _PASSES: Final = 6
 _SHORT: Final = 24
-"""Characters of a text that is remembered as clean: a state, a unit, a word, which records repeat."""
+"""Maximum characters of a text that is cached as clean: a state, a unit, a word, which records repeat."""
 _REMEMBERED: Final = 4096
 _BEGINS_JSON: Final = frozenset({"[", "{"})
 _SEARCHED_TOGETHER: Final = 1_024
-"""Characters of a text that is searched with others: of a longer one something is found more often than not."""
+"""Maximum characters of a text that is searched together with others; a longer one usually needs its own search."""
 _LARGE: Final = 8_192
-"""Characters from which a text is hashed, and its result remembered."""
+"""Minimum characters of a text whose result is cached, by its hash."""
 _RESULTS: Final = 16
 
 type ReadJson = Callable[[Any, list[Finding] | None, str, Budget], Any]
-"""Redacts what a text of JSON holds: the value, the findings of an explanation, where it is, what may be judged."""
+"""Redacts the JSON in a text: its value, the findings of an explanation, its location, the budget."""
 
 
 class TextRedactor:
@@ -42,8 +42,8 @@ class TextRedactor:
     Args:
         scanner: finds secrets by their shape, or by the name beside them.
         paths: the excluded files.
-        tally: where redactions are reported.
-        read_json: redacts the value of a text that holds JSON.
+        tally: reports redactions.
+        read_json: redacts the value in a text of JSON.
         own_markers: by the name of a rule, the marker that replaces its matches instead of that of their kind.
     """
 
@@ -65,14 +65,14 @@ class TextRedactor:
         self._read = read_json
 
     def forget(self) -> None:
-        """Forget all results, so that a text is searched again."""
+        """Clear all cached results, so that a text is searched again."""
         self._clean, self._results = set(), {}
 
     def clean_among(self, texts: Sequence[str], budget: Budget) -> tuple[set[str], set[str]]:
         """Return the texts that need no separate search, and those that name no secret.
 
         Args:
-            texts: texts of a value. Long ones and those that are JSON are not among the first.
+            texts: texts of a value. Long ones and JSON are not among the first.
             budget: counts the characters of the first.
         """
         worked(len(texts) * STEP)
@@ -87,7 +87,7 @@ class TextRedactor:
             )
         ]
         worked(len(texts) * STEP)
-        # What a search in advance uses is not missing later, when each of the other texts is searched.
+        # The cost of this search is not missing later, when each of the other texts is searched.
         ahead = Budget(LATER)
         ahead.pass_over(sum(map(len, chosen)))
         clean, unnamed = self._scanner.clean_among(chosen, ahead)
@@ -99,13 +99,13 @@ class TextRedactor:
     def redact(
         self, text: str, findings: list[Finding] | None, where: str, budget: Budget | None = None
     ) -> str:
-        """Return a text without its secrets, the same object when it has none.
+        """Return a text without its secrets, the same object if it has none.
 
         Args:
             text: the text.
-            findings: where an explanation collects what it finds, None for a redaction.
+            findings: collects the findings of an explanation; None for a redaction.
             where: JSON path of the text.
-            budget: what the search of the value around it may still judge; that of one text by default.
+            budget: limits the search of the value around it; by default that of one text.
         """
         size = len(text)
         if size < 4 or (size <= _SHORT and text in self._clean):
@@ -114,14 +114,14 @@ class TextRedactor:
             return self.unjudged(findings, where)
         if size < _LARGE or findings is not None:
             return self._redacted(text, findings, where, budget or Budget())
-        # A run passes the same text on: an input, a parameter, a result, an output. By a hash, so that no secret stays.
+        # A run passes the same text on: input, parameter, result, output. Cached by a hash, without the secret.
         key = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         known = self._results.get(key)
         if known is None:
             budget = budget or Budget()
             with self._tally.recorded() as counts:
                 clean = self._redacted(text, None, where, budget)
-            # What stands in front of a text in its value decides where it is cut.
+            # The texts before this one in its value decide where it is cut.
             if len(clean) <= MAX_CHARS // 4 and not budget.was_spent:
                 if len(self._results) >= _RESULTS:
                     self._results = {}
@@ -149,7 +149,7 @@ class TextRedactor:
         spans = self._scanner.spans(clean, budget)
         if spans:
             spans = with_repeats(clean, spans)
-        # A marker can only split a word that names a file, so what names none now names none afterwards.
+        # A marker can only split a word that names a file, so a text that names none now names none afterwards.
         may_name_path = self._has_paths and self._paths.may_name(clean)
         again = Budget(LATER)
         for _ in range(_PASSES):
@@ -160,7 +160,7 @@ class TextRedactor:
                     if len(self._clean) >= _REMEMBERED:
                         self._clean = set()
                     self._clean.add(text)
-                # A text in which nothing was found has been read without its NULs.
+                # A text without findings has been searched without its NULs.
                 return clean if clean is text else self._narrow(clean, findings, where)
             cut = len(spans) == 1 and spans[0].rule == TOO_MANY
             budget.is_spent_between(TEXT)
@@ -172,7 +172,7 @@ class TextRedactor:
         return self._tally.fault(findings, where)
 
     def _narrow(self, clean: str, findings: list[Finding] | None, where: str) -> str:
-        """Return a text after its redaction, or a marker if it still holds a secret between NULs."""
+        """Return a text after its redaction, or a marker if it still contains a secret between NULs."""
         spans = self._scanner.wide(clean)
         return self.replaced(clean, list(spans), findings, where)[0] if spans else clean
 
@@ -183,7 +183,7 @@ class TextRedactor:
     def replaced(
         self, text: str, spans: list[Span], findings: list[Finding] | None, where: str
     ) -> tuple[str, list[tuple[int, int]]]:
-        """Return a text with markers instead of its secrets, and where these stand in it."""
+        """Return a text with markers instead of its secrets, and the positions of the markers."""
         parts: list[str] = []
         places: list[tuple[int, int]] = []
         counts: dict[str, int] = {}
@@ -206,7 +206,7 @@ class TextRedactor:
         return "".join(parts), places
 
     def _json(self, text: str, findings: list[Finding] | None, where: str, budget: Budget) -> str | None:
-        """Redact the JSON that a text holds; the text itself if there is nothing to redact, None if it is not JSON."""
+        """Redact the JSON in a text; return the text itself if it has no secrets, None if it is not JSON."""
         repeated: list[bool] = []
 
         def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -220,13 +220,13 @@ class TextRedactor:
         except (ValueError, RecursionError):
             return None
         clean = self._read(value, findings, where, budget)
-        # Of a repeated name only the last value was scanned; the text is written anew without the others.
+        # For a repeated name only the last value was searched; the text is rewritten without the others.
         if clean is value and not repeated:
             return text
         return json.dumps(clean, ensure_ascii=False, separators=(",", ":") if ": " not in text else None)
 
     def _cut(self, text: str, findings: list[Finding] | None, where: str) -> str:
-        """Return the part of a long text that is scanned, cut before a secret that crosses its end."""
+        """Return the part of a long text that is searched, cut before a secret that crosses its end."""
         if len(text) <= MAX_CHARS + len(markers.REDACTED) and text.endswith(markers.REDACTED):
             return text
         end = MAX_CHARS

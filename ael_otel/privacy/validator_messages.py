@@ -1,7 +1,7 @@
-"""Redacts the values that a validator quotes of its input, and keeps its words, the names of fields, and types.
+"""Redact the values in validators' messages, and keep their words, the names of fields, and types.
 
-Known are jsonschema (the MCP SDK for Python), zod (the MCP SDK for TypeScript, versions 3 and 4) and ajv. A text of
-another form is replaced as a whole: nothing tells its words from a value in it.
+Supported are jsonschema (the MCP SDK for Python), zod (the MCP SDK for TypeScript, versions 3 and 4) and ajv. A text of
+another form is replaced as a whole, because its words cannot be distinguished from values.
 """
 
 # ruff: noqa: E501 - a table of patterns
@@ -17,7 +17,7 @@ from ael_otel.privacy.markers import REDACTED
 _NAME: Final = r"[\w$.-]{1,64}"
 _TOOL: Final = re.compile(rf"Invalid (?:arguments|structured content) for tool {_NAME}: ?")
 
-# jsonschema: the value stands first, as Python writes it; the last of these phrases ends it.
+# jsonschema: the value comes first, as Python writes it; the last of these phrases ends it.
 _PHRASE: Final = re.compile(
     r".* (?=is not of type '|is not one of \[|is not valid under any of|is valid under each of|should not be valid under"
     r"|is (?:less|greater) than |is not a multiple of |does not match |is too (?:short|long)\b|is not a '|should be non-empty"
@@ -63,7 +63,7 @@ _MOST_ISSUES: Final = 64
 
 
 def without_values(message: str) -> str:
-    """Return what a validator says of its input, without the values that it quotes."""
+    """Return a validator's message about its input, without the values that it quotes."""
     tool = _TOOL.match(message)
     start = tool.end() if tool is not None else 0
     head, body = message[:start], message[start:]
@@ -72,7 +72,7 @@ def without_values(message: str) -> str:
             return head + clean
     if _AJV.fullmatch(body) or _PRETTY.fullmatch(body):
         return message
-    # An option that contains a blank cannot be a name: hide it, and keep the words around it.
+    # An option with a blank cannot be a name: redact it, and keep the words around it.
     hidden = _OPTION.sub(lambda option: option[0] if option[1] else f'"{REDACTED}"', body)
     if _PRETTY.fullmatch(hidden.replace(REDACTED, "x")):
         return head + hidden
@@ -133,7 +133,7 @@ def _name(value: object) -> object:
 
 
 def _words(message: str, issue: Mapping[str, Any]) -> str:
-    """Return the message of an issue with what it quotes replaced, unless the schema or a name says the same."""
+    """Return the message of an issue with quotes replaced, unless the schema or a name has the same text."""
     allowed: set[str] = set()
     for key in ("options", "values", "keys", "expected", "path"):
         value = issue.get(key)
@@ -141,7 +141,7 @@ def _words(message: str, issue: Mapping[str, Any]) -> str:
             {str(each) for each in cast("list[object]", value)} if isinstance(value, list) else {str(value)}
         )
     if issue.get("code") == "custom":
-        return REDACTED  # the tool's own text, which may hold the value
+        return REDACTED  # the tool's own text, which may contain the value
 
     def shown(match: "re.Match[str]") -> str:
         return match[0] if match[0][1:-1] in allowed else REDACTED

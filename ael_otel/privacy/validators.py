@@ -40,7 +40,7 @@ _CARD: Final = re.compile(
 
 
 _DOUBLED: Final = str.maketrans("0123456789", "0246813579")
-"""The digits of the double of each digit, added up."""
+"""The sum of the digits of twice each digit."""
 
 
 def luhn(number: str) -> bool:
@@ -226,7 +226,7 @@ def is_german_tax_id(text: str) -> bool:
 
 
 def is_basic_pair(text: str) -> bool:
-    """Return whether base64 holds `name:password` in printable ASCII."""
+    """Return whether base64 encodes `name:password` in printable ASCII."""
     try:
         plain = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
@@ -235,7 +235,7 @@ def is_basic_pair(text: str) -> bool:
 
 
 def entropy(text: str) -> float:
-    """Return the bits per character of a text, by how often each character occurs in it."""
+    """Return the bits per character of a text, by the frequency of each character."""
     size = len(text)
     counts = map(text.count, set(text))
     return log2(size) - sum([n * log2(n) for n in counts if n > 1]) / size if size else 0.0
@@ -248,7 +248,7 @@ _HEX: Final = re.compile(r"[0-9a-fA-F-]+")
 
 
 def is_random(text: str) -> bool:
-    """Return whether a value looks drawn at random: letters, digits, and many different ones; never a plain hash."""
+    """Return whether a value looks randomly generated: letters, digits, and many different ones; never a plain hash."""
     if _HEX.fullmatch(text) or not _DIGIT.search(text):
         return False
     mixed = bool(_LOWER.search(text)) + bool(_UPPER.search(text))
@@ -277,10 +277,10 @@ _DOCUMENTED: Final = re.compile(r"A[A-Z]{3}[A-Z0-9]{9}EXAMPLE")
 
 
 def is_placeholder(text: str) -> bool:
-    """Return whether a text stands where a secret will be: `<token>`, `${TOKEN}`, `xxxx`, `your-token-here`.
+    """Return whether a text is a placeholder for a secret: `<token>`, `${TOKEN}`, `xxxx`, `your-token-here`.
 
-    Key ids that AWS prints in its documentation (`AKIA...EXAMPLE`) are placeholders too. A common password such as
-    `changeme` is not one.
+    Key ids in the documentation of AWS (`AKIA...EXAMPLE`) are placeholders too. A common password such as `changeme` is
+    not one.
     """
     if len(text) > _MOST:
         return False
@@ -299,7 +299,7 @@ _SYNTAX: Final = re.compile(r"[\s,:=()\[\]{}<>|]")
 _SHORTEST_DRAWN: Final = 10
 _SHORT_PIECES, _LONG_PIECES = 2.7, 4.0
 _LONG_DRAWN, _OF_LONG = 24, 3.5
-"""Characters of a value without signs from which on the average length of its pieces is enough, and that length."""
+"""Minimum length of a value without separators that is judged by the average length of its pieces; that length."""
 _NO_WORD: Final = re.compile(
     r"(?!(?:x?html|https?|ctrl|sqrt|grpc|smtp|sftp)\Z)(?:[b-df-hj-np-tv-xz]{4,}|[a-z]?[b-df-hj-np-tv-xz]{5,}[a-z]*)",
     re.IGNORECASE,
@@ -307,10 +307,10 @@ _NO_WORD: Final = re.compile(
 
 
 def is_drawn(text: str) -> bool:
-    """Return whether a text looks drawn at random and is not a name or an expression of a program.
+    """Return whether a text looks randomly generated and is not a name or an expression of a program.
 
-    Names change between small letters, capitals and digits where a word begins, so that their pieces are long and
-    have vowels in them.
+    Names switch between small letters, capitals and digits where a word begins, so that their pieces are long and
+    contain vowels.
     """
     if not _SHORTEST_DRAWN <= len(text) <= _MOST or _SYNTAX.search(text) or not is_random(text):
         return False
@@ -324,7 +324,7 @@ def is_drawn(text: str) -> bool:
 
 
 def is_words(text: str) -> bool:
-    """Return whether a text is made of words, small numbers and `- _ . / :` alone, as slugs and names are."""
+    """Return whether a text consists of words, small numbers and `- _ . / :` only, like slugs and names."""
     return len(text) <= _MOST and _WORDS.fullmatch(text) is not None
 
 
@@ -362,9 +362,9 @@ def looks_secret(text: str) -> bool:
 
 
 def looks_like_key(text: str) -> bool:
-    """Return whether a value alone has the form of a service's key: 16 characters or more, drawn at random.
+    """Return whether a value alone has the form of a service's key: at least 16 characters, randomly generated.
 
-    Hexadecimal counts from 32 digits on, unless it is a UUID: those name things more often than they open them.
+    Hexadecimal counts from 32 digits on, unless it is a UUID: UUIDs are more often identifiers than keys.
     """
     if len(text) < _SHORTEST_KEY or not looks_secret(text) or _UUID.fullmatch(text):
         return False

@@ -1,4 +1,4 @@
-"""Redact values of any shape: names of fields first, then every text, number and object inside."""
+"""Redact values of any type: names of fields first, then every text, number and object inside."""
 
 import json
 import re
@@ -40,7 +40,7 @@ QUICK_DEPTH: Final = 4
 _QUICK_ITEMS: Final = 16
 _QUICK_TEXTS: Final = 32
 _QUICK_CHARS: Final = 256
-# A number of 13 digits alone is a barcode more often than a card: it needs a name, as in text.
+# A number of 13 digits alone is more often a barcode than a card: it needs a name, as in text.
 _SMALLEST_CARD: Final = 10**13
 _WORKING_FOLDERS: Final = frozenset({"PWD", "OLDPWD"})
 # The private parameters of a JSON web key (RFC 7518, section 6); the others are public.
@@ -48,34 +48,35 @@ _WEB_KEY_SECRETS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "k", "oth"
 _WEB_KEY_NAME: Final = FieldName(markers.PRIVATE_KEY, "field_name", "private_key", allowed=False)
 # The fields by which browsers and their drivers describe a cookie.
 _COOKIE_FIELDS: Final = frozenset({"httpOnly", "HttpOnly", "httponly", "sameSite", "hostOnly"})
-# Weak, as the name of a session's cookie is: the value must look like a secret.
+# Weak, like the name of a session's cookie: the value must look like a secret.
 _COOKIE: Final = FieldName(markers.TOKEN, "field_name", "phpsessid", allowed=False)
 _NAMING: Final = ("name", "key", "Name", "Key", "header")
-# The second of two texts may be another name, what a person reads beside it, or a type of SQL.
+# The second of two texts may be another name, a label for people, or a type of SQL.
 _WORDS: Final = re.compile(r"[^\W\d]{0,64}(?:[ .\-/:_][^\W\d]{0,64}){0,32}(?:\([0-9, ]{1,16}\))?")
 
 _UNSEEN: Final = object()
 _REMEMBERED: Final = 256
-"""Characters of a text that a walk remembers as clean."""
+"""Maximum characters of a text that a traversal remembers as clean."""
 _TOGETHER: Final = 8
-"""Texts of a value from which on they are searched together first."""
+"""Minimum number of texts in a value that are searched together first."""
 _CONTAINERS: Final[frozenset[type[Any]]] = frozenset({list, tuple, dict, set, frozenset})
-# Fields of a mapping that can say of others that they are secret.
+# Fields of a mapping that can make others secret.
 _TELLING: Final = frozenset({"value", "Value", "kty", "kind", *COLUMN_FIELDS})
 SCALARS: Final = frozenset({int, float, bool, type(None), complex})
 
 
 class Walk:
-    """What one walk over a value remembers: results by identity, and the objects, whose identities must stay theirs.
+    """The state of one traversal of a value: results by identity, and references to the objects, to keep identities
+    unique.
 
     Args:
-        findings: where an explanation collects what it finds, None for a redaction.
-        budget: what may still be judged; that of one value by default.
+        findings: collects the findings of an explanation; None for a redaction.
+        budget: limits the work; by default that of one value.
 
     Attributes:
-        clean: texts that hold no secret.
-        unnamed: texts that hold no name of one.
-        passed: mappings that `_passes` has looked at.
+        clean: texts that contain no secret.
+        unnamed: texts that contain no name of one.
+        passed: mappings that `_passes` has checked.
         passed_fields: the fields of these.
     """
 
@@ -92,14 +93,14 @@ class Walk:
 
 
 class ValueRedactor:
-    """Redacts values of any shape.
+    """Redacts values of any type.
 
     Args:
         names: judges the names of fields.
         texts: redacts texts.
-        scanner: as that of `texts`; asked for small texts without a walk.
+        scanner: that of `texts`; used for small texts without a traversal.
         paths: the excluded files.
-        tally: where redactions are reported.
+        tally: reports redactions.
         scrub_pii: whether numbers that are payment cards are redacted.
     """
 
@@ -122,14 +123,14 @@ class ValueRedactor:
         self._scrub_pii = scrub_pii
 
     def is_clean(self, value: Any) -> bool:
-        """Return whether a small value of plain JSON is clean; False also if only the walk can decide.
+        """Return whether a small value of plain JSON is clean; False also if only a traversal can decide.
 
-        Most values are of this sort, and the walk, which remembers where it has been, takes twice as long.
+        Most values are small, and a traversal, which records its path, takes twice as long.
         """
         return self._is_clean(value, QUICK_DEPTH, [_QUICK_TEXTS])
 
     def _is_clean(self, value: Any, depth: int, left: list[int]) -> bool:
-        """Judge a value as `is_clean` does; `left` is how many texts may still be searched."""
+        """Judge a value as `is_clean` does; `left` is the number of texts that may still be searched."""
         kind = cast("type[object]", type(value))
         if kind is str:
             left[0] -= 1
@@ -175,10 +176,10 @@ class ValueRedactor:
         return value is None or kind is bool or kind is float or (kind is int and value < _SMALLEST_CARD)
 
     def _passes(self, value: object, walk: "Walk", depth: int) -> bool:
-        """Return whether a small container of plain JSON is clean, by what the walk has found in advance.
+        """Return whether a small container of plain JSON is clean, from what the traversal has found in advance.
 
-        As `is_clean`, without a search: its texts are among those of the walk that hold no secret. What the budget has
-        to count is added to the walk.
+        Like `is_clean`, but without a search: its texts are among those of the traversal without a secret. Costs are
+        added to the traversal.
         """
         kind = type(value)
         if kind is str:
@@ -217,12 +218,13 @@ class ValueRedactor:
         )
 
     def walk(self, value: Any, findings: list[Finding] | None = None, budget: Budget | None = None) -> Walk:
-        """Return what a walk over a value needs; the texts of a container are searched at once, as far as one can.
+        """Return the state for a traversal of a value; the texts of a container are searched at once, as far as
+        possible.
 
         Args:
             value: the value.
-            findings: where an explanation collects what it finds, None for a redaction.
-            budget: what may still be judged; that of one value by default.
+            findings: collects the findings of an explanation; None for a redaction.
+            budget: limits the work; by default that of one value.
         """
         walk = Walk(findings, budget)
         if cast("type[object]", type(value)) in _CONTAINERS:
@@ -233,7 +235,7 @@ class ValueRedactor:
         return walk
 
     def value(self, value: Any, walk: "Walk", where: str, depth: int) -> Any:
-        """Return a value without its secrets, the same object when it has none."""
+        """Return a value without its secrets, the same object if it has none."""
         kind = type(value)  # pyright: ignore[reportUnknownVariableType]
         if kind is str:
             if value in walk.clean:
@@ -247,14 +249,14 @@ class ValueRedactor:
                 walk.clean.add(value)
             return clean
         if kind in SCALARS:
-            # A float is a measurement or a counter; no program keeps a card's number as one.
+            # A float is a measurement or a counter; no program stores a card number as a float.
             if kind is int and _SMALLEST_CARD <= value < 10**19 and self._scrub_pii and is_card(str(value)):
                 return self._tally.marked(markers.CREDIT_CARD, "payment_card", walk.findings, where)
             return value
         if depth > MAX_DEPTH:
             return self._tally.fault(walk.findings, where)
         if isinstance(value, str):
-            # A subclass: an enumeration's member, a text marked as safe. Its own methods are not to be trusted.
+            # A subclass: an enumeration's member, a text marked as safe. Its own methods are not trusted.
             plain = str.__str__(value)
             clean = self._texts.redact(plain, walk.findings, where, walk.budget)
             return self._as_shown(value, walk, where) if clean is plain else clean
@@ -272,7 +274,7 @@ class ValueRedactor:
         identity = id(value)
         known = walk.seen.get(identity, _UNSEEN)
         if known is not _UNSEEN:
-            # Inside itself, it has no result yet.
+            # A container inside itself has no result yet.
             return (
                 self._tally.marked(markers.FIELD, "cycle", walk.findings, where) if known is walk else known
             )
@@ -294,7 +296,7 @@ class ValueRedactor:
         return result
 
     def mapping(self, value: Mapping[Any, Any], walk: "Walk", where: str, depth: int) -> Any:
-        """Return a mapping without its secrets, the same object when it has none."""
+        """Return a mapping without its secrets, the same object if it has none."""
         changed: dict[Any, Any] | None = None
         taken = 0
         names = self._names.known
@@ -337,7 +339,7 @@ class ValueRedactor:
         return value if changed is None else changed
 
     def _named_value(self, value: Mapping[Any, Any], walk: "Walk") -> FieldName | None:
-        """Return the name that another field gives to `value`, if it is a secret's: headers, variables, cookies."""
+        """Return the name that another field has for `value`, if it is a secret's: headers, variables, cookies."""
         if not _COOKIE_FIELDS.isdisjoint(value):
             return _COOKIE
         for field in _NAMING:
@@ -347,7 +349,7 @@ class ValueRedactor:
         return None
 
     def _apart(self, value: Mapping[Any, Any], walk: "Walk", where: str, depth: int) -> dict[Any, Any]:
-        """Return the fields of a mapping without the secrets that another field names: rows of a table, lines."""
+        """Return the fields of a mapping without the secrets that other fields name: rows of a table, lines."""
         if has_columns(value) and (table := table_of(value)) is not None:
             names, field = table
             rows = list(value[field])
@@ -398,7 +400,7 @@ class ValueRedactor:
         where: str,
         keys: Sequence[object] | None = None,
     ) -> None:
-        """Replace, in a list, the items that hold secrets which the items before them name."""
+        """Replace, in a list, the items with secrets that the items before them name."""
 
         def spans_in(text: str, places: list[tuple[int, int]]) -> Sequence[Span]:
             return self._scanner.spans_in(text, places, walk.budget)
@@ -424,7 +426,7 @@ class ValueRedactor:
         *,
         sure: bool,
     ) -> None:
-        """Replace, in a list of rows, those that have a secret in a column that its name gives away."""
+        """Replace, in a list of rows, those with a secret in a column with the name of a secret."""
         judged = [
             (at, name)
             for at, each in enumerate(names)
@@ -446,7 +448,7 @@ class ValueRedactor:
                 rows[place] = cells if isinstance(row, list) else tuple(cells)
 
     def _named_apart(self, items: list[Any], walk: "Walk", where: str, depth: int) -> None:
-        """Replace, in a list, the values whose names stand in the mapping before them."""
+        """Replace, in a list, the values whose names are in the mapping before them."""
         for place in range(1, len(items)):
             one, two = items[place - 1], items[place]
             if {type(one), type(two)} != {dict} or len(two) > 2:
@@ -460,7 +462,7 @@ class ValueRedactor:
                 items[place] = {**two, field: clean}
 
     def _before(self, name: str, value: Any, walk: "Walk") -> FieldName | None:
-        """Return the name that stands before an item, if it is a secret's: an option, the first of a pair."""
+        """Return the name before an item, if it is a secret's: an option, the first of a pair."""
         if type(value) is not str or len(name) > LONGEST_NAME:
             return None
         known = self._names.judge(name, walk.budget)
@@ -471,7 +473,7 @@ class ValueRedactor:
         return known
 
     def _unjudged(self, item: Any, walk: "Walk", where: str) -> Any:
-        """Return the replacement of a list item that is not judged: its content is not scanned."""
+        """Return the replacement of a list item that is not judged: its content is not searched."""
         kind = cast("type[object]", type(item))
         if kind in SCALARS and (kind is not int or item < _SMALLEST_CARD):
             return item
@@ -589,7 +591,7 @@ class ValueRedactor:
         return self._as_shown(value, walk, where)
 
     def _as_shown(self, value: Any, walk: "Walk", where: str) -> Any:
-        for shown in (str(value), repr(value)):  # a writer may use either
+        for shown in (str(value), repr(value)):  # either of the two may be used for output
             clean_text = self._texts.redact(shown, walk.findings, where, walk.budget)
             if clean_text is not shown:
                 return clean_text
@@ -619,15 +621,15 @@ class ValueRedactor:
         depth: int,
         beside: Mapping[Any, Any] | None = None,
     ) -> Any:
-        """Return the value of a field without its secrets; a secret name takes the whole value.
+        """Return the value of a field without its secrets; a secret name redacts the whole value.
 
         Args:
             name: the judgement of the name.
             value: the value.
-            walk: the walk.
+            walk: the state of the traversal.
             where: JSON path of the value.
-            depth: containers around it.
-            beside: the mapping in which the field stands.
+            depth: number of containers around it.
+            beside: the mapping that contains the field.
         """
         if name.allowed:
             return value
@@ -660,7 +662,7 @@ def _is_named(value: object) -> bool:
 def _collect(
     value: Iterable[object], known: Container[str], texts: list[str], seen: set[int], depth: int
 ) -> None:
-    """Add the texts of a container, and the names of fields that are not among the known ones, to a list."""
+    """Add the texts of a container, and the names of unknown fields, to a list."""
     identity = id(value)
     if identity in seen or depth > MAX_DEPTH:
         return

@@ -1,4 +1,4 @@
-"""Search long texts in windows: a call of `re` holds the interpreter's lock, and the event loop waits for it."""
+"""Search long texts in windows: a call of `re` holds the interpreter's lock, for which the event loop waits."""
 
 import re
 from collections.abc import Iterator
@@ -8,19 +8,19 @@ from ael_otel.privacy.budget import CHARS_READ, HIT
 from ael_otel.privacy.turns import worked
 
 WINDOW: Final = 16_384
-"""Characters that one call of `re` reads, about: 4 ms at most."""
+"""Approximate characters that one call of `re` reads: at most 4 ms."""
 OVERLAP: Final = 512
-"""Characters behind a window that decide whether a pattern matches in it: more than any of ours asks for."""
+"""Characters after a window that decide whether a pattern matches in it; more than any pattern here needs."""
 _BLANK: Final = re.compile(r"\s")
 LOOKAHEAD: Final = 64
-"""Characters behind a match that decide where it ends."""
+"""Characters after a match that decide where it ends."""
 
 
 def search(pattern: re.Pattern[str], text: str, start: int, end: int) -> re.Match[str] | None:
     """Return the first match in a part of a text, as `pattern.search` does.
 
     Args:
-        pattern: decides whether it matches by `OVERLAP` characters.
+        pattern: a pattern for which `OVERLAP` characters decide whether it matches.
         text: the text.
         start: where the part begins.
         end: where the part ends.
@@ -29,7 +29,7 @@ def search(pattern: re.Pattern[str], text: str, start: int, end: int) -> re.Matc
         last = start + WINDOW + OVERLAP
         match = pattern.search(text, start, last)
         if match is not None and match.start() < start + WINDOW:
-            # One that ends near the window's end may be another with what stands behind.
+            # Near the window's end, the following text may make it another match.
             return match if match.end() < last - LOOKAHEAD else pattern.search(text, match.start(), end)
         start += WINDOW
         worked(WINDOW / CHARS_READ / 2)

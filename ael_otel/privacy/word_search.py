@@ -1,7 +1,8 @@
-"""Patterns that find any of many words in a text, by the characters that texts have fewest of.
+"""Build patterns that find any of many words in a text, by their rarest characters.
 
-A search skips all characters that no alternative begins with at once, and tries the alternatives at all others. Of the
-letters that words begin with a text is full; so the words are cut at letters that are rare, and that few in all.
+A regular expression skips all characters that begin no alternative at once, and tries the alternatives at all others.
+Texts are full of the letters with which words begin; so the words are split at letters that are rare, using as few
+different letters as possible.
 """
 
 import re
@@ -20,11 +21,11 @@ _IN_LONG_WORDS: Final = dict.fromkeys("eaoitsnr/_.-lcdpmuhfgy:b0123456789wvkxjqz
 
 
 def cuts(words: Iterable[str], *, long: bool = False) -> dict[str, int]:
-    """Return at which of its characters each word is searched for, by its place in the word.
+    """Return the position in each word of the character by which it is searched for.
 
     Args:
         words: the words.
-        long: whether they are parts of words of some length, with digits and capitals, and not of texts in lower case.
+        long: whether they are parts of longer words, with digits and capitals, instead of texts in lower case.
     """
     shares = _IN_LONG_WORDS if long else _SHARES
     left = set(words)
@@ -45,7 +46,7 @@ def cuts(words: Iterable[str], *, long: bool = False) -> dict[str, int]:
 
 
 def pattern_of(words: Iterable[str], *, long: bool = False) -> str:
-    """Return a pattern that finds any of some words; a match begins at the character by which a word is found.
+    """Return a pattern that finds any of some words; a match begins at the character from `cuts`.
 
     Args:
         words: the words.
@@ -53,7 +54,7 @@ def pattern_of(words: Iterable[str], *, long: bool = False) -> str:
     """
     by_char: dict[str, list[str]] = {}
     for word, place in cuts(tuple(words), long=long).items():
-        # What stands behind is compared first, which tells most alternatives from the text by one character.
+        # The text after the character is compared first, since one character excludes most alternatives.
         whole = f"(?<={re.escape(word)})" if place else ""
         by_char.setdefault(word[place], []).append(re.escape(word[place + 1 :]) + whole)
     return "|".join(

@@ -311,7 +311,7 @@ def test_file_that_cannot_be_scanned_is_reported_in_one_line(place):
     for name, code, said in (
         ("nothing.db", 3, "no such file"),
         ("text.db", 1, "is not a database"),
-        ("other.db", 1, "a database of something else"),
+        ("other.db", 1, "the database of another program"),
         ("newer.db", 1, "newer"),
         (".", 1, "is a folder"),
     ):
