@@ -14,19 +14,19 @@ AEL_ATTRIBUTION_ORIGIN: Final = "ael.attribution.origin"
 AEL_CODE_SHA256: Final = "ael.code.sha256"
 """SHA-256 of the code of the step, in hex."""
 AEL_CONFIG_TRIGGER: Final = "ael.config.trigger"
-"""What made the engine read its configuration again."""
+"""What caused the engine to read its configuration again."""
 AEL_DECISION_KIND: Final = "ael.decision.kind"
-"""What was decided."""
+"""Subject of the decision."""
 AEL_DECISION_OUTCOME: Final = "ael.decision.outcome"
-"""How it was decided; the condition itself is content and on no span."""
+"""Result of the decision; the condition itself is content and is on no span."""
 AEL_ENGINE_PREVIOUS_VERSION: Final = "ael.engine.previous_version"
 """Version of the workflow engine at the last start that used this run store."""
 AEL_ENGINE_VERSION: Final = "ael.engine.version"
 """Version of the installed workflow engine."""
 AEL_ERROR_COMPONENT: Final = "ael.error.component"
-"""Part of the engine an error is counted for."""
+"""Part of the engine in which an error occurred."""
 AEL_ERROR_TYPE: Final = "ael.error.type"
-"""Kind of error, as the engine's code says."""
+"""Kind of error, by the engine's error code."""
 AEL_MCP_SERVER: Final = "ael.mcp.server"
 """Name of the MCP server in the engine's configuration."""
 AEL_OTEL_PREVIOUS_VERSION: Final = "ael.otel.previous_version"
@@ -36,9 +36,9 @@ AEL_OTEL_VERSION: Final = "ael.otel.version"
 AEL_REDACTION_KIND: Final = "ael.redaction.kind"
 """What was taken out."""
 AEL_SESSION_AGENT: Final = "ael.session.agent"
-"""Name of the agent or client whose session it is."""
+"""Name of the agent or client of the session."""
 AEL_SESSION_CALL_OUTCOME: Final = "ael.session.call.outcome"
-"""How a tool call of an agent ended."""
+"""Outcome of an agent's tool call."""
 AEL_SESSION_DECISION_ANSWER: Final = "ael.session.decision.answer"
 """Answer to a question of permission, as the agent reports it."""
 AEL_SESSION_FAILED_CALLS: Final = "ael.session.failed_calls"
@@ -48,7 +48,7 @@ AEL_SESSION_IDLE_WAITING: Final = "ael.session.idle.waiting"
 AEL_SESSION_ORIGIN: Final = "ael.session.origin"
 """Who reported a session."""
 AEL_SESSION_OUTCOME: Final = "ael.session.outcome"
-"""How a session ended."""
+"""Outcome of a session."""
 AEL_SESSION_REASON: Final = "ael.session.reason"
 """Why the session ended, as the agent names it."""
 AEL_SESSION_SOURCE: Final = "ael.session.source"
@@ -68,17 +68,17 @@ AEL_STEP_NAME: Final = "ael.step.name"
 AEL_STEP_SKIP_REASON: Final = "ael.step.skip_reason"
 """Why the step was skipped."""
 AEL_STEP_STATUS: Final = "ael.step.status"
-"""How the step ended."""
+"""Outcome of the step."""
 AEL_STEP_TYPE: Final = "ael.step.type"
 """Kind of step."""
 AEL_TELEMETRY_DROP_REASON: Final = "ael.telemetry.drop_reason"
-"""Why a telemetry item was lost."""
+"""Reason why a telemetry item was dropped."""
 AEL_TELEMETRY_DROPPED_ITEMS: Final = "ael.telemetry.dropped_items"
-"""Telemetry items lost since the last such event."""
+"""Telemetry items dropped since the last such event."""
 AEL_TELEMETRY_QUEUE: Final = "ael.telemetry.queue"
-"""Buffer that telemetry waits in."""
+"""Buffer in which telemetry waits."""
 AEL_TELEMETRY_SIGNAL: Final = "ael.telemetry.signal"
-"""Signal a lost telemetry item belonged to."""
+"""Signal of the dropped telemetry item."""
 AEL_TOOL_NAME: Final = "ael.tool.name"
 """Name of the tool."""
 AEL_TOOL_SOURCE: Final = "ael.tool.source"
@@ -88,9 +88,9 @@ AEL_WORKFLOW_ID: Final = "ael.workflow.id"
 AEL_WORKFLOW_NAME: Final = "ael.workflow.name"
 """Name of the workflow definition."""
 AEL_WORKFLOW_STATUS: Final = "ael.workflow.status"
-"""How a run or a tool call ended."""
+"""Outcome of a run or a tool call."""
 AEL_WORKFLOW_VERSION: Final = "ael.workflow.version"
-"""Version the workflow definition states."""
+"""Version in the workflow definition."""
 CONTAINER_ID: Final = "container.id"
 """Container id."""
 CONTAINER_NAME: Final = "container.name"
@@ -151,31 +151,31 @@ TELEMETRY_SDK_VERSION: Final = "telemetry.sdk.version"
 """Version of the telemetry SDK."""
 
 LABEL_AGENT: Final = "agent"
-"""Name of the agent or client whose session it is."""
+"""Name of the agent or client of the session."""
 LABEL_COMPONENT: Final = "component"
-"""Part of the engine the error, or the log line, comes from."""
+"""Part of the engine in which the error, or the log line, occurred."""
 LABEL_CONTRIBUTOR: Final = "contributor"
 """Who wrote the lines."""
 LABEL_KIND: Final = "kind"
-"""What was taken out."""
+"""Kind of the redacted value."""
 LABEL_ORIGIN: Final = "origin"
 """Who reported the session."""
 LABEL_OUTCOME: Final = "outcome"
-"""How a session, or a tool call of one, ended."""
+"""Outcome of a session, or of a tool call in one."""
 LABEL_QUEUE: Final = "queue"
-"""Buffer that telemetry waits in."""
+"""Buffer in which telemetry waits."""
 LABEL_REASON: Final = "reason"
-"""Why a telemetry item was lost."""
+"""Reason why a telemetry item was dropped."""
 LABEL_SIGNAL: Final = "signal"
-"""Signal a lost telemetry item belonged to."""
+"""Signal of the dropped telemetry item."""
 LABEL_STATUS: Final = "status"
-"""How it ended."""
+"""Outcome."""
 LABEL_STEP: Final = "step"
 """Id of the step inside its workflow."""
 LABEL_TOOL: Final = "tool"
 """Name of the tool."""
 LABEL_TYPE: Final = "type"
-"""Kind of the step, or kind of the error, as the metric says."""
+"""Kind of the step, or kind of the error, depending on the metric."""
 LABEL_WORKFLOW: Final = "workflow"
 """Name of the workflow definition."""
 
@@ -188,19 +188,19 @@ AttributionOrigin = Literal["hooks", "engine"]
 ATTRIBUTION_ORIGIN_VALUES: Final[tuple[AttributionOrigin, ...]] = ("hooks", "engine")
 
 ConfigTrigger = Literal["reload", "tool"]
-"""What made the engine read its configuration again. Values of ael.config.trigger."""
+"""What caused the engine to read its configuration again. Values of ael.config.trigger."""
 CONFIG_TRIGGER_VALUES: Final[tuple[ConfigTrigger, ...]] = ("reload", "tool")
 
 DecisionKind = Literal["when"]
-"""What was decided. Values of ael.decision.kind."""
+"""Subject of the decision. Values of ael.decision.kind."""
 DECISION_KIND_VALUES: Final[tuple[DecisionKind, ...]] = ("when",)
 
 DecisionOutcome = Literal["met", "not_met"]
-"""How it was decided; the condition itself is content and on no span. Values of ael.decision.outcome."""
+"""Result of the decision; the condition itself is content and is on no span. Values of ael.decision.outcome."""
 DECISION_OUTCOME_VALUES: Final[tuple[DecisionOutcome, ...]] = ("met", "not_met")
 
 ErrorComponent = Literal["workflow_engine", "step", "tool", "mcp", "sandbox", "store", "telemetry"]
-"""Part of the engine an error is counted for. Values of ael.error.component."""
+"""Part of the engine in which an error occurred. Values of ael.error.component."""
 ERROR_COMPONENT_VALUES: Final[tuple[ErrorComponent, ...]] = (
     "workflow_engine",
     "step",
@@ -247,7 +247,7 @@ ErrorType = Literal[
     "internal",
     "other",
 ]
-"""Kind of error, as the engine's code says. Values of ael.error.type."""
+"""Kind of error, by the engine's error code. Values of ael.error.type."""
 ERROR_TYPE_VALUES: Final[tuple[ErrorType, ...]] = (
     "TOOL_UNAVAILABLE",
     "TOOL_TIMEOUT",
@@ -324,7 +324,7 @@ REDACTION_KIND_VALUES: Final[tuple[RedactionKind, ...]] = (
 )
 
 SessionCallOutcome = Literal["success", "error", "timeout", "denied", "cancelled", "unknown"]
-"""How a tool call of an agent ended. Values of ael.session.call.outcome."""
+"""Outcome of an agent's tool call. Values of ael.session.call.outcome."""
 SESSION_CALL_OUTCOME_VALUES: Final[tuple[SessionCallOutcome, ...]] = (
     "success",
     "error",
@@ -339,7 +339,7 @@ SessionOrigin = Literal["hooks", "client", "hosted"]
 SESSION_ORIGIN_VALUES: Final[tuple[SessionOrigin, ...]] = ("hooks", "client", "hosted")
 
 SessionOutcome = Literal["success", "error", "timeout", "cancelled", "abandoned", "unknown"]
-"""How a session ended. Values of ael.session.outcome."""
+"""Outcome of a session. Values of ael.session.outcome."""
 SESSION_OUTCOME_VALUES: Final[tuple[SessionOutcome, ...]] = (
     "success",
     "error",
@@ -350,7 +350,7 @@ SESSION_OUTCOME_VALUES: Final[tuple[SessionOutcome, ...]] = (
 )
 
 StepStatus = Literal["completed", "failed", "skipped"]
-"""How the step ended. Values of ael.step.status."""
+"""Outcome of the step. Values of ael.step.status."""
 STEP_STATUS_VALUES: Final[tuple[StepStatus, ...]] = ("completed", "failed", "skipped")
 
 StepType = Literal["tool_call", "code", "workflow"]
@@ -377,7 +377,7 @@ TelemetryDropReason = Literal[
     "not_understood",
     "internal",
 ]
-"""Why a telemetry item was lost. Values of ael.telemetry.drop_reason."""
+"""Reason why a telemetry item was dropped. Values of ael.telemetry.drop_reason."""
 TELEMETRY_DROP_REASON_VALUES: Final[tuple[TelemetryDropReason, ...]] = (
     "queue_full",
     "too_large",
@@ -400,7 +400,7 @@ TELEMETRY_DROP_REASON_VALUES: Final[tuple[TelemetryDropReason, ...]] = (
 )
 
 TelemetryQueue = Literal["traces", "logs", "notes", "keep", "store", "foreign"]
-"""Buffer that telemetry waits in. Values of ael.telemetry.queue."""
+"""Buffer in which telemetry waits. Values of ael.telemetry.queue."""
 TELEMETRY_QUEUE_VALUES: Final[tuple[TelemetryQueue, ...]] = (
     "traces",
     "logs",
@@ -411,7 +411,7 @@ TELEMETRY_QUEUE_VALUES: Final[tuple[TelemetryQueue, ...]] = (
 )
 
 TelemetrySignal = Literal["traces", "metrics", "logs", "store", "sessions", "attribution", "hooks"]
-"""Signal a lost telemetry item belonged to. Values of ael.telemetry.signal."""
+"""Signal of the dropped telemetry item. Values of ael.telemetry.signal."""
 TELEMETRY_SIGNAL_VALUES: Final[tuple[TelemetrySignal, ...]] = (
     "traces",
     "metrics",
@@ -427,5 +427,5 @@ ToolSource = Literal["tool_step", "code_block", "direct"]
 TOOL_SOURCE_VALUES: Final[tuple[ToolSource, ...]] = ("tool_step", "code_block", "direct")
 
 WorkflowStatus = Literal["success", "error", "timeout", "cancelled"]
-"""How a run or a tool call ended. Values of ael.workflow.status."""
+"""Outcome of a run or a tool call. Values of ael.workflow.status."""
 WORKFLOW_STATUS_VALUES: Final[tuple[WorkflowStatus, ...]] = ("success", "error", "timeout", "cancelled")

@@ -675,7 +675,7 @@ def start_session_message(
 ) -> Span:
     """Start a span `enforcement.message`.
 
-    A message that sent an agent on which wanted to stop.
+    A message that made an agent continue when it wanted to stop.
     """
     dropped = _SESSION_MESSAGE.dropped(tracer, context)
     if dropped is not None:
@@ -713,7 +713,7 @@ def start_session_decision(
 ) -> Span:
     """Start a span `decision`.
 
-    A question of permission, or its answer.
+    A request for permission, or the answer.
     """
     dropped = _SESSION_DECISION.dropped(tracer, context)
     if dropped is not None:
@@ -820,7 +820,7 @@ def emit_execution_fail(
 ) -> None:
     """Emit the event `ael.execution.fail`.
 
-    A run, or a tool call outside a run, did not end as asked.
+    A run, or a tool call outside a run, did not complete.
     """
     _EXECUTION_FAIL.emit(
         logger,
@@ -857,7 +857,7 @@ def emit_step_skip(
 ) -> None:
     """Emit the event `ael.step.skip`.
 
-    A step did not run, or its error was waved through.
+    A step did not run, or its error was ignored (`on_error`).
     """
     _STEP_SKIP.emit(
         logger,
@@ -1053,7 +1053,7 @@ def emit_telemetry_drop(
 ) -> None:
     """Emit the event `ael.telemetry.drop`.
 
-    Telemetry items were lost; written at most once a minute for each signal and reason.
+    Telemetry items were dropped; written at most once a minute for each signal and reason.
     """
     _TELEMETRY_DROP.emit(
         logger,
@@ -1076,7 +1076,7 @@ def emit_config_reload(
 ) -> None:
     """Emit the event `ael.config.reload`.
 
-    The engine has read its configuration again, or could not.
+    The engine has read its configuration again, or has failed to.
     """
     _CONFIG_RELOAD.emit(
         logger,
@@ -1098,7 +1098,7 @@ def emit_version_change(
 ) -> None:
     """Emit the event `ael.version.change`.
 
-    A start with another version of this package or the engine than the one before.
+    A start with another version of this package or of the engine than at the previous start.
     """
     _VERSION_CHANGE.emit(
         logger,

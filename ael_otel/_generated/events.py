@@ -15,9 +15,9 @@ LOG_LEVEL: Final = "level"
 LOG_COMPONENT: Final = "component"
 """Part of the engine the line comes from."""
 LOG_WORKFLOW_ID: Final = "workflow_id"
-"""Name of the workflow definition the line belongs to."""
+"""Name of the workflow definition of the run."""
 LOG_EXECUTION_ID: Final = "execution_id"
-"""Execution id of the run the line belongs to."""
+"""Execution id of the run that the line belongs to."""
 LOG_MESSAGE: Final = "message"
 """What happened, redacted."""
 LOG_TRACE_ID: Final = "trace_id"
@@ -46,7 +46,7 @@ LOG_TOOL_NAME: Final = "tool_name"
 LOG_SERVER: Final = "server"
 """Name of the MCP server in the engine's configuration."""
 LOG_STATUS: Final = "status"
-"""How it ended; the engine's word on its own lines, the closed set of the event on an event."""
+"""Outcome; a word of the engine on its own lines, one of a closed set on an event."""
 LOG_DURATION_MS: Final = "duration_ms"
 """How long it took, in milliseconds."""
 LOG_ATTEMPT: Final = "attempt"
@@ -56,7 +56,7 @@ LOG_MAX_ATTEMPTS: Final = "max_attempts"
 LOG_SOURCE: Final = "source"
 """Where a tool call came from, or where a tool is from, as the engine names it."""
 LOG_ERROR_CODE: Final = "error_code"
-"""The engine's error code, as its own line has it."""
+"""The error code in the engine's own line."""
 LOG_EVENT: Final = "event"
 """The engine's own word for what happened; not the name of an event below."""
 LOG_BRIDGE: Final = "bridge"
@@ -123,7 +123,7 @@ EXECUTION_FAIL: Final = EventSpec(
     ),
     required=("execution_id", "status", "error_type", "component"),
 )
-"""A run, or a tool call outside a run, did not end as asked."""
+"""A run, or a tool call outside a run, did not complete."""
 
 STEP_SKIP: Final = EventSpec(
     name="ael.step.skip",
@@ -139,7 +139,7 @@ STEP_SKIP: Final = EventSpec(
     ),
     required=("execution_id", "workflow_id", "step_id", "ael.step.skip_reason"),
 )
-"""A step did not run, or its error was waved through."""
+"""A step did not run, or its error was ignored (`on_error`)."""
 
 STEP_RETRY: Final = EventSpec(
     name="ael.step.retry",
@@ -214,21 +214,21 @@ TELEMETRY_DROP: Final = EventSpec(
     attributes=("signal", "reason", "ael.telemetry.dropped_items"),
     required=("signal", "reason", "ael.telemetry.dropped_items"),
 )
-"""Telemetry items were lost; written at most once a minute for each signal and reason."""
+"""Telemetry items were dropped; written at most once a minute for each signal and reason."""
 
 CONFIG_RELOAD: Final = EventSpec(
     name="ael.config.reload",
     attributes=("ael.config.trigger", "status", "error_type"),
     required=("ael.config.trigger", "status"),
 )
-"""The engine has read its configuration again, or could not."""
+"""The engine has read its configuration again, or has failed to."""
 
 VERSION_CHANGE: Final = EventSpec(
     name="ael.version.change",
     attributes=("ael.otel.previous_version", "ael.engine.previous_version"),
     required=("ael.otel.previous_version",),
 )
-"""A start with another version of this package or the engine than the one before."""
+"""A start with another version of this package or of the engine than at the previous start."""
 
 ALL: Final[tuple[EventSpec, ...]] = (
     EXECUTION_FAIL,

@@ -96,7 +96,7 @@ class ToolRow(Row):
 
     @property
     def invocations(self) -> int:
-        """Tool calls that ended, whoever made them.
+        """Tool calls that ended, by any caller.
 
         The value so far, `{invocation}`.
         """
@@ -196,7 +196,7 @@ class EngineRow(Row):
 
     @property
     def active_workflows(self) -> int:
-        """Workflow runs that are under way.
+        """Workflow runs in progress.
 
         The value so far, `{workflow}`.
         """
@@ -236,7 +236,7 @@ class ProcessRow(Row):
 
     @property
     def running(self) -> int:
-        """1 while the process runs, 0 in the last export of one that ended in order.
+        """1 while the process runs, 0 in the last export of a clean exit.
 
         The value so far, `{process}`.
         """
@@ -276,7 +276,7 @@ class ErrorRow(Row):
 
     @property
     def errors(self) -> int:
-        """Errors, each counted once at the place where it arose.
+        """Errors, each counted once where it occurred.
 
         The value so far, `{error}`.
         """
@@ -316,7 +316,7 @@ class TelemetryRow(Row):
 
     @property
     def dropped(self) -> int:
-        """Telemetry items lost on their way, by signal and reason.
+        """Dropped telemetry items, by signal and reason.
 
         The value so far, `{item}`.
         """
@@ -364,7 +364,7 @@ class QueueRow(Row):
 
     @property
     def size(self) -> int:
-        """Memory that a buffer holds, roughly.
+        """Approximate memory of a buffer.
 
         The value so far, `By`.
         """
@@ -372,7 +372,7 @@ class QueueRow(Row):
 
     @property
     def fill(self) -> float:
-        """How full a buffer is, 0 to 1, by the bound that it is nearest to.
+        """Fill level of a buffer, 0 to 1, by the limit that is nearest.
 
         The value so far, `1`.
         """
@@ -433,7 +433,7 @@ class RedactionRow(Row):
 
     @property
     def redaction(self) -> int:
-        """Secrets and personal data taken out of what is kept and sent, by kind.
+        """Secrets and personal data that were redacted, by kind.
 
         The value so far, `{redaction}`.
         """
@@ -565,7 +565,7 @@ class SessionIdleRow(Row):
 
     @property
     def idle(self) -> float:
-        """Idle time of agents that is over, in sessions; that of waiting for a person included.
+        """Idle time of agents in sessions, counted when it ends; includes waiting for a person.
 
         The value so far, `s`.
         """

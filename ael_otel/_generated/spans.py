@@ -215,7 +215,7 @@ SESSION_MESSAGE: Final = SpanSpec(
     opt_in=(),
     events=(),
 )
-"""A message that sent an agent on which wanted to stop."""
+"""A message that made an agent continue when it wanted to stop."""
 
 SESSION_DECISION: Final = SpanSpec(
     type="ael.session.decision",
@@ -226,7 +226,7 @@ SESSION_DECISION: Final = SpanSpec(
     opt_in=(),
     events=(),
 )
-"""A question of permission, or its answer."""
+"""A request for permission, or the answer."""
 
 SESSION_ERROR: Final = SpanSpec(
     type="ael.session.error",

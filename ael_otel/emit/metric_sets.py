@@ -2,17 +2,18 @@
 
 A synchronous counter of the SDK costs 5 us per call, because it copies and hashes the attributes each time. Here a row
 is bound to its attributes once; its counters are integers in a list, exported through observable instruments, and its
-histograms are added up by `histograms.py`, which hands them to the SDK when a reader collects.
+histograms are summed by `histograms.py`, which passes them to the SDK when a reader collects.
 
-Rows are capped: beyond `max_series` everything lands in one overflow row (`otel.metric.overflow=true`, OTel metrics
-SDK specification, cardinality limits) and is reported. A forked child starts from zero: inherited sums under a new
-process would count everything before the fork twice (docs/adr/0004 says how that is done for histograms).
+The number of rows is limited: beyond `max_series`, updates go to one overflow row (`otel.metric.overflow=true`, OTel
+metrics SDK specification, cardinality limits) and are reported. A forked child starts from zero: otherwise it would
+report everything counted before the fork a second time (docs/adr/0004 has the solution for histograms).
 
-A row whose subject is gone (a workflow that was removed) ends: it is exported for `GONE_SECONDS` more, so that its last
-counts arrive, and then no longer, as a series ends in Prometheus when its target stops exposing it. Its place is free
-for another one. Counters of a subject that comes back continue from their old value; its histograms begin again.
+When the subject of a row is removed (a workflow), the row is exported for `GONE_SECONDS` more, so that its last counts
+arrive, and then no longer, as a series in Prometheus ends when its target stops exposing it. Its place is then free.
+If the subject is added again, its counters continue from their old value; its histograms start again.
 
-Trade-offs: a counter's value appears when a reader collects, and its exemplar is the last sampled context of its row.
+Trade-offs: a counter's value is visible when a reader collects, and its exemplar is the last sampled context of its
+row.
 """
 
 import os
@@ -32,7 +33,7 @@ from ael_otel.emit.histograms import Histogram, Point
 OVERFLOW_ATTRIBUTES: Final[Mapping[str, str | bool | int]] = {"otel.metric.overflow": True}
 
 GONE_SECONDS: Final = 300.0
-"""How long the rows of a subject that is gone are still exported: as long as Prometheus looks back for a value."""
+"""Seconds for which rows of a removed subject are still exported: as long as Prometheus looks back for a value."""
 
 type Value = str | bool | int
 type Values = tuple[Value, ...]
@@ -42,11 +43,11 @@ type OnOverflow = Callable[[str], None]
 
 
 def ignore(_name: str) -> None:
-    """Do nothing about an overflow."""
+    """Ignore an overflow."""
 
 
 class Spec(Protocol):
-    """What a set must know of each of its metrics; `MetricSpec` of the generated code is one."""
+    """The data that a set needs of each of its metrics; the generated `MetricSpec` is one."""
 
     @property
     def name(self) -> str:
@@ -80,7 +81,7 @@ class Spec(Protocol):
 
     @property
     def max_series(self) -> int:
-        """How many combinations of values are cached."""
+        """Maximum number of combinations of values."""
         ...
 
 
@@ -91,7 +92,7 @@ class Row:
 
     def __init__(self, lock: Lock, attributes: Attributes) -> None:
         self.overflowed: Callable[[Sequence[Number | None]], None] | None = None
-        """Called with each update, one amount for each slot; set in the overflow row only."""
+        """Called with each update, one amount for each slot; set only in the overflow row."""
         self.lock = lock
         self.attributes = attributes
         self.slots: list[Number] = []
@@ -102,17 +103,17 @@ class Row:
 
 
 class MetricSet[R: Row]:
-    """Metrics that share their attributes, with a bounded set of rows. Generated subclasses have the typed `bind`.
+    """Metrics that share their attributes, with a limited number of rows. Generated subclasses have the typed `bind`.
 
     Args:
-        meter: where the instruments are made.
+        meter: creates the instruments.
         row: class of the rows.
         counters: counters, up-down counters and gauges, one slot of each row in this order; all have the same labels.
         histograms: histograms; each has some of those labels.
-        on_overflow: called with a metric's name for each update of it that lands in the overflow row.
+        on_overflow: called with a metric's name for each update of it that goes to the overflow row.
 
-    Counts are kept from the moment the object exists, whether or not a reader collects them. In a set without counters
-    nothing tells that a reader collects, so each value of its histograms goes through the SDK.
+    Counting starts when the object is created, even if no reader collects. A set without counters cannot detect that a
+    reader collects, so each value of its histograms goes through the SDK.
     """
 
     def __init__(
@@ -130,7 +131,7 @@ class MetricSet[R: Row]:
             _Points(meter, spec, on_overflow, callbacks[0] if callbacks else None) for spec in histograms
         )
         self.dropped: dict[str, int] = {}
-        """Updates that landed in the overflow row, by metric."""
+        """Number of updates that went to the overflow row, by metric."""
         self._row_class = row
         self._labels = max((spec.labels for spec in (*counters, *histograms)), key=len)
         self._cap = max(spec.max_series for spec in (counters or histograms))
@@ -139,7 +140,7 @@ class MetricSet[R: Row]:
         self._ended: OrderedDict[Values, R] = OrderedDict()
         self.clock: Callable[[], float] = monotonic
         self.refresh: Callable[[], None] | None = None
-        """Called before each observation, by the reader's thread: brings gauges of what others hold up to date."""
+        """Called before each observation, in the reader's thread; updates gauges from their sources."""
         self._overflow: R | None = None
         self._lock = Lock()
         self._on_overflow = on_overflow
@@ -149,11 +150,11 @@ class MetricSet[R: Row]:
         _sets.add(self)
 
     def resize(self, subjects: int, rows_of_each: int = 1) -> None:
-        """Take other bounds than those of the registry.
+        """Set other limits than those of the registry.
 
         Args:
-            subjects: values of the label that comes first (workflows, tools) or, with one row of each, rows.
-            rows_of_each: rows that one of them may have.
+            subjects: maximum values of the first label (workflows, tools) or, with one row of each, rows.
+            rows_of_each: maximum rows of one of them.
         """
         with self._lock:
             self._cap = subjects * rows_of_each
@@ -161,18 +162,18 @@ class MetricSet[R: Row]:
                 points.cap = subjects
 
     def subject_gone(self, subject: Value) -> None:
-        """End the rows whose first label is `subject`, `GONE_SECONDS` from now, unless it comes back before."""
+        """End the rows whose first label is `subject` after `GONE_SECONDS`, unless it is added again before."""
         with self._lock:
             if any(values[0] == subject for values in self._rows):
                 self._gone[subject] = self.clock() + GONE_SECONDS
 
     def subject_back(self, subject: Value) -> None:
-        """Keep the rows of a subject that was gone."""
+        """Keep the rows of a subject that was removed and added again."""
         with self._lock:
             self._gone.pop(subject, None)
 
     def _end_rows(self) -> None:
-        """Remove the rows whose time is over; with the lock held, by a reader or by who needs their place."""
+        """Remove the rows whose time is over; the caller holds the lock."""
         now = self.clock()
         over = {subject for subject, until in self._gone.items() if until <= now}
         if not over:
@@ -187,7 +188,7 @@ class MetricSet[R: Row]:
             del self._gone[subject]
 
     def row(self, values: Values) -> R:
-        """Return the row of `values` (one per label, in the specs' order), at zero when it is new."""
+        """Return the row of `values` (one per label, in the specs' order); a new one starts at zero."""
         row = self._rows.get(values)
         if row is None:
             return self._new_row(values)
@@ -197,7 +198,7 @@ class MetricSet[R: Row]:
 
     def _new_row(self, values: Values) -> R:
         if len(values) != len(self._labels):
-            raise ValueError(f"one value for each of {self._labels} is due, not {len(values)} values")
+            raise ValueError(f"one value for each of {self._labels} is needed, not {len(values)} values")
         with self._lock:
             row = self._rows.get(values)
             if row is not None:
@@ -215,7 +216,7 @@ class MetricSet[R: Row]:
     def _made(self, attributes: Attributes, values: Values | None) -> R:
         row = None if values is None else self._ended.pop(values, None)
         if row is not None and values is not None:
-            # A run that was under way when its workflow was removed.
+            # A run that was in progress when its workflow was removed.
             self._gone[values[0]] = self.clock() + GONE_SECONDS
         else:
             row = self._row_class(self._lock, attributes)
@@ -250,12 +251,12 @@ class MetricSet[R: Row]:
         return [row for row in rows if not row.hidden or row.updates]
 
     def rows(self) -> list[R]:
-        """Return the rows that a reader gets, the overflow row last."""
+        """Return the rows for a reader, the overflow row last."""
         with self._lock:
             return self._shown()
 
     def state(self) -> dict[str, tuple[int, int, float]]:
-        """Return for each metric: updates, series, and when a change of it was last seen here (0 for never)."""
+        """Return for each metric: updates, series, and the time of its last change (0 for never)."""
         now = time()
         with self._lock:
             shown = self._shown()
@@ -271,7 +272,7 @@ class MetricSet[R: Row]:
     def reset_after_fork(self) -> None:
         """Start from zero in a child process, with a new lock: the parent's may have been held.
 
-        Rows stay bound for the code that holds them, and are not exported before the child itself uses them.
+        Rows stay bound for their users, and are exported only after the child itself uses them.
         """
         self._lock = Lock()
         self.dropped, self._seen = {}, {}
@@ -290,7 +291,7 @@ class MetricSet[R: Row]:
 
 
 class _Points:
-    """The series of one histogram of a set, capped on their own."""
+    """The series of one histogram of a set, with their own limit."""
 
     def __init__(
         self, meter: Meter, spec: Spec, on_overflow: OnOverflow, collected_by: object | None
@@ -312,7 +313,7 @@ class _Points:
         self.overflow = Point(self.histogram, OVERFLOW_ATTRIBUTES, self._overflowed)
 
     def of(self, attributes: Attributes) -> Point:
-        """Return the series that the labels of this histogram choose; the overflow series when there is no room."""
+        """Return the series for the labels of this histogram; the overflow series if the limit is reached."""
         values = tuple(attributes[label] for label in self.spec.labels)
         with self._lock:
             point = self._series.get(values)
@@ -324,7 +325,7 @@ class _Points:
             return point
 
     def end(self, attributes: Attributes) -> None:
-        """Forget the series that the labels of this histogram choose, and what the SDK has summed up of it."""
+        """Remove the series for the labels of this histogram, and the SDK's sums for it."""
         values = tuple(attributes[label] for label in self.spec.labels)
         with self._lock:
             point = self._series.pop(values, None)
@@ -336,7 +337,7 @@ class _Points:
         self._on_overflow(self.spec.name)
 
     def state(self) -> tuple[int, int]:
-        """Return the values recorded and the series that have some."""
+        """Return the number of recorded values, and of series that have some."""
         with self._lock:
             points = [*self._series.values(), self.overflow]
         return sum(point.recorded for point in points), sum(1 for point in points if point.recorded)

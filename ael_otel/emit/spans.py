@@ -1,4 +1,4 @@
-"""Starting, completing and failing spans: the calls that generated span functions make."""
+"""Start, complete and fail spans: the functions that generated span functions call."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -24,21 +24,21 @@ from ael_otel.emit.activity import activity
 type Attributes = Mapping[str, AttributeValue]
 
 CACHED: Final = 4_096
-"""Combinations of start attributes kept per type of span, so that a step that runs again builds none."""
+"""Maximum combinations of start attributes that are cached per type of span, so that a repeated step builds none."""
 
 
 PLAIN: Final = frozenset({str, bool, int, float})
-"""Types of attribute values that the SDK keeps as they are, if no limit of their length applies."""
+"""Types of attribute values that the SDK stores unchanged, if no limit of their length applies."""
 
 
 class PlainAttributes(dict[str, AttributeValue]):
-    """Attributes whose keys are texts that are not empty, and whose values are all of `PLAIN` types."""
+    """Attributes with non-empty texts as keys, and only values of `PLAIN` types."""
 
 
 class DroppedSpan(NonRecordingSpan):  # pyright: ignore[reportMissingSuperCall]
-    """A span that the sampler dropped, as it drops each span below it: ids only.
+    """A span that the sampler dropped, as it drops each span below it: has only ids.
 
-    Its context is made when somebody asks for it, which most frames of a run do not.
+    Its context is created on demand; most frames of a run do not need it.
     """
 
     def __init__(  # pyright: ignore[reportMissingSuperCall]
@@ -64,7 +64,7 @@ class DroppedSpan(NonRecordingSpan):  # pyright: ignore[reportMissingSuperCall]
 
 
 class Starter(Protocol):
-    """Starts cheaper spans than those of the SDK."""
+    """Starts spans that cost less than those of the SDK."""
 
     def start(
         self,
@@ -78,20 +78,20 @@ class Starter(Protocol):
         ...
 
     def dropped(self, around: DroppedSpan) -> Span | None:
-        """Return a span below one that was dropped; None where the sampler must be asked."""
+        """Return a span below a dropped one; None if the sampler must decide."""
         ...
 
 
 STARTER: Final = "run_span_starter"
-"""Attribute of a class of span processors that are ours: a function of a tracer of the SDK and the processors of its
-provider, which returns a `Starter`, or None."""
+"""Attribute of our own classes of span processors: a function of the SDK's tracer and the processors of its provider,
+which returns a `Starter`, or None."""
 
 
 class RunTracer(Tracer):
     """Starts the spans of runs: cheaper ones than the SDK's while all processors of the provider are ours.
 
     Args:
-        tracer: of any provider, also one that will be set later.
+        tracer: a tracer of any provider, also of one that will be set later.
     """
 
     def __init__(self, tracer: Tracer) -> None:
@@ -99,23 +99,23 @@ class RunTracer(Tracer):
         self._starter: tuple[object, Starter | None] = (None, None)
 
     def start_span(self, *args: Any, **options: Any) -> Span:
-        """Start any span, by the tracer."""
+        """Start any span, through the tracer."""
         return self.tracer.start_span(*args, **options)
 
     def start_as_current_span(self, *args: Any, **options: Any) -> Any:
-        """Start any span, by the tracer."""
+        """Start any span, through the tracer."""
         return self.tracer.start_as_current_span(*args, **options)
 
     def starter(self) -> Starter | None:
-        """Return what starts spans now; None where the tracer does."""
-        # The API's stand-in for a provider that is set later has the real tracer there.
+        """Return the starter of spans now; None if the tracer starts them."""
+        # The API's stand-in for a provider that is set later has the real tracer here.
         real: Any = getattr(self.tracer, "_tracer", self.tracer)
         try:
             processors = real.span_processor._span_processors  # noqa: SLF001
         except AttributeError:
             return None
         seen, start = self._starter
-        if processors is not seen:  # the SDK replaces them as a whole for each new one
+        if processors is not seen:  # the SDK replaces the whole object when one is added
             start = _starter(real, processors)
             self._starter = (processors, start)
         return start
@@ -127,7 +127,7 @@ def _starter(tracer: Any, processors: Any) -> Starter | None:
     found: Callable[[Any, Any], Starter | None] | None = None
     for each in cast("tuple[object, ...]", processors):
         kind: Any = type(each)
-        # In the class itself: one that is derived from ours may do anything with a span.
+        # Only in the class itself: a subclass of ours may do anything with a span.
         if STARTER not in vars(kind):
             return None
         found = getattr(kind, STARTER)
@@ -144,9 +144,9 @@ class SpanType:
         self._kind = kind
 
     def dropped(self, tracer: Tracer, context: Context | None) -> Span | None:
-        """Return the span of a frame below one that was dropped, before its name and attributes are put together.
+        """Return the span of a frame below a dropped one, before its name and attributes are built.
 
-        None where a span has to be started.
+        None if a span has to be started.
         """
         around = get_current_span(context)
         if type(around) is not DroppedSpan or type(tracer) is not RunTracer:
@@ -167,9 +167,9 @@ class SpanType:
         context: Context | None,
         start_time: int | None = None,
     ) -> Span:
-        """Start one at `start_time`, in nanoseconds since 1970 (default now).
+        """Start a span at `start_time`, in nanoseconds since 1970 (default now).
 
-        An exception inside it is a log record (decision 3a), not a span event.
+        An exception inside it becomes a log record (decision 3a), not a span event.
         """
         self._activity.note()
         if type(tracer) is RunTracer:
@@ -194,24 +194,24 @@ def given(attributes: Mapping[str, AttributeValue | None]) -> dict[str, Attribut
 
 
 def prepared(attributes: Attributes) -> Attributes:
-    """Return attributes that are used many times, marked where they are plain."""
+    """Return attributes for repeated use, marked if they are plain."""
     return PlainAttributes(attributes) if are_plain(attributes) else attributes
 
 
 def are_plain(attributes: Mapping[Any, Any]) -> bool:
-    """Return whether keys and values are such that the SDK keeps them as they are."""
+    """Return whether the SDK stores these keys and values unchanged."""
     return all(type(key) is str and key and type(value) in PLAIN for key, value in attributes.items())
 
 
 def fail(span: Span, kind: str, attributes: Attributes) -> None:
-    """Give a recorded span the status ERROR and the attributes that say why, never a message."""
+    """Set the status ERROR of a recorded span, and attributes with the reason, never a message."""
     if span.is_recording():
         span.set_attributes(attributes)
         span.set_status(_error(kind))
 
 
 def add_event(span: Span, name: str, attributes: Attributes) -> None:
-    """Add an event to a span that is recorded."""
+    """Add an event to a recorded span."""
     if span.is_recording():
         span.add_event(name, attributes)
 

@@ -60,9 +60,8 @@ message_logger: Final = logging.getLogger("fastmcp.client.from_server")
 """FastMCP's own logger for these messages, so that its level and `FASTMCP_LOG_LEVEL` apply as before."""
 
 _PLAIN_LOG: Final = "FASTMCP_ENABLE_RICH_LOGGING"
-"""FastMCP's servers on stdio get this variable: Rich would wrap a line at 80 columns, and a secret in it, and draw
-frames
-around stack traces that contain source lines. A value in the server's configuration takes precedence."""
+"""Variable for FastMCP's servers on stdio: Rich would wrap lines, and secrets in them, at 80 columns, and draw frames
+around stack traces with source lines. A value in the server's configuration takes precedence."""
 
 stderr_logger: Final = logging.getLogger("ael.mcp.stderr")
 

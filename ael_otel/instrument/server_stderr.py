@@ -1,8 +1,8 @@
-"""Reading the stderr of MCP servers: a pipe, a thread, whole lines, and a bound on everything.
+"""Read the stderr of MCP servers: a pipe, a thread, whole lines, and a limit on everything.
 
-The thread reads as fast as the server writes, so that no server waits for us; what is more than the server may log is
-dropped unread, line by line counted. Which calls were open when a line was written is known by its position in the
-stream: a mark is set at the position that the stream has reached when a call begins or ends.
+The thread reads as fast as the server writes, so that no server has to wait; lines beyond the server's allowance are
+dropped unread, and each is counted. To know which calls were open when a line was written, a mark is set at the current
+position in the stream when a call begins or ends.
 """
 
 import array
@@ -23,10 +23,10 @@ from weakref import WeakKeyDictionary, finalize
 from ael_otel.core.faults import fault_barrier, pause
 
 MAX_LINE: Final = 8_192
-"""Bytes of a line that are logged."""
+"""Maximum bytes of a line that are logged."""
 
 GATHER_SECONDS: Final = 0.02
-"""How long the thread lets lines gather: those of one key or one stack trace are redacted together."""
+"""Seconds for which the thread collects lines: the lines of one key or one stack trace are redacted together."""
 
 _PIPE_BYTES: Final = 1 << 20
 _F_SETPIPE_SZ: Final = 1031
@@ -35,14 +35,14 @@ _ESCAPES: Final = re.compile(rb"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x
 
 
 class Lines[Mark](Protocol):
-    """Takes lines of a server's stderr."""
+    """Receives lines of a server's stderr."""
 
     def lines(self, text: str, mark: Mark, /) -> None:
-        """Log lines, joined by line breaks, that were written while `mark` was in force."""
+        """Log lines, joined by line breaks, that were written while `mark` was set."""
         ...
 
     def allows(self, size: int) -> bool:
-        """Return whether a line of so many bytes may be logged now."""
+        """Return whether a line of `size` bytes may be logged now."""
         ...
 
     def dropped(self, lines: int) -> None:
@@ -51,7 +51,7 @@ class Lines[Mark](Protocol):
 
 
 class StderrStream(io.TextIOBase):
-    """The end that a server process writes to; closed when nobody can start a process with it any more."""
+    """The end to which a server process writes; closed when no process can be started with it any more."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()
@@ -73,12 +73,12 @@ class StderrStream(io.TextIOBase):
 
 
 class StderrReader[Mark]:
-    """The end that is read, by a separate thread.
+    """The end that a separate thread reads.
 
     Args:
         descriptor: the pipe's end; closed when the other end is.
-        to: takes the lines.
-        mark: what is in force at the beginning.
+        to: receives the lines.
+        mark: the first mark.
     """
 
     def __init__(self, descriptor: int, to: Lines[Mark], mark: Mark) -> None:
@@ -95,25 +95,25 @@ class StderrReader[Mark]:
         self.thread = Thread(target=self._run, name="ael-server-stderr", daemon=True)
 
     def mark(self, mark: Mark) -> None:
-        """Let `mark` be in force for what is written from now on; what waits in the pipe has the one before."""
+        """Set `mark` for everything that is written from now on; what is in the pipe already has the previous mark."""
         with self._lock:
             if not self._open:
                 return
             position = self._read + self._waiting()
             if position == self._passed_on:
-                # Nothing is left that an earlier mark was in force for.
+                # No text with an earlier mark is left.
                 self._marks.clear()
             elif self._marks[-1][0] == position:
                 self._marks.pop()
             self._marks.append((position, mark))
 
     def finished(self) -> bool:
-        """Return whether all whole lines that have been written are passed on."""
+        """Return whether all complete lines that were written have been logged."""
         with self._lock:
             return not self._open or (not self._busy and not self._waiting())
 
     def _waiting(self) -> int:
-        """Return how many bytes are in the pipe."""
+        """Return the number of bytes in the pipe."""
         count = array.array("i", [0])
         fcntl.ioctl(self._descriptor, termios.FIONREAD, count)
         return count[0]
@@ -131,7 +131,7 @@ class StderrReader[Mark]:
                 if chunk is None:
                     gather = True
                     continue
-                # A server that writes as fast as it can is not kept waiting.
+                # A server that writes as fast as it can must not wait.
                 gather = len(chunk) < _BATCH_BYTES
                 with fault_barrier("server_stderr"):
                     self._split(chunk or b"\n")
@@ -153,7 +153,7 @@ class StderrReader[Mark]:
             return chunk
 
     def _split(self, chunk: bytes) -> None:
-        """Pass on the whole lines of what was read, in batches of the same mark, and keep the last part of one."""
+        """Log the complete lines of a chunk, in batches of the same mark, and hold back the last, incomplete one."""
         start = self._read - len(chunk)
         batch: list[bytes] = []
         size = at = 0
@@ -172,7 +172,7 @@ class StderrReader[Mark]:
             if not line:
                 continue
             if not self._to.allows(len(line)):
-                # All that was read at once goes with it: looking at each line would take the time that is short.
+                # Drop the whole chunk: checking each line would take too long.
                 self._to.dropped(1 + chunk.count(b"\n", at))
                 at = chunk.rfind(b"\n") + 1
                 break
@@ -192,7 +192,7 @@ class StderrReader[Mark]:
         self._to.lines(b"\n".join(batch).decode("utf-8", "replace"), mark)
 
     def _mark_at(self, position: int) -> Mark:
-        """Return the mark in force at a position, and forget those before it."""
+        """Return the mark at a position, and remove earlier ones."""
         with self._lock:
             while len(self._marks) > 1 and self._marks[1][0] <= position:
                 self._marks.popleft()
@@ -200,7 +200,7 @@ class StderrReader[Mark]:
 
 
 def _cleaned(line: bytes) -> bytes:
-    """Return a line cut to `MAX_LINE`, without colours, and of a progress bar the last state only."""
+    """Return a line cut to `MAX_LINE`, without colours, and with only the last state of a progress bar."""
     cut = len(line) > MAX_LINE
     line = _ESCAPES.sub(b"", line[:MAX_LINE]).rstrip()
     if b"\r" in line:
@@ -212,17 +212,17 @@ _finished: "WeakKeyDictionary[StderrStream, Callable[[], bool]]" = WeakKeyDictio
 
 
 def open_stderr[Mark](to: Lines[Mark], mark: Mark) -> tuple[StderrStream, StderrReader[Mark]]:
-    """Make a pipe for a server's stderr and read it until every process that has its end is gone.
+    """Create a pipe for a server's stderr, and read it until no process has the other end open.
 
     Raises:
-        OSError: no pipe can be opened.
+        OSError: the pipe cannot be created.
     """
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     stream = StderrStream(writing)
     reader = StderrReader(reading, to, mark)
     with suppress(OSError):
-        # Room for a burst while the thread gathers; Linux alone has it.
+        # Space for a burst while the thread collects lines; only on Linux.
         fcntl.fcntl(writing, _F_SETPIPE_SZ, _PIPE_BYTES)
     reader.thread.start()
     _finished[stream] = reader.finished
@@ -230,7 +230,7 @@ def open_stderr[Mark](to: Lines[Mark], mark: Mark) -> tuple[StderrStream, Stderr
 
 
 def finish_reading(timeout_s: float = 0.2) -> None:
-    """Wait until what servers have written is logged, `timeout_s` seconds at most; they themselves may live on."""
+    """Wait until the output of servers so far is logged, at most `timeout_s` seconds; the servers may keep running."""
     deadline = monotonic() + timeout_s
     while monotonic() < deadline and not all(finished() for finished in list(_finished.values())):
         pause(GATHER_SECONDS / 4)

@@ -1,7 +1,7 @@
-"""The table of everything that is wrapped in the engine; it drives wrapping and unwrapping.
+"""The table of all wrapped functions of the engine; it drives wrapping and unwrapping.
 
-Module and attribute names are the engine's; a target that an engine version does not have is left out; `feature` names
-the part of the telemetry that is then missing.
+Module and attribute names are the engine's. A target that an engine version does not have is skipped; `feature` names
+the telemetry that is then missing.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ type Wrapper = Callable[..., Any]
 
 
 class Target(NamedTuple):
-    """One callable of the engine and what wraps it."""
+    """One callable of the engine and its wrapper."""
 
     module: str
     attribute: str

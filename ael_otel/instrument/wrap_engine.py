@@ -1,7 +1,7 @@
 """Wrappers around the engine's functions that run workflows; they open and close the frames of the lifecycle.
 
-Each wrapper calls the wrapped function exactly once, with the same arguments, and returns or raises what that does.
-Faults of our own code do not leave a wrapper (`fault_barrier`, and the frames' own barriers).
+Each wrapper calls the wrapped function exactly once, with the same arguments, and returns its result or raises its
+exception. Faults of our own code do not leave a wrapper (`fault_barrier`, and the frames' own barriers).
 """
 
 import asyncio
@@ -30,13 +30,13 @@ _handed_over: ContextVar[Execution | None] = ContextVar("ael_otel_handed_over", 
 
 
 def recorder() -> Recorder | None:
-    """Return the recorder in force, or None when the instrumentation is off."""
+    """Return the active recorder, or None if the instrumentation is off."""
     active = current()
     return None if active is None else active.recorder
 
 
 def argument(args: Args, kwargs: Mapping[str, Any], position: int, name: str, default: Any = None) -> Any:
-    """Return an argument, whether it was passed by position or by name."""
+    """Return an argument, passed by position or by name."""
     if len(args) > position:
         return args[position]
     return kwargs.get(name, default)
@@ -58,7 +58,7 @@ def run_caller(kwargs: Mapping[str, Any]) -> Caller | None:
 
 
 async def execute(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """`WorkflowEngine.execute`: the run from its name to its result; the only place that sees its time-out."""
+    """`WorkflowEngine.execute`: the run from its name to its result; only here is its time-out visible."""
     record = recorder()
     if record is None:
         return await wrapped(*args, **kwargs)
@@ -91,11 +91,11 @@ async def execute(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -
 
 
 _TIMED_OUT_BEFORE_1_7: Final = ("Unknown error code: EXECUTION_TIMEOUT",)
-"""What a time-out of the run looks like there: the engine lacks the code that it wants to raise."""
+"""The message of the run's time-out in older engines: they lack the error code that they want to raise."""
 
 
 async def execute_workflow(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """`WorkflowEngine.execute_workflow`: the same run where `execute` has opened it, else a new one."""
+    """`WorkflowEngine.execute_workflow`: the run that `execute` has opened, otherwise a new one."""
     record = recorder()
     if record is None:
         return await wrapped(*args, **kwargs)
@@ -138,7 +138,7 @@ def _observe_run(frame: Execution, result: Any) -> None:
 
 
 def generate_execution_id(wrapped: Callable[..., str], instance: Any, args: Args, kwargs: Kwargs) -> str:
-    """`generate_execution_id`: the id before the first log line of the run."""
+    """`generate_execution_id`: sets the id before the first log line of the run."""
     execution_id = wrapped(*args, **kwargs)
     with fault_barrier("generate_execution_id"):
         frame = current_frame.get()
@@ -148,7 +148,7 @@ def generate_execution_id(wrapped: Callable[..., str], instance: Any, args: Args
 
 
 async def execute_steps(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """`WorkflowEngine._execute_steps`: the id and version at the latest before the first step."""
+    """`WorkflowEngine._execute_steps`: sets id and version before the first step, if they are not set yet."""
     with fault_barrier("execute_steps"):
         frame = current_frame.get()
         if isinstance(frame, Execution):
@@ -225,13 +225,13 @@ async def execute_step_once(wrapped: Wrapped, instance: Any, args: Args, kwargs:
 
 
 def render_string(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """`TemplateEngine.render_string`: the outcome of a step's condition, which the engine reports only if it skips."""
+    """`TemplateEngine.render_string`: the result of a step's condition, which the engine reports only if it skips."""
     rendered = wrapped(*args, **kwargs)
     frame = current_frame.get()
     if isinstance(frame, Step) and frame.when is not None:
         with fault_barrier("render_string"):
             if argument(args, kwargs, 0, "template_str") == "{{ " + frame.when + " }}":
-                # From 1.7 on the text "false" is false; before, the engine takes any text for true.
+                # Since 1.7 the text "false" is false; earlier engines treat any text as true.
                 truth = getattr(sys.modules.get(_ENGINE), "_coerce_when_truthy", bool)
                 frame.decided(bool(truth(rendered)))
     return rendered
@@ -241,7 +241,7 @@ _ENGINE: Final = "ploston_core.engine.engine"
 
 
 def add_step_result(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """`ExecutionContext.add_step_result`: the only place where a cascade-skipped step is visible."""
+    """`ExecutionContext.add_step_result`: the only place where a step that was skipped by cascade is visible."""
     outcome = wrapped(*args, **kwargs)
     with fault_barrier("add_step_result"):
         frame = current_frame.get()
@@ -258,7 +258,7 @@ def add_step_result(wrapped: Callable[..., Any], instance: Any, args: Args, kwar
 
 
 async def invoke(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """`ToolInvoker.invoke`: every tool call of any caller; running code is not one."""
+    """`ToolInvoker.invoke`: every tool call of any caller, but not the running of code."""
     record = recorder()
     name = str(argument(args, kwargs, 0, "tool_name", ""))
     if record is None or name == PYTHON_EXEC:
@@ -290,7 +290,7 @@ async def invoke(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) ->
 
 
 async def call_tool(wrapped: Wrapped, instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    """`MCPClientManager.call_tool`: the server's name and the error before the engine flattens it to TOOL_FAILED."""
+    """`MCPClientManager.call_tool`: the server's name, and the error before the engine replaces it by TOOL_FAILED."""
     record = recorder()
     if record is None:
         return await wrapped(*args, **kwargs)
@@ -348,7 +348,7 @@ async def sandbox_execute(wrapped: Wrapped, instance: Any, args: Args, kwargs: K
 
 
 _LOST_ON_THE_WAY: Final = "AELError.__init__() missing"
-"""The error that sandboxed code in another process gets for a tool's error: the engine's cannot be unpickled there."""
+"""The error for sandboxed code in another process if a tool fails: the engine's error cannot be unpickled there."""
 
 
 def mcp_failure(error: Exception) -> Failure:
@@ -380,7 +380,7 @@ def mcp_failure(error: Exception) -> Failure:
     return Failure(kind, "mcp", text_of(error), error=error)
 
 
-# Codes of the MCP library's own errors; its versions 1 and 2 differ in the time-out's.
+# Codes of the MCP library's own errors; versions 1 and 2 differ in that of the time-out.
 _CONNECTION_CLOSED: Final = -32000
 _REQUEST_TIMEOUT: Final = (408, -32001)
 
@@ -397,7 +397,7 @@ _CONNECTION_ERRORS: Final = frozenset(
 
 
 def code_failure(message: str) -> Failure:
-    """Classify a failure of the sandbox by its text, in the wording of each engine version: it reports text only."""
+    """Classify a failure of the sandbox by its text, in the wording of each engine version: it reports only text."""
     kind: ErrorType = "CODE_RUNTIME"
     for start, meaning in _SANDBOX_WORDS:
         if message.startswith(start):
@@ -406,8 +406,8 @@ def code_failure(message: str) -> Failure:
     return Failure(kind, "sandbox", message)
 
 
-# The whole beginnings that the sandbox writes, since what follows, and any other text, is the code's own. An error
-# that the code raises begins with its class and `at line`.
+# Complete beginnings as the sandbox writes them, since the rest, and any other text, comes from the code itself. The
+# text of an error that the code raises begins with its class and `at line`.
 _SANDBOX_WORDS: Final[tuple[tuple[str, ErrorType], ...]] = (
     ("Security violation: Syntax error in code", "CODE_SYNTAX"),
     ("Security violation: ", "CODE_SECURITY"),
@@ -417,7 +417,7 @@ _SANDBOX_WORDS: Final[tuple[tuple[str, ErrorType], ...]] = (
 
 
 def skip_reason(engine_text: str) -> str:
-    """Return why a step was skipped as `<rule>: <what>`, without error texts."""
+    """Return why a step was skipped, in the form `<rule>: <subject>`, without error texts."""
     for prefix, rule in (
         ("when condition not met: ", "when: "),
         ("dependency '", "dependency: "),

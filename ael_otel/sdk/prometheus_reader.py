@@ -1,7 +1,7 @@
-"""Metrics for scrapers: the SDK's state as Prometheus families, with exemplars where the format has them.
+"""Metrics for scrapers: the SDK's state as Prometheus families, with exemplars if the format supports them.
 
-`opentelemetry-exporter-prometheus` drops exemplars and adds scope labels to every series; here the series have the
-contract's labels only, the same as through the Collector.
+`opentelemetry-exporter-prometheus` drops exemplars and adds scope labels to every series; here the series have only the
+contract's labels, as through the Collector.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -37,18 +37,18 @@ _LATEST_EXEMPLAR: Final = -1
 
 type _Kind = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 type _Claims = dict[str, Family]
-"""Which family owns the name of each series."""
+"""The family that owns the name of each series."""
 
 _SERIES: Final[Mapping[type[_Kind], tuple[str, ...]]] = {
     CounterMetricFamily: ("", "_total", "_created"),
     GaugeMetricFamily: ("",),
     HistogramMetricFamily: ("", "_bucket", "_count", "_sum", "_created"),
 }
-"""What each kind of family appends to its name."""
+"""The suffixes of series names, by kind of family."""
 
 
 class _Snapshot(MetricReader):
-    """Holds the batch that it received last."""
+    """Holds the last batch that it received."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,14 +61,14 @@ class _Snapshot(MetricReader):
         self.data = metrics_data
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
-        """Answer further scrapes with nothing."""
+        """Return nothing to further scrapes."""
         self.closed = True
 
 
 class PrometheusReader(Collector):
-    """A `prometheus_client` collector over the SDK: it collects on each scrape.
+    """A `prometheus_client` collector over the SDK, which collects on each scrape.
 
-    `reader` is the metric reader to add to the meter provider. Two scrapes at once are served one after the other.
+    `reader` is the metric reader to add to the meter provider. Concurrent scrapes are served one after the other.
     """
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class PrometheusReader(Collector):
 
     @property
     def reader(self) -> MetricReader:
-        """The SDK's side of it."""
+        """The metric reader for the SDK."""
         return self._snapshot
 
     def collect(self) -> Iterable[Family]:
@@ -106,7 +106,7 @@ class PrometheusReader(Collector):
         return None if data is None else clean_metrics(data, active_redaction())
 
     def describe(self) -> Iterable[Family]:
-        """Return nothing: a registry that asks for names must not trigger a collection before there is a provider."""
+        """Return nothing: a registry that asks for names must not trigger a collection before a provider is set."""
         return []
 
 
@@ -115,10 +115,10 @@ def _families_of(data: MetricsData | None) -> list[Family]:
 
 
 def families(data: MetricsData) -> Iterator[Family]:
-    """Turn collected metrics into Prometheus families: one per name, `target_info` first.
+    """Convert collected metrics to Prometheus families: one per name, `target_info` first.
 
     Metrics of the same name and kind from several scopes become one family. Exponential histograms have no text form
-    and are left out.
+    and are dropped.
     """
     claimed: _Claims = {}
     for resource in data.resource_metrics:
@@ -134,10 +134,10 @@ def families(data: MetricsData) -> Iterator[Family]:
 
 
 def _family(claimed: _Claims, kind: type[_Kind], name: str, instrument: str, description: str) -> Family:
-    """Return the family of this name and kind, a new one if need be.
+    """Return the family of this name and kind; create it if necessary.
 
-    A name whose series would run into another family's (two instruments that Prometheus cannot tell apart) gets the
-    kind of instrument appended: both stay visible, and the whole scrape stays valid.
+    If the series of a name would collide with another family's (two instruments that Prometheus cannot distinguish),
+    the kind of instrument is appended to the name: both stay visible, and the scrape stays valid.
     """
     while True:
         series = [name + suffix for suffix in _SERIES[kind]]
