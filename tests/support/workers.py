@@ -12,16 +12,18 @@ from xdist.scheduler import LoadScopeScheduling
 FIRST: Sequence[str] = (
     "tests/rules/test_live.py",
     "tests/e2e",
-    "tests/packaging",
-    "tests/rules",
     "tests/stack",
     "tests/dashboards/test_live.py",
     "tests/privacy",
+    "tests/unit/privacy",
+    "tests/packaging",
+    "tests/rules",
     "tests/engine",
 )
 """Prefixes of the node ids of the slowest suites: they start first, and quick tests fill the remaining time.
 
-`tests/engine` is also a prefix of `tests/engine_schema`.
+The live alerts need a core, since their spans of time are divided: beside them run tests in one thread. `tests/engine`
+is also a prefix of `tests/engine_schema`.
 """
 
 # Suites whose tests share nothing expensive, and start programs that mostly wait.

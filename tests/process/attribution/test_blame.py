@@ -201,7 +201,7 @@ def test_file_that_cannot_be_blamed_is_named(repository: Repository, tmp_path: P
     for name, reason in (
         ("none.py", "cannot be read as text"),
         ("data.bin", "cannot be read as text"),
-        (".env", "is excluded"),
+        (".env", "excluded by the configuration"),
     ):
         done = ael("blame", name, "-c", "ael-config.yaml")
         assert (done.exit_code, done.stdout) == (1, "")
