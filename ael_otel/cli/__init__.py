@@ -48,6 +48,7 @@ def _print_versions(ctx: click.Context, _parameter: click.Parameter, wanted: boo
         "trace",
         "cost",
         "insights",
+        "ui",
         "session",
         "blame",
         "attribution",

@@ -7,15 +7,20 @@ from typing import Any
 import msgspec
 
 from ael_otel.cost.wording import usage_of
-from ael_otel.export.waterfall import Row, Section, document, moment, took
+from ael_otel.export.waterfall import Row, Section, Waterfall, document, moment, took
 from ael_otel.store import ErrorRecord, ExecutionRecord, StepRecord, ToolCallRecord
 from ael_otel.store.content import to_json
 
 
 def page(run: ExecutionRecord, sections: Sequence[Section] = ()) -> str:
     """Return the page of a run as HTML, with further sections below its waterfall."""
+    return document(waterfall_of(run, sections))
+
+
+def waterfall_of(run: ExecutionRecord, sections: Sequence[Section] = ()) -> Waterfall:
+    """Return what the page of a run shows."""
     rows = list(_rows(run))
-    return document(
+    return Waterfall(
         title=run.workflow_name or "(direct call)",
         status=run.status,
         summary=_summary(run),

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ael_otel.export.waterfall import Link, Row, Section, Sheet, document, moment, took
+from ael_otel.export.waterfall import Link, Row, Section, Sheet, Waterfall, document, moment, took
 from ael_otel.sessions.session import Entry, Session, SessionRecord
 from ael_otel.sessions.wording import (
     NO_END,
@@ -28,23 +28,29 @@ from ael_otel.store.times import from_us
 def session_page(
     session: Session, runs: Sequence[ExecutionRecord] = (), pages: Mapping[str, str] | None = None
 ) -> str:
-    """Return the page of a session as HTML.
+    """Return the page of a session as HTML; the arguments are those of `session_waterfall`."""
+    return document(session_waterfall(session, runs, pages))
+
+
+def session_waterfall(
+    session: Session, runs: Sequence[ExecutionRecord] = (), pages: Mapping[str, str] | None = None
+) -> Waterfall:
+    """Return what the page of a session shows.
 
     Args:
         session: the session.
         runs: the runs that it caused.
-        pages: file names of the pages of runs, by execution id; a run without one is not linked.
+        pages: addresses of the pages of runs (`Link.page`), by execution id; a run without one is not linked.
     """
     record, pages = session.record, pages or {}
     end_us = max(
         [record.ended_us or record.last_us, *(entry.end_us or entry.at_us for entry in session.entries)]
     )
-    return document(
+    return Waterfall(
         title=f"{record.agent} {record.agent_version or ''}".rstrip(),
         status=state(record).removeprefix("ended: "),
         summary=_summary(record),
         ids=[("session", record.session_id), ("trace", record.trace_id)],
-        why=None,
         rows=list(_rows(session, pages)),
         started=from_us(record.started_us),
         span_ms=max((end_us - record.started_us) / 1e3, 0.001),

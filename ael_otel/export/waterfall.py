@@ -4,22 +4,24 @@ The page loads and runs nothing, which its content security policy enforces; eve
 scripts (`<details>`).
 """
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 import msgspec
 
 TICKS: Final = 5
-_COLOURED: Final = ("skipped", "running", "pending", "denied", "unknown")
+BAD: Final = ("failed", "error", "timeout", "cancelled")
+COLOURED: Final = ("skipped", "running", "pending", "denied", "unknown")
+_NOT_ALLOWED: Final = re.compile(r"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]")
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
 class Link(msgspec.Struct, frozen=True):
-    """A text that links to another page in the same folder; `page` is its file name."""
+    """A text that links to another page; `page` is a file name in the same folder or a path, quoted for a URL."""
 
     text: str
     page: str
@@ -54,22 +56,10 @@ class Section(msgspec.Struct, frozen=True):
     notes: Sequence[str]
 
 
-def document(
-    *,
-    title: str,
-    status: str,
-    summary: Sequence[str],
-    ids: Sequence[tuple[str, str]],
-    why: str | None,
-    rows: Sequence[Row],
-    started: datetime,
-    span_ms: float,
-    sections: Sequence[Section] = (),
-    footer: str,
-) -> str:
-    """Return a page as HTML: heading, waterfall, sections.
+class Waterfall(msgspec.Struct, frozen=True, kw_only=True):
+    """A page: heading, waterfall, sections.
 
-    Args:
+    Attributes:
         title: the heading.
         status: the final status of the run or session; also the class of its colour.
         summary: facts for the line below the heading.
@@ -81,6 +71,21 @@ def document(
         sections: sections below it.
         footer: the last line.
     """
+
+    title: str
+    status: str
+    summary: Sequence[str]
+    ids: Sequence[tuple[str, str]]
+    why: str | None = None
+    rows: Sequence[Row]
+    started: datetime
+    span_ms: float
+    sections: Sequence[Section] = ()
+    footer: str
+
+
+def document(page: Waterfall) -> str:
+    """Return a page as HTML."""
     dot = " &middot; "
     parts = [
         "<!doctype html>",
@@ -88,35 +93,38 @@ def document(
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
         '<meta name="referrer" content="no-referrer">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{_text(title)}: {_text(status)}</title>",
-        f"<style>{Path(__file__).with_name('waterfall.css').read_text('utf-8')}</style></head><body>",
-        f'<header><h1>{_text(title)}<span class="status {_word(status)}">{_text(status)}</span></h1>',
-        f"<p>{dot.join(map(_text, summary))}</p>",
-        f"<p>{dot.join(f'{_text(name)} <code>{_text(value)}</code>' for name, value in ids)}</p></header>",
+        f"<title>{text(page.title)}: {text(page.status)}</title>",
+        f"<style>{style()}</style></head><body>",
+        f'<header><h1>{text(page.title)}<span class="status {word(page.status)}">{text(page.status)}</span></h1>',
+        f"<p>{dot.join(map(text, page.summary))}</p>",
+        f"<p>{dot.join(f'{text(name)} <code>{text(value)}</code>' for name, value in page.ids)}</p></header>",
     ]
-    if why is not None:
-        parts.append(f'<p class="why" role="alert">{_text(why)}</p>')
-    parts += ["<main>", _scale(span_ms), *(_row(row, started, span_ms) for row in rows), "</main>"]
-    parts += map(_section, sections)
-    parts += [f"<footer>{_text(footer)}</footer></body></html>", ""]
+    if page.why is not None:
+        parts.append(f'<p class="why" role="alert">{text(page.why)}</p>')
+    rows = (_row(row, page.started, page.span_ms) for row in page.rows)
+    parts += ['<main class="waterfall">', _scale(page.span_ms), *rows, "</main>"]
+    parts += map(_section, page.sections)
+    parts += [f"<footer>{text(page.footer)}</footer></body></html>", ""]
     return "\n".join(parts)
 
 
+def style() -> str:
+    """Return the style sheet."""
+    return Path(__file__).with_name("waterfall.css").read_text("utf-8")
+
+
 def _row(row: Row, origin: datetime, span_ms: float) -> str:
-    bad = row.status in ("failed", "error", "timeout", "cancelled")
+    bad = row.status in BAD
     look = "bad" if bad else row.look
-    facts = "".join(f"<dt>{_text(name)}</dt><dd>{_value(value)}</dd>" for name, value in row.facts)
-    blocks = "".join(f"<h2>{_text(name)}</h2><pre>{_text(value)}</pre>" for name, value in row.blocks)
-    colour = f" {_word(row.status)}" if bad or row.status in _COLOURED else ""
-    left, width = _part(row, origin, span_ms)
-    lasted = row.status if row.status in ("skipped", "unknown") else took(row.took_ms)
-    if row.look == "mark":  # an instant
-        lasted = ""
-    name = _text(row.name)
+    facts = "".join(f"<dt>{text(name)}</dt><dd>{_value(value)}</dd>" for name, value in row.facts)
+    blocks = "".join(f"<h2>{text(name)}</h2><pre>{text(value)}</pre>" for name, value in row.blocks)
+    colour = f" {word(row.status)}" if bad or row.status in COLOURED else ""
+    left, width = bar(row, origin, span_ms)
+    name = text(row.name)
     return (
         f'<details style="--depth:{row.depth}"><summary class="row">'
-        f'<span class="name{colour}" title="{name}">{name}<small>{_text(row.remark)}</small></span>'
-        f'<span class="took{colour}">{_text(lasted)}</span>'
+        f'<span class="name{colour}" title="{name}">{name}<small>{text(row.remark)}</small></span>'
+        f'<span class="took{colour}">{text(lasted(row))}</span>'
         f'<span class="lane"><i class="{look}" style="left:{left:.3f}%;width:{width:.3f}%"></i></span>'
         f'</summary><div class="more"><dl><dt>started</dt><dd><code>{moment(row.started)}</code></dd>{facts}</dl>'
         f"{blocks}</div></details>"
@@ -130,25 +138,23 @@ def _section(section: Section) -> str:
         + "</tbody></table>"
         for sheet in section.sheets
     )
-    notes = "".join(f"<p>{_text(note)}</p>" for note in section.notes)
-    return f'<section><h2>{_text(section.title)}</h2><div class="sheets">{sheets}</div>{notes}</section>'
+    notes = "".join(f"<p>{text(note)}</p>" for note in section.notes)
+    return f'<section><h2>{text(section.title)}</h2><div class="sheets">{sheets}</div>{notes}</section>'
 
 
 def _cells(tag: str, cells: Sequence[str | Link]) -> str:
-    return "".join(
-        f"<{tag}>{_text(cell) if isinstance(cell, str) else _link(cell)}</{tag}>" for cell in cells
-    )
+    return "".join(f"<{tag}>{text(cell) if isinstance(cell, str) else _link(cell)}</{tag}>" for cell in cells)
 
 
 def _value(value: str | Link) -> str:
-    return f"<code>{_text(value)}</code>" if isinstance(value, str) else _link(value)
+    return f"<code>{text(value)}</code>" if isinstance(value, str) else _link(value)
 
 
 def _link(link: Link) -> str:
-    return f'<a href="{quote(link.page, safe="")}">{_text(link.text)}</a>'
+    return f'<a href="{text(link.page)}">{text(link.text)}</a>'
 
 
-def _part(row: Row, origin: datetime, span_ms: float) -> tuple[float, float]:
+def bar(row: Row, origin: datetime, span_ms: float) -> tuple[float, float]:
     """Return the start and the length of the bar, in percent."""
     begin = (row.started - origin).total_seconds() * 1e3 / span_ms * 100
     begin = min(max(begin, 0.0), 100.0)
@@ -165,6 +171,13 @@ def _scale(span_ms: float) -> str:
         '<div class="row scale" aria-hidden="true"><span class="name" style="--depth:0"></span>'
         f'<span class="took"></span><span class="lane">{ticks}</span></div>'
     )
+
+
+def lasted(row: Row) -> str:
+    """Return the duration of a row as text; empty for an instant."""
+    if row.look == "mark":
+        return ""
+    return row.status if row.status in ("skipped", "unknown") else took(row.took_ms)
 
 
 def took(milliseconds: float | None) -> str:
@@ -184,16 +197,16 @@ def moment(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]
 
 
-def _word(status: str) -> str:
+def word(status: str) -> str:
+    """Return a status as the name of a class."""
     return "".join(c for c in status if c.isalpha())
 
 
-def _text(text: str) -> str:
+def text(raw: str) -> str:
     """Escape a text; characters that HTML does not allow are replaced."""
-    allowed = (
-        c
-        if c in "\n\t" or (ord(c) >= 0x20 and not 0x7F <= ord(c) < 0xA0 and not 0xD800 <= ord(c) < 0xE000)
-        else "\N{REPLACEMENT CHARACTER}"
-        for c in text
-    )
-    return escape("".join(allowed), quote=True)
+    return escape(allowed(raw), quote=True)
+
+
+def allowed(raw: str) -> str:
+    """Return a text with the characters replaced that HTML does not allow."""
+    return _NOT_ALLOWED.sub("\N{REPLACEMENT CHARACTER}", raw)

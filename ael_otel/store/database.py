@@ -88,6 +88,10 @@ class Database(ABC):
         """Return the rows that a statement selects, outside any transaction."""
 
     @abstractmethod
+    def interrupt(self) -> None:
+        """End the statement that another thread runs now with a StoreBusyError; without one, do nothing."""
+
+    @abstractmethod
     def among(self, column: str, values: Sequence[str | int]) -> tuple[str, Any]:
         """Return the condition that a column has one of the values, and its parameter."""
 

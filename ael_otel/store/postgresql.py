@@ -7,7 +7,7 @@ server's write-ahead log and backups may still contain them.
 # ruff: noqa: S608 - only names from this package are put into statements; values are parameters
 
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final
@@ -132,6 +132,13 @@ class PostgresStore(SqlBackend):
         """Return the rows that a statement selects."""
         with self._lock, self._mapped_errors():
             return _execute(self._alive(), sql, parameters).fetchall()
+
+    def interrupt(self) -> None:
+        """Ask the server to end the statement that another thread runs now."""
+        import psycopg
+
+        with suppress(psycopg.Error):
+            self._connection.cancel()
 
     def _alive(self) -> "psycopg.Connection[tuple[Any, ...]]":
         """Return the connection; open a new one if the server has closed it."""

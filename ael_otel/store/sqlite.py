@@ -310,6 +310,13 @@ class SqliteStore(SqlBackend):
             connection.text_factory = _text_or_bytes
             return connection.execute(sql, parameters).fetchall()
 
+    def interrupt(self) -> None:
+        """End the statement that another thread runs now."""
+        connection = self._connection
+        if connection is not None:
+            with suppress(sqlite3.Error):  # closed meanwhile
+                connection.interrupt()
+
     @contextmanager
     def looking(self) -> Generator[sqlite3.Connection]:
         """Return the connection for statements that only read; works even if nothing can be written."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ael_otel.cli.render.zone import Zone
     from ael_otel.cost import CostKey, CostRow
+    from ael_otel.store import RunQuery, TelemetryStore
     from ael_otel.store.model_calls import RunModelCall
 
 __all__ = ["command"]
@@ -81,35 +82,36 @@ def command(
 
 
 def _calls(filters: Filters, place: Place) -> "list[RunModelCall]":
-    """Return the model calls of runs and of sessions."""
-    from dataclasses import replace
-
     from ael_otel.cli.trace.store_access import opened
+
+    with opened(place) as store:
+        return calls_of(store, filters.query(), place)
+
+
+def calls_of(store: "TelemetryStore", query: "RunQuery", place: Place) -> "list[RunModelCall]":
+    """Return the model calls of runs and, unless a filter is about runs alone, of sessions."""
+    from msgspec.structs import replace
+
     from ael_otel.cost.session_usage import session_calls
     from ael_otel.sessions.session import Limits
     from ael_otel.sessions.table import SessionTable
+    from ael_otel.store import RunQuery
     from ael_otel.store.sql import SqlBackend
     from ael_otel.store.times import to_us
 
-    with opened(place) as store:
-        calls = list(store.model_calls(filters.query()))
-        of_runs = replace(filters, since=None, until=None, session=None, caller=None)
-        if not of_runs.any() and isinstance(store, SqlBackend):
-            sessions = place.settings.sessions
-            table = SessionTable(
-                store,
-                Limits(sessions.idle_seconds, sessions.abandoned_hours * 3600),
-                exports=False,
-            )
-            spans = {each.session_id for each in calls if each.call.source == "span" and each.session_id}
-            calls += session_calls(
-                table,
-                since_us=None if filters.since is None else to_us(filters.since),
-                until_us=None if filters.until is None else to_us(filters.until),
-                session=filters.session,
-                agent=filters.caller,
-                without=spans,
-            )
+    calls = list(store.model_calls(query))
+    of_runs = replace(query, since=None, until=None, session=None, caller=None)
+    if of_runs == RunQuery(limit=None) and isinstance(store, SqlBackend):
+        table = SessionTable(store, Limits.of(place.settings), exports=False)
+        spans = {each.session_id for each in calls if each.call.source == "span" and each.session_id}
+        calls += session_calls(
+            table,
+            since_us=None if query.since is None else to_us(query.since),
+            until_us=None if query.until is None else to_us(query.until),
+            session=query.session,
+            agent=query.caller,
+            without=spans,
+        )
     return calls
 
 

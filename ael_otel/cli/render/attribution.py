@@ -49,7 +49,7 @@ def section(found: Attribution) -> Section:
     if found.files:
         sheets.append(Sheet(_FILES, list(_files(found))))
     if found.written:
-        sheets.append(Sheet(_LINES, list(lines(found.written))))
+        sheets.append(lines_sheet(found.written))
     return Section(TITLE, sheets, list(_notes(found)))
 
 
@@ -134,6 +134,11 @@ def _notes(found: Attribution) -> Iterator[str]:
 def lines_table(written: Sequence[Written], *, width: int = 100) -> RenderableType:
     """Return a table of the lines that each call wrote."""
     return _table(_LINES, list(lines(written)), width)
+
+
+def lines_sheet(written: Sequence[Written]) -> Sheet:
+    """Return the lines that each call wrote as a table of a page."""
+    return Sheet(_LINES, list(lines(written)))
 
 
 def lines(written: Sequence[Written]) -> Iterator[tuple[str, ...]]:

@@ -55,7 +55,7 @@ def command(identifier: str, web: bool, no_open: bool, output: str, zone: "Zone"
         if session is None:
             raise no_session(identifier)
         runs = stores.runs_of(record)
-        written = _written(stores, record, place)
+        written = written_by(stores, record, place)
         if web:
             _page(session, runs, stores, browse=not no_open)
             return
@@ -79,13 +79,12 @@ def command(identifier: str, web: bool, no_open: bool, output: str, zone: "Zone"
         out.print(lines_table(written, width=out.width))
 
 
-def _written(stores: "SessionStores", record: "SessionRecord", place: Place) -> "list[Written]":
+def written_by(stores: "SessionStores", record: "SessionRecord", place: Place) -> "list[Written]":
     """Return what calls of a session wrote, without files that are excluded now."""
     from ael_otel.attribution.written import written_of
     from ael_otel.cli.ledgers import ledger_of
-    from ael_otel.core.redaction import ActiveRedaction
 
-    redaction = ActiveRedaction(place.settings)
+    redaction = place.redaction
     changes = {
         change.id: change
         for store in stores.stores

@@ -9,6 +9,7 @@ from ael_otel.errors import ConfigError
 
 if TYPE_CHECKING:
     from ael_otel.config import Settings
+    from ael_otel.core.redaction import ActiveRedaction
 
 
 @dataclass(frozen=True)
@@ -35,3 +36,10 @@ class Place:
                 raise
             return default_settings()
         return load_settings(path)
+
+    @cached_property
+    def redaction(self) -> "ActiveRedaction":
+        """The redaction that the configuration asks for now, made once: it takes some time."""
+        from ael_otel.core.redaction import ActiveRedaction
+
+        return ActiveRedaction(self.settings)

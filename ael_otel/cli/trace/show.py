@@ -67,7 +67,7 @@ def command(
 
     with opened(place) as store:
         run = find(store, identifier)
-        who = _attribution(run, store, place) if attribution else None
+        who = attribution_of_run(run, store, place) if attribution else None
     if web:
         _page(run, who, browse=not no_open)
         return
@@ -118,17 +118,15 @@ def _check(spans: bool, logs: bool, web: bool, output: str) -> None:
         )
 
 
-def _attribution(run: "ExecutionRecord", store: "TelemetryStore", place: Place) -> "Attribution":
+def attribution_of_run(run: "ExecutionRecord", store: "TelemetryStore", place: Place) -> "Attribution":
+    """Return who took part in a run, and the lines that its calls wrote."""
     from ael_otel.attribution import attribution_of
     from ael_otel.cli.ledgers import ledger_of
-    from ael_otel.core.redaction import ActiveRedaction
-    from ael_otel.privacy.policy import Policy
-    from ael_otel.privacy.redactor import Redactor
 
     # Paths that were excluded after the run was recorded are removed too.
-    ledger = ledger_of(store, ActiveRedaction(place.settings))
+    ledger = ledger_of(store, place.redaction)
     changes = [] if ledger is None else ledger.changes(execution_id=run.execution_id)
-    return attribution_of(run, Redactor(Policy.of(place.settings)).names_excluded, changes)
+    return attribution_of(run, place.redaction.redactor.names_excluded, changes)
 
 
 def _page(run: "ExecutionRecord", who: "Attribution | None", *, browse: bool) -> None:
