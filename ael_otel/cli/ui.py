@@ -4,7 +4,6 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -106,20 +105,26 @@ class Opened:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._stack = ExitStack()
+        self._runs: TelemetryStore | None = None
+        self._sessions: SessionStores | None = None
 
-    @cached_property
+    @property
     def runs(self) -> "TelemetryStore":
         """The store of runs."""
-        from ael_otel.cli.trace.store_access import opened
+        if self._runs is None:
+            from ael_otel.cli.trace.store_access import opened
 
-        return self._stack.enter_context(opened(self._place))
+            self._runs = self._stack.enter_context(opened(self._place))
+        return self._runs
 
-    @cached_property
+    @property
     def sessions(self) -> "SessionStores":
         """The sessions of all stores."""
-        from ael_otel.cli.session.session_access import opened
+        if self._sessions is None:
+            from ael_otel.cli.session.session_access import opened
 
-        return self._stack.enter_context(opened(self._place))
+            self._sessions = self._stack.enter_context(opened(self._place))
+        return self._sessions
 
     def attribution(self, run: "ExecutionRecord") -> "Section":
         """Return who took part in a run."""
@@ -153,12 +158,8 @@ class Opened:
         """End the statement that runs now."""
         from ael_otel.store.sql import SqlBackend
 
-        stores: list[TelemetryStore] = []
-        if "runs" in self.__dict__:
-            stores.append(self.runs)
-        if "sessions" in self.__dict__:
-            stores += self.sessions.stores
-        for store in stores:
+        runs, sessions = self._runs, self._sessions
+        for store in (runs, *(() if sessions is None else sessions.stores)):
             if isinstance(store, SqlBackend):
                 store.interrupt()
 

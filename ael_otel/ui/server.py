@@ -1,6 +1,7 @@
 """Listen on a loopback address and serve the pages until the process is asked to end."""
 
 import asyncio
+import signal
 import socket
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -106,4 +107,13 @@ def serve(
             readers.close()
             await asyncio.wait(preparing)
 
-    asyncio.run(until_stopped())
+    def stop(_number: int, _frame: object) -> None:
+        server.should_exit = True
+
+    # The server has handlers of its own while it serves, restores these at its end, and sends the signal again.
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        asyncio.run(until_stopped())
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -120,7 +120,7 @@ def _side(difference: Difference, value: Any, there: bool) -> str | None:
         and isinstance(value, dict)
     ):
         # Of a step that only one run has, its status is enough.
-        value = {"status": value.get("status")} if "status" in value else value  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        value = cast("dict[str, Any]", value).get("status", value)
     return cut(as_text(value), MAX_CELL)
 
 
