@@ -106,7 +106,7 @@ def _block(name: str, value: str, address: str, most: int) -> str:
     # A value that scrolls has to be reached by the keyboard.
     return (
         f'<p class="label">{text(name)}</p>'
-        f'<pre tabindex="0" role="region" aria-label="{text(name)}">{text(value[:most])}</pre>{more}'
+        f'<pre tabindex="0" role="group" aria-label="{text(name)}">{text(value[:most])}</pre>{more}'
     )
 
 

@@ -30,8 +30,8 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow]
 DOCS = Path(__file__).parents[2] / "docs"
 TUTORIAL = DOCS / "tutorial" / "first-run.md"
 HOSTING = DOCS / "how-to" / "hosting.md"
-TESTED_ELSEWHERE = {"trace": "tests/unit/cli/trace/test_examples.py"}
-"""Pages whose examples need runs with the ids that they name."""
+TESTED_ELSEWHERE = {"trace": "tests/unit/cli/trace/test_examples.py", "ui": "tests/process/ui/test_ui.py"}
+"""Pages whose examples need runs with the ids that they name, or serve until they are stopped."""
 
 PAGES = [
     page

@@ -57,7 +57,7 @@ LARGEST_DATA = 48 * 1024
 
 
 def test_the_wheel_carries_its_data(wheel: Path) -> None:
-    """The generated registry, the demo and the typing marker ship; its source, tools, tests and the stack do not."""
+    """Generated registry, demo, pages and typing marker ship; the registry's source, tools, tests, the stack do not."""
     assert wheel.stat().st_size <= LARGEST_WHEEL
     members = zipfile.ZipFile(wheel).infolist()
     assert sum(each.compress_size for each in members if not each.filename.endswith(".py")) <= LARGEST_DATA
@@ -67,6 +67,10 @@ def test_the_wheel_carries_its_data(wheel: Path) -> None:
         "ael_otel/_generated/registry.json",
         "ael_otel/demo/config.yaml",
         "ael_otel/demo/workflows/mixed.yaml",
+        "ael_otel/export/waterfall.css",
+        "ael_otel/ui/assets/style.css",
+        "ael_otel/ui/assets/ui.js",
+        "ael_otel/ui/templates/runs.html",
     ):
         assert wanted in names
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"ael_otel", "ael_hook.py"}

@@ -68,7 +68,7 @@
   // --- empty filters are not part of the address
   for (const form of document.querySelectorAll("form.filters")) {
     form.addEventListener("submit", () => {
-      for (const field of form.elements) field.disabled = field.name !== "" && field.value === "" && field.name !== "since";
+      for (const field of form.elements) field.disabled = field.name !== "" && field.value === "" && (field.name !== "since" || location.pathname === "/");
       setTimeout(() => { for (const field of form.elements) field.disabled = false; });
     });
   }

@@ -85,6 +85,7 @@ RUN_BY = {
     "docs/explanation/attribution.md": "tests/process/attribution/test_day.py",
     "docs/explanation/privacy.md": "tests/unit/privacy/test_command.py",
     "docs/how-to/trace.md": "tests/unit/cli/trace/test_examples.py",
+    "docs/how-to/ui.md": "tests/process/ui/test_ui.py",
     "docs/reference/query-language.md": "tests/unit/cli/trace/test_examples.py",
     "docs/reference/cli.md": "tests/unit/cli/test_usage.py",
     "docs/reference/store.md": "tests/engine/test_docs.py",
