@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ael_otel.cli.options import examples
+from ael_otel.cli.options import examples, really_a_number
 from ael_otel.cli.trace.options import store_options
 from ael_otel.cli.trace.place import Place
 
@@ -42,9 +42,18 @@ NEEDED: Final = ("jinja2", "starlette", "uvicorn")
     show_default=True,
     help="Listen on this port; 0 selects a free one.",
 )
+@click.option(
+    "--timeout",
+    type=click.FloatRange(1, 3600),
+    callback=really_a_number,
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Longest time that a page may read the store; three times as long for insights and cost.",
+)
 @click.option("--no-open", is_flag=True, help="Only print the address.")
 @store_options
-def command(host: str, port: int, no_open: bool, place: Place) -> None:
+def command(host: str, port: int, timeout: float, no_open: bool, place: Place) -> None:
     """Serve a read-only page over the stored runs until Ctrl-C or SIGTERM, and open it in the browser.
 
     The address that is printed lets one browser in, once. The page is for this machine only: another address than a
@@ -69,7 +78,7 @@ def command(host: str, port: int, no_open: bool, place: Place) -> None:
 
             webbrowser.open(url)
 
-    serve(listening, lambda: Opened(place), ready=ready, prepare=lambda: _prepare(place))
+    serve(listening, lambda: Opened(place), ready=ready, prepare=lambda: _prepare(place), seconds=timeout)
 
 
 def _prepare(place: Place) -> None:

@@ -22,8 +22,6 @@ from ael_otel.errors import (
     QueryError,
     RunNotFoundError,
     SessionNotFoundError,
-    StoreBusyError,
-    StoreError,
     StoreNotFoundError,
 )
 from ael_otel.export.compare import compare
@@ -38,7 +36,7 @@ from ael_otel.ui import views
 from ael_otel.ui.filters import FIELDS, STATUSES, read_filters
 from ael_otel.ui.grafana import Grafana
 from ael_otel.ui.live import Live
-from ael_otel.ui.readers import SLOW_SECONDS, Reader, Readers
+from ael_otel.ui.readers import SLOW, Reader, Readers, TookTooLongError
 from ael_otel.ui.rows import MAX_ROWS, content, failures, rows
 
 RUNS: Final = 50
@@ -336,7 +334,7 @@ class Pages:
                 found = insights(reader.bounded(runs))
             return render("insights.html", here="/insights", filters=filters, found=found)
 
-        return await self._html(work, SLOW_SECONDS, status=400 if filters.mistakes else 200)
+        return await self._html(work, times=SLOW, status=400 if filters.mistakes else 200)
 
     async def cost(self, request: Request) -> Response:
         """Sum up what model calls cost."""
@@ -361,7 +359,7 @@ class Pages:
                 unpriced=views.unpriced(calls),
             )
 
-        return await self._html(work, SLOW_SECONDS, status=400 if filters.mistakes else 200)
+        return await self._html(work, times=SLOW, status=400 if filters.mistakes else 200)
 
     async def asset(self, request: Request) -> Response:
         """Return the style sheet, the script or the icon."""
@@ -371,11 +369,8 @@ class Pages:
         headers = {"cache-control": "public, max-age=86400"}
         return Response(asset(name), headers=headers, media_type=_ASSETS[name])
 
-    async def _html(
-        self, work: Callable[[Reader], str], seconds: float | None = None, *, status: int = 200
-    ) -> Response:
-        reading = self._readers.read(work) if seconds is None else self._readers.read(work, seconds)
-        return HTMLResponse(await reading, status_code=status)
+    async def _html(self, work: Callable[[Reader], str], *, times: float = 1, status: int = 200) -> Response:
+        return HTMLResponse(await self._readers.read(work, times=times), status_code=status)
 
 
 def table(page: Page) -> str:
@@ -425,20 +420,14 @@ async def _failed(_request: Request, error: Exception) -> Response:
             status, text = 404, str(error)
         case QueryError():
             status, text = 400, str(error)
-        case StoreError() | StoreBusyError():
-            status, text = 503, f"{error}. Narrow the filters, or try again." if _late(error) else str(error)
+        case TookTooLongError():
+            status, text = 503, f"{error}: narrow the filters, or start ael ui with a longer --timeout"
         case AelOtelError():
             status, text = 503, str(error)
         case _:
             status, text = 500, "The terminal in which ael ui runs shows the error."
     page = render("problem.html", here=None, title=_TITLES.get(status, "That cannot be shown"), text=text)
     return HTMLResponse(page, status_code=status)
-
-
-def _late(error: Exception) -> bool:
-    from ael_otel.ui.readers import TookTooLongError
-
-    return isinstance(error, TookTooLongError)
 
 
 def _parameter(request: Request, name: str) -> str:

@@ -16,8 +16,8 @@ MAX_READERS: Final = 4
 SECONDS: Final = 10.0
 """Seconds that a page may read."""
 
-SLOW_SECONDS: Final = 30.0
-"""The same for pages that look at many whole runs."""
+SLOW: Final = 3
+"""Times that long for pages that look at many whole runs."""
 
 _GRACE_S: Final = 2.0
 _AGAIN_S: Final = 0.2
@@ -59,22 +59,31 @@ class Readers:
     Args:
         opened: opens a source; opens no store before it is used.
         most: how many are used at the same time.
+        seconds: how long a page may read.
     """
 
-    def __init__(self, opened: Callable[[], Source], most: int = MAX_READERS) -> None:
+    def __init__(
+        self, opened: Callable[[], Source], *, most: int = MAX_READERS, seconds: float = SECONDS
+    ) -> None:
         self._open = opened
+        self._seconds = seconds
         self._slots = asyncio.Semaphore(most)
         self._lock = Lock()
         self._idle: list[tuple[Source, float]] = []
         self._busy: set[Source] = set()
         self._closed = False
 
-    async def read[Result](self, work: Callable[[Reader], Result], seconds: float = SECONDS) -> Result:
+    async def read[Result](self, work: Callable[[Reader], Result], *, times: float = 1) -> Result:
         """Return what `work` returns, which a thread calls with a reader.
 
+        Args:
+            work: reads.
+            times: how many times as long as other pages it may take.
+
         Raises:
-            TookTooLongError: there was no result within `seconds`; the statement that ran is ended.
+            TookTooLongError: there was no result in time; the statement that ran is ended.
         """
+        seconds = self._seconds * times
         until = time.monotonic() + seconds
         try:
             async with asyncio.timeout(seconds):
@@ -91,7 +100,7 @@ class Readers:
                 source.interrupt()
             await asyncio.wait({job}, timeout=_AGAIN_S)
         if not job.done() or (time.monotonic() > until and isinstance(job.exception(), StoreBusyError)):
-            raise TookTooLongError(f"reading took longer than {seconds:.0f} s")
+            raise TookTooLongError(f"reading took longer than {seconds:g} s")
         return job.result()
 
     def _work[Result](self, work: Callable[[Reader], Result], until: float, held: list[Source]) -> Result:

@@ -12,7 +12,7 @@ from ael_otel.ui.application import Pages, application, load_templates
 from ael_otel.ui.gate import TOKEN, Gate
 from ael_otel.ui.grafana import Grafana
 from ael_otel.ui.live import Live
-from ael_otel.ui.readers import Readers
+from ael_otel.ui.readers import SECONDS, Readers
 from ael_otel.ui.sources import Source
 
 STOP_S: Final = 2
@@ -44,7 +44,8 @@ def listen(host: str, port: int) -> socket.socket:
             " this machine"
         )
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # Only of sockets that name the protocol does asyncio turn Nagle's algorithm off, which delays each page by 40 ms.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((str(address), port))
@@ -63,6 +64,7 @@ def serve(
     *,
     ready: Callable[[str], None],
     prepare: Callable[[], None],
+    seconds: float = SECONDS,
 ) -> None:
     """Serve until SIGINT or SIGTERM.
 
@@ -71,11 +73,12 @@ def serve(
         opened: opens the stores, for one thread.
         ready: called with the address that the first browser opens.
         prepare: called in a thread meanwhile; makes what the first pages would have to wait for.
+        seconds: how long a page may read the store; some may three times as long.
     """
     import uvicorn
 
     host, port = listening.getsockname()[:2]
-    readers = Readers(opened)
+    readers = Readers(opened, seconds=seconds)
     pages = Pages(readers, Grafana(), Live(lambda: server.should_exit))
     gate = Gate(application(pages), port)
     server = uvicorn.Server(

@@ -85,8 +85,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             "PYTHONPATH": str(Path(__file__).parents[3]),
         }
         environment = clean_variables(**(more | variables))
-        wanted = arguments if "--port" in arguments else (*arguments, "--port", "0")
-        started.append(Served([*wanted], tmp_path, environment))
+        started.append(Served([*arguments, "--port", "0", "--timeout", "120"], tmp_path, environment))
         return started[-1]
 
     yield start

@@ -46,7 +46,7 @@ def stored(db: Path) -> Callable[[Iterable[ExecutionRecord]], None]:
 async def get(db: Path) -> AsyncIterator[Get]:
     """Ask for a page, behind no gate."""
     place = Place(None, db)
-    readers = Readers(lambda: Opened(place))
+    readers = Readers(lambda: Opened(place), seconds=120)
     pages = Pages(readers, Grafana({"AEL_GRAFANA_URL": "http://grafana.example:3000/"}), Live(lambda: False))
     served = application(pages)
 
