@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -28,8 +29,12 @@ from ael_otel.store.times import from_us
 def session_page(
     session: Session, runs: Sequence[ExecutionRecord] = (), pages: Mapping[str, str] | None = None
 ) -> str:
-    """Return the page of a session as HTML; the arguments are those of `session_waterfall`."""
-    return document(session_waterfall(session, runs, pages))
+    """Return the page of a session as HTML.
+
+    The arguments are those of `session_waterfall`, but `pages` has file names of pages in the same folder.
+    """
+    addresses = {run: quote(name, safe="") for run, name in (pages or {}).items()}
+    return document(session_waterfall(session, runs, addresses))
 
 
 def session_waterfall(
