@@ -59,24 +59,24 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 # --- spans ------------------------------------------------------------------------------------------------------------
 
-MODELS: Final = ("gen_ai.response.model", attr.GEN_AI_REQUEST_MODEL, "llm.model_name")
-PROVIDERS: Final = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
+MODELS: Final = (attr.GEN_AI_RESPONSE_MODEL, attr.GEN_AI_REQUEST_MODEL, "llm.model_name")
+PROVIDERS: Final = (attr.GEN_AI_PROVIDER_NAME, "gen_ai.system", "llm.provider", "llm.system")
 
 _ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "input_tokens": (
-        "gen_ai.usage.input_tokens",
+        attr.GEN_AI_USAGE_INPUT_TOKENS,
         "gen_ai.usage.prompt_tokens",
         "llm.token_count.prompt",
         "llm.usage.prompt_tokens",
     ),
     "output_tokens": (
-        "gen_ai.usage.output_tokens",
+        attr.GEN_AI_USAGE_OUTPUT_TOKENS,
         "gen_ai.usage.completion_tokens",
         "llm.token_count.completion",
         "llm.usage.completion_tokens",
     ),
     "cache_read_tokens": (
-        "gen_ai.usage.cache_read.input_tokens",
+        attr.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
         "gen_ai.usage.cache_read_tokens",
         "gen_ai.usage.cache_read_input_tokens",
         "gen_ai.usage.input_tokens.cached",
@@ -86,7 +86,7 @@ _ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
         "llm.token_count.prompt_details.cache_read",
     ),
     "cache_write_tokens": (
-        "gen_ai.usage.cache_write.input_tokens",
+        attr.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS,
         "gen_ai.usage.cache_creation.input_tokens",
         "gen_ai.usage.cache_write_tokens",
         "gen_ai.usage.cache_creation_input_tokens",
@@ -96,7 +96,7 @@ _ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
         "llm.token_count.prompt_details.cache_write",
     ),
     "reasoning_tokens": (
-        "gen_ai.usage.reasoning.output_tokens",
+        attr.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
         "gen_ai.usage.reasoning_tokens",
         "gen_ai.usage.output_tokens.reasoning",
         "gen_ai.usage.details.reasoning_tokens",

@@ -15,6 +15,14 @@ AEL_CODE_SHA256: Final = "ael.code.sha256"
 """SHA-256 of the code of the step, in hex."""
 AEL_CONFIG_TRIGGER: Final = "ael.config.trigger"
 """What caused the engine to read its configuration again."""
+AEL_COST_AMOUNT: Final = "ael.cost.amount"
+"""Cost of the model call, in units of the currency."""
+AEL_COST_CURRENCY: Final = "ael.cost.currency"
+"""Currency of the cost, by its code in ISO 4217."""
+AEL_COST_PRICE: Final = "ael.cost.price"
+"""Price by which the cost was computed, with its table, provider, model and date."""
+AEL_COST_SOURCE: Final = "ael.cost.source"
+"""Where the cost of a model call comes from."""
 AEL_DECISION_KIND: Final = "ael.decision.kind"
 """Subject of the decision."""
 AEL_DECISION_OUTCOME: Final = "ael.decision.outcome"
@@ -29,6 +37,8 @@ AEL_ERROR_TYPE: Final = "ael.error.type"
 """Kind of error, by the engine's error code."""
 AEL_MCP_SERVER: Final = "ael.mcp.server"
 """Name of the MCP server in the engine's configuration."""
+AEL_MODEL_TOKEN_TYPE: Final = "ael.model.token_type"
+"""Part of a model call that tokens are; no token is in two parts."""
 AEL_OTEL_PREVIOUS_VERSION: Final = "ael.otel.previous_version"
 """Version of this package at the last start that used this run store."""
 AEL_OTEL_VERSION: Final = "ael.otel.version"
@@ -109,14 +119,28 @@ GEN_AI_CONVERSATION_ID: Final = "gen_ai.conversation.id"
 """Id of the conversation, session or thread that the work belongs to."""
 GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"
 """Kind of GenAI operation."""
+GEN_AI_PROVIDER_NAME: Final = "gen_ai.provider.name"
+"""Provider of the model."""
 GEN_AI_REQUEST_MODEL: Final = "gen_ai.request.model"
 """Model that a request asks for."""
+GEN_AI_RESPONSE_MODEL: Final = "gen_ai.response.model"
+"""Model that generated the response."""
 GEN_AI_TOOL_CALL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
 """What the tool was given, as JSON."""
 GEN_AI_TOOL_CALL_RESULT: Final = "gen_ai.tool.call.result"
 """What the tool gave back, as JSON."""
 GEN_AI_TOOL_NAME: Final = "gen_ai.tool.name"
 """Name of the tool an agent or workflow used."""
+GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
+"""Tokens of the input that the provider read from its cache."""
+GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
+"""Tokens of the input that the provider wrote to its cache."""
+GEN_AI_USAGE_INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
+"""Tokens of the input, cached ones included."""
+GEN_AI_USAGE_OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
+"""Tokens of the output, reasoning included."""
+GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+"""Tokens of the output that the model used for reasoning."""
 GEN_AI_WORKFLOW_NAME: Final = "gen_ai.workflow.name"
 """Name of the GenAI workflow."""
 HOST_ARCH: Final = "host.arch"
@@ -156,12 +180,20 @@ LABEL_COMPONENT: Final = "component"
 """Part of the engine in which the error, or the log line, occurred."""
 LABEL_CONTRIBUTOR: Final = "contributor"
 """Who wrote the lines."""
+LABEL_CURRENCY: Final = "currency"
+"""Currency by its code in ISO 4217."""
 LABEL_KIND: Final = "kind"
 """Kind of the redacted value."""
+LABEL_MODEL: Final = "model"
+"""Name of the model; other beyond the limit, unknown without a name."""
 LABEL_ORIGIN: Final = "origin"
 """Who reported the session."""
 LABEL_OUTCOME: Final = "outcome"
 """Outcome of a session, or of a tool call in one."""
+LABEL_PRICE: Final = "price"
+"""Where the cost of a model call comes from."""
+LABEL_PROVIDER: Final = "provider"
+"""Provider of the model; other beyond the limit, unknown without a name."""
 LABEL_QUEUE: Final = "queue"
 """Buffer in which telemetry waits."""
 LABEL_REASON: Final = "reason"
@@ -172,6 +204,8 @@ LABEL_STATUS: Final = "status"
 """Outcome."""
 LABEL_STEP: Final = "step"
 """Id of the step inside its workflow."""
+LABEL_TOKEN_TYPE: Final = "token_type"
+"""Part of a model call that the tokens are."""
 LABEL_TOOL: Final = "tool"
 """Name of the tool."""
 LABEL_TYPE: Final = "type"
@@ -190,6 +224,10 @@ ATTRIBUTION_ORIGIN_VALUES: Final[tuple[AttributionOrigin, ...]] = ("hooks", "eng
 ConfigTrigger = Literal["reload", "tool"]
 """What caused the engine to read its configuration again. Values of ael.config.trigger."""
 CONFIG_TRIGGER_VALUES: Final[tuple[ConfigTrigger, ...]] = ("reload", "tool")
+
+CostSource = Literal["provider", "table", "none"]
+"""Where the cost of a model call comes from. Values of ael.cost.source."""
+COST_SOURCE_VALUES: Final[tuple[CostSource, ...]] = ("provider", "table", "none")
 
 DecisionKind = Literal["when"]
 """Subject of the decision. Values of ael.decision.kind."""
@@ -283,6 +321,16 @@ ERROR_TYPE_VALUES: Final[tuple[ErrorType, ...]] = (
     "cancelled",
     "internal",
     "other",
+)
+
+ModelTokenType = Literal["input", "cache_read", "cache_write", "output", "reasoning"]
+"""Part of a model call that tokens are; no token is in two parts. Values of ael.model.token_type."""
+MODEL_TOKEN_TYPE_VALUES: Final[tuple[ModelTokenType, ...]] = (
+    "input",
+    "cache_read",
+    "cache_write",
+    "output",
+    "reasoning",
 )
 
 RedactionKind = Literal[

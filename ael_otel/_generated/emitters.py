@@ -15,6 +15,10 @@ from opentelemetry.trace import Span, SpanKind, Tracer
 from ael_otel._generated.attributes import (
     AEL_CODE_SHA256,
     AEL_CONFIG_TRIGGER,
+    AEL_COST_AMOUNT,
+    AEL_COST_CURRENCY,
+    AEL_COST_PRICE,
+    AEL_COST_SOURCE,
     AEL_DECISION_KIND,
     AEL_DECISION_OUTCOME,
     AEL_ENGINE_PREVIOUS_VERSION,
@@ -50,16 +54,24 @@ from ael_otel._generated.attributes import (
     GEN_AI_AGENT_NAME,
     GEN_AI_CONVERSATION_ID,
     GEN_AI_OPERATION_NAME,
+    GEN_AI_PROVIDER_NAME,
     GEN_AI_REQUEST_MODEL,
+    GEN_AI_RESPONSE_MODEL,
     GEN_AI_TOOL_CALL_ARGUMENTS,
     GEN_AI_TOOL_CALL_RESULT,
     GEN_AI_TOOL_NAME,
+    GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
+    GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS,
+    GEN_AI_USAGE_INPUT_TOKENS,
+    GEN_AI_USAGE_OUTPUT_TOKENS,
+    GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
     GEN_AI_WORKFLOW_NAME,
     LABEL_REASON,
     LABEL_SIGNAL,
     MCP_METHOD_NAME,
     SESSION_ID,
     ConfigTrigger,
+    CostSource,
     DecisionKind,
     DecisionOutcome,
     ErrorComponent,
@@ -93,6 +105,7 @@ _STEP_TOOL_CALL: Final = SpanType("ael.step.tool_call", SpanKind.INTERNAL)
 _STEP_CODE: Final = SpanType("ael.step.code", SpanKind.INTERNAL)
 _MCP_REQUEST: Final = SpanType("ael.mcp.request", SpanKind.CLIENT)
 _CODE_EXEC: Final = SpanType("ael.code.exec", SpanKind.INTERNAL)
+_MODEL_CALL: Final = SpanType("ael.model_call", SpanKind.CLIENT)
 _SESSION: Final = SpanType("ael.session", SpanKind.INTERNAL)
 _SESSION_TURN: Final = SpanType("ael.session.turn", SpanKind.INTERNAL)
 _SESSION_TOOL: Final = SpanType("ael.session.tool", SpanKind.INTERNAL)
@@ -408,6 +421,72 @@ def update_code_exec(span: Span, *, code_sha256: str | None = None) -> None:
         return
     if code_sha256 is not None:
         span.set_attribute(AEL_CODE_SHA256, code_sha256)
+
+
+@lru_cache(maxsize=CACHED)
+def _model_call(cost_source: CostSource | None) -> tuple[str, Attributes]:
+    attributes = given({AEL_COST_SOURCE: cost_source})
+    return "Model Call", prepared(attributes)
+
+
+def start_model_call(
+    tracer: Tracer,
+    *,
+    cost_source: CostSource | None,
+    context: Context | None = None,
+    start_time: int | None = None,
+) -> Span:
+    """Start a span `Model Call`.
+
+    One call of a model that no span of another instrumentation shows, at the time of its result.
+    """
+    dropped = _MODEL_CALL.dropped(tracer, context)
+    if dropped is not None:
+        return dropped
+    name, attributes = _model_call(cost_source)
+    return _MODEL_CALL.start(tracer, name, attributes, context, start_time)
+
+
+def update_model_call(
+    span: Span,
+    *,
+    gen_ai_provider_name: str | None = None,
+    gen_ai_response_model: str | None = None,
+    gen_ai_usage_input_tokens: int | None = None,
+    gen_ai_usage_cache_read_input_tokens: int | None = None,
+    gen_ai_usage_cache_write_input_tokens: int | None = None,
+    gen_ai_usage_output_tokens: int | None = None,
+    gen_ai_usage_reasoning_output_tokens: int | None = None,
+    cost_source: CostSource | None = None,
+    cost_amount: float | None = None,
+    cost_currency: str | None = None,
+    cost_price: str | None = None,
+) -> None:
+    """Set attributes of a started span `Model Call`; None leaves one out."""
+    if not span.is_recording():
+        return
+    if gen_ai_provider_name is not None:
+        span.set_attribute(GEN_AI_PROVIDER_NAME, gen_ai_provider_name)
+    if gen_ai_response_model is not None:
+        span.set_attribute(GEN_AI_RESPONSE_MODEL, gen_ai_response_model)
+    if gen_ai_usage_input_tokens is not None:
+        span.set_attribute(GEN_AI_USAGE_INPUT_TOKENS, gen_ai_usage_input_tokens)
+    if gen_ai_usage_cache_read_input_tokens is not None:
+        span.set_attribute(GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS, gen_ai_usage_cache_read_input_tokens)
+    if gen_ai_usage_cache_write_input_tokens is not None:
+        span.set_attribute(GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS, gen_ai_usage_cache_write_input_tokens)
+    if gen_ai_usage_output_tokens is not None:
+        span.set_attribute(GEN_AI_USAGE_OUTPUT_TOKENS, gen_ai_usage_output_tokens)
+    if gen_ai_usage_reasoning_output_tokens is not None:
+        span.set_attribute(GEN_AI_USAGE_REASONING_OUTPUT_TOKENS, gen_ai_usage_reasoning_output_tokens)
+    if cost_source is not None:
+        span.set_attribute(AEL_COST_SOURCE, cost_source)
+    if cost_amount is not None:
+        span.set_attribute(AEL_COST_AMOUNT, cost_amount)
+    if cost_currency is not None:
+        span.set_attribute(AEL_COST_CURRENCY, cost_currency)
+    if cost_price is not None:
+        span.set_attribute(AEL_COST_PRICE, cost_price)
 
 
 @lru_cache(maxsize=CACHED)

@@ -13,13 +13,17 @@ from opentelemetry.metrics import Meter
 from ael_otel._generated import metrics
 from ael_otel._generated.attributes import (
     ATTRIBUTION_CONTRIBUTOR_VALUES,
+    COST_SOURCE_VALUES,
+    MODEL_TOKEN_TYPE_VALUES,
     SESSION_CALL_OUTCOME_VALUES,
     SESSION_OUTCOME_VALUES,
     WORKFLOW_STATUS_VALUES,
     AttributionContributor,
     AttributionOrigin,
+    CostSource,
     ErrorComponent,
     ErrorType,
+    ModelTokenType,
     RedactionKind,
     SessionCallOutcome,
     SessionOrigin,
@@ -651,6 +655,185 @@ class AttributionMetrics(MetricSet[AttributionRow]):
             self.bind(agent=agent, origin=origin, contributor=contributor)
 
 
+class ModelCallRow(Row):
+    """One row of `ael.model_call`: calls."""
+
+    __slots__ = ()
+
+    @property
+    def calls(self) -> int:
+        """Calls of models in recorded runs, by where their cost comes from.
+
+        The value so far, `{call}`.
+        """
+        return int(self.slots[0])
+
+    def add(self, *, calls: int = 0, context: Context | None = None) -> None:
+        """Update calls; a sampled `context` becomes the exemplar."""
+        lock = self.lock
+        try:
+            lock.acquire()
+            slots = self.slots
+            slots[0] += calls
+            self.updates += 1
+            if context is not None:
+                self.context = context
+        finally:
+            lock.release()
+        if self.overflowed is not None:
+            self.overflowed((calls,))
+
+
+class ModelCallMetrics(MetricSet[ModelCallRow]):
+    """The metric set `ael.model_call`: calls."""
+
+    def __init__(self, meter: Meter, on_overflow: OnOverflow = ignore) -> None:
+        super().__init__(meter, ModelCallRow, counters=(metrics.MODEL_CALLS,), on_overflow=on_overflow)
+
+    def bind(self, *, model: str, provider: str, price: CostSource) -> ModelCallRow:
+        """Return the row of these values, at zero when it is new; the same one each time."""
+        return self.row((model, provider, price))
+
+    def expect(self, *, model: str, provider: str) -> None:
+        """Emit zeros for these values and all that can follow, so that a first event is an increase."""
+        for price in COST_SOURCE_VALUES:
+            self.bind(model=model, provider=provider, price=price)
+
+
+class ModelTokensRow(Row):
+    """One row of `ael.model_tokens`: tokens."""
+
+    __slots__ = ()
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of model calls in recorded runs, as their source counted them.
+
+        The value so far, `{token}`.
+        """
+        return int(self.slots[0])
+
+    def add(self, *, tokens: int = 0, context: Context | None = None) -> None:
+        """Update tokens; a sampled `context` becomes the exemplar."""
+        lock = self.lock
+        try:
+            lock.acquire()
+            slots = self.slots
+            slots[0] += tokens
+            self.updates += 1
+            if context is not None:
+                self.context = context
+        finally:
+            lock.release()
+        if self.overflowed is not None:
+            self.overflowed((tokens,))
+
+
+class ModelTokensMetrics(MetricSet[ModelTokensRow]):
+    """The metric set `ael.model_tokens`: tokens."""
+
+    def __init__(self, meter: Meter, on_overflow: OnOverflow = ignore) -> None:
+        super().__init__(meter, ModelTokensRow, counters=(metrics.MODEL_TOKENS,), on_overflow=on_overflow)
+
+    def bind(self, *, model: str, provider: str, token_type: ModelTokenType) -> ModelTokensRow:
+        """Return the row of these values, at zero when it is new; the same one each time."""
+        return self.row((model, provider, token_type))
+
+    def expect(self, *, model: str, provider: str) -> None:
+        """Emit zeros for these values and all that can follow, so that a first event is an increase."""
+        for token_type in MODEL_TOKEN_TYPE_VALUES:
+            self.bind(model=model, provider=provider, token_type=token_type)
+
+
+class ModelCostRow(Row):
+    """One row of `ael.model_cost`: cost."""
+
+    __slots__ = ()
+
+    @property
+    def cost(self) -> float:
+        """Cost of model calls in recorded runs, in units of the currency.
+
+        The value so far, `{currency}`.
+        """
+        return float(self.slots[0])
+
+    def add(self, *, cost: float = 0, context: Context | None = None) -> None:
+        """Update cost; a sampled `context` becomes the exemplar."""
+        lock = self.lock
+        try:
+            lock.acquire()
+            slots = self.slots
+            slots[0] += cost
+            self.updates += 1
+            if context is not None:
+                self.context = context
+        finally:
+            lock.release()
+        if self.overflowed is not None:
+            self.overflowed((cost,))
+
+
+class ModelCostMetrics(MetricSet[ModelCostRow]):
+    """The metric set `ael.model_cost`: cost."""
+
+    def __init__(self, meter: Meter, on_overflow: OnOverflow = ignore) -> None:
+        super().__init__(meter, ModelCostRow, counters=(metrics.MODEL_COST,), on_overflow=on_overflow)
+
+    def bind(self, *, model: str, provider: str, currency: str) -> ModelCostRow:
+        """Return the row of these values, at zero when it is new; the same one each time."""
+        return self.row((model, provider, currency))
+
+    def expect(self, *, model: str, provider: str, currency: str) -> None:
+        """Emit zeros for these values and all that can follow, so that a first event is an increase."""
+        self.bind(model=model, provider=provider, currency=currency)
+
+
+class ModelBudgetRow(Row):
+    """One row of `ael.model_budget`: budget."""
+
+    __slots__ = ()
+
+    @property
+    def budget(self) -> float:
+        """Budget for model calls in 24 hours, as `telemetry.cost.budget` sets it.
+
+        The value so far, `{currency}`.
+        """
+        return float(self.slots[0])
+
+    def add(self, *, budget: float | None = None, context: Context | None = None) -> None:
+        """Update budget; a sampled `context` becomes the exemplar."""
+        lock = self.lock
+        try:
+            lock.acquire()
+            slots = self.slots
+            if budget is not None:
+                slots[0] = budget
+            self.updates += 1
+            if context is not None:
+                self.context = context
+        finally:
+            lock.release()
+        if self.overflowed is not None:
+            self.overflowed((budget,))
+
+
+class ModelBudgetMetrics(MetricSet[ModelBudgetRow]):
+    """The metric set `ael.model_budget`: budget."""
+
+    def __init__(self, meter: Meter, on_overflow: OnOverflow = ignore) -> None:
+        super().__init__(meter, ModelBudgetRow, counters=(metrics.MODEL_BUDGET,), on_overflow=on_overflow)
+
+    def bind(self, *, currency: str) -> ModelBudgetRow:
+        """Return the row of these values, at zero when it is new; the same one each time."""
+        return self.row((currency,))
+
+    def expect(self, *, currency: str) -> None:
+        """Emit zeros for these values and all that can follow, so that a first event is an increase."""
+        self.bind(currency=currency)
+
+
 class MetricSets:
     """Every metric set, on one meter."""
 
@@ -668,6 +851,10 @@ class MetricSets:
         self.session_call = SessionCallMetrics(meter, on_overflow)
         self.session_idle = SessionIdleMetrics(meter, on_overflow)
         self.attribution = AttributionMetrics(meter, on_overflow)
+        self.model_call = ModelCallMetrics(meter, on_overflow)
+        self.model_tokens = ModelTokensMetrics(meter, on_overflow)
+        self.model_cost = ModelCostMetrics(meter, on_overflow)
+        self.model_budget = ModelBudgetMetrics(meter, on_overflow)
         self.all: tuple[MetricSet[Any], ...] = (
             self.workflow,
             self.tool,
@@ -682,4 +869,8 @@ class MetricSets:
             self.session_call,
             self.session_idle,
             self.attribution,
+            self.model_call,
+            self.model_tokens,
+            self.model_cost,
+            self.model_budget,
         )

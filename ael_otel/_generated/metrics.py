@@ -13,8 +13,10 @@ from typing import Final, Literal
 from ael_otel._generated.attributes import (
     ATTRIBUTION_CONTRIBUTOR_VALUES,
     ATTRIBUTION_ORIGIN_VALUES,
+    COST_SOURCE_VALUES,
     ERROR_COMPONENT_VALUES,
     ERROR_TYPE_VALUES,
+    MODEL_TOKEN_TYPE_VALUES,
     REDACTION_KIND_VALUES,
     SESSION_CALL_OUTCOME_VALUES,
     SESSION_ORIGIN_VALUES,
@@ -273,6 +275,54 @@ ATTRIBUTION_LINES: Final = MetricSpec(
     ),
 )
 
+MODEL_CALLS: Final = MetricSpec(
+    name="ael.model.calls",
+    prometheus="ael_model_calls_total",
+    instrument="counter",
+    unit="{call}",
+    description="Calls of models in recorded runs, by where their cost comes from.",
+    labels=("model", "provider", "price"),
+    buckets=None,
+    max_series=200,
+    label_values=MappingProxyType({"price": COST_SOURCE_VALUES}),
+)
+
+MODEL_TOKENS: Final = MetricSpec(
+    name="ael.model.tokens",
+    prometheus="ael_model_tokens_total",
+    instrument="counter",
+    unit="{token}",
+    description="Tokens of model calls in recorded runs, as their source counted them.",
+    labels=("model", "provider", "token_type"),
+    buckets=None,
+    max_series=300,
+    label_values=MappingProxyType({"token_type": MODEL_TOKEN_TYPE_VALUES}),
+)
+
+MODEL_COST: Final = MetricSpec(
+    name="ael.model.cost",
+    prometheus="ael_model_cost_total",
+    instrument="counter",
+    unit="{currency}",
+    description="Cost of model calls in recorded runs, in units of the currency.",
+    labels=("model", "provider", "currency"),
+    buckets=None,
+    max_series=200,
+    label_values=MappingProxyType({}),
+)
+
+MODEL_BUDGET: Final = MetricSpec(
+    name="ael.model.budget",
+    prometheus="ael_model_budget",
+    instrument="gauge",
+    unit="{currency}",
+    description="Budget for model calls in 24 hours, as `telemetry.cost.budget` sets it.",
+    labels=("currency",),
+    buckets=None,
+    max_series=4,
+    label_values=MappingProxyType({}),
+)
+
 ALL: Final[tuple[MetricSpec, ...]] = (
     WORKFLOW_EXECUTIONS,
     WORKFLOW_DURATION,
@@ -291,4 +341,8 @@ ALL: Final[tuple[MetricSpec, ...]] = (
     SESSION_TOOL_CALLS,
     SESSION_IDLE,
     ATTRIBUTION_LINES,
+    MODEL_CALLS,
+    MODEL_TOKENS,
+    MODEL_COST,
+    MODEL_BUDGET,
 )

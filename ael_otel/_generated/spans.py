@@ -133,6 +133,29 @@ CODE_EXEC: Final = SpanSpec(
 )
 """One run of a step's code in the sandbox; tools called from the code are its children."""
 
+MODEL_CALL: Final = SpanSpec(
+    type="ael.model_call",
+    name="Model Call",
+    kind="client",
+    attributes=(
+        "gen_ai.provider.name",
+        "gen_ai.response.model",
+        "gen_ai.usage.input_tokens",
+        "gen_ai.usage.cache_read.input_tokens",
+        "gen_ai.usage.cache_write.input_tokens",
+        "gen_ai.usage.output_tokens",
+        "gen_ai.usage.reasoning.output_tokens",
+        "ael.cost.source",
+        "ael.cost.amount",
+        "ael.cost.currency",
+        "ael.cost.price",
+    ),
+    required=("ael.cost.source",),
+    opt_in=(),
+    events=(),
+)
+"""One call of a model that no span of another instrumentation shows, at the time of its result."""
+
 SESSION: Final = SpanSpec(
     type="ael.session",
     name="session",
@@ -245,6 +268,7 @@ ALL: Final[tuple[SpanSpec, ...]] = (
     STEP_CODE,
     MCP_REQUEST,
     CODE_EXEC,
+    MODEL_CALL,
     SESSION,
     SESSION_TURN,
     SESSION_TOOL,

@@ -288,6 +288,23 @@ class Cost(_Section, frozen=True, forbid_unknown_fields=True):
     price_table: Annotated[
         bool, _about("use the prices of the package `genai-prices` where it is installed (extra `cost`)")
     ] = True
+    budget: Annotated[
+        float,
+        _about(
+            "amount for the model calls of 24 hours, beyond which the stack alerts; 0 sets none",
+            allowed="an amount from 0 to 1000000000",
+            ge=0,
+            le=1_000_000_000,
+        ),
+    ] = 0.0
+    budget_currency: Annotated[
+        str,
+        _about(
+            "currency of the budget; costs in other currencies are not compared with it",
+            allowed="a code of ISO 4217 such as USD",
+            pattern=r"^[A-Z]{3}\Z",
+        ),
+    ] = "USD"
 
 
 class Sessions(_Section, frozen=True, forbid_unknown_fields=True):
@@ -673,6 +690,15 @@ class Limits(_Section, frozen=True, forbid_unknown_fields=True):
             le=100_000,
         ),
     ] = 2_000
+    models: Annotated[
+        int,
+        _about(
+            "maximum models that metrics count under their own names; further ones are `other`",
+            allowed=_count("models", 10_000),
+            ge=1,
+            le=10_000,
+        ),
+    ] = 40
 
 
 class Admin(_Section, frozen=True, forbid_unknown_fields=True):

@@ -11,6 +11,8 @@ from opentelemetry.metrics import MeterProvider, get_meter
 
 from ael_otel._generated import SCHEMA_URL, scopes
 from ael_otel._generated.attributes import (
+    COST_SOURCE_VALUES,
+    MODEL_TOKEN_TYPE_VALUES,
     WORKFLOW_STATUS_VALUES,
     StepType,
     TelemetryDropReason,
@@ -23,6 +25,9 @@ from ael_otel.core.drop_events import DropEvents
 from ael_otel.version import __version__
 
 SCOPE = scopes.AEL
+
+MAX_CURRENCIES = 4
+"""Currencies with series of their own, the last of which is `other`."""
 
 
 class Level(NamedTuple):
@@ -68,6 +73,8 @@ class AelMetrics(MetricSets):
             else get_meter(SCOPE, __version__, schema_url=SCHEMA_URL),
             self._overflow,
         )
+        self.max_models = Limits().models
+        """Models that are counted under their own names; all further ones are `other`."""
         self.engine.bind()
         self._buffers: dict[TelemetryQueue, WeakSet[Buffer]] = {}
         self.queue.refresh = self._read_levels
@@ -91,10 +98,14 @@ class AelMetrics(MetricSets):
             )
 
     def limit(self, limits: Limits) -> None:
-        """Set how many workflows, tools and steps are counted under their own names, as the configuration says."""
+        """Set how many workflows, tools, steps and models are counted by name, as the configuration says."""
         self.workflow.resize(limits.workflows, len(WORKFLOW_STATUS_VALUES))
         self.tool.resize(limits.tools, len(WORKFLOW_STATUS_VALUES))
         self.step.resize(limits.steps)
+        self.max_models = limits.models
+        self.model_call.resize(limits.models + 1, len(COST_SOURCE_VALUES))
+        self.model_tokens.resize(limits.models + 1, len(MODEL_TOKEN_TYPE_VALUES))
+        self.model_cost.resize(limits.models + 1, MAX_CURRENCIES)
 
     def lost(self, signal: TelemetrySignal, reason: TelemetryDropReason, count: int = 1) -> None:
         """Count dropped telemetry, and log it at most once a minute for each signal and reason."""

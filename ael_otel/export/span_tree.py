@@ -10,11 +10,14 @@ from hashlib import sha256
 from typing import Any, Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from ael_otel._generated import attributes as attr
 from ael_otel._generated import scopes
 from ael_otel._generated import spans as names
 from ael_otel.store import ErrorRecord, ExecutionRecord, StepRecord, ToolCallRecord
+from ael_otel.store.model_calls import parent_span_ids
+from ael_otel.store.records import ModelCallRecord
 from ael_otel.store.times import to_us
 
 type Kind = Literal["internal", "server", "client", "producer", "consumer"]
@@ -71,6 +74,34 @@ class _Builder:
         self._last_ns = max(_moments(run))
 
     def spans(self) -> Iterator[Span]:
+        usage = {call.span_id: call for call in self._run.model_calls if call.span_id}
+        for span in self._work():
+            call = usage.pop(span.span_id, None)
+            # A model call directly below another agent's run is a step of it.
+            yield span if call is None else replace(span, attributes=span.attributes | _model_facts(call))
+        yield from self._model_calls(usage)
+
+    def _model_calls(self, apart: Mapping[str, ModelCallRecord]) -> Iterator[Span]:
+        """Yield a span of no length for each model call that is no part of another: its duration is not recorded."""
+        run = self._run
+        root = run.span_id or self._id("run")
+        if run.type == "direct" and run.tool_calls:
+            root = run.tool_calls[0].span_id or self._id(f"call {run.tool_calls[0].call_id}")
+        for number, (call, parent) in enumerate(zip(run.model_calls, parent_span_ids(run), strict=True)):
+            if call.span_id and call.span_id not in apart:
+                continue
+            yield self._span(
+                call.span_id or self._id(f"model call {number}"),
+                parent or root,
+                names.MODEL_CALL.name,
+                "client",
+                call.at,
+                0.0,
+                _model_facts(call),
+                None,
+            )
+
+    def _work(self) -> Iterator[Span]:
         run = self._run
         if run.type == "direct" and run.tool_calls:
             # The call is the root: no workflow contains it.
@@ -202,6 +233,24 @@ class _Builder:
 
     def _id(self, place: str) -> str:
         return _made_up(f"{self._run.execution_id} {place}", 16)
+
+
+def _model_facts(call: ModelCallRecord) -> dict[str, Any]:
+    """Return the usage of a model call by the GenAI conventions, and its cost by names of this package."""
+    facts: dict[str, Any] = {
+        attr.GEN_AI_PROVIDER_NAME: call.provider,
+        attr.GEN_AI_RESPONSE_MODEL: call.model,
+        attr.GEN_AI_USAGE_INPUT_TOKENS: call.input_tokens,
+        attr.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: call.cache_read_tokens,
+        attr.GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS: call.cache_write_tokens,
+        attr.GEN_AI_USAGE_OUTPUT_TOKENS: call.output_tokens,
+        attr.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: call.reasoning_tokens,
+        attr.AEL_COST_SOURCE: call.cost_source or "none",
+        attr.AEL_COST_AMOUNT: None if call.cost_nano is None else call.cost_nano / 1e9,
+        attr.AEL_COST_CURRENCY: call.currency,
+        attr.AEL_COST_PRICE: None if call.price is None else call.price.id,
+    }
+    return {key: value for key, value in facts.items() if value is not None}
 
 
 def _made_up(text: str, digits: int) -> str:

@@ -26,11 +26,13 @@ from ael_otel.core.faults import report_fault
 from ael_otel.core.run_context import RunScope, current_run
 from ael_otel.emit.spans import DroppedSpan
 from ael_otel.lifecycle.failure import Failure
+from ael_otel.lifecycle.model_call_spans import send_model_call_spans
 from ael_otel.lifecycle.outcome import execution_status
 from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.privacy.run_secrets import RunSecrets
 from ael_otel.store import ErrorRecord, ExecutionRecord
 from ael_otel.store.content import PART_BYTES, RunContent
+from ael_otel.store.model_calls import priced
 from ael_otel.store.records import REDACTIONS
 
 current_frame: ContextVar["Frame | None"] = ContextVar("ael_otel_frame", default=None)
@@ -237,13 +239,15 @@ class Frame(ABC):
         recorder = self.recorder
         if recorder.store is None:
             return
-        status = execution_status(self.failure)
+        status, sampled = execution_status(self.failure), self._context is not None
 
         def keep() -> None:
             record.completed_at, record.duration_ms = completed_at, seconds * 1e3
             record.status, record.error = status, error
             if secrets.counts:
                 record.metadata[REDACTIONS] = dict(secrets.counts)
+            if sampled and record.model_calls and recorder.genai:
+                send_model_call_spans(recorder, priced(record))
             recorder.execution_finished(record)
 
         recorder.notes.end(keep, secrets, self.content.held + PART_BYTES * len(record.steps))

@@ -18,6 +18,7 @@ from ael_otel.lifecycle.observers import UNWATCHED, CallWatch, Unwatched
 from ael_otel.lifecycle.run_notes import RunNotes
 from ael_otel.store import Capture, ExecutionRecord, StepRecord, TelemetryStore, ToolCallRecord
 from ael_otel.store.content import DEFAULT_RUN_BYTES, DEFAULT_RUN_CALLS
+from ael_otel.store.model_metrics import count_model_calls
 from ael_otel.version import __version__
 
 SEMCONV_OPT_IN: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
@@ -141,9 +142,10 @@ class Recorder:
             self._write(self.store.tool_call_finished, record, call)
 
     def execution_finished(self, record: ExecutionRecord) -> None:
-        """Store a run that ended."""
+        """Store a run that ended, and count its model calls."""
         if self.store is not None:
             self._write(self.store.finish_execution, record)
+            count_model_calls(self.metrics, record)
 
     def _write[*Arguments](self, write: Callable[[*Arguments], None], *arguments: *Arguments) -> None:
         try:

@@ -281,6 +281,8 @@ def start(
     if enabled:
         baggage.install()
         _say_running(metrics)
+        if settings.cost.budget:
+            metrics.model_budget.bind(currency=settings.cost.budget_currency).add(budget=settings.cost.budget)
         _watch_names(settings, providers.tracer)
         _export_traces(parts, settings, providers, metrics)
         _export_logs(parts, settings, providers, metrics)

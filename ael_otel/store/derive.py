@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from ael_otel import usage
 from ael_otel._generated import attributes as attr
 from ael_otel._generated import spans as names
-from ael_otel.store.model_calls import add, model_call
+from ael_otel.store.model_calls import add, exported_cost, model_call
 from ael_otel.store.records import (
     CodeRecord,
     ErrorRecord,
@@ -430,6 +430,7 @@ def _model_calls(
                 call_id=None if call is None else call.call_id,
                 agent=_agent(span) or (agents or {}).get(span.span_id),
                 span_id=span.span_id,
+                **exported_cost(span.attributes),
             )
         )
     return made

@@ -3,13 +3,20 @@
 Prices belong to a higher room (`ael_otel.cost`), which registers the function that computes them.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ael_otel._generated import attributes as attr
 from ael_otel.privacy.markers import MARKER
-from ael_otel.store.records import ExecutionRecord, ModelCallRecord, ModelCallSource, ToolCallRecord
+from ael_otel.store.records import (
+    ExecutionRecord,
+    ModelCallRecord,
+    ModelCallSource,
+    PriceRecord,
+    ToolCallRecord,
+)
 from ael_otel.store.times import to_us
 
 if TYPE_CHECKING:
@@ -178,6 +185,50 @@ def priced(record: ExecutionRecord) -> ExecutionRecord:
         if call.cost_source is None:
             _Pricing.pricer(call)
     return record
+
+
+def parent_span_ids(record: ExecutionRecord) -> list[str]:
+    """Return for each model call of a run the span that it belongs below: its tool call's, code's, step's or run's.
+
+    Empty where the record has no id of that span.
+    """
+    steps = {step.step_id: step for step in record.steps}
+    calls = [*record.tool_calls, *(call for step in record.steps for call in step.tool_calls)]
+    of_calls = {call.call_id: call.span_id for call in calls}
+    found: list[str] = []
+    for call in record.model_calls:
+        step = steps.get(call.step_id or "")
+        code = None if step is None else step.code
+        found.append(
+            of_calls.get(call.call_id or "")
+            or ("" if code is None else code.span_id)
+            or ("" if step is None else step.span_id)
+            or record.span_id
+            or ""
+        )
+    return found
+
+
+def exported_cost(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the cost on a span that this package exported, as fields of the record: it stays as it was recorded.
+
+    Empty for any other span.
+    """
+    from ael_otel.usage import nano_of
+
+    source = attributes.get(attr.AEL_COST_SOURCE)
+    if source not in ("provider", "table", "none"):
+        return {}
+    nano, currency = nano_of(attributes.get(attr.AEL_COST_AMOUNT)), attributes.get(attr.AEL_COST_CURRENCY)
+    if source == "none" or nano is None or not isinstance(currency, str):
+        return {"cost_source": "none"}
+    price = attributes.get(attr.AEL_COST_PRICE)
+    return {
+        "cost_source": source,
+        "cost_nano": nano,
+        "currency": currency,
+        "price": PriceRecord.of_id(price) if isinstance(price, str) else None,
+    }
 
 
 def same_counts(call: ModelCallRecord, other: ModelCallRecord) -> bool:

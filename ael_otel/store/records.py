@@ -7,9 +7,10 @@ Content (inputs, outputs, parameters, results, printed text) is any JSON value, 
 are only added, each with a default, so that records of older versions stay readable.
 """
 
+import re
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -134,6 +135,11 @@ class StepRecord(msgspec.Struct):
         return self.step_type == "tool" and self.max_attempts > 1 and len(self.tool_calls) > 1
 
 
+_PRICE_ID: Final = re.compile(
+    r"(?P<table>.*?) (?P<provider>[^\s/]+)/(?P<model>.+?)(?: (?P<effective>\d{4}-\d\d-\d\d))?"
+)
+
+
 class PriceRecord(msgspec.Struct, frozen=True):
     """The price by which a cost was computed.
 
@@ -151,6 +157,12 @@ class PriceRecord(msgspec.Struct, frozen=True):
         """Return an id of the price: table, provider, model and date."""
         parts = f"{self.table} {self.provider}/{self.model}"
         return parts if self.effective is None else f"{parts} {self.effective}"
+
+    @classmethod
+    def of_id(cls, text: str) -> "PriceRecord":
+        """Return the price of an id; one that this package did not write becomes the table of the price."""
+        found = _PRICE_ID.fullmatch(text)
+        return cls("any", "any", text) if found is None else cls(**found.groupdict())
 
 
 class ModelCallRecord(msgspec.Struct, omit_defaults=True):

@@ -25,6 +25,7 @@ from ael_otel.store.background_writer import OnDrop
 from ael_otel.store.content import Capture
 from ael_otel.store.derive import derive, tells_of_an_agent
 from ael_otel.store.model_calls import add_call_result
+from ael_otel.store.model_metrics import count_model_calls
 from ael_otel.store.protocol import TelemetryStore
 from ael_otel.store.records import INTERRUPTED, ErrorRecord, ExecutionRecord
 from ael_otel.store.span_content import calls_of, input_of, output_of
@@ -306,13 +307,18 @@ class StoreSpanProcessor:
             queue, size = run_thread(), sum(_CALL_BYTES * len(record.model_calls) for record in records)
             if queue.offer(self, records, size + _SPAN):
                 return
-        self._store.put(records)
+        self._store_now(records)
 
     def take(self, notes: Sequence[list[ExecutionRecord]]) -> None:
         """Store queued runs; called by the thread of runs."""
         for records in notes:
             with fault_barrier("store.put"):
-                self._store.put(records)
+                self._store_now(records)
+
+    def _store_now(self, records: list[ExecutionRecord]) -> None:
+        self._store.put(records)
+        for record in records:
+            count_model_calls(shared_metrics(), record)
 
     def dropped(self, reason: TelemetryDropReason, count: int) -> None:
         """Count runs that were not stored."""

@@ -12,15 +12,22 @@ from ael_otel._generated.attributes import (
     AEL_OTEL_VERSION,
     AEL_TOOL_NAME,
     AEL_WORKFLOW_NAME,
+    GEN_AI_RESPONSE_MODEL,
     LABEL_COMPONENT,
+    LABEL_CURRENCY,
     LABEL_KIND,
+    LABEL_MODEL,
+    LABEL_PRICE,
+    LABEL_PROVIDER,
     LABEL_QUEUE,
     LABEL_REASON,
     LABEL_SIGNAL,
+    LABEL_TOKEN_TYPE,
     LABEL_TOOL,
     LABEL_TYPE,
     LABEL_WORKFLOW,
     TELEMETRY_SDK_VERSION,
+    ModelTokenType,
 )
 from ael_otel._generated.events import (
     LOG_COMPONENT,
@@ -30,6 +37,10 @@ from ael_otel._generated.events import (
 from ael_otel._generated.metrics import (
     ACTIVE_WORKFLOWS,
     ERRORS,
+    MODEL_BUDGET,
+    MODEL_CALLS,
+    MODEL_COST,
+    MODEL_TOKENS,
     PROCESS_RUNNING,
     REDACTION,
     TELEMETRY_DROPPED,
@@ -55,6 +66,7 @@ from dashboards.src.panels import (
 )
 from dashboards.src.parts import Column
 from dashboards.src.queries import (
+    among,
     attribute,
     events,
     legend,
@@ -80,6 +92,7 @@ from dashboards.src.selections import (
 )
 from dashboards.src.shared import by_outcome, durations, failed_share, recent_failures
 
+_NO_MODEL_CALL = "No run with a model call ended in this range"
 _FAILED_SHARE = "Failed share of runs"
 
 
@@ -99,6 +112,7 @@ def overview() -> Dashboard:
             Section(number=30, title="Recent failures", height=9, panels=[recent_failures(number=31)]),
             Section(number=40, title="How long runs take", height=10, panels=_durations()),
             Section(number=50, title="Tool calls", height=9, panels=_tools()),
+            Section(number=80, title="Model calls", height=9, panels=_model_calls()),
             Section(number=60, title="The telemetry itself", height=8, panels=_telemetry()),
         ],
     )
@@ -344,6 +358,84 @@ def _tools() -> list[Panel]:
                     width=100,
                 ),
             ],
+        ),
+    ]
+
+
+def _model_calls() -> list[Panel]:
+    by = (LABEL_MODEL, LABEL_PROVIDER)
+    called = f"{total(events(series(MODEL_CALLS), '$__range'), by)} > 0"
+    day = total(events(series(MODEL_COST), "24h"), (LABEL_CURRENCY,))
+    budget = f"max by ({LABEL_CURRENCY}) ({series(MODEL_BUDGET)})"
+
+    def tokens(*types: ModelTokenType) -> str:
+        counted = total(events(series(MODEL_TOKENS, among(LABEL_TOKEN_TYPE, types)), "$__range"), by)
+        return f"{counted}\nand\n{called}"
+
+    return [
+        ranking(
+            number=81,
+            width=13,
+            title="Model calls by model",
+            description="Calls of models in the runs that ended in the time range, and their tokens as the source "
+            "counted them. Input has cached tokens, output has reasoning. Calls without a price are in no amount. "
+            "What agents report of their own sessions is in `ael cost`.",
+            unit="locale",
+            no_value=_NO_MODEL_CALL,
+            order_by="Calls",
+            limit=50,
+            query=[
+                Column(
+                    name="Model",
+                    label=LABEL_MODEL,
+                    links=[
+                        links.traces(
+                            "Traces with this model",
+                            spans(attribute(GEN_AI_RESPONSE_MODEL, "=", links.column("Model"))),
+                        )
+                    ],
+                ),
+                Column(name="Provider", label=LABEL_PROVIDER, width=100),
+                Column(name="Calls", query=called, decimals=0, width=75),
+                Column(
+                    name="Input", query=tokens("input", "cache_read", "cache_write"), decimals=0, width=85
+                ),
+                Column(name="Cached", query=tokens("cache_read"), decimals=0, width=85),
+                Column(name="Output", query=tokens("output", "reasoning"), decimals=0, width=85),
+                Column(
+                    name="No price",
+                    query=total(events(series(MODEL_CALLS, among(LABEL_PRICE, ["none"])), "$__range"), by)
+                    + f"\nand\n{called}",
+                    decimals=0,
+                    width=85,
+                ),
+            ],
+        ),
+        bars(
+            number=82,
+            width=7,
+            title="Cost by model",
+            description="What the model calls of the runs that ended in each interval cost, by model, in units of the "
+            "currency. Fixed when a call was recorded; a call without a price is not in it.",
+            unit="locale",
+            no_value="No model call with a price in this range",
+            query=[
+                Line(
+                    query=f"{total(events(series(MODEL_COST), '$__interval'), (LABEL_CURRENCY, LABEL_MODEL))} > 0",
+                    legend=f"{legend(LABEL_CURRENCY)} {legend(LABEL_MODEL)}",
+                )
+            ],
+        ),
+        share(
+            number=83,
+            width=4,
+            title="Budget used in 24 h",
+            description="Cost of the last 24 hours divided by `telemetry.cost.budget`, whatever the range of the "
+            "board. `AelCostOverBudget` fires above 100 %.",
+            no_value="No budget is set",
+            query=f"(({day} or 0 * {budget})\n/ on ({LABEL_CURRENCY})\n({budget} > 0))",
+            base=GOOD,
+            steps=[(0.8, WARNING), (1, BAD)],
         ),
     ]
 

@@ -158,6 +158,24 @@ def sessions_of_workers() -> list[Sample]:
     return samples + reports(labelled(metrics.SESSION_IDLE.prometheus, **ours), {2: 0, 1: 90}, 2, 0)
 
 
+def model_calls() -> list[Sample]:
+    """A process of which the day's calls cost 3 USD of a budget of 8: two models, one of them without a price."""
+    ours = {"job": "ael", "instance": "a"}
+    samples: list[Sample] = []
+    for model, price, count in (("m-1", "table", 6), ("m-1", "none", 0), ("m-2", "none", 2)):
+        of = {"model": model, "provider": "house"}
+        samples += reports(
+            labelled(metrics.MODEL_CALLS.prometheus, **of, price=price, **ours), {2: 0, 1: count}, 2, 0
+        )
+        for kind in metrics.MODEL_TOKENS.label_values["token_type"]:
+            tokens = labelled(metrics.MODEL_TOKENS.prometheus, **of, token_type=kind, **ours)
+            samples += reports(tokens, {1: 100}, 1, 0)
+    cost = labelled(metrics.MODEL_COST.prometheus, model="m-1", provider="house", currency="USD", **ours)
+    samples += reports(cost, {26: 40, 1: 43}, 26, 0)
+    budget = labelled(metrics.MODEL_BUDGET.prometheus, currency="USD", **ours)
+    return samples + reports(budget, {2: 8}, 2, 0)
+
+
 def everything_else() -> list[Sample]:
     """Enough of every other metric that no panel is empty."""
     ours = {"job": "ael", "instance": "a"}
@@ -177,7 +195,7 @@ def everything_else() -> list[Sample]:
     ):
         assert spec.buckets is not None
         samples += histogram(spec.prometheus, labels | ours, spec.buckets, [0.2] * 9 + [40.0], NOW - 600)
-    samples += sessions_of_workers()
+    samples += [*sessions_of_workers(), *model_calls()]
     running = labelled(metrics.PROCESS_RUNNING.prometheus, **ours)
     samples += reports(running, {2: 1}, 2, 0)
     for gauge, value in (
@@ -291,6 +309,27 @@ def test_runs_of_24_hours_are_exact(day: Server):
     of one export, and those on both sides of a restart; none from before the window.
     """
     assert figure(day, 11) == pytest.approx(TRUTH.total(), abs=0.05)
+
+
+def test_budget_is_compared_with_the_cost_of_a_day(day: Server, quiet: Server):
+    """What was spent before the day does not count, and without a budget there is no share."""
+    assert figure(day, 83) == pytest.approx(3 / 8)
+    assert figure(quiet, 83) is None
+
+
+def test_table_of_models_has_each_token_once(day: Server):
+    """Input is the uncached and the cached parts, output has reasoning, and calls without a price are counted."""
+    found = {
+        ref: {each["metric"]["model"]: float(each["value"][1]) for each in answers(day, asked(81, ref))}
+        for ref in "ABCDE"
+    }
+    assert found == {
+        "A": {"m-1": 6, "m-2": 2},
+        "B": {"m-1": 300, "m-2": 300},
+        "C": {"m-1": 100, "m-2": 100},
+        "D": {"m-1": 200, "m-2": 200},
+        "E": {"m-1": 0, "m-2": 2},
+    }
 
 
 def test_increase_alone_would_be_wrong(day: Server):

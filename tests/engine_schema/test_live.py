@@ -35,6 +35,7 @@ def run_everything(lab: Lab) -> None:
     lab.ask("execute", workflow="secrets", inputs={"text": "write to ada@example.com"})  # something to redact
     (lab.folder / "again.yaml").write_text("logging: {level: INFO}\n", "utf-8")
     assert lab.ask("reload", path=str(lab.folder / "again.yaml"))["raised"]
+    lab.ask("execute", workflow="model_answer", inputs={})
     lab.ask("upgrade", folder=str(lab.folder))
     lab.ask("break_store")
     lab.ask("execute", workflow="success", inputs={})
@@ -49,8 +50,12 @@ def checked(folder: Path, protocol: str) -> Report:
         otlp = {"endpoint": endpoint, "insecure": True, "protocol": protocol}
         with Lab(
             folder,
-            telemetry={"exporters": {"otlp": otlp}},
-            environment={**EXPORTERS, "AEL_OTEL_RAISE_FAULTS": "0"},
+            telemetry={"exporters": {"otlp": otlp}, "cost": {"budget": 5}},
+            environment={
+                **EXPORTERS,
+                "AEL_OTEL_RAISE_FAULTS": "0",
+                "OTEL_SEMCONV_STABILITY_OPT_IN": "gen_ai_latest_experimental",
+            },
         ) as lab:
             run_everything(lab)
         assert len(sink.requests()) >= 3
@@ -73,6 +78,9 @@ def test_what_the_engine_emits_is_what_the_registry_says(tmp_path: Path, protoco
         pytest.fail("\n".join(problems), pytrace=False)
     assert report.coverage.share() == 1 or report.gaps
     assert report.items > 300
+    seen = report.coverage.seen
+    assert {f"ael.model.{name}" for name in ("calls", "tokens", "cost", "budget")} <= set(seen["metrics"])
+    assert seen["spans"]["ael.model_call"] == 1
     assert {
         name
         for name in ("missing_schema_url", "recommended_attribute_not_present")

@@ -210,6 +210,19 @@ sys.stdin.read()
 pipeline.shutdown()
 """
 
+_COSTLY: Final = """
+import os, sys
+from ael_otel.config import Settings, with_environment
+from ael_otel.config.settings import Cost
+from ael_otel.sdk.providers import start
+pipeline = start(with_environment(Settings(cost=Cost(budget=8, budget_currency="EUR")), os.environ))
+row = pipeline.metrics.model_cost.bind(model="m-1", provider="house", currency="EUR")
+row.add(cost=9.5)
+print("there", flush=True)
+sys.stdin.read()
+pipeline.shutdown()
+"""
+
 
 EVERY_SECOND: Final = {
     "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
@@ -221,11 +234,11 @@ EVERY_SECOND: Final = {
 
 
 @contextmanager
-def process(port: int) -> Iterator[Process]:
-    """A process that exports its metrics every second."""
+def process(port: int, *, costly: bool = False) -> Iterator[Process]:
+    """A process that exports its metrics every second; one that is costly has spent more than its budget."""
     more = {**EVERY_SECOND, "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "all", "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM],
+        [sys.executable, "-c", _COSTLY if costly else _PROGRAM],
         env=clean_variables(f"http://127.0.0.1:{port}", **more),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

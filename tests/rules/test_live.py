@@ -213,6 +213,16 @@ def test_killed_process_is_reported_and_an_orderly_end_is_not(live: Alerting) ->
     assert [alert["labels"]["job"] for alert in message["alerts"]] == ["ael"]
 
 
+def test_cost_over_the_budget_is_reported(live: Alerting) -> None:
+    """A process whose model calls cost more than its budget; the alert ends an hour after it, with its budget."""
+    with process(live.collector_port, costly=True) as costly:
+        told(live, "AelCostOverBudget")
+        assert costly.end() == 0
+    (message,) = live.receiver.about("AelCostOverBudget", "warning", "firing")
+    (alert,) = message["alerts"]
+    assert alert["annotations"]["description"].startswith("Model calls cost 9.5 EUR in 24 hours")
+
+
 def test_store_that_refuses_is_reported(live: Alerting) -> None:
     """Loki refuses a line of last month for good; it is over when nothing more is refused."""
     line_of_last_month(live.collector_port)

@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 BURN = "AelWorkflowErrorBudgetBurn"
 RUNS = "workflow_status:ael_workflow_executions:"
+COST = "currency:ael_model_cost:sum1d"
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,13 @@ MUTATIONS = [
     Mutation("AelToolFailing", r" and sum by .*$", ""),
     Mutation("AelToolFailing", r'status!="cancelled"', 'status="success"'),
     Mutation("AelToolFailing", *NO_BIRTH, record="tool_status:ael_tool_invocations:count15m"),
+    Mutation("AelCostOverBudget", "> on", "< on"),
+    Mutation("AelCostOverBudget", r"last_over_time\((ael_model_budget)\[1h\]\)", r"\1"),
+    Mutation("AelCostOverBudget", r"> on .*$", "> 8"),
+    Mutation("AelCostOverBudget", *NO_BIRTH, record=COST),
+    Mutation("AelCostOverBudget", r"\( increase\(.*? > 0 \) or ", "", record=COST),
+    Mutation("AelCostOverBudget", r"sum by \(currency\)", "max by (currency)", record=COST),
+    Mutation("AelCostOverBudget", r"\[1d\]", "[1h]", record=COST),
     Mutation("AelRunStuck", r" unless .*$", ""),
     Mutation("AelRunStuck", r"\) > 0 unless", ") > 1 unless"),
     Mutation("AelTelemetrySilent", r"> scalar", "< scalar"),

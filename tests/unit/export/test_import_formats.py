@@ -14,6 +14,7 @@ from ael_otel.export import otlp
 from ael_otel.export.formats import write, write_json, write_jsonl, write_otlp
 from ael_otel.export.import_formats import LeftOut, read, read_with_rest, records_of
 from ael_otel.export.span_tree import Span, spans_of
+from ael_otel.store.records import ModelCallRecord, PriceRecord
 from tests.unit.export.conftest import SPANS, records
 
 
@@ -62,6 +63,67 @@ def test_a_run_comes_back_from_its_spans(full):
     [back] = records_of(spans_of(full))
     full.completed_at = back.completed_at  # the clock's; the spans have the duration's
     assert without_content(back) == without_content(full)
+
+
+def test_model_calls_come_back_with_their_recorded_cost(full):
+    """Counts, cost and price are those of the record: an import computes no other cost."""
+    table = PriceRecord("claude x", "anthropic", "prices.yaml contract 7", "2026-01-01")
+    full.model_calls = [
+        ModelCallRecord(
+            "result",
+            full.started_at,
+            "claude-x",
+            "anthropic",
+            step_id="greet",
+            tool_name="echo",
+            call_id="call-echo-2",
+            input_tokens=1_200,
+            output_tokens=30,
+            cache_read_tokens=200,
+            cache_write_tokens=100,
+            reasoning_tokens=10,
+            cost_nano=961_234_567,
+            currency="EUR",
+            cost_source="table",
+            price=table,
+        ),
+        ModelCallRecord(
+            "span", full.started_at, "m", span_id="00000000000000aa", input_tokens=1, cost_source="none"
+        ),
+    ]
+    spans = spans_of(full)
+    named = [span for span in spans if span.name == "Model Call"]
+    assert [span.parent_id for span in named] == ["1000000000000004", "1000000000000001"]
+    [back] = records_of(spans)
+    priced, unpriced = sorted(back.model_calls, key=lambda call: call.cost_source == "none")
+    kept = ("model", "provider", "step_id", "tool_name", "input_tokens", "output_tokens", "cache_read_tokens")
+    kept += ("cache_write_tokens", "reasoning_tokens", "cost_nano", "currency", "cost_source", "price")
+    for name in kept:
+        assert getattr(priced, name) == getattr(full.model_calls[0], name), name
+    assert (unpriced.input_tokens, unpriced.cost_source, unpriced.cost_nano) == (1, "none", None)
+    assert unpriced.span_id == "00000000000000aa"
+    assert len({span.span_id for span in spans}) == len(spans)
+
+
+def test_model_call_that_is_a_step_of_another_agent_is_one_span():
+    """The chat below an agent's run is its step too: exported, it is one span with the usage on it."""
+
+    def span(number, parent, name, **facts):
+        return Span(
+            trace_id="a" * 32,
+            span_id=f"{number:016x}",
+            parent_id=f"{parent:016x}" if parent else "",
+            name=name,
+            start_ns=number * 1_000_000,
+            end_ns=number * 1_000_000 + 500_000,
+            attributes=facts,
+        )
+
+    chat = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 7, "gen_ai.response.model": "m"}
+    [run] = records_of([span(1, 0, "bot"), span(2, 1, "chat m", **chat)])
+    spans = spans_of(run)
+    assert [each.span_id for each in spans] == [f"{1:016x}", f"{2:016x}"]
+    assert spans[1].attributes["gen_ai.usage.input_tokens"] == 7
 
 
 def test_the_order_of_spans_and_repeated_ones_do_not_matter(full, direct):

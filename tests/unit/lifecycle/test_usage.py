@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import pytest
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from ael_otel.lifecycle import CodeBlock, Execution, Step, ToolCall
 from ael_otel.lifecycle.model_spans import RunModelSpans, read_model_spans
@@ -110,3 +112,70 @@ def test_a_provider_is_read_once(telemetry: Telemetry) -> None:
     assert record is not None
     assert len(record.model_calls) == 1
     provider.shutdown()
+
+
+def test_model_calls_of_a_run_are_counted_when_it_ends(telemetry: Telemetry) -> None:
+    """Proves that a call counts once: a result of a tool, and the code that passes it on."""
+    recorder = telemetry.recorder
+    with Execution(recorder, "shop", execution_id="exec-1"):
+        with Step(recorder, "ask", "code", index=0, code="ask()"), CodeBlock(recorder, code="ask()") as block:
+            with ToolCall(recorder, "llm") as call:
+                call.returned(ANSWER)
+            block.printed("", "", ANSWER)
+        assert "ael.model.calls" not in telemetry.points()
+    points = telemetry.points()
+    assert [
+        (dict(point.attributes)["price"], point.value) for point in points["ael.model.calls"] if point.value
+    ] == [("none", 1)]
+    assert sum(point.value for point in points["ael.model.tokens"]) == 12
+    assert "ael.model.cost" not in points
+
+
+def test_model_call_of_a_result_has_a_span_below_its_tool_call_on_request(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Proves that usage and cost are on a span by the GenAI conventions, only where these are asked for."""
+    for genai in (True, False):
+        telemetry = Telemetry(caplog, genai=genai)
+        with (
+            Execution(telemetry.recorder, "shop", execution_id="exec-1"),
+            Step(telemetry.recorder, "ask", "tool_call", index=0, tool="llm"),
+            ToolCall(telemetry.recorder, "llm") as call,
+        ):
+            call.returned(ANSWER | {"usage": ANSWER["usage"] | {"cost": 0.5}})
+        telemetry.close()
+        found = [span for span in telemetry.spans if span.name == "Model Call"]
+        if not genai:
+            assert found == []
+            continue
+        (span,) = found
+        request = next(span for span in telemetry.spans if span.name == "MCP Request")
+        assert span.parent.span_id == request.context.span_id
+        assert span.context.trace_id == request.context.trace_id
+        assert dict(span.attributes) == {
+            "gen_ai.provider.name": "anthropic",
+            "gen_ai.response.model": "claude-x",
+            "gen_ai.usage.input_tokens": 10,
+            "gen_ai.usage.cache_read.input_tokens": 3,
+            "gen_ai.usage.cache_write.input_tokens": 0,
+            "gen_ai.usage.output_tokens": 2,
+            "ael.cost.source": "provider",
+            "ael.cost.amount": 0.5,
+            "ael.cost.currency": "USD",
+        }
+        record = telemetry.store.get("exec-1")
+        assert record is not None
+        assert record.model_calls[0].span_id == format(span.context.span_id, "016x")
+
+
+def test_unsampled_run_sends_no_span_of_its_model_calls(caplog: pytest.LogCaptureFixture) -> None:
+    """Proves that the sampler's decision on a run holds for its model calls; they are counted."""
+    telemetry = Telemetry(caplog, ALWAYS_OFF, genai=True)
+    with (
+        Execution(telemetry.recorder, "shop", execution_id="exec-1"),
+        ToolCall(telemetry.recorder, "llm") as call,
+    ):
+        call.returned(ANSWER)
+    assert telemetry.spans == ()
+    assert sum(point.value for point in telemetry.points()["ael.model.calls"]) == 1
+    telemetry.close()
