@@ -96,6 +96,7 @@ SPECIAL = {
     "service_name": TEXT.filter(str.strip),
     "exporters.otlp.endpoint": st.sampled_from(["http://c:4318", "https://c", "https://[::1]:4317/x"]),
     "exporters.otlp.headers": HEADERS,
+    "cost.budget_currency": st.from_regex(r"[A-Z]{3}", fullmatch=True),
     "metrics.endpoint": st.sampled_from(["/", "/metrics", "/a/b"]),
     "metrics.host": st.sampled_from(["127.0.0.1", "::1", "example.com"]),
     "store.path": TEXT.filter(bool),

@@ -794,8 +794,8 @@ def test_emitted_spans_are_the_registrys(make_telemetry: Callable[..., Telemetry
             step.attempt()
             step.attempt_failed(error)
             step.attempt()
-            with ToolCall(recorder, "echo", server="demo"):
-                pass
+            with ToolCall(recorder, "echo", server="demo") as call:
+                call.returned({"model": "m", "usage": {"prompt_tokens": 3, "completion_tokens": 1}})
         with ends_with(RuntimeError), Step(recorder, "code", "code", index=1, code="x"):
             with CodeBlock(recorder) as block:
                 block.failed_as(Failure("CODE_RUNTIME", "sandbox", "ZeroDivisionError"))
