@@ -19,6 +19,7 @@ of every provider, without `valid_from` one of all times. A call of another tier
 those with its model and provider, the latest that is valid at the time of the call.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -155,17 +156,25 @@ def _read(data: bytes, path: Path) -> _File:
     import yaml
 
     try:
-        held = yaml.safe_load(data)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        where = getattr(getattr(error, "problem_mark", None), "line", None)
-        at = path if where is None else f"{path}:{where + 1}"
+        held = _plain(yaml.safe_load(data))
+    except RecursionError:
         raise ConfigError(
-            f"{KEY}: {at} is not YAML: {getattr(error, 'problem', None) or error}", key=KEY
+            f"{KEY}: {path} is nested too deeply, or holds itself by an alias: write a list of prices",
+            key=KEY,
         ) from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        at = path if mark is None else f"{path}:{mark.line + 1}"
+        raise ConfigError(f"{KEY}: {at} is not YAML: {error.problem or error.context}", key=KEY) from None
+    except (yaml.YAMLError, ValueError) as error:
+        # Text that is not UTF-8, a control character, or a date such as 2026-13-41.
+        raise ConfigError(f"{KEY}: {path} is not YAML: {error}", key=KEY) from None
+    if held is None:
+        raise ConfigError(f"{KEY}: {path} is empty: write `prices:` with a list of prices", key=KEY)
     try:
-        read = msgspec.convert(_plain(held), _File, strict=False)
+        read = msgspec.convert(held, _File, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{KEY}: {path}: {error}", key=KEY) from None
+        raise ConfigError(f"{KEY}: {path}: {_reason(str(error))}", key=KEY) from None
     for number, entry in enumerate(read.prices):
         _check(entry, f"{path}: prices[{number}].")
         for tier, rates in entry.tiers.items():
@@ -176,6 +185,37 @@ def _read(data: bytes, path: Path) -> _File:
                 key=KEY,
             )
     return read
+
+
+_FORMS: Final[Mapping[str, str]] = {
+    "object": "a mapping of keys to values",
+    "array": "a list",
+    "str": "a text",
+    "decimal": "an amount such as 3.00",
+    "date": "a date such as 2026-01-31",
+}
+"""Types of `_File` in the words of a person who writes one."""
+
+_MISSING: Final = re.compile(r"Object missing required field (`\w+`)")
+_UNKNOWN: Final = re.compile(r"Object contains unknown field (`.*?`)")
+_EXPECTED: Final = re.compile(r"Expected `(\w+)[^`]*`")
+_INVALID: Final = re.compile(r"Invalid (?:RFC3339 encoded )?(decimal|date)")
+_PLACE: Final = re.compile(r" - at `\$\.?(.*)`$")
+
+
+def _reason(message: str) -> str:
+    """Return what is wrong in a file, and where, from the decoder's message."""
+    place = _PLACE.search(message)
+    where = place[1].replace("[...]", ".*") if place else ""
+    if (found := _MISSING.match(message)) is not None:
+        return f"{where or 'the file'} has no {found[1]}: it is required"
+    if (found := _UNKNOWN.match(message)) is not None:
+        known = Entry if where else _File
+        fields = (Rates if ".tiers" in where else known).__struct_fields__
+        return f"{where or 'the file'} has an unknown key {found[1]}: there are {', '.join(fields)}"
+    found = _EXPECTED.match(message) or _INVALID.match(message)
+    form = None if found is None else _FORMS.get(found[1])
+    return f"{where or 'the file'} must be {form}" if form else f"{where or 'the file'} is not valid"
 
 
 def _check(rates: Rates, where: str) -> None:

@@ -35,10 +35,24 @@ def regressions(workflow: str, history: Sequence[Past]) -> Iterator[Tested]:
         if min(at, len(runs) - at) < MIN_SIDE:
             yield None, p
             continue
-        since = f"the runs since {runs[at].started_at:%Y-%m-%d %H:%M} UTC than before"
+        since = (
+            f"the runs of {_span(runs[at:])} since {runs[at].started_at:%Y-%m-%d %H:%M:%S} UTC"
+            f" than in those of {_span(runs[:at])} before"
+        )
         for finding, other in method(workflow, since, runs[:at], runs[at:]):
             # The time was chosen for its difference, so only the test that chose it has a valid p-value.
             yield finding, max(p, other)
+
+
+_UNITS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
+
+
+def _span(runs: Sequence[Past]) -> str:
+    """Return how long these runs were started for, in words: a burst of seconds is no trend of days."""
+    seconds = (runs[-1].started_at - runs[0].started_at).total_seconds()
+    unit, size = next((each for each in _UNITS if seconds >= 2 * each[1]), ("second", 1))
+    count = max(1, round(seconds / size))
+    return f"{count:,} {unit}{'' if count == 1 else 's'}"
 
 
 def _slower(workflow: str, what: str, old: Sequence[Past], new: Sequence[Past]) -> Iterator[Tested]:

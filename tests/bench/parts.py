@@ -3,8 +3,10 @@
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from time import process_time_ns, thread_time_ns
 from types import ModuleType
 from typing import Any
@@ -24,6 +26,9 @@ from ael_otel._generated import metrics as registry
 from ael_otel.config import Settings
 from ael_otel.core.metrics import AelMetrics
 from ael_otel.core.redaction import ActiveRedaction, set_active_redaction
+from ael_otel.core.telemetry_thread import run_thread
+from ael_otel.cost import Prices
+from ael_otel.cost.price_file import PriceFile
 from ael_otel.emit.metric_sets import MetricSet, Row
 from ael_otel.instrument.targets import Target
 from ael_otel.instrument.wrapping import Wrapping
@@ -33,6 +38,8 @@ from ael_otel.sdk.logs import RunLogHandler
 from ael_otel.sdk.sampling import RecordingSampler
 from ael_otel.sdk.tail_sampling import TailSampler
 from ael_otel.store import MemoryStore
+from ael_otel.store.model_calls import price_with
+from ael_otel.store.records import ModelCallRecord
 from tools.telemetry_schema.names import signal_constant
 from tools.telemetry_schema.project import packaged_registry
 from tools.telemetry_schema.render import render
@@ -66,6 +73,12 @@ class NullDelivery:
 
     def abort(self) -> None:
         """Have nothing to end."""
+
+
+class NotedStore(MemoryStore):
+    """A memory store that another thread writes to, as the queue in front of a database is."""
+
+    takes_notes = True
 
 
 def dropped(*_drop: object) -> None:
@@ -521,3 +534,83 @@ def _log_lines(title: str, *, whole: bool) -> Group:
             )
         )
     return Group(title, variants, n=400, rounds=25)
+
+
+def model_calls() -> Group:
+    """(f) A run whose tool returns a provider's response of 4 kB, beside one without a `usage` object."""
+    answer = {
+        "id": "",
+        "model": "house-model-7b",
+        "choices": [{"message": {"role": "assistant", "content": "word " * 800}}],
+    }
+    usage = {
+        "prompt_tokens": 1_200,
+        "completion_tokens": 30,
+        "prompt_tokens_details": {"cached_tokens": 200},
+        "total_tokens": 1_230,
+    }
+    recorder = Recorder(
+        tracer_provider=TracerProvider(ALWAYS_OFF, shutdown_on_exit=False),
+        metrics=AelMetrics(meters()),
+        store=NotedStore(),
+        genai=False,
+        synchronous=False,
+    )
+    numbers = iter(range(10**9))
+
+    def one(**more: Any) -> None:
+        number = next(numbers)
+        result = answer | more | {"id": f"chatcmpl-{number:020d}"}
+        with (
+            Execution(recorder, "shop", execution_id=f"exec-{number:012x}"),
+            ToolCall(recorder, "llm") as call,
+        ):
+            call.returned(result)
+
+    def flush() -> None:
+        assert run_thread().flush(30)
+
+    def without() -> None:
+        one(note=usage)
+
+    def counted() -> None:
+        one(usage=usage)
+
+    def batch(
+        work: Callable[[], None], pricer: Callable[[ModelCallRecord], None] | None
+    ) -> Callable[[int], int]:
+        measured = timed(work, after=flush)
+
+        def priced_batch(n: int) -> int:
+            price_with(pricer)
+            return measured(n)
+
+        return priced_batch
+
+    def on_thread(work: Callable[[], None]) -> Callable[[int], int]:
+        measured = timed(work, thread_time_ns)
+
+        def flushed(n: int) -> int:
+            try:
+                return measured(n)
+            finally:
+                flush()
+
+        return flushed
+
+    folder = Path(tempfile.mkdtemp(prefix="ael-bench-"))
+    (folder / "prices.yaml").write_text("prices: [{model: 'house-*', input: 0.1, output: 0.4}]\n", "utf-8")
+    prices = Prices(PriceFile(folder / "prices.yaml"))
+    base, thread = "a result without usage, all threads", "the same, on the engine's thread"
+    return Group(
+        "Model calls: a run with one tool call that returns a provider's response",
+        [
+            Variant(base, batch(without, None), note="4 kB, redacted and stored in memory"),
+            Variant("with usage, no price", batch(counted, None), base, "recognised, counted in metrics"),
+            Variant("with usage, price file", batch(counted, prices.price), base),
+            Variant(thread, on_thread(without), note="notes the result for the thread of runs"),
+            Variant("with usage, on the engine's thread", on_thread(counted), thread, "aim: 1"),
+        ],
+        n=200,
+        rounds=15,
+    )

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from time import perf_counter
 
 from measure import Group, baseline, ratio, run
-from parts import counters, histograms, log_lines, redaction, steps, whole_log_lines
+from parts import counters, histograms, log_lines, model_calls, redaction, steps, whole_log_lines
 from rich.console import Console
 from rich.table import Table
 
@@ -53,7 +53,7 @@ def main() -> None:
         f"ploston-core {version('ploston-core')}; medians of interleaved batches, exporters that take everything; "
         "processor time, elapsed time for runs\n"
     )
-    for make in (counters, histograms, steps, log_lines, whole_log_lines, redaction):
+    for make in (counters, histograms, steps, log_lines, whole_log_lines, redaction, model_calls):
         group = make()
         with console.status(group.title):
             run(group)

@@ -216,7 +216,7 @@ def test_killed_process_is_reported_and_an_orderly_end_is_not(live: Alerting) ->
 def test_cost_over_the_budget_is_reported(live: Alerting) -> None:
     """A process whose model calls cost more than its budget; the alert ends an hour after it, with its budget."""
     with process(live.collector_port, costly=True) as costly:
-        told(live, "AelCostOverBudget")
+        notified(live, "AelCostOverBudget")
         assert costly.end() == 0
     (message,) = live.receiver.about("AelCostOverBudget", "warning", "firing")
     (alert,) = message["alerts"]

@@ -76,7 +76,7 @@ def command(
     if form == AGENT_TRACE:
         from ael_otel.cli.trace.agent_trace import written
 
-        _put(written(place, identifiers, filters), output)
+        _put(_or_hint(written(place, identifiers, filters)), output)
         return
     from ael_otel.cli.trace.store_access import opened, service_of
 
@@ -88,6 +88,20 @@ def command(
             _send(runs, endpoint, form or "otlp", service, headers, total)
             return
         _put(_written(store, identifiers, filters, form or "json", service), output)
+
+
+def _or_hint(records: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the records; if there are none, say so on stderr, since the file is valid and empty."""
+    empty = True
+    for record in records:
+        empty = False
+        yield record
+    if empty:
+        click.echo(
+            "No changes of files are recorded for these runs and sessions: set telemetry.attribution.roots,"
+            " or install hooks (ael hooks install).",
+            err=True,
+        )
 
 
 def _put(parts: Iterator[bytes], output: str | None) -> None:

@@ -194,7 +194,7 @@ class _Parser:
         if absent or operator.kind != "operator":
             self.fail(f"an operator is missing after {name!r}: = != < <= > >= ~ !~ or in", operator.at)
         self.take()
-        literal = self.literal(name)
+        literal = self.literal()
         if operator.text == "!~":
             return Sentence(self.compared(of, name, field, path, "~", literal, operator.at), negated=True)
         return self.compared(of, name, field, path, cast("Operator", operator.text), literal, operator.at)
@@ -202,9 +202,9 @@ class _Parser:
     def among(self, of: Of, name: str, field: Field, path: tuple[Key, ...], *, absent: bool) -> Part:
         at = self.next.at
         self.expect("(", "'in'")
-        literals = [self.literal(name)]
+        literals = [self.literal()]
         while self.accept(","):
-            literals.append(self.literal(name))
+            literals.append(self.literal())
         self.expect(")", "the values of 'in'")
         operator: Operator = "!=" if absent else "="
         parts = tuple(self.compared(of, name, field, path, operator, each, at) for each in literals)
@@ -274,8 +274,8 @@ class _Parser:
 
         return _ESCAPE.sub(plain, token.text[1:-1])
 
-    def literal(self, name: str) -> _Literal:
-        token = self.take()
+    def literal(self) -> _Literal:
+        before, token = self.tokens[self.at - 1], self.take()
         if token.kind == "string":
             return _Literal(clean(self.unquoted(token)), "text", token.at)
         if token.kind == "number":
@@ -290,7 +290,10 @@ class _Parser:
                 return _Literal(None, "null", token.at)
             if word not in _KEYWORDS:
                 return _Literal(token.text, "text", token.at)
-        return self.fail(f"a value is missing for {name!r}", token.at)
+        return self.fail(
+            f"a value is missing after {before.text!r}: a text in quotes, a number, true, false or null",
+            token.at,
+        )
 
     def number(self, token: _Token) -> int | float:
         if token.text.lstrip("-").isdecimal():

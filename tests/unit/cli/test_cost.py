@@ -12,13 +12,18 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 
 from ael_otel.cli import cli
+from ael_otel.cost import Prices
+from ael_otel.cost.price_file import PriceFile
 from ael_otel.export.page import page
 from ael_otel.sessions.events import SessionEvent
 from ael_otel.sessions.table import SessionTable
 from ael_otel.store import ExecutionRecord
+from ael_otel.store.model_calls import price_with
 from ael_otel.store.records import ModelCallRecord, PriceRecord
 from ael_otel.store.sqlite import SqliteStore
 from tests.store.making import START, run, step
+from tests.unit.cost.test_budget_proof import CALLS, PRICES
+from tests.unit.cost.test_budget_proof import run as proof_run
 
 
 def used(model: str, second: int, nano: int | None, **facts: Any) -> ModelCallRecord:
@@ -234,3 +239,23 @@ def test_spans_of_another_agent_are_priced_when_they_are_imported(place: Path) -
     assert [(row["key"], row["calls"]) for row in by_caller] == [("bot", 2)]
     stats = json.loads(ael("trace", "stats", "--by", "tool", "--workflow", "bot", "-o", "json"))
     assert stats["rows"][0]["context_bytes"] == len(json.dumps(json.dumps(answer)))
+
+
+def test_output_on_the_page_is_what_the_command_prints(
+    tmp_path: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves that the table in the documentation is the one of the budget proof's calls and one without a price."""
+    path = tmp_path / "proof.yaml"
+    path.write_text(PRICES, "utf-8")
+    store = SqliteStore(tmp_path / "page.db")
+    price_with(Prices(PriceFile(path)).price)
+    own = {"model": "house-model-7b", "usage": {"prompt_tokens": 900, "completion_tokens": 9}}
+    store.put([proof_run(*(each.response for each in CALLS), own)])
+    price_with(None)
+    store.close()
+    monkeypatch.setenv("AEL_TELEMETRY_DB", str(tmp_path / "page.db"))
+    monkeypatch.setattr("ael_otel.cli.render.cost_table.is_installed", lambda: False)
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "cost.md").read_text("utf-8")
+    sample = next(part for part in page.split("```text\n") if part.startswith("model ")).partition("```")[0]
+    printed = [line.rstrip() for line in ael("cost").splitlines()]
+    assert printed == [line.rstrip() for line in sample.rstrip().splitlines()]

@@ -1,5 +1,6 @@
 """The user's price file: which entry applies, what a call costs by it, and errors that say what to change."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -140,14 +141,30 @@ def test_cost_is_the_sum_over_tokens_that_each_count_once(
         ("prices: [{model: x, input: -1}]", "prices[0].input: -1"),
         ("prices: [{model: x, input: 1, currency: usd}]", "prices[0].currency: 'usd'"),
         ("prices: [{model: x, input: 1, tiers: {batch: {output: -2}}}]", "prices[0].tiers.batch.output: -2"),
+        ("", "is empty: write `prices:`"),
+        ("[]", "the file must be a mapping"),
+        ("prices: 3", "prices must be a list"),
+        ("prices: [x]", "prices[0] must be a mapping"),
+        ("prices: [{model: [x], input: 1}]", "prices[0].model must be a text"),
+        ("prices: [{model: x, input: much}]", "prices[0].input must be an amount such as 3.00"),
+        ("prices: [{model: x, input: true}]", "prices[0].input must be an amount such as 3.00"),
+        ("prices: [{model: x, input: 1, valid_from: soon}]", "prices[0].valid_from must be a date"),
+        ("prices: [{model: x, input: 1, valid_from: 2026-13-41}]", "is not YAML: month must be in 1..12"),
+        ("prices: [{model: x, input: 1, tiers: {batch: 3}}]", "prices[0].tiers.* must be a mapping"),
+        ("prices: [{model: x, input: 1, tiers: {batch: {put: 3}}}]", "there are input, output, cache_read"),
+        ("prices: &all [*all]", "holds itself by an alias"),
+        ("[" * 5_000, "is nested too deeply"),
+        ("prices: []\nversion: \x01", "is not YAML"),
     ],
 )
 def test_a_file_that_is_wrong_is_refused_with_the_place(tmp_path: Path, text: str, named: str) -> None:
     """Proves that an error names the key of the configuration, the file and what is wrong in it."""
     with pytest.raises(ConfigError) as caught:
         prices(tmp_path, text)
-    assert "telemetry.cost.prices" in str(caught.value)
-    assert named in str(caught.value)
+    message = str(caught.value)
+    assert "telemetry.cost.prices" in message
+    assert named in message
+    assert not re.search(r"recursion|Object |Expected |RFC|\$|msgspec", message), "the decoder's own words"
 
 
 def test_a_file_that_is_missing_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -93,9 +94,9 @@ PLANTS: tuple[Plant, ...] = (
         "step fetch was retried and then step enrich was skipped fail later",
     ),
     ("slower", lambda seed: history(seed, slower=1.8), "in version 1.1.0 than in 1.0.0"),
-    ("slower", lambda seed: history(seed, slower=1.8, versions=False), "in the runs since"),
+    ("slower", lambda seed: history(seed, slower=1.8, versions=False), "longer in the runs of "),
     ("failing_more", lambda seed: history(seed, failing=0.2), "more in version 1.1.0"),
-    ("failing_more", lambda seed: shop(seed, later=0.2), "more in the runs since"),
+    ("failing_more", lambda seed: shop(seed, later=0.2), "more in the runs of "),
     ("slow_path", lambda seed: shop(seed, tail=0.08), "of the difference is in step save"),
     ("retries", lambda seed: history(seed, retry_ms=400.0), "retries of step enrich took"),
     ("retry_storm", lambda seed: shop(seed, storm=60), "tool http.get was retried 60 times in 3 minutes"),
@@ -132,6 +133,28 @@ def test_planted_causes_are_found(
     )
     report(f"{kind}: {found} of {HISTORIES} plants found ({words})")
     assert found >= int(0.95 * HISTORIES)
+
+
+@pytest.mark.parametrize(
+    ("every", "words"),
+    [
+        (
+            timedelta(milliseconds=50),
+            r"of \d+ seconds since 2026-01-31 12:00:\d\d UTC than in those of \d+ seconds before",
+        ),
+        (
+            timedelta(hours=1),
+            r"of \d+ days since 2026-02-\d\d \d\d:00:00 UTC than in those of \d+ days before",
+        ),
+    ],
+)
+def test_change_in_time_says_how_long_both_sides_are(every: timedelta, words: str) -> None:
+    """Proves that a burst of seconds does not read like a trend of days: both windows are in the sentence."""
+    runs = shop(1, later=0.4)
+    for number, run in enumerate(reversed(runs)):
+        run.started_at = START + number * every
+    (found,) = [each for each in insights(runs).findings if each.kind == "failing_more"]
+    assert re.search(words, found.text), found.text
 
 
 @pytest.mark.parametrize("clean", CLEAN.values(), ids=CLEAN)

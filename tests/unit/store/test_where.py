@@ -21,7 +21,10 @@ PAGE = Path(__file__).parents[3] / "docs" / "reference" / "query-language.md"
     [
         ("", 1, "empty"),
         ("status", 7, "an operator is missing after 'status'"),
-        ("status = ", 10, "a value is missing for 'status'"),
+        ("status = ", 10, "a value is missing after '='"),
+        ("inputs.a = ", 12, "a value is missing after '=': a text in quotes"),
+        ("inputs.a = and x = 1", 12, "a value is missing after '='"),
+        ("status in (failed, )", 20, "a value is missing after ','"),
         ("status = 5", 10, "'status' is a text"),
         ('status = "faild"', 10, "did you mean 'failed'?"),
         ('step.tol = "x"', 6, "a step has no field 'tol'; did you mean 'tool'?"),

@@ -88,6 +88,14 @@ def test_id_that_names_nothing_is_not_found(ledger):
     assert "begins with 'zzz'" in done.stderr
 
 
+def test_export_without_changes_says_so_beside_an_empty_file(ledger):
+    """A run that wrote nothing: stdout is empty and valid, stderr says why; with changes stderr is silent."""
+    quiet = ael("export", runs()[2].execution_id, "--format", "agent-trace")
+    assert (quiet.exit_code, quiet.stdout) == (0, "")
+    assert "No changes of files are recorded" in quiet.stderr
+    assert ael("export", "a0f6", "--format", "agent-trace").stderr == ""
+
+
 def test_records_cannot_be_sent(ledger):
     """Exit code 2: a server takes spans."""
     done = ael("export", "--all", "--format", "agent-trace", "--endpoint", "http://localhost:4318")
