@@ -117,8 +117,10 @@ _COSTS: Final = ("operation.cost", "llm.cost.total", "gen_ai.usage.cost", "gen_a
 
 _AGGREGATES: Final = frozenset({"invoke_agent", "create_agent", "invoke_workflow", "execute_tool", "plan"})
 _AGGREGATE_KINDS: Final = frozenset(
-    {"AGENT", "CHAIN", "TOOL", "RETRIEVER", "RERANKER", "GUARDRAIL", "EVALUATOR"}
+    {"AGENT", "CHAIN", "TOOL", "RETRIEVER", "RERANKER", "GUARDRAIL", "EVALUATOR", "WORKFLOW", "TASK"}
 )
+SPAN_KINDS: Final = ("openinference.span.kind", "traceloop.span.kind")
+"""What OpenInference and OpenLLMetry call a span."""
 
 
 def of_span(attributes: Mapping[str, Any]) -> Usage | None:
@@ -148,9 +150,8 @@ def of_span(attributes: Mapping[str, Any]) -> Usage | None:
 
 def is_aggregate(attributes: Mapping[str, Any]) -> bool:
     """Return whether a span is one of an agent, workflow or tool, whose counts sum up those of model calls below it."""
-    return (
-        attributes.get(attr.GEN_AI_OPERATION_NAME) in _AGGREGATES
-        or attributes.get("openinference.span.kind") in _AGGREGATE_KINDS
+    return attributes.get(attr.GEN_AI_OPERATION_NAME) in _AGGREGATES or any(
+        str(attributes.get(name)).upper() in _AGGREGATE_KINDS for name in SPAN_KINDS
     )
 
 

@@ -128,13 +128,17 @@ _VERSION_CHANGE: Final = EventType("ael.version.change")
 
 @lru_cache(maxsize=CACHED)
 def _workflow(
-    workflow_name: str, gen_ai_operation_name: str | None, gen_ai_workflow_name: str | None
+    workflow_name: str,
+    gen_ai_operation_name: str | None,
+    gen_ai_workflow_name: str | None,
+    gen_ai_agent_name: str | None,
 ) -> tuple[str, Attributes]:
     attributes = given(
         {
             AEL_WORKFLOW_NAME: workflow_name,
             GEN_AI_OPERATION_NAME: gen_ai_operation_name,
             GEN_AI_WORKFLOW_NAME: gen_ai_workflow_name,
+            GEN_AI_AGENT_NAME: gen_ai_agent_name,
         }
     )
     return "Workflow Execution", prepared(attributes)
@@ -147,6 +151,7 @@ def start_workflow(
     workflow_id: str | None,
     gen_ai_operation_name: str | None = None,
     gen_ai_workflow_name: str | None = None,
+    gen_ai_agent_name: str | None = None,
     gen_ai_conversation_id: str | None = None,
     context: Context | None = None,
     start_time: int | None = None,
@@ -158,7 +163,9 @@ def start_workflow(
     dropped = _WORKFLOW.dropped(tracer, context)
     if dropped is not None:
         return dropped
-    name, attributes = _workflow(workflow_name, gen_ai_operation_name, gen_ai_workflow_name)
+    name, attributes = _workflow(
+        workflow_name, gen_ai_operation_name, gen_ai_workflow_name, gen_ai_agent_name
+    )
     attributes = given(
         {**attributes, AEL_WORKFLOW_ID: workflow_id, GEN_AI_CONVERSATION_ID: gen_ai_conversation_id}
     )
@@ -331,6 +338,7 @@ def _mcp_request(
     tool_name: str,
     mcp_server: str | None,
     tool_source: ToolSource | None,
+    gen_ai_operation_name: str | None,
     gen_ai_tool_name: str | None,
     mcp_method_name: str | None,
 ) -> tuple[str, Attributes]:
@@ -339,6 +347,7 @@ def _mcp_request(
             AEL_TOOL_NAME: tool_name,
             AEL_MCP_SERVER: mcp_server,
             AEL_TOOL_SOURCE: tool_source,
+            GEN_AI_OPERATION_NAME: gen_ai_operation_name,
             GEN_AI_TOOL_NAME: gen_ai_tool_name,
             MCP_METHOD_NAME: mcp_method_name,
         }
@@ -352,6 +361,7 @@ def start_mcp_request(
     tool_name: str,
     mcp_server: str | None = None,
     tool_source: ToolSource | None = None,
+    gen_ai_operation_name: str | None = None,
     gen_ai_tool_name: str | None = None,
     mcp_method_name: str | None = None,
     gen_ai_conversation_id: str | None = None,
@@ -365,7 +375,9 @@ def start_mcp_request(
     dropped = _MCP_REQUEST.dropped(tracer, context)
     if dropped is not None:
         return dropped
-    name, attributes = _mcp_request(tool_name, mcp_server, tool_source, gen_ai_tool_name, mcp_method_name)
+    name, attributes = _mcp_request(
+        tool_name, mcp_server, tool_source, gen_ai_operation_name, gen_ai_tool_name, mcp_method_name
+    )
     attributes = given({**attributes, GEN_AI_CONVERSATION_ID: gen_ai_conversation_id})
     return _MCP_REQUEST.start(tracer, name, attributes, context, start_time)
 

@@ -42,11 +42,12 @@ WORKFLOW: Final = SpanSpec(
         "error.type",
         "gen_ai.operation.name",
         "gen_ai.workflow.name",
+        "gen_ai.agent.name",
         "session.id",
         "gen_ai.conversation.id",
     ),
     required=("ael.workflow.name", "ael.workflow.id"),
-    opt_in=("gen_ai.operation.name", "gen_ai.workflow.name", "gen_ai.conversation.id"),
+    opt_in=("gen_ai.operation.name", "gen_ai.workflow.name", "gen_ai.agent.name", "gen_ai.conversation.id"),
     events=(),
 )
 """One run of a workflow."""
@@ -109,6 +110,7 @@ MCP_REQUEST: Final = SpanSpec(
         "ael.workflow.id",
         "ael.error.type",
         "error.type",
+        "gen_ai.operation.name",
         "gen_ai.tool.name",
         "gen_ai.tool.call.arguments",
         "gen_ai.tool.call.result",
@@ -117,7 +119,7 @@ MCP_REQUEST: Final = SpanSpec(
         "gen_ai.conversation.id",
     ),
     required=("ael.tool.name",),
-    opt_in=("gen_ai.tool.name", "mcp.method.name", "gen_ai.conversation.id"),
+    opt_in=("gen_ai.operation.name", "gen_ai.tool.name", "mcp.method.name", "gen_ai.conversation.id"),
     events=(),
 )
 """One call of a tool on its MCP server."""

@@ -100,6 +100,7 @@ class Execution(Frame):
             workflow_id=self._record.execution_id or None,
             gen_ai_operation_name="invoke_workflow" if genai else None,
             gen_ai_workflow_name=self.workflow if genai else None,
+            gen_ai_agent_name=self.workflow if genai else None,
             gen_ai_conversation_id=self._session_id() if genai else None,
             context=context,
             start_time=self.clock.now_ns(),

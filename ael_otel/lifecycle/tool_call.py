@@ -116,6 +116,8 @@ class ToolCall(Frame):
             tool_name=self.tool,
             mcp_server=record.server,
             tool_source=record.source,
+            # The span of a tool step is the execution already: two would count its tool twice.
+            gen_ai_operation_name="execute_tool" if genai and record.source != "tool_step" else None,
             gen_ai_tool_name=self.tool if genai else None,
             mcp_method_name="tools/call" if genai else None,
             gen_ai_conversation_id=self._session_id() if genai and self.parent is None else None,

@@ -12,6 +12,15 @@ from typing import Any, Final, NamedTuple, Protocol
 from ael_otel import usage
 from ael_otel._generated import attributes as attr
 from ael_otel._generated import spans as names
+from ael_otel.store.foreign_names import (
+    RUN_NAMES,
+    SERVERS,
+    SESSIONS,
+    agent_of,
+    first,
+    is_tool_call,
+    tool_name_of,
+)
 from ael_otel.store.model_calls import add, exported_cost, model_call
 from ael_otel.store.records import (
     CodeRecord,
@@ -30,11 +39,7 @@ from ael_otel.store.times import from_us
 from ael_otel.usage import Usage
 
 _TIMEOUTS: Final = ("TIMEOUT", "TIMEOUTERROR", "DEADLINE_EXCEEDED")
-_AGENT_PREFIXES: Final = ("gen_ai.", "mcp.", "openinference.", "llm.", "ael.")
-_TOOL_NAMES: Final = (attr.AEL_TOOL_NAME, attr.GEN_AI_TOOL_NAME, "tool.name", "mcp.tool.name")
-_RUN_NAMES: Final = (attr.GEN_AI_WORKFLOW_NAME, attr.GEN_AI_AGENT_NAME, "agent.name")
-_SESSIONS: Final = (attr.SESSION_ID, attr.GEN_AI_CONVERSATION_ID)
-_KIND: Final = "openinference.span.kind"
+_AGENT_PREFIXES: Final = ("gen_ai.", "mcp.", "openinference.", "traceloop.", "llm.", "ael.")
 _MAX_NAMES: Final = 32
 """Maximum number of agents and of models in the metadata of one run."""
 
@@ -167,7 +172,7 @@ def _our_run(root: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> Execut
 
 
 def _session_of(root: SpanFacts) -> dict[str, Any]:
-    session_id = _first(root.attributes, _SESSIONS)
+    session_id = first(root.attributes, SESSIONS)
     return {} if session_id is None else {"session_id": session_id}
 
 
@@ -253,7 +258,7 @@ def _below(span: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> Iterator
 
 def _call(span: SpanFacts, execution_id: str, step_id: str | None, sequence: int) -> ToolCallRecord:
     facts = span.attributes
-    tool = _first(facts, _TOOL_NAMES) or span.name
+    tool = tool_name_of(facts) or span.name
     source = facts.get(attr.AEL_TOOL_SOURCE)
     error = _error(span, step_id=step_id, tool=tool)
     kind: ToolCallSource = (
@@ -267,7 +272,7 @@ def _call(span: SpanFacts, execution_id: str, step_id: str | None, sequence: int
         started_at=from_us(span.start_ns // 1000),
         execution_id=execution_id,
         step_id=step_id,
-        server=_text(facts.get(attr.AEL_MCP_SERVER)) or _text(facts.get("server.address")),
+        server=first(facts, SERVERS),
         status=_call_status(error),
         completed_at=from_us(span.end_ns // 1000),
         duration_ms=_took(span),
@@ -289,7 +294,7 @@ def _other_run(root: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> Exec
         type="workflow",
         status="completed" if error is None else _ended(_call_status(error)),
         started_at=from_us(root.start_ns // 1000),
-        workflow_name=_first(facts, _RUN_NAMES) or root.name,
+        workflow_name=first(facts, RUN_NAMES) or root.name,
         completed_at=from_us(root.end_ns // 1000),
         duration_ms=_took(root),
         error=error,
@@ -310,9 +315,9 @@ def _who(root: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> dict[str, 
     agents = list(dict.fromkeys(filter(None, map(_agent, spans))))[:_MAX_NAMES]
     models = list(
         dict.fromkeys(
-            (_first(span.attributes, usage.PROVIDERS), name)
+            (first(span.attributes, usage.PROVIDERS), name)
             for span in spans
-            if (name := _first(span.attributes, usage.MODELS)) is not None
+            if (name := first(span.attributes, usage.MODELS)) is not None
         )
     )[:_MAX_NAMES]
     metadata: dict[str, Any] = {"agents": agents} if agents else {}
@@ -322,13 +327,7 @@ def _who(root: SpanFacts, children: Mapping[str, list[SpanFacts]]) -> dict[str, 
 
 
 def _agent(span: SpanFacts) -> str | None:
-    """Return the name of the agent in a span's attributes, None if there is none."""
-    facts = span.attributes
-    name = _text(facts.get(attr.GEN_AI_AGENT_NAME))
-    if not name and (facts.get(attr.GEN_AI_OPERATION_NAME) == "invoke_agent" or facts.get(_KIND) == "AGENT"):
-        # In other spans `agent.name` may be that of a monitoring agent.
-        name = _text(facts.get("agent.name")) or span.name
-    return name or None
+    return agent_of(span.name, span.attributes)
 
 
 def _other_step(
@@ -344,7 +343,7 @@ def _other_step(
     for each in (span, *_below(span, children)):
         agents[each.span_id] = _agent(each) or agents.get(each.parent_id)
         # Frameworks and MCP clients both report one call; the outer span is used.
-        if _is_tool(each.attributes) and not any(call.span_id == each.parent_id for call in calls):
+        if is_tool_call(each.attributes) and not any(call.span_id == each.parent_id for call in calls):
             call = _call(each, execution_id, step_id, len(calls) + 1)
             call.agent = agents[each.span_id]
             calls.append(call)
@@ -362,15 +361,6 @@ def _other_step(
         tool_calls=calls,
         error=_error(span, step_id=step_id),
         span_id=span.span_id,
-    )
-
-
-def _is_tool(facts: Mapping[str, Any]) -> bool:
-    return (
-        facts.get(attr.GEN_AI_OPERATION_NAME) == "execute_tool"
-        or facts.get(attr.MCP_METHOD_NAME) == "tools/call"
-        or facts.get(_KIND) == "TOOL"
-        or attr.AEL_TOOL_SOURCE in facts
     )
 
 
@@ -446,7 +436,7 @@ def _counted(span: SpanFacts, below: Sequence[tuple[SpanFacts, _Counted]]) -> _C
     near: list[tuple[SpanFacts, Usage]] = []
     tools: list[tuple[SpanFacts, Usage]] = []
     for child, counted in below:
-        (tools if _is_tool(child.attributes) else near).extend(counted.near)
+        (tools if is_tool_call(child.attributes) else near).extend(counted.near)
         tools += counted.below_tools
     own = usage.of_span(span.attributes)
     if own is not None and not near and not (tools and usage.is_aggregate(span.attributes)):
@@ -496,10 +486,6 @@ def _step_status(word: object, span: SpanFacts) -> StepStatus:
 
 def _took(span: SpanFacts) -> float:
     return max(0, span.end_ns - span.start_ns) / 1e6
-
-
-def _first(facts: Mapping[str, Any], keys: Sequence[str]) -> str | None:
-    return next((str(facts[key]) for key in keys if facts.get(key)), None)
 
 
 def _text(value: object) -> str | None:

@@ -9,8 +9,18 @@ from typing import Any, Final
 from ael_otel._generated.attributes import GEN_AI_TOOL_CALL_ARGUMENTS, GEN_AI_TOOL_CALL_RESULT
 from ael_otel.store.records import ExecutionRecord, ToolCallRecord
 
-_INPUTS: Final = (GEN_AI_TOOL_CALL_ARGUMENTS, "input.value", "gen_ai.input.messages")
-_OUTPUTS: Final = (GEN_AI_TOOL_CALL_RESULT, "output.value", "gen_ai.output.messages")
+_INPUTS: Final = (
+    GEN_AI_TOOL_CALL_ARGUMENTS,
+    "input.value",
+    "gen_ai.input.messages",
+    "traceloop.entity.input",
+)
+_OUTPUTS: Final = (
+    GEN_AI_TOOL_CALL_RESULT,
+    "output.value",
+    "gen_ai.output.messages",
+    "traceloop.entity.output",
+)
 
 
 def input_of(attributes: Mapping[str, Any]) -> Any:

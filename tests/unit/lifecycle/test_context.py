@@ -381,11 +381,32 @@ def test_genai_attributes_by_opt_in(
         for span in telemetry.spans
     }
     expected = {
-        "Workflow Execution": {"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": "shop"},
+        "Workflow Execution": {
+            "gen_ai.operation.name": "invoke_workflow",
+            "gen_ai.workflow.name": "shop",
+            "gen_ai.agent.name": "shop",
+        },
         "Step 1: tool_call": {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "charge"},
         "MCP Request": {"mcp.method.name": "tools/call", "gen_ai.tool.name": "charge"},
     }
     assert found == (expected if opted else {name: {} for name in expected})
+
+
+def test_call_of_code_is_the_execution_of_its_tool(make_telemetry: Callable[..., Telemetry]) -> None:
+    """Its span has the operation, which for a tool step is on the span of the step: each call has it once."""
+    telemetry = make_telemetry(genai=True)
+    recorder = telemetry.recorder
+    with (
+        Execution(recorder, "shop", execution_id="exec-1"),
+        Step(recorder, "pay", "code", code="pay()"),
+        CodeBlock(recorder, code="pay()"),
+        ToolCall(recorder, "charge"),
+    ):
+        pass
+    with ToolCall(recorder, "charge"):
+        pass
+    operations = [span.attributes.get("gen_ai.operation.name") for span in telemetry.spans]
+    assert operations == ["execute_tool", None, None, "invoke_workflow", "execute_tool"]
 
 
 def test_an_unsampled_run(make_telemetry: Callable[..., Telemetry]) -> None:
