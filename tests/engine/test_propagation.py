@@ -138,7 +138,7 @@ def test_both_spans_nest_and_genai_names_come_on_request(both: Lab) -> None:
     tree = view.tree([span for span in taken.spans if span["scope"] == "ael"])
     assert tree == (
         "Workflow Execution  name=whose_trace status=success"
-        " gen_ai.operation.name=invoke_workflow gen_ai.workflow.name=whose_trace gen_ai.agent.name=whose_trace\n"
+        " gen_ai.agent.name=whose_trace gen_ai.operation.name=invoke_workflow gen_ai.workflow.name=whose_trace\n"
         "  Step 1: tool_call  name=ask status=completed tool=traceparent"
         " gen_ai.operation.name=execute_tool gen_ai.tool.name=traceparent\n"
         "    MCP Request [CLIENT]  tool=traceparent server=lab source=tool_step"
