@@ -1,4 +1,4 @@
-"""Files that a tool makes from a source: write them, or report which no longer match.
+"""Files that a tool generates from a source: write them, or report those that differ.
 
 files = {"docs/page.md": text, "docs/other.md": between_marks(old, begin, end, table)}
 status = update(root, files, check=arguments.check, source="ael_otel/registry")
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def stale(root: Path, files: Mapping[str, str], folders: Iterable[str] = ()) -> list[str]:
-    """Return the paths below `root` that do not match: absent, different, or a module that nothing makes.
+    """Return the paths below `root` that do not match: missing, different, or a module that nothing generates.
 
     Args:
         root: the repository.
@@ -28,7 +28,7 @@ def stale(root: Path, files: Mapping[str, str], folders: Iterable[str] = ()) -> 
 
 
 def write(root: Path, files: Mapping[str, str], folders: Iterable[str] = ()) -> list[str]:
-    """Make the files below `root` match and remove modules that nothing makes; return the changed paths."""
+    """Write the files below `root` and remove modules that nothing generates; return the changed paths."""
     changed = stale(root, files, folders)
     for name in changed:
         path = root / name
@@ -79,15 +79,15 @@ def between_marks(text: str, begin: str, end: str, content: str) -> str:
     lines = text.splitlines(keepends=True)
     stripped = [line.strip() for line in lines]
     if stripped.count(begin) != 1 or stripped.count(end) != 1 or stripped.index(begin) > stripped.index(end):
-        raise ValueError(f"the lines {begin!r} and {end!r} must be there once, in this order")
+        raise ValueError(f"the lines {begin!r} and {end!r} must each be there once, in this order")
     filling = content if content.endswith("\n") or not content else f"{content}\n"
     return "".join([*lines[: stripped.index(begin) + 1], filling, *lines[stripped.index(end) :]])
 
 
 def formatted_python(text: str, name: str) -> str:
-    """Return Python source without unused imports and laid out as `ruff format` does it, by the settings here.
+    """Return Python source without unused imports and formatted as `ruff format` does it, with the settings here.
 
-    A line is broken only where it is too long; trailing commas of the source are ignored.
+    A line is broken only if it is too long; trailing commas of the source are ignored.
 
     Args:
         text: the source.

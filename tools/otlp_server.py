@@ -12,22 +12,22 @@ from threading import Thread
 from typing import Any, cast
 
 LARGEST = 24 * 1024 * 1024
-"""Bytes of a request that is accepted, as the stack's Tempo does."""
+"""Maximum bytes of a request, as in the stack's Tempo."""
 _SIGNALS = {"/v1/traces": "trace", "/v1/metrics": "metrics", "/v1/logs": "logs"}
-"""Path of HTTP -> name of the signal in the names of modules and messages."""
+"""HTTP path -> name of the signal in the names of modules and messages."""
 _IDS = ("traceId", "spanId", "parentSpanId")
 
 
 class OtlpServer(ABC):
-    """Listens from the moment it is made until `stop`; requests come on several threads.
+    """Listens from its creation until `stop`; requests arrive on several threads.
 
     Args:
         host: the address to listen on.
-        port: the port of gRPC; 0 takes a free one, None opens none.
-        http_port: the port of HTTP, in the same way.
+        port: the port for gRPC; 0 chooses a free one, None opens none.
+        http_port: the port for HTTP, likewise.
 
     Raises:
-        OSError: a port cannot be listened on.
+        OSError: a port cannot be used.
     """
 
     def __init__(self, host: str = "127.0.0.1", port: int | None = 0, http_port: int | None = None) -> None:
@@ -58,7 +58,7 @@ class OtlpServer(ABC):
 
     def _open_grpc(self, address: str) -> None:
         grpc: Any = import_module("grpc")  # ships no types
-        # Without so_reuseport=0 two servers share a port and each gets half of what is sent.
+        # Without so_reuseport=0 two servers can share a port, and each gets half of the requests.
         options = [("grpc.max_receive_message_length", LARGEST), ("grpc.so_reuseport", 0)]
         server = grpc.server(ThreadPoolExecutor(4, thread_name_prefix="otlp-grpc"), options=options)
         for signal in _SIGNALS.values():
@@ -90,7 +90,7 @@ class OtlpServer(ABC):
 def _handler(take: Callable[[Any], None]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            """Take one request of protobuf or JSON, also compressed."""
+            """Process one request in protobuf or JSON, compressed or not."""
             signal = _SIGNALS.get(self.path)
             length = int(self.headers.get("Content-Length") or 0)
             if signal is None or not 0 <= length <= LARGEST:

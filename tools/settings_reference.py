@@ -74,7 +74,7 @@ TABLES: Final = {"keys": _keys, "aliases": _aliases, "fixed": _fixed}
 
 
 def renew(text: str) -> str:
-    """Return the document `text` with each table between its two marker comments made anew.
+    """Return the document `text` with each table between its two marker comments replaced.
 
     Raises ValueError for a marker that is missing.
     """

@@ -26,7 +26,7 @@ AEL_COST_SOURCE: Final = "ael.cost.source"
 AEL_DECISION_KIND: Final = "ael.decision.kind"
 """Subject of the decision."""
 AEL_DECISION_OUTCOME: Final = "ael.decision.outcome"
-"""Result of the decision; the condition itself is content and is on no span."""
+"""Result of the decision; the condition itself is content, on no span."""
 AEL_ENGINE_PREVIOUS_VERSION: Final = "ael.engine.previous_version"
 """Version of the workflow engine at the last start that used this run store."""
 AEL_ENGINE_VERSION: Final = "ael.engine.version"
@@ -234,7 +234,7 @@ DecisionKind = Literal["when"]
 DECISION_KIND_VALUES: Final[tuple[DecisionKind, ...]] = ("when",)
 
 DecisionOutcome = Literal["met", "not_met"]
-"""Result of the decision; the condition itself is content and is on no span. Values of ael.decision.outcome."""
+"""Result of the decision; the condition itself is content, on no span. Values of ael.decision.outcome."""
 DECISION_OUTCOME_VALUES: Final[tuple[DecisionOutcome, ...]] = ("met", "not_met")
 
 ErrorComponent = Literal["workflow_engine", "step", "tool", "mcp", "sandbox", "store", "telemetry"]

@@ -44,7 +44,7 @@ def test_content_between_marks_is_replaced() -> None:
 @pytest.mark.parametrize("text", ["# begin\n", "# end\n# begin\n", "# begin\n# begin\n# end\n"])
 def test_missing_repeated_or_swapped_marks_are_refused(text: str) -> None:
     """A file whose marks were edited is not written to."""
-    with pytest.raises(ValueError, match="must be there once, in this order"):
+    with pytest.raises(ValueError, match="must each be there once, in this order"):
         between_marks(text, "# begin", "# end", "new")
 
 

@@ -81,7 +81,9 @@ def _escaped(text: str) -> str:
 def main() -> int:
     """Write the page, or with `--check` only compare it; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the page would change")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit with 1 if the page would change"
+    )
     arguments = parser.parse_args()
     return update(ROOT, {FILE: reference()}, check=arguments.check, source="ael_otel/cli")
 

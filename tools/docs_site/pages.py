@@ -1,6 +1,6 @@
-"""A hook of MkDocs: Markdown files beside the code become pages, and links between all of them lead to pages.
+"""A hook of MkDocs: make pages of Markdown files beside the code, and let links between all pages lead to pages.
 
-A link to a file that is not a page (a configuration, a module) stays as its text, because the site is read without the
+A link to a file that is not a page (a configuration, a module) becomes plain text, because the site is read without the
 checkout.
 """
 
@@ -28,7 +28,7 @@ OUTSIDE: Final = {
     "outside/contributing.md": "CONTRIBUTING.md",
     "outside/changelog.md": "CHANGELOG.md",
 }
-"""Pages that lie beside the code they describe: path in the site -> file."""
+"""Pages in the folder of the code that they describe: path in the site -> file."""
 
 _PAGE_OF: Final = {source: page for page, source in OUTSIDE.items()}
 
@@ -51,16 +51,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001 - the hook's signature
-    """Have the links of a page lead to pages."""
+    """Replace links to files by links to pages."""
     return relinked(markdown, page.file.src_uri, frozenset(file.src_uri for file in files))
 
 
 def relinked(markdown: str, page: str, pages: frozenset[str]) -> str:
-    """Return the text of a page with every relative link leading to a file of the site, or replaced by its text.
+    """Return the text of a page with each relative link leading to a file of the site, or replaced by its text.
 
     Args:
         markdown: the text.
-        page: its place in the site, relative to the root of it.
+        page: its path in the site, relative to the root.
         pages: every file of the site.
     """
     source = OUTSIDE.get(page, f"docs/{page}")
@@ -78,7 +78,7 @@ def relinked(markdown: str, page: str, pages: frozenset[str]) -> str:
                 f"{match['picture']}[{match['text']}]({posixpath.relpath(place, start or '.')}{mark}{anchor})"
             )
         if not (ROOT / of_repository).exists():
-            return match[0]  # MkDocs names it as broken
+            return match[0]  # MkDocs reports it as broken
         return match["text"]
 
     return _LINK.sub(link, markdown)

@@ -82,10 +82,10 @@ def _single(statement: str) -> str:
 
 
 def _keys() -> str:
-    """Return the statement that deletes the values below a credential's name.
+    """Return the statement that deletes the values under the name of a credential.
 
-    The condition looks for the ends of such names, with the `":` that follows a name in the record's text: the pattern
-    alone, tried on every name, took a third of the processor's time.
+    The condition searches for the ends of such names, with the `":` that follows a name in the record's text: the
+    pattern alone, tried on every name, took a third of the processor's time.
     """
     ends = (f'IsMatch(cache["t"], {text(end + chr(34) + ":")})' for end in COLLECTOR_NAME_ENDS)
     return f'delete_matching_keys(cache["v"], {text(COLLECTOR_NAMES)}) where {" or ".join(ends)}'

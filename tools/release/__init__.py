@@ -1,5 +1,5 @@
-"""Making a release: `python -m tools.release prepare|check|tag VERSION`, or `make release`.
+"""Make a release: `python -m tools.release prepare|check|tag VERSION`, or `make release`.
 
-`notes` reads and closes the changelog, `distributions` builds wheel and sdist and looks into them, `trial` installs
-them into empty environments and uses them as a new user would.
+`notes` reads and closes the changelog, `distributions` builds and checks wheel and sdist, `trial` installs them into
+empty environments and uses them as a new user would.
 """

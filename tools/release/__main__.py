@@ -31,7 +31,7 @@ def prepare(version: str) -> None:
 
 
 def check(version: str) -> None:
-    """Build the release from the last commit, check it, install it everywhere and try it; write its notes."""
+    """Build the release from the last commit, check it, install it and try it in every Python; write its notes."""
     with step("what is committed"):
         if _git("status", "--porcelain"):
             raise ReleaseError("the checkout has changes that are not committed; commit or stash them")
@@ -76,11 +76,11 @@ def tag(version: str) -> None:
     built = {path.name for path in TARGET.glob(f"ael_otel-{version}*")}
     if len(built) != 2 or not (TARGET / "NOTES.md").is_file():
         raise ReleaseError(
-            f"build/release has no release {version} that was checked; `make release VERSION={version}`"
+            f"build/release has no checked release {version}; `make release VERSION={version}`"
         )
     again = build_twice(ROOT, "HEAD", Path(tempfile.mkdtemp(prefix="release-")))
     if any((TARGET / path.name).read_bytes() != path.read_bytes() for path in again):
-        raise ReleaseError("what is committed is not what was checked; check it again")
+        raise ReleaseError("the last commit is not the one that was checked; check it again")
     _git("tag", "--annotate", f"v{version}", "--cleanup=verbatim", "--file", str(TARGET / "NOTES.md"))
     print(f"tagged v{version}")
 

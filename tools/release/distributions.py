@@ -42,7 +42,7 @@ def build_twice(root: Path, commit: str, target: Path) -> list[Path]:
 
 
 def _build(root: Path, commit: str) -> dict[str, bytes]:
-    """Build from a copy of the commit in a separate folder: untracked files of the checkout cannot help."""
+    """Build from a copy of the commit in a separate folder, so that untracked files of the checkout have no effect."""
     epoch = _run("git", "show", "--no-patch", "--format=%ct", commit, cwd=root).decode().strip()
     archive = _run("git", "archive", "--format=tar", commit, cwd=root)
     with tempfile.TemporaryDirectory(prefix="release-") as name:
@@ -54,7 +54,7 @@ def _build(root: Path, commit: str) -> dict[str, bytes]:
 
 
 def check_contents(path: Path) -> None:
-    """Check that a wheel or an sdist has the licence and the marker of types, and nothing of the checkout.
+    """Check that a wheel or an sdist has the licence and the marker of types, and no other files of the checkout.
 
     Raises ReleaseError that names the missing or extra files.
     """

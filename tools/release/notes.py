@@ -1,4 +1,4 @@
-"""The changelog of a release: closing its section, and the notes that are made from it."""
+"""The changelog of a release: closing its section, and extracting the notes."""
 
 import re
 from datetime import date

@@ -1,4 +1,4 @@
-"""Trying a release as a new user would: installed into empty environments, then run."""
+"""Try a release as a new user would: install it into empty environments, and run it."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ from tools.release.notes import ReleaseError
 __all__ = ["SUPPORTED", "check_licences", "install", "interpreters", "is_copyleft", "try_out"]
 
 SUPPORTED: Final = ("3.12", "3.13", "3.14")
-"""Versions of Python that a release is tried on, as far as this machine has them; one at least."""
+"""Versions of Python in which a release is tried, if they are installed; at least one must be."""
 
 _READY_S: Final = 90
 _STOP_S: Final = 20
@@ -38,7 +38,7 @@ print(json.dumps(found))
 
 
 def interpreters(root: Path) -> dict[str, str]:
-    """Return the supported versions of Python that this machine has, each with the path of its program.
+    """Return the supported versions of Python on this machine, each with the path of its program.
 
     Searched on PATH, in uv's installations, and below pyenv's folder. Raises ReleaseError: there is none.
     """
@@ -61,7 +61,7 @@ def interpreters(root: Path) -> dict[str, str]:
 
 
 def install(folder: Path, python: str, distribution: Path, *, extras: str, by: str) -> Path:
-    """Install a wheel or sdist with extras into a new environment, by `pip` or `uv`, and return its folder.
+    """Install a wheel or sdist with extras into a new environment, with `pip` or `uv`, and return its folder.
 
     Raises ReleaseError with the installer's last words.
     """
@@ -96,7 +96,7 @@ def check_licences(environment: Path) -> dict[str, str]:
 
 
 def is_copyleft(licence: str) -> bool:
-    """Return whether a licence is the GPL or the AGPL, and not the LGPL of a database driver."""
+    """Return whether a licence is the GPL or the AGPL, but not the LGPL, which a database driver has."""
     words = licence.replace("Lesser General Public License", "").replace("LGPL", "")
     return "GPL" in words or "General Public License" in words
 
@@ -149,7 +149,7 @@ def _serve(environment: Path, project: Path) -> None:
 
 
 def _answers(url: str, server: subprocess.Popen[bytes]) -> bool:
-    """Ask for a page until it is there (True), or until the server has ended or time is up (False)."""
+    """Return True when a URL answers, False when the server has ended or the time is over."""
     deadline = time.monotonic() + _READY_S
     while time.monotonic() < deadline and server.poll() is None:
         with (
@@ -168,7 +168,7 @@ def _ael(environment: Path, folder: Path, *arguments: str) -> str:
 
 
 def _variables(environment: Path, home: Path) -> dict[str, str]:
-    """Return the variables of a new user: an empty home, nothing of this checkout, nowhere to send telemetry."""
+    """Return the variables of a new user: an empty home, nothing of this checkout, no telemetry endpoint."""
     dropped = ("OTEL_", "AEL_", "PLOSTON_", "PYTHON", "VIRTUAL_ENV")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     path = f"{environment / 'bin'}{os.pathsep}{kept['PATH']}"

@@ -43,7 +43,7 @@ def _json_option[F: Callable[..., Any]](function: F) -> F:
 @command.command()
 @_root_option
 def check(root: Path | None) -> None:
-    """Check that the files of the registry are of its format, and that the whole keeps its rules."""
+    """Check the format of the registry's files, and the rules of the registry as a whole."""
     _checked(_root(root))
 
 
@@ -86,7 +86,7 @@ def generate(root: Path | None, dry: bool) -> None:
 def diff(root: Path | None, as_json: bool, base: str) -> None:
     """Compare the registry with BASE: a released version, a file of one, or the last release.
 
-    Fails when the changes need a later version, or a note on migration that is not there.
+    Fails if the changes need a later version, or a missing note on migration.
     """
     from tools.telemetry_schema.diff import judge
     from tools.telemetry_schema.project import MIGRATIONS, load_registry
@@ -121,21 +121,21 @@ def diff(root: Path | None, as_json: bool, base: str) -> None:
 
 @command.command()
 @_root_option
-@click.option("--again", is_flag=True, help="Replace the snapshot of a version that nobody has yet.")
+@click.option("--again", is_flag=True, help="Replace the snapshot of a version that is not published yet.")
 def release(root: Path | None, again: bool) -> None:
-    """Keep this version as a release that later ones are compared with."""
+    """Store this version as a release that later ones are compared with."""
     from tools.telemetry_schema.project import load_registry
     from tools.telemetry_schema.release import write_release
 
     folder = _root(root)
     path, changed = write_release(load_registry(folder), folder, again=again)
-    click.echo(f"{path.relative_to(folder)} {'written' if changed else 'is as it was'}.")
+    click.echo(f"{path.relative_to(folder)} {'written' if changed else 'unchanged'}.")
 
 
 @command.command()
 @_root_option
 def weaver(root: Path | None) -> None:
-    """Ask OpenTelemetry's weaver for a second opinion on the registry, where it is on PATH.
+    """Check the registry with OpenTelemetry's weaver too, if it is on PATH.
 
     No rule of ours depends on it: without it one line reports that it was not run.
     """
@@ -180,8 +180,12 @@ def promql(names: tuple[str, ...]) -> None:
 @_root_option
 @_json_option
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option("--otlp-grpc", metavar="HOST:PORT", help="Take OTLP over gRPC here instead of reading files.")
-@click.option("--otlp-http", metavar="HOST:PORT", help="Take OTLP over HTTP here instead of reading files.")
+@click.option(
+    "--otlp-grpc", metavar="HOST:PORT", help="Receive OTLP over gRPC here instead of reading files."
+)
+@click.option(
+    "--otlp-http", metavar="HOST:PORT", help="Receive OTLP over HTTP here instead of reading files."
+)
 @click.option("--seconds", type=click.FloatRange(min=0), help="How long to listen. Default: until Ctrl-C.")
 @click.option(
     "--require-coverage",
@@ -214,7 +218,7 @@ def live_check(
 
     listening = otlp_grpc is not None or otlp_http is not None
     if bool(files) == listening:
-        raise click.UsageError("give files, or --otlp-grpc or --otlp-http to listen; one of the two")
+        raise click.UsageError("name files, or --otlp-grpc or --otlp-http to listen, but not both")
     live = LiveCheck(_registry(root), canaries=canaries, gaps=read_gaps(_root(root) / GAPS))
     for path in files:
         live.feed(from_file(path))
@@ -239,7 +243,7 @@ def live_check(
 @command.command("lint-queries")
 @_root_option
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--every-metric", is_flag=True, help="Fail for a metric that none of these queries asks for.")
+@click.option("--every-metric", is_flag=True, help="Fail if a metric is in none of these queries.")
 def lint_queries(root: Path | None, paths: tuple[Path, ...], every_metric: bool) -> None:
     """Check the queries in files or folders: dashboards, alert rules and their tests, documents, plain queries.
 
@@ -275,7 +279,7 @@ def _root(given: Path | None) -> Path:
 
 
 def _checked(root: Path) -> Sources:
-    """The definitions below `root`, printed as counts; ends the verb when a rule is broken."""
+    """Return the definitions below `root` and print their numbers; exit if a rule is broken."""
     from tools.telemetry_schema.lint import lint
     from tools.telemetry_schema.project import REGISTRY, count_items, load_sources
 
@@ -284,7 +288,7 @@ def _checked(root: Path) -> Sources:
     empty = [section for section, count in counts.items() if not count]
     if empty:
         raise SchemaError(
-            REGISTRY, "", f"holds no {empty[0].replace('_', ' ')}: nothing was checked; is this the registry?"
+            REGISTRY, "", f"has no {empty[0].replace('_', ' ')}: nothing was checked; is this the registry?"
         )
     findings = lint(sources)
     for finding in findings:
@@ -312,7 +316,7 @@ def _print_json(value: Any) -> None:
 
 
 def _show(*parts: Any) -> None:
-    """Print with rich, as wide as the terminal; outside a terminal, lines are not wrapped."""
+    """Print with rich, as wide as the terminal; without a terminal, lines are not wrapped."""
     from rich.console import Console
 
     console = Console(markup=False, highlight=False, emoji=False)
@@ -323,7 +327,7 @@ def _show(*parts: Any) -> None:
 
 
 def _registry(root: Path | None) -> Registry:
-    """The registry below `root`, checked; the one that ships with the package when there is no root."""
+    """Return the checked registry below `root`; without a root, the one that ships with the package."""
     from tools.telemetry_schema.project import load_registry, packaged_registry
 
     return packaged_registry() if root is None else load_registry(root)

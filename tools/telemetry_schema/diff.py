@@ -79,11 +79,11 @@ def judge(base: Registry, current: Registry, migrations: str) -> Verdict:
                 f"version {now} must be {needed} or later; set the end of schema_url in "
                 f"ael_otel/registry/manifest.yaml to {needed}, then `make generate`"
             )
-        # A version that is still to come is where the note belongs, also while the old one is set.
+        # The note belongs to the next version, even if the manifest still has the old one.
         noted = _noted_names(migrations, was)
         problems += [
-            f"{change.section}: {change.name}: is {change.what} without a note; say under "
-            f"`## {max(now, needed)}` in ael_otel/registry/MIGRATIONS.md what users of `{change.name}` do"
+            f"{change.section}: {change.name}: is {change.what} without a note; write under "
+            f"`## {max(now, needed)}` in ael_otel/registry/MIGRATIONS.md what users of `{change.name}` have to do"
             for change in changes
             if change.needs_note and change.name not in noted
         ]
@@ -138,7 +138,7 @@ def _change(what: What, thing: Thing, detail: str, breaking: bool) -> Change:
 
 
 def _successor(gone: Thing, new: dict[tuple[str, str], Thing]) -> str | None:
-    """The new name of an item: the announced one, else a new item with the same description."""
+    """Return the new name of an item: the announced one, else a new item with the same description."""
     if gone.deprecated is not None and gone.deprecated.renamed_to:
         return gone.deprecated.renamed_to
     for thing in sorted(new.values()):

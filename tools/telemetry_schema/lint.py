@@ -1,7 +1,7 @@
 """Rules of a registry; each finding names the file, the item and the remedy.
 
-The rules fall in two stages: the first looks at the definitions and proves that every reference leads somewhere, the
-second looks at the resolved registry. A rule is one generator; the tuples below list them.
+There are two stages: the first checks the definitions and proves that every reference has a target, the second checks
+the resolved registry. A rule is one generator; the tuples below list them.
 """
 
 from collections.abc import Callable, Iterator

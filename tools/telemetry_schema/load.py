@@ -134,7 +134,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
             key = construct(key_node, deep=deep)
             if key in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} is given twice", key_node.start_mark
+                    None, None, f"key {key!r} appears twice", key_node.start_mark
                 )
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
@@ -143,14 +143,14 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 def _manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if not path.is_file():
-        raise SchemaError(str(folder), "", f"no {MANIFEST} here; give the folder of a registry")
+        raise SchemaError(str(folder), "", f"no {MANIFEST} here; name the folder of a registry")
     return _convert(_read(path), Manifest, MANIFEST, "")
 
 
 def _definition_files(folder: Path) -> list[Path]:
     paths = sorted(path for path in folder.glob("*.yaml") if path.name != MANIFEST)
     if not paths:
-        raise SchemaError(str(folder), "", "holds no definition files (*.yaml)")
+        raise SchemaError(str(folder), "", "has no definition files (*.yaml)")
     return paths
 
 

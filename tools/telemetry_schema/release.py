@@ -24,7 +24,7 @@ def read_release(root: Path, base: str = "") -> Registry:
         versions = released_versions(root)
         if not versions:
             raise SchemaError(
-                RELEASED, "", "holds none; `python -m tools.telemetry_schema release` writes the first"
+                RELEASED, "", "has none; `python -m tools.telemetry_schema release` writes the first"
             )
         base = str(versions[-1])
     path = folder / f"{base}.json" if Version.parse(base) else Path(base)
@@ -40,8 +40,8 @@ def read_release(root: Path, base: str = "") -> Registry:
 def write_release(registry: Registry, root: Path, *, again: bool = False) -> tuple[Path, bool]:
     """Write the snapshot of this version; return its path, and whether it changed.
 
-    Raises SchemaError when the version is released already and differs, unless `again` is set, for a version that
-    nobody has yet.
+    Raises SchemaError if the version is released already and differs, unless `again` is set, for a version that is not
+    published yet.
     """
     if Version.parse(registry.version) is None:
         raise SchemaError(

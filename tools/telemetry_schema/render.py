@@ -1,4 +1,4 @@
-"""Render the resolved registry: one Jinja2 template for each file that is made from it.
+"""Render the resolved registry: one Jinja2 template for each generated file.
 
 A template writes the items in order; `ruff` formats Python and drops unused imports, and the tables of a
 page are aligned afterwards.
@@ -161,11 +161,11 @@ def _context(registry: Registry) -> dict[str, Any]:
 
 
 class _Moments:
-    """The attributes of a span by the moment at which they are set.
+    """The attributes of a span by the time at which they are set.
 
-    `known`: every span starts with them. `due`: every span has them in the end, from the start where possible.
-    `optional`: may be set at the start. `later`: may be set once the span has started. `cached`: those of the start
-    that have few values, so that a mapping of them is built once for each combination; `complete` if none is optional.
+    `known`: set at the start of every span. `due`: every span has them at its end, from the start if possible.
+    `optional`: may be set at the start. `later`: may be set after the start. `cached`: those of the start that have few
+    values, so that a mapping of them is built once for each combination; `complete` if none is optional.
     """
 
     def __init__(self, span: Span) -> None:

@@ -32,7 +32,7 @@ def duplicate_name(sources: Sources) -> Iterator[Broken]:
             for value in repeated([*(member.id for member in members)]) | repeated(
                 [member.value for member in members]
             ):
-                yield "attributes", attribute.key, f"member {value} is there twice"
+                yield "attributes", attribute.key, f"member {value} appears twice"
     for section, name, refs in referring(sources):
         for key in sorted(repeated([ref.ref for ref in refs])):
             yield section, name, f"refers to {key} twice; remove one"
@@ -212,7 +212,7 @@ def bad_scope(sources: Sources) -> Iterator[Broken]:
     """A scope of ours has a fixed name, a goal and signals; each kind of signal has a scope that emits it."""
     twice = repeated([scope.name for scope in sources.scopes])
     for scope in sources.scopes:
-        problems = ["is there twice; remove one"] if scope.name in twice else []
+        problems = ["appears twice; remove one"] if scope.name in twice else []
         problems += _foreign_scope(scope) if scope.foreign else _own_scope(scope)
         for problem in problems:
             yield "scopes", scope.name, problem

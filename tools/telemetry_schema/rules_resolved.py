@@ -16,7 +16,7 @@ from tools.telemetry_schema.query.lint import check_query
 from tools.telemetry_schema.query.problem import Language, Query
 
 HARD_MAX_SERIES = 2000
-"""Series of one instrument at which the SDK starts to fold new ones into one overflow series."""
+"""Number of series of one instrument above which the SDK uses one overflow series."""
 UNITS = ("s", "By", "1")
 """Units a metric may have besides an annotation such as {item}."""
 VERBS = (

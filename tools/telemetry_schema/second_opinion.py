@@ -1,4 +1,4 @@
-"""The registry as OpenTelemetry's own tool, weaver, reads it."""
+"""Check the registry with weaver, OpenTelemetry's own tool."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ from tools.telemetry_schema.project import REGISTRY
 def ask_weaver(root: Path) -> tuple[bool, str]:
     """Run `weaver registry check` on the registry below `root`; return whether it found no fault, and its report.
 
-    A weaver that is not on PATH finds no fault.
+    If weaver is not on PATH, the result is True.
     """
     program = shutil.which("weaver")
     if program is None:

@@ -1,4 +1,4 @@
-"""One item of the registry, found by a name a person may have seen anywhere, in full."""
+"""Print one item of the registry in full, found by any of its names."""
 
 from collections.abc import Iterator
 from difflib import get_close_matches

@@ -20,7 +20,7 @@ _STYLES = {
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> Table:
-    """A plain table; words that mean good or bad news are coloured."""
+    """Return a plain table; words for success and failure are coloured."""
     built = Table(
         box=None,
         pad_edge=False,

@@ -62,7 +62,7 @@ def test_a_registry_without_items_is_an_error(checkout: Path, capsys: pytest.Cap
     (checkout / "ael_otel/registry/spans.yaml").write_text("file_format: definition/2\nspans: []\n", "utf-8")
     status, out, err = run(capsys, "check", "--root", str(checkout))
     assert (status, out) == (1, "")
-    assert "ael_otel/registry: holds no spans: nothing was checked" in err
+    assert "ael_otel/registry: has no spans: nothing was checked" in err
 
 
 def test_a_missing_list_of_scopes_is_an_error(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,7 +117,7 @@ def test_promql_prints_a_query_for_each_metric(capsys: pytest.CaptureFixture[str
     assert status == 0
     assert all(metric.ael.query in out for metric in packaged_registry().metrics)
     status, out, _ = run(capsys, "promql", "ael.errors")
-    assert out.startswith("# Errors, each counted once at the place where it arose. [{error}]\nsum by")
+    assert out.startswith("# Errors, each counted once where it occurred. [{error}]\nsum by")
     assert run(capsys, "promql", "nothing")[0] == 1
 
 
@@ -145,7 +145,7 @@ def test_a_stable_metric_removed_without_a_bump_fails(
     assert "ael.active_workflows" in out
     assert "removed" in out
     assert f"version {now} must be {later} or later; set the end of schema_url" in err
-    assert "what users of `ael.active_workflows` do" in err
+    assert "what users of `ael.active_workflows` have to do" in err
     status, out, _ = run(capsys, "diff", "--json", "--root", str(checkout))
     assert status == 1
     (change,) = json.loads(out)["changes"]
@@ -211,7 +211,7 @@ def test_live_check_listens(tmp_path: Path) -> None:
             live.wait()
     assert live.returncode == 1
     assert "missing_span" in out
-    assert "1 requests taken." in (tmp_path / "err").read_text("utf-8")
+    assert "1 requests received." in (tmp_path / "err").read_text("utf-8")
 
 
 def test_live_check_of_nothing_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -324,7 +324,7 @@ BROKEN: list[tuple[str, str, str, Spoil]] = [
     ("bad_scope", "ael", "set goal", lambda d: scope(d).pop("goal")),
     ("bad_scope", "ael", "set signals", lambda d: scope(d).update(signals=[])),
     ("bad_scope", "spans", "no scope emits spans", lambda d: scope(d).update(signals=["metrics"])),
-    ("bad_scope", "ael", "there twice", lambda d: d["scopes"]["scopes"].append(scope(d))),
+    ("bad_scope", "ael", "appears twice", lambda d: d["scopes"]["scopes"].append(scope(d))),
     (
         "bad_scope",
         "market*",

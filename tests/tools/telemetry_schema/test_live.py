@@ -648,7 +648,7 @@ def test_a_file_of_something_else_is_an_error(text: str, tmp_path: Path) -> None
     """A file that holds no telemetry never passes as telemetry without findings."""
     path = tmp_path / "other.json"
     path.write_text(text, "utf-8")
-    with pytest.raises(SchemaError, match=r"holds no OTLP/JSON|is no JSON"):
+    with pytest.raises(SchemaError, match=r"is not OTLP/JSON|is not JSON"):
         from_file(path)
 
 

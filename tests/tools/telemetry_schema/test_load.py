@@ -88,7 +88,7 @@ def test_a_wrong_path_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "manifest.yaml").write_text(
         "schema_url: https://schemas.example/x/1.0.0\nstability: stable\n"
     )
-    with pytest.raises(SchemaError, match="holds no definition files"):
+    with pytest.raises(SchemaError, match="has no definition files"):
         load(tmp_path)
 
 
@@ -98,7 +98,7 @@ def test_a_wrong_path_is_an_error(tmp_path: Path) -> None:
         ("file_format: definition/2\nmetrics: [\n", r"all\.yaml: line \d: .*"),
         (
             "file_format: definition/2\nmetrics: []\nmetrics: []\n",
-            r"all\.yaml: line 3: key 'metrics' is given twice",
+            r"all\.yaml: line 3: key 'metrics' appears twice",
         ),
         ("- 1\n", r"all\.yaml: must be a mapping of sections"),
     ],

@@ -131,7 +131,7 @@ BAD: list[tuple[Language, str, str]] = [
     (
         "promql",
         "rate(ael_active_workflows[5m])",
-        "rate() of ael_active_workflows, an updowncounter: it takes every fall for a restart; use delta()",
+        "rate() of ael_active_workflows, an updowncounter: it treats every fall as a restart; use delta()",
     ),
     ("promql", "increase((ael_active_workflows)[1h:5m])", "increase() of ael_active_workflows"),
     ("promql", "irate(sum(ael_active_workflows)[1h:5m])", "irate() of ael_active_workflows"),
@@ -141,8 +141,8 @@ BAD: list[tuple[Language, str, str]] = [
         "increase() of otelcol_exporter_queue_size, a gauge",
     ),
     ("promql", "traces_spanmetrics_latency", "add _bucket, _sum or _count"),
-    ("promql", "sum by (", "is no PromQL"),
-    ("promql", "", "is no PromQL"),
+    ("promql", "sum by (", "is not PromQL"),
+    ("promql", "", "is not PromQL"),
     ("logql", '{service_name="ael"} | colour="red"', "log field colour is not emitted"),
     ("logql", '{service_name="ael"} | event_name="ael.coffee"', "event ael.coffee is not emitted"),
     ("logql", '{service_name="ael"} | error_type="BROKEN"', "error_type is never 'BROKEN'"),
@@ -312,10 +312,10 @@ def test_configuration_is_searched_for_names_of_ours(registry: Registry, tmp_pat
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("a.txt", "", "is of no kind that holds queries"),
+        ("a.txt", "", "has no queries by its name"),
         ("a.json", "{}", "is not a dashboard"),
         ("a.json", "{", "does not parse"),
-        ("a.yaml", "[1]", "holds no mapping"),
+        ("a.yaml", "[1]", "is not a mapping"),
         ("a.yaml", "a: [", "does not parse"),
     ],
 )
@@ -333,7 +333,7 @@ def test_a_path_that_is_not_there_is_an_error(registry: Registry, tmp_path: Path
     """A wrong path and an empty folder are errors, not passes."""
     with pytest.raises(SchemaError, match="no such file or folder"):
         lint_queries(registry, [tmp_path / "nowhere"])
-    with pytest.raises(SchemaError, match="holds no file with queries"):
+    with pytest.raises(SchemaError, match="has no file with queries"):
         lint_queries(registry, [tmp_path])
 
 
@@ -341,7 +341,7 @@ def test_without_the_parser_it_says_what_to_install(known: Known, monkeypatch: p
     """promql-parser is a development dependency: without it there is one line, not a traceback."""
     monkeypatch.setitem(sys.modules, "promql_parser", None)
     with pytest.raises(
-        SchemaError, match=r"promql-parser: is not installed; `pip install 'ael-otel\[dev\]'`"
+        SchemaError, match=r"promql-parser: is not installed; install it with `pip install 'ael-otel\[dev\]'`"
     ):
         problems(known, "promql", "up")
 

@@ -1,4 +1,4 @@
-"""The live check: feed it telemetry, ask it for a report. A library for tests as well as the engine of the command.
+"""The live check: pass telemetry to it, get a report. A library for tests, and the core of the command.
 
 live = LiveCheck(packaged_registry())
 live.feed(from_spans(exporter.get_finished_spans()))
@@ -36,16 +36,16 @@ class Report:
 
     @property
     def violations(self) -> list[LiveFinding]:
-        """The findings that must not be."""
+        """The findings that fail the check."""
         return [finding for finding in self.findings if finding.level == "violation"]
 
     @property
     def items(self) -> int:
-        """How many spans, metrics and log records were looked at."""
+        """The number of spans, metrics and log records that were checked."""
         return sum(part.kind in ("span", "metric", "log") for part in self.checked)
 
     def summary(self) -> list[tuple[str, str, str, str, int]]:
-        """Level, id, signal, message and how often, the worst first."""
+        """Level, id, signal, message and number of findings, most severe first."""
         counted = Counter((each.level, each.id, each.signal_name, each.message) for each in self.findings)
         rows = [(*key, count) for key, count in counted.items()]
         return sorted(rows, key=lambda row: (-LEVELS.index(row[0]), row[1:]))
@@ -86,7 +86,7 @@ class LiveCheck:
         self._scopes: set[str] = set()
 
     def feed(self, batches: Iterable[samples.Batch]) -> None:
-        """Look at some telemetry."""
+        """Check some telemetry."""
         for batch in batches:
             if not batch.items:
                 continue
@@ -100,7 +100,7 @@ class LiveCheck:
                 self._checked.append(part)
 
     def report(self) -> Report:
-        """Everything found so far."""
+        """Return the report on everything checked so far."""
         return Report(tuple(self._checked), self._statistics(), self._coverage, self._gaps)
 
     def _item(self, item: samples.Item, resource: str, *, own: bool) -> Checked:

@@ -1,7 +1,7 @@
 """Which declared signals were seen, and whether each unseen one is a declared gap.
 
-A metric that stayed zero and a histogram without a value were announced, not seen: rows are exported at zero as soon as
-they are bound, whatever their instrument.
+A metric that stayed zero and a histogram without a value do not count as seen: rows are exported at zero as soon as
+they are bound, for every instrument.
 """
 
 from collections import Counter
@@ -48,7 +48,7 @@ class Coverage:
     def saw_metric(self, declared: Metric, points: tuple[samples.Point, ...]) -> None:
         """Count a metric, unless all its values are zero or empty.
 
-        A gauge or up-down counter must be exported once while it is not zero: a run under way when a reader collects.
+        A gauge or up-down counter must be exported once while it is not zero: a run in progress when a reader collects.
         """
         if any(point.value for point in points):
             self.saw("metrics", declared.name)

@@ -11,8 +11,8 @@ Level = Literal["violation", "improvement", "information"]
 SignalType = Literal["resource", "instrumentation_scope", "span", "metric", "log"]
 LEVELS: tuple[Level, ...] = ("information", "improvement", "violation")
 
-# Ids of weaver, with the level it gives them; only that a value outside a closed set is a violation here, since our
-# sets are closed. The second part is ours: checks that weaver lacks.
+# Ids of weaver's findings, with its levels, except that a value outside a closed set is a violation here, since our
+# sets are closed. The second part has checks that weaver lacks.
 IDS: dict[str, Level] = {
     "missing_attribute": "violation",
     "missing_metric": "violation",
@@ -53,7 +53,7 @@ IDS: dict[str, Level] = {
 
 @dataclass(frozen=True, slots=True)
 class LiveFinding:
-    """One thing that does not match."""
+    """One mismatch."""
 
     id: str
     message: str
@@ -63,11 +63,11 @@ class LiveFinding:
 
     @property
     def level(self) -> Level:
-        """How bad it is."""
+        """The severity of the finding."""
         return IDS[self.id]
 
     def as_json(self) -> dict[str, Any]:
-        """The finding as weaver writes it."""
+        """Return the finding in weaver's format."""
         return {
             "type": "PolicyFinding",
             "id": self.id,
@@ -96,11 +96,11 @@ class Checked:
     attribute_findings: dict[str, list[LiveFinding]] = field(default_factory=dict[str, list[LiveFinding]])
 
     def add(self, finding_id: str, message: str, **context: str) -> None:
-        """Note something about the part as a whole."""
+        """Add a finding about the part as a whole."""
         self.findings.append(LiveFinding(finding_id, message, context, self.signal_type, self.signal_name))
 
     def add_to(self, key: str, finding_id: str, message: str, **context: str) -> None:
-        """Note something about one attribute of the part."""
+        """Add a finding about one attribute of the part."""
         finding = LiveFinding(
             finding_id, message, {"attribute_key": key, **context}, self.signal_type, self.signal_name
         )
@@ -117,7 +117,7 @@ class Checked:
         return found
 
     def as_json(self) -> dict[str, Any]:
-        """The part as weaver writes it."""
+        """Return the part in weaver's format."""
         return {
             **self.facts,
             "attributes": [

@@ -1,4 +1,4 @@
-"""Listening for telemetry for a while, or until a person has seen enough."""
+"""Listen for telemetry for some time, or until the user ends it."""
 
 import signal
 from collections.abc import Callable
@@ -52,7 +52,7 @@ def listen(
                 )
         say(f"Listening {f'for {seconds:g} s' if seconds is not None else 'until Ctrl-C'}.")
         over.wait(seconds)
-    say(f"{sum(receiver.requests for receiver in receivers)} requests taken.")
+    say(f"{sum(receiver.requests for receiver in receivers)} requests received.")
 
 
 def _open(live: LiveCheck, address: str, protocol: str) -> _Receiver:

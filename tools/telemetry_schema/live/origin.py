@@ -21,9 +21,7 @@ def check_resource(index: Index, resource: samples.Resource, canaries: Iterable[
         elif key.startswith("ael."):
             part.add_to(key, "missing_attribute", f"Attribute '{key}' is on no entity of the registry.")
         else:
-            part.add_to(
-                key, "unknown_resource_attribute", f"Attribute '{key}' is not ours; it is let through."
-            )
+            part.add_to(key, "unknown_resource_attribute", f"Attribute '{key}' is not ours; it is ignored.")
     for entity in index.registry.entities:
         there = [item.key for item in entity.identity if item.key in resource.attributes]
         if not there and entity.requirement_level == "opt_in":

@@ -14,7 +14,7 @@ _CUMULATIVE_KINDS = ("gauge", "sum", "histogram", "exponentialHistogram", "summa
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """Who emits, as attributes."""
+    """The emitter of telemetry, by its attributes."""
 
     attributes: dict[str, Value]
 
@@ -95,7 +95,7 @@ class Batch:
 
 
 def read(document: Json) -> Iterator[Batch]:
-    """The batches of an OTLP/JSON export request of any signal; a document of something else has none."""
+    """Yield the batches of an OTLP/JSON export request of any signal; none for another document."""
     for outer, inner, name, make in (
         ("resourceSpans", "scopeSpans", "spans", _span),
         ("resourceMetrics", "scopeMetrics", "metrics", _metric),

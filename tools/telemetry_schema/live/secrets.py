@@ -12,7 +12,7 @@ _NAMES = ("field_name", "field_pattern")
 def secrets_in(
     values: Iterable[tuple[str, Value]], canaries: Iterable[str] = ()
 ) -> Iterator[tuple[str, str]]:
-    """Return key and kind of each value that holds a secret; never the value itself."""
+    """Return key and kind of each value that contains a secret; never the value itself."""
     planted = tuple(canaries)
     for key, value in values:
         text = value.decode("utf-8", errors="replace") if isinstance(value, bytes) else value

@@ -1,4 +1,4 @@
-"""Spans, metrics and log records against the registry, one at a time."""
+"""Check spans, metrics and log records against the registry, one by one."""
 
 from collections.abc import Iterable
 
@@ -79,7 +79,7 @@ def check_span(index: Index, span: samples.Span, canaries: Iterable[str], *, own
 
 
 class SeriesCount:
-    """How many series each metric has, per resource: more than the registry allows is a finding, once."""
+    """Counts the series of each metric, per resource; more than the registry allows is reported once."""
 
     def __init__(self) -> None:
         self._series: dict[tuple[str, str], set[frozenset[tuple[str, str]]]] = {}

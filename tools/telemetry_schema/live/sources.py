@@ -1,4 +1,4 @@
-"""Where telemetry to check comes from: OTLP/JSON files, OTLP requests, objects of the SDK in memory."""
+"""Sources of telemetry to check: OTLP/JSON files, OTLP requests, objects of the SDK in memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def from_file(path: Path) -> list[Batch]:
     batches = [batch for document in _documents(path, text) for batch in read(document)]
     if not batches:
         raise SchemaError(
-            str(path), "", "holds no OTLP/JSON: no resourceSpans, resourceMetrics or resourceLogs"
+            str(path), "", "is not OTLP/JSON: no resourceSpans, resourceMetrics or resourceLogs"
         )
     return batches
 
@@ -73,5 +73,5 @@ def _line(path: Path, number: int, line: str) -> Json:
     try:
         document: Any = json.loads(line)
     except json.JSONDecodeError as error:
-        raise SchemaError(str(path), f"line {number}", f"is no JSON: {error.msg}") from error
+        raise SchemaError(str(path), f"line {number}", f"is not JSON: {error.msg}") from error
     return cast("Json", document if isinstance(document, dict) else {})

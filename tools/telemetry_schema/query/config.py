@@ -14,7 +14,7 @@ _FILES = re.compile(r"\.(?:ya?ml|json|db|toml|md|py)$")
 
 
 def check_config(text: str, known: Known) -> Iterator[str]:
-    """Names in the text that begin as ours do and are not in the registry."""
+    """Yield the names in the text that begin like ours but are not in the registry."""
     metrics = {metric.name for metric in known.registry.metrics}
     types = {span.type for span in known.registry.spans} | known.events
     scopes = {scope.name for scope in known.registry.scopes}

@@ -23,7 +23,7 @@ READS = (
 def queries_of(path: Path) -> list[Query]:
     """The queries of one file.
 
-    Raises SchemaError for a file that cannot be read, does not parse, or is of no kind that holds queries.
+    Raises SchemaError for a file that cannot be read, does not parse, or is of no kind with queries.
     """
     try:
         text = path.read_text("utf-8")
@@ -40,7 +40,7 @@ def queries_of(path: Path) -> list[Query]:
         return list(_dashboard(path, _parsed(path, text)))
     if path.suffix in (".yml", ".yaml"):
         return list(_yaml(path, _parsed(path, text)))
-    raise SchemaError(str(path), "", f"is of no kind that holds queries; these are read: {READS}")
+    raise SchemaError(str(path), "", f"has no queries by its name; these files are read: {READS}")
 
 
 def recorded_names(paths: Iterable[Path]) -> set[str]:
@@ -124,7 +124,7 @@ def _language(datasource: Any) -> Language | None:
 def _yaml(path: Path, document: Any) -> Iterator[Query]:
     content = _mapping(document)
     if not content:
-        raise SchemaError(str(path), "", "holds no mapping")
+        raise SchemaError(str(path), "", "is not a mapping")
     for group, rule in _rules(content):
         name = rule.get("alert") or rule.get("record")
         expression = str(rule.get("expr", ""))

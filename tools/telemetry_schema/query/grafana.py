@@ -1,4 +1,4 @@
-"""Grafana's variables in queries, put in place of which a parser can take something."""
+"""Replace Grafana's variables in queries by text that a parser accepts."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _QUERY_RESULT = re.compile(r"\s*query_result\((?P<query>.+)\)\s*", re.DOTALL)
 
 
 def candidates(text: str) -> Iterator[str]:
-    """The query with its variables replaced, in each way that may make sense; quoted text keeps its variables."""
+    """Yield the query with its variables replaced, in each way that may be valid; quoted text is not changed."""
     pieces = _QUOTED.split(text)
     for stand_in in (PLACEHOLDER, "1", "5m"):
         yield "".join(
@@ -27,7 +27,7 @@ def candidates(text: str) -> Iterator[str]:
 
 
 def variable_query(text: str) -> str:
-    """The PromQL behind the query of a dashboard variable: `label_values(metric, label)` uses both names."""
+    """Return PromQL for the query of a dashboard variable: `label_values(metric, label)` uses both names."""
     if match := _LABEL_VALUES.fullmatch(text):
         selector, label = match["selector"], match["label"]
         return f"count by ({label}) ({selector})" if selector else ""

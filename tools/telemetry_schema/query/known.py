@@ -89,7 +89,7 @@ class Known:
 
 
 def wrong_values(operator: str, text: str, allowed: Iterable[str]) -> list[str]:
-    """Values of a comparison that a closed set does not have; a real pattern or a variable is let through."""
+    """Return the values in a comparison that are not in a closed set; patterns and variables are ignored."""
     if "$" in text or not text:
         return []
     words = [text]

@@ -1,4 +1,4 @@
-"""Every query of some files against the registry."""
+"""Check every query in some files against the registry."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from tools.telemetry_schema.query.promql import check_promql, parse, selectors
 from tools.telemetry_schema.query.traceql import check_traceql
 from tools.telemetry_schema.query.units import shown_wrong
 
-# A folder stands for the files in it that hold queries; build scripts and their like are passed over.
+# In a folder only files with queries are read, not build scripts and the like.
 _IN_FOLDERS = ("*.rules.yml", "*.test.yml", "*.json", "*.promql", "*.logql", "*.traceql", "*.md")
 
 
@@ -39,7 +39,7 @@ class Linted(NamedTuple):
 def lint_queries(registry: Registry, paths: Sequence[Path]) -> Linted:
     """Check the queries of files, and of the files below folders.
 
-    Raises SchemaError for a path that is not there or holds nothing to check.
+    Raises SchemaError for a path that does not exist or has nothing to check.
     """
     files = [file for path in paths for file in _files(path)]
     known = Known(registry, recorded_names(files))
@@ -83,7 +83,7 @@ def check_query(query: Query, known: Known) -> list[str]:
             try:
                 tree = parse(query.text)
             except ValueError as error:
-                return [f"is no PromQL: {error}"]
+                return [f"is not PromQL: {error}"]
             shown = shown_wrong(tree, known, query.unit)
             return check_promql(tree, known) + ([shown] if shown else [])
 
@@ -96,5 +96,5 @@ def _files(path: Path) -> Iterator[Path]:
         raise SchemaError(str(path), "", "no such file or folder")
     found = sorted({file for pattern in _IN_FOLDERS for file in path.rglob(pattern)})
     if not found:
-        raise SchemaError(str(path), "", f"holds no file with queries: {', '.join(_IN_FOLDERS)}")
+        raise SchemaError(str(path), "", f"has no file with queries: {', '.join(_IN_FOLDERS)}")
     yield from found

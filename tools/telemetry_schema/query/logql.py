@@ -1,4 +1,4 @@
-"""LogQL against the registry, by the names it uses; its grammar is left to Loki."""
+"""Check LogQL against the registry, by the names in it; its grammar is left to Loki."""
 
 import re
 

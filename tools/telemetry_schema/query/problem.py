@@ -6,7 +6,7 @@ Language = Literal["promql", "logql", "traceql"]
 
 
 class Query(NamedTuple):
-    """One query: its language, text, where it stands, and the unit of its panel, if it has one."""
+    """One query: its language, text, location, and the unit of its panel, if it has one."""
 
     language: Language
     text: str

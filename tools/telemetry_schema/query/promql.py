@@ -1,4 +1,4 @@
-"""PromQL against the registry: metric names, matchers and their values, grouping, matching, units."""
+"""Check PromQL against the registry: metric names, matchers and their values, grouping, matching, units."""
 
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -9,7 +9,7 @@ from tools.telemetry_schema.errors import SchemaError
 from tools.telemetry_schema.query.grafana import PLACEHOLDER, candidates
 from tools.telemetry_schema.query.known import Known, Series, wrong_values
 
-# Functions that take a fall for a restart of the counter, so that anything that may fall gives nonsense.
+# Functions that treat a fall as a restart of the counter: for values that may fall, their result is wrong.
 _OF_COUNTERS = ("rate", "irate", "increase")
 _OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
 
@@ -23,7 +23,7 @@ def parser() -> Any:
         return import_module("promql_parser")
     except ImportError as error:
         raise SchemaError(
-            "lint-queries", "promql-parser", "is not installed; `pip install 'ael-otel[dev]'` brings it"
+            "lint-queries", "promql-parser", "is not installed; install it with `pip install 'ael-otel[dev]'`"
         ) from error
 
 
@@ -70,7 +70,7 @@ def _parts(node: Any, *, every_argument: bool) -> list[Any]:
 
 
 class _Checker:
-    """Walks a tree from its leaves; each node answers with the labels its result may have."""
+    """Traverses a tree from its leaves; each node returns the labels that its result may have."""
 
     def __init__(self, known: Known) -> None:
         self._known = known
@@ -172,7 +172,7 @@ class _Checker:
         if series is not None and series.instrument not in ("", "counter"):
             kind = "a gauge" if series.instrument == "gauge" else "an updowncounter"
             self.problems.append(
-                f"{function}() of {node.name}, {kind}: it takes every fall for a restart; "
+                f"{function}() of {node.name}, {kind}: it treats every fall as a restart; "
                 "use delta(), deriv(), avg_over_time() or max_over_time()"
             )
         for part in _parts(node, every_argument=False):

@@ -1,4 +1,4 @@
-"""TraceQL against the registry, by the names it uses; its grammar is left to Tempo."""
+"""Check TraceQL against the registry, by the names in it; its grammar is left to Tempo."""
 
 import re
 
