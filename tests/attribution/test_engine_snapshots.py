@@ -112,7 +112,7 @@ def wanted(watched: Any) -> list[Wanted] | None:
         ("fetch", {"url": "https://x.example"}),
     ],
 )
-def test_call_that_writes_nothing_below_the_roots_is_not_looked_at(
+def test_call_that_writes_nothing_below_the_roots_gets_no_snapshot(
     desk: Desk, tool: str, params: dict[str, str]
 ) -> None:
     """One that reads by its name or its command, and one whose parameters name files elsewhere alone."""

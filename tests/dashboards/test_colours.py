@@ -114,14 +114,14 @@ def contrast(colour: str, background: str) -> float:
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_colours_of_a_family_can_be_told_apart(family: str, theme: str) -> None:
+def test_colours_of_a_family_can_be_distinguished(family: str, theme: str) -> None:
     """Proves that no two of them are closer than the closest two of Okabe and Ito's, whatever cones an eye lacks."""
     _, shades = THEMES[theme]
     assert closest(shades[name] for name in FAMILIES[family].values()) >= closest(OKABE_ITO)
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_components_that_lie_on_one_another_can_be_told_apart(theme: str) -> None:
+def test_overlapping_components_can_be_distinguished(theme: str) -> None:
     """Proves the same for neighbours in the stack of components, which are too many for it to hold for all pairs."""
     _, shades = THEMES[theme]
     stacked = [shades[colours.COMPONENTS[name]] for name in sorted(colours.COMPONENTS)]

@@ -149,7 +149,7 @@ def lines(change: Change) -> dict[str, list[tuple[int, int]]]:
     return {file.path: [(each.start, each.end) for each in file.ranges] for file in change.files}
 
 
-def test_tool_calls_are_credited_with_what_they_wrote(played: Played) -> None:
+def test_lines_are_attributed_to_the_tool_calls_that_wrote_them(played: Played) -> None:
     """The file that a parameter names, and the one that none does; with run, step, call, caller and span."""
     save, make = played.of("report")
     assert (lines(save), lines(make)) == ({"a.py": [(2, 2)]}, {"b.py": [(1, 1)]})
@@ -177,7 +177,7 @@ def test_tool_calls_are_credited_with_what_they_wrote(played: Played) -> None:
     ]
 
 
-def test_lines_that_somebody_writes_after_a_run_are_not_its(played: Played) -> None:
+def test_lines_written_after_a_run_are_not_attributed_to_it(played: Played) -> None:
     """Neither those that were committed before it."""
     answers = played.blame("a.py")
     assert {text: (line["contributor"]["type"], line["execution_id"]) for text, line in answers.items()} == {
@@ -216,7 +216,7 @@ def test_calls_at_the_same_time_share_their_lines(played: Played) -> None:
         }
 
 
-def test_files_outside_of_the_roots_are_nobodys(played: Played) -> None:
+def test_files_outside_the_roots_are_not_attributed(played: Played) -> None:
     """A run that writes elsewhere has no changes."""
     assert (played.repository.root.parent / "elsewhere" / "b.py").exists()
     assert played.of("outside") == []

@@ -361,7 +361,7 @@ def _docstring_program() -> str:
 
 
 @pytest.mark.parametrize("source", ["docs/how-to/hosting.md", "docstring"])
-def test_documented_application_is_kept(tmp_path: Path, source: str) -> None:
+def test_documented_application_is_unchanged(tmp_path: Path, source: str) -> None:
     """The application of the page on hosting and of the instrumentor's docstring serves, and its runs are listed."""
     text = _docstring_program() if source == "docstring" else _blocks((ROOT / source).read_text("utf-8"))[0]
     (tmp_path / "app.py").write_text(text, "utf-8")

@@ -85,7 +85,7 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield running
 
 
-def test_the_client_librarys_span_can_stand_for_the_request(native: Lab) -> None:
+def test_span_of_the_client_library_can_replace_the_request_span(native: Lab) -> None:
     """Proves that `native` leaves the library's span alone in its place, with metrics, lines and records unchanged."""
     seen = native.ask("execute", workflow="whose_trace", inputs={})["outputs"]["seen"]
     taken = native.collect()

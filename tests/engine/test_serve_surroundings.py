@@ -189,7 +189,7 @@ def kept(inside: Path, copy: Path) -> int:
 
 
 @pytest.mark.slow  # the store is tried again every ten seconds
-def test_full_disk_costs_no_health_and_each_run_is_kept_or_counted(place: Path, tmp_path: Path) -> None:
+def test_full_disk_leaves_health_ok_and_runs_are_stored_or_counted(place: Path, tmp_path: Path) -> None:
     """Proves that an engine which starts on a full disk answers, keeps the run that waited once there is room, and
     counts the one that still waits when it ends on a disk that is full again.
     """

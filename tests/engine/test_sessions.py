@@ -349,7 +349,7 @@ def test_silent_client_of_a_living_engine_is_idle_and_its_session_is_exported(tm
 
 
 @pytest.mark.slow
-def test_session_of_a_killed_engine_is_shown_with_what_is_unknown(tmp_path: Path) -> None:
+def test_session_of_a_killed_engine_is_shown_with_its_unknowns(tmp_path: Path) -> None:
     """Proves that a kill loses no event that was stored, and that the session without an end stays readable."""
     runs = tmp_path / "runs.db"
     file = write_configuration(tmp_path, telemetry={"store": {"path": str(runs)}})

@@ -50,7 +50,7 @@ def test_the_tree_is_clean() -> None:
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_a_bad_file_is_found_and_named(repo: Path, what: str) -> None:
+def test_bad_file_is_named(repo: Path, what: str) -> None:
     """Each rule reports its own case with the file and the line, and does not print the text."""
     name, text = BAD[what]
     add(repo, name, f"# first line\n{text}\n" if what != "bytes" else text)

@@ -746,7 +746,7 @@ def test_delete_removes_ended_runs_and_names_the_others(store: Any) -> None:
     assert store.get("exec-000001") == filled(run(1))
 
 
-def test_delete_of_more_runs_than_one_transaction_holds_removes_all(store: Any) -> None:
+def test_delete_of_more_runs_than_one_transaction_removes_all(store: Any) -> None:
     """Proves that any number of runs can be named."""
     store.put(run(number) for number in range(1, 651))
     report = store.delete(f"exec-{number:06d}" for number in range(1, 641))

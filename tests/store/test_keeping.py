@@ -235,7 +235,7 @@ def test_pruned_runs_are_removed_from_the_mirror_too(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_file_of_somebody_else_is_not_deleted(tmp_path: Path) -> None:
+def test_file_of_another_program_is_not_deleted(tmp_path: Path) -> None:
     """Proves that pruning deletes only files that hold the run that was pruned."""
     folder = tmp_path / ".ael"
     mirror = Mirror(folder / "traces")

@@ -191,7 +191,7 @@ def test_damaged_rows_hide_no_others(ledger: Ledger, backend: Any) -> None:
     assert ledger.authors("/w/.git", "a.py", Hashes.of(LINES))[:6] == [*[(two.id,)] * 5, None]
 
 
-def test_ledger_goes_with_the_retention_of_runs(make_backend: Callable[[], Any]) -> None:
+def test_ledger_is_pruned_by_the_retention_of_runs(make_backend: Callable[[], Any]) -> None:
     """`prune` deletes what is older, with samples and names of files, and leaves the rest."""
     backend = make_backend()
     ledger = Ledger(backend)
@@ -204,7 +204,7 @@ def test_ledger_goes_with_the_retention_of_runs(make_backend: Callable[[], Any])
     assert rows(backend) == dict.fromkeys(TABLES, 0)
 
 
-def test_changes_of_a_deleted_session_are_gone(make_backend: Callable[[], Any]) -> None:
+def test_changes_are_deleted_with_their_session(make_backend: Callable[[], Any]) -> None:
     """Its lines have an unknown author then."""
     backend = make_backend()
     ledger = Ledger(backend)

@@ -180,7 +180,7 @@ def test_calls_are_priced_when_they_are_recorded_and_never_again(
     ]
 
 
-def test_costs_of_later_prices_stand_beside_the_recorded_ones(tmp_path: Path) -> None:
+def test_repriced_costs_are_stored_beside_the_recorded_ones(tmp_path: Path) -> None:
     """Proves that `store_repriced` changes no recorded cost, and that sums have both."""
     store = SqliteStore(tmp_path / "telemetry.db")
     store.put([with_calls(1, model_call()), with_calls(2, model_call("other"))])

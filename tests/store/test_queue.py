@@ -246,7 +246,7 @@ def test_busy_store_is_retried_without_a_drop(path: Path, caplog: pytest.LogCapt
     ]
 
 
-def test_run_that_cannot_be_stored_costs_no_other_run(path: Path) -> None:
+def test_run_that_cannot_be_stored_does_not_affect_others(path: Path) -> None:
     """Proves that of a batch with a row that the database refuses all others are written, and that one is counted."""
     with fed(path, linger_s=0.1) as it:
         it.gate.fault = lambda ids: ValueError("refused") if "exec-000003" in ids else None
@@ -347,7 +347,7 @@ def test_closing_waits_no_longer_than_it_may(path: Path) -> None:
         assert reader.count(RunQuery()) == 0
 
 
-def test_a_busy_store_is_given_up_at_the_end(path: Path) -> None:
+def test_runs_for_a_busy_store_are_dropped_at_close(path: Path) -> None:
     """Proves that runs that a store refuses until the end are counted, not retried for ever."""
     with fed(path) as it:
         it.gate.fault = lambda _: StoreBusyError("locked")

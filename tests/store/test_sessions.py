@@ -303,7 +303,7 @@ def test_batches_do_not_matter_to_a_resumed_session(
     cuts=st.lists(st.integers(1, 40), max_size=6),
     sends=st.lists(st.booleans(), min_size=8, max_size=8),
 )
-def test_what_is_remembered_for_export_is_what_the_store_holds(
+def test_entries_in_memory_for_export_match_the_store(
     make_backend: Callable[[], Any], events: list[SessionEvent], cuts: list[int], sends: list[bool]
 ) -> None:
     """However late events come, and whatever was exported in between, another process would export the same."""
@@ -357,7 +357,7 @@ def test_each_end_of_a_resumed_session_is_counted_logged_and_exported(
     assert {span.parent_id for span in desk.spans if span not in roots} == {record.span_id}
 
 
-def test_end_that_waits_for_export_is_sent_as_it_was_once_the_session_goes_on(table: SessionTable) -> None:
+def test_queued_end_of_a_reopened_session_is_sent_unchanged(table: SessionTable) -> None:
     """The receiver was away while the session was resumed."""
     table.add(RESUMED[:4])
     table.add(RESUMED[4:6])
@@ -640,7 +640,7 @@ def test_process_that_counts_itself_leaves_the_totals_of_the_store(make_backend:
     }
 
 
-def test_totals_have_an_identity_and_remember_what_was_exported(make_backend: Callable[[], Any]) -> None:
+def test_totals_have_an_identity_and_store_what_was_exported(make_backend: Callable[[], Any]) -> None:
     """What was counted before the first export is history; the identity stays, whoever asks."""
     backend = make_backend()
     table = SessionTable(backend)
@@ -680,7 +680,7 @@ def test_too_many_events_are_dropped_and_counted(
     assert table.add([event("activity", 99)]) == (0, 1, {}, [])
 
 
-def test_deleted_session_is_gone(make_backend: Callable[[], Any]) -> None:
+def test_deleted_session_is_not_found(make_backend: Callable[[], Any]) -> None:
     """Its events and what waited for export go with it; totals stay."""
     backend = make_backend()
     table = SessionTable(backend)
@@ -692,7 +692,7 @@ def test_deleted_session_is_gone(make_backend: Callable[[], Any]) -> None:
     assert table.totals() == totals
 
 
-def test_session_that_is_deleted_while_it_is_read_is_gone(
+def test_session_deleted_during_a_read_is_not_found(
     make_backend: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the read of its events and that of its record, another process deletes it."""

@@ -250,7 +250,7 @@ def test_failed_agent_has_its_error(kind: str, status: str, call: str) -> None:
     assert record.error.code == kind
 
 
-def test_traces_of_no_agent_are_not_kept() -> None:
+def test_traces_without_an_agent_are_not_stored() -> None:
     """Proves that an HTTP server's spans make no runs, and that `keep` can select them, also below a remote parent."""
     agent, all_of_them = Agent(), Agent(keep=lambda _name, _attributes: True)
     remote = SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(1))
@@ -262,7 +262,7 @@ def test_traces_of_no_agent_are_not_kept() -> None:
     assert (record.workflow_name, record.trace_id) == ("GET /", f"{1:032x}")
 
 
-def test_our_own_runs_are_not_kept_twice() -> None:
+def test_our_own_runs_are_not_stored_twice() -> None:
     """Proves that spans of the lifecycle are left out, also under the span of a server."""
     agent = Agent(keep=lambda _name, _attributes: True)
     recorder = Recorder(tracer_provider=agent.provider, metrics=AelMetrics(), store=agent.store, genai=True)

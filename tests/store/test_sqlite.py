@@ -64,7 +64,7 @@ def test_the_settings_of_the_file_are_those_that_the_design_rests_on(tmp_path: P
     store.close()
 
 
-def test_every_child_row_goes_with_its_run_by_an_index(tmp_path: Path) -> None:
+def test_child_rows_are_deleted_with_their_run_by_an_index(tmp_path: Path) -> None:
     """Proves that deleting a run searches no table: each reference to it is the beginning of a key."""
     store = SqliteStore(tmp_path / "telemetry.db")
     for table in ("bodies", "tool_calls", "errors"):
@@ -156,7 +156,7 @@ def _look_as_somebody_else(path: Path, answers: "multiprocessing.Queue[object]")
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork, no other user")
 @pytest.mark.parametrize("open_elsewhere", [False, True])
-def test_who_may_only_read_can_look(open_elsewhere: bool) -> None:
+def test_user_without_write_permission_can_read(open_elsewhere: bool) -> None:
     """Proves that a read-only file can be listed and printed, also while its owner has it open, that no file is created
     beside it, and that deleting is refused.
     """

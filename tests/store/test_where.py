@@ -319,7 +319,7 @@ def test_expression_chooses_these_runs(store: Any, where: str, numbers: list[int
     assert sorted(ids(store.iterate(RunQuery(where=where)))) == sorted(found)
 
 
-def test_expression_chooses_what_is_summed_up_and_exported(store: Any) -> None:
+def test_expression_filters_statistics_and_exports(store: Any) -> None:
     """Proves that statistics, errors and exports take the expression, also beside other filters."""
     query = RunQuery(where="duration > 2s", status="failed", limit=None, text="customer")
     assert [row.count for row in kept(store).stats("workflow", query)] == [1]
@@ -349,7 +349,7 @@ def test_durations_count_back_from_now(store: Any) -> None:
     assert now > START
 
 
-def test_many_calls_of_a_tool_are_found_as_few_are(store: Any) -> None:
+def test_runs_of_a_frequent_tool_are_found_like_those_of_a_rare_one(store: Any) -> None:
     """Proves that the number of calls of a tool changes only how its runs are looked up."""
     some = [
         run(number, steps=[step("pay", tool_calls=[call("often")] * 400, tool_name="often")])

@@ -23,7 +23,7 @@ PROVOKED = {
     "keep_full": "unit/sdk/test_tail_sampling.py::test_too_many_open_traces_give_up_the_oldest",
     "keep_expired": "unit/sdk/test_tail_sampling.py::test_trace_that_does_not_end_is_dropped",
     "shutdown_timeout": "process/sdk/test_conservation.py::test_shutdown_in_the_middle_of_overload",
-    "store_error": "store/test_queue.py::test_run_that_cannot_be_stored_costs_no_other_run",
+    "store_error": "store/test_queue.py::test_run_that_cannot_be_stored_does_not_affect_others",
     "rate_limit": "unit/instrument/test_server_output.py::test_server_output_over_the_limit_is_dropped_and_counted",
     "hook_error": "unit/sessions/test_hooks.py::test_function_that_raises_is_counted_and_reported_once",
     "not_understood": "process/hook/test_worker.py::test_foreign_file_in_the_spool_becomes_a_dead_letter",

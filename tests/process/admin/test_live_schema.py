@@ -293,7 +293,7 @@ class TestHowOften:
         assert guesses == [401] * BURST + [429] * 5
         assert "signals" in served.document(Authorization=bearer(TOKEN))
 
-    def test_the_bucket_never_holds_more_than_a_burst(self) -> None:
+    def test_bucket_never_exceeds_a_burst(self) -> None:
         """A long silence does not allow a larger burst, and a stopped clock allows no further requests."""
         clock = Clock()
         bucket = TokenBucket(burst=3, per_second=2, clock=clock)

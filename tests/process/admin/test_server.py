@@ -289,7 +289,7 @@ def test_scrapes_at_once_are_all_answered(serve: Serve) -> None:
     assert len({body for _, body in answers}) == 1
 
 
-def test_slow_clients_do_not_hold_up_others(serve: Serve) -> None:
+def test_slow_clients_do_not_block_others(serve: Serve) -> None:
     """Clients that send half a request block their own connection only."""
     client = serve()
     hanging = [client.hang() for _ in range(MAX_CONNECTIONS - 1)]
@@ -300,7 +300,7 @@ def test_slow_clients_do_not_hold_up_others(serve: Serve) -> None:
         connection.close()
 
 
-def test_slow_clients_do_not_hold_up_the_end(serve: Serve) -> None:
+def test_slow_clients_do_not_block_shutdown(serve: Serve) -> None:
     """Closing stays within its bound for any number of hanging clients."""
     client = serve()
     hanging = [client.hang() for _ in range(MAX_CONNECTIONS + 4)]
@@ -312,7 +312,7 @@ def test_slow_clients_do_not_hold_up_the_end(serve: Serve) -> None:
         connection.close()
 
 
-def test_a_client_that_goes_away_leaves_no_trace(serve: Serve, capfd: pytest.CaptureFixture[str]) -> None:
+def test_disconnecting_client_leaves_no_trace(serve: Serve, capfd: pytest.CaptureFixture[str]) -> None:
     """Nothing is printed for broken connections and broken requests: the engine's stderr is not ours."""
     client = serve()
     for data in (b"", b"\x16\x03\x01", b"GET / HTTP/9.9\r\n\r\n", b"GET " + b"x" * 70_000):

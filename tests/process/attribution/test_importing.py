@@ -103,7 +103,7 @@ def test_range_with_a_hash_is_bound_at_the_revision_that_has_it(repository, ledg
     )
 
 
-def test_range_of_a_record_from_before_the_commit_is_found_in_what_followed(repository, ledger):
+def test_range_recorded_before_the_commit_is_found_in_a_later_revision(repository, ledger):
     """The reference implementation names the commit before the change: the lines are in one after it."""
     before = repository.git("rev-parse", "HEAD")
     repository.write(PATH, *HEAD, *BY_AI)
@@ -140,7 +140,7 @@ def test_range_that_is_there_twice_is_not_guessed(repository, ledger):
     assert authors(ledger, repository) == "-" * 13
 
 
-def test_range_without_a_hash_is_about_what_its_revision_added(repository, ledger):
+def test_range_without_a_hash_means_lines_its_revision_added(repository, ledger):
     """As the specification says: blame leads to the revision, and the record of that revision to the range."""
     repository.write(PATH, HEAD[0], *BY_AI, *HEAD[1:])
     revision = repository.commit("by an agent")
@@ -162,7 +162,7 @@ def test_range_without_a_hash_at_an_earlier_revision_binds_nothing(repository, l
     assert "a" not in authors(ledger, repository)
 
 
-def test_human_is_believed_where_a_record_says_so(repository, ledger):
+def test_human_is_accepted_from_a_record(repository, ledger):
     """Explicit evidence is the only source of `human`, and only for the lines that it names."""
     revision = repository.git("rev-parse", "HEAD")
     take(ledger, repository, record(revision, hashed(1, HEAD[:2]), kind="human"))

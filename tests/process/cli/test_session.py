@@ -139,7 +139,7 @@ def test_web_writes_a_page_of_the_session_and_of_its_runs(ael: Ael, folder_of_pa
     assert ael("show", "s-1", "--web", "--output", "json").exit_code == 2
 
 
-def test_page_goes_with_its_session(ael: Ael, folder_of_pages: Path) -> None:
+def test_page_is_deleted_with_its_session(ael: Ael, folder_of_pages: Path) -> None:
     """Deleting removes the page of the session, not those of its runs."""
     path = Path(ael("show", "s-1", "--web", "--no-open").stdout.strip())
     assert len(list(folder_of_pages.rglob("*.html"))) == 2
@@ -185,7 +185,7 @@ def test_delete_asks_and_leaves_runs(ael: Ael) -> None:
     assert "exec-77" in CliRunner().invoke(cli, ["trace", "list", "--output", "json"]).stdout
 
 
-def test_sessions_of_two_agents_with_one_id_are_told_apart(
+def test_sessions_of_two_agents_with_one_id_are_distinguished(
     ael: Ael, stores: tuple[SqliteStore, SqliteStore]
 ) -> None:
     """An export has both; either is shown by its trace id, which the message names."""
@@ -202,7 +202,7 @@ def test_sessions_of_two_agents_with_one_id_are_told_apart(
     assert json.loads(ael("show", trace_id, "--output", "json").stdout)["agent"] == "codex"
 
 
-def test_runs_of_two_agents_with_one_session_id_are_told_apart(
+def test_runs_of_two_agents_with_one_session_id_are_distinguished(
     ael: Ael, stores: tuple[SqliteStore, SqliteStore]
 ) -> None:
     """Each run is the session's whose agent called it; one whose caller is no agent of them is listed with both."""
@@ -278,7 +278,7 @@ class Clock:
         self.slept.append(seconds)
 
 
-def test_tail_shows_what_ends_from_now_on(
+def test_tail_shows_runs_that_end_from_now_on(
     ael: Ael, stores: tuple[SqliteStore, SqliteStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Calls that end while it looks are shown once, earlier ones are not."""

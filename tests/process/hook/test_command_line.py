@@ -23,7 +23,7 @@ def commands(value: object) -> set[str]:
 
 
 @pytest.mark.parametrize("client", JSON_CLIENTS, ids=lambda each: each.name)
-def test_rule_lets_tools_run_when_the_package_is_gone(client: Client, tmp_path: Path) -> None:
+def test_rule_lets_tools_run_when_the_package_is_not_installed(client: Client, tmp_path: Path) -> None:
     """Without ael-hook on PATH the very command of the file ends with 0 and prints nothing."""
     (command,) = commands(json.loads(new_text(client)))
     done = subprocess.run(

@@ -96,7 +96,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
 }
 
 
-def test_what_is_not_understood_leaves_no_value(tmp_path: Path) -> None:
+def test_event_that_is_not_understood_leaves_no_value(tmp_path: Path) -> None:
     """A dead letter has the reason, the names of keys and their types."""
     for name, (data, why) in HOSTILE.items():
         run(tmp_path / name, data)

@@ -269,7 +269,7 @@ def test_workers_of_one_store_continue_one_series(tmp_path: Path) -> None:
     assert len(instances) == 1
 
 
-def test_what_no_receiver_took_is_counted_by_the_next_worker(tmp_path: Path) -> None:
+def test_totals_no_receiver_accepted_are_sent_by_the_next_worker(tmp_path: Path) -> None:
     """A worker that finds nobody leaves its counts and log events to the next one, which sends them once."""
     second = [{**payload, "session_id": "s-2"} for payload in story("codex")]
     with OtlpSink() as sink:
@@ -283,7 +283,7 @@ def test_what_no_receiver_took_is_counted_by_the_next_worker(tmp_path: Path) -> 
     assert sorted(log["event"] for log in logs) == ["ael.session.end"] * 2 + ["ael.session.start"] * 2
 
 
-def test_totals_are_kept_only_where_metrics_are_exported(tmp_path: Path) -> None:
+def test_totals_are_stored_only_if_metrics_are_exported(tmp_path: Path) -> None:
     """Nothing is counted without an exporter of metrics, and what ended before there was one is no increase then."""
 
     def totals() -> tuple[Any, Any]:

@@ -210,7 +210,7 @@ def test_lines_on_a_terminal_stand_between_the_prints_around_them() -> None:
     assert found == [word for number in range(20) for word in (f"before {number}", "line", f"after {number}")]
 
 
-def test_reader_that_does_not_read_holds_up_no_caller() -> None:
+def test_reader_that_does_not_read_blocks_no_caller() -> None:
     """Proves that with a full pipe the caller does not wait, that drops are counted, and that no line is torn."""
     code = START.replace(
         "stream=sys.stdout)", "stream=sys.stdout, on_drop=lambda *drop: drops.append(drop))\ndrops = []"

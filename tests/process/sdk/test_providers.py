@@ -280,7 +280,7 @@ print(during, logging.getLogger().handlers == [mine])
 @pytest.mark.parametrize(
     ("listening", "reachable"), [(True, "True"), (False, "False")], ids=["somebody", "nobody"]
 )
-def test_whether_somebody_listens(collector: Collector, listening: bool, reachable: str) -> None:
+def test_listening_port_is_detected(collector: Collector, listening: bool, reachable: str) -> None:
     """The question whether a Collector is there is answered in a moment, either way."""
     if not listening:
         collector.shutdown()

@@ -13,7 +13,7 @@ def _changed(position: int, value: str) -> str:
     return "/".join(parts)
 
 
-def test_an_ended_process_is_gone_before_and_after_it_is_waited_for() -> None:
+def test_ended_process_counts_as_ended_before_and_after_wait() -> None:
     """Proves that neither a zombie nor a free pid counts as running."""
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     owner = _changed(3, str(child.pid))

@@ -306,7 +306,7 @@ def kept() -> Iterator[tuple[Kept, Intake, dict[str, int]]]:
     taking.close(WAIT_S)
 
 
-def test_hosted_session_is_told_from_start_to_end(
+def test_hosted_session_is_reported_from_start_to_end(
     recorder: Recorder, kept: tuple[Kept, Intake, dict[str, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Proves that turns, direct tool calls, runs, decisions and messages are events of the session in order, and that a
