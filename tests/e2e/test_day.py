@@ -90,6 +90,9 @@ NOTHING_TO_SHOW = {
     "Redactions": "the script hands no secret around",
     "Lines by contributor": "the calls of the agent change no file",
     "Lines by agent": "the calls of the agent change no file",
+    "Model calls by model": "no tool of the demo calls a model",
+    "Cost by model": "no tool of the demo calls a model",
+    "Budget used in 24 h": "no budget is set",
 }
 """Panels that this day leaves empty; tests/dashboards/test_live.py shows that they can fill."""
 
