@@ -436,8 +436,16 @@ def update_code_exec(span: Span, *, code_sha256: str | None = None) -> None:
 
 
 @lru_cache(maxsize=CACHED)
-def _model_call(cost_source: CostSource | None) -> tuple[str, Attributes]:
-    attributes = given({AEL_COST_SOURCE: cost_source})
+def _model_call(
+    cost_source: CostSource | None, gen_ai_provider_name: str | None, gen_ai_response_model: str | None
+) -> tuple[str, Attributes]:
+    attributes = given(
+        {
+            AEL_COST_SOURCE: cost_source,
+            GEN_AI_PROVIDER_NAME: gen_ai_provider_name,
+            GEN_AI_RESPONSE_MODEL: gen_ai_response_model,
+        }
+    )
     return "Model Call", prepared(attributes)
 
 
@@ -445,6 +453,13 @@ def start_model_call(
     tracer: Tracer,
     *,
     cost_source: CostSource | None,
+    gen_ai_provider_name: str | None = None,
+    gen_ai_response_model: str | None = None,
+    gen_ai_usage_input_tokens: int | None = None,
+    gen_ai_usage_cache_read_input_tokens: int | None = None,
+    gen_ai_usage_cache_write_input_tokens: int | None = None,
+    gen_ai_usage_output_tokens: int | None = None,
+    gen_ai_usage_reasoning_output_tokens: int | None = None,
     context: Context | None = None,
     start_time: int | None = None,
 ) -> Span:
@@ -455,20 +470,23 @@ def start_model_call(
     dropped = _MODEL_CALL.dropped(tracer, context)
     if dropped is not None:
         return dropped
-    name, attributes = _model_call(cost_source)
+    name, attributes = _model_call(cost_source, gen_ai_provider_name, gen_ai_response_model)
+    attributes = given(
+        {
+            **attributes,
+            GEN_AI_USAGE_INPUT_TOKENS: gen_ai_usage_input_tokens,
+            GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: gen_ai_usage_cache_read_input_tokens,
+            GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS: gen_ai_usage_cache_write_input_tokens,
+            GEN_AI_USAGE_OUTPUT_TOKENS: gen_ai_usage_output_tokens,
+            GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: gen_ai_usage_reasoning_output_tokens,
+        }
+    )
     return _MODEL_CALL.start(tracer, name, attributes, context, start_time)
 
 
 def update_model_call(
     span: Span,
     *,
-    gen_ai_provider_name: str | None = None,
-    gen_ai_response_model: str | None = None,
-    gen_ai_usage_input_tokens: int | None = None,
-    gen_ai_usage_cache_read_input_tokens: int | None = None,
-    gen_ai_usage_cache_write_input_tokens: int | None = None,
-    gen_ai_usage_output_tokens: int | None = None,
-    gen_ai_usage_reasoning_output_tokens: int | None = None,
     cost_source: CostSource | None = None,
     cost_amount: float | None = None,
     cost_currency: str | None = None,
@@ -477,20 +495,6 @@ def update_model_call(
     """Set attributes of a started span `Model Call`; None leaves one out."""
     if not span.is_recording():
         return
-    if gen_ai_provider_name is not None:
-        span.set_attribute(GEN_AI_PROVIDER_NAME, gen_ai_provider_name)
-    if gen_ai_response_model is not None:
-        span.set_attribute(GEN_AI_RESPONSE_MODEL, gen_ai_response_model)
-    if gen_ai_usage_input_tokens is not None:
-        span.set_attribute(GEN_AI_USAGE_INPUT_TOKENS, gen_ai_usage_input_tokens)
-    if gen_ai_usage_cache_read_input_tokens is not None:
-        span.set_attribute(GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS, gen_ai_usage_cache_read_input_tokens)
-    if gen_ai_usage_cache_write_input_tokens is not None:
-        span.set_attribute(GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS, gen_ai_usage_cache_write_input_tokens)
-    if gen_ai_usage_output_tokens is not None:
-        span.set_attribute(GEN_AI_USAGE_OUTPUT_TOKENS, gen_ai_usage_output_tokens)
-    if gen_ai_usage_reasoning_output_tokens is not None:
-        span.set_attribute(GEN_AI_USAGE_REASONING_OUTPUT_TOKENS, gen_ai_usage_reasoning_output_tokens)
     if cost_source is not None:
         span.set_attribute(AEL_COST_SOURCE, cost_source)
     if cost_amount is not None:

@@ -153,7 +153,15 @@ MODEL_CALL: Final = SpanSpec(
         "ael.cost.price",
     ),
     required=("ael.cost.source",),
-    opt_in=(),
+    opt_in=(
+        "gen_ai.provider.name",
+        "gen_ai.response.model",
+        "gen_ai.usage.input_tokens",
+        "gen_ai.usage.cache_read.input_tokens",
+        "gen_ai.usage.cache_write.input_tokens",
+        "gen_ai.usage.output_tokens",
+        "gen_ai.usage.reasoning.output_tokens",
+    ),
     events=(),
 )
 """One call of a model that no span of another instrumentation shows, at the time of its result."""

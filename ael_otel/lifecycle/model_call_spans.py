@@ -35,11 +35,6 @@ def send_model_call_spans(recorder: Recorder, record: ExecutionRecord) -> None:
             span = start_model_call(
                 recorder.tracer,
                 cost_source=call.cost_source or "none",
-                context=set_span_in_context(NonRecordingSpan(around), Context()),
-                start_time=at_ns,
-            )
-            update_model_call(
-                span,
                 gen_ai_provider_name=call.provider,
                 gen_ai_response_model=call.model,
                 gen_ai_usage_input_tokens=call.input_tokens,
@@ -47,6 +42,11 @@ def send_model_call_spans(recorder: Recorder, record: ExecutionRecord) -> None:
                 gen_ai_usage_cache_write_input_tokens=call.cache_write_tokens,
                 gen_ai_usage_output_tokens=call.output_tokens,
                 gen_ai_usage_reasoning_output_tokens=call.reasoning_tokens,
+                context=set_span_in_context(NonRecordingSpan(around), Context()),
+                start_time=at_ns,
+            )
+            update_model_call(
+                span,
                 cost_amount=None if call.cost_nano is None else call.cost_nano / 1e9,
                 cost_currency=call.currency,
                 cost_price=None if call.price is None else call.price.id,
