@@ -62,6 +62,7 @@ STARTS = {
         tracer, tool_name="charge", mcp_server="bank"
     ),
     "ael.code.exec": emitters.start_code_exec,
+    "ael.model_call": lambda tracer: emitters.start_model_call(tracer, cost_source="table"),
     "ael.session": lambda tracer: emitters.start_session(tracer, **OF_SESSION, session_outcome="success"),
     "ael.session.turn": lambda tracer: emitters.start_session_turn(tracer, **OF_SESSION),
     "ael.session.tool": lambda tracer: emitters.start_session_tool(

@@ -104,6 +104,11 @@ def _nodes() -> st.SearchStrategy[Node]:
     )
 
 
+def has_tool(node: Node) -> bool:
+    """Whether a tool is below a span: counts around it are those of another call, and not a sum."""
+    return any(child.kind == "tool" or has_tool(child) for child in node.below)
+
+
 @given(_nodes(), st.booleans())
 def test_each_call_of_any_trace_counts_once(node: Node, summed: bool) -> None:
     """Proves that the calls of a trace are its real ones, whatever agents, wrappers and tools are around them."""
@@ -117,7 +122,7 @@ def test_each_call_of_any_trace_counts_once(node: Node, summed: bool) -> None:
         if each.kind == "chat":
             real.append(each.tokens)
             spans[number - 2] = chat(number, parent, number, each.tokens)
-        elif each.kind == "wrapper" and not any(child.kind == "tool" for child in each.below):
+        elif each.kind == "wrapper" and not has_tool(each):
             spans[number - 2] = chat(number, parent, number, tokens)
         elif each.kind == "tool":
             spans[number - 2] = tool(number, parent, number)
