@@ -23,7 +23,7 @@ from ael_otel.store.sqlite import SqliteStore
 
 START: Final = 1_800_000_000 * 10**9
 PATIENCE_S: Final = 60.0
-"""Deadline of a look: a window that a busy machine leaves incomplete says nothing about the authors of lines."""
+"""Deadline of a snapshot: one that a busy machine leaves incomplete proves nothing about the authors of lines."""
 
 COMMON: Final = ("}", "", "return None", "    pass", "end", "else:")
 WORDS: Final = ("alpha", "beta", "gamma", "delta", "omega", "总计", "変数", "größe", "sum", "left", "right")

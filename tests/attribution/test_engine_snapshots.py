@@ -1,4 +1,4 @@
-"""Looks around calls of an engine: which calls, when, and what a look that takes too long leaves behind."""
+"""Snapshots around calls of an engine: for which calls, when, and the effect of one that takes too long."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -64,7 +64,7 @@ class Desk:
         return self.ledger.changes()[::-1]
 
     def held(self) -> str:
-        """Everything that lies in the folders of looks."""
+        """Return all file names and contents in the folders of snapshots."""
         return " ".join(
             f"{path.name} {path.read_bytes()!r}" for path in self.home.rglob("*") if path.is_file()
         )
@@ -197,7 +197,7 @@ def test_look_that_takes_too_long_leaves_the_call_unaccounted_and_no_content(
 
 
 def test_call_does_not_wait_longer_than_a_look_may_take(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look that hangs keeps no call; it counts as one that took too long, whenever it ends."""
+    """A snapshot that hangs blocks no call; it counts as one that took too long, whenever it ends."""
     hangs: list[bool] = []
     real = ael_snapshot.Snapshot.at
 

@@ -1,4 +1,4 @@
-"""Looks from memory: they see what Git would, whatever happens in between."""
+"""Incremental snapshots list the same files as Git, after any changes in between."""
 
 import os
 import random
@@ -14,7 +14,7 @@ from tests.support.needs import require
 
 
 class Bench:
-    """A repository, and two ways to look at it."""
+    """A repository, and two kinds of snapshots of it."""
 
     def __init__(self, folder: Path) -> None:
         self.repository = Repository(folder / "work")
@@ -37,7 +37,7 @@ class Bench:
             self.folders.append(at)
 
     def look(self) -> IncrementalSnapshot:
-        """Look from memory."""
+        """Take an incremental snapshot."""
         snapshot = IncrementalSnapshot(self.memory, self.place, self.folders[0], lambda _: False, 60.0)
         assert snapshot.at("all", []) == ""
         return snapshot
@@ -49,7 +49,7 @@ class Bench:
         return snapshot.files
 
     def agrees(self) -> IncrementalSnapshot:
-        """Look both ways: memory has all that Git has; beyond that only tracked files, whose content decides then."""
+        """Compare both kinds: the incremental one has all files that Git lists; others are tracked and unchanged."""
         expected = self.differs()
         snapshot = self.look()
         assert {name: snapshot.files.get(name) for name in expected} == expected

@@ -1,4 +1,4 @@
-"""Looks at workspaces of every kind: what is read, what is left alone, and that nothing of the user's changes."""
+"""Snapshots of workspaces of every kind: what is read, what is not, and that no file of the user changes."""
 
 import os
 import shutil
@@ -89,7 +89,7 @@ class Desk:
         return changes[0] if changes else None
 
     def seen(self) -> str:
-        """Everything that lies in the folders of looks."""
+        """Return all file names and contents in the folders of snapshots."""
         snapshots = self.home / "spool" / "snapshots"
         return " ".join(
             f"{path.name} {path.read_bytes()!r}" for path in snapshots.rglob("*") if path.is_file()
@@ -413,7 +413,7 @@ def test_too_many_files_and_the_deadline_leave_the_workspace_unaccounted(
 def test_full_disk_and_a_folder_of_somebody_else_stop_nothing(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The call is not credited; the look raises nothing but what the hook expects."""
+    """The call is not credited; the snapshot raises only errors that the hook expects."""
     desk.repository()
     real = ael_snapshot.write_file
 
@@ -457,7 +457,7 @@ def test_only_the_name_of_the_tool_decides_whether_it_reads(tool: str, server: s
 def test_folder_that_is_swept_while_a_look_begins_is_made_again(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The look waits for nothing and is not lost."""
+    """The snapshot does not wait and is not lost."""
     desk.repository()
     real = ael_snapshot.hold
     swept: list[str] = []

@@ -1,6 +1,6 @@
 """`python tests/bench/bench_attribution.py`: what attribution of lines costs.
 
-Looks around a call with the work on what they saw (processor time of this process and of Git), `ael blame` of a large
+Snapshots around a call with their comparison (processor time of this process and of Git), `ael blame` of a large
 file (elapsed), and runs of the real engine with and without attribution, in turn in one process (elapsed).
 """
 
@@ -69,7 +69,7 @@ def measured(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def looks(folder: Path, files: int, rounds: int) -> None:
-    """Two looks and the work on them, with one file written in between."""
+    """Two snapshots and their comparison, with one file written in between."""
     root = repository(folder / "work", files)
     home = folder / "home"
     home.mkdir()

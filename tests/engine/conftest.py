@@ -1,4 +1,4 @@
-"""The laboratory's process, one per module that asks for it."""
+"""The laboratory's process, one per module that uses it."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Values that a caller passes stay out of everything that is written and sent, by any writer."""
+"""Values that a caller passes are in no output: nothing that any writer writes or sends contains them."""
 
 import asyncio
 import signal

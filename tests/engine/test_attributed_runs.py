@@ -1,4 +1,4 @@
-"""Lines that runs of a real engine write: attributed to run, step and caller, and to nobody where they are off."""
+"""Lines that runs of a real engine write: attributed to run, step and caller, and not at all if attribution is off."""
 
 import json
 import subprocess

@@ -108,7 +108,7 @@ def test_the_demo_shows_every_way_a_run_can_go(tmp_path, environment):
 
 
 def test_the_demo_is_a_table_and_trees_for_a_person(tmp_path, environment):
-    """Without a terminal there is neither a progress bar nor colour; the hint names what is not running."""
+    """Without a terminal there is neither a progress bar nor colour; the hint names the service that is not running."""
     done = run("demo", "--runs", "3", cwd=tmp_path, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert "3 runs of 3 workflows on engine " in done.stdout

@@ -1,4 +1,4 @@
-"""`make bench-health` fails, with a reason, where an engine did not start or answer, or a run did not complete."""
+"""`make bench-health` fails, with a reason, if an engine did not start or answer, or a run did not complete."""
 
 import sys
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The engine inside a FastAPI application: each documented way keeps its runs, serves its metrics, and ends in time."""
+"""The engine inside a FastAPI application: each documented way stores runs, serves metrics, and ends in time."""
 
 import doctest
 import json

@@ -1,4 +1,4 @@
-"""`ael serve` as people start it: three forms and one telemetry; it stops in time and keeps stdout clean."""
+"""`ael serve` in its three forms: the same telemetry, a stop in time, and nothing else on stdout."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""`ael serve` where the surroundings are wrong: no HOME, a uid without a name, nothing to write to, a full disk."""
+"""`ael serve` in a faulty environment: no HOME, a uid without a name, nothing to write to, a full disk."""
 
 import shutil
 import signal

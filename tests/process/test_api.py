@@ -127,7 +127,7 @@ print(rows() == [(run.execution.execution_id, "completed")])
 
 
 def test_run_has_one_id_from_start_to_end(folder: Path) -> None:
-    """A run that is written while it goes on leaves no second row without an id (seen in a slow start)."""
+    """A run that is written while it is running leaves no second row without an id (seen in a slow start)."""
     done = _python(IN_FLIGHT, folder)
     assert (done.stdout.split(), done.stderr) == (["True", "True"], "")
 

@@ -1,4 +1,4 @@
-"""The tree is fit to be published: nothing of one machine, no secret, nothing that rots in a lock file."""
+"""The tree can be published: no paths of one machine, no secret, no lock file with addresses."""
 
 import subprocess
 from pathlib import Path

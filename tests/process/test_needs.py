@@ -1,4 +1,4 @@
-"""The rule on skips: free on a person's machine, a failure on CI unless CI cannot meet the need."""
+"""The rule on skips: allowed on a developer's machine, a failure on CI unless CI cannot meet the need."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Values that no reader knows: refused when written, skipped and named when read; files that are malformed."""
+"""Invalid values: refused when written, skipped and named when read; files that are malformed."""
 
 import sqlite3
 import stat

@@ -1,4 +1,4 @@
-"""The statements of docs/reference/store-schema.md answer on SQLite and PostgreSQL what the records say."""
+"""The statements of docs/reference/store-schema.md return the contents of the records on SQLite and PostgreSQL."""
 
 import re
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""Opening the configured store, and the whole way from a frame to a row."""
+"""Opening the configured store, and the path from a frame to a row."""
 
 import asyncio
 import errno

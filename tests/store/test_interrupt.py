@@ -1,4 +1,4 @@
-"""A statement that another thread runs can be ended."""
+"""A statement that another thread runs can be interrupted."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

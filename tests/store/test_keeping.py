@@ -1,4 +1,4 @@
-"""Retention and the JSON mirror: pruning runs once when due, and deleted runs are gone everywhere."""
+"""Retention and the JSON mirror: pruning happens once when due, and deleted runs are removed everywhere."""
 
 import json
 import multiprocessing

@@ -1,4 +1,4 @@
-"""The ledger of lines in SQLite and PostgreSQL: the same answers, and nothing left of what was deleted."""
+"""The ledger of lines in SQLite and PostgreSQL: the same results, and no remains of deleted content."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -192,7 +192,7 @@ def test_damaged_rows_hide_no_others(ledger: Ledger, backend: Any) -> None:
 
 
 def test_ledger_is_pruned_by_the_retention_of_runs(make_backend: Callable[[], Any]) -> None:
-    """`prune` deletes what is older, with samples and names of files, and leaves the rest."""
+    """`prune` deletes older changes with their samples and file names, and no others."""
     backend = make_backend()
     ledger = Ledger(backend)
     ledger.record(change(), [version(LINES, (change().id,))])

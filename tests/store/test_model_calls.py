@@ -1,4 +1,4 @@
-"""Model calls in every store: tokens and costs by run, responses that count once, older stores, prices that stay."""
+"""Model calls in every store: tokens and costs by run, responses that count once, older stores, fixed prices."""
 
 import sqlite3
 from collections.abc import Callable

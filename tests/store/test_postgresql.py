@@ -1,4 +1,4 @@
-"""The PostgreSQL store only: its schema, several processes, a server that goes away."""
+"""The PostgreSQL store only: its schema, several processes, a server that stops."""
 
 import multiprocessing
 from collections.abc import Iterator

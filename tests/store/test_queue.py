@@ -278,7 +278,7 @@ def test_store_that_cannot_be_opened_does_no_harm(error: Exception, caplog: pyte
 
 
 def test_store_that_opens_late_gets_the_waiting_runs(path: Path) -> None:
-    """Proves that a server that is away at the start costs no run."""
+    """Proves that no run is lost if the server is down at the start."""
     faults = iter([StoreBusyError("away")] * 2)
 
     def connect() -> SqliteStore:

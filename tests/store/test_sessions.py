@@ -1,4 +1,4 @@
-"""Sessions in SQLite and PostgreSQL: the same answers, whatever the batches, and nothing twice."""
+"""Sessions in SQLite and PostgreSQL: the same results for any batches, and nothing stored twice."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -245,7 +245,7 @@ class Watched:
 
 
 def _sorted(finished: Finished) -> tuple[Any, ...]:
-    """Return what is exported of a session, in an order that is always the same."""
+    """Return the exported parts of a session, in a fixed order."""
     entries = sorted(finished.entries, key=lambda entry: entry.key)
     return finished.session.record, entries, sorted(finished.keys), finished.ends
 
@@ -371,7 +371,7 @@ def test_queued_end_of_a_reopened_session_is_sent_unchanged(table: SessionTable)
 def test_idle_time_that_a_late_event_splits_is_counted_and_exported_once(
     make_backend: Callable[[], Any],
 ) -> None:
-    """Proves that the part which was no idle time is taken off what is counted next, also in another process."""
+    """Proves that time which turns out not to be idle is subtracted from the next count, also in another process."""
     backend = make_backend()
     desk = Watched(backend)
     desk.note(desk.table.add([event("activity", 0), event("activity", 700)]))
@@ -641,7 +641,7 @@ def test_process_that_counts_itself_leaves_the_totals_of_the_store(make_backend:
 
 
 def test_totals_have_an_identity_and_store_what_was_exported(make_backend: Callable[[], Any]) -> None:
-    """What was counted before the first export is history; the identity stays, whoever asks."""
+    """Counts from before the first export are not exported; the identity is the same for every caller."""
     backend = make_backend()
     table = SessionTable(backend)
     table.add([*call(1, 1, 2), event("session.end", 3, outcome="success", source="in_process")])

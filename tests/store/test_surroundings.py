@@ -231,7 +231,7 @@ def _limit(store: QueuedStore, pages: int) -> None:
 def test_full_database_is_retried_until_there_is_room(
     path: Path, kept: Kept, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Proves that SQLITE_FULL costs no run: they wait, can be read from the rest meanwhile, and are written later."""
+    """Proves that SQLITE_FULL loses no run: new runs wait, stored ones can be read, and all are written later."""
     _limit(kept.store, 1)
     kept.finish(*range(2, 30), inputs="x" * 5_000)
     until(lambda: "runs wait to be stored" in caplog.text)

@@ -1,4 +1,4 @@
-"""The query language gives the same answers on every store, and those that its rules say."""
+"""The query language returns the same results on every store, as its rules define."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -93,7 +93,7 @@ def term(
 
 
 def at(value: Any, *path: Any) -> Any:
-    """Return what is at a path of content, or None."""
+    """Return the value at a path of content, or None."""
     for key in path:
         if isinstance(value, dict) and isinstance(key, str):
             value = value.get(key)
@@ -155,7 +155,7 @@ CONTENT = PLAIN | st.fixed_dictionaries(
 
 
 def content(name: str, path: tuple[str, tuple[Any, ...]], operator: str, value: Any) -> Asked:
-    """Return a comparison of what is at a path of content."""
+    """Return a comparison of the value at a path of content."""
     if value is None or isinstance(value, bool):
         operator = "=" if operator == "=" else "!="
     elif operator == "~" and not isinstance(value, str):

@@ -195,7 +195,7 @@ def tool_violations(tools: Path) -> list[str]:
 
 
 def _judge(item: Import, room: str, where: Path, rooms: set[str]) -> str:
-    """Return what is wrong with one import, or an empty string."""
+    """Return the fault of one import, or an empty string."""
     top, *rest = item.module.split(".")
     if not top:
         return "relative import; write the whole name"
@@ -227,7 +227,7 @@ def _judge(item: Import, room: str, where: Path, rooms: set[str]) -> str:
 
 
 def _through_own_package(item: Import, path: Path, package: Path) -> str:
-    """Return what is wrong with a name imported from the module's own package, whose origin `circle` cannot follow."""
+    """Return the fault of a name imported from the module's own package, whose origin `circle` cannot follow."""
     name, _, attribute = item.module.rpartition(".")
     folder = package.parent.joinpath(*name.split("."))
     if path.stem.startswith("__") or package not in folder.parents or folder not in path.parents:

@@ -1,4 +1,4 @@
-"""An application that instruments the engine itself, by public arguments alone; prints its telemetry as JSON."""
+"""An application that instruments the engine itself, with public arguments only; prints its telemetry as JSON."""
 
 import asyncio
 import io

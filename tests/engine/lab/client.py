@@ -1,4 +1,4 @@
-"""The test's end of the host process: commands, and the engine's entries as a client outside uses them."""
+"""The test's end of the host process: commands, and the engine's entry points as an external client uses them."""
 
 import asyncio
 import json

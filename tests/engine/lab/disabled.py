@@ -70,7 +70,7 @@ async def command(file: Path, opened: list[str], before: dict[str, Any]) -> dict
 
 
 def wrapped(before: dict[str, Any]) -> list[str]:
-    """Return the names that do not stand for the engine's own function."""
+    """Return the names that do not refer to the engine's own function."""
     return [name for name, now in attributes().items() if now is not before[name]]
 
 

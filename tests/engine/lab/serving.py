@@ -1,4 +1,4 @@
-"""`ael serve` as a process, in each form a person may start it, under a client's hands."""
+"""`ael serve` as a process, in each form in which it can be started, used by a client."""
 
 import os
 import signal

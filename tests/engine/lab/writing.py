@@ -1,4 +1,4 @@
-"""An engine whose runs write files, and somebody who writes between them.
+"""An engine whose runs write files, and another writer between them.
 
 `python -m tests.engine.lab.writing CONFIG ROOT` prints a JSON object: the execution id of each run by its name, and the
 threads and modules of the process.
@@ -59,7 +59,7 @@ async def play(app: Any, root: Path) -> dict[str, str]:
 
 
 async def main(config: Path, root: Path) -> None:
-    """Play, with looks that have the time of a busy machine."""
+    """Play, with a deadline for snapshots that suits a busy machine."""
     ael_snapshot.DEADLINE_S = 60.0
     settings = read_configuration(config).settings
     with telemetry(settings, log_stream=sys.stderr):

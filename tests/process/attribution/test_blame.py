@@ -98,7 +98,7 @@ def kinds(*arguments: str) -> str:
 
 
 def test_each_line_has_its_contributor_session_and_call(repository: Repository) -> None:
-    """Of one agent with its model, of two at once without a choice between them, and of nobody known."""
+    """Lines of one agent with its model, of two at once without a choice between them, and of an unknown author."""
     person, _, agent, _, both, _ = lines_of()
     assert person["contributor"] == {"type": "unknown"}
     assert (person["author"], person["session_id"], person["time"]) == ("Grace", None, None)

@@ -87,7 +87,7 @@ class Day:
 
 @pytest.fixture
 def day(tmp_path: Path) -> Day:
-    """An empty repository with hooks that look at it."""
+    """An empty repository with hooks that take snapshots of it."""
     require("git")
     return Day(tmp_path)
 

@@ -1,4 +1,4 @@
-"""Agent Trace records of other tools in a real repository: which lines they are about, and which none."""
+"""Agent Trace records of other tools in a real repository: the lines that they describe, and those they do not."""
 
 from pathlib import Path
 
@@ -220,7 +220,7 @@ def test_link_out_of_the_repository_is_not_followed(repository, ledger, tmp_path
 
 
 def test_folder_without_git_is_read_as_it_is(tmp_path, ledger):
-    """Without a history only what is there now can be compared."""
+    """Without a history only the current contents can be compared."""
     (tmp_path / "app.py").write_text("".join(f"{line}\n" for line in HEAD))
     history = History(tmp_path)
     found = import_records([record(None, hashed(1, HEAD), path="app.py")], ledger, history, git=False)

@@ -1,4 +1,4 @@
-"""Several command lines of `ael`, each in a fork of one process that has done nothing but import the command line.
+"""Several command lines of `ael`, each in a fork of one process that has only imported the command line.
 
 Encoding, locale, user and folder are those at the interpreter's start, for each of them as for a separate
 process. The argument is the lists of words as JSON, and so is the answer: exit code, stdout and stderr of each.

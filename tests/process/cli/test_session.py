@@ -1,4 +1,4 @@
-"""`ael session`: what a person, a pipe and a script get of stored sessions."""
+"""`ael session`: output of stored sessions for a terminal, a pipe and a script."""
 
 import json
 import os

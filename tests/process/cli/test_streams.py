@@ -1,4 +1,4 @@
-"""Stdout belongs to the answer of a verb, also where a child process or a late exporter writes to it."""
+"""Stdout contains only the output of a verb, even if a child process or a late exporter writes to it."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Every verb of `ael` that prints, where the surroundings are wrong: encodings, closed streams, no home, no writing."""
+"""Every verb of `ael` that prints, in a faulty environment: encodings, closed streams, no home, no writing."""
 
 import base64
 import json

@@ -18,7 +18,7 @@ from tests.process.hook.test_process import disk, run
 
 
 def test_line_that_an_agent_wrote_is_attributed_to_its_call(tmp_path: Path) -> None:
-    """With the model of the session; nothing is looked at where attribution is off."""
+    """With the model of the session; no snapshot is taken if attribution is off."""
     home, root = tmp_path / "home", tmp_path / "work"
     root.mkdir()
     subprocess.run(["git", "init", "-q", "-b", "main", str(root)], check=True)

@@ -1,4 +1,4 @@
-"""The hook as agents start it: it ends with 0, prints nothing, writes what it may, and loses nothing."""
+"""The hook as agents start it: it exits with 0, prints nothing, writes only allowed fields, and loses nothing."""
 
 import errno
 import json

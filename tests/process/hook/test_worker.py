@@ -270,7 +270,7 @@ def test_workers_of_one_store_continue_one_series(tmp_path: Path) -> None:
 
 
 def test_totals_no_receiver_accepted_are_sent_by_the_next_worker(tmp_path: Path) -> None:
-    """A worker that finds nobody leaves its counts and log events to the next one, which sends them once."""
+    """A worker without a receiver leaves its counts and log events to the next one, which sends them once."""
     second = [{**payload, "session_id": "s-2"} for payload in story("codex")]
     with OtlpSink() as sink:
         away = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
@@ -284,7 +284,7 @@ def test_totals_no_receiver_accepted_are_sent_by_the_next_worker(tmp_path: Path)
 
 
 def test_totals_are_stored_only_if_metrics_are_exported(tmp_path: Path) -> None:
-    """Nothing is counted without an exporter of metrics, and what ended before there was one is no increase then."""
+    """Nothing is counted without an exporter of metrics, and what ended before is not an increase later."""
 
     def totals() -> tuple[Any, Any]:
         backend = SqliteStore(tmp_path / "telemetry.db")
@@ -305,9 +305,7 @@ def test_totals_are_stored_only_if_metrics_are_exported(tmp_path: Path) -> None:
 
 
 def test_drops_of_hooks_are_counted_once(tmp_path: Path) -> None:
-    """What hooks could not write, understand or look at, and files that no hook wrote, are counted by the worker that
-    comes next, and by no other; also where that one finds no receiver.
-    """
+    """Events that hooks could not write or understand, missing snapshots and foreign files are counted by one worker."""
     with OtlpSink() as sink:
         run(tmp_path, json.dumps(story("codex")[0]).encode(), "auto")
         run(tmp_path, b"{", "auto")

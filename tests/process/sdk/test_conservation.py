@@ -205,7 +205,7 @@ def test_receiver_that_starts_late_gets_everything(signal: str, protocol: str, b
 
 
 def test_absent_receiver_is_unavailable(signal: str, protocol: str, behaviour: Behaviour) -> None:
-    """Items are given up after the patience, and counted."""
+    """Items are dropped after the retry time, and counted."""
     way = Way(signal, protocol, closed_port(), patience_s=0.2)
     way.emit(600)
     way.processor.force_flush(10_000)

@@ -1,4 +1,4 @@
-"""A new column of the run store is three places, and a forgotten one is named: tried on a copy of the package."""
+"""A new column of the run store has three places, and a forgotten one is reported: tried on a copy of the package."""
 
 import os
 import shutil

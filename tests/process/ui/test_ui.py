@@ -1,4 +1,4 @@
-"""`ael ui` as people and other programs of the machine meet it."""
+"""`ael ui` as a person and as other programs of the machine access it."""
 
 import http.client
 import json
@@ -43,7 +43,7 @@ def put(path: Path, *runs: ExecutionRecord) -> None:
 
 
 def test_browser_is_let_in_once_by_the_printed_address(serve: Serve, db: Path) -> None:
-    """The token becomes a cookie, the page has the run, and nobody else gets anything."""
+    """The token becomes a cookie, the page has the run, and requests without it get nothing."""
     served = serve()
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{43}", served.url)
     assert served.ask("/").status == 403

@@ -1,4 +1,4 @@
-"""The shell's completion of `ael trace`, asked for as a shell asks."""
+"""The shell's completion of `ael trace`, requested as a shell does."""
 
 import os
 import subprocess

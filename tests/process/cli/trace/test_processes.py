@@ -74,7 +74,7 @@ def test_reader_that_closes_early_is_not_a_failure(large, arguments):
 
 @pytest.mark.parametrize("arguments", GONE)
 def test_pipe_without_a_reader_is_not_a_failure(large, arguments):
-    """Proves the same for a pipe that nobody reads from the start, where the first write fails, however short."""
+    """Proves the same for a pipe without a reader from the start, where the first write fails, however short."""
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""`ael trace show --logs` with a Loki that answers, returns garbage, or does not answer."""
+"""`ael trace show --logs` with a Loki that responds, returns garbage, or does not respond."""
 
 import json
 import threading
