@@ -305,7 +305,7 @@ def test_totals_are_stored_only_if_metrics_are_exported(tmp_path: Path) -> None:
 
 
 def test_drops_of_hooks_are_counted_once(tmp_path: Path) -> None:
-    """Events that hooks could not write or understand, missing snapshots and foreign files are counted by one worker."""
+    """Events that hooks could not write or understand, missing snapshots and foreign files are counted once."""
     with OtlpSink() as sink:
         run(tmp_path, json.dumps(story("codex")[0]).encode(), "auto")
         run(tmp_path, b"{", "auto")
