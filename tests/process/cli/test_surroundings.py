@@ -53,6 +53,8 @@ VERBS = {
     "cost reprice --dry-run": 0,
     "insights": 0,
     "insights -o json": 0,
+    "ui --help": 0,
+    "ui --host 0.0.0.0": 2,
     "session list": 0,
     "session show nobody": 3,
     "session export": 0,
