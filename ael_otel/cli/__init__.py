@@ -55,6 +55,7 @@ def _print_versions(ctx: click.Context, _parameter: click.Parameter, wanted: boo
         "hooks",
         "privacy",
         "schema",
+        "doctor",
     ),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=examples(

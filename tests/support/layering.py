@@ -38,6 +38,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "admin",
         "ui",
         "runtime",
+        "doctor",
         "demo",
         "cli",
     )

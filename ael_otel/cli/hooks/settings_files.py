@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterator
 from difflib import unified_diff
 from pathlib import Path
-from shutil import which
 from subprocess import DEVNULL, SubprocessError, run
 from typing import TYPE_CHECKING
 
@@ -44,16 +43,10 @@ def scope_options[F: Callable[..., object]](function: F) -> F:
     return function
 
 
-def is_present(client: "Client") -> bool:
-    """Return whether an agent's program or its settings folder exists on this machine."""
-    path = client.path("user", Path(), os.environ)
-    folder = None if path is None else path.parent.parent if client.own else path.parent
-    return any(which(name) for name in client.commands) or (folder is not None and folder.is_dir())
-
-
 def selected(agents: tuple[str, ...], scope: "Scope") -> "Iterator[tuple[Client, Path]]":
     """Yield the selected agents with their settings files; a file that two agents use is yielded once."""
     from ael_otel.sessions.hook_clients import CLIENTS
+    from ael_otel.sessions.hook_status import is_present
 
     files: set[Path] = set()
     for client in CLIENTS.values():

@@ -4,18 +4,11 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from ael_otel.cli.hooks.settings_files import is_present
 from ael_otel.cli.options import examples
-from ael_otel.errors import ConfigError
-
-if TYPE_CHECKING:
-    from ael_otel.sessions.hook_clients import Scope
-
-_SCOPES: "tuple[Scope, ...]" = ("user", "project", "shared")
 
 
 @click.command(
@@ -103,55 +96,19 @@ def _stored(home: Path) -> tuple[dict[tuple[str, str], int], str | None]:
 
 
 def _agents(waiting: dict[tuple[str, str], int], stored: dict[tuple[str, str], int]) -> list[dict[str, Any]]:
-    """Return one mapping per agent, in the form of `--output json`.
+    """Return one mapping per agent, in the form of `--output json`; arguments as in `installed_hooks`."""
+    from ael_otel.sessions.hook_status import installed_hooks
 
-    Args:
-        waiting: time of the last event of each agent in the spool, in nanoseconds since 1970.
-        stored: time of the last event of each agent and kind in the store, in microseconds since 1970.
-    """
-    from ael_otel.sessions.agents import kinds_of
-    from ael_otel.sessions.hook_clients import CLIENTS
-
-    agents: list[dict[str, Any]] = []
-    for client in CLIENTS.values():
-        installed: list[dict[str, Any]] = []
-        wanted: list[str] = []
-        for scope in _SCOPES:
-            path = client.path(scope, Path.cwd(), os.environ)
-            if path is None or any(each["path"] == str(path) for each in installed):
-                continue
-            try:
-                events, error = _events(client.name, path), None
-            except (ConfigError, OSError) as fault:
-                events, error = {}, str(fault)
-            if events or error:
-                current = list(events) and all(events.values()) and set(events) == set(client.events)
-                installed.append(
-                    {"scope": scope, "path": str(path), "current": bool(current), "error": error}
-                )
-                wanted += [event for event in events if event not in wanted]
-        times = {event: at // 1000 for (agent, event), at in waiting.items() if agent == client.name}
-        kinds = {kind: at for (agent, kind), at in stored.items() if agent == client.name}
-        newest = max([*times.values(), *kinds.values()], default=None)
-        seen = frozenset(kinds).union(*map(kinds_of, times))
-        agents.append(
-            {
-                "agent": client.name,
-                "found": is_present(client),
-                "installed": installed,
-                "last_event_at": None if newest is None else _when(newest),
-                "never_came": [event for event in wanted if not kinds_of(event) & seen],
-            }
-        )
-    return agents
-
-
-def _events(name: str, path: Path) -> dict[str, bool]:
-    from ael_otel.sessions.client_settings import installed_events, read_text
-    from ael_otel.sessions.hook_clients import CLIENTS
-
-    text = read_text(path)
-    return {} if text is None or not text.strip() else installed_events(text, CLIENTS[name], path)
+    return [
+        {
+            "agent": each.name,
+            "found": each.present,
+            "installed": [one._asdict() for one in each.installed],
+            "last_event_at": None if each.last_us is None else _when(each.last_us),
+            "never_came": list(each.never_came),
+        }
+        for each in installed_hooks(Path.cwd(), os.environ, waiting, stored)
+    ]
 
 
 def _when(at: int) -> str:
