@@ -8,6 +8,7 @@
 #                one, as a debugger needs it
 #   SEED         order of `make test-hostile`, to repeat one
 #   UP_ARGS      arguments of deploy/stack.py up, such as --available
+#   DOCTOR_ARGS  arguments of `ael doctor --stack`, such as --json
 #   CLEAN_ARGS   arguments of deploy/stack.py clean-data, such as --yes
 #   CI           true: a test that this machine could have run must not be skipped
 
@@ -47,6 +48,10 @@ down: setup ## stop the stack; its data stays
 .PHONY: status
 status: setup ## say which services of the stack are ready
 	@$(STACK) status
+
+.PHONY: doctor
+doctor: setup ## check the installation and the stack, and say what to do (DOCTOR_ARGS=--json)
+	@$(BIN)/ael doctor --stack $(DOCTOR_ARGS)
 
 .PHONY: images
 images: setup ## build the images that are missing from source (air-gapped hosts, CI)

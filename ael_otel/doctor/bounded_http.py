@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Iterable, Mapping
 from http.client import HTTPConnection, HTTPException
 from time import monotonic
 from typing import Any, Final, NamedTuple, cast
@@ -31,7 +32,11 @@ class Reply(NamedTuple):
 
 
 def get(
-    url: str, *, login: tuple[str, str] | None = None, seconds: float = SECONDS, **parameters: str
+    url: str,
+    *,
+    login: tuple[str, str] | None = None,
+    seconds: float = SECONDS,
+    parameters: Mapping[str, str] | None = None,
 ) -> Reply:
     """Return the response of an `http://` URL; names of its headers are in lower case.
 
@@ -50,7 +55,7 @@ def get(
     headers = {"Accept": "application/json", "User-Agent": "ael-doctor"}
     if login is not None:
         headers["Authorization"] = "Basic " + base64.b64encode(":".join(login).encode()).decode()
-    query = urlencode(parameters) or parts.query
+    query = urlencode(parameters or {}) or parts.query
     try:
         connection.request("GET", f"{parts.path or '/'}{'?' if query else ''}{query}", headers=headers)
         response = connection.getresponse()
@@ -78,4 +83,4 @@ def mapping(value: Any) -> dict[str, Any]:
 
 def objects(value: Any) -> list[dict[str, Any]]:
     """Return the objects of a JSON array; none for any other value."""
-    return [mapping(each) for each in cast("list[Any]", value)] if isinstance(value, list) else []
+    return [mapping(each) for each in cast("Iterable[Any]", value)] if isinstance(value, list) else []

@@ -1,7 +1,7 @@
 """Check the stack's Grafana: login, data sources, links, boards, alerts; through it, Loki and Tempo."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, cast
 
 from ael_otel.doctor.bounded_http import Reply, UnreachableError, get, mapping, objects
@@ -33,7 +33,7 @@ class _Grafana:
         Raises:
             UnreachableError: it does not answer.
         """
-        return get(f"{self._place.grafana}{path}", login=self._place.login, **parameters)
+        return get(f"{self._place.grafana}{path}", login=self._place.login, parameters=parameters)
 
     def json(self, path: str, **parameters: str) -> Any:
         """Return the document of a response.
@@ -130,7 +130,7 @@ def _linked(value: Any) -> Iterator[str]:
             else:
                 yield from _linked(inner)
     elif isinstance(value, list):
-        for each in cast("list[Any]", value):
+        for each in cast("Iterable[Any]", value):
             yield from _linked(each)
 
 

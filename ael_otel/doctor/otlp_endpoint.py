@@ -3,13 +3,15 @@
 An OTLP request without items is sent, which every receiver answers and none stores.
 """
 
+import os
 import socket
 import ssl
 from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from requests.certs import where as trusted_roots
+from certifi import where as trusted_roots
+from urllib3.util.ssl_ import create_urllib3_context
 
 from ael_otel.config import Settings
 from ael_otel.config.settings import masked
@@ -114,7 +116,14 @@ def _connection(target: Target) -> Finding | None:
 
 
 def _tls(target: Target, host: str, port: int) -> Finding | None:
-    context = ssl.create_default_context(cafile=target.certificate or trusted_roots())
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    roots = (bundle if target.protocol != "grpc" else None) or trusted_roots()
+    context = ssl.create_default_context(cafile=target.certificate or roots)
+    # As strict as the exporters: gRPC accepts certificates of the form that Python 3.13 no longer does.
+    strict = (
+        create_urllib3_context().verify_flags if target.protocol != "grpc" else ssl.VERIFY_X509_TRUSTED_FIRST
+    )
+    context.verify_flags = strict
     if target.client_certificate is not None:
         context.load_cert_chain(target.client_certificate, target.client_key)
     context.set_alpn_protocols(["h2"] if target.protocol == "grpc" else ["http/1.1"])
@@ -166,7 +175,9 @@ def _answer(target: Target) -> Finding:
         answer = transport.send(b"", _SECONDS)
     finally:
         transport.close()
-    shown = f"{masked('endpoint', target.endpoint)} ({target.protocol})"
+    # Without the path of the signal, so that equal results of several signals are one finding.
+    address = str(masked("endpoint", target.endpoint)).removesuffix(f"/v1/{target.signal}")
+    shown = f"{address} ({target.protocol})"
     if answer.reason is None:
         return ok(AREA, f"{{signals}} are accepted at {shown}{', with TLS' if target.secure else ''}")
     return (_wrong_protocol(target, shown) if answer.reason != "unauthenticated" else None) or _refused(

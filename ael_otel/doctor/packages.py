@@ -10,7 +10,7 @@ from ael_otel.version import __version__, install_command
 
 AREA: Final = "python"
 
-_STABLE: Final = (
+_STABLE: Final[tuple[str, ...]] = (
     "opentelemetry-api",
     "opentelemetry-sdk",
     "opentelemetry-proto",
@@ -18,14 +18,14 @@ _STABLE: Final = (
     "opentelemetry-exporter-otlp-proto-grpc",
     "opentelemetry-exporter-otlp-proto-http",
 )
-_BETA: Final = (
+_BETA: Final[tuple[str, ...]] = (
     "opentelemetry-semantic-conventions",
     "opentelemetry-instrumentation",
     "opentelemetry-distro",
 )
 """Packages that OpenTelemetry releases together: those of a tuple have one version."""
 
-_OLDEST_STABLE: Final = (1, 39)
+_OLDEST_STABLE: Final[tuple[str, ...]] = (1, 39)
 
 
 def check(engine_range: Iterable[str]) -> list[Finding]:

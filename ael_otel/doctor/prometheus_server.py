@@ -34,7 +34,7 @@ class Prometheus:
         Raises:
             UnreachableError: it does not answer, or with an error.
         """
-        reply = get(f"{self.address}/api/v1/{path}", **parameters)
+        reply = get(f"{self.address}/api/v1/{path}", parameters=parameters)
         if reply.status != 200:
             raise UnreachableError(f"HTTP {reply.status} for /api/v1/{path}")
         answer = mapping(reply.json())

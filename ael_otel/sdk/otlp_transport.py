@@ -333,8 +333,6 @@ class HttpTransport:
         )
         if target.compression != "none":
             self._session.headers["Content-Encoding"] = target.compression
-        if target.certificate is not None:
-            self._session.verify = target.certificate
         if target.client_certificate is not None:
             key = target.client_key
             self._session.cert = (
@@ -349,8 +347,14 @@ class HttpTransport:
             body = zlib.compress(body, 1)
         try:
             # Not redirected: a POST would lose its body, and its headers would go to the host that is named.
+            # The certificate is passed here: REQUESTS_CA_BUNDLE would take precedence over the session's.
             with self._session.post(
-                self._target.endpoint, body, timeout=timeout_s, allow_redirects=False, stream=True
+                self._target.endpoint,
+                body,
+                timeout=timeout_s,
+                allow_redirects=False,
+                stream=True,
+                verify=self._target.certificate,
             ) as response:
                 return self._judge(response)
         except requests.exceptions.ReadTimeout as error:
