@@ -49,6 +49,9 @@ def command(ctx: click.Context, config: Path | None, stack: bool, as_json: bool)
         click.echo(json.dumps({"level": level, "counts": counts, "findings": findings}, indent=2))
     else:
         click.echo(f"\n{counts['ok']} ok, {counts['warning']} with a warning, {counts['failure']} failed")
+    if level == "failure":
+        areas = ", ".join(dict.fromkeys(each.area for each in found if each.level == level))
+        click.echo(f"ael: failed: {areas}", err=True)
     ctx.exit(EXIT_CODES[level])
 
 

@@ -25,7 +25,7 @@ _BETA: Final[tuple[str, ...]] = (
 )
 """Packages that OpenTelemetry releases together: those of a tuple have one version."""
 
-_OLDEST_STABLE: Final[tuple[str, ...]] = (1, 39)
+_OLDEST_STABLE: Final = (1, 39)
 
 
 def check(engine_range: Iterable[str]) -> list[Finding]:

@@ -7,6 +7,9 @@ import time
 import pytest
 import requests
 
+from ael_otel.doctor import collector_server, prometheus_server
+from ael_otel.doctor.finding import Finding
+from ael_otel.doctor.stack_place import StackPlace
 from tests.stack.conftest import ROOT, SERVICES, Running, eventually
 from tests.stack.otlp import SERVICE, counter, logs, spans, text, trace_id
 
@@ -270,3 +273,33 @@ def test_status_tells_ready_from_absent(running: Running) -> None:
     assert running.run("status", *SERVICES).stdout.count(" ready ") == len(SERVICES)
     with pytest.raises(AssertionError):
         running.run("status", "tempo")
+
+
+def test_doctor_finds_nothing_wrong_and_then_a_stopped_loki(running: Running) -> None:
+    """The real Collector and Prometheus answer as `ael doctor` expects: with all targets of this stack up no finding
+    names one, and a stopped Loki is named with the command that shows the reason.
+    """
+    ports = {**running.ports, "AEL_GRAFANA_PORT": 1}
+    place = StackPlace(ROOT, ports, None)
+
+    def findings() -> list[Finding]:
+        return [
+            *collector_server.check(place),
+            *prometheus_server.check(place),
+            *prometheus_server.check_clock(place),
+        ]
+
+    def loki_is(level: str) -> bool:
+        return any("target loki" in each.cause and each.level == level for each in findings())
+
+    eventually(lambda: not loki_is("failure"), seconds=45)
+    # Tempo and Grafana are not part of this stack; both are targets of its Prometheus.
+    absent = ("the target tempo is down", "the target grafana is down")
+    assert [
+        each for each in findings() if each.level == "failure" and not each.cause.startswith(absent)
+    ] == []
+    running.docker("stop", running.container("loki"))
+    try:
+        eventually(lambda: loki_is("failure"), seconds=45)
+    finally:
+        running.docker("start", running.container("loki"))

@@ -67,6 +67,8 @@ VERBS = {
     "privacy test user@example.org": None,
     "privacy scan": None,
     "schema live --url http://127.0.0.1:9": 1,
+    "doctor": 2,
+    "doctor --json": 2,
 }
 """The words of each command and its exit code; None if the code depends on the findings."""
 

@@ -2,7 +2,7 @@
 
 The answers are a table, because the real services cannot be brought into most of these states at will: a data source
 that is gone, a rule that cannot be evaluated, a clock that differs, a Tempo behind Grafana. Their forms are those of
-Prometheus 3 and Grafana 13; `tests/stack/test_doctor.py` asks the real Collector and Prometheus.
+Prometheus 3 and Grafana 13; `tests/stack/test_running.py` asks the real Collector and Prometheus.
 """
 
 import time

@@ -11,7 +11,7 @@ from ael_otel.sessions.hook_status import AgentHooks, Installed
 from tests.support.findings import assert_found, assert_well
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-CURRENT = Installed("user", "/home/ada/.codex/hooks.json", True, None)
+CURRENT = Installed("user", "/opt/ada/.codex/hooks.json", True, None)
 
 
 def agent(installed: Installed = CURRENT, last: datetime | None = NOW) -> AgentHooks:
@@ -41,7 +41,7 @@ def test_agent_whose_events_arrive_is_well() -> None:
             agent(CURRENT._replace(error="line 3: not JSON")),
             "failure",
             "line 3: not JSON",
-            "correct /home/ada",
+            "correct /opt/ada",
         ),
     ],
 )

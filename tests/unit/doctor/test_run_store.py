@@ -121,7 +121,9 @@ def test_store_that_is_a_folder_is_a_failure(tmp_path: Path) -> None:
 def test_address_in_the_variable_of_the_file_is_a_failure() -> None:
     """The address, which may contain a password, is not quoted."""
     settings = at("x", backend="postgresql")
-    found = check(settings, {"AEL_TELEMETRY_DB": "postgresql://ada:horse-battery@host/db"})
+    found = check(
+        settings, {"AEL_TELEMETRY_DB": "postgresql://ada:horse-battery@host/db"}
+    )  # hygiene: made up
     assert_found(
         found, "failure", cause="AEL_TELEMETRY_DB: it names the file of a SQLite store", remedy="correct"
     )

@@ -15,7 +15,7 @@ _STACK = re.compile(r"\$\{(?:env:)?(AEL_[A-Z0-9_]+)|^#?(AEL_[A-Z0-9_]+)=", re.MU
 
 def test_misspelled_variable_of_opentelemetry_is_a_warning() -> None:
     """The nearest name is suggested; the value is not quoted."""
-    found = check({"OTEL_EXPORTER_OTLP_ENPOINT": "http://user:horse-battery@host:4317"})
+    found = check({"OTEL_EXPORTER_OTLP_ENPOINT": "http://user:horse-battery@host:4317"})  # hygiene: made up
     assert_found(
         found,
         "warning",
