@@ -228,8 +228,10 @@ def test_credentials_are_sent_and_not_quoted(more: Mapping[str, str]) -> None:
     table = Table({}, (401, ""))
     with serving(table) as port:
         result = found(
-            f"http://ada:horse-battery@127.0.0.1:{port}", "http/protobuf", **more
-        )  # hygiene: made up
+            f"http://ada:horse-battery@127.0.0.1:{port}",
+            "http/protobuf",
+            **more,  # hygiene: made up
+        )
     assert "horse" not in repr(result)
     sent = [headers.get("authorization") for _, _, headers in table.requests]
     assert (

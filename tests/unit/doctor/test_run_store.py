@@ -122,8 +122,9 @@ def test_address_in_the_variable_of_the_file_is_a_failure() -> None:
     """The address, which may contain a password, is not quoted."""
     settings = at("x", backend="postgresql")
     found = check(
-        settings, {"AEL_TELEMETRY_DB": "postgresql://ada:horse-battery@host/db"}
-    )  # hygiene: made up
+        settings,
+        {"AEL_TELEMETRY_DB": "postgresql://ada:horse-battery@host/db"},  # hygiene: made up
+    )
     assert_found(
         found, "failure", cause="AEL_TELEMETRY_DB: it names the file of a SQLite store", remedy="correct"
     )
