@@ -227,11 +227,8 @@ def test_credentials_are_sent_and_not_quoted(more: Mapping[str, str]) -> None:
     """The receiver gets the header; no finding has it, nor a password in the address."""
     table = Table({}, (401, ""))
     with serving(table) as port:
-        result = found(
-            f"http://ada:horse-battery@127.0.0.1:{port}",
-            "http/protobuf",
-            **more,  # hygiene: made up
-        )
+        address = f"http://ada:horse-battery@127.0.0.1:{port}"  # hygiene: made up
+        result = found(address, "http/protobuf", **more)
     assert "horse" not in repr(result)
     sent = [headers.get("authorization") for _, _, headers in table.requests]
     assert (
