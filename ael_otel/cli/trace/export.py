@@ -76,7 +76,7 @@ def command(
     if form == AGENT_TRACE:
         from ael_otel.cli.trace.agent_trace import written
 
-        _put(_or_hint(written(place, identifiers, filters)), output)
+        _put_changes(written(place, identifiers, filters), output)
         return
     from ael_otel.cli.trace.store_access import opened, service_of
 
@@ -90,12 +90,17 @@ def command(
         _put(_written(store, identifiers, filters, form or "json", service), output)
 
 
-def _or_hint(records: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the records; if there are none, say so on stderr, since the file is valid and empty."""
+def _put_changes(records: Iterator[bytes], output: str | None) -> None:
+    """Write Agent Trace records; if there are none, say so on stderr, since the file is valid and empty."""
     empty = True
-    for record in records:
-        empty = False
-        yield record
+
+    def noted() -> Iterator[bytes]:
+        nonlocal empty
+        for record in records:
+            empty = False
+            yield record
+
+    _put(noted(), output)
     if empty:
         click.echo(
             "No changes of files are recorded for these runs and sessions: set telemetry.attribution.roots,"
