@@ -65,6 +65,7 @@ def _print(found: "Finding") -> None:
 def _checks(config: Path | None, *, stack: bool) -> "tuple[list[Check], list[str]]":
     """Return the checks in their order, and the secrets of the configuration."""
     from ael_otel.cli import preflight
+    from ael_otel.config import default_settings
     from ael_otel.doctor import (
         agent_hooks,
         configuration,
@@ -75,10 +76,12 @@ def _checks(config: Path | None, *, stack: bool) -> "tuple[list[Check], list[str
         run_store,
         variables,
     )
-    from ael_otel.doctor.finding import Check
+    from ael_otel.doctor.finding import CHECK_SECONDS, Check, late, within
     from ael_otel.runtime.instrumentor import AelInstrumentor
 
-    read = configuration.read(config, os.environ, preflight.check)
+    read = within(CHECK_SECONDS, lambda: configuration.read(config, os.environ, preflight.check))
+    if read is None:
+        read = configuration.Configuration(default_settings(), "", (late(configuration.AREA),))
     settings, environ = read.settings, dict(os.environ)
     secrets = otlp_endpoint.secrets(settings, environ)
     checks = [

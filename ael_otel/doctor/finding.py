@@ -92,23 +92,34 @@ def examine(
 
 
 def _bounded(check: Check, seconds: float) -> list[Finding]:
-    """Run a check on a thread of its own, so that a hanging file system or resolver cannot hold up the others."""
-    results: list[list[Finding]] = []
+    """Run a check within a time limit; an error in it is a finding."""
 
-    def run() -> None:
+    def run() -> list[Finding]:
         try:
-            results.append(list(check.run()))
+            return list(check.run())
         except UnreachableError as error:
-            cause = f"not checked: {error}"
-            results.append([warning(check.area, cause, "correct the findings above first")])
+            return [warning(check.area, f"not checked: {error}", "correct the findings above first")]
         except Exception as error:  # noqa: BLE001 - any fault in one check must leave the others
             cause = f"the check failed: {type(error).__name__}: {error}"
-            results.append([failure(check.area, cause, "report this output as a bug of ael-otel")])
+            return [failure(check.area, cause, "report this output as a bug of ael-otel")]
 
-    thread = Thread(target=run, name=f"ael-doctor-{check.area}", daemon=True)
+    found = within(seconds, run)
+    return [late(check.area, seconds)] if found is None else found
+
+
+def within[T](seconds: float, work: Callable[[], T]) -> T | None:
+    """Return the result of `work`, None after a time limit: a file system or resolver that hangs holds up nothing.
+
+    `work` runs on a thread of its own, which goes on after the limit; it must raise nothing.
+    """
+    results: list[T] = []
+    thread = Thread(target=lambda: results.append(work()), name="ael-doctor", daemon=True)
     thread.start()
     thread.join(seconds)
-    if results:
-        return results[0]
+    return results[0] if results else None
+
+
+def late(area: str, seconds: float = CHECK_SECONDS) -> Finding:
+    """Return the failure of a check that did not end in time."""
     cause = f"the check did not end within {seconds:g} s"
-    return [failure(check.area, cause, "look for a network file system, resolver or server that hangs")]
+    return failure(area, cause, "look for a network file system, resolver or server that hangs")

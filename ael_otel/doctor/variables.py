@@ -34,7 +34,7 @@ OTEL_SEMCONV_STABILITY_OPT_IN OTEL_SERVICE_NAME
 KNOWN: Final = frozenset((_OURS + _STACK).split())
 """AEL_* variables that this package, its hooks, its repository and the Compose stack read."""
 
-_NEAR: Final = 0.88
+_NEAR: Final = 0.89
 """Similarity from which an unknown OTEL_* variable counts as misspelled: other programs have variables too."""
 
 

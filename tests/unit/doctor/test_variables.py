@@ -60,6 +60,8 @@ def test_variables_that_are_read_are_well() -> None:
                 "OTEL_SERVICE_NAME": "a",
                 "OTEL_BSP_MAX_QUEUE_SIZE": "100",
                 "OTEL_JAVAAGENT_LOGGING": "simple",
+                "OTEL_NODE_DISABLED_INSTRUMENTATIONS": "fs",
+                "OTEL_EXPORTER_OTLP_PROFILES_ENDPOINT": "http://profiles:4317",
                 "AEL_CONFIG_PATH": "a.yaml",
                 "AEL_GRAFANA_PORT": "3001",
                 "AEL_MY_TOKEN": "x",
