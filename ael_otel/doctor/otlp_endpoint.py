@@ -28,6 +28,9 @@ _PROTOCOL: Final = "telemetry.exporters.otlp.protocol or OTEL_EXPORTER_OTLP_PROT
 _HEADERS: Final = "telemetry.exporters.otlp.headers or OTEL_EXPORTER_OTLP_HEADERS"
 _CERTIFICATE: Final = "OTEL_EXPORTER_OTLP_CERTIFICATE"
 
+_NOTHING_LISTENS: Final = "nothing listens at"
+_DEFAULTS: Final = ("http://localhost:4317", "http://localhost:4318")
+
 _HTTP_REQUEST: Final = (
     b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\n"
     b"Content-Length: 0\r\nConnection: close\r\n\r\n"
@@ -58,11 +61,28 @@ def check(settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
             result = probe(Target.of(signal, prepared), stages)
         except (OSError, ValueError) as error:
             result = failure(AREA, f"{{signals}} cannot be sent: {error}", "correct that variable")
-        found.setdefault(result, []).append(signal)
+        found.setdefault(unless_default(result, settings, environ), []).append(signal)
     return [
         Finding(AREA, each.level, each.cause.replace("{signals}", _list(names)), each.remedy)
         for each, names in found.items()
     ]
+
+
+def unless_default(found: Finding, settings: Settings, environ: Mapping[str, str]) -> Finding:
+    """Return a warning instead of the failure that nothing listens, if nobody has configured an endpoint.
+
+    Without Docker there is no Collector at the default endpoint, and runs are stored all the same.
+    """
+    chosen = any(
+        value.strip() and name.startswith("OTEL_EXPORTER_OTLP_") and name.endswith("ENDPOINT")
+        for name, value in environ.items()
+    )
+    if chosen or settings.exporters.otlp.endpoint not in _DEFAULTS or _NOTHING_LISTENS not in found.cause:
+        return found
+    remedy = (
+        "`make up` starts a Collector there; to send nothing, set telemetry.exporters.otlp.enabled to false"
+    )
+    return warning(AREA, f"{found.cause}; runs are stored without it", remedy)
 
 
 def probe(target: Target, stages: dict[Target, Finding | None] | None = None) -> Finding:
@@ -107,7 +127,7 @@ def _connection(target: Target) -> Finding | None:
         socket.create_connection((host, port), _SECONDS).close()
     except ConnectionRefusedError:
         remedy = f"start the receiver (`make up` starts the stack's Collector), or correct {_ENDPOINT}"
-        return failure(AREA, f"{{signals}} are not sent: nothing listens at {host}:{port}", remedy)
+        return failure(AREA, f"{{signals}} are not sent: {_NOTHING_LISTENS} {host}:{port}", remedy)
     except TimeoutError:
         cause = f"{{signals}} are not sent: {addresses[0][4][0]}:{port} accepts no connection within {_SECONDS:g} s"
         return failure(AREA, cause, "open the port in the firewalls between, or correct the endpoint")
