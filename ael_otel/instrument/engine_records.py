@@ -26,6 +26,7 @@ _KEY: Final = re.compile(PATTERNS[0][0])
 _CARD: Final = re.compile(r"\b[0-9]{13,16}\b")
 _DIGITS: Final = re.compile("[0-9]{13}")
 _LOCAL: Final = string.ascii_letters + string.digits + "._%+-"
+_PLAIN: Final[frozenset[type[Any]]] = frozenset({int, float, bool, type(None)})
 _DOMAIN: Final = re.compile(r"@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}")
 
 
@@ -62,14 +63,18 @@ class EngineRules:
         if isinstance(data, str):
             return text(data)
         if isinstance(data, dict):
+            fields = cast("dict[str, Any]", data)
             names, marker, redact = self._names, self._marker, self.redact
+            if _PLAIN.issuperset(map(type, fields.values())) and names.isdisjoint(map(str.lower, fields)):
+                return dict(fields)
             return {
-                key: marker if key.lower() in names else redact(value, text)
-                for key, value in cast("dict[str, Any]", data).items()
+                key: marker if key.lower() in names else redact(value, text) for key, value in fields.items()
             }
         if isinstance(data, list):
-            redact = self.redact
-            return [redact(item, text) for item in cast("list[object]", data)]
+            redact, items = self.redact, cast("list[object]", data)
+            return (
+                list(items) if _PLAIN.issuperset(map(type, items)) else [redact(item, text) for item in items]
+            )
         return data
 
 

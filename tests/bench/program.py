@@ -171,6 +171,8 @@ class Driver:
         for _ in range(30):  # modules loaded and caches filled by the first runs
             await self._slots.acquire()
             await self._run()
+        if plan.telemetry is not None:
+            await asyncio.to_thread(self._runtime.flush, 60.0)  # what the first runs left is not measured
         self.begun = self.ended = 0
         gc.collect()
         if plan.idle:

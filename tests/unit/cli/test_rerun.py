@@ -46,7 +46,7 @@ def test_inputs_are_the_same_or_refused(inputs: dict[str, Any]) -> None:
     ("value", "why"),
     [
         ("write to ada@example.org", r"contains \[EMAIL\]"),
-        ({"deep": [{"password": "hunter2-and-more"}]}, r"contains \[REDACTED\]|contains \[PASSWORD\]"),
+        ({"deep": [{"password": "hunter2"}]}, r"contains \[(?:REDACTED|PASSWORD)\]"),  # hygiene: made up
         ({"ael.type": "decimal.Context", "text": "..."}, "is of a type that JSON does not have"),
         ({"a": {"ael.truncated": {"bytes": 9}, "preview": "x"}}, "was cut"),
     ],

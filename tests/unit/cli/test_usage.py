@@ -30,7 +30,7 @@ def test_every_example_is_accepted(line, tmp_path, monkeypatch):
     command = cli.get_command(group, verb)
     assert command is not None
     context = command.make_context(verb, rest, parent=group)
-    if verb == "run":
+    if verb == "run" and context.params["from_run"] is None:
         assert context.params["workflow"] in scenarios.WORKFLOWS
         for pair in context.params["pairs"]:
             assert pair.split("=")[0] in DEMO_INPUTS[context.params["workflow"]]
@@ -39,7 +39,9 @@ def test_every_example_is_accepted(line, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["run"], "Missing argument 'WORKFLOW'"),
+        (["run"], "name a workflow, or a stored run with --from RUN"),
+        (["run", "hello", "--from", "latest"], "one of them"),
+        (["run", "hello", "--yes"], "--yes and --allow-changed are for --from RUN"),
         (["run", "hello", "-i", "name"], "'name' is not key=value"),
         (["run", "hello", "-i", "=x"], "'=x' is not key=value"),
         (["run", "hello", "--timeout", "0"], "0.0 is not in the range"),
