@@ -53,7 +53,7 @@ def test_the_checks_reach_every_kind_of_query():
         ("promql", 'ael_workflow_executions_total{status=~"error|timed_out"}', "timed_out"),
         ("promql", "sum by (tool) (ael_workflow_executions_total)", "tool"),
         ("promql", "sum by (ael_step) (traces_spanmetrics_calls_total)", "ael_step"),
-        ("promql", "sum(rate(ael_errors_total))", "is no PromQL"),
+        ("promql", "sum(rate(ael_errors_total))", "is not PromQL"),
         ("promql", "count by (workflow) (ael_errors_total)", "workflow"),
         ("logql", '{app="ael"}', "stream label 'app'"),
         ("logql", '{trace_id="1"}', "stream label 'trace_id'"),
