@@ -37,7 +37,18 @@ def matched(a: Sequence[int], b: Sequence[int]) -> Pairs:
             alo, blo = at + 1, there + 1
         pending.append((alo, ahi, blo, bhi))
     pairs.sort()
-    return pairs
+    return _slid(pairs, b)
+
+
+def _slid(pairs: Pairs, b: Sequence[int]) -> Pairs:
+    """Slide each pure insertion down as far as possible, as Git does: appended text has its own last line."""
+    slid: Pairs = []
+    at, there = -1, -1
+    for here, place in pairs:
+        inserted = here == at + 1 and place > there + 1
+        at, there = here, there + 1 if inserted and b[there + 1] == b[place] else place
+        slid.append((at, there))
+    return slid
 
 
 def _anchors(a: Sequence[int], b: Sequence[int], alo: int, ahi: int, blo: int, bhi: int) -> Pairs:

@@ -43,6 +43,13 @@ def test_unique_elements_are_matched_first() -> None:
     assert {there for _, there in matched(before, after)} in ({0, 1, 2, 6, 7, 8}, {0, 1, 5, 6, 7, 8})
 
 
+def test_appended_block_ends_with_its_own_last_line() -> None:
+    """Also if a line further up has changed: the last of equal lines belongs to what was appended, as in Git."""
+    before = [1, 2, 9, 3, 4, 9]
+    after = [1, 5, 9, 3, 4, 9, 7, 8, 9]
+    assert matched(before, after) == [(0, 0), (2, 2), (3, 3), (4, 4), (5, 5)]
+
+
 def test_work_is_bounded_where_everything_is_repeated() -> None:
     """Two long stretches of common elements that differ everywhere: nothing is matched, and quickly."""
     assert matched([1, 2] * 5_000, [2, 2, 1] * 5_000)[3:] == []
