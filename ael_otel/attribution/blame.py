@@ -87,6 +87,8 @@ def blame(
     lines = history.lines_now(path) if rev is None else history.lines(commit or "", path)
     if lines is None:
         where = "in the work tree" if rev is None else f"in {rev}"
+        if not (file.exists() if rev is None else history.has(commit or "", path)):
+            raise AttributionError(f"{name}: does not exist {where}")
         raise AttributionError(
             f"{name}: cannot be read as text {where}; name a text file of at most 4 MiB and 100,000 lines"
         )

@@ -73,6 +73,10 @@ class History:
         found = self.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         return found.decode("ascii", "replace").strip() if found else None
 
+    def has(self, revision: str, path: str) -> bool:
+        """Return whether a revision has a file or folder of this name."""
+        return self.git("cat-file", "-e", f"{revision}:{path}") is not None
+
     def lines(self, revision: str, path: str) -> list[str] | None:
         """Return the lines of a file at a revision; None if it is absent, binary or too large."""
         size = self.git("cat-file", "-s", f"{revision}:{path}")

@@ -43,7 +43,7 @@ def table(lines: Sequence[BlameLine], *, width: int | None = 100, zone: Zone = U
         cells += [Text(words.one_line(each)) for each in _who(line, width, zone, wide=wide)]
         cells.append(Text((line.commit or "")[:_COMMIT] or "-", style="dim"))
         cells.append(Text(words.one_line(line.author or "-"), style="dim"))
-        cells.append(Text(words.one_line(line.text.expandtabs(4))))
+        cells.append(Text(words.printable(line.text.expandtabs(4))))
         listed.add_row(*cells)
     return listed
 

@@ -50,7 +50,12 @@ def size(count: float) -> str:
 
 def one_line(text: str) -> str:
     """Return `text` on one line without control characters, so that a tool's output cannot control the terminal."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
+    return printable(" ".join(text.split()))
+
+
+def printable(text: str) -> str:
+    """Return `text` with a marker for each control character; blanks stay as they are."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def short_id(identifier: str) -> str:

@@ -159,6 +159,9 @@ def test_table_and_porcelain(repository: Repository) -> None:
     assert rows[0].split()[:4] == ["line", "by", "agent", "session"]
     assert rows[3].split()[:5] == ["3", "ai", "claude-code", "session-1", "Edit"]
     assert "claude-code+codex" in rows[5]
+    assert rows[4].endswith(f" {BY_AI[1]}"), "with its indentation"
+    repository.write("wide.py", "    a  = 1\t# \x1b[31m")
+    assert ael("blame", "wide.py").stdout.splitlines()[1].endswith("     a  = 1  # \ufffd[31m")
     blocks = ael("blame", "src/app.py", "--output", "porcelain").stdout.split("\t")
     head = repository.git("rev-parse", "HEAD")
     assert f"\n{head} 3 3 1\n" in blocks[2]
@@ -198,12 +201,15 @@ def test_file_that_cannot_be_blamed_is_named(repository: Repository, tmp_path: P
     (repository.root / "data.bin").write_bytes(b"\0\1")
     (repository.root / ".env").write_text("KEY=1\n")
     (repository.root / "ael-config.yaml").write_text("telemetry:\n  privacy:\n    excluded_paths: [.env]\n")
-    for name, reason in (
-        ("none.py", "cannot be read as text"),
-        ("data.bin", "cannot be read as text"),
-        (".env", "excluded by the configuration"),
+    for arguments, reason in (
+        (["none.py"], "none.py: does not exist in the work tree"),
+        (["none.py", "--rev", "HEAD"], "none.py: does not exist in HEAD"),
+        (["data.bin"], "cannot be read as text in the work tree"),
+        (["src"], "cannot be read as text in the work tree"),
+        (["src", "--rev", "HEAD"], "cannot be read as text in HEAD"),
+        ([".env"], "excluded by the configuration"),
     ):
-        done = ael("blame", name, "-c", "ael-config.yaml")
+        done = ael("blame", *arguments, "-c", "ael-config.yaml")
         assert (done.exit_code, done.stdout) == (1, "")
         assert reason in done.stderr
     (tmp_path / "plain").mkdir()
