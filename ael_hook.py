@@ -247,10 +247,11 @@ class Excluded:
     """Patterns of excluded files, compared with the text of paths: no system call, and links are not followed.
 
     As in `privacy.excluded_paths`: `*` matches any characters, also `/`; a folder matches all files in it; a pattern
-    without `/` is compared with each part of a path.
+    without `/` is compared with each part of a path. With `real`, links in the folder of a pattern are followed once,
+    for paths that are free of links.
     """
 
-    def __init__(self, patterns: "list[str] | tuple[str, ...]", cwd: str) -> None:
+    def __init__(self, patterns: "list[str] | tuple[str, ...]", cwd: str, *, real: bool = False) -> None:
         self.folds = sys.platform in {"darwin", "win32"}
         self.home = user_home().replace("\\", "/")
         self.cwd = cwd.replace("\\", "/")
@@ -265,9 +266,10 @@ class Excluded:
                 written = written.replace("**", "*")
             if "/" in written or written.startswith("~"):
                 place = self.absolute(written).rstrip("/")
-                self.places.append(place)
-                if place.endswith("/*"):
-                    self.places.append(place[:-2])
+                for each in {place, self.real(place)} if real else (place,):
+                    self.places.append(each)
+                    if each.endswith("/*"):
+                        self.places.append(each[:-2])
             else:
                 self.names.append(self.fold(written))
             parts = written.replace("?", "*").replace("[", "*").replace("~/", "*").split("*")
@@ -276,6 +278,15 @@ class Excluded:
     def fold(self, text: str) -> str:
         """Return a text for comparison: in lower case if the file system ignores case."""
         return text.casefold() if self.folds else text
+
+    def real(self, place: str) -> str:
+        """Return a pattern whose part before the first wild card is free of links."""
+        fixed = place
+        for each in "*?[":
+            fixed = fixed.partition(each)[0]
+        if fixed != place:
+            fixed = fixed.rpartition("/")[0]
+        return self.fold(os.path.realpath(fixed or "/").rstrip("/") + place[len(fixed) :])
 
     def absolute(self, path: str) -> str:
         """Return an absolute path, without `.`, `..`, `~` and double slashes."""
@@ -850,7 +861,8 @@ def take_snapshot(
         )
     if scope:
         patterns = settings.get("excluded_paths", EXCLUDED_PATHS)
-        excluded = Excluded(patterns, str(record.get("cwd", "")))
+        # Snapshots name files by their real path.
+        excluded = Excluded(patterns, str(record.get("cwd", "")), real=True)
         ael_snapshot.take(home, record, phase, scope, excluded.matches, now)
 
 

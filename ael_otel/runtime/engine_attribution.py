@@ -65,7 +65,8 @@ def watch_calls(settings: Settings, metrics: AelMetrics) -> EngineCalls | None:
     home = ael_hook.home_folder(os.environ)
     if not roots or not home:
         return None
-    patterns = ael_hook.Excluded(settings.privacy.excluded_paths, os.getcwd())  # noqa: PTH109 - a text
+    here = os.getcwd()  # noqa: PTH109 - a text
+    patterns = ael_hook.Excluded(settings.privacy.excluded_paths, here, real=True)
 
     def excluded(path: str) -> bool:
         return not any(path.startswith(f"{root}/") for root in roots) or patterns.matches(path)

@@ -227,7 +227,8 @@ class Worker:
 
     def _attributor_of(self, ledger: Ledger) -> Attributor:
         redaction = self._redaction
-        excluded = ael_hook.Excluded(self._settings.privacy.excluded_paths, str(self._spool.home))
+        patterns = self._settings.privacy.excluded_paths
+        excluded = ael_hook.Excluded(patterns, str(self._spool.home), real=True)
 
         def facts(agent: str, session_id: str) -> Facts:
             for record in self._table.find(session_id):

@@ -7,6 +7,7 @@ from pathlib import Path
 from ael_otel.attribution.ledger import Ledger
 from ael_otel.attribution.lines import Hashes
 from ael_otel.config import Settings
+from ael_otel.config.settings import Privacy
 from ael_otel.runtime.session_outlets import Drops
 from ael_otel.runtime.session_worker import Worker
 from ael_otel.sessions.events import trace_id_of
@@ -70,6 +71,36 @@ def test_line_that_an_agent_wrote_is_attributed_to_its_call(tmp_path: Path) -> N
     before = sorted(home.rglob("*"))
     hook("PreToolUse", **shell, tool_use_id="t-4")
     assert not [path for path in set(home.rglob("*")) - set(before) if "snapshots" in path.parts]
+
+
+def test_file_excluded_by_a_path_with_links_is_neither_read_nor_recorded(tmp_path: Path) -> None:
+    """A pattern may lead through links, such as a home folder that is one; snapshots name files by their real path."""
+    home, root, link = tmp_path / "home", tmp_path / "work", tmp_path / "link"
+    (root / "private").mkdir(parents=True)
+    link.symlink_to(root)
+    subprocess.run(["git", "init", "-q", "-b", "main", str(root)], check=True)
+    excluded = (f"{link}/private/*", f"{link}/*.key")
+    write_hook_settings(home, excluded)
+    payload = {
+        "session_id": "s-1",
+        "cwd": str(link),
+        "permission_mode": "default",
+        "tool_name": "Bash",
+        "tool_use_id": "t-1",
+        "tool_input": {"command": "make it"},
+    }
+    run(home, json.dumps({**payload, "hook_event_name": "PreToolUse"}).encode(), "claude-code")
+    for name in ("private/a.py", "b.key", "c.py"):
+        (root / name).write_text(f"content_of_{name} = 1\n")
+    run(home, json.dumps({**payload, "hook_event_name": "PostToolUse"}).encode(), "claude-code")
+    assert [path.read_text() for path in home.rglob("pool/*")] == ["content_of_c.py = 1\n"]
+    store = SqliteStore(home / "telemetry.db")
+    ledger = Ledger(store)
+    settings = Settings(privacy=Privacy(excluded_paths=excluded))
+    Worker(Spool(home), SessionTable(store), settings, ledger=ledger).run(quiet_s=0.5)
+    (change,) = ledger.changes()
+    assert [each.path for each in change.files] == ["c.py"]
+    store.close()
 
 
 def test_look_that_the_worker_cannot_read_is_counted_as_dropped(tmp_path: Path) -> None:
