@@ -232,7 +232,9 @@ def exported_cost(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def same_counts(call: ModelCallRecord, other: ModelCallRecord) -> bool:
-    """Return whether two records may belong to one response: the same model and counts."""
+    """Return whether two records may belong to one response: the same model and counts, and not two ids."""
+    if call.response is not None and other.response is not None and call.response != other.response:
+        return False
     return (call.model, call.input_tokens, call.output_tokens, call.cache_read_tokens) == (
         other.model,
         other.input_tokens,

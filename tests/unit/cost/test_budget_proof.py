@@ -279,6 +279,18 @@ def test_a_response_that_a_resumed_session_brings_again_counts_once(store: Memor
     assert row.cost_nano == {"USD": CALLS[0].nano + CALLS[1].nano}
 
 
+def test_result_of_code_counts_again_only_with_an_id_of_another_response() -> None:
+    """Proves that code which passes a response on makes no call, and that equal counts alone hide none."""
+    usage = {"input_tokens": 7, "output_tokens": 1}
+    record = run(claude(1, usage))
+    without_id = {key: value for key, value in claude(1, usage).items() if key != "id"}
+    for response in (claude(1, usage), without_id):
+        add_results(record, response, AT, None, passed_on=True, step_id="code")
+        assert len(record.model_calls) == 1
+    add_results(record, claude(2, usage), AT, None, passed_on=True, step_id="code")
+    assert len(record.model_calls) == 2
+
+
 def test_responses_of_a_relay_with_one_id_all_count(store: MemoryStore) -> None:
     """Report #1635 of ccusage: a relay that answers with one id had all but one response dropped."""
     short = [{**claude(1, {"input_tokens": size, "output_tokens": 1}), "id": "ocgo"} for size in (5, 5, 7)]
