@@ -1,6 +1,6 @@
 """Regressions: what got slower or fails more often in a new version of a workflow, or since some time."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Final
@@ -14,9 +14,13 @@ MIN_SHIFT: Final = 0.10
 
 
 def regressions(workflow: str, history: Sequence[Past]) -> Iterator[Tested]:
-    """Yield tests of the newest version against the one before it, or of a change in time within one version."""
-    newest = history[-1].version
-    before = next((run.version for run in reversed(history) if run.version != newest), None)
+    """Yield tests of the newest version against the one before it, or of a change in time within one version.
+
+    Versions of fewer than `MIN_SIDE` runs do not count: the first runs of a new version would hide the last finding.
+    """
+    count = Counter(run.version for run in history)
+    newest_first = dict.fromkeys(run.version for run in reversed(history))
+    newest, before = ([version for version in newest_first if count[version] >= MIN_SIDE] + [None, None])[:2]
     if before is not None:
         old = [run for run in history if run.version == before]
         new = [run for run in history if run.version == newest]
@@ -24,6 +28,7 @@ def regressions(workflow: str, history: Sequence[Past]) -> Iterator[Tested]:
         yield from _slower(workflow, what, old, new)
         yield from _failing_more(workflow, what, old, new)
         return
+    history = [run for run in history if run.version == newest]
     timed = [run for run in history if not run.failed and run.took_ms is not None]
     for runs, values, method in (
         (timed, [run.took_ms or 0.0 for run in timed], _slower),

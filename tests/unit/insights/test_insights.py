@@ -199,6 +199,17 @@ def test_slower_version_names_the_step_and_an_interval() -> None:
     assert 0 < found.interval[0] <= found.figure <= found.interval[1]
 
 
+@pytest.mark.parametrize(
+    ("versions", "words"), [(True, "in version 1.1.0 than in 1.0.0"), (False, " longer in the runs of ")]
+)
+def test_first_runs_of_a_next_version_do_not_hide_a_slower_one(versions: bool, words: str) -> None:
+    """Proves that versions of fewer than 20 runs are left out, beside two versions and beside one."""
+    runs = history(5, slower=2.0, versions=versions)
+    for run in runs[:19]:
+        run.workflow_version = "1.2.0"
+    assert any(words in each.text for each in insights(runs).findings if each.kind == "slower")
+
+
 def test_retries_and_errors_are_counted_and_ranked() -> None:
     """Proves that lost time and masked errors are findings that claim no significance, the costliest first."""
     found = insights(history(7, cause=0.5, retry_ms=400.0))
