@@ -105,7 +105,7 @@ def approve(
         run: the stored run.
         inputs: those of the new run.
         allow_changed: whether the workflow may have another version now.
-        yes: whether to ask nobody.
+        yes: whether to ask nobody; then tools are listed only on a terminal.
 
     Raises:
         RerunError: the workflow has another version, stdin is not a terminal, or the answer is no.
@@ -122,6 +122,8 @@ def approve(
             f"{run.execution_id} was a run of {then} of {name}, which has version {version} now: "
             "pass --allow-changed to run this one"
         )
+    if yes and not sys.stderr.isatty():
+        return
     click.echo(
         f"{name} {version} runs again with {words.plural(len(inputs), 'input')}, as {run.execution_id} did.\n"
         + (f"Its steps call {', '.join(plan.tools)}." if plan.tools else "None of its steps is a tool call."),

@@ -53,7 +53,7 @@ _NESTED: Final[Mapping[Signal, Sequence[tuple[str, str]]]] = {
     "logs": (("resource_logs", "resource"), ("scope_logs", "scope"), ("log_records", "")),
 }
 _FIRST_PAUSE: Final = 0.2
-_LONGEST_PAUSE: Final = 5.0
+_LONGEST_PAUSE: Final = 2.0
 _LONGEST_MESSAGE: Final = 300
 
 logger = logging.getLogger("ael_otel")

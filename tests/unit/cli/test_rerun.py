@@ -82,8 +82,9 @@ def test_tools_are_named_before_anything_is_run(capsys: pytest.CaptureFixture[st
         approve(engine, stored({}), {}, allow_changed=False, yes=True)
     assert capsys.readouterr().err == ""
     approve(engine, stored({}), {}, allow_changed=True, yes=True)
+    assert capsys.readouterr().err == "", "a script asked for no list"
+    with pytest.raises(RerunError, match="pass --yes"):
+        approve(engine, stored({}), {}, allow_changed=True, yes=False)
     said = capsys.readouterr().err
     assert "Its steps call files/read." in said
     assert "Code of two can call further tools; in the stored run it called none." in said
-    with pytest.raises(RerunError, match="pass --yes"):
-        approve(engine, stored({}), {}, allow_changed=True, yes=False)
