@@ -93,7 +93,7 @@ def test_known_variables_are_those_that_the_sources_read() -> None:
     stack = [ROOT / "compose.yaml", ROOT / "deploy" / ".env.example", *ROOT.glob("deploy/*.yaml")]
     stack += [*ROOT.glob("collector/*.yaml"), *ROOT.glob("tempo/*.yaml"), *ROOT.glob("loki/*.yaml")]
     read = {
-        next(filter(None, found))
+        found if isinstance(found, str) else next(filter(None, found))
         for files, pattern in ((sources, _ASKED), (stack, _STACK))
         for file in files
         for found in pattern.findall(file.read_text("utf-8"))
