@@ -151,7 +151,7 @@ class IncrementalSnapshot(ael_snapshot.Snapshot):
         return found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
     def _listed(self, name: str) -> _Folder | None:
-        """Return a folder and the names in it; None if it is no longer a folder."""
+        """Return the names in a folder with its state; None if there is no folder of this name any more."""
         listed_ns = time.time_ns()
         found = self._stat(name)
         if found is None:

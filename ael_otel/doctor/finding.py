@@ -108,9 +108,9 @@ def _bounded(check: Check, seconds: float) -> list[Finding]:
 
 
 def within[T](seconds: float, work: Callable[[], T]) -> T | None:
-    """Return the result of `work`, None after a time limit: a file system or resolver that hangs holds up nothing.
+    """Return the result of `work`, None after a time limit, so that a slow file system or resolver cannot block.
 
-    `work` runs on a thread of its own, which goes on after the limit; it must raise nothing.
+    `work` runs on another thread, which continues after the limit; it must not raise.
     """
     results: list[T] = []
     thread = Thread(target=lambda: results.append(work()), name="ael-doctor", daemon=True)

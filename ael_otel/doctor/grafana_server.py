@@ -99,7 +99,7 @@ def _sources(server: _Grafana, _place: StackPlace) -> list[Finding]:
     found: list[Finding] = []
     for uid in SOURCES:
         if uid not in sources:
-            cause = f"there is no data source with the uid {uid}: boards and links that name it are empty"
+            cause = f"no data source has the uid {uid}: panels and links that use it stay empty"
             found.append(
                 failure(
                     AREA, cause, "restore deploy/grafana/provisioning/datasources/ael.yaml, then `make up`"

@@ -71,7 +71,7 @@ def check(settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
 def unless_default(found: Finding, settings: Settings, environ: Mapping[str, str]) -> Finding:
     """Return a warning instead of the failure that nothing listens, if nobody has configured an endpoint.
 
-    Without Docker there is no Collector at the default endpoint, and runs are stored all the same.
+    Without Docker, no Collector listens at the default endpoint; runs are stored anyway.
     """
     chosen = any(
         value.strip() and name.startswith("OTEL_EXPORTER_OTLP_") and name.endswith("ENDPOINT")

@@ -82,7 +82,7 @@ class _Builder:
         yield from self._model_calls(usage)
 
     def _model_calls(self, apart: Mapping[str, ModelCallRecord]) -> Iterator[Span]:
-        """Yield a span of no length for each model call that is no part of another: its duration is not recorded."""
+        """Yield a span for each separate model call; it begins and ends at once, since its duration is not recorded."""
         run = self._run
         root = run.span_id or self._id("run")
         if run.type == "direct" and run.tool_calls:

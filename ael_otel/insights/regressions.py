@@ -53,7 +53,7 @@ _UNITS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)
 
 
 def _span(runs: Sequence[Past]) -> str:
-    """Return how long these runs were started for, in words: a burst of seconds is no trend of days."""
+    """Return the time between the first and the last start, in words."""
     seconds = (runs[-1].started_at - runs[0].started_at).total_seconds()
     unit, size = next((each for each in _UNITS if seconds >= 2 * each[1]), ("second", 1))
     count = max(1, round(seconds / size))

@@ -10,7 +10,6 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from ael_otel._generated.emitters import start_code_exec
-from ael_otel.core.faults import fault_barrier
 from ael_otel.core.redaction import ActiveRedaction, active_redaction
 from ael_otel.core.run_context import RunScope
 from ael_otel.lifecycle.failure import Failure, classify, log_failure
@@ -19,8 +18,6 @@ from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.lifecycle.step import Step, hash_of, step_around
 from ael_otel.privacy.run_secrets import CallerInputs, RunSecrets
 from ael_otel.store import CodeRecord
-from ael_otel.store.content import MAX_FROZEN, as_plain
-from ael_otel.store.model_calls import add_results
 
 
 class CodeBlock(Frame):
@@ -72,24 +69,11 @@ class CodeBlock(Frame):
             record.stdout, record.stderr, record.result = (
                 fit(out(each, redaction, exact=exact)) for each in content
             )
-            self._count_usage(content[-1], redaction, exact=exact)
+            step = step_around(self.parent)
+            step_id = None if step is None else step.step_id
+            self._count_usage(content[-1], redaction, exact=exact, passed_on=True, step_id=step_id)
 
         self.recorder.notes.content(keep, (stdout or None, stderr or None, result), self.scope)
-
-    def _count_usage(self, result: Any, redaction: ActiveRedaction, *, exact: bool) -> None:
-        """Record the model calls whose responses the code returned, other than those of calls of the run."""
-        execution, step = self.execution, step_around(self.parent)
-        if execution is None or self.recorder.store is None or result is None:
-            return
-        with fault_barrier("usage"):
-            add_results(
-                execution,
-                result if exact else as_plain(result, MAX_FROZEN),
-                self.clock.now(),
-                redaction,
-                passed_on=True,
-                step_id=None if step is None else step.step_id,
-            )
 
     def failed(self, error: BaseException) -> None:
         """Record that the sandbox itself raised."""

@@ -15,14 +15,15 @@ from contextvars import ContextVar, Token
 from datetime import UTC, datetime
 from time import perf_counter_ns, time_ns
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import Span, SpanContext, get_current_span, set_span_in_context
 
 from ael_otel._generated.emitters import fail_span
 from ael_otel.core.caller import Caller
-from ael_otel.core.faults import report_fault
+from ael_otel.core.faults import fault_barrier, report_fault
+from ael_otel.core.redaction import ActiveRedaction
 from ael_otel.core.run_context import RunScope, current_run
 from ael_otel.emit.spans import DroppedSpan
 from ael_otel.lifecycle.failure import Failure
@@ -31,8 +32,8 @@ from ael_otel.lifecycle.outcome import execution_status
 from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.privacy.run_secrets import RunSecrets
 from ael_otel.store import ErrorRecord, ExecutionRecord
-from ael_otel.store.content import PART_BYTES, RunContent
-from ael_otel.store.model_calls import priced
+from ael_otel.store.content import MAX_FROZEN, PART_BYTES, RunContent, as_plain
+from ael_otel.store.model_calls import add_results, priced
 from ael_otel.store.records import REDACTIONS
 
 current_frame: ContextVar["Frame | None"] = ContextVar("ael_otel_frame", default=None)
@@ -223,6 +224,21 @@ class Frame(ABC):
                     self.span.add_link(SpanContext(caller.trace_id, caller.span_id, is_remote=True))
         if caller.on_run is not None:
             caller.on_run(record)
+
+    def _count_usage(self, result: Any, redaction: ActiveRedaction, *, exact: bool, **about: Any) -> None:
+        """Record the model calls whose responses a result contains: their counts are no content.
+
+        Args:
+            result: the result.
+            redaction: redacts the names in it.
+            exact: whether it consists of JSON types only.
+            about: further arguments of `add_results`.
+        """
+        if self.execution is None or self.recorder.store is None or result is None:
+            return
+        with fault_barrier("usage"):
+            value = result if exact else as_plain(result, MAX_FROZEN)
+            add_results(self.execution, value, self.clock.now(), redaction, **about)
 
     def _keep_end(
         self,

@@ -9,7 +9,6 @@ from opentelemetry.trace import Span
 
 from ael_otel._generated.emitters import emit_execution_fail, start_mcp_request, update_mcp_request
 from ael_otel.core.caller import Caller
-from ael_otel.core.faults import fault_barrier
 from ael_otel.core.redaction import ActiveRedaction, active_redaction
 from ael_otel.core.run_context import Exclusion, RunScope
 from ael_otel.lifecycle.code_block import CodeBlock
@@ -21,8 +20,7 @@ from ael_otel.lifecycle.recorder import Recorder
 from ael_otel.lifecycle.step import Step, step_around
 from ael_otel.privacy.run_secrets import CallerInputs, RunSecrets
 from ael_otel.store import ExecutionRecord, ToolCallRecord, ToolCallSource
-from ael_otel.store.content import CALLS_LEFT_OUT, MAX_FROZEN, as_plain
-from ael_otel.store.model_calls import add_results
+from ael_otel.store.content import CALLS_LEFT_OUT, as_plain
 
 
 class ToolCall(Frame):
@@ -169,7 +167,9 @@ class ToolCall(Frame):
         mode = guard.mode(self.tool)
 
         def keep(result: Any, redaction: ActiveRedaction, exact: bool) -> None:
-            self._count_usage(result, redaction, exact=exact)
+            facts = self.record
+            about = {"step_id": facts.step_id, "tool_name": facts.tool_name, "call_id": facts.call_id}
+            self._count_usage(result, redaction, exact=exact, **about)
             if scope is not None and scope.excluded:
                 marker = redaction.excluded(as_plain(result))
                 self.record.result = None if mode == "none" or result is None else marker
@@ -185,22 +185,6 @@ class ToolCall(Frame):
             if shown is None or mode == "full":
                 shown = recorder.capture_output(result, "redacted" if mode == "full" else mode)
             update_mcp_request(self.span, gen_ai_tool_call_result=_text_of(shown))
-
-    def _count_usage(self, result: Any, redaction: ActiveRedaction, *, exact: bool) -> None:
-        """Record the model calls whose responses the result holds: their counts are no content."""
-        record, execution = self.record, self.execution
-        if execution is None or self.recorder.store is None or result is None:
-            return
-        with fault_barrier("usage"):
-            add_results(
-                execution,
-                result if exact else as_plain(result, MAX_FROZEN),
-                self.clock.now(),
-                redaction,
-                step_id=record.step_id,
-                tool_name=record.tool_name,
-                call_id=record.call_id,
-            )
 
     def _settle(self) -> None:
         """Redact the parameters and the result of this call immediately."""

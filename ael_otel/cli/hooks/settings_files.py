@@ -64,7 +64,7 @@ def selected(agents: tuple[str, ...], scope: "Scope") -> "Iterator[tuple[Client,
 
 
 def is_ignored(path: Path) -> bool:
-    """Return whether Git cannot commit a file: it is ignored and not tracked, or there is no repository or no Git.
+    """Return whether Git cannot commit a file, because Git ignores it, or because there is no repository or no Git.
 
     A repository that Git refuses to read, for example one of another user, counts as able to commit it. Git is run so
     that it executes no program from the repository's configuration.

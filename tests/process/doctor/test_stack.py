@@ -379,7 +379,7 @@ FAULTS: dict[str, tuple[Callable[[FakeStack], object], Level, str, str, str]] = 
         lambda s: s.sources.__delitem__(slice(1, 3)),
         "failure",
         "grafana",
-        "no data source with the uid loki",
+        "no data source has the uid loki",
         "provisioning/datasources",
     ),
     "data source of another type": (
