@@ -76,3 +76,25 @@ def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
 def store(make_store: Callable[[], Any]) -> Any:
     """One empty store of each kind."""
     return make_store()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def make_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Any]]:
+    """Make empty SQL backends of one kind; all are closed afterwards."""
+    made: list[Any] = []
+
+    def make() -> Any:
+        if request.param == "sqlite":
+            backend: Any = SqliteStore(tmp_path / f"{len(made)}" / "telemetry.db")
+        else:
+            from ael_otel.store.postgresql import PostgresStore
+
+            place = request.getfixturevalue("dsn")
+            empty(place)
+            backend = PostgresStore(place)
+        made.append(backend)
+        return backend
+
+    yield make
+    for each in made:
+        each.close()

@@ -1,6 +1,6 @@
 """The ledger of lines in SQLite and PostgreSQL: the same results, and no remains of deleted content."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from ael_otel.store.repair import repair
 from ael_otel.store.scan.local import scan
 from ael_otel.store.sqlite import SqliteStore
 from ael_otel.store.times import from_us
-from tests.store.conftest import empty
 
 T0 = 1_800_000_000_000_000
 TABLES = ("attribution_changes", "attribution_files", "attribution_versions", "attribution_sketches")
@@ -42,28 +41,6 @@ def change(key: str = "c1", at: int = 0, **fields: Any) -> Change:
 def version(lines: list[str], author: tuple[int, ...], path: str = "a.py", at: int = 0) -> Version:
     """A content of one author."""
     return Version.of("/w/.git", path, T0 + at, lines, [author] * len(lines))
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def make_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Any]]:
-    """Make empty databases of one kind; all are closed afterwards."""
-    made: list[Any] = []
-
-    def make() -> Any:
-        if request.param == "sqlite":
-            backend: Any = SqliteStore(tmp_path / f"{len(made)}" / "telemetry.db")
-        else:
-            from ael_otel.store.postgresql import PostgresStore
-
-            place = request.getfixturevalue("dsn")
-            empty(place)
-            backend = PostgresStore(place)
-        made.append(backend)
-        return backend
-
-    yield make
-    for each in made:
-        each.close()
 
 
 @pytest.fixture

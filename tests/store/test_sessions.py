@@ -1,7 +1,7 @@
 """Sessions in SQLite and PostgreSQL: the same results for any batches, and nothing stored twice."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import batched, pairwise
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,6 @@ from ael_otel.sessions.table import (
     TotalKey,
 )
 from ael_otel.store.sqlite import SqliteStore
-from tests.store.conftest import empty
 from tests.unit.sessions.test_session import (
     T0,
     S,
@@ -42,28 +41,6 @@ from tests.unit.sessions.test_session import (
     histories,
     resumed_sessions,
 )
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def make_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Any]]:
-    """Make empty SQL backends of one kind; all are closed afterwards."""
-    made: list[Any] = []
-
-    def make() -> Any:
-        if request.param == "sqlite":
-            backend: Any = SqliteStore(tmp_path / f"{len(made)}" / "telemetry.db")
-        else:
-            from ael_otel.store.postgresql import PostgresStore
-
-            place = request.getfixturevalue("dsn")
-            empty(place)
-            backend = PostgresStore(place)
-        made.append(backend)
-        return backend
-
-    yield make
-    for each in made:
-        each.close()
 
 
 @pytest.fixture
